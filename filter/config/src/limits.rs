@@ -1,0 +1,22 @@
+//! Bounds on everything that an operator or a client can make larger.
+
+/// Highest capacity of one worker, in slots.
+pub const CAPACITY_MAX: u32 = 65_535;
+/// Highest number of pools in one configuration.
+pub const POOLS_MAX: usize = 64;
+/// Highest number of workers in one pool.
+pub const WORKERS_PER_POOL_MAX: usize = 16_384;
+/// Highest number of slots in one pool: the free queue's pages are numbered in a ring of this size.
+pub const SLOTS_PER_POOL_MAX: u64 = 262_144;
+/// Highest `max_waiting` of a pool.
+pub const WAITING_MAX: u32 = 65_536;
+/// Longest base URL of a worker, in bytes.
+pub const WORKER_URL_BYTES_MAX: usize = 1_024;
+/// Longest name of a pool, in bytes.
+pub const POOL_NAME_BYTES_MAX: usize = 63;
+/// Longest path prefix of a match, in bytes.
+pub const PREFIX_BYTES_MAX: usize = 1_024;
+/// Longest duration that any field accepts, in milliseconds: seven days.
+pub const DURATION_MS_MAX: u64 = 7 * 24 * 3_600 * 1_000;
+/// Most workers in one [`crate::Report`]; the rest follow in the next one.
+pub const WORKERS_PER_REPORT_MAX: usize = 1_000;

@@ -1,0 +1,48 @@
+use serde::{Deserialize, Serialize};
+
+use crate::{Capacity, WorkerUrl};
+
+/// One worker and how many requests it may have at once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Worker {
+    /// The base URL.
+    pub worker: WorkerUrl,
+    /// How many requests it may have at once.
+    pub capacity: Capacity,
+    /// The protocol towards the worker.
+    #[serde(default, skip_serializing_if = "Protocol::is_http1")]
+    pub protocol: Protocol,
+    /// How its certificate is checked; only for `https`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<WorkerTls>,
+}
+
+/// How a worker's certificate is checked. Without it: against the system's authorities, for the URL's own host.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkerTls {
+    /// A PEM file, on Envoy's machine, of the authorities that may have signed the worker's certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<String>,
+    /// The name that the certificate must carry and that goes into SNI (RFC 6066); the URL's host if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sni: Option<String>,
+}
+
+/// The protocol that Envoy speaks to a worker, whatever its client speaks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// HTTP/1.1.
+    #[default]
+    Http1,
+    /// HTTP/2, by prior knowledge over `http` and by ALPN over `https`; what a gRPC worker needs.
+    Http2,
+}
+
+impl Protocol {
+    fn is_http1(&self) -> bool {
+        *self == Self::Http1
+    }
+}

@@ -1,0 +1,2 @@
+//! slotway-worker
+fn main() {}
