@@ -1,2 +1,2 @@
-//! slotway
+//! The `slotway` command.
 fn main() {}

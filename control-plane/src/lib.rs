@@ -1,0 +1,4 @@
+//! The control plane of Slotway.
+
+pub mod model;
+pub mod xds;
