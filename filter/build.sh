@@ -1,0 +1,90 @@
+#!/bin/sh
+# Builds the filter that Envoy runs, target/slotway_filter.wasm: release, without debug sections. The file is replaced
+# only when its content changes.
+#
+# rustc needs a standard library for wasm32-unknown-unknown. In this order: the toolchain has it; rustup brings it;
+# Debian's packages bring its source, from which cargo builds it (a minute, the first time).
+# WASM_TOOLCHAIN=rustup or =debian insists on one way.
+set -eu
+cd "$(dirname "$0")/.."
+
+target=wasm32-unknown-unknown
+filter=target/slotway_filter.wasm
+debian_packages="rustc-web cargo-web rust-web-src lld"
+way=${WASM_TOOLCHAIN:-auto}
+# Settings for the machine's own toolchain, such as a linker, would break a build for wasm32.
+unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_TARGET
+
+say() { echo "slotway: $*"; }
+fail() { echo "slotway: $*" >&2; exit 1; }
+
+toolchain_has_target() {
+    command -v rustc >/dev/null 2>&1 || return 1
+    ls "$(rustc --print sysroot)/lib/rustlib/$target/lib"/libstd-*.rlib >/dev/null 2>&1
+}
+
+rustup_adds_target() {
+    command -v rustup >/dev/null 2>&1 || return 1
+    say "adding the target $target with rustup"
+    rustup target add "$target" && toolchain_has_target
+}
+
+debian_has_source() {
+    [ -x /usr/bin/cargo ] && [ -x /usr/bin/rustc ] && command -v wasm-ld >/dev/null 2>&1 &&
+        [ -f "$(/usr/bin/rustc --print sysroot)/lib/rustlib/src/rust/library/Cargo.lock" ]
+}
+
+debian_installs_source() {
+    command -v apt-get >/dev/null 2>&1 || return 1
+    sudo=
+    if [ "$(id -u)" != 0 ]; then
+        command -v sudo >/dev/null 2>&1 || return 1
+        sudo=sudo
+    fi
+    say "installing $debian_packages with apt-get"
+    # shellcheck disable=SC2086 # the packages are words
+    $sudo apt-get install -y --no-install-recommends $debian_packages ||
+        { $sudo apt-get update && $sudo apt-get install -y --no-install-recommends $debian_packages; }
+    debian_has_source
+}
+
+build_with_rustup() {
+    CARGO_TARGET_DIR=target cargo build --locked -p slotway-filter --lib --profile wasm --target "$target"
+    built=target/$target/wasm/slotway_filter.wasm
+}
+
+# Its own directory: two compilers in one would build everything anew at each change between them.
+build_with_debian() {
+    env RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=target/wasm-debian \
+        CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=wasm-ld \
+        /usr/bin/cargo build --locked -p slotway-filter --lib --profile wasm --target "$target" \
+        -Zbuild-std=std,panic_abort
+    built=target/wasm-debian/$target/wasm/slotway_filter.wasm
+}
+
+case $way in
+auto)
+    if toolchain_has_target || rustup_adds_target; then way=rustup; else way=debian; fi
+    ;;
+rustup | debian) ;;
+*) fail "WASM_TOOLCHAIN=$way is unknown: use auto, rustup or debian" ;;
+esac
+
+if [ "$way" = rustup ]; then
+    toolchain_has_target || rustup_adds_target ||
+        fail "rustup cannot add $target: see its message above, or try WASM_TOOLCHAIN=debian"
+    say "building the filter for Envoy"
+    build_with_rustup
+else
+    debian_has_source || debian_installs_source ||
+        fail "no compiler for $target: 'rustup target add $target' adds one, or, on Debian, 'apt-get install $debian_packages'"
+    say "building the filter for Envoy with Debian's $(/usr/bin/rustc --version | cut -d' ' -f1-2)"
+    build_with_debian
+fi
+
+if ! cmp -s "$built" "$filter"; then
+    # Renamed into place: a running Envoy keeps the file that it has open.
+    cp "$built" "$filter.new"
+    mv "$filter.new" "$filter"
+fi
+say "$filter is ready ($(wc -c <"$filter") bytes)"

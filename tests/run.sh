@@ -1,0 +1,74 @@
+#!/bin/sh
+# Runs the checks and tests in sections, each with a heading and the time it took: `run.sh all`, `quick` or `lint`.
+# The first section that fails ends the run.
+#
+# Everything is compiled in the release profile, so that the large dependencies (wasmtime, tonic, SQLite) are compiled
+# once, for the binaries and for the tests. The engine and the configuration have few and are tested in the dev
+# profile: with debug assertions and overflow checks.
+set -eu
+cd "$(dirname "$0")/.."
+export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}"
+export CARGO_TERM_COLOR="${CARGO_TERM_COLOR:-auto}"
+
+started=$(date +%s)
+summary=
+
+# section TITLE COMMAND...: runs the command under the heading.
+section() {
+    title=$1
+    shift
+    printf '\n=== %s\n' "$title"
+    section_started=$(date +%s)
+    if "$@"; then result=ok; else result=FAILED; fi
+    took=$(($(date +%s) - section_started))
+    line=$(printf '%-52s %-6s %4d s' "$title" $result $took)
+    printf -- '--- %s\n' "$line"
+    summary="$summary
+    $line"
+    if [ $result = FAILED ]; then
+        finish
+        exit 1
+    fi
+}
+
+finish() {
+    printf '\n=== Summary%s\n    total %d s\n' "$summary" $(($(date +%s) - started))
+}
+
+lint() {
+    section "Formatting (cargo fmt)" cargo fmt --all --check
+    section "Lints (cargo clippy)" cargo clippy --locked --release --workspace --all-targets -- -D warnings
+    section "Dependencies (cargo deny)" tests/tools/cargo-deny.sh
+}
+
+filter_and_units() {
+    section "The filter for Envoy (wasm32)" filter/build.sh
+    section "Engine and configuration: units, properties" \
+        cargo test --locked -p slotway-engine -p slotway-config
+    section "Filter, control plane, worker: units" \
+        cargo test --locked --release -p slotway-filter -p slotway -p slotway-worker
+    section "The filter in wasmtime" cargo test --locked --release -p slotway-tests
+}
+
+end_to_end() {
+    section "Envoy" envoy/fetch.sh
+    section "The binaries (release)" cargo build --locked --release -p slotway -p slotway-worker
+    # Each test runs its own Envoy, control plane and workers.
+    section "End to end with Envoy" \
+        cargo test --locked --release -p slotway-tests --test e2e -- --test-threads "${E2E_THREADS:-2}"
+}
+
+case ${1:-} in
+all)
+    lint
+    filter_and_units
+    end_to_end
+    ;;
+quick) filter_and_units ;;
+lint) lint ;;
+*)
+    echo "usage: $0 all|quick|lint" >&2
+    exit 2
+    ;;
+esac
+finish
