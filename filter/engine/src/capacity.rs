@@ -1,0 +1,208 @@
+//! Changes of capacity: workers that come, go, grow and shrink.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    Abort, Grant, PageId, PageSource, Pool, Region, WorkerIndex,
+    chunk_queue::ChunkQueue,
+    interleave::interleave,
+    parking,
+    worker_table::{self, Reach, Record},
+};
+
+/// A free queue up to this long is put in order anew when slots are added, so that old and new ones alternate. New slots of a
+/// longer one alternate among themselves and join at the tail.
+const REINTERLEAVE_MAX: usize = 1_024;
+/// At most so many workers change in one transition; the others follow in the next ones.
+const CHANGES_MAX: usize = 256;
+
+/// One worker of a configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkerSpec<'a> {
+    /// Its name: what a lane sends a request to.
+    pub name: &'a str,
+    /// Its capacity, at least 1.
+    pub capacity: u32,
+}
+
+/// What a change of configuration did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reconciled {
+    /// New slots that went to waiters.
+    pub grants: Vec<Grant>,
+    /// Whether the configuration is in force as a whole; else the same call has more to do.
+    pub done: bool,
+}
+
+impl<S: PageSource> Pool<'_, S> {
+    /// Puts a configuration in force, if it is newer than the one that is. New and larger workers get slots, never one whose predecessor
+    /// is still out; of smaller and removed ones the surplus goes: at once what is parked or free in a short queue, the rest
+    /// as it comes by.
+    ///
+    /// # Errors
+    /// [`Abort`]; nothing has changed then.
+    pub fn reconcile(
+        &mut self,
+        generation: u64,
+        specs: &[WorkerSpec<'_>],
+        now_ms: u64,
+    ) -> Result<Reconciled, Abort> {
+        let mut reconciled = Reconciled { grants: Vec::new(), done: true };
+        if generation <= self.root.generation {
+            return Ok(reconciled);
+        }
+        let mut unnamed: BTreeMap<u64, WorkerIndex> = BTreeMap::new();
+        let mut vacant = Vec::new();
+        for worker in 0..self.root.workers_end as WorkerIndex {
+            let record = worker_table::read(worker, &mut self.pages)?;
+            if record.is_vacant() {
+                vacant.push(worker);
+            } else {
+                unnamed.insert(record.id, worker);
+            }
+        }
+        vacant.reverse();
+        let mut named = Vec::with_capacity(specs.len());
+        for spec in specs {
+            named.push((spec, unnamed.remove(&digest(spec.name))));
+        }
+        let mut changes = 0;
+        for worker in unnamed.into_values() {
+            changes += usize::from(changes < CHANGES_MAX && self.resize(worker, 0)?.is_some());
+        }
+        let mut minted = Vec::new();
+        for (spec, worker) in named {
+            if changes >= CHANGES_MAX {
+                reconciled.done = false;
+                break;
+            }
+            let worker = match worker {
+                Some(worker) => worker,
+                None => self.enrol(spec, &mut vacant)?,
+            };
+            if let Some(new) = self.resize(worker, spec.capacity)? {
+                changes += 1;
+                minted.push((worker, new));
+            }
+        }
+        reconciled.done &= changes < CHANGES_MAX;
+        self.spread(minted, &mut reconciled.grants, now_ms)?;
+        if reconciled.done {
+            self.root.generation = generation;
+        }
+        Ok(reconciled)
+    }
+
+    /// A number and a name for a worker that has none.
+    fn enrol(&mut self, spec: &WorkerSpec<'_>, vacant: &mut Vec<WorkerIndex>) -> Result<WorkerIndex, Abort> {
+        let worker = match vacant.pop() {
+            Some(worker) => worker,
+            None => {
+                let worker = WorkerIndex::try_from(self.root.workers_end).map_err(|_| Abort::NoRoom)?;
+                self.root.workers_end += 1;
+                worker
+            }
+        };
+        let id = PageId::new(Region::Name, u32::from(worker));
+        if self.pages.read(id)? != spec.name.as_bytes() {
+            self.pages.replace(id, spec.name.as_bytes().to_vec());
+            self.root.names_epoch = self.root.names_epoch.wrapping_add(1);
+        }
+        let record = Record { id: digest(spec.name), ..Record::VACANT };
+        worker_table::write(worker, &record, &mut self.pages)?;
+        Ok(worker)
+    }
+
+    /// Sets a worker's capacity. Returns how many usable slots were minted, `None` where the capacity was the same.
+    fn resize(&mut self, worker: WorkerIndex, capacity: u32) -> Result<Option<u32>, Abort> {
+        let mut record = worker_table::read(worker, &mut self.pages)?;
+        if record.capacity == capacity {
+            return Ok(None);
+        }
+        self.root.capacity = self.root.capacity - record.capacity + capacity;
+        record.capacity = capacity;
+        let mut usable = 0;
+        let missing = capacity.saturating_sub(record.slots);
+        record.slots += missing;
+        self.root.slots += missing;
+        if record.reach == Reach::Active {
+            usable = missing;
+        } else {
+            record.parked += missing;
+            self.root.parked += missing;
+            self.root.probe_at_ms = parking::sooner(self.root.probe_at_ms, &record);
+        }
+        let retired = record.surplus().min(record.parked);
+        record.slots -= retired;
+        record.parked -= retired;
+        self.root.slots -= retired;
+        self.root.parked -= retired;
+        self.store(worker, record)?;
+        Ok(Some(usable))
+    }
+
+    /// Puts new slots into the queue, evenly between the old ones, and takes surplus ones out of a short queue. Waiters come first.
+    fn spread(
+        &mut self,
+        minted: Vec<(WorkerIndex, u32)>,
+        grants: &mut Vec<Grant>,
+        now_ms: u64,
+    ) -> Result<(), Abort> {
+        if minted.is_empty() && self.root.watched == 0 {
+            return Ok(());
+        }
+        let new: usize = minted.iter().map(|(_, slots)| *slots as usize).sum();
+        if self.root.free.is_empty() || self.root.free.len() + new > REINTERLEAVE_MAX {
+            for worker in interleave(&minted) {
+                grants.extend(self.give(worker, false)?);
+            }
+            return Ok(());
+        }
+        let mut free: Vec<(WorkerIndex, u32)> = Vec::new();
+        let mut count = |worker, slots| match free.iter_mut().find(|(known, _)| *known == worker) {
+            Some((_, sum)) => *sum += slots,
+            None => free.push((worker, slots)),
+        };
+        self.root.free.for_each(Region::Free, &mut self.pages, |worker| count(worker, 1))?;
+        minted.iter().for_each(|(worker, slots)| count(*worker, *slots));
+        for (worker, slots) in &mut free {
+            *slots -= self.retire_free(*worker, *slots, now_ms)?;
+        }
+        free.sort_by_key(|(worker, _)| *worker);
+        let mut queue = ChunkQueue::empty();
+        // Pages of the old queue are written over; its length bounds the new one's.
+        for worker in interleave(&free) {
+            queue.push(worker, Region::Free, &mut self.pages)?;
+        }
+        self.root.free = queue;
+        Ok(())
+    }
+
+    /// Retires surplus slots among the `free` ones of a worker. Returns how many.
+    fn retire_free(&mut self, worker: WorkerIndex, free: u32, now_ms: u64) -> Result<u32, Abort> {
+        if !self.root.is_watched(worker) {
+            return Ok(0);
+        }
+        let mut record = worker_table::read(worker, &mut self.pages)?;
+        let retired = record.surplus().min(free);
+        if retired == 0 {
+            return Ok(0);
+        }
+        record.slots -= retired;
+        self.root.slots -= retired;
+        if record.reach == Reach::ProbeReady && retired == free {
+            record.reach = Reach::Parked;
+            record.probe_at_ms = now_ms;
+            self.root.probe_at_ms = parking::sooner(self.root.probe_at_ms, &record);
+        }
+        self.store(worker, record)?;
+        Ok(retired)
+    }
+}
+
+/// FNV-1a over the name, never 0. Names are an operator's own, not a stranger's, so that a collision would have to be made on
+/// purpose; of random ones it takes some five billion workers.
+fn digest(name: &str) -> u64 {
+    let fold = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, fold).max(1)
+}

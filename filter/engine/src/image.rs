@@ -1,0 +1,63 @@
+//! The bytes that are exchanged in one compare-and-swap: a root, and the pages that its transition changed.
+
+use crate::{Abort, Page, PageId, Root, codec::Reader};
+
+/// Known by its first byte; raised with each change of the layout.
+const FORMAT: u8 = 1;
+
+/// A root and the log of its transition.
+///
+/// The log is what makes a transition over several pages atomic: the pages are committed with the root, and written to their
+/// own keys afterwards, by whoever comes first. Whoever reads an image must see to it that every page of the log is stored
+/// with at least [`Root::commit`] before reading any page, and before committing. Since each committer did so, only the
+/// newest image can have pages that are not stored yet.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Image {
+    /// The root.
+    pub root: Root,
+    /// The pages that the root's transition changed, with their content.
+    pub log: Vec<(PageId, Vec<u8>)>,
+}
+
+impl Image {
+    /// The image as bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let logged: usize = self.log.iter().map(|(_, bytes)| bytes.len() + 9).sum();
+        let mut out = Vec::with_capacity(768 + logged);
+        out.push(FORMAT);
+        self.root.encode(&mut out);
+        for (id, bytes) in &self.log {
+            out.push(id.region as u8);
+            out.extend_from_slice(&id.number.to_le_bytes());
+            out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+            out.extend_from_slice(bytes);
+        }
+        out
+    }
+
+    /// Reads what [`Image::encode`] wrote.
+    ///
+    /// # Errors
+    /// [`Abort::Format`] for a layout of another version, [`Abort::Corrupt`] for what no version wrote.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Abort> {
+        let mut reader = Reader::new(bytes);
+        let found = reader.u8()?;
+        if found != FORMAT {
+            return Err(Abort::Format { found, known: FORMAT });
+        }
+        let root = Root::decode(&mut reader)?;
+        let mut log = Vec::new();
+        while !reader.is_empty() {
+            let id = PageId::decode(reader.u8()?, reader.u32()?)?;
+            let length = reader.u32()? as usize;
+            log.push((id, reader.bytes(length)?.to_vec()));
+        }
+        Ok(Self { root, log })
+    }
+
+    /// The pages of the log as they are stored under their own keys.
+    pub fn stored_pages(&self) -> impl Iterator<Item = (PageId, Vec<u8>)> + '_ {
+        self.log.iter().map(|(id, bytes)| (*id, Page::encode(self.root.commit, bytes)))
+    }
+}

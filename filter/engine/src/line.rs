@@ -1,0 +1,162 @@
+//! The waiting line: who waits, in the order of arrival over all lanes.
+//!
+//! A waiter is the number of the lane that holds its request, and its ticket is its place in the line, counted from the pool's
+//! beginning. Leaving the line from its middle leaves a hole, which is skipped when it reaches the head. Holes are bounded: the
+//! line never has more than [`crate::RING_PAGES`] pages, holes included; beyond that a request is refused as if the line were full.
+
+use crate::{
+    Abort, LaneId, PageSource, Region, Ticket,
+    chunk_queue::{ChunkQueue, Entry},
+    codec::Reader,
+    page::Pages,
+};
+
+/// One place in the line: a lane, or a hole, and when it was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    lane: LaneId,
+    since_ms: u64,
+}
+
+/// No lane has this number.
+const HOLE: LaneId = LaneId::MAX;
+const SINCE_MS_MASK: u64 = (1 << 48) - 1;
+
+impl Default for Place {
+    fn default() -> Self {
+        Self { lane: HOLE, since_ms: 0 }
+    }
+}
+
+impl Entry for Place {
+    const BYTES: usize = 8;
+
+    fn put(self, out: &mut Vec<u8>) {
+        let packed = u64::from(self.lane) << 48 | self.since_ms & SINCE_MS_MASK;
+        out.extend_from_slice(&packed.to_le_bytes());
+    }
+
+    fn get(reader: &mut Reader<'_>) -> Result<Self, Abort> {
+        let packed = reader.u64()?;
+        Ok(Self { lane: (packed >> 48) as LaneId, since_ms: packed & SINCE_MS_MASK })
+    }
+}
+
+/// The line: see the module's text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Line {
+    places: ChunkQueue<Place>,
+    /// The ticket of the place at the head.
+    head: Ticket,
+    /// Places that are no holes.
+    waiting: u32,
+}
+
+impl Line {
+    pub(crate) fn empty() -> Self {
+        Self { places: ChunkQueue::empty(), head: 0, waiting: 0 }
+    }
+
+    pub(crate) fn waiting(&self) -> u32 {
+        self.waiting
+    }
+
+    /// Since when the first waiter waits, if its place is in the root.
+    pub(crate) fn waiting_since_ms(&self) -> Option<u64> {
+        self.places.peek().filter(|_| self.waiting > 0).map(|place| place.since_ms)
+    }
+
+    pub(crate) fn join<S: PageSource>(
+        &mut self,
+        lane: LaneId,
+        now_ms: u64,
+        pages: &mut Pages<'_, S>,
+    ) -> Result<Ticket, Abort> {
+        debug_assert_ne!(lane, HOLE);
+        let ticket = self.head + self.places.len() as Ticket;
+        self.places.push(Place { lane, since_ms: now_ms & SINCE_MS_MASK }, Region::Line, pages)?;
+        self.waiting += 1;
+        Ok(ticket)
+    }
+
+    /// Takes the longest waiter out of the line.
+    pub(crate) fn serve<S: PageSource>(
+        &mut self,
+        pages: &mut Pages<'_, S>,
+    ) -> Result<Option<(LaneId, Ticket)>, Abort> {
+        while self.waiting > 0 {
+            let Some(place) = self.places.pop(Region::Line, pages)? else {
+                return Err(Abort::Corrupt("the line has fewer places than waiters"));
+            };
+            let ticket = self.head;
+            self.head += 1;
+            if place.lane != HOLE {
+                self.waiting -= 1;
+                self.forget_holes();
+                return Ok(Some((place.lane, ticket)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Leaves the line. `false`: the ticket is not in the line (any more), so its waiter has been given a slot.
+    pub(crate) fn leave<S: PageSource>(
+        &mut self,
+        lane: LaneId,
+        ticket: Ticket,
+        pages: &mut Pages<'_, S>,
+    ) -> Result<bool, Abort> {
+        let Some(index) = ticket.checked_sub(self.head).filter(|index| *index < self.places.len() as u64)
+        else {
+            return Ok(false);
+        };
+        let left = self.places.update(index as usize, Region::Line, pages, |place| {
+            let ours = place.lane == lane;
+            if ours {
+                place.lane = HOLE;
+            }
+            ours
+        })?;
+        if left {
+            self.waiting -= 1;
+            self.drop_holes_at_head(pages)?;
+            self.forget_holes();
+        }
+        Ok(left)
+    }
+
+    /// Keeps the first waiter at the head, so that [`Line::waiting_since_ms`] is its own. At most as many holes go at once as one
+    /// page holds; the others go with the next steps.
+    fn drop_holes_at_head<S: PageSource>(&mut self, pages: &mut Pages<'_, S>) -> Result<(), Abort> {
+        for _ in 0..crate::CHUNK {
+            if self.waiting == 0 || self.places.peek().is_none_or(|place| place.lane != HOLE) {
+                break;
+            }
+            self.places.pop(Region::Line, pages)?;
+            self.head += 1;
+        }
+        Ok(())
+    }
+
+    /// With nobody waiting there are only holes left, and no page of them need be read again.
+    fn forget_holes(&mut self) {
+        if self.waiting == 0 {
+            self.head += self.places.len() as Ticket;
+            self.places = ChunkQueue::empty();
+        }
+    }
+
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        self.places.encode(out);
+        out.extend_from_slice(&self.head.to_le_bytes());
+        out.extend_from_slice(&self.waiting.to_le_bytes());
+    }
+
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, Abort> {
+        let line = Self { places: ChunkQueue::decode(reader)?, head: reader.u64()?, waiting: reader.u32()? };
+        if line.waiting as usize > line.places.len() {
+            return Err(Abort::Corrupt("the line has fewer places than waiters"));
+        }
+        Ok(line)
+    }
+}

@@ -1,0 +1,165 @@
+//! Pages: the bulk of a pool's state, and where they come from.
+
+use crate::codec::Reader;
+
+/// What a page holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Region {
+    /// The middle of the free queue.
+    Free = 0,
+    /// The middle of the waiting line.
+    Line = 1,
+    /// Worker records.
+    Worker = 2,
+    /// The name (base URL) of one worker, so that a lane whose configuration is older or newer can still find it.
+    Name = 3,
+}
+
+/// Which page of a pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PageId {
+    /// What it holds.
+    pub region: Region,
+    /// Its number within the region.
+    pub number: u32,
+}
+
+impl PageId {
+    pub(crate) const fn new(region: Region, number: u32) -> Self {
+        Self { region, number }
+    }
+
+    pub(crate) fn decode(region: u8, number: u32) -> Result<Self, Abort> {
+        let region = match region {
+            0 => Region::Free,
+            1 => Region::Line,
+            2 => Region::Worker,
+            3 => Region::Name,
+            _ => return Err(Abort::Corrupt("a page of no known region")),
+        };
+        Ok(Self { region, number })
+    }
+}
+
+/// A page's content and the commit that wrote it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Page {
+    /// [`crate::Root::commit`] of the transition that wrote it; 0 for a page that was never written.
+    pub commit: u64,
+    /// Its content; empty for a page that was never written.
+    pub bytes: Vec<u8>,
+}
+
+impl Page {
+    /// The page as it is stored: the commit in front of the content.
+    #[must_use]
+    pub fn encode(commit: u64, content: &[u8]) -> Vec<u8> {
+        let mut stored = Vec::with_capacity(8 + content.len());
+        stored.extend_from_slice(&commit.to_le_bytes());
+        stored.extend_from_slice(content);
+        stored
+    }
+
+    /// Reads what [`Page::encode`] wrote.
+    ///
+    /// # Errors
+    /// [`Abort::Corrupt`] where it is too short.
+    pub fn decode(stored: &[u8]) -> Result<Self, Abort> {
+        let commit = Reader::new(stored).u64()?;
+        Ok(Self { commit, bytes: stored.get(8..).unwrap_or_default().to_vec() })
+    }
+}
+
+/// Where pages are read from.
+pub trait PageSource {
+    /// Reads a page; one that was never written is [`Page::default`].
+    ///
+    /// # Errors
+    /// [`Abort::Source`] where it cannot be read.
+    fn read(&mut self, id: PageId) -> Result<Page, Abort>;
+}
+
+/// Why a transition did not happen. Nothing has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Abort {
+    /// A page is newer than the root: somebody else was faster. Read the root again.
+    #[error("the state was changed meanwhile")]
+    Stale,
+    /// The page could not be read; the host's status is named.
+    #[error("a page cannot be read: host status {0}")]
+    Source(i32),
+    /// The state is of a format that this version does not know.
+    #[error("the shared state has format {found}, this version knows {known}")]
+    Format {
+        /// The state's own format number.
+        found: u8,
+        /// The format of this version.
+        known: u8,
+    },
+    /// The state is not what this version writes.
+    #[error("the shared state is damaged: {0}")]
+    Corrupt(&'static str),
+    /// More entries than a queue's ring of pages can hold.
+    #[error("a queue has no room left")]
+    NoRoom,
+}
+
+/// The pages that one transition has opened, and which of them it changed.
+pub(crate) struct Pages<'s, S> {
+    source: &'s mut S,
+    commit: u64,
+    open: Vec<OpenPage>,
+}
+
+struct OpenPage {
+    id: PageId,
+    bytes: Vec<u8>,
+    changed: bool,
+}
+
+impl<'s, S: PageSource> Pages<'s, S> {
+    /// Pages as a root of `commit` sees them.
+    pub(crate) fn new(source: &'s mut S, commit: u64) -> Self {
+        Self { source, commit, open: Vec::new() }
+    }
+
+    pub(crate) fn read(&mut self, id: PageId) -> Result<&[u8], Abort> {
+        let at = self.open(id)?;
+        Ok(&self.open[at].bytes)
+    }
+
+    /// The page's content, to be changed.
+    pub(crate) fn change(&mut self, id: PageId) -> Result<&mut Vec<u8>, Abort> {
+        let at = self.open(id)?;
+        let page = &mut self.open[at];
+        page.changed = true;
+        Ok(&mut page.bytes)
+    }
+
+    /// Replaces the page, whatever it was.
+    pub(crate) fn replace(&mut self, id: PageId, bytes: Vec<u8>) {
+        match self.open.iter_mut().find(|page| page.id == id) {
+            Some(page) => (page.bytes, page.changed) = (bytes, true),
+            None => self.open.push(OpenPage { id, bytes, changed: true }),
+        }
+    }
+
+    /// The changed pages.
+    pub(crate) fn into_changes(self) -> Vec<(PageId, Vec<u8>)> {
+        self.open.into_iter().filter(|page| page.changed).map(|page| (page.id, page.bytes)).collect()
+    }
+
+    fn open(&mut self, id: PageId) -> Result<usize, Abort> {
+        // Few pages are open at once but in a configuration change, and there the last one is asked for again and again.
+        if let Some(at) = self.open.iter().rposition(|page| page.id == id) {
+            return Ok(at);
+        }
+        let page = self.source.read(id)?;
+        if page.commit > self.commit {
+            return Err(Abort::Stale);
+        }
+        self.open.push(OpenPage { id, bytes: page.bytes, changed: false });
+        Ok(self.open.len() - 1)
+    }
+}

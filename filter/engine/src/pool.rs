@@ -1,0 +1,349 @@
+//! One pool's transitions: taking, waiting, leaving, releasing.
+
+use crate::{
+    Abort, Image, PageSource, Region, Root,
+    page::Pages,
+    parking,
+    worker_table::{self, Reach, Record},
+};
+
+/// A worker's number within its pool. It stays with the worker until the worker was removed and has drained.
+pub type WorkerIndex = u16;
+/// A lane's number. The highest one is nobody's.
+pub type LaneId = u16;
+/// A waiter's place in the line, counted from the pool's beginning.
+pub type Ticket = u64;
+
+/// What a request asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TakeRequest {
+    /// The lane that holds the request.
+    pub lane: LaneId,
+    /// The time, on a clock that never goes back and is the same for all lanes.
+    pub now_ms: u64,
+    /// Whether the request would wait at all.
+    pub may_wait: bool,
+    /// How many may wait, at most.
+    pub waiting_max: u32,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Take {
+    /// It has a slot.
+    Taken {
+        /// Whose.
+        worker: WorkerIndex,
+        /// Whether this request finds out if the worker can be reached again.
+        probe: bool,
+    },
+    /// It waits.
+    Waiting(Ticket),
+    /// It has neither.
+    Refused(RefusalReason),
+}
+
+/// Why a request gets no slot and no place in the line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalReason {
+    /// The pool has no worker.
+    NoWorkers,
+    /// No slot is free, and the request would not wait.
+    NoFreeSlot,
+    /// As many wait as may.
+    QueueFull,
+}
+
+/// How a request that held a slot ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The worker answered, whatever it said.
+    Answered,
+    /// The worker could not be reached, or went away before it answered.
+    Unreachable {
+        /// Whether this request was the one that should find out.
+        probe: bool,
+    },
+    /// The request ended by itself: nothing is known about the worker.
+    Abandoned {
+        /// Whether this request was the one that should find out.
+        probe: bool,
+    },
+}
+
+/// A slot for a waiter. Whoever made the transition brings it to the waiter's lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grant {
+    /// The lane that holds the waiter.
+    pub lane: LaneId,
+    /// Which waiter.
+    pub ticket: Ticket,
+    /// Whose slot.
+    pub worker: WorkerIndex,
+    /// Whether this request finds out if the worker can be reached again.
+    pub probe: bool,
+    /// [`Root::names_epoch`] at the time of the grant: what the worker's number means.
+    pub names_epoch: u32,
+}
+
+/// What a release did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Released {
+    /// Slots that went to waiters: one for a slot that came back, more where a worker is back.
+    pub grants: Vec<Grant>,
+    /// The worker could not be reached, and is parked from now on.
+    pub parked: bool,
+}
+
+/// One transition of one pool: a root and its pages.
+pub struct Pool<'s, S> {
+    pub(crate) root: Root,
+    pub(crate) pages: Pages<'s, S>,
+}
+
+impl<'s, S: PageSource> Pool<'s, S> {
+    /// Begins a transition from `root`, whose log must be stored.
+    #[must_use]
+    pub fn new(root: Root, source: &'s mut S) -> Self {
+        let pages = Pages::new(source, root.commit);
+        Self { root, pages }
+    }
+
+    /// The root as the transition has it so far.
+    #[must_use]
+    pub fn root(&self) -> &Root {
+        &self.root
+    }
+
+    /// Ends the transition: what is to be exchanged for the image that it began with.
+    #[must_use]
+    pub fn commit(self) -> Image {
+        let mut root = self.root;
+        root.commit += 1;
+        debug_assert!(root.capacity == 0 || root.workers_end > 0);
+        debug_assert!(root.parked <= root.slots);
+        debug_assert!(root.waiting() == 0 || root.free.is_empty(), "free slots and waiters at once");
+        Image { root, log: self.pages.into_changes() }
+    }
+
+    /// Takes the slot at the head of the queue; with none free, a place in the line.
+    ///
+    /// # Errors
+    /// [`Abort`]; nothing has changed then.
+    pub fn take(&mut self, request: TakeRequest) -> Result<Take, Abort> {
+        if self.root.capacity == 0 {
+            return Ok(Take::Refused(RefusalReason::NoWorkers));
+        }
+        if self.root.waiting() == 0 {
+            let mut slot = self.pop_usable(request.now_ms)?;
+            if slot.is_none() && self.root.probe_at_ms <= request.now_ms {
+                let nobody_waits = self.probe(request.now_ms)?;
+                debug_assert!(nobody_waits.is_empty());
+                slot = self.pop_usable(request.now_ms)?;
+            }
+            if let Some((worker, probe)) = slot {
+                if self.root.free.is_empty() {
+                    self.root.rate.note_shortage(request.now_ms);
+                }
+                return Ok(Take::Taken { worker, probe });
+            }
+        }
+        if !request.may_wait {
+            return Ok(Take::Refused(RefusalReason::NoFreeSlot));
+        }
+        if self.root.waiting() >= request.waiting_max {
+            return Ok(Take::Refused(RefusalReason::QueueFull));
+        }
+        match self.root.line.join(request.lane, request.now_ms, &mut self.pages) {
+            Ok(ticket) => Ok(Take::Waiting(ticket)),
+            Err(Abort::NoRoom) => Ok(Take::Refused(RefusalReason::QueueFull)),
+            Err(abort) => Err(abort),
+        }
+    }
+
+    /// Leaves the line: at the deadline, or because the client has gone. `false`: the waiter has been given a slot, which is on
+    /// its way to its lane.
+    ///
+    /// # Errors
+    /// [`Abort`]; nothing has changed then.
+    pub fn cancel(&mut self, lane: LaneId, ticket: Ticket) -> Result<bool, Abort> {
+        self.root.line.leave(lane, ticket, &mut self.pages)
+    }
+
+    /// Gives a slot back: to the longest waiter, else to the tail of the queue; a surplus one goes, one of a worker that cannot be
+    /// reached is parked.
+    ///
+    /// # Errors
+    /// [`Abort`]; nothing has changed then.
+    pub fn release(&mut self, worker: WorkerIndex, outcome: Outcome, now_ms: u64) -> Result<Released, Abort> {
+        if self.root.free.is_empty() {
+            self.root.rate.note_release(now_ms);
+        }
+        let mut released = Released::default();
+        let unreachable = matches!(outcome, Outcome::Unreachable { .. });
+        if !self.root.is_watched(worker) && !unreachable {
+            released.grants.extend(self.give(worker, false)?);
+            return Ok(released);
+        }
+        let mut record = worker_table::read(worker, &mut self.pages)?;
+        if record.slots == record.parked {
+            return Err(Abort::Corrupt("a slot comes back to a worker that has none out"));
+        }
+        if record.surplus() > 0 {
+            // One less to come back. What the request found out about the worker is not lost where others are left.
+            record.slots -= 1;
+            self.root.slots -= 1;
+            let back = self.learn(&mut record, outcome, now_ms, &mut released);
+            return self.hand_back(worker, record, back, released);
+        }
+        let reached = self.learn(&mut record, outcome, now_ms, &mut released);
+        if record.reach == Reach::Active {
+            return self.hand_back(worker, record, reached + 1, released);
+        }
+        record.parked += 1;
+        self.root.parked += 1;
+        self.root.probe_at_ms = parking::sooner(self.root.probe_at_ms, &record);
+        self.hand_back(worker, record, 0, released)
+    }
+
+    /// What the end of a request says about its worker. Returns how many parked slots are to be handed back.
+    fn learn(&mut self, record: &mut Record, outcome: Outcome, now_ms: u64, released: &mut Released) -> u32 {
+        let before = record.reach;
+        let back = parking::learn(record, outcome, now_ms);
+        self.root.parked -= back;
+        released.parked = before == Reach::Active && record.reach == Reach::Parked;
+        if record.reach == Reach::Parked {
+            self.root.probe_at_ms = parking::sooner(self.root.probe_at_ms, record);
+        }
+        back
+    }
+
+    /// Stores the record and gives out `slots` of its slots.
+    fn hand_back(
+        &mut self,
+        worker: WorkerIndex,
+        record: Record,
+        slots: u32,
+        mut released: Released,
+    ) -> Result<Released, Abort> {
+        self.store(worker, record)?;
+        for _ in 0..slots {
+            released.grants.extend(self.give(worker, false)?);
+        }
+        Ok(released)
+    }
+
+    /// One usable slot: to the longest waiter, else to the tail.
+    pub(crate) fn give(&mut self, worker: WorkerIndex, probe: bool) -> Result<Option<Grant>, Abort> {
+        let names_epoch = self.root.names_epoch;
+        match self.root.line.serve(&mut self.pages)? {
+            Some((lane, ticket)) => Ok(Some(Grant { lane, ticket, worker, probe, names_epoch })),
+            None => {
+                self.root.free.push(worker, Region::Free, &mut self.pages)?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Stores a record, and watches the worker while there is a reason to.
+    pub(crate) fn store(&mut self, worker: WorkerIndex, record: Record) -> Result<(), Abort> {
+        if record.needs_watch() {
+            self.root.watch(worker);
+        } else if self.root.workers_end <= 64 {
+            // The bit is this worker's alone. In a larger pool `rewatch` clears it.
+            self.root.watched &= !crate::root::watch_bit(worker);
+        }
+        let record = if record.is_vacant() { Record::VACANT } else { record };
+        worker_table::write(worker, &record, &mut self.pages)
+    }
+
+    /// The slot at the head that can be used. Surplus slots and those of workers that cannot be reached are put away on the way.
+    fn pop_usable(&mut self, now_ms: u64) -> Result<Option<(WorkerIndex, bool)>, Abort> {
+        while let Some(worker) = self.root.free.pop(Region::Free, &mut self.pages)? {
+            if !self.root.is_watched(worker) {
+                return Ok(Some((worker, false)));
+            }
+            let mut record = worker_table::read(worker, &mut self.pages)?;
+            if record.surplus() > 0 {
+                record.slots -= 1;
+                self.root.slots -= 1;
+                if record.reach == Reach::ProbeReady {
+                    // It may have been the slot that was to find out: another one will.
+                    record.reach = Reach::Parked;
+                    record.probe_at_ms = now_ms;
+                    self.root.probe_at_ms = parking::sooner(self.root.probe_at_ms, &record);
+                }
+                self.store(worker, record)?;
+                continue;
+            }
+            match record.reach {
+                Reach::Active => return Ok(Some((worker, false))),
+                Reach::ProbeReady => {
+                    record.reach = Reach::Probing;
+                    self.store(worker, record)?;
+                    return Ok(Some((worker, true)));
+                }
+                Reach::Parked | Reach::Probing => {
+                    record.parked += 1;
+                    self.root.parked += 1;
+                    self.root.probe_at_ms = parking::sooner(self.root.probe_at_ms, &record);
+                    self.store(worker, record)?;
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Tries the parked workers that are due, one slot of each: for the longest waiter, else at the tail of the queue. Reads every
+    /// worker's record, so it is called no sooner than [`Root::probe_at_ms`].
+    ///
+    /// # Errors
+    /// [`Abort`]; nothing has changed then.
+    pub fn probe(&mut self, now_ms: u64) -> Result<Vec<Grant>, Abort> {
+        let mut grants = Vec::new();
+        let mut next_ms = u64::MAX;
+        for worker in 0..self.root.workers_end as WorkerIndex {
+            let mut record = worker_table::read(worker, &mut self.pages)?;
+            if record.reach != Reach::Parked || record.parked == 0 {
+                continue;
+            }
+            if record.probe_at_ms > now_ms {
+                next_ms = next_ms.min(record.probe_at_ms);
+                continue;
+            }
+            record.parked -= 1;
+            self.root.parked -= 1;
+            let waiter = self.root.waiting() > 0;
+            record.reach = if waiter { Reach::Probing } else { Reach::ProbeReady };
+            self.store(worker, record)?;
+            grants.extend(self.give(worker, waiter)?);
+        }
+        self.root.probe_at_ms = next_ms;
+        Ok(grants)
+    }
+
+    /// Clears the marks of workers whose records no longer need a look. Reads every worker's record; the state stays right
+    /// without it, but slower.
+    ///
+    /// # Errors
+    /// [`Abort`]; nothing has changed then.
+    pub fn rewatch(&mut self) -> Result<bool, Abort> {
+        let mut watched = 0;
+        for worker in 0..self.root.workers_end as WorkerIndex {
+            if worker_table::read(worker, &mut self.pages)?.needs_watch() {
+                watched |= crate::root::watch_bit(worker);
+            }
+        }
+        let changed = watched != self.root.watched;
+        self.root.watched = watched;
+        Ok(changed)
+    }
+
+    /// The name of a worker, as its configuration gave it.
+    ///
+    /// # Errors
+    /// [`Abort`] where it cannot be read.
+    pub fn name(&mut self, worker: WorkerIndex) -> Result<Vec<u8>, Abort> {
+        Ok(self.pages.read(crate::PageId::new(Region::Name, u32::from(worker)))?.to_vec())
+    }
+}

@@ -1,0 +1,152 @@
+//! The root: the part of a pool's state that every transition exchanges.
+
+use crate::{Abort, WorkerIndex, chunk_queue::ChunkQueue, codec::Reader, line::Line, rate::ReleaseRate};
+
+/// The part of a pool's state that every transition exchanges: a few hundred bytes, whatever the pool's size.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Root {
+    /// Counts the transitions.
+    pub(crate) commit: u64,
+    /// The configuration in force.
+    pub(crate) generation: u64,
+    /// Rises when a worker's number is given to another worker, so that no lane keeps the old one's name for it.
+    pub(crate) names_epoch: u32,
+    /// Worker numbers in use are below this.
+    pub(crate) workers_end: u32,
+    /// The sum of the capacities in force.
+    pub(crate) capacity: u32,
+    /// Slots that exist: free, parked, held, and surplus ones that have not come back yet.
+    pub(crate) slots: u32,
+    /// Slots of workers that cannot be reached.
+    pub(crate) parked: u32,
+    /// When a parked worker is due for a probe; `u64::MAX` for never.
+    pub(crate) probe_at_ms: u64,
+    /// Bit `w % 64` is set where worker w, or another with that bit, has surplus slots or is not active: its record must be read
+    /// before one of its slots is used. Elsewhere no record is read.
+    pub(crate) watched: u64,
+    pub(crate) rate: ReleaseRate,
+    pub(crate) free: ChunkQueue<WorkerIndex>,
+    pub(crate) line: Line,
+}
+
+impl Root {
+    /// The state of a pool that nobody has configured yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            commit: 0,
+            generation: 0,
+            names_epoch: 0,
+            workers_end: 0,
+            capacity: 0,
+            slots: 0,
+            parked: 0,
+            probe_at_ms: u64::MAX,
+            watched: 0,
+            rate: ReleaseRate::default(),
+            free: ChunkQueue::empty(),
+            line: Line::empty(),
+        }
+    }
+
+    /// Counts the transitions; a page that was written by a later one makes this root stale.
+    #[must_use]
+    pub fn commit(&self) -> u64 {
+        self.commit
+    }
+
+    /// The generation of the configuration in force; 0 before the first.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Rises when a worker's number is given to another worker.
+    #[must_use]
+    pub fn names_epoch(&self) -> u32 {
+        self.names_epoch
+    }
+
+    /// The sum of the capacities in force.
+    #[must_use]
+    pub fn capacity(&self) -> u32 {
+        self.capacity
+    }
+
+    /// How many requests wait.
+    #[must_use]
+    pub fn waiting(&self) -> u32 {
+        self.line.waiting()
+    }
+
+    /// Since when the first of them has waited, where that is known without a look at a page.
+    #[must_use]
+    pub fn waiting_since_ms(&self) -> Option<u64> {
+        self.line.waiting_since_ms()
+    }
+
+    /// When a parked worker is due for a probe; `None` for never.
+    #[must_use]
+    pub fn probe_at_ms(&self) -> Option<u64> {
+        (self.probe_at_ms < u64::MAX).then_some(self.probe_at_ms)
+    }
+
+    /// In how many milliseconds a request that comes now could have a slot, from the rate at which slots have been coming free.
+    #[must_use]
+    pub fn expected_wait_ms(&self) -> Option<u64> {
+        self.rate.wait_ms(self.waiting())
+    }
+
+    pub(crate) fn is_watched(&self, worker: WorkerIndex) -> bool {
+        self.watched & watch_bit(worker) != 0
+    }
+
+    pub(crate) fn watch(&mut self, worker: WorkerIndex) {
+        self.watched |= watch_bit(worker);
+    }
+
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        for number in [self.commit, self.generation, self.probe_at_ms, self.watched] {
+            out.extend_from_slice(&number.to_le_bytes());
+        }
+        for number in [self.names_epoch, self.workers_end, self.capacity, self.slots, self.parked] {
+            out.extend_from_slice(&number.to_le_bytes());
+        }
+        self.rate.encode(out);
+        self.free.encode(out);
+        self.line.encode(out);
+    }
+
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, Abort> {
+        let (commit, generation) = (reader.u64()?, reader.u64()?);
+        let (probe_at_ms, watched) = (reader.u64()?, reader.u64()?);
+        let (names_epoch, workers_end) = (reader.u32()?, reader.u32()?);
+        let (capacity, slots, parked) = (reader.u32()?, reader.u32()?, reader.u32()?);
+        let rate = ReleaseRate::decode(reader)?;
+        let (free, line) = (ChunkQueue::decode(reader)?, Line::decode(reader)?);
+        Ok(Self {
+            commit,
+            generation,
+            names_epoch,
+            workers_end,
+            capacity,
+            slots,
+            parked,
+            probe_at_ms,
+            watched,
+            rate,
+            free,
+            line,
+        })
+    }
+}
+
+impl Default for Root {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+pub(crate) fn watch_bit(worker: WorkerIndex) -> u64 {
+    1 << (worker % 64)
+}

@@ -1,0 +1,116 @@
+//! A look at a whole pool, for reports. It reads every page and changes nothing.
+
+use crate::{
+    Abort, PageSource, Pool, Region, WorkerIndex,
+    worker_table::{self, Reach},
+};
+
+/// A pool at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// The generation in force.
+    pub generation: u64,
+    /// Slots in the free queue that can be given out.
+    pub free: u32,
+    /// Slots held by requests, or on their way to a waiter.
+    pub in_flight: u32,
+    /// Slots of workers that cannot be reached.
+    pub parked: u32,
+    /// Requests that wait.
+    pub waiting: u32,
+    /// Since when the first of them has waited, where that is known.
+    pub waiting_since_ms: Option<u64>,
+    /// The workers that have a capacity, or a slot that is not back yet.
+    pub workers: Vec<WorkerSurvey>,
+}
+
+/// One worker in a [`Survey`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkerSurvey {
+    /// Its number.
+    pub worker: WorkerIndex,
+    /// Its capacity in force; 0 once it was removed.
+    pub capacity: u32,
+    /// Its slots in the free queue that can be given out.
+    pub free: u32,
+    /// Its slots held by requests, or on their way to a waiter.
+    pub in_flight: u32,
+    /// Its slots that are put away because it cannot be reached.
+    pub parked: u32,
+    /// Failures to reach it, one after the other.
+    pub failures: u32,
+    /// What it is doing.
+    pub state: WorkerSurveyState,
+}
+
+/// What a worker is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkerSurveyState {
+    /// It takes requests.
+    Active,
+    /// It cannot be reached.
+    Parked,
+    /// It could not be reached, and a request finds out whether it can again.
+    Probing,
+    /// It has more requests under way than its capacity, which is smaller than before or 0.
+    Draining,
+}
+
+impl<S: PageSource> Pool<'_, S> {
+    /// Looks at every worker and every free slot.
+    ///
+    /// # Errors
+    /// [`Abort`]; [`Abort::Stale`] where the pool was changed meanwhile.
+    pub fn survey(&mut self) -> Result<Survey, Abort> {
+        let mut queued = vec![0_u32; self.root.workers_end as usize];
+        self.root.free.for_each(Region::Free, &mut self.pages, |worker| {
+            if let Some(count) = queued.get_mut(usize::from(worker)) {
+                *count += 1;
+            }
+        })?;
+        let mut survey = Survey {
+            generation: self.root.generation,
+            waiting: self.root.waiting(),
+            waiting_since_ms: self.root.waiting_since_ms(),
+            ..Survey::default()
+        };
+        for (worker, queued) in (0..).zip(queued) {
+            let record = worker_table::read(worker, &mut self.pages)?;
+            if record.is_vacant() {
+                continue;
+            }
+            let held = record.slots.checked_sub(record.parked + queued);
+            let in_flight = held.ok_or(Abort::Corrupt("more slots are free and parked than there are"))?;
+            // Slots that are still queued but will be put away when they come by are no longer free.
+            let queued = queued.saturating_sub(record.surplus());
+            let probing = matches!(record.reach, Reach::ProbeReady | Reach::Probing);
+            let (free, put_away) = match record.reach {
+                Reach::Active => (queued, 0),
+                Reach::ProbeReady => (queued.min(1), queued.saturating_sub(1)),
+                Reach::Parked | Reach::Probing => (0, queued),
+            };
+            let state = match record.reach {
+                Reach::Active if in_flight > record.capacity || record.capacity == 0 => {
+                    WorkerSurveyState::Draining
+                }
+                Reach::Active => WorkerSurveyState::Active,
+                _ if record.capacity == 0 => WorkerSurveyState::Draining,
+                _ if probing => WorkerSurveyState::Probing,
+                _ => WorkerSurveyState::Parked,
+            };
+            survey.free += free;
+            survey.in_flight += in_flight;
+            survey.parked += record.parked + put_away;
+            survey.workers.push(WorkerSurvey {
+                worker,
+                capacity: record.capacity,
+                free,
+                in_flight,
+                parked: record.parked + put_away,
+                failures: u32::from(record.failures),
+                state,
+            });
+        }
+        Ok(survey)
+    }
+}

@@ -1,0 +1,119 @@
+//! One record for each worker of a pool, in pages of [`RECORDS`].
+
+use crate::{Abort, PageId, PageSource, Region, WorkerIndex, codec::Reader, page::Pages};
+
+/// Records in a page.
+pub(crate) const RECORDS: usize = 16;
+const RECORD_BYTES: usize = 32;
+
+/// Whether a worker can be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// As far as is known.
+    Active,
+    /// No: its slots are parked as they come by.
+    Parked,
+    /// No, but its next slot that is taken finds out.
+    ProbeReady,
+    /// A request is finding out.
+    Probing,
+}
+
+/// What is known of a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Record {
+    /// Which worker: a digest of its name; 0 for nobody.
+    pub(crate) id: u64,
+    /// Its capacity in force; 0 once it was removed.
+    pub(crate) capacity: u32,
+    /// Its slots that exist; above the capacity there is a surplus, which goes as it comes by.
+    pub(crate) slots: u32,
+    /// Its slots that are parked.
+    pub(crate) parked: u32,
+    /// Failures to reach it, one after the other.
+    pub(crate) failures: u16,
+    pub(crate) reach: Reach,
+    /// When it is tried again, while parked.
+    pub(crate) probe_at_ms: u64,
+}
+
+impl Record {
+    pub(crate) const VACANT: Self =
+        Self { id: 0, capacity: 0, slots: 0, parked: 0, failures: 0, reach: Reach::Active, probe_at_ms: 0 };
+
+    pub(crate) fn surplus(&self) -> u32 {
+        self.slots.saturating_sub(self.capacity)
+    }
+
+    /// Whether its slots need a look before they are used.
+    pub(crate) fn needs_watch(&self) -> bool {
+        self.surplus() > 0 || self.reach != Reach::Active
+    }
+
+    /// Whether nothing of it is left.
+    pub(crate) fn is_vacant(&self) -> bool {
+        self.capacity == 0 && self.slots == 0
+    }
+
+    fn put(&self, out: &mut [u8]) {
+        let reach = match self.reach {
+            Reach::Active => 0_u8,
+            Reach::Parked => 1,
+            Reach::ProbeReady => 2,
+            Reach::Probing => 3,
+        };
+        out[0..8].copy_from_slice(&self.id.to_le_bytes());
+        out[8..12].copy_from_slice(&self.capacity.to_le_bytes());
+        out[12..16].copy_from_slice(&self.slots.to_le_bytes());
+        out[16..20].copy_from_slice(&self.parked.to_le_bytes());
+        out[20..22].copy_from_slice(&self.failures.to_le_bytes());
+        out[22..24].copy_from_slice(&[reach, 0]);
+        out[24..32].copy_from_slice(&self.probe_at_ms.to_le_bytes());
+    }
+
+    fn get(reader: &mut Reader<'_>) -> Result<Self, Abort> {
+        let (id, capacity, slots) = (reader.u64()?, reader.u32()?, reader.u32()?);
+        let (parked, failures) = (reader.u32()?, reader.u16()?);
+        let reach = match reader.u8()? {
+            0 => Reach::Active,
+            1 => Reach::Parked,
+            2 => Reach::ProbeReady,
+            3 => Reach::Probing,
+            _ => return Err(Abort::Corrupt("a worker in no known condition")),
+        };
+        reader.u8()?;
+        let probe_at_ms = reader.u64()?;
+        if parked > slots {
+            return Err(Abort::Corrupt("a worker has more parked slots than slots"));
+        }
+        Ok(Self { id, capacity, slots, parked, failures, reach, probe_at_ms })
+    }
+}
+
+fn place(worker: WorkerIndex) -> (PageId, usize) {
+    let number = usize::from(worker) / RECORDS;
+    (PageId::new(Region::Worker, number as u32), usize::from(worker) % RECORDS * RECORD_BYTES)
+}
+
+pub(crate) fn read<S: PageSource>(worker: WorkerIndex, pages: &mut Pages<'_, S>) -> Result<Record, Abort> {
+    let (page, at) = place(worker);
+    match pages.read(page)?.get(at..at + RECORD_BYTES) {
+        Some(bytes) => Record::get(&mut Reader::new(bytes)),
+        None => Ok(Record::VACANT),
+    }
+}
+
+pub(crate) fn write<S: PageSource>(
+    worker: WorkerIndex,
+    record: &Record,
+    pages: &mut Pages<'_, S>,
+) -> Result<(), Abort> {
+    debug_assert!(record.parked <= record.slots);
+    let (page, at) = place(worker);
+    let bytes = pages.change(page)?;
+    if bytes.len() < RECORDS * RECORD_BYTES {
+        bytes.resize(RECORDS * RECORD_BYTES, 0);
+    }
+    record.put(&mut bytes[at..at + RECORD_BYTES]);
+    Ok(())
+}
