@@ -1,2 +1,70 @@
-//! slotway-worker
-fn main() {}
+//! `slotway-worker`: listens, says so, and serves until it is told to stop.
+
+use std::{
+    io::{self, Read, Write},
+    process::ExitCode,
+    thread,
+};
+
+use clap::Parser;
+use slotway_worker::{Options, Worker, WorkerError};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::oneshot,
+};
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    match run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "slotway-worker {}: {error}", options.name);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(options: &Options) -> Result<(), WorkerError> {
+    // Before the line that says it is ready: whoever has read it may send a signal.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let worker = Worker::bind(options).await?;
+    let parent_left = options.exit_on_stdin_eof.then(stdin_end);
+    // A closed standard output is no reason not to serve.
+    let _ = writeln!(io::stdout(), "slotway-worker {}: ready on http://{}", options.name, worker.address());
+    worker
+        .serve(async move {
+            let parent_left = async {
+                match parent_left {
+                    // An error means that the thread has gone, which it does at the end of the input only.
+                    Some(left) => drop(left.await),
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+                () = parent_left => {}
+            }
+        })
+        .await
+}
+
+/// Is ready at the end of standard input. It is read on a thread of its own that nobody waits for: a read that blocks
+/// cannot be called off, and would keep the runtime from ending.
+fn stdin_end() -> oneshot::Receiver<()> {
+    let (ended, end) = oneshot::channel();
+    thread::spawn(move || {
+        let mut ignored = [0; 1024];
+        loop {
+            match io::stdin().read(&mut ignored) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(0) | Err(_) => break,
+                Ok(_) => {}
+            }
+        }
+        let _ = ended.send(());
+    });
+    end
+}

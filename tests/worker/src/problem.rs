@@ -1,0 +1,40 @@
+use std::borrow::Cow;
+
+use axum::{
+    http::{HeaderValue, StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+
+/// A refusal as RFC 9457 has it: `application/problem+json` with a stable `type` and a sentence for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    pub(crate) status: StatusCode,
+    /// What kind of problem it is, in one word: the last part of `type`, and `reason`.
+    pub(crate) reason: &'static str,
+    pub(crate) detail: Cow<'static, str>,
+}
+
+impl Problem {
+    pub(crate) fn new(
+        status: StatusCode,
+        reason: &'static str,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { status, reason, detail: detail.into() }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = json!({
+            "type": format!("urn:slotway:worker:{}", self.reason),
+            "title": self.status.canonical_reason().unwrap_or("Error"),
+            "status": self.status.as_u16(),
+            "reason": self.reason,
+            "detail": self.detail,
+        });
+        let content_type = HeaderValue::from_static("application/problem+json");
+        (self.status, [(CONTENT_TYPE, content_type)], format!("{body}\n")).into_response()
+    }
+}
