@@ -9,6 +9,8 @@ use tokio::time::timeout;
 
 use crate::problem::Problem;
 
+/// The reason where the client broke its body off: most often it has left, and nobody reads the answer.
+pub(crate) const BROKEN_OFF: &str = "broken_off";
 /// Longest wait for the next piece of a body.
 const PIECE_WAIT: Duration = Duration::from_secs(60);
 
@@ -35,7 +37,7 @@ pub(crate) async fn read(headers: &HeaderMap, mut body: Body, bytes_max: u64) ->
         })?;
         let Some(frame) = frame else { return Ok(bytes) };
         let frame = frame.map_err(|error| {
-            Problem::new(StatusCode::BAD_REQUEST, "bad_body", format!("the body cannot be read: {error}"))
+            Problem::new(StatusCode::BAD_REQUEST, BROKEN_OFF, format!("the body cannot be read: {error}"))
         })?;
         if let Some(piece) = frame.data_ref() {
             if bytes.len() as u64 + piece.len() as u64 > bytes_max {

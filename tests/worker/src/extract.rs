@@ -46,8 +46,14 @@ pub(crate) async fn extract(State(extractor): State<Arc<Extractor>>, request: Re
             let content_type = HeaderValue::from_static(MENTIONS_TYPE);
             (Outcome::Answered, ([(header::CONTENT_TYPE, content_type)], json).into_response())
         }
-        Err(problem) if problem.reason == TIMED_OUT => (Outcome::TimedOut, problem.into_response()),
-        Err(problem) => (Outcome::Refused, problem.into_response()),
+        Err(problem) => {
+            let outcome = match problem.reason {
+                TIMED_OUT => Outcome::TimedOut,
+                document_body::BROKEN_OFF => Outcome::Abandoned,
+                _ => Outcome::Refused,
+            };
+            (outcome, problem.into_response())
+        }
     };
     visit.end(outcome);
     response

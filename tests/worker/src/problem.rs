@@ -4,7 +4,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
 };
-use serde_json::json;
+use serde::Serialize;
 
 /// A refusal as RFC 9457 has it: `application/problem+json` with a stable `type` and a sentence for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,16 +25,28 @@ impl Problem {
     }
 }
 
+#[derive(Serialize)]
+struct Body<'a> {
+    #[serde(rename = "type")]
+    problem_type: String,
+    title: &'static str,
+    status: u16,
+    reason: &'static str,
+    detail: &'a str,
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = json!({
-            "type": format!("urn:slotway:worker:{}", self.reason),
-            "title": self.status.canonical_reason().unwrap_or("Error"),
-            "status": self.status.as_u16(),
-            "reason": self.reason,
-            "detail": self.detail,
-        });
+        let body = Body {
+            problem_type: format!("urn:slotway:worker:{}", self.reason),
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            reason: self.reason,
+            detail: &self.detail,
+        };
+        // Strings and a number: writing them cannot fail.
+        let body = serde_json::to_vec(&body).unwrap_or_default();
         let content_type = HeaderValue::from_static("application/problem+json");
-        (self.status, [(CONTENT_TYPE, content_type)], format!("{body}\n")).into_response()
+        (self.status, [(CONTENT_TYPE, content_type)], body).into_response()
     }
 }

@@ -9,11 +9,11 @@ use axum::{
     routing::{get, post},
     serve::ListenerExt,
 };
-use serde_json::{Value, json};
+use serde::Serialize;
 use tokio::{net::TcpListener, sync::oneshot, time::sleep};
 
 use crate::{
-    Annotator, Options, Stats, WorkerError, entities,
+    Annotator, Counts, Options, Stats, WorkerError, entities,
     extract::{Extractor, extract},
     pool::Pool,
     problem::Problem,
@@ -140,17 +140,21 @@ fn router(options: &Options, annotator: Arc<Annotator>, stats: &Stats) -> Router
         }))
 }
 
-async fn show_stats(State(identity): State<Identity>) -> Json<Value> {
-    let mut shown = json!({ "worker": identity.name, "pool_size": identity.pool_size });
-    if let (Some(shown), Ok(Value::Object(counts))) =
-        (shown.as_object_mut(), serde_json::to_value(identity.stats.counts()))
-    {
-        shown.extend(counts);
-    }
-    Json(shown)
+/// The answer to `GET /stats`.
+#[derive(Serialize)]
+struct ShownStats {
+    worker: String,
+    pool_size: u32,
+    #[serde(flatten)]
+    counts: Counts,
 }
 
-async fn reset_stats(State(identity): State<Identity>) -> Json<Value> {
+async fn show_stats(State(identity): State<Identity>) -> Json<ShownStats> {
+    let Identity { name, pool_size, stats } = identity;
+    Json(ShownStats { worker: name, pool_size, counts: stats.counts() })
+}
+
+async fn reset_stats(State(identity): State<Identity>) -> Json<ShownStats> {
     identity.stats.reset_highest();
     show_stats(State(identity)).await
 }

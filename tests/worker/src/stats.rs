@@ -28,7 +28,7 @@ pub struct Counts {
     pub refused: u64,
     /// Requests whose `timeout` passed.
     pub timed_out: u64,
-    /// Requests whose client left before the answer.
+    /// Requests whose client left before the answer or broke its body off.
     pub abandoned: u64,
 }
 
@@ -41,7 +41,7 @@ pub enum Outcome {
     Refused,
     /// Its `timeout` passed.
     TimedOut,
-    /// Its client left.
+    /// Its client left, or broke its body off.
     Abandoned,
 }
 
