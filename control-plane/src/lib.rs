@@ -1,4 +1,24 @@
-//! The control plane of Slotway.
+//! The control plane of Slotway: which workers exist and how many slots each has, over REST and a configuration file;
+//! what Envoy shall have because of it, over xDS; and what is free, from the coordinators' reports.
+//!
+//! * [`config`]: the configuration file.
+//! * [`workers`]: the domain. It keeps the workers in the [`store`] and publishes [`model::Desired`].
+//! * [`xds`]: brings that to Envoy. [`reports`]: hears from Envoy what is free.
+//! * [`api`]: REST. [`control_plane`] puts the parts together and serves them.
+//! * [`envoy`]: finds, starts and watches an Envoy of one's own.
+//! * [`cli`]: the commands.
 
+pub mod api;
+pub mod cli;
+pub mod config;
+pub mod control_plane;
+pub mod envoy;
+mod error;
 pub mod model;
+pub mod reports;
+pub mod store;
+mod telemetry;
+pub mod workers;
 pub mod xds;
+
+pub use error::Error;

@@ -1,2 +1,7 @@
 //! The `slotway` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    slotway::cli::run()
+}

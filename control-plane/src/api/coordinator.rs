@@ -1,0 +1,170 @@
+use std::time::Instant;
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Query, State, rejection::BytesRejection, rejection::QueryRejection},
+    http::{HeaderMap, StatusCode, header},
+};
+use serde::{Deserialize, Serialize};
+use slotway_config::{WorkerUrl, limits};
+
+use super::{
+    ApiState, Problem,
+    auth::{Admin, Reader},
+};
+use crate::{
+    error::Error,
+    workers::{Removal, WorkerEntry, WorkerRow},
+    xds::CoordinatorStatus,
+};
+
+/// Most workers in one request.
+const ENTRIES_MAX: usize = limits::WORKERS_PER_POOL_MAX;
+/// Largest body of a request, in bytes. axum's own bound is 2 MiB.
+pub(super) const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// Lists the workers.
+#[utoipa::path(get, path = "/coordinator/workers", responses(
+    (status = 200, description = "The workers, with their figures", body = Vec<WorkerRow>),
+    (status = 401, description = "Not from this machine, and without the token", body = Problem),
+))]
+pub(super) async fn list_workers(_: Reader, State(state): State<ApiState>) -> Json<Vec<WorkerRow>> {
+    Json(state.workers.overview(Instant::now()).await)
+}
+
+/// Adds workers, or changes those that are there: the whole list or nothing.
+#[utoipa::path(post, path = "/coordinator/workers", request_body = Vec<WorkerBody>, responses(
+    (status = 200, description = "All workers as they are now", body = Vec<WorkerRow>),
+    (status = 400, description = "The list is not right; nothing was changed", body = Problem),
+    (status = 401, description = "Without the token", body = Problem),
+    (status = 409, description = "A worker is in another pool; nothing was changed", body = Problem),
+), security(("admin_token" = [])))]
+pub(super) async fn put_workers(
+    _: Admin,
+    State(state): State<ApiState>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Vec<WorkerRow>>, Error> {
+    let entries = read_entries(&headers, body)?;
+    state.workers.upsert(&entries).await?;
+    Ok(Json(state.workers.overview(Instant::now()).await))
+}
+
+/// Which worker to remove.
+#[derive(Debug, Deserialize)]
+pub(super) struct Removed {
+    worker: String,
+}
+
+/// What `DELETE /coordinator/workers` answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct RemovedWorker {
+    /// The worker.
+    pub worker: String,
+    /// `draining` while requests are under way there, `removed` once it is gone.
+    pub state: String,
+}
+
+/// Removes a worker: it gets no further requests, and goes once those under way have ended.
+#[utoipa::path(delete, path = "/coordinator/workers", params(
+    ("worker" = String, Query, description = "The worker's base URL"),
+), responses(
+    (status = 200, description = "It is gone", body = RemovedWorker),
+    (status = 202, description = "It drains", body = RemovedWorker),
+    (status = 400, description = "Not a worker's base URL", body = Problem),
+    (status = 401, description = "Without the token", body = Problem),
+    (status = 404, description = "There is no such worker", body = Problem),
+), security(("admin_token" = [])))]
+pub(super) async fn delete_worker(
+    _: Admin,
+    State(state): State<ApiState>,
+    query: Result<Query<Removed>, QueryRejection>,
+) -> Result<(StatusCode, Json<RemovedWorker>), Error> {
+    let bad = |reason: String| Error::BadBody { index: None, field: Some("worker".to_owned()), reason };
+    let Query(Removed { worker }) =
+        query.map_err(|_| bad("say which worker: DELETE /coordinator/workers?worker=URL".to_owned()))?;
+    let url: WorkerUrl =
+        worker.parse().map_err(|error: slotway_config::ConfigError| bad(error.to_string()))?;
+    let (status, state) = match state.workers.remove(&url).await? {
+        Removal::Draining => (StatusCode::ACCEPTED, "draining"),
+        Removal::Removed => (StatusCode::OK, "removed"),
+    };
+    Ok((status, Json(RemovedWorker { worker: url.to_string(), state: state.to_owned() })))
+}
+
+/// Lists the connected Envoys: which configuration each has acknowledged, and what it refused.
+#[utoipa::path(get, path = "/coordinator/envoys", responses(
+    (status = 200, description = "The connected Envoys", body = Vec<CoordinatorStatus>),
+    (status = 401, description = "Not from this machine, and without the token", body = Problem),
+))]
+pub(super) async fn list_envoys(_: Reader, State(state): State<ApiState>) -> Json<Vec<CoordinatorStatus>> {
+    Json(state.coordinators.list())
+}
+
+/// One worker of the list, as the API's description shows it; [`WorkerEntry`] is what is read.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "it describes the JSON and is never built")]
+pub(super) struct WorkerBody {
+    /// The base URL.
+    #[schema(example = "http://127.0.0.1:9001")]
+    worker: String,
+    /// How many requests it may have at once.
+    #[schema(minimum = 1, maximum = 65_535)]
+    capacity: u32,
+    /// Its pool; if absent the one that it is in, for a new worker the first pool of the file.
+    pool: Option<String>,
+    /// `http1` or `http2`; if absent as it was, for a new worker `http1`.
+    protocol: Option<String>,
+    /// How its certificate is checked; if absent as it was. Only for https.
+    tls: Option<TlsBody>,
+}
+
+/// How a worker's certificate is checked.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "it describes the JSON and is never built")]
+struct TlsBody {
+    /// A PEM file, on Envoy's machine, of the authorities that may have signed it.
+    ca_file: Option<String>,
+    /// The name that it must carry; the URL's host if absent.
+    sni: Option<String>,
+}
+
+/// Only JSON that says so: a page of another site cannot send that without asking first (CORS).
+pub(super) fn json_body(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Bytes, Error> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
+        return Err(Error::NotJson);
+    }
+    body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge(BODY_BYTES_MAX),
+        _ => bad_body(None, None, "the body did not arrive whole".to_owned()),
+    })
+}
+
+fn bad_body(index: Option<usize>, field: Option<String>, reason: String) -> Error {
+    Error::BadBody { index, field, reason }
+}
+
+fn read_entries(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Vec<WorkerEntry>, Error> {
+    let body = json_body(headers, body)?;
+    let reader = &mut serde_json::Deserializer::from_slice(&body);
+    let entries: Vec<WorkerEntry> = serde_path_to_error::deserialize(&mut *reader).map_err(|error| {
+        let path = error.path().to_string();
+        let mut steps = path.splitn(2, ']');
+        let index =
+            steps.next().and_then(|first| first.strip_prefix('[')).and_then(|index| index.parse().ok());
+        let rest = steps.next().map(|rest| rest.trim_start_matches('.')).filter(|rest| !rest.is_empty());
+        let field = index.and(rest).map(str::to_owned);
+        bad_body(index, field, error.into_inner().to_string())
+    })?;
+    reader.end().map_err(|error| bad_body(None, None, error.to_string()))?;
+    if entries.is_empty() {
+        return Err(bad_body(None, None, "the list is empty: name at least one worker".to_owned()));
+    }
+    if entries.len() > ENTRIES_MAX {
+        let reason = format!("{} workers are too many for one request: at most {ENTRIES_MAX}", entries.len());
+        return Err(bad_body(None, None, reason));
+    }
+    Ok(entries)
+}

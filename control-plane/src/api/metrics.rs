@@ -1,0 +1,78 @@
+use std::{collections::BTreeMap, sync::atomic::AtomicU64, time::Instant};
+
+use axum::{
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response},
+};
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::Registry,
+};
+
+use super::{ApiState, auth::Reader};
+use crate::error::Error;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SlotLabels {
+    pool: String,
+    state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PoolLabels {
+    pool: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TypeLabels {
+    type_url: String,
+}
+
+/// Slots and waiting requests over all coordinators, and how the coordinators are doing, for Prometheus.
+#[utoipa::path(get, path = "/metrics", responses(
+    (status = 200, description = "Figures in OpenMetrics text", body = String, content_type = "application/openmetrics-text"),
+))]
+pub(super) async fn metrics(_: Reader, State(state): State<ApiState>) -> Result<Response, Error> {
+    let desired = state.workers.desired().borrow().clone();
+    let latest = state.reports.latest(Instant::now());
+
+    // A pool that nobody reports on has no slots to speak of, but it is there.
+    let mut pools: BTreeMap<&str, [i64; 4]> =
+        desired.pools.iter().map(|pool| (pool.name.as_str(), [0; 4])).collect();
+    for report in latest.iter().filter(|report| report.is_fresh()).flat_map(|latest| &latest.pools) {
+        if let Some(sums) = pools.get_mut(report.pool.as_str()) {
+            let figures = [report.free, report.in_flight, report.parked, report.waiting];
+            sums.iter_mut().zip(figures).for_each(|(sum, figure)| *sum += i64::from(figure));
+        }
+    }
+    let slots = Family::<SlotLabels, Gauge>::default();
+    let waiting = Family::<PoolLabels, Gauge>::default();
+    for (pool, [free, in_flight, parked, in_line]) in pools {
+        for (state, figure) in [("free", free), ("in_flight", in_flight), ("parked", parked)] {
+            slots.get_or_create(&SlotLabels { pool: pool.to_owned(), state }).set(figure);
+        }
+        waiting.get_or_create(&PoolLabels { pool: pool.to_owned() }).set(in_line);
+    }
+    let nacks = Family::<TypeLabels, Counter>::default();
+    for (type_url, number) in state.coordinators.nacks_total() {
+        nacks.get_or_create(&TypeLabels { type_url: type_url.to_string() }).inc_by(number);
+    }
+    let connected = Gauge::<i64>::default();
+    connected.set(i64::try_from(state.coordinators.list().len()).unwrap_or(i64::MAX));
+    let generation = Gauge::<u64, AtomicU64>::default();
+    generation.set(desired.generation);
+
+    let mut registry = Registry::with_prefix("slotway");
+    registry.register("slots", "Slots over all coordinators", slots);
+    registry.register("waiting", "Requests that wait for a slot", waiting);
+    registry.register("coordinators_connected", "Envoys with an xDS stream", connected);
+    registry.register("xds_nack", "Configurations that an Envoy refused", nacks);
+    registry.register("config_generation", "Generation of the wanted configuration", generation);
+    let mut text = String::new();
+    encode(&mut text, &registry)
+        .map_err(|error| Error::System { doing: "writing the metrics", reason: error.to_string() })?;
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
+}

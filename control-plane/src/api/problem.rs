@@ -1,0 +1,110 @@
+use axum::{
+    Json,
+    http::{HeaderValue, Method, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+
+/// What every refusal of this API looks like (RFC 9457, `application/problem+json`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Problem {
+    /// Which problem it is; stable.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The problem in few words; the same for each problem of this type.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What was wrong here, and what would be right.
+    pub detail: String,
+    /// Which entry of the list that was sent, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<usize>,
+    /// Which field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// For an unknown worker: which ones there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known: Option<Vec<String>>,
+}
+
+impl Problem {
+    fn new(status: StatusCode, kind: &str, title: &str, detail: String) -> Self {
+        let (kind, title) = (format!("urn:slotway:problem:{kind}"), title.to_owned());
+        Self { kind, title, status: status.as_u16(), detail, index: None, field: None, known: None }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"slotway\""));
+        }
+        response
+    }
+}
+
+impl From<&Error> for Problem {
+    fn from(error: &Error) -> Self {
+        let detail = error.to_string();
+        let problem = |status, kind, title| Self::new(status, kind, title, detail.clone());
+        match error {
+            Error::BadBody { index, field, .. } => Self {
+                index: *index,
+                field: field.clone(),
+                ..problem(StatusCode::BAD_REQUEST, "bad-body", "The body is not right")
+            },
+            Error::Conflict { index, field, .. } => Self {
+                index: *index,
+                field: field.map(str::to_owned),
+                ..problem(StatusCode::CONFLICT, "conflict", "The change contradicts what is there")
+            },
+            Error::UnknownWorker { known, .. } => Self {
+                known: Some(known.clone()),
+                ..problem(StatusCode::NOT_FOUND, "unknown-worker", "There is no such worker")
+            },
+            Error::Unauthorized(_) => {
+                problem(StatusCode::UNAUTHORIZED, "unauthorized", "The admin token is needed")
+            }
+            Error::NotJson => {
+                problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", "The body must be JSON")
+            }
+            Error::TooLarge(_) => {
+                problem(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large")
+            }
+            Error::ReportBaseMissing => {
+                problem(StatusCode::CONFLICT, "report-base-missing", "A full report is needed")
+            }
+            Error::Store(_) => {
+                problem(StatusCode::SERVICE_UNAVAILABLE, "store", "The database cannot be used")
+            }
+            _ => problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong"),
+        }
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let problem = Problem::from(&self);
+        if problem.status >= 500 {
+            tracing::error!("{self}");
+        }
+        problem.into_response()
+    }
+}
+
+pub(super) async fn not_found(uri: Uri) -> Problem {
+    let detail = format!("there is nothing at {}; GET /openapi.json tells what there is", uri.path());
+    Problem::new(StatusCode::NOT_FOUND, "not-found", "There is nothing here", detail)
+}
+
+pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
+    let detail = format!("{method} is not possible at {}; GET /openapi.json tells what is", uri.path());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Not with this method", detail)
+}

@@ -1,0 +1,27 @@
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use crate::{config::load, error::Error};
+
+/// `slotway config`
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigCommand {
+    /// Say whether a file is right, and where it is not
+    Validate {
+        /// The configuration file
+        file: PathBuf,
+    },
+}
+
+impl ConfigCommand {
+    pub(super) fn run(&self) -> Result<(), Error> {
+        let Self::Validate { file } = self;
+        let config = load(file)?;
+        let workers: Vec<_> = config.pools.iter().flat_map(|pool| &pool.workers).collect();
+        let slots: u64 = workers.iter().map(|worker| u64::from(worker.capacity.get())).sum();
+        let (pools, workers) = (config.pools.len(), workers.len());
+        println!("{}: right; pools: {pools}, workers: {workers}, slots: {slots}", file.display());
+        Ok(())
+    }
+}

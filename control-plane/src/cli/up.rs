@@ -1,0 +1,180 @@
+use std::{
+    ffi::OsString,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use clap::Args;
+use tokio::time::{Instant, sleep};
+
+use super::{Configured, asked_to_end};
+use crate::{
+    config::Config,
+    control_plane::{ControlPlane, Ports, listen},
+    envoy::{
+        bootstrap::{local_worker, reachable},
+        find,
+        process::{Process, Program},
+        supervise::{Supervisor, ready},
+    },
+    error::Error,
+};
+
+/// How long a demo worker has until it answers.
+const WORKER_WITHIN: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How often it is looked whether the demo workers still run.
+const WORKERS_EVERY: Duration = Duration::from_secs(1);
+/// What a request of the demo costs its worker: enough to see requests wait.
+const DEMO_DELAY: &str = "50ms";
+
+/// `slotway up`
+#[derive(Debug, Args)]
+pub(super) struct Up {
+    #[command(flatten)]
+    configured: Configured,
+    /// The Envoy to run
+    #[arg(long, env = "ENVOY", value_name = "PATH")]
+    envoy: Option<PathBuf>,
+    /// The filter's code
+    #[arg(long, env = "SLOTWAY_FILTER", value_name = "WASM")]
+    filter: Option<PathBuf>,
+    /// Also run a reference worker for each worker of the file that is on this machine
+    #[arg(long)]
+    demo_workers: bool,
+}
+
+/// What was started and has to be stopped.
+#[derive(Default)]
+struct Started {
+    workers: Vec<Process>,
+    envoy: Option<Supervisor>,
+}
+
+impl Up {
+    pub(super) async fn run(self) -> Result<(), Error> {
+        let mut started = Started::default();
+        let outcome = tokio::select! {
+            outcome = self.start_and_watch(&mut started) => outcome,
+            asked = asked_to_end() => asked,
+        };
+        if outcome.is_ok() {
+            println!("slotway: stopping");
+        }
+        // Envoy first: then no request finds its worker gone.
+        if let Some(envoy) = started.envoy {
+            envoy.stop().await;
+        }
+        for worker in started.workers {
+            worker.stop().await;
+        }
+        outcome
+    }
+
+    async fn start_and_watch(&self, started: &mut Started) -> Result<(), Error> {
+        let config = self.configured.load()?;
+        // All that can be wrong is looked for before anything starts.
+        let envoy = find::envoy(self.envoy.as_deref().or(config.envoy.path.as_deref()))?;
+        let filter = find::filter(self.filter.as_deref())?;
+        let worker = if self.demo_workers { Some(find::worker()?) } else { None };
+        let ports = Ports::take(&config)?;
+        drop(listen("listen", config.listen)?);
+        drop(listen("envoy.admin", config.envoy.admin)?);
+        let demo = worker.map(|program| demo_workers(&config, &program)).unwrap_or_default();
+        for (address, program) in &demo {
+            drop(listen(&format!("pools.workers ({})", program.name), *address)?);
+        }
+
+        let state = config.state_absolute().map_err(|error| Error::file(&config.state, error))?;
+        println!("slotway: starting the control plane (REST on {}, xDS on {})", config.api, config.xds);
+        let mut control_plane = ControlPlane::start(&config, filter, ports).await?;
+        for (address, program) in &demo {
+            println!("slotway: starting reference worker {} on {address}", program.name);
+            started.workers.push(program.start()?);
+        }
+        for ((address, _), process) in demo.iter().zip(&mut started.workers) {
+            answers(*address, process).await?;
+        }
+        println!("slotway: starting Envoy ({}, {} threads)", envoy.display(), config.envoy.concurrency);
+        let supervisor = started.envoy.insert(Supervisor::start(envoy, &config, &control_plane, &state)?);
+        let coordinators = control_plane.coordinators.clone();
+        let serve = async {
+            ready(&config, &coordinators).await?;
+            print_ready(&config, demo.first().is_some());
+            watch_workers(&mut started.workers).await
+        };
+        tokio::select! {
+            outcome = serve => outcome,
+            error = control_plane.failed() => Err(error),
+            ended = supervisor.keep_running() => ended.map(|never| match never {}),
+        }
+    }
+}
+
+/// A reference worker for each worker of the file on this machine: its address, and how it is run.
+fn demo_workers(config: &Config, program: &Path) -> Vec<(SocketAddr, Program)> {
+    let workers = config.pools.iter().flat_map(|pool| &pool.workers);
+    let here = workers.filter_map(|worker| Some((local_worker(&worker.worker)?, worker.capacity)));
+    let run = |(number, (address, capacity)): (usize, (SocketAddr, slotway_config::Capacity))| {
+        let name = format!("W{}", number + 1);
+        let mut arguments: Vec<OsString> = Vec::new();
+        for (flag, value) in [
+            ("--name", name.clone()),
+            ("--listen", address.to_string()),
+            ("--pipeline-pool-max-size", capacity.to_string()),
+            ("--delay", DEMO_DELAY.to_owned()),
+        ] {
+            arguments.extend([flag.into(), value.into()]);
+        }
+        arguments.push("--exit-on-stdin-eof".into());
+        let log = config.state.join(format!("worker-{name}.log"));
+        (address, Program { name, path: program.to_owned(), arguments, log })
+    };
+    here.enumerate().map(run).collect()
+}
+
+/// Waits until a worker answers.
+async fn answers(address: SocketAddr, process: &mut Process) -> Result<(), Error> {
+    let started = Instant::now();
+    while tokio::net::TcpStream::connect(address).await.is_err() {
+        if let Some(status) = process.has_ended()? {
+            return Err(process.died(status));
+        }
+        if started.elapsed() >= WORKER_WITHIN {
+            let how = format!("does not answer on {address} within {} s", WORKER_WITHIN.as_secs());
+            return Err(process.failed(how));
+        }
+        sleep(LOOK_EVERY).await;
+    }
+    Ok(())
+}
+
+/// Says so when a demo worker ends. Slotway goes on: to lose a worker is part of its business.
+async fn watch_workers(workers: &mut [Process]) -> Result<(), Error> {
+    let mut told = vec![false; workers.len()];
+    loop {
+        sleep(WORKERS_EVERY).await;
+        for (worker, told) in workers.iter_mut().zip(&mut told).filter(|(_, told)| !**told) {
+            if let Some(status) = worker.has_ended()? {
+                tracing::warn!("reference worker {}", worker.died(status));
+                *told = true;
+            }
+        }
+    }
+}
+
+fn print_ready(config: &Config, demo: bool) {
+    let (listen, api) = (reachable(config.listen), reachable(config.api));
+    println!("slotway: ready");
+    println!("  clients  http://{listen}");
+    println!("  REST     http://{api}/coordinator/workers");
+    println!("  Envoy    http://{}/stats", reachable(config.envoy.admin));
+    println!("  state    {} (database, admin token, logs)", config.state.display());
+    if demo {
+        println!("  try      curl -d 'Hello London!' -H 'content-type: text/plain' http://{listen}/extract");
+    } else {
+        println!("  try      curl -i http://{listen}/");
+    }
+    println!("  stop     Ctrl-C");
+}

@@ -1,0 +1,85 @@
+use std::{
+    fmt,
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use slotway_config::check_pools;
+
+use super::{Config, locate::locate};
+
+/// Largest configuration file, in bytes: 16,384 workers in each of 64 pools do not fit, a quarter of a million do.
+pub const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Why a configuration file was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct ConfigFileError {
+    /// The file.
+    pub file: PathBuf,
+    /// Line and column, both from 1, where the reason has a place.
+    pub at: Option<(u64, u64)>,
+    /// What is wrong and what would be right.
+    pub reason: String,
+}
+
+impl fmt::Display for ConfigFileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.at {
+            Some((line, column)) => write!(f, "{}:{line}:{column}: {}", self.file.display(), self.reason),
+            None => write!(f, "{}: {}", self.file.display(), self.reason),
+        }
+    }
+}
+
+/// Reads and checks a configuration file.
+///
+/// # Errors
+/// The first thing that is wrong with it.
+pub fn load(file: &Path) -> Result<Config, ConfigFileError> {
+    let refuse = |reason: String| ConfigFileError { file: file.to_owned(), at: None, reason };
+    let mut bytes = Vec::new();
+    std::fs::File::open(file)
+        .and_then(|open| open.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
+        .map_err(|error| refuse(format!("cannot be read: {error}")))?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(refuse(format!("is larger than {FILE_BYTES_MAX} bytes")));
+    }
+    let yaml = String::from_utf8(bytes).map_err(|_| refuse("is not UTF-8 text".to_owned()))?;
+    parse(file, &yaml)
+}
+
+/// Reads and checks the text of a configuration file; `file` is the name that errors carry.
+///
+/// # Errors
+/// The first thing that is wrong with it.
+pub fn parse(file: &Path, yaml: &str) -> Result<Config, ConfigFileError> {
+    let refuse = |at, reason| ConfigFileError { file: file.to_owned(), at, reason };
+    // Workers by the thousand are a real configuration: the parser's own bounds on nodes are for untrusted input.
+    let options = serde_saphyr::options! { budget: None, with_snippet: false, strict_booleans: true };
+    let config: Config = serde_saphyr::from_str_with_options(yaml, options).map_err(|error| {
+        let error = error.without_snippet();
+        let at = error.location().map(|location| (location.line(), location.column()));
+        refuse(at, without_place(&error.to_string()))
+    })?;
+    if config.pools.is_empty() {
+        return Err(refuse(locate(yaml, "pools"), "pools: at least one pool is needed".to_owned()));
+    }
+    check_pools(&config.pools)
+        .map_err(|error| refuse(locate(yaml, &error.path), format!("{}: {}", error.path, error.reason)))?;
+    config
+        .check_addresses()
+        .map_err(|(path, reason)| refuse(locate(yaml, path), format!("{path}: {reason}")))?;
+    Ok(config)
+}
+
+/// The parser's message without the place that it appends, since ours goes in front.
+fn without_place(message: &str) -> String {
+    match message.rfind(" at line ") {
+        Some(at) => message[..at].trim_end().to_owned(),
+        None => message.trim_end().to_owned(),
+    }
+}
+
+#[cfg(test)]
+#[path = "file_tests.rs"]
+mod tests;

@@ -1,0 +1,167 @@
+//! The configuration of `slotway up` and `slotway serve`: a YAML file, over which environment and flags go.
+
+mod file;
+mod locate;
+mod overrides;
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+use slotway_config::Pool;
+
+pub use file::{ConfigFileError, FILE_BYTES_MAX, load, parse};
+pub use overrides::Overrides;
+
+/// Most worker threads that Envoy may be told to run.
+pub const CONCURRENCY_MAX: u32 = 256;
+
+/// Everything that an operator says in the file.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where Envoy listens to clients.
+    #[serde(default = "default_listen")]
+    pub listen: SocketAddr,
+    /// Where REST is served, with health and metrics.
+    #[serde(default = "default_api")]
+    pub api: SocketAddr,
+    /// Where xDS is served, and where the filter's reports arrive.
+    #[serde(default = "default_xds")]
+    pub xds: SocketAddr,
+    /// How Envoy runs.
+    #[serde(default)]
+    pub envoy: EnvoySettings,
+    /// The directory of the database, the admin token and Envoy's log. Relative to the working directory.
+    #[serde(default = "default_state")]
+    pub state: PathBuf,
+    /// Adds `x-slotway-worker` and `x-slotway-wait-ms` to answers.
+    #[serde(default)]
+    pub debug_headers: bool,
+    /// Envoy's access log; none is written without it. Relative to the working directory.
+    #[serde(default)]
+    pub access_log: Option<PathBuf>,
+    /// The pools, in the order in which their matches are tried.
+    pub pools: Vec<Pool>,
+}
+
+/// How Envoy runs.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnvoySettings {
+    /// Envoy's own admin port.
+    #[serde(default = "default_admin")]
+    pub admin: SocketAddr,
+    /// How many worker threads Envoy runs.
+    #[serde(default = "default_concurrency", deserialize_with = "concurrency")]
+    pub concurrency: u32,
+    /// The Envoy to run; searched for if absent.
+    #[serde(default)]
+    pub path: Option<PathBuf>,
+}
+
+impl Default for EnvoySettings {
+    fn default() -> Self {
+        Self { admin: default_admin(), concurrency: default_concurrency(), path: None }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: default_listen(),
+            api: default_api(),
+            xds: default_xds(),
+            envoy: EnvoySettings::default(),
+            state: default_state(),
+            debug_headers: false,
+            access_log: None,
+            pools: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// Finds two servers on one address, and a port that the system would have yet to choose.
+    ///
+    /// # Errors
+    /// The setting, and what is wrong with it.
+    pub fn check_addresses(&self) -> Result<(), (&'static str, String)> {
+        let addresses = self.addresses();
+        for (i, (setting, address)) in addresses.iter().enumerate() {
+            if let Some((other, _)) = addresses[..i].iter().find(|(_, other)| other == address) {
+                return Err((setting, format!("{address} is already the address of `{other}`")));
+            }
+            if address.port() == 0 {
+                return Err((setting, "port 0 is not a port to be reached at".to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    /// The addresses that Slotway itself or its Envoy listens on, each with the name of its setting.
+    #[must_use]
+    pub fn addresses(&self) -> [(&'static str, SocketAddr); 4] {
+        [("listen", self.listen), ("api", self.api), ("xds", self.xds), ("envoy.admin", self.envoy.admin)]
+    }
+
+    /// The state directory as an absolute path, so that it means the same to Envoy.
+    ///
+    /// # Errors
+    /// Where the working directory cannot be read.
+    pub fn state_absolute(&self) -> std::io::Result<PathBuf> {
+        std::path::absolute(&self.state)
+    }
+
+    /// The file with the admin token.
+    #[must_use]
+    pub fn token_path(&self) -> PathBuf {
+        token_path(&self.state)
+    }
+}
+
+/// The file with the admin token in a state directory.
+#[must_use]
+pub fn token_path(state: &Path) -> PathBuf {
+    state.join("admin-token")
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+fn default_listen() -> SocketAddr {
+    loopback(10_000)
+}
+
+fn default_api() -> SocketAddr {
+    loopback(8_080)
+}
+
+fn default_xds() -> SocketAddr {
+    loopback(18_000)
+}
+
+fn default_admin() -> SocketAddr {
+    loopback(9_901)
+}
+
+fn default_concurrency() -> u32 {
+    2
+}
+
+fn default_state() -> PathBuf {
+    PathBuf::from(".slotway")
+}
+
+fn concurrency<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let number = u32::deserialize(deserializer)?;
+    if (1..=CONCURRENCY_MAX).contains(&number) {
+        Ok(number)
+    } else {
+        let reason = format!("concurrency {number} is out of range: it must be from 1 to {CONCURRENCY_MAX}");
+        Err(serde::de::Error::custom(reason))
+    }
+}

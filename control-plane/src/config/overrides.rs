@@ -1,0 +1,43 @@
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::Args;
+
+use super::Config;
+
+/// Settings that a flag or the environment may say instead of the file: flag over environment over file.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Overrides {
+    /// Where Envoy listens to clients
+    #[arg(long, env = "SLOTWAY_LISTEN", value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    /// Where REST is served
+    #[arg(long, env = "SLOTWAY_API", value_name = "ADDRESS")]
+    pub api: Option<SocketAddr>,
+    /// Where xDS is served
+    #[arg(long, env = "SLOTWAY_XDS", value_name = "ADDRESS")]
+    pub xds: Option<SocketAddr>,
+    /// Envoy's own admin port
+    #[arg(long, env = "SLOTWAY_ENVOY_ADMIN", value_name = "ADDRESS")]
+    pub envoy_admin: Option<SocketAddr>,
+    /// How many worker threads Envoy runs
+    #[arg(long, env = "SLOTWAY_CONCURRENCY", value_name = "NUMBER",
+          value_parser = clap::value_parser!(u32).range(1..=i64::from(super::CONCURRENCY_MAX)))]
+    pub concurrency: Option<u32>,
+    /// The directory of the database, the admin token and Envoy's log
+    #[arg(long, env = "SLOTWAY_STATE", value_name = "DIRECTORY")]
+    pub state: Option<PathBuf>,
+}
+
+impl Overrides {
+    /// Puts what was said into `config`.
+    pub fn apply(&self, config: &mut Config) {
+        config.listen = self.listen.unwrap_or(config.listen);
+        config.api = self.api.unwrap_or(config.api);
+        config.xds = self.xds.unwrap_or(config.xds);
+        config.envoy.admin = self.envoy_admin.unwrap_or(config.envoy.admin);
+        config.envoy.concurrency = self.concurrency.unwrap_or(config.envoy.concurrency);
+        if let Some(state) = &self.state {
+            config.state.clone_from(state);
+        }
+    }
+}

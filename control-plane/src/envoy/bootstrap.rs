@@ -1,0 +1,111 @@
+//! What an Envoy is told at its start: who it is and how to reach xDS. All else comes from there.
+
+use std::net::SocketAddr;
+
+use serde_json::{Value, json};
+use slotway_config::WorkerUrl;
+
+use crate::{config::Config, error::Error};
+
+/// The cluster through which Envoy reaches the control plane, for xDS and for the filter's reports.
+pub const CONTROL_PLANE_CLUSTER: &str = "slotway_control_plane";
+/// The name of the runtime layer that the control plane fills.
+pub const RUNTIME_LAYER: &str = "slotway";
+/// The group of an Envoy that `slotway up` runs.
+pub const NODE_CLUSTER: &str = "slotway";
+/// The name of the Envoy that `slotway up` runs, and so of the coordinator in reports.
+pub const NODE_ID: &str = "local";
+
+/// Longest name of a node, in bytes.
+const NODE_ID_BYTES_MAX: usize = 256;
+
+/// The bootstrap of an Envoy named `node` that gets its configuration from `xds`.
+///
+/// # Errors
+/// [`Error::Setting`] for a name that is empty or too long.
+pub fn bootstrap(config: &Config, xds: SocketAddr, node: &str) -> Result<Value, Error> {
+    if node.is_empty() || node.len() > NODE_ID_BYTES_MAX || !node.bytes().all(|byte| byte.is_ascii_graphic())
+    {
+        let reason = format!("a node's name has 1 to {NODE_ID_BYTES_MAX} visible ASCII characters");
+        return Err(Error::Setting { setting: "node", reason });
+    }
+    let source = json!({ "ads": {}, "resource_api_version": "V3" });
+    Ok(json!({
+        "node": { "id": node, "cluster": NODE_CLUSTER },
+        "admin": { "address": address(config.envoy.admin) },
+        "dynamic_resources": {
+            "ads_config": {
+                "api_type": "DELTA_GRPC",
+                "transport_api_version": "V3",
+                "set_node_on_first_message_only": true,
+                "grpc_services": [{ "envoy_grpc": { "cluster_name": CONTROL_PLANE_CLUSTER } }],
+            },
+            "cds_config": source,
+            "lds_config": source,
+        },
+        "static_resources": { "clusters": [control_plane_cluster(reachable(xds))] },
+        "layered_runtime": {
+            "layers": [
+                { "name": RUNTIME_LAYER, "rtds_layer": { "name": RUNTIME_LAYER, "rtds_config": source } },
+                // The last one wins: an operator's word on the admin port.
+                { "name": "admin", "admin_layer": {} },
+            ],
+        },
+        "stats_config": { "stats_tags": stats_tags() },
+    }))
+}
+
+fn control_plane_cluster(xds: SocketAddr) -> Value {
+    let http2 = json!({
+        "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        "explicit_http_config": {
+            // A control plane that is gone without a word is noticed, and another connection made.
+            "http2_protocol_options": { "connection_keepalive": { "interval": "10s", "timeout": "5s" } },
+        },
+    });
+    json!({
+        "name": CONTROL_PLANE_CLUSTER,
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": http2,
+        },
+        "load_assignment": {
+            "cluster_name": CONTROL_PLANE_CLUSTER,
+            "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": address(xds) } }] }],
+        },
+    })
+}
+
+/// Tags can be cut out of a stat's name only by rules in the bootstrap. The filter writes a label as
+/// `.label=value` into the name.
+fn stats_tags() -> Value {
+    let label =
+        |name: &str, value: &str| json!({ "tag_name": name, "regex": format!("(\\.{name}=({value}))") });
+    json!([label("pool", "[a-z][a-z0-9_-]*"), label("outcome", "[a-z_]+"), label("state", "[a-z_]+")])
+}
+
+fn address(address: SocketAddr) -> Value {
+    json!({ "socket_address": { "address": address.ip().to_string(), "port_value": address.port() } })
+}
+
+/// The address at which a client on this machine reaches a server that listens on `address`.
+#[must_use]
+pub fn reachable(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => {
+            SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, v4.port()))
+        }
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => {
+            SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, v6.port()))
+        }
+        other => other,
+    }
+}
+
+/// The address of a worker on this machine.
+#[must_use]
+pub fn local_worker(worker: &WorkerUrl) -> Option<SocketAddr> {
+    let ip = worker.ip().filter(std::net::IpAddr::is_loopback)?;
+    Some(SocketAddr::from((ip, worker.port())))
+}

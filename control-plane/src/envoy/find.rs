@@ -1,0 +1,64 @@
+//! Where the programs and files are that `slotway up` needs.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+use crate::error::Error;
+
+const BUILD: &str = "run `make build`";
+
+/// The Envoy to run: the one that was named, else `.tools/envoy`, else `envoy` of the `PATH`.
+///
+/// # Errors
+/// [`Error::Missing`].
+pub fn envoy(named: Option<&Path>) -> Result<PathBuf, Error> {
+    let remedy = "run `make build`, which fetches it, or name yours with ENVOY=/path/to/envoy";
+    let on_path = env::var_os("PATH").unwrap_or_default();
+    let on_path = env::split_paths(&on_path).map(|directory| directory.join("envoy"));
+    let candidates = std::iter::once(PathBuf::from(".tools/envoy")).chain(on_path);
+    first("Envoy", named, candidates, "looked for .tools/envoy and for envoy on the PATH", remedy)
+}
+
+/// The filter's code: the one that was named, else `slotway_filter.wasm` in the directory of the build.
+///
+/// # Errors
+/// [`Error::Missing`].
+pub fn filter(named: Option<&Path>) -> Result<PathBuf, Error> {
+    let beside = program_directory().and_then(|directory| directory.parent().map(Path::to_owned));
+    let directories = beside.into_iter().chain([PathBuf::from("target")]);
+    let candidates = directories.map(|directory| directory.join("slotway_filter.wasm"));
+    let looked = "looked for target/slotway_filter.wasm";
+    first("the filter", named, candidates, looked, "run `make build`, or name it with --filter")
+}
+
+/// The reference worker, beside this program.
+///
+/// # Errors
+/// [`Error::Missing`].
+pub fn worker() -> Result<PathBuf, Error> {
+    let candidates = program_directory().into_iter().map(|directory| directory.join("slotway-worker"));
+    first("the reference worker", None, candidates, "looked for slotway-worker beside slotway", BUILD)
+}
+
+fn program_directory() -> Option<PathBuf> {
+    let program = env::current_exe().ok()?;
+    program.parent().map(Path::to_owned)
+}
+
+fn first(
+    what: &'static str,
+    named: Option<&Path>,
+    mut candidates: impl Iterator<Item = PathBuf>,
+    looked: &str,
+    remedy: &'static str,
+) -> Result<PathBuf, Error> {
+    // `ENVOY= make run` names nothing.
+    let (found, looked) = match named.filter(|path| !path.as_os_str().is_empty()) {
+        Some(named) => (named.is_file().then(|| named.to_owned()), format!("{} is no file", named.display())),
+        None => (candidates.find(|path| path.is_file()), looked.to_owned()),
+    };
+    let found = found.ok_or(Error::Missing { what, looked, remedy })?;
+    std::path::absolute(&found).map_err(|error| Error::file(found, error))
+}

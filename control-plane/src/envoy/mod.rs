@@ -1,0 +1,6 @@
+//! The Envoy that `slotway up` runs: where it is, what it is told, and how it is watched.
+
+pub mod bootstrap;
+pub mod find;
+pub mod process;
+pub mod supervise;

@@ -1,0 +1,167 @@
+use std::{net::SocketAddr, path::PathBuf};
+
+use crate::{config::ConfigFileError, store::StoreError};
+
+/// Everything that can go wrong in the control plane, in words for the person who has to mend it. `api::problem` turns
+/// it into an answer, `cli` into a line and an exit code.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration file was refused.
+    #[error(transparent)]
+    ConfigFile(#[from] ConfigFileError),
+    /// A flag or an environment variable does not go with the rest of the configuration.
+    #[error("{setting}: {reason}")]
+    Setting {
+        /// The setting, as the file names it.
+        setting: &'static str,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The stored workers and the file's pools do not go together.
+    #[error(
+        "the workers that were added over REST and the configuration file do not go together: {0}; remove workers from \
+         the file, or with DELETE /coordinator/workers before the file changes"
+    )]
+    Roster(String),
+    /// A body is not what was asked for.
+    #[error("{reason}")]
+    BadBody {
+        /// Which entry of the list, from 0.
+        index: Option<usize>,
+        /// Which field of it.
+        field: Option<String>,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+    /// A body is right in itself but contradicts what is there.
+    #[error("{reason}")]
+    Conflict {
+        /// Which entry of the list, from 0.
+        index: Option<usize>,
+        /// Which field of it.
+        field: Option<&'static str>,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+    /// There is no such worker.
+    #[error("there is no worker {worker:?}")]
+    UnknownWorker {
+        /// What was asked for.
+        worker: String,
+        /// What there is, a bounded number of them.
+        known: Vec<String>,
+    },
+    /// The admin token is needed and did not come, or a wrong one did.
+    #[error("{0}")]
+    Unauthorized(&'static str),
+    /// A body of another type than JSON.
+    #[error("the body must be JSON: send it with `content-type: application/json`")]
+    NotJson,
+    /// A body above the limit.
+    #[error("the body is larger than {0} bytes")]
+    TooLarge(usize),
+    /// A report builds on one that the control plane has not got.
+    #[error("the report builds on one that is not known here; the next one must be full")]
+    ReportBaseMissing,
+    /// An address is taken.
+    #[error(
+        "{setting}: {address} is already in use; stop what listens there, or set `{setting}` to another address"
+    )]
+    AddressTaken {
+        /// The setting that names the address.
+        setting: String,
+        /// The address.
+        address: SocketAddr,
+    },
+    /// An address cannot be listened on for another reason.
+    #[error("{setting}: cannot listen on {address}: {reason}")]
+    Address {
+        /// The setting that names the address.
+        setting: String,
+        /// The address.
+        address: SocketAddr,
+        /// The system's reason.
+        reason: String,
+    },
+    /// A file or directory cannot be used.
+    #[error("{path}: {reason}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        reason: String,
+    },
+    /// Something that has to be built or installed first is not there.
+    #[error("{what} was not found ({looked}); {remedy}")]
+    Missing {
+        /// What is missing.
+        what: &'static str,
+        /// Where it was looked for.
+        looked: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A program that `slotway up` runs ended.
+    #[error("{program} {how}{}", tail_of(.log, .tail))]
+    Child {
+        /// The program.
+        program: String,
+        /// How it ended.
+        how: String,
+        /// Its log.
+        log: Option<PathBuf>,
+        /// The last lines of the log.
+        tail: String,
+    },
+    /// Envoy runs but did not become ready.
+    #[error("Envoy is not ready after {waited_s} s: {reason}")]
+    NotReady {
+        /// How long it was waited for, in seconds.
+        waited_s: u64,
+        /// What is missing.
+        reason: String,
+    },
+    /// A running control plane cannot be asked.
+    #[error("{url}: {reason}")]
+    Request {
+        /// What was asked.
+        url: String,
+        /// What went wrong.
+        reason: String,
+    },
+    /// The system refused something that always works.
+    #[error("{doing}: {reason}")]
+    System {
+        /// What was tried.
+        doing: &'static str,
+        /// The system's reason.
+        reason: String,
+    },
+}
+
+fn tail_of(log: &Option<PathBuf>, tail: &str) -> String {
+    match log {
+        Some(log) if tail.is_empty() => format!("; its log is {}", log.display()),
+        Some(log) => format!("; the end of its log {}:\n{}", log.display(), tail.trim_end()),
+        None => String::new(),
+    }
+}
+
+impl Error {
+    /// A problem with a file, in the system's words.
+    pub fn file(path: impl Into<PathBuf>, reason: impl ToString) -> Self {
+        Self::File { path: path.into(), reason: reason.to_string() }
+    }
+
+    /// The exit code of a command that failed with this: 2 for what the caller said, 1 for the rest.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::ConfigFile(_) | Self::Setting { .. } => 2,
+            _ => 1,
+        }
+    }
+}

@@ -1,0 +1,258 @@
+use std::collections::{BTreeMap, HashSet};
+
+use slotway_config::{FieldError, Pool, PoolName, Scheme, Worker, WorkerUrl, check_pools};
+
+use super::{
+    WorkerEntry,
+    record::{PoolWorker, Standing, WorkerRecord},
+};
+use crate::{
+    error::Error,
+    model::{Desired, ListenerSettings},
+};
+
+/// The pools and all workers that are known: a plain value, whose changes are pure functions.
+#[derive(Debug, Clone)]
+pub(crate) struct Roster {
+    /// In match order; their `workers` are empty, those are in `records`.
+    pub(crate) pools: Vec<Pool>,
+    pub(crate) listener: ListenerSettings,
+    pub(crate) records: BTreeMap<WorkerUrl, WorkerRecord>,
+    pub(crate) generation: u64,
+    next_position: u64,
+}
+
+/// Most workers that an error names.
+const NAMED_MAX: usize = 20;
+
+impl Roster {
+    /// Brings the stored workers and those of the file together (see [`super`]); the generation is the stored one.
+    ///
+    /// # Errors
+    /// [`Error::Roster`] where both together break a rule, for example too many slots in a pool.
+    pub(crate) fn new(
+        declared: &[Pool],
+        listener: ListenerSettings,
+        records: BTreeMap<WorkerUrl, WorkerRecord>,
+        generation: u64,
+    ) -> Result<Self, Error> {
+        let pools = declared.iter().map(|pool| Pool { workers: Vec::new(), ..pool.clone() }).collect();
+        let next_position = records.values().map(|record| record.position + 1).max().unwrap_or_default();
+        let mut roster = Self { pools, listener, records, generation, next_position };
+        let mut in_file = HashSet::new();
+        for pool in declared {
+            for worker in &pool.workers {
+                in_file.insert(worker.worker.clone());
+                roster.declare(PoolWorker { pool: pool.name.clone(), worker: worker.clone() });
+            }
+        }
+        let gone = |(url, record): (&WorkerUrl, &WorkerRecord)| {
+            (record.declared.is_some() && !in_file.contains(url)).then(|| url.clone())
+        };
+        for url in roster.records.iter().filter_map(gone).collect::<Vec<_>>() {
+            roster.undeclare(&url);
+        }
+        check_pools(&roster.pools_in_force()).map_err(|error| Error::Roster(error.to_string()))?;
+        Ok(roster)
+    }
+
+    /// The file's word for one worker: it counts where it is new.
+    fn declare(&mut self, said: PoolWorker) {
+        let position = self.next_position();
+        let url = said.worker.worker.clone();
+        match self.records.get_mut(&url) {
+            Some(record) if record.declared.as_ref() == Some(&said) => {}
+            Some(record) => {
+                record.entry = said.clone();
+                record.declared = Some(said);
+                record.standing = Standing::Active;
+            }
+            None => {
+                let (entry, declared) = (said.clone(), Some(said));
+                let record = WorkerRecord { position, entry, declared, standing: Standing::Active };
+                self.records.insert(url, record);
+            }
+        }
+    }
+
+    /// The file no longer names a worker that it named before.
+    fn undeclare(&mut self, url: &WorkerUrl) {
+        let since_generation = self.generation + 1;
+        match self.records.get_mut(url) {
+            Some(record) if record.standing == Standing::Removed => {
+                self.records.remove(url);
+            }
+            Some(record) => {
+                record.declared = None;
+                if record.standing == Standing::Active {
+                    record.standing = Standing::Draining { since_generation };
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// Adds the workers, or changes those that are there: all of them, or none.
+    ///
+    /// # Errors
+    /// [`Error::BadBody`] or [`Error::Conflict`], with the index of the entry.
+    pub(crate) fn upsert(&mut self, entries: &[WorkerEntry]) -> Result<(), Error> {
+        let mut seen = BTreeMap::new();
+        for (index, entry) in entries.iter().enumerate() {
+            if let Some(first) = seen.insert(&entry.worker, index) {
+                let reason = format!("the same worker cannot stand twice; the first is entry {first}");
+                return Err(bad(index, "worker", reason));
+            }
+            self.upsert_one(index, entry)?;
+        }
+        check_pools(&self.pools_in_force()).map_err(|error| self.blame(&error, entries))
+    }
+
+    fn upsert_one(&mut self, index: usize, entry: &WorkerEntry) -> Result<(), Error> {
+        let position = self.next_position();
+        let known = self.records.get(&entry.worker);
+        let pool = match (&entry.pool, known) {
+            (Some(pool), _) if self.pools.iter().all(|other| other.name != *pool) => {
+                let pools: Vec<_> = self.pools.iter().map(|pool| pool.name.as_str()).collect();
+                let reason = format!("there is no pool {:?}; there is {}", pool.as_str(), pools.join(", "));
+                return Err(bad(index, "pool", reason));
+            }
+            (Some(pool), _) => pool.clone(),
+            (None, Some(known)) => known.entry.pool.clone(),
+            (None, None) => self.first_pool()?,
+        };
+        if let Some(known) =
+            known.filter(|known| known.entry.pool != pool && known.standing != Standing::Removed)
+        {
+            // Two pools with slots of one worker would together exceed its capacity.
+            let reason = format!(
+                "{} is in pool {}; remove it there first and let it drain, a worker belongs to one pool",
+                entry.worker, known.entry.pool
+            );
+            return Err(Error::Conflict { index: Some(index), field: Some("pool"), reason });
+        }
+        let mut worker = Worker {
+            worker: entry.worker.clone(),
+            capacity: entry.capacity,
+            protocol: entry.protocol.or(known.map(|known| known.entry.worker.protocol)).unwrap_or_default(),
+            tls: entry.tls.clone(),
+        };
+        if worker.tls.is_none() {
+            worker.tls = known.and_then(|known| known.entry.worker.tls.clone());
+        }
+        if worker.tls.is_some() && worker.worker.scheme() == Scheme::Http {
+            return Err(bad(index, "tls", "only an https worker can have TLS settings".to_owned()));
+        }
+        let record = WorkerRecord {
+            position: known.map_or(position, |known| known.position),
+            declared: known.and_then(|known| known.declared.clone()),
+            entry: PoolWorker { pool, worker },
+            standing: Standing::Active,
+        };
+        self.records.insert(entry.worker.clone(), record);
+        Ok(())
+    }
+
+    /// Takes a worker out of its pool. It drains from `generation` on.
+    ///
+    /// # Errors
+    /// [`Error::UnknownWorker`].
+    pub(crate) fn remove(&mut self, url: &WorkerUrl, generation: u64) -> Result<(), Error> {
+        let known: Vec<_> = self.present().take(NAMED_MAX).map(|(url, _)| url.to_string()).collect();
+        match self.records.get_mut(url) {
+            Some(record) if record.standing == Standing::Active => {
+                record.standing = Standing::Draining { since_generation: generation };
+                Ok(())
+            }
+            Some(WorkerRecord { standing: Standing::Draining { .. }, .. }) => Ok(()),
+            Some(_) | None => Err(Error::UnknownWorker { worker: url.to_string(), known }),
+        }
+    }
+
+    /// Forgets a worker that has drained, or keeps only that it was removed where the file still declares it.
+    pub(crate) fn drained(&mut self, url: &WorkerUrl) {
+        if let Some(record) = self.records.get_mut(url) {
+            if record.declared.is_some() {
+                record.standing = Standing::Removed;
+            } else {
+                self.records.remove(url);
+            }
+        }
+    }
+
+    /// All workers that take requests or drain.
+    pub(crate) fn present(&self) -> impl Iterator<Item = (&WorkerUrl, &WorkerRecord)> {
+        self.records.iter().filter(|(_, record)| record.standing != Standing::Removed)
+    }
+
+    /// The workers that drain, each with the first generation without it.
+    pub(crate) fn draining(&self) -> impl Iterator<Item = (&WorkerUrl, u64)> {
+        self.records.iter().filter_map(|(url, record)| match record.standing {
+            Standing::Draining { since_generation } => Some((url, since_generation)),
+            Standing::Active | Standing::Removed => None,
+        })
+    }
+
+    /// Workers that REST added to a pool that the file no longer has: they wait for the pool to come back.
+    pub(crate) fn without_pool(&self) -> impl Iterator<Item = &WorkerRecord> {
+        self.records
+            .values()
+            .filter(|record| record.standing == Standing::Active && !self.has(&record.entry.pool))
+    }
+
+    /// What Envoy shall have.
+    pub(crate) fn desired(&self) -> Desired {
+        let draining =
+            self.records.values().filter(|record| matches!(record.standing, Standing::Draining { .. }));
+        let mut draining: Vec<_> =
+            draining.chain(self.without_pool()).map(|record| record.entry.worker.clone()).collect();
+        draining.sort_by(|one, other| one.worker.cmp(&other.worker));
+        Desired {
+            generation: self.generation,
+            pools: self.pools_in_force(),
+            draining,
+            listener: self.listener.clone(),
+        }
+    }
+
+    fn pools_in_force(&self) -> Vec<Pool> {
+        let mut records: Vec<_> =
+            self.records.values().filter(|record| record.standing == Standing::Active).collect();
+        records.sort_by_key(|record| record.position);
+        let mut pools = self.pools.clone();
+        for pool in &mut pools {
+            let members = records.iter().filter(|record| record.entry.pool == pool.name);
+            pool.workers = members.map(|record| record.entry.worker.clone()).collect();
+        }
+        pools
+    }
+
+    fn has(&self, pool: &PoolName) -> bool {
+        self.pools.iter().any(|other| other.name == *pool)
+    }
+
+    fn first_pool(&self) -> Result<PoolName, Error> {
+        let none = || Error::Roster("there is no pool".to_owned());
+        self.pools.first().map(|pool| pool.name.clone()).ok_or_else(none)
+    }
+
+    fn next_position(&mut self) -> u64 {
+        self.next_position += 1;
+        self.next_position - 1
+    }
+
+    /// The entry of the request that brought about what [`check_pools`] found: the last one in that pool.
+    fn blame(&self, error: &FieldError, entries: &[WorkerEntry]) -> Error {
+        let number = error.path.split(['[', ']']).nth(1).and_then(|number| number.parse::<usize>().ok());
+        let pool = number.and_then(|number| self.pools.get(number)).map(|pool| &pool.name);
+        let in_pool =
+            |entry: &WorkerEntry| self.records.get(&entry.worker).map(|record| &record.entry.pool) == pool;
+        let index = entries.iter().rposition(in_pool);
+        let field = Some("capacity".to_owned());
+        Error::BadBody { index, field, reason: format!("{}: {}", error.path, error.reason) }
+    }
+}
+
+fn bad(index: usize, field: &'static str, reason: String) -> Error {
+    Error::BadBody { index: Some(index), field: Some(field.to_owned()), reason }
+}
