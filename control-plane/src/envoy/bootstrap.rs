@@ -35,7 +35,7 @@ pub fn bootstrap(config: &Config, xds: SocketAddr, node: &str) -> Result<Value, 
         "admin": { "address": address(config.envoy.admin) },
         "dynamic_resources": {
             "ads_config": {
-                "api_type": "DELTA_GRPC",
+                "api_type": "GRPC",
                 "transport_api_version": "V3",
                 "set_node_on_first_message_only": true,
                 "grpc_services": [{ "envoy_grpc": { "cluster_name": CONTROL_PLANE_CLUSTER } }],

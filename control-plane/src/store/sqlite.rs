@@ -5,7 +5,7 @@ use std::{
 };
 
 use sqlx::{
-    Connection, Row, SqliteConnection, SqlitePool,
+    ConnectOptions, Connection, Row, SqliteConnection, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
@@ -47,7 +47,7 @@ impl SqliteStore {
             TryLockError::WouldBlock => StoreError::Locked(state.to_owned()),
             TryLockError::Error(error) => unavailable(error),
         })?;
-        let options = SqliteConnectOptions::new().filename(&file).busy_timeout(BUSY_TIMEOUT);
+        let options = SqliteConnectOptions::new().filename(&file).busy_timeout(BUSY_TIMEOUT).disable_statement_logging();
         let found = if file.exists() { inspect(&file, &options).await? } else { 0 };
 
         let options = options
