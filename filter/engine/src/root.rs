@@ -97,6 +97,12 @@ impl Root {
         self.rate.wait_ms(self.waiting())
     }
 
+    /// Whether marks could be left behind that only [`crate::Pool::rewatch`] clears.
+    #[must_use]
+    pub fn may_rewatch(&self) -> bool {
+        self.watched != 0 && self.workers_end > 64
+    }
+
     pub(crate) fn is_watched(&self, worker: WorkerIndex) -> bool {
         self.watched & watch_bit(worker) != 0
     }

@@ -1,0 +1,27 @@
+use slotway_config::ConfigError;
+use slotway_engine::Abort;
+
+use crate::host::HostError;
+
+/// What can go wrong in the filter.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FilterError {
+    /// The host refused a call.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// The shared state cannot be read.
+    #[error(transparent)]
+    State(#[from] Abort),
+    /// The plugin configuration is not one.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Other lanes were faster ten thousand times.
+    #[error("the shared state could not be changed: other lanes were always faster")]
+    Contended,
+    /// There are more lanes than numbers.
+    #[error("no lane number is left")]
+    NoLaneNumber,
+    /// A worker's name is missing in the shared state.
+    #[error("worker {0} has no name in the shared state")]
+    NoName(u16),
+}

@@ -1,0 +1,159 @@
+//! Slots on their way: from whoever frees them to the waiter, and back where there is no waiter any more.
+
+use std::collections::VecDeque;
+
+use proxy_wasm::types::{LogLevel, MapType};
+use slotway_config::headers;
+use slotway_engine::{Grant, Outcome, WorkerIndex};
+
+use crate::{
+    error::FilterError,
+    host,
+    lane::{Lane, queue_name},
+    lane_pool::Target,
+    metrics::RequestOutcome,
+    refusal::Reason,
+    stream::{Held, Phase},
+    wake_up::WakeUp,
+};
+
+impl Lane {
+    /// Gives a slot back, and brings what that frees to the waiters.
+    pub(crate) fn release(&mut self, pool: usize, worker: WorkerIndex, outcome: Outcome) {
+        let grants = self.give_back(pool, worker, outcome);
+        self.deliver(pool, grants);
+    }
+
+    fn give_back(&mut self, pool: usize, worker: WorkerIndex, outcome: Outcome) -> Vec<Grant> {
+        let Some(lane_pool) = self.pools.get_mut(pool) else { return Vec::new() };
+        match lane_pool.release(worker, outcome, host::now_ms()) {
+            Ok(grants) => grants,
+            Err(error) => {
+                self.complain("a slot cannot be given back yet", &error);
+                self.unreleased.push((pool, worker, outcome));
+                Vec::new()
+            }
+        }
+    }
+
+    /// Brings slots to their waiters. One that cannot be brought is given back, which may free it for the next waiter.
+    pub(crate) fn deliver(&mut self, pool: usize, grants: Vec<Grant>) {
+        let mut under_way = VecDeque::from(grants);
+        while let Some(grant) = under_way.pop_front() {
+            let ours = self.enrolment.is_some_and(|enrolment| enrolment.lane == grant.lane);
+            let brought = if ours { self.accept(pool, grant) } else { self.send(pool, grant) };
+            if !brought {
+                let unused = Outcome::Abandoned { probe: grant.probe };
+                under_way.extend(self.give_back(pool, grant.worker, unused));
+            }
+        }
+    }
+
+    /// Hands a slot to another lane.
+    fn send(&mut self, pool: usize, grant: Grant) -> bool {
+        let Some(name) = self.pools.get(pool).map(|pool| pool.settings.name.as_str().to_owned()) else {
+            return false;
+        };
+        let queue = match self.queues.get(&grant.lane) {
+            Some(queue) => Ok(*queue),
+            // An empty vm_id is our own.
+            None => host::resolve_queue("", &queue_name(grant.lane)),
+        };
+        let sent = queue.and_then(|queue| {
+            self.queues.insert(grant.lane, queue);
+            host::enqueue(queue, &WakeUp { pool: name, grant }.encode())
+        });
+        if let Err(error) = sent {
+            self.queues.remove(&grant.lane);
+            self.complain(&format!("lane {} cannot be woken", grant.lane), &error.into());
+        }
+        sent.is_ok()
+    }
+
+    /// Takes in every slot that other lanes have sent.
+    pub(crate) fn on_wake_up(&mut self) {
+        let Some(enrolment) = self.enrolment else { return };
+        loop {
+            match host::dequeue(enrolment.queue) {
+                Ok(Some(message)) => self.take_in(&message),
+                Ok(None) => break,
+                Err(error) => {
+                    self.complain("the wake-up queue cannot be read", &error.into());
+                    break;
+                }
+            }
+        }
+    }
+
+    fn take_in(&mut self, message: &[u8]) {
+        let Some(wake_up) = WakeUp::decode(message) else {
+            host::log(LogLevel::Error, "slotway: a wake-up cannot be read");
+            return;
+        };
+        let pool = self.pools.iter().position(|pool| pool.settings.name.as_str() == wake_up.pool);
+        let Some(pool) = pool else {
+            host::log(LogLevel::Error, "slotway: a wake-up for an unknown pool");
+            return;
+        };
+        self.deliver(pool, vec![wake_up.grant]);
+    }
+
+    /// Gives a slot to its waiter. `false` where the waiter has gone: the slot must go back.
+    fn accept(&mut self, pool: usize, grant: Grant) -> bool {
+        let Some(lane_pool) = self.pools.get_mut(pool) else { return false };
+        let Some(context) = lane_pool.waiters.remove(&grant.ticket) else { return false };
+        let target = match lane_pool.target(grant.worker, grant.names_epoch) {
+            Ok(target) => target,
+            Err(error) => {
+                self.complain("a slot's worker is not known", &error);
+                self.refuse(context, Reason::Internal, RequestOutcome::Internal, Default::default());
+                return false;
+            }
+        };
+        let Some(stream) = self.streams.get_mut(&context) else { return false };
+        let waited_ms = host::now_ms().saturating_sub(stream.since_ms);
+        stream.waited_ms = waited_ms;
+        lane_pool.metrics.note_wait(waited_ms);
+        let held = Held { worker: grant.worker, target, probe: grant.probe };
+        let resumed = self.as_context(context, || {
+            self.address(&held.target, waited_ms)?;
+            Ok::<_, FilterError>(host::resume_request()?)
+        });
+        if let Ok(Ok(())) = resumed {
+            if let Some(stream) = self.streams.get_mut(&context) {
+                stream.phase = Phase::Held(held);
+            }
+            return true;
+        }
+        // The stream has gone, and its end was not told yet; were it still there, it would wait for ever.
+        self.refuse(context, Reason::Internal, RequestOutcome::Internal, Default::default());
+        false
+    }
+
+    /// Sends the current request to a worker.
+    pub(crate) fn address(&self, target: &Target, waited_ms: u64) -> Result<(), FilterError> {
+        host::replace_header(MapType::HttpRequestHeaders, headers::WORKER, target.url.as_str())?;
+        let prefix = target.url.path_prefix();
+        if !prefix.is_empty() {
+            let path = host::header(MapType::HttpRequestHeaders, ":path").unwrap_or_default();
+            host::replace_header(MapType::HttpRequestHeaders, ":path", &format!("{prefix}{path}"))?;
+        }
+        if self.settings.as_ref().is_some_and(|settings| settings.access_log_fields) {
+            // What is logged if nothing else becomes known.
+            let outcome = RequestOutcome::GoneRunning.word();
+            set_log_fields(Some(target), waited_ms, outcome);
+        }
+        Ok(())
+    }
+}
+
+/// Sets the access log's fields of the current stream.
+pub(crate) fn set_log_fields(target: Option<&Target>, waited_ms: u64, outcome: &str) {
+    if let Some(target) = target {
+        let _ = host::set_property("slotway.worker", target.url.as_str());
+        let _ = host::set_property("slotway.wait_ms", &waited_ms.to_string());
+    } else {
+        let _ = host::set_property("slotway.wait_ms", &waited_ms.to_string());
+    }
+    let _ = host::set_property("slotway.outcome", outcome);
+}

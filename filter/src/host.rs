@@ -1,0 +1,360 @@
+//! Host calls that cannot panic.
+//!
+//! The SDK's own wrappers panic on statuses that they do not list (proxy-wasm-rust-sdk #310), and a panic here is a dead lane. So the ABI
+//! (proxy-wasm 0.2.1) is called directly, and every status that is not `Ok` is an [`HostError`].
+
+use std::{ptr::null_mut, time::Duration};
+
+use proxy_wasm::types::{LogLevel, MapType, MetricType, StreamType};
+
+/// A host call's status that is not `Ok`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{call}: host status {status}")]
+pub(crate) struct HostError {
+    /// Which call.
+    pub(crate) call: &'static str,
+    /// What the host said.
+    pub(crate) status: i32,
+}
+
+impl HostError {
+    /// Nothing has that key, name or property.
+    pub(crate) fn is_not_found(self) -> bool {
+        self.status == NOT_FOUND
+    }
+
+    /// Somebody else has written since the read.
+    pub(crate) fn is_cas_mismatch(self) -> bool {
+        self.status == CAS_MISMATCH
+    }
+}
+
+const OK: i32 = 0;
+const NOT_FOUND: i32 = 1;
+const EMPTY: i32 = 7;
+const CAS_MISMATCH: i32 = 8;
+/// WASI's number for the clock that never goes back.
+const CLOCK_MONOTONIC: i32 = 1;
+/// Leaves the choice of a gRPC status to Envoy, which takes the one that stands for the HTTP status.
+const GRPC_STATUS_FROM_HTTP: i32 = -1;
+
+#[cfg(target_arch = "wasm32")]
+mod abi {
+    #[link(wasm_import_module = "env")]
+    unsafe extern "C" {
+        pub(super) fn proxy_log(level: i32, text: *const u8, size: usize) -> i32;
+        pub(super) fn proxy_set_tick_period_milliseconds(period: u32) -> i32;
+        pub(super) fn proxy_get_buffer_bytes(
+            kind: i32,
+            start: usize,
+            size: usize,
+            data: *mut *mut u8,
+            length: *mut usize,
+        ) -> i32;
+        pub(super) fn proxy_set_buffer_bytes(
+            kind: i32,
+            start: usize,
+            size: usize,
+            data: *const u8,
+            length: usize,
+        ) -> i32;
+        pub(super) fn proxy_get_header_map_value(
+            map: i32,
+            key: *const u8,
+            key_size: usize,
+            data: *mut *mut u8,
+            size: *mut usize,
+        ) -> i32;
+        pub(super) fn proxy_replace_header_map_value(
+            map: i32,
+            key: *const u8,
+            key_size: usize,
+            value: *const u8,
+            value_size: usize,
+        ) -> i32;
+        pub(super) fn proxy_get_property(
+            path: *const u8,
+            path_size: usize,
+            data: *mut *mut u8,
+            size: *mut usize,
+        ) -> i32;
+        pub(super) fn proxy_set_property(
+            path: *const u8,
+            path_size: usize,
+            value: *const u8,
+            value_size: usize,
+        ) -> i32;
+        pub(super) fn proxy_get_shared_data(
+            key: *const u8,
+            key_size: usize,
+            data: *mut *mut u8,
+            size: *mut usize,
+            cas: *mut u32,
+        ) -> i32;
+        pub(super) fn proxy_set_shared_data(
+            key: *const u8,
+            key_size: usize,
+            value: *const u8,
+            value_size: usize,
+            cas: u32,
+        ) -> i32;
+        pub(super) fn proxy_register_shared_queue(name: *const u8, size: usize, queue: *mut u32) -> i32;
+        pub(super) fn proxy_resolve_shared_queue(
+            vm_id: *const u8,
+            vm_id_size: usize,
+            name: *const u8,
+            size: usize,
+            queue: *mut u32,
+        ) -> i32;
+        pub(super) fn proxy_dequeue_shared_queue(queue: u32, data: *mut *mut u8, size: *mut usize) -> i32;
+        pub(super) fn proxy_enqueue_shared_queue(queue: u32, data: *const u8, size: usize) -> i32;
+        pub(super) fn proxy_continue_stream(stream: i32) -> i32;
+        pub(super) fn proxy_send_local_response(
+            status: u32,
+            details: *const u8,
+            details_size: usize,
+            body: *const u8,
+            body_size: usize,
+            headers: *const u8,
+            headers_size: usize,
+            grpc_status: i32,
+        ) -> i32;
+        pub(super) fn proxy_set_effective_context(context: u32) -> i32;
+        pub(super) fn proxy_define_metric(kind: i32, name: *const u8, size: usize, id: *mut u32) -> i32;
+        pub(super) fn proxy_record_metric(id: u32, value: u64) -> i32;
+        pub(super) fn proxy_increment_metric(id: u32, offset: i64) -> i32;
+    }
+    #[link(wasm_import_module = "wasi_snapshot_preview1")]
+    unsafe extern "C" {
+        pub(super) fn clock_time_get(clock: i32, precision: u64, time_ns: *mut u64) -> i32;
+    }
+}
+
+/// The host of a native build, which only checks and lints this crate: it has nothing.
+#[cfg(not(target_arch = "wasm32"))]
+mod abi {
+    macro_rules! unimplemented_calls {
+        ($($name:ident($($kind:ty),*);)*) => {
+            $(pub(super) unsafe fn $name($(_: $kind),*) -> i32 { 12 })*
+        };
+    }
+    unimplemented_calls! {
+        proxy_log(i32, *const u8, usize);
+        proxy_set_tick_period_milliseconds(u32);
+        proxy_get_buffer_bytes(i32, usize, usize, *mut *mut u8, *mut usize);
+        proxy_set_buffer_bytes(i32, usize, usize, *const u8, usize);
+        proxy_get_header_map_value(i32, *const u8, usize, *mut *mut u8, *mut usize);
+        proxy_replace_header_map_value(i32, *const u8, usize, *const u8, usize);
+        proxy_get_property(*const u8, usize, *mut *mut u8, *mut usize);
+        proxy_set_property(*const u8, usize, *const u8, usize);
+        proxy_get_shared_data(*const u8, usize, *mut *mut u8, *mut usize, *mut u32);
+        proxy_set_shared_data(*const u8, usize, *const u8, usize, u32);
+        proxy_register_shared_queue(*const u8, usize, *mut u32);
+        proxy_resolve_shared_queue(*const u8, usize, *const u8, usize, *mut u32);
+        proxy_dequeue_shared_queue(u32, *mut *mut u8, *mut usize);
+        proxy_enqueue_shared_queue(u32, *const u8, usize);
+        proxy_continue_stream(i32);
+        proxy_send_local_response(u32, *const u8, usize, *const u8, usize, *const u8, usize, i32);
+        proxy_set_effective_context(u32);
+        proxy_define_metric(i32, *const u8, usize, *mut u32);
+        proxy_record_metric(u32, u64);
+        proxy_increment_metric(u32, i64);
+        clock_time_get(i32, u64, *mut u64);
+    }
+}
+
+fn check(call: &'static str, status: i32) -> Result<(), HostError> {
+    if status == OK { Ok(()) } else { Err(HostError { call, status }) }
+}
+
+/// Bytes that the host allocated in our memory (through the SDK's allocator) and that are ours now.
+fn owned(data: *mut u8, size: usize) -> Vec<u8> {
+    if data.is_null() || size == 0 {
+        return Vec::new();
+    }
+    // SAFETY: the host got `data` from the SDK's `proxy_on_memory_allocate(size)`, a boxed slice of exactly `size` bytes, and has
+    // filled it; nobody else owns it.
+    unsafe { Vec::from_raw_parts(data, size, size) }
+}
+
+// SAFETY, for every call below: pointers and sizes are those of live slices or of live locals of the right type, which the host
+// reads or fills before it returns.
+
+/// Writes a line to Envoy's log.
+pub(crate) fn log(level: LogLevel, text: &str) {
+    // A line that cannot be logged cannot be complained about either.
+    let _ = unsafe { abi::proxy_log(level as i32, text.as_ptr(), text.len()) };
+}
+
+/// Milliseconds on a clock that never goes back and is the same for all lanes (the process's steady clock).
+pub(crate) fn now_ms() -> u64 {
+    let mut time_ns = 0;
+    let status = unsafe { abi::clock_time_get(CLOCK_MONOTONIC, 1, &mut time_ns) };
+    if status == OK { time_ns / 1_000_000 } else { 0 }
+}
+
+pub(crate) fn set_tick_period(period: Duration) -> Result<(), HostError> {
+    let period_ms = u32::try_from(period.as_millis()).unwrap_or(u32::MAX);
+    check("set tick period", unsafe { abi::proxy_set_tick_period_milliseconds(period_ms) })
+}
+
+/// The plugin configuration, within `on_configure`.
+pub(crate) fn plugin_configuration(size: usize) -> Result<Vec<u8>, HostError> {
+    const PLUGIN_CONFIGURATION: i32 = 7;
+    let (mut data, mut length) = (null_mut(), 0);
+    let status =
+        unsafe { abi::proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, size, &mut data, &mut length) };
+    check("get plugin configuration", status)?;
+    Ok(owned(data, length))
+}
+
+/// Replaces the chunk of the answer's body that is at hand.
+pub(crate) fn replace_response_body(size: usize, body: &[u8]) -> Result<(), HostError> {
+    const HTTP_RESPONSE_BODY: i32 = 1;
+    let status =
+        unsafe { abi::proxy_set_buffer_bytes(HTTP_RESPONSE_BODY, 0, size, body.as_ptr(), body.len()) };
+    check("set response body", status)
+}
+
+/// A header's value; `None` where there is none. Bytes that are not UTF-8 are replaced.
+pub(crate) fn header(map: MapType, key: &str) -> Option<String> {
+    let (mut data, mut size) = (null_mut(), 0);
+    let status =
+        unsafe { abi::proxy_get_header_map_value(map as i32, key.as_ptr(), key.len(), &mut data, &mut size) };
+    // A host that cannot say has none: Envoy answers both ways where there is no such header.
+    (status == OK && !data.is_null()).then(|| String::from_utf8_lossy(&owned(data, size)).into_owned())
+}
+
+pub(crate) fn replace_header(map: MapType, key: &str, value: &str) -> Result<(), HostError> {
+    let status = unsafe {
+        abi::proxy_replace_header_map_value(map as i32, key.as_ptr(), key.len(), value.as_ptr(), value.len())
+    };
+    check("replace header", status)
+}
+
+/// A property of the stream, by its path.
+pub(crate) fn property(path: &[&str]) -> Option<Vec<u8>> {
+    let path = path.join("\0");
+    let (mut data, mut size) = (null_mut(), 0);
+    let status = unsafe { abi::proxy_get_property(path.as_ptr(), path.len(), &mut data, &mut size) };
+    (status == OK).then(|| owned(data, size))
+}
+
+/// Sets a property of the stream; Envoy keeps it in the filter state under `wasm.` and the path, joined by dots.
+pub(crate) fn set_property(path: &str, value: &str) -> Result<(), HostError> {
+    let status = unsafe { abi::proxy_set_property(path.as_ptr(), path.len(), value.as_ptr(), value.len()) };
+    check("set property", status)
+}
+
+/// A value of the shared data and the number that its next compare-and-swap must name; `None` where there is none.
+pub(crate) fn shared_data(key: &str) -> Result<Option<(Vec<u8>, u32)>, HostError> {
+    let (mut data, mut size, mut cas) = (null_mut(), 0, 0);
+    let status =
+        unsafe { abi::proxy_get_shared_data(key.as_ptr(), key.len(), &mut data, &mut size, &mut cas) };
+    match check("get shared data", status) {
+        Ok(()) => Ok(Some((owned(data, size), cas))),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Stores a value if nobody has stored one since `cas` was read.
+pub(crate) fn set_shared_data(key: &str, value: &[u8], cas: u32) -> Result<(), HostError> {
+    let status =
+        unsafe { abi::proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), cas) };
+    check("set shared data", status)
+}
+
+/// Registers the current root context as the one that `name`'s messages wake.
+pub(crate) fn register_queue(name: &str) -> Result<u32, HostError> {
+    let mut queue = 0;
+    let status = unsafe { abi::proxy_register_shared_queue(name.as_ptr(), name.len(), &mut queue) };
+    check("register queue", status).map(|()| queue)
+}
+
+pub(crate) fn resolve_queue(vm_id: &str, name: &str) -> Result<u32, HostError> {
+    let mut queue = 0;
+    let status = unsafe {
+        abi::proxy_resolve_shared_queue(vm_id.as_ptr(), vm_id.len(), name.as_ptr(), name.len(), &mut queue)
+    };
+    check("resolve queue", status).map(|()| queue)
+}
+
+/// The queue's next message; `None` when it is empty.
+pub(crate) fn dequeue(queue: u32) -> Result<Option<Vec<u8>>, HostError> {
+    let (mut data, mut size) = (null_mut(), 0);
+    let status = unsafe { abi::proxy_dequeue_shared_queue(queue, &mut data, &mut size) };
+    match status {
+        EMPTY => Ok(None),
+        status => check("dequeue", status).map(|()| Some(owned(data, size))),
+    }
+}
+
+pub(crate) fn enqueue(queue: u32, message: &[u8]) -> Result<(), HostError> {
+    check("enqueue", unsafe { abi::proxy_enqueue_shared_queue(queue, message.as_ptr(), message.len()) })
+}
+
+/// Makes the host calls that follow speak of another context; the host forgets it when the current callback returns.
+pub(crate) fn set_effective_context(context: u32) -> Result<(), HostError> {
+    check("set effective context", unsafe { abi::proxy_set_effective_context(context) })
+}
+
+/// Lets a paused request go on, once the current callback has returned.
+pub(crate) fn resume_request() -> Result<(), HostError> {
+    check("continue stream", unsafe { abi::proxy_continue_stream(StreamType::HttpRequest as i32) })
+}
+
+/// Answers the request in the worker's place, once the current callback has returned.
+pub(crate) fn send_local_response(
+    status: u32,
+    details: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Result<(), HostError> {
+    let headers = serialize_map(headers);
+    let status = unsafe {
+        abi::proxy_send_local_response(
+            status,
+            details.as_ptr(),
+            details.len(),
+            body.as_ptr(),
+            body.len(),
+            headers.as_ptr(),
+            headers.len(),
+            GRPC_STATUS_FROM_HTTP,
+        )
+    };
+    check("send local response", status)
+}
+
+/// The ABI's form of a header map: the count, every key's and value's length, then the texts, each ended by a zero byte.
+fn serialize_map(map: &[(&str, &str)]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    bytes.extend_from_slice(&(map.len() as u32).to_le_bytes());
+    for (key, value) in map {
+        bytes.extend_from_slice(&(key.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(&(value.len() as u32).to_le_bytes());
+    }
+    for (key, value) in map {
+        for text in [key, value] {
+            bytes.extend_from_slice(text.as_bytes());
+            bytes.push(0);
+        }
+    }
+    bytes
+}
+
+pub(crate) fn define_metric(kind: MetricType, name: &str) -> Result<u32, HostError> {
+    let mut id = 0;
+    let status = unsafe { abi::proxy_define_metric(kind as i32, name.as_ptr(), name.len(), &mut id) };
+    check("define metric", status).map(|()| id)
+}
+
+pub(crate) fn record_metric(id: u32, value: u64) -> Result<(), HostError> {
+    check("record metric", unsafe { abi::proxy_record_metric(id, value) })
+}
+
+pub(crate) fn increment_metric(id: u32, by: u64) -> Result<(), HostError> {
+    let by = i64::try_from(by).unwrap_or(i64::MAX);
+    check("increment metric", unsafe { abi::proxy_increment_metric(id, by) })
+}

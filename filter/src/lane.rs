@@ -1,0 +1,269 @@
+//! One Envoy worker thread's VM: what it holds, how it joins the others, and when it wants to be woken.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap},
+    rc::Rc,
+    time::Duration,
+};
+
+use proxy_wasm::types::LogLevel;
+use slotway_config::FilterConfig;
+use slotway_engine::{LaneId, Outcome, WorkerIndex};
+
+use crate::{
+    error::FilterError, host, lane_pool::LanePool, metrics::FLUSH_MS, report::Reporter, settings::Settings,
+    stream::Stream,
+};
+
+/// Key of the shared data that counts the lanes.
+const LANES_KEY: &str = "slotway/1/lanes";
+/// How soon after its configuration a lane without requests joins the others. The VM in which Envoy tries a configuration out is gone by
+/// then, so that it never counts as a lane.
+const ENROL_AFTER_MS: u64 = 10;
+
+/// This VM's place among the lanes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Enrolment {
+    pub(crate) lane: LaneId,
+    /// The shared queue whose messages wake this lane.
+    pub(crate) queue: u32,
+}
+
+/// A slot whose request was abandoned, until the worker is believed to be done with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Hold {
+    pub(crate) until_ms: u64,
+    pub(crate) pool: usize,
+    pub(crate) worker: WorkerIndex,
+    pub(crate) probe: bool,
+}
+
+/// One Envoy worker thread's VM.
+pub(crate) struct Lane {
+    /// The context whose callback is running.
+    pub(crate) context: u32,
+    /// The newest root context. It outlives the older ones, so ticks and wake-ups are its own.
+    pub(crate) root: u32,
+    pub(crate) enrolment: Option<Enrolment>,
+    pub(crate) settings: Option<Rc<Settings>>,
+    /// Every pool that any configuration of this VM has named; a removed one drains.
+    pub(crate) pools: Vec<LanePool>,
+    pub(crate) streams: HashMap<u32, Stream>,
+    /// Waiters' deadlines and streams; entries of those that have left the line are skipped.
+    pub(crate) deadlines: BinaryHeap<Reverse<(u64, u32)>>,
+    pub(crate) holds: BinaryHeap<Reverse<Hold>>,
+    /// Releases that the host refused; tried again with the next tick.
+    pub(crate) unreleased: Vec<(usize, WorkerIndex, Outcome)>,
+    /// Other lanes' wake-up queues.
+    pub(crate) queues: HashMap<LaneId, u32>,
+    pub(crate) reporter: Reporter,
+    /// When the metrics are handed over; `None` with nothing to hand over.
+    pub(crate) flush_at_ms: Option<u64>,
+    /// When the host's timer fires next.
+    armed_ms: u64,
+}
+
+impl Lane {
+    pub(crate) fn new() -> Self {
+        Self {
+            context: 0,
+            root: 0,
+            enrolment: None,
+            settings: None,
+            pools: Vec::new(),
+            streams: HashMap::new(),
+            deadlines: BinaryHeap::new(),
+            holds: BinaryHeap::new(),
+            unreleased: Vec::new(),
+            queues: HashMap::new(),
+            reporter: Reporter::new(),
+            flush_at_ms: None,
+            armed_ms: u64::MAX,
+        }
+    }
+
+    /// Takes a configuration. `false` refuses it: what was in force stays in force.
+    pub(crate) fn on_configure(&mut self, root: u32, size: usize) -> bool {
+        let config = host::plugin_configuration(size)
+            .map_err(FilterError::from)
+            .and_then(|bytes| Ok(FilterConfig::from_json(&bytes)?));
+        let config = match config {
+            Ok(config) => config,
+            Err(error) => {
+                host::log(LogLevel::Critical, &format!("slotway: configuration refused: {error}"));
+                return false;
+            }
+        };
+        self.root = root;
+        self.armed_ms = u64::MAX;
+        self.adopt(&config);
+        if self.enrolment.is_some() {
+            // This VM is a lane already, so it is not one in which Envoy only tries a configuration out.
+            self.join_with_new_root();
+        }
+        true
+    }
+
+    /// Takes over policies and workers, for this lane.
+    fn adopt(&mut self, config: &FilterConfig) {
+        let mut order = Vec::with_capacity(config.pools.len());
+        for pool in &mut self.pools {
+            pool.settings.workers.clear();
+        }
+        for settings in &config.pools {
+            let known =
+                self.pools.iter_mut().enumerate().find(|(_, pool)| pool.settings.name == settings.name);
+            match known {
+                Some((at, pool)) => {
+                    pool.settings = settings.clone();
+                    order.push(at);
+                }
+                None => {
+                    order.push(self.pools.len());
+                    self.pools.push(LanePool::new(settings.clone()));
+                }
+            }
+        }
+        self.settings = Some(Rc::new(Settings::new(config, order)));
+    }
+
+    /// Makes sure that this VM is a lane. `false` where it cannot be one.
+    pub(crate) fn enrol(&mut self) -> bool {
+        if self.enrolment.is_some() {
+            return true;
+        }
+        if self.settings.is_none() {
+            return false;
+        }
+        match take_lane_number() {
+            Ok(lane) => {
+                self.enrolment = Some(Enrolment { lane, queue: 0 });
+                self.join_with_new_root();
+                true
+            }
+            Err(error) => {
+                self.complain("cannot join the other lanes", &error);
+                false
+            }
+        }
+    }
+
+    /// What a new lane does, and an old one with a new root context: wake-ups go to the root, and the configuration into force.
+    fn join_with_new_root(&mut self) {
+        let Some(enrolment) = &mut self.enrolment else { return };
+        let _ = host::set_effective_context(self.root);
+        match host::register_queue(&queue_name(enrolment.lane)) {
+            Ok(queue) => enrolment.queue = queue,
+            Err(error) => host::log(LogLevel::Critical, &format!("slotway: no wake-up queue: {error}")),
+        }
+        let _ = host::set_effective_context(self.context);
+        self.reconcile();
+        self.reporter.hurry();
+    }
+
+    /// Speaks to the host as `context` for as long as `act` runs.
+    pub(crate) fn as_context<R>(&self, context: u32, act: impl FnOnce() -> R) -> Result<R, FilterError> {
+        if context == self.context {
+            return Ok(act());
+        }
+        host::set_effective_context(context)?;
+        let result = act();
+        // A context that is about to be deleted cannot be spoken for any more, and says nothing more either.
+        let _ = host::set_effective_context(self.context);
+        Ok(result)
+    }
+
+    /// Sets the host's timer, if this lane wants to be woken sooner than it would be.
+    pub(crate) fn schedule(&mut self) {
+        let next_ms = self.next_due_ms();
+        if next_ms < self.armed_ms {
+            self.arm(next_ms);
+        }
+    }
+
+    /// Sets the host's timer to `due_ms`, on the newest root context.
+    fn arm(&mut self, due_ms: u64) {
+        let period_ms = due_ms.saturating_sub(host::now_ms()).max(1);
+        let _ = host::set_effective_context(self.root);
+        match host::set_tick_period(Duration::from_millis(period_ms)) {
+            Ok(()) => self.armed_ms = due_ms,
+            Err(error) => host::log(LogLevel::Critical, &format!("slotway: no timer: {error}")),
+        }
+        let _ = host::set_effective_context(self.context);
+    }
+
+    /// The timer has fired; it is set anew when the callback ends.
+    pub(crate) fn disarm(&mut self) {
+        self.armed_ms = u64::MAX;
+    }
+
+    /// When this lane wants to be woken.
+    fn next_due_ms(&self) -> u64 {
+        if self.settings.is_none() {
+            return u64::MAX;
+        }
+        if self.enrolment.is_none() {
+            // Once: the timer goes on by itself until the lane has joined.
+            return if self.armed_ms == u64::MAX {
+                host::now_ms().saturating_add(ENROL_AFTER_MS)
+            } else {
+                u64::MAX
+            };
+        }
+        let deadline = self.deadlines.peek().map(|Reverse((at_ms, _))| *at_ms);
+        let hold = self.holds.peek().map(|Reverse(hold)| hold.until_ms);
+        let probe = self.pools.iter().filter_map(|pool| pool.probe_at_ms).min();
+        let again = (!self.unreleased.is_empty()).then_some(0);
+        let report = self.reporter.due_ms();
+        [deadline, hold, probe, again, self.flush_at_ms, Some(report)]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(u64::MAX)
+    }
+
+    /// Counts a request's end.
+    pub(crate) fn count(&mut self, pool: usize, outcome: crate::metrics::RequestOutcome) {
+        if let Some(pool) = self.pools.get_mut(pool) {
+            pool.metrics.count(outcome);
+            if self.flush_at_ms.is_none() {
+                self.flush_at_ms = Some(host::now_ms().saturating_add(FLUSH_MS));
+            }
+        }
+    }
+
+    /// Logs what an operator has to know.
+    pub(crate) fn complain(&self, what: &str, error: &FilterError) {
+        let lane = self.enrolment.map_or_else(|| "?".to_owned(), |enrolment| enrolment.lane.to_string());
+        host::log(LogLevel::Error, &format!("slotway: lane {lane}: {what}: {error}"));
+    }
+}
+
+/// The name of a lane's wake-up queue.
+pub(crate) fn queue_name(lane: LaneId) -> String {
+    format!("slotway/1/lane/{lane}")
+}
+
+/// The next lane number. Numbers are not used again while Envoy runs.
+fn take_lane_number() -> Result<LaneId, FilterError> {
+    const ATTEMPTS_MAX: usize = 1_000;
+    for _ in 0..ATTEMPTS_MAX {
+        let (taken, cas) = match host::shared_data(LANES_KEY)? {
+            Some((bytes, cas)) => {
+                let number = bytes.first_chunk::<2>().map(|bytes| LaneId::from_le_bytes(*bytes));
+                (number.unwrap_or(LaneId::MAX), cas)
+            }
+            None => (0, crate::shared::ONLY_IF_ABSENT),
+        };
+        // The highest number is nobody's.
+        let next =
+            taken.checked_add(1).filter(|next| *next < LaneId::MAX).ok_or(FilterError::NoLaneNumber)?;
+        match host::set_shared_data(LANES_KEY, &next.to_le_bytes(), cas) {
+            Ok(()) => return Ok(taken),
+            Err(error) if error.is_cas_mismatch() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(FilterError::Contended)
+}

@@ -1,0 +1,159 @@
+//! One pool as one lane sees it.
+
+use std::{collections::HashMap, rc::Rc};
+
+use slotway_config::{Pool as PoolSettings, WorkerUrl};
+use slotway_engine::{Grant, Outcome, Take, TakeRequest, Ticket, WorkerIndex, WorkerSpec};
+
+use crate::{
+    error::FilterError,
+    metrics::PoolMetrics,
+    shared::{SharedPool, Step},
+};
+
+/// Where a worker's requests go.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub(crate) url: WorkerUrl,
+}
+
+/// What a request got, and what the pool looked like at that moment.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    pub(crate) take: Take,
+    pub(crate) names_epoch: u32,
+    pub(crate) standing: Standing,
+}
+
+/// What a refusal says about the pool.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Standing {
+    pub(crate) waiting: u32,
+    pub(crate) expected_wait_ms: Option<u64>,
+}
+
+/// One pool as one lane sees it.
+#[derive(Debug)]
+pub(crate) struct LanePool {
+    /// The newest configuration's policy and workers; none once the pool is gone from it.
+    pub(crate) settings: PoolSettings,
+    pub(crate) shared: SharedPool,
+    /// This lane's waiters, and the stream of each.
+    pub(crate) waiters: HashMap<Ticket, u32>,
+    /// When a parked worker is due for a probe, as far as this lane knows.
+    pub(crate) probe_at_ms: Option<u64>,
+    pub(crate) metrics: PoolMetrics,
+    targets: Vec<Option<Rc<Target>>>,
+    names_epoch: u32,
+}
+
+impl LanePool {
+    pub(crate) fn new(settings: PoolSettings) -> Self {
+        Self {
+            shared: SharedPool::new(settings.name.as_str()),
+            metrics: PoolMetrics::define(&settings.name),
+            waiters: HashMap::new(),
+            probe_at_ms: None,
+            targets: Vec::new(),
+            names_epoch: 0,
+            settings,
+        }
+    }
+
+    pub(crate) fn take(&mut self, request: TakeRequest) -> Result<Taken, FilterError> {
+        let (taken, probe_at_ms) = self.shared.transact(|pool| {
+            let take = pool.take(request)?;
+            let root = pool.root();
+            let standing = Standing { waiting: root.waiting(), expected_wait_ms: root.expected_wait_ms() };
+            let taken = (Taken { take, names_epoch: root.names_epoch(), standing }, root.probe_at_ms());
+            Ok(if matches!(take, Take::Refused(_)) { Step::Leave(taken) } else { Step::Commit(taken) })
+        })?;
+        self.probe_at_ms = probe_at_ms;
+        Ok(taken)
+    }
+
+    /// Leaves the line; `false` where the waiter has been given a slot.
+    pub(crate) fn cancel(&mut self, lane: u16, ticket: Ticket) -> Result<(bool, Standing), FilterError> {
+        self.shared.transact(|pool| {
+            let left = pool.cancel(lane, ticket)?;
+            let root = pool.root();
+            let standing = Standing { waiting: root.waiting(), expected_wait_ms: root.expected_wait_ms() };
+            Ok(if left { Step::Commit((left, standing)) } else { Step::Leave((left, standing)) })
+        })
+    }
+
+    pub(crate) fn release(
+        &mut self,
+        worker: WorkerIndex,
+        outcome: Outcome,
+        now_ms: u64,
+    ) -> Result<Vec<Grant>, FilterError> {
+        let (grants, probe_at_ms) = self.shared.transact(|pool| {
+            let released = pool.release(worker, outcome, now_ms)?;
+            Ok(Step::Commit((released.grants, pool.root().probe_at_ms())))
+        })?;
+        self.probe_at_ms = probe_at_ms;
+        Ok(grants)
+    }
+
+    /// Tries parked workers that are due.
+    pub(crate) fn probe(&mut self, now_ms: u64) -> Result<Vec<Grant>, FilterError> {
+        let (grants, probe_at_ms) = self.shared.transact(|pool| {
+            if pool.root().probe_at_ms().is_none_or(|due_ms| due_ms > now_ms) {
+                return Ok(Step::Leave((Vec::new(), pool.root().probe_at_ms())));
+            }
+            let grants = pool.probe(now_ms)?;
+            Ok(Step::Commit((grants, pool.root().probe_at_ms())))
+        })?;
+        self.probe_at_ms = probe_at_ms;
+        Ok(grants)
+    }
+
+    /// Puts the settings' workers in force, one batch of them. Returns the grants, whether there is more to do, and the capacity.
+    pub(crate) fn reconcile(
+        &mut self,
+        generation: u64,
+        now_ms: u64,
+    ) -> Result<(Vec<Grant>, bool, u32), FilterError> {
+        let specs: Vec<_> = self
+            .settings
+            .workers
+            .iter()
+            .map(|worker| WorkerSpec { name: worker.worker.as_str(), capacity: worker.capacity.get() })
+            .collect();
+        self.shared.transact(|pool| {
+            if pool.root().generation() >= generation {
+                return Ok(Step::Leave((Vec::new(), true, pool.root().capacity())));
+            }
+            let reconciled = pool.reconcile(generation, &specs, now_ms)?;
+            Ok(Step::Commit((reconciled.grants, reconciled.done, pool.root().capacity())))
+        })
+    }
+
+    /// Where a worker's requests go. Its name is read from the shared state once; a lane whose configuration is older than the state
+    /// finds it there too.
+    pub(crate) fn target(
+        &mut self,
+        worker: WorkerIndex,
+        names_epoch: u32,
+    ) -> Result<Rc<Target>, FilterError> {
+        if self.names_epoch != names_epoch {
+            self.names_epoch = names_epoch;
+            self.targets.clear();
+        }
+        let at = usize::from(worker);
+        if let Some(Some(target)) = self.targets.get(at) {
+            return Ok(Rc::clone(target));
+        }
+        let name = self.shared.look(|pool| pool.name(worker))?;
+        let url = std::str::from_utf8(&name).ok().and_then(|name| name.parse().ok());
+        let target = Rc::new(Target { url: url.ok_or(FilterError::NoName(worker))? });
+        if self.targets.len() <= at {
+            self.targets.resize(at.saturating_add(1), None);
+        }
+        if let Some(place) = self.targets.get_mut(at) {
+            *place = Some(Rc::clone(&target));
+        }
+        Ok(target)
+    }
+}

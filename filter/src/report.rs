@@ -1,0 +1,320 @@
+//! Reports to the control plane.
+//!
+//! One lane of a coordinator reports for all: the one that holds a short lease in shared data, which another lane takes over when it
+//! is not renewed. It reports [`CHANGED_EVERY_MS`] after the last report while something changes, and [`SILENT_EVERY_MS`] else,
+//! through the cluster that Envoy has for xDS anyway, one report at a time, and never in the way of a request.
+
+use std::{collections::HashMap, time::Duration};
+
+use proxy_wasm::{
+    hostcalls,
+    types::{LogLevel, MapType},
+};
+use slotway_config::{PoolReport, Report, WorkerReport, WorkerState, limits};
+use slotway_engine::{Survey, WorkerSurvey, WorkerSurveyState};
+
+use crate::{
+    error::FilterError,
+    host,
+    lane::Lane,
+    metrics::Levels,
+    shared::{ONLY_IF_ABSENT, Step},
+};
+
+const LEASE_KEY: &str = "slotway/1/reporter";
+/// How long a lane reports without renewing its lease.
+const LEASE_MS: u64 = 1_500;
+const CHANGED_EVERY_MS: u64 = 250;
+const SILENT_EVERY_MS: u64 = 2_000;
+/// How often a lane that does not report looks whether it should.
+const IDLE_EVERY_MS: u64 = 1_000;
+/// How long an answer to a report may take.
+const TIMEOUT: Duration = Duration::from_secs(2);
+const PATH: &str = "/coordinator/report";
+
+/// This lane's part in reporting.
+pub(crate) struct Reporter {
+    /// When there is something to do.
+    due_ms: u64,
+    /// New with each term as the reporter.
+    id: u64,
+    is_reporter: bool,
+    sequence: u64,
+    /// The control plane lacks what the next report would build on.
+    full_next: bool,
+    sent_ms: u64,
+    /// The report that is under way.
+    call: Option<u32>,
+    /// Every pool's commit as of the last report.
+    commits: Vec<u64>,
+    /// What the control plane knows.
+    known: HashMap<(usize, u16), WorkerReport>,
+}
+
+impl Reporter {
+    pub(crate) fn new() -> Self {
+        Self {
+            due_ms: 0,
+            id: 0,
+            is_reporter: false,
+            sequence: 0,
+            full_next: true,
+            sent_ms: 0,
+            call: None,
+            commits: Vec::new(),
+            known: HashMap::new(),
+        }
+    }
+
+    pub(crate) fn due_ms(&self) -> u64 {
+        self.due_ms
+    }
+
+    /// A configuration has come into force: the control plane waits to hear of it.
+    pub(crate) fn hurry(&mut self) {
+        self.due_ms = 0;
+        self.sent_ms = 0;
+    }
+}
+
+/// Every pool's commit before it was looked at, and what was seen.
+type Surveys = (Vec<u64>, Vec<Survey>);
+
+impl Lane {
+    /// Reports, if it is this lane's turn and time.
+    pub(crate) fn report(&mut self, now_ms: u64) {
+        if self.reporter.due_ms > now_ms {
+            return;
+        }
+        let (Some(settings), Some(enrolment)) = (self.settings.clone(), self.enrolment) else { return };
+        match take_lease(enrolment.lane, now_ms) {
+            Ok(true) => {}
+            Ok(false) => {
+                self.reporter.is_reporter = false;
+                self.reporter.due_ms = now_ms.saturating_add(IDLE_EVERY_MS);
+                return;
+            }
+            Err(error) => {
+                self.complain("the reporter's lease cannot be read", &error);
+                self.reporter.due_ms = now_ms.saturating_add(IDLE_EVERY_MS);
+                return;
+            }
+        }
+        if !self.reporter.is_reporter {
+            self.reporter.is_reporter = true;
+            self.reporter.full_next = true;
+            self.reporter.id = now_ms << 16 | u64::from(enrolment.lane);
+            self.reporter.sequence = 0;
+        }
+        self.reporter.due_ms = now_ms.saturating_add(CHANGED_EVERY_MS);
+        if self.reporter.call.is_some() {
+            return;
+        }
+        match self.survey() {
+            Ok(Some((commits, surveys))) => {
+                self.reporter.commits = commits;
+                for (pool, survey) in self.pools.iter().zip(&surveys) {
+                    pool.metrics.set_levels(Levels {
+                        free: survey.free,
+                        in_flight: survey.in_flight,
+                        parked: survey.parked,
+                        waiting: survey.waiting,
+                    });
+                }
+                if let Some(cluster) = &settings.report_cluster {
+                    let report = self.compose(&settings.coordinator, &surveys, now_ms);
+                    self.send_report(cluster, &report, now_ms);
+                }
+            }
+            Ok(None) => {}
+            // A pool that changes faster than it can be looked at: next time.
+            Err(FilterError::Contended) => {}
+            Err(error) => self.complain("the pools cannot be looked at", &error),
+        }
+    }
+
+    /// Looks at every pool; `None` where nothing has changed and the last report is fresh.
+    fn survey(&mut self) -> Result<Option<Surveys>, FilterError> {
+        let mut commits = Vec::with_capacity(self.pools.len());
+        for pool in &mut self.pools {
+            commits.push(pool.shared.look(|pool| Ok(pool.root().commit()))?);
+        }
+        let fresh = host::now_ms() < self.reporter.sent_ms.saturating_add(SILENT_EVERY_MS);
+        if commits == self.reporter.commits && fresh && !self.reporter.full_next {
+            return Ok(None);
+        }
+        let mut surveys = Vec::with_capacity(self.pools.len());
+        for pool in &mut self.pools {
+            surveys.push(pool.shared.look(|pool| pool.survey())?);
+            // In a large pool, marks of workers that need no look any more are left behind.
+            pool.shared.transact(|pool| {
+                Ok(if pool.root().may_rewatch() && pool.rewatch()? {
+                    Step::Commit(())
+                } else {
+                    Step::Leave(())
+                })
+            })?;
+        }
+        Ok(Some((commits, surveys)))
+    }
+
+    fn compose(&mut self, coordinator: &str, surveys: &[Survey], now_ms: u64) -> Report {
+        let full = std::mem::take(&mut self.reporter.full_next);
+        if full {
+            self.reporter.known.clear();
+        }
+        self.reporter.sequence = self.reporter.sequence.saturating_add(1);
+        let mut room = limits::WORKERS_PER_REPORT_MAX;
+        let mut pools = Vec::with_capacity(surveys.len());
+        for (at, survey) in surveys.iter().enumerate() {
+            let workers = self.changed_workers(at, survey, &mut room);
+            let Some(pool) = self.pools.get(at) else { continue };
+            pools.push(PoolReport {
+                pool: pool.settings.name.clone(),
+                free: survey.free,
+                in_flight: survey.in_flight,
+                parked: survey.parked,
+                waiting: survey.waiting,
+                oldest_wait_ms: survey.waiting_since_ms.map_or(0, |since_ms| now_ms.saturating_sub(since_ms)),
+                workers,
+            });
+        }
+        Report {
+            coordinator: coordinator.to_owned(),
+            reporter: self.reporter.id,
+            sequence: self.reporter.sequence,
+            full,
+            generation: surveys.iter().map(|survey| survey.generation).min().unwrap_or(0),
+            pools,
+        }
+    }
+
+    /// The workers whose figures differ from what the control plane knows, as many as there is `room` for.
+    fn changed_workers(&mut self, at: usize, survey: &Survey, room: &mut usize) -> Vec<WorkerReport> {
+        let mut changed = Vec::new();
+        for figures in &survey.workers {
+            let Some(report) = self.worker_report(at, figures) else { continue };
+            let key = (at, figures.worker);
+            match self.reporter.known.get(&key) {
+                Some(known) if *known == report => {}
+                Some(known) if known.worker != report.worker => {
+                    // The number has gone from a worker that has drained to a new one.
+                    changed.extend(gone(known, room));
+                    *room = note(room, &mut changed, report.clone());
+                    self.reporter.known.insert(key, report);
+                }
+                _ if *room == 0 => {}
+                _ => {
+                    *room = note(room, &mut changed, report.clone());
+                    self.reporter.known.insert(key, report);
+                }
+            }
+        }
+        let alive: std::collections::HashSet<_> =
+            survey.workers.iter().map(|figures| figures.worker).collect();
+        self.reporter.known.retain(|(pool, worker), known| {
+            let stays = *pool != at || alive.contains(worker) || *room == 0;
+            if !stays {
+                changed.extend(gone(known, room));
+            }
+            stays
+        });
+        changed
+    }
+
+    fn worker_report(&mut self, at: usize, figures: &WorkerSurvey) -> Option<WorkerReport> {
+        let pool = self.pools.get_mut(at)?;
+        let epoch = pool.shared.look(|pool| Ok(pool.root().names_epoch())).ok()?;
+        let target = pool.target(figures.worker, epoch).ok()?;
+        Some(WorkerReport {
+            worker: target.url.clone(),
+            capacity: figures.capacity,
+            in_flight: figures.in_flight,
+            free: figures.free,
+            parked: figures.parked,
+            failures: figures.failures,
+            state: match figures.state {
+                WorkerSurveyState::Active => WorkerState::Active,
+                WorkerSurveyState::Parked => WorkerState::Parked,
+                WorkerSurveyState::Probing => WorkerState::Probing,
+                WorkerSurveyState::Draining => WorkerState::Draining,
+            },
+        })
+    }
+
+    fn send_report(&mut self, cluster: &str, report: &Report, now_ms: u64) {
+        let Ok(body) = serde_json::to_vec(report) else { return };
+        let headers = vec![
+            (":method", "POST"),
+            (":path", PATH),
+            (":authority", cluster),
+            ("content-type", "application/json"),
+        ];
+        // A root context's call, so that it does not end with a stream.
+        match hostcalls::dispatch_http_call(cluster, headers, Some(&body), Vec::new(), TIMEOUT) {
+            Ok(call) => {
+                self.reporter.call = Some(call);
+                self.reporter.sent_ms = now_ms;
+            }
+            Err(status) => {
+                self.reporter.full_next = true;
+                self.reporter.due_ms = now_ms.saturating_add(SILENT_EVERY_MS);
+                host::log(LogLevel::Debug, &format!("slotway: a report cannot be sent: {status:?}"));
+            }
+        }
+    }
+
+    /// The control plane has answered a report, or cannot be reached.
+    pub(crate) fn on_report_answered(&mut self, call: u32) {
+        if self.reporter.call != Some(call) {
+            return;
+        }
+        self.reporter.call = None;
+        let status = host::header(MapType::HttpCallResponseHeaders, ":status");
+        if !status.is_some_and(|status| status.starts_with('2')) {
+            self.reporter.full_next = true;
+        }
+    }
+}
+
+/// Adds a report; returns the room that is left.
+fn note(room: &usize, changed: &mut Vec<WorkerReport>, report: WorkerReport) -> usize {
+    changed.push(report);
+    room.saturating_sub(1)
+}
+
+/// The last word about a worker.
+fn gone(known: &WorkerReport, room: &mut usize) -> Option<WorkerReport> {
+    *room = room.saturating_sub(1);
+    Some(WorkerReport {
+        capacity: 0,
+        in_flight: 0,
+        free: 0,
+        parked: 0,
+        failures: 0,
+        state: WorkerState::Gone,
+        worker: known.worker.clone(),
+    })
+}
+
+/// Takes or renews the lease; `false` where another lane holds it.
+fn take_lease(lane: u16, now_ms: u64) -> Result<bool, FilterError> {
+    let cas = match host::shared_data(LEASE_KEY)? {
+        None => ONLY_IF_ABSENT,
+        Some((bytes, cas)) => {
+            let holder = bytes.first_chunk::<2>().map(|bytes| u16::from_le_bytes(*bytes));
+            let until_ms = bytes.last_chunk::<8>().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+            if holder != Some(lane) && until_ms > now_ms {
+                return Ok(false);
+            }
+            cas
+        }
+    };
+    let mut lease = lane.to_le_bytes().to_vec();
+    lease.extend_from_slice(&now_ms.saturating_add(LEASE_MS).to_le_bytes());
+    match host::set_shared_data(LEASE_KEY, &lease, cas) {
+        Ok(()) => Ok(true),
+        Err(error) if error.is_cas_mismatch() => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}

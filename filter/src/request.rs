@@ -1,0 +1,350 @@
+//! A request's way through the filter: taking, waiting, being answered, ending.
+
+use std::cmp::Reverse;
+
+use proxy_wasm::types::MapType;
+use slotway_config::headers;
+use slotway_engine::{RefusalReason, Take, TakeRequest};
+
+use crate::{
+    grants::set_log_fields,
+    host,
+    lane::{Hold, Lane},
+    lane_pool::Standing,
+    metrics::RequestOutcome,
+    refusal::{Reason, Refusal},
+    settings::Settings,
+    stream::{Answer, Held, Phase, Stream},
+};
+
+/// What became of a waiter that wanted to leave the line.
+#[derive(Debug)]
+pub(crate) enum Leave {
+    /// It has left.
+    Left(Standing),
+    /// It has been given a slot, which is on its way to this lane.
+    Granted,
+    /// The host refused. The place stays in the line, and the slot that it is given one day goes back.
+    Failed,
+}
+
+const PROBLEM_JSON: &str = "application/problem+json";
+
+impl Lane {
+    /// A request has come. `true` lets it go on; else it waits, or was refused.
+    pub(crate) fn on_request(&mut self, context: u32) -> bool {
+        let settings = self.settings.clone().filter(|_| self.enrol());
+        let (Some(settings), Some(enrolment)) = (settings, self.enrolment) else {
+            self.send_refusal(context, Reason::Internal, None, 0, Standing::default());
+            return false;
+        };
+        let asked_ms = match asked_wait_ms() {
+            Ok(asked_ms) => asked_ms,
+            Err(reason) => {
+                self.send_refusal(context, reason, None, 0, Standing::default());
+                return false;
+            }
+        };
+        let Some(pool) = self.pool_of_request(&settings) else {
+            self.send_refusal(context, Reason::NoPool, None, 0, Standing::default());
+            return false;
+        };
+        let Some(lane_pool) = self.pools.get_mut(pool) else { return false };
+        let now_ms = host::now_ms();
+        let pool_wait_ms = lane_pool.settings.free_worker_timeout.as_ms();
+        let wait_ms = asked_ms.map_or(pool_wait_ms, |asked_ms| asked_ms.min(pool_wait_ms));
+        let taken = lane_pool.take(TakeRequest {
+            lane: enrolment.lane,
+            now_ms,
+            may_wait: wait_ms > 0,
+            waiting_max: lane_pool.settings.max_waiting,
+        });
+        let mut stream =
+            Stream { pool, since_ms: now_ms, waited_ms: 0, phase: Phase::Done, replacement: None };
+        let taken = match taken {
+            Ok(taken) => taken,
+            Err(error) => {
+                self.complain("no slot can be taken", &error);
+                self.streams.insert(context, stream);
+                self.refuse(context, Reason::Internal, RequestOutcome::Internal, Standing::default());
+                return false;
+            }
+        };
+        match taken.take {
+            Take::Taken { worker, probe } => {
+                let target = lane_pool.target(worker, taken.names_epoch);
+                let addressed = target.and_then(|target| {
+                    self.address(&target, 0)?;
+                    Ok(Held { worker, target, probe })
+                });
+                match addressed {
+                    Ok(held) => {
+                        stream.phase = Phase::Held(held);
+                        self.streams.insert(context, stream);
+                        true
+                    }
+                    Err(error) => {
+                        self.complain("a request cannot be sent to its worker", &error);
+                        self.release(pool, worker, slotway_engine::Outcome::Abandoned { probe });
+                        self.streams.insert(context, stream);
+                        self.refuse(context, Reason::Internal, RequestOutcome::Internal, Standing::default());
+                        false
+                    }
+                }
+            }
+            Take::Waiting(ticket) => {
+                let deadline_ms = now_ms.saturating_add(wait_ms);
+                lane_pool.waiters.insert(ticket, context);
+                stream.phase = Phase::Waiting { ticket, deadline_ms };
+                self.streams.insert(context, stream);
+                self.deadlines.push(Reverse((deadline_ms, context)));
+                if settings.access_log_fields {
+                    set_log_fields(None, 0, RequestOutcome::GoneWaiting.word());
+                }
+                false
+            }
+            Take::Refused(reason) => {
+                let (reason, outcome) = match reason {
+                    RefusalReason::NoWorkers => (Reason::NoWorkers, RequestOutcome::NoWorkers),
+                    RefusalReason::NoFreeSlot => (Reason::WaitTimeout, RequestOutcome::WaitTimeout),
+                    RefusalReason::QueueFull => (Reason::QueueFull, RequestOutcome::QueueFull),
+                };
+                self.streams.insert(context, stream);
+                self.refuse(context, reason, outcome, taken.standing);
+                false
+            }
+        }
+    }
+
+    /// The first pool whose match is right.
+    fn pool_of_request(&self, settings: &Settings) -> Option<usize> {
+        if !settings.needs_path {
+            return settings.order.first().copied();
+        }
+        let path = host::header(MapType::HttpRequestHeaders, ":path").unwrap_or_default();
+        let right =
+            |at: &&usize| self.pools.get(**at).is_some_and(|pool| pool.settings.matches.matches(&path));
+        settings.order.iter().find(right).copied()
+    }
+
+    /// Refuses a stream of this lane, and counts it.
+    pub(crate) fn refuse(
+        &mut self,
+        context: u32,
+        reason: Reason,
+        outcome: RequestOutcome,
+        standing: Standing,
+    ) {
+        let Some(stream) = self.streams.get_mut(&context) else { return };
+        stream.phase = Phase::Done;
+        let (pool, waited_ms) = (stream.pool, host::now_ms().saturating_sub(stream.since_ms));
+        stream.waited_ms = waited_ms;
+        if let (RequestOutcome::WaitTimeout, Some(pool)) = (outcome, self.pools.get(pool)) {
+            pool.metrics.note_wait(waited_ms);
+        }
+        self.count(pool, outcome);
+        self.send_refusal(context, reason, Some(pool), waited_ms, standing);
+    }
+
+    fn send_refusal(
+        &self,
+        context: u32,
+        reason: Reason,
+        pool: Option<usize>,
+        waited_ms: u64,
+        standing: Standing,
+    ) {
+        let refusal = self.refusal(context, reason, pool, waited_ms, standing);
+        let (body, retry_after) =
+            (refusal.body(), refusal.retry_after_s().map(|seconds| seconds.to_string()));
+        let mut headers = vec![("content-type", PROBLEM_JSON)];
+        headers.extend(retry_after.as_deref().map(|seconds| ("retry-after", seconds)));
+        let fields = self.settings.as_ref().is_some_and(|settings| settings.access_log_fields);
+        let sent = self.as_context(context, || {
+            if fields {
+                set_log_fields(None, waited_ms, reason.word());
+            }
+            host::send_local_response(reason.status(), &reason.details(), &headers, body.as_bytes())
+        });
+        // An error means that the stream has gone: nobody is left to be told.
+        drop(sent);
+    }
+
+    fn refusal(
+        &self,
+        context: u32,
+        reason: Reason,
+        pool: Option<usize>,
+        waited_ms: u64,
+        standing: Standing,
+    ) -> Refusal<'_> {
+        Refusal {
+            reason,
+            pool: pool.and_then(|pool| self.pools.get(pool)).map(|pool| &pool.settings.name),
+            waited_ms,
+            waiting: standing.waiting,
+            expected_wait_ms: standing.expected_wait_ms,
+            // Odd multiples of a large number spread neighbouring contexts over the whole range.
+            jitter: u64::from(context).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16,
+        }
+    }
+
+    /// An answer begins: the worker's, or Envoy's in its place.
+    pub(crate) fn on_answer_headers(&mut self, context: u32, end: bool) {
+        let Some(stream) = self.streams.get(&context) else { return };
+        let (pool, waited_ms) = (stream.pool, stream.waited_ms);
+        let Phase::Held(held) = stream.phase.clone() else { return };
+        let answer = judge_answer(end);
+        let settings = self.settings.clone();
+        if settings.as_ref().is_some_and(|settings| settings.debug_headers) {
+            let map = MapType::HttpResponseHeaders;
+            let _ = host::replace_header(map, headers::WORKER, held.target.url.as_str());
+            let _ = host::replace_header(map, headers::WAIT_MS, &waited_ms.to_string());
+        }
+        let outcome = match answer {
+            Answer::Worker => RequestOutcome::Answered,
+            Answer::Unreachable => RequestOutcome::WorkerUnreachable,
+            Answer::TimedOut => RequestOutcome::AnswerTimeout,
+            Answer::Local => RequestOutcome::GoneRunning,
+        };
+        if answer != Answer::Worker {
+            // The worker's own is counted at its end.
+            self.count(pool, outcome);
+        }
+        if settings.is_some_and(|settings| settings.access_log_fields) {
+            set_log_fields(Some(&held.target), waited_ms, outcome.word());
+        }
+        match answer {
+            Answer::Worker if end => self.on_answer_end(context),
+            Answer::Worker => {}
+            Answer::Unreachable => {
+                self.replace_answer(context, Reason::WorkerUnreachable, end);
+                self.finish(context);
+                self.release(pool, held.worker, held.unreachable());
+            }
+            Answer::TimedOut => {
+                self.replace_answer(context, Reason::AnswerTimeout, end);
+                self.finish(context);
+                self.abandon(pool, &held);
+            }
+            Answer::Local => {
+                self.finish(context);
+                self.abandon(pool, &held);
+            }
+        }
+    }
+
+    /// Puts our own words in the place of Envoy's. An answer without a body (to `HEAD`, or gRPC's trailers) keeps its form.
+    fn replace_answer(&mut self, context: u32, reason: Reason, end: bool) {
+        let Some(stream) = self.streams.get(&context) else { return };
+        let refusal = self.refusal(context, reason, Some(stream.pool), stream.waited_ms, Standing::default());
+        let map = MapType::HttpResponseHeaders;
+        if let Some(seconds) = refusal.retry_after_s() {
+            let _ = host::replace_header(map, "retry-after", &seconds.to_string());
+        }
+        if end {
+            return;
+        }
+        let body = refusal.body();
+        let _ = host::replace_header(map, "content-type", PROBLEM_JSON);
+        let _ = host::replace_header(map, "content-length", &body.len().to_string());
+        if let Some(stream) = self.streams.get_mut(&context) {
+            stream.replacement = Some(body);
+        }
+    }
+
+    /// A piece of the answer's body.
+    pub(crate) fn on_answer_body(&mut self, context: u32, size: usize, end: bool) {
+        if let Some(body) = self.streams.get_mut(&context).and_then(|stream| stream.replacement.as_mut()) {
+            // The whole body in the place of the first piece, nothing in the place of others.
+            let body = std::mem::take(body);
+            let _ = host::replace_response_body(size, body.as_bytes());
+        }
+        if end {
+            self.on_answer_end(context);
+        }
+    }
+
+    /// The worker is finished with the request: its slot is free, however slowly the client reads.
+    pub(crate) fn on_answer_end(&mut self, context: u32) {
+        let Some(stream) = self.streams.get_mut(&context) else { return };
+        if let Phase::Held(held) = std::mem::replace(&mut stream.phase, Phase::Done) {
+            let pool = stream.pool;
+            self.count(pool, RequestOutcome::Answered);
+            self.release(pool, held.worker, slotway_engine::Outcome::Answered);
+        }
+    }
+
+    /// The stream has ended, whatever it was doing.
+    pub(crate) fn on_stream_end(&mut self, context: u32) {
+        let Some(stream) = self.streams.remove(&context) else { return };
+        match stream.phase {
+            Phase::Done => {}
+            Phase::Waiting { ticket, .. } => {
+                self.count(stream.pool, RequestOutcome::GoneWaiting);
+                if let Some(pool) = self.pools.get_mut(stream.pool) {
+                    pool.waiters.remove(&ticket);
+                }
+                // A slot that is on its way finds no waiter, and goes back from there.
+                self.leave_line(stream.pool, ticket);
+            }
+            Phase::Held(held) => {
+                self.count(stream.pool, RequestOutcome::GoneRunning);
+                self.abandon(stream.pool, &held);
+            }
+        }
+    }
+
+    /// Takes a waiter out of the line.
+    pub(crate) fn leave_line(&mut self, pool: usize, ticket: u64) -> Leave {
+        let (Some(enrolment), Some(lane_pool)) = (self.enrolment, self.pools.get_mut(pool)) else {
+            return Leave::Failed;
+        };
+        match lane_pool.cancel(enrolment.lane, ticket) {
+            Ok((true, standing)) => Leave::Left(standing),
+            Ok((false, _)) => Leave::Granted,
+            Err(error) => {
+                self.complain("a waiter cannot leave the line", &error);
+                Leave::Failed
+            }
+        }
+    }
+
+    /// The request was reset under way. The worker may go on computing without noticing, so its slot is held for a while.
+    fn abandon(&mut self, pool: usize, held: &Held) {
+        let hold_ms = self.pools.get(pool).map_or(0, |pool| pool.settings.abandoned_hold.as_ms());
+        if hold_ms == 0 {
+            return self.release(pool, held.worker, held.abandoned());
+        }
+        let until_ms = host::now_ms().saturating_add(hold_ms);
+        self.holds.push(Reverse(Hold { until_ms, pool, worker: held.worker, probe: held.probe }));
+    }
+
+    fn finish(&mut self, context: u32) {
+        if let Some(stream) = self.streams.get_mut(&context) {
+            stream.phase = Phase::Done;
+        }
+    }
+}
+
+/// How long the client would wait, if it says so. The header is left for Envoy to strip.
+fn asked_wait_ms() -> Result<Option<u64>, Reason> {
+    match host::header(MapType::HttpRequestHeaders, headers::WAIT_TIMEOUT_MS) {
+        None => Ok(None),
+        Some(text) => text.trim().parse().map(Some).map_err(|_| Reason::BadWaitTimeout),
+    }
+}
+
+/// Who made the answer whose headers are at hand. Asking Envoy costs a host call, so only answers are asked about that could be its own: an
+/// error of a gateway, or one without a body (gRPC's trailers).
+fn judge_answer(end: bool) -> Answer {
+    let status = host::header(MapType::HttpResponseHeaders, ":status").unwrap_or_default();
+    if !end && !matches!(status.as_str(), "408" | "413" | "500" | "502" | "503" | "504") {
+        return Answer::Worker;
+    }
+    match host::property(&["response", "code_details"]) {
+        Some(details) => Answer::from_details(&String::from_utf8_lossy(&details)),
+        // Envoy sets the details of its own answers before anyone sees them.
+        None => Answer::Worker,
+    }
+}
