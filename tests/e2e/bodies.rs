@@ -1,0 +1,118 @@
+//! Bodies pass as they are: large, piece by piece, over HTTP/1.1 and HTTP/2.
+
+use http_body_util::BodyExt;
+use hyper::body::Bytes;
+use tokio::task::JoinSet;
+
+use crate::harness::{
+    Arrivals, Behaviour, Connection, Protocol, Reply, SOON, Setup, Slotway, TestWorker, get, post, until,
+};
+
+/// Bytes without a pattern that a buffer's length could hide in.
+fn fifty_megabytes() -> Bytes {
+    let mut state = 1_u32;
+    let next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    std::iter::repeat_with(next).take(50_000_000).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_megabytes_pass_in_both_directions() {
+    let arrivals = Arrivals::default();
+    let worker = TestWorker::start("W1", &arrivals).await;
+    worker.behave(Behaviour::reply(Reply::Echo));
+    let slotway = Slotway::up(&Setup::with(&[(&worker, 1)])).await;
+    let body = fifty_megabytes();
+    for protocol in [Protocol::Http1, Protocol::Http2] {
+        let mut connection = Connection::open(slotway.address(), protocol).await.unwrap();
+        let answer = connection.send(post("/", body.clone())).await.unwrap();
+        assert_eq!(answer.status, 200, "{protocol:?}");
+        assert!(answer.body == body, "{protocol:?}: {} bytes came back changed", answer.body.len());
+    }
+    slotway.api().shows_idle(SOON).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_megabytes_that_wait_for_a_slot_pass_whole() {
+    let arrivals = Arrivals::default();
+    let worker = TestWorker::start("W1", &arrivals).await;
+    worker.behave(Behaviour::held());
+    let slotway = Slotway::up(&Setup::with(&[(&worker, 1)])).await;
+    let address = slotway.address();
+    let first = tokio::spawn(crate::harness::send(address, get("/first")));
+    until("the slot is taken", SOON, async || (worker.current() == 1).then_some(())).await;
+    let body = fifty_megabytes();
+    let second = tokio::spawn(crate::harness::send(address, post("/second", body.clone())));
+    slotway.api().shows_waiting(1).await;
+    worker.behave(Behaviour::reply(Reply::Echo));
+    worker.release(1);
+    assert_eq!(first.await.unwrap().unwrap().status, 200);
+    let answer = second.await.unwrap().unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert!(answer.body == body, "{} bytes came back changed", answer.body.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_passes_piece_by_piece_while_its_slot_is_taken() {
+    let arrivals = Arrivals::default();
+    let worker = TestWorker::start("W1", &arrivals).await;
+    let pieces: Vec<Bytes> = (0..4).map(|n| Bytes::from(format!("piece {n};"))).collect();
+    worker.behave(Behaviour::reply(Reply::Chunks(pieces.clone())));
+    let slotway = Slotway::up(&Setup::with(&[(&worker, 1)])).await;
+    let mut connection = Connection::open(slotway.address(), Protocol::Http1).await.unwrap();
+    let asked = connection.start(get("/"));
+    let mut body = asked.await.unwrap().into_body();
+    for piece in pieces {
+        assert_eq!(worker.current(), 1, "the worker is not finished");
+        // The worker has not sent the next piece, so nobody can have waited for more than this one.
+        worker.release(1);
+        let frame = body.frame().await.unwrap().unwrap();
+        assert_eq!(frame.into_data().unwrap(), piece);
+    }
+    assert!(body.frame().await.is_none());
+    slotway.api().shows_idle(SOON).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_on_one_http2_connection_each_take_a_slot() {
+    let arrivals = Arrivals::default();
+    let w1 = TestWorker::start("W1", &arrivals).await;
+    let w2 = TestWorker::start("W2", &arrivals).await;
+    w1.behave(Behaviour::held());
+    w2.behave(Behaviour::held());
+    let slotway = Slotway::up(&Setup::with(&[(&w1, 2), (&w2, 3)])).await;
+    let connection = Connection::open(slotway.address(), Protocol::Http2).await.unwrap();
+    let mut requests = JoinSet::new();
+    for _ in 0..20 {
+        let mut stream = connection.stream();
+        requests.spawn(async move { stream.send(get("/")).await });
+    }
+    until("every slot is taken", SOON, async || (w1.current() + w2.current() == 5).then_some(())).await;
+    slotway.api().shows_waiting(15).await;
+    w1.release(20);
+    w2.release(20);
+    while let Some(answer) = requests.join_next().await {
+        assert_eq!(answer.unwrap().unwrap().status, 200);
+    }
+    assert_eq!((w1.highest(), w2.highest()), (2, 3));
+    slotway.api().shows_idle(SOON).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_request_and_an_answer_without_a_body_free_their_slots() {
+    let arrivals = Arrivals::default();
+    let worker = TestWorker::start("W1", &arrivals).await;
+    worker.behave(Behaviour::reply(Reply::Whole(204, Vec::new(), Bytes::new())));
+    let slotway = Slotway::up(&Setup::with(&[(&worker, 1)])).await;
+    for protocol in [Protocol::Http1, Protocol::Http2] {
+        let mut connection = Connection::open(slotway.address(), protocol).await.unwrap();
+        for _ in 0..5 {
+            assert_eq!(connection.send(get("/")).await.unwrap().status, 204);
+            let head = hyper::Request::head("/").body(Default::default()).unwrap();
+            assert_eq!(connection.send(head).await.unwrap().status, 204);
+        }
+    }
+    slotway.api().shows_idle(SOON).await;
+}

@@ -1,0 +1,162 @@
+use std::{
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use http_body_util::{BodyExt, Full};
+use hyper::{
+    HeaderMap, Request, Response, StatusCode,
+    body::{Bytes, Incoming},
+    client::conn,
+    header,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::{io::AsyncWriteExt, net::TcpStream};
+
+/// The protocol between client and Envoy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Http1,
+    /// By prior knowledge.
+    Http2,
+}
+
+/// A whole answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) trailers: HeaderMap,
+    /// From the first byte of the request to the last byte of the answer.
+    pub(crate) took: Duration,
+}
+
+impl Answer {
+    /// The body as text.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The body as JSON.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|_| panic!("not JSON: {} {}", self.status, self.text()))
+    }
+
+    /// A header's value; empty without it.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
+    }
+
+    /// The reason of a refusal.
+    pub(crate) fn reason(&self) -> String {
+        assert_eq!(self.status, 503, "{}", self.text());
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        self.json()["reason"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+/// A client's connection to Envoy. It closes with its owner, also in the midst of a request.
+pub(crate) struct Connection {
+    sender: Sender,
+    address: SocketAddr,
+    driver: Arc<Driver>,
+}
+
+/// The task that moves the connection's bytes; the connection closes with it.
+struct Driver(tokio::task::JoinHandle<()>);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+enum Sender {
+    Http1(conn::http1::SendRequest<Full<Bytes>>),
+    Http2(conn::http2::SendRequest<Full<Bytes>>),
+}
+
+impl Connection {
+    pub(crate) async fn open(address: SocketAddr, protocol: Protocol) -> io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let io = TokioIo::new(stream);
+        let (sender, driver) = match protocol {
+            Protocol::Http1 => {
+                let (sender, connection) = conn::http1::handshake(io).await.map_err(io::Error::other)?;
+                (Sender::Http1(sender), tokio::spawn(async { drop(connection.await) }))
+            }
+            Protocol::Http2 => {
+                let mut builder = conn::http2::Builder::new(TokioExecutor::new());
+                builder.adaptive_window(true);
+                let (sender, connection) = builder.handshake(io).await.map_err(io::Error::other)?;
+                (Sender::Http2(sender), tokio::spawn(async { drop(connection.await) }))
+            }
+        };
+        Ok(Self { sender, address, driver: Arc::new(Driver(driver)) })
+    }
+
+    /// Another stream of the same HTTP/2 connection, which closes with the last of them.
+    pub(crate) fn stream(&self) -> Self {
+        let Sender::Http2(sender) = &self.sender else { panic!("HTTP/1.1 has no streams") };
+        let sender = Sender::Http2(sender.clone());
+        Self { sender, address: self.address, driver: Arc::clone(&self.driver) }
+    }
+
+    /// Sends a request and returns with the head of its answer.
+    pub(crate) async fn start(
+        &mut self,
+        mut request: Request<Full<Bytes>>,
+    ) -> io::Result<Response<Incoming>> {
+        match &mut self.sender {
+            Sender::Http1(sender) => {
+                let host = self.address.to_string().parse().unwrap();
+                request.headers_mut().entry(header::HOST).or_insert(host);
+                sender.ready().await.map_err(io::Error::other)?;
+                sender.send_request(request).await.map_err(io::Error::other)
+            }
+            Sender::Http2(sender) => {
+                let uri = format!("http://{}{}", self.address, request.uri());
+                *request.uri_mut() = uri.parse().unwrap();
+                sender.ready().await.map_err(io::Error::other)?;
+                sender.send_request(request).await.map_err(io::Error::other)
+            }
+        }
+    }
+
+    /// Sends a request and reads its whole answer.
+    pub(crate) async fn send(&mut self, request: Request<Full<Bytes>>) -> io::Result<Answer> {
+        let started = Instant::now();
+        let (head, body) = self.start(request).await?.into_parts();
+        let body = body.collect().await.map_err(io::Error::other)?;
+        let trailers = body.trailers().cloned().unwrap_or_default();
+        let took = started.elapsed();
+        Ok(Answer { status: head.status, headers: head.headers, body: body.to_bytes(), trailers, took })
+    }
+}
+
+/// One request on a connection of its own.
+pub(crate) async fn send(address: SocketAddr, request: Request<Full<Bytes>>) -> io::Result<Answer> {
+    Connection::open(address, Protocol::Http1).await?.send(request).await
+}
+
+/// A GET request.
+pub(crate) fn get(path: &str) -> Request<Full<Bytes>> {
+    Request::get(path).body(Full::default()).unwrap()
+}
+
+/// A POST request.
+pub(crate) fn post(path: &str, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
+    Request::post(path).body(Full::new(body.into())).unwrap()
+}
+
+/// A connection on which a GET request was sent, for a client that reads when it likes or not at all.
+pub(crate) async fn open_raw(address: SocketAddr, path: &str) -> io::Result<TcpStream> {
+    let mut stream = TcpStream::connect(address).await?;
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: {address}\r\n\r\n").as_bytes()).await?;
+    Ok(stream)
+}

@@ -1,0 +1,127 @@
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use http_body_util::Full;
+use hyper::{Request, body::Bytes};
+use tokio::task::JoinSet;
+
+use super::{Connection, Protocol, SOON, get, until};
+
+/// Clients that send one request after the other, each on its own connection, until they are told to stop.
+pub(crate) struct Load {
+    stop: Arc<AtomicBool>,
+    answered: Arc<AtomicUsize>,
+    clients: JoinSet<Tally>,
+}
+
+type Sent = Request<Full<Bytes>>;
+
+/// What the clients got.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    /// Answers by status, with the reason of a refusal: `200`, `503 wait_timeout`.
+    pub(crate) answers: BTreeMap<String, usize>,
+    /// Requests without an answer.
+    pub(crate) errors: Vec<String>,
+}
+
+impl Tally {
+    /// Every request was answered with 200.
+    #[track_caller]
+    pub(crate) fn assert_all_ok(&self) {
+        assert!(self.errors.is_empty(), "{self:?}");
+        assert_eq!(self.answers.keys().map(String::as_str).collect::<Vec<_>>(), ["200"], "{self:?}");
+    }
+
+    fn add(&mut self, other: Self) {
+        for (answer, count) in other.answers {
+            *self.answers.entry(answer).or_default() += count;
+        }
+        self.errors.extend(other.errors);
+    }
+}
+
+impl Load {
+    /// Starts `clients` clients.
+    pub(crate) fn start(address: SocketAddr, clients: usize) -> Self {
+        Self::start_with(address, clients, |n| get(&format!("/load/{n}")))
+    }
+
+    /// Starts `clients` clients; the n-th one sends `request(n)`.
+    pub(crate) fn start_with(address: SocketAddr, clients: usize, request: fn(usize) -> Sent) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let answered = Arc::new(AtomicUsize::new(0));
+        let tasks =
+            (0..clients).map(|n| client(n, address, request, Arc::clone(&stop), Arc::clone(&answered)));
+        Self { clients: tasks.collect(), stop, answered }
+    }
+
+    /// Requests answered so far.
+    pub(crate) fn answered(&self) -> usize {
+        self.answered.load(Ordering::Relaxed)
+    }
+
+    /// Waits until `count` more requests have been answered.
+    pub(crate) async fn passes(&self, count: usize) {
+        let goal = self.answered() + count;
+        until("the load goes on", 3 * SOON, async || (self.answered() >= goal).then_some(())).await;
+    }
+
+    /// Lets each client finish the request that it is in.
+    pub(crate) async fn finish(mut self) -> Tally {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut tally = Tally::default();
+        while let Some(client) = self.clients.join_next().await {
+            tally.add(client.unwrap());
+        }
+        tally
+    }
+}
+
+async fn client(
+    n: usize,
+    address: SocketAddr,
+    request: fn(usize) -> Sent,
+    stop: Arc<AtomicBool>,
+    answered: Arc<AtomicUsize>,
+) -> Tally {
+    let mut tally = Tally::default();
+    let mut connection = None;
+    while !stop.load(Ordering::Relaxed) {
+        let mut open = match connection.take() {
+            Some(open) => open,
+            None => match Connection::open(address, Protocol::Http1).await {
+                Ok(open) => open,
+                Err(error) => {
+                    tally.errors.push(format!("client {n} cannot connect: {error}"));
+                    break;
+                }
+            },
+        };
+        match open.send(request(n)).await {
+            Ok(answer) => {
+                let what = match answer.status.as_u16() {
+                    503 if answer
+                        .headers
+                        .get("content-type")
+                        .is_some_and(|is| is == "application/problem+json") =>
+                    {
+                        format!("503 {}", answer.reason())
+                    }
+                    status => status.to_string(),
+                };
+                *tally.answers.entry(what).or_default() += 1;
+                connection = Some(open);
+            }
+            Err(error) => tally.errors.push(format!("client {n}: {error}")),
+        }
+        answered.fetch_add(1, Ordering::Relaxed);
+    }
+    tally
+}

@@ -1,0 +1,64 @@
+use std::{ops::Deref, process::Command};
+
+use super::{
+    Process, Setup,
+    site::{Site, envoy},
+    slotway::READY_WITHIN,
+};
+
+/// `slotway serve` and an Envoy that does not belong to it, as on two machines.
+pub(crate) struct ServedApart {
+    pub(crate) control_plane: Process,
+    _envoy: Process,
+    site: Site,
+}
+
+impl ServedApart {
+    /// Starts both and waits until every worker is in force in Envoy.
+    pub(crate) async fn start(setup: &Setup) -> Self {
+        let site = Site::new(setup);
+        let control_plane = serve(&site).await;
+        let bootstrap = site.slotway("bootstrap").output().unwrap();
+        assert!(bootstrap.status.success(), "{bootstrap:?}");
+        let file = site.path().join("envoy.json");
+        std::fs::write(&file, bootstrap.stdout).unwrap();
+        let mut command = Command::new(envoy());
+        command.arg("--config-path").arg(file).arg("--disable-hot-restart");
+        command.args(["--concurrency", &setup.lanes.to_string()]);
+        let started = Self { control_plane, _envoy: Process::start("envoy", command, site.path()), site };
+        started.api().shows_idle(READY_WITHIN).await;
+        started
+    }
+
+    /// Starts the control plane anew, once it has ended.
+    pub(crate) async fn start_control_plane(&mut self) {
+        self.control_plane = serve(&self.site).await;
+    }
+
+    /// How often Envoy has got other clusters or listeners than it had.
+    pub(crate) async fn updates(&self) -> Vec<String> {
+        let counted = ["cluster_manager.cluster_", "listener_manager.listener_"];
+        let changes = ["_added", "_modified", "_removed", "_in_place_updated"];
+        let stats = self.site.envoy_stats().await;
+        let lines = stats.lines().filter(|line| {
+            let name = line.split(':').next().unwrap_or_default();
+            counted.iter().any(|start| name.starts_with(start))
+                && changes.iter().any(|end| name.ends_with(end))
+        });
+        lines.map(str::to_owned).collect()
+    }
+}
+
+async fn serve(site: &Site) -> Process {
+    let mut process = Process::start("control-plane", site.slotway("serve"), site.path());
+    process.says("slotway: serving", READY_WITHIN).await;
+    process
+}
+
+impl Deref for ServedApart {
+    type Target = Site;
+
+    fn deref(&self) -> &Site {
+        &self.site
+    }
+}

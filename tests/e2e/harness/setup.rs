@@ -1,0 +1,81 @@
+use std::{net::SocketAddr, path::Path};
+
+use serde_json::{Value, json};
+
+use super::TestWorker;
+
+/// What a test wants to run: the configuration file of `slotway up`, of which YAML's JSON subset does.
+#[derive(Debug, Clone)]
+pub(crate) struct Setup {
+    pub(crate) lanes: u32,
+    debug_headers: bool,
+    pool: Value,
+}
+
+impl Default for Setup {
+    /// One pool for every request, two lanes, no workers.
+    fn default() -> Self {
+        Self { lanes: 2, debug_headers: false, pool: json!({ "name": "test", "workers": [] }) }
+    }
+}
+
+impl Setup {
+    /// The default with these workers.
+    pub(crate) fn with(workers: &[(&TestWorker, u32)]) -> Self {
+        workers
+            .iter()
+            .fold(Self::default(), |setup, (worker, capacity)| setup.worker(&worker.url(), *capacity))
+    }
+
+    /// Adds a worker.
+    pub(crate) fn worker(self, url: &str, capacity: u32) -> Self {
+        self.worker_entry(json!({ "worker": url, "capacity": capacity }))
+    }
+
+    /// Adds a worker with all its settings.
+    pub(crate) fn worker_entry(mut self, entry: Value) -> Self {
+        self.pool["workers"].as_array_mut().unwrap().push(entry);
+        self
+    }
+
+    /// Sets a field of the pool, such as `free_worker_timeout`.
+    pub(crate) fn pool(mut self, field: &str, value: impl Into<Value>) -> Self {
+        self.pool[field] = value.into();
+        self
+    }
+
+    /// How many threads Envoy runs.
+    pub(crate) fn lanes(mut self, lanes: u32) -> Self {
+        self.lanes = lanes;
+        self
+    }
+
+    /// Which worker answered, and after what wait, in the answers' headers.
+    pub(crate) fn debug_headers(mut self) -> Self {
+        self.debug_headers = true;
+        self
+    }
+
+    /// The file's text.
+    pub(crate) fn yaml(&self, at: &Addresses, envoy: &Path, state: &Path) -> String {
+        let config = json!({
+            "listen": at.listen,
+            "api": at.api,
+            "xds": at.xds,
+            "envoy": { "admin": at.admin, "concurrency": self.lanes, "path": envoy },
+            "state": state,
+            "debug_headers": self.debug_headers,
+            "pools": [self.pool],
+        });
+        serde_json::to_string_pretty(&config).unwrap()
+    }
+}
+
+/// Where everything listens.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Addresses {
+    pub(crate) listen: SocketAddr,
+    pub(crate) api: SocketAddr,
+    pub(crate) xds: SocketAddr,
+    pub(crate) admin: SocketAddr,
+}

@@ -1,0 +1,27 @@
+//! End to end: real clients, the real `slotway` with the real filter in a real Envoy, and workers that count.
+//!
+//! Each test starts its own processes on fresh ports with a fresh state directory, so the tests run in any order and
+//! side by side. `make test` runs them; alone: `cargo test --release -p slotway-tests --test e2e`, after `make build`
+//! and `envoy/fetch.sh`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test ends where it cannot go on"
+)]
+
+mod bodies;
+mod capacity;
+mod control_plane;
+mod harness;
+mod headers;
+mod membership;
+mod observability;
+mod real_worker;
+mod rest_input;
+mod slot_order;
+mod starting;
+mod unreachable;
+mod vanishing;
+mod waiting;
+mod worker_urls;
