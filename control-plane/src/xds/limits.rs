@@ -1,0 +1,18 @@
+//! Bounds on everything that a node can make larger.
+
+/// Most streams at once; the next one is refused with `RESOURCE_EXHAUSTED`.
+pub const STREAMS_MAX: usize = 1_024;
+/// Most resource names that one subscription can list.
+pub const NAMES_MAX: usize = 1_024;
+/// Longest resource name, in bytes.
+pub const NAME_BYTES_MAX: usize = 2_048;
+/// Longest id, cluster or version that is taken from a node, in bytes.
+pub const NODE_TEXT_BYTES_MAX: usize = 256;
+/// Largest request of a node, in bytes; the largest part of one is the reason of a rejection.
+pub const REQUEST_BYTES_MAX: usize = 1 << 20;
+/// Longest part of a rejection's reason that is kept and shown, in bytes.
+pub const REASON_BYTES_MAX: usize = 4_096;
+/// How many of the last sets of clusters are remembered for nodes that connect again.
+pub const HISTORY_MAX: usize = 16;
+/// Responses on their way to a node: one for each type, since one for each may be unacknowledged.
+pub const RESPONSES_MAX: usize = super::ResourceType::ALL.len();

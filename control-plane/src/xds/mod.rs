@@ -1,0 +1,28 @@
+//! xDS: brings to each Envoy what it shall have, and knows what it has.
+//!
+//! [`XdsServer`] serves one aggregated stream (ADS) to each coordinator. A change of [`crate::model::Desired`] becomes
+//! a [`snapshot::Snapshot`] of resources, built once for all streams. On a stream, [`order::Order`] decides what of it
+//! may be in force now, so that no configuration ever names a cluster that Envoy lacks, and
+//! [`subscription::Subscription`] decides whether that must be sent. Both are pure values that know neither gRPC nor
+//! time, nor whether a protocol sends whole states or differences; [`session::Session`] joins them, and only
+//! [`server`] does input and output. [`Coordinators`] holds what every Envoy has acknowledged or rejected.
+//!
+//! The protocol: <https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol>.
+
+mod coordinators;
+mod history;
+pub mod limits;
+mod node;
+mod order;
+mod resource_set;
+mod resource_type;
+mod resources;
+mod server;
+mod session;
+mod snapshot;
+mod subscription;
+
+pub use coordinators::{CoordinatorStatus, Coordinators, Rejection, SyncState, TypeStatus};
+pub use resource_type::ResourceType;
+pub use resources::{RESOURCE_NAME, XDS_CLUSTER};
+pub use server::XdsServer;

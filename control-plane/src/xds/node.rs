@@ -1,0 +1,43 @@
+use envoy_types::pb::envoy::config::core::v3::{Node as NodeMessage, node::UserAgentVersionType};
+use tonic::Status;
+
+use super::limits::NODE_TEXT_BYTES_MAX;
+
+/// Who is at the other end of a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Node {
+    pub(crate) id: String,
+    pub(crate) cluster: String,
+    pub(crate) envoy_version: String,
+}
+
+impl Node {
+    /// Reads the node of a stream's first request.
+    pub(crate) fn read(message: Option<NodeMessage>) -> Result<Self, Status> {
+        let message = message.unwrap_or_default();
+        let envoy_version = match &message.user_agent_version_type {
+            Some(UserAgentVersionType::UserAgentVersion(version)) => version.clone(),
+            Some(UserAgentVersionType::UserAgentBuildVersion(build)) => build
+                .version
+                .map(|v| format!("{}.{}.{}", v.major_number, v.minor_number, v.patch))
+                .unwrap_or_default(),
+            None => String::new(),
+        };
+        for (field, text) in
+            [("id", &message.id), ("cluster", &message.cluster), ("user_agent_version", &envoy_version)]
+        {
+            let right = text.len() <= NODE_TEXT_BYTES_MAX && !text.chars().any(char::is_control);
+            if !right {
+                return Err(Status::invalid_argument(format!(
+                    "node.{field} must be at most {NODE_TEXT_BYTES_MAX} bytes without control characters"
+                )));
+            }
+        }
+        if message.id.is_empty() {
+            return Err(Status::invalid_argument(
+                "node.id is empty: give each Envoy its own --service-node, or node.id in its bootstrap",
+            ));
+        }
+        Ok(Self { id: message.id, cluster: message.cluster, envoy_version })
+    }
+}

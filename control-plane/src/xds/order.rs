@@ -1,0 +1,236 @@
+//! Make before break: what of a snapshot may be in force at a node now.
+//!
+//! Only the filter's configuration names clusters, and it counts on Envoy's own limits being no lower than its
+//! capacities. So a snapshot comes into force in three steps, each after the acknowledgement of the one before:
+//!
+//! 1. **make**: clusters and limits of every configuration that is in force, under way or next;
+//! 2. **move**: listener, routes and the filter's configuration;
+//! 3. **break**: clusters and limits without what no configuration needs any more.
+//!
+//! A snapshot that comes while another is being made waits until that one has moved, so that a constant stream of changes
+//! cannot keep a change from coming into force. Steps are not stored: what may be in force follows from which
+//! configurations the node may be using, so no order of answers can lead to a wrong one.
+//!
+//! Background: <https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol#eventual-consistency-considerations>.
+
+use std::sync::Arc;
+
+use super::{ResourceType, resource_set::ResourceSet, resources::runtime::Limits, snapshot::Snapshot};
+
+/// The order of one node's changes.
+#[derive(Debug)]
+pub(crate) struct Order {
+    target: Arc<Snapshot>,
+    /// The snapshot whose clusters and limits are on their way; `None` once it has moved.
+    making: Option<Arc<Snapshot>>,
+    /// The snapshot of which listener, routes and filter may be in force.
+    moved: Option<Arc<Snapshot>>,
+    clusters: Track<ResourceSet>,
+    limits: Track<Limits>,
+    filters: Track<Snapshot>,
+    /// The clusters that the node kept from an earlier stream, until we know its filter's configuration.
+    inherited: Option<Arc<ResourceSet>>,
+}
+
+/// What the node has of one type.
+#[derive(Debug)]
+struct Track<T> {
+    subscribed: bool,
+    /// Sent and not answered yet.
+    sent: Option<Arc<T>>,
+    /// Acknowledged last.
+    in_force: Option<Arc<T>>,
+    /// The last answer was a rejection.
+    rejected: bool,
+}
+
+impl<T> Track<T> {
+    const fn new() -> Self {
+        Self { subscribed: false, sent: None, in_force: None, rejected: false }
+    }
+
+    fn sent(&mut self, what: Option<Arc<T>>) {
+        self.sent = what;
+        self.rejected = false;
+    }
+
+    fn acked(&mut self) {
+        if let Some(sent) = self.sent.take() {
+            self.in_force = Some(sent);
+        }
+    }
+
+    fn rejected(&mut self) {
+        self.sent = None;
+        self.rejected = true;
+    }
+}
+
+impl Order {
+    /// A node that has just connected and shall have `target`.
+    pub(crate) fn new(target: Arc<Snapshot>) -> Self {
+        Self {
+            target,
+            making: None,
+            moved: None,
+            clusters: Track::new(),
+            limits: Track::new(),
+            filters: Track::new(),
+            inherited: None,
+        }
+    }
+
+    /// The node shall have another snapshot.
+    pub(crate) fn retarget(&mut self, target: Arc<Snapshot>) {
+        self.target = target;
+    }
+
+    /// What the node shall have in the end.
+    pub(crate) fn target(&self) -> &Arc<Snapshot> {
+        &self.target
+    }
+
+    /// The generation of the filter's configuration that the node has acknowledged on this stream.
+    pub(crate) fn generation_in_force(&self) -> Option<u64> {
+        self.filters.in_force.as_ref().map(|snapshot| snapshot.generation)
+    }
+
+    /// The node has, or has no longer, a subscription to this type. A type without one holds nothing up.
+    pub(crate) fn subscribed(&mut self, ty: ResourceType, subscribed: bool) {
+        match ty {
+            ResourceType::Cluster => self.clusters.subscribed = subscribed,
+            ResourceType::Runtime => self.limits.subscribed = subscribed,
+            ResourceType::Filter => self.filters.subscribed = subscribed,
+            ResourceType::Listener | ResourceType::Route => {}
+        }
+    }
+
+    /// The node has these clusters from an earlier stream, and perhaps a filter's configuration that names them.
+    pub(crate) fn inherit(&mut self, clusters: Arc<ResourceSet>) {
+        self.inherited = Some(clusters);
+    }
+
+    /// What is wanted of this type was sent.
+    pub(crate) fn sent(&mut self, ty: ResourceType) {
+        match ty {
+            ResourceType::Cluster => self.clusters.sent(Some(self.wanted_clusters())),
+            ResourceType::Runtime => self.limits.sent(Some(self.wanted_limits())),
+            ResourceType::Filter => self.filters.sent(self.moved.clone()),
+            ResourceType::Listener | ResourceType::Route => {}
+        }
+    }
+
+    /// The node has what was sent last of this type.
+    pub(crate) fn acked(&mut self, ty: ResourceType) {
+        match ty {
+            ResourceType::Cluster => self.clusters.acked(),
+            ResourceType::Runtime => self.limits.acked(),
+            ResourceType::Filter => {
+                self.filters.acked();
+                self.inherited = None;
+            }
+            ResourceType::Listener | ResourceType::Route => {}
+        }
+    }
+
+    /// The node has what is wanted of this type without having been sent it on this stream; whether that is news.
+    pub(crate) fn confirm(&mut self, ty: ResourceType) -> bool {
+        let news = match ty {
+            ResourceType::Cluster => self.clusters.in_force.is_none(),
+            ResourceType::Runtime => self.limits.in_force.is_none(),
+            ResourceType::Filter => self.filters.in_force.is_none(),
+            ResourceType::Listener | ResourceType::Route => false,
+        };
+        if news {
+            self.sent(ty);
+            self.acked(ty);
+        }
+        news
+    }
+
+    /// The node refuses what was sent last of this type.
+    pub(crate) fn rejected(&mut self, ty: ResourceType) {
+        match ty {
+            ResourceType::Cluster => self.clusters.rejected(),
+            ResourceType::Runtime => self.limits.rejected(),
+            ResourceType::Filter => self.filters.rejected(),
+            ResourceType::Listener | ResourceType::Route => {}
+        }
+    }
+
+    /// Goes as many steps as the answers so far allow.
+    pub(crate) fn advance(&mut self) {
+        loop {
+            // Made => moved.
+            if let Some(making) = self.making.take() {
+                if self.is_made(&making) {
+                    self.moved = Some(making);
+                } else if self.is_refused() {
+                    // Refused: only another content can help, so the newest one is next.
+                } else {
+                    self.making = Some(making);
+                    return;
+                }
+            }
+            // Moved | refused => making the newest.
+            let done = self.moved.as_ref().is_some_and(|moved| Arc::ptr_eq(moved, &self.target));
+            if done {
+                return;
+            }
+            self.making = Some(self.target.clone());
+            if !self.is_made(&self.target) {
+                return;
+            }
+        }
+    }
+
+    /// Whether the node has all the clusters and limits that `snapshot` needs.
+    fn is_made(&self, snapshot: &Snapshot) -> bool {
+        let has =
+            |set: &Option<Arc<ResourceSet>>| set.as_ref().is_some_and(|set| set.covers(&snapshot.clusters));
+        let clusters = !self.clusters.subscribed || has(&self.clusters.in_force);
+        let allows = |limits: &Option<Arc<Limits>>| {
+            limits.as_ref().is_some_and(|limits| limits.covers(&snapshot.limits))
+        };
+        let limits = !self.limits.subscribed || allows(&self.limits.in_force);
+        (clusters || self.is_bare() && self.clusters.rejected)
+            && (limits || self.is_bare() && self.limits.rejected)
+    }
+
+    /// Whether the node has no configuration of ours that could break. Then a rejection holds nothing up: Envoy takes the
+    /// clusters that it can, and a part of the workers is better than none.
+    fn is_bare(&self) -> bool {
+        self.filters.in_force.is_none() && self.inherited.is_none() && self.clusters.in_force.is_none()
+    }
+
+    fn is_refused(&self) -> bool {
+        self.clusters.rejected || self.limits.rejected
+    }
+
+    /// The snapshots whose configuration the node uses, was sent or gets next, the newest first.
+    fn users(&self) -> impl Iterator<Item = &Arc<Snapshot>> {
+        [&self.making, &self.moved, &self.filters.sent, &self.filters.in_force].into_iter().flatten()
+    }
+
+    fn wanted_clusters(&self) -> Arc<ResourceSet> {
+        ResourceSet::union(self.users().map(|snapshot| &snapshot.clusters).chain(&self.inherited))
+    }
+
+    fn wanted_limits(&self) -> Arc<Limits> {
+        Limits::highest(self.users().map(|snapshot| &snapshot.limits))
+    }
+
+    /// What may be in force of this type now; `None` for what must wait.
+    pub(crate) fn wanted(&self, ty: ResourceType) -> Option<Arc<ResourceSet>> {
+        if self.making.is_none() && self.moved.is_none() {
+            return None;
+        }
+        match ty {
+            ResourceType::Cluster => Some(self.wanted_clusters()),
+            ResourceType::Runtime => Some(self.wanted_limits().resources().clone()),
+            ResourceType::Listener => self.moved.as_ref().map(|snapshot| snapshot.listeners.clone()),
+            ResourceType::Route => self.moved.as_ref().map(|snapshot| snapshot.routes.clone()),
+            ResourceType::Filter => self.moved.as_ref().map(|snapshot| snapshot.filters.clone()),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use envoy_types::pb::google::protobuf::Any;
+use sha2::{Digest, Sha256};
+
+/// Names content: equal versions mean equal content, also after a restart and on another control plane.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Version(Arc<str>);
+
+impl Version {
+    /// The version that a node states, whatever it means.
+    pub(crate) fn stated(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn of(hasher: Sha256) -> Self {
+        let digest = hasher.finalize();
+        Self(digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect::<String>().into())
+    }
+}
+
+impl fmt::Debug for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One resource, encoded, with the version of its content.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Resource {
+    name: String,
+    version: Version,
+    body: Any,
+}
+
+impl Resource {
+    pub(crate) fn new(name: String, body: Any) -> Self {
+        let mut hasher = Sha256::new();
+        hasher.update(body.type_url.as_bytes());
+        hasher.update([0]);
+        hasher.update(&body.value);
+        Self { name, version: Version::of(hasher), body }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    #[cfg(test)]
+    pub(crate) fn version(&self) -> &Version {
+        &self.version
+    }
+
+    pub(crate) fn body(&self) -> &Any {
+        &self.body
+    }
+}
+
+/// Resources of one type by name. Its version is that of its content: names and the version of each.
+#[derive(Clone)]
+pub(crate) struct ResourceSet {
+    resources: BTreeMap<Arc<str>, Arc<Resource>>,
+    version: Version,
+}
+
+impl ResourceSet {
+    pub(crate) fn version(&self) -> &Version {
+        &self.version
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.resources.is_empty()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Resource>> {
+        self.resources.values()
+    }
+
+    /// Whether everything in `other` stands here with the same content.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        self.version == other.version
+            || other.resources.iter().all(|(name, resource)| {
+                self.resources.get(name).is_some_and(|own| own.version == resource.version)
+            })
+    }
+
+    /// Everything that stands in one of `sets`; where two differ, the content of the first one.
+    pub(crate) fn union<'a>(sets: impl IntoIterator<Item = &'a Arc<Self>>) -> Arc<Self> {
+        let mut sets = sets.into_iter();
+        let Some(first) = sets.next() else { return Arc::new(Self::from_iter([])) };
+        let mut union: Option<BTreeMap<_, _>> = None;
+        for set in sets.filter(|set| set.version != first.version) {
+            let resources = union.get_or_insert_with(|| first.resources.clone());
+            for (name, resource) in &set.resources {
+                resources.entry(name.clone()).or_insert_with(|| resource.clone());
+            }
+        }
+        match union {
+            Some(resources) if resources.len() > first.resources.len() => Arc::new(Self::of(resources)),
+            _ => first.clone(),
+        }
+    }
+
+    /// Those whose name is wanted.
+    pub(crate) fn select(&self, wanted: impl Fn(&str) -> bool) -> Self {
+        Self::of(
+            self.resources
+                .iter()
+                .filter(|(name, _)| wanted(name))
+                .map(|(name, resource)| (name.clone(), resource.clone()))
+                .collect(),
+        )
+    }
+
+    fn of(resources: BTreeMap<Arc<str>, Arc<Resource>>) -> Self {
+        let mut hasher = Sha256::new();
+        for (name, resource) in &resources {
+            hasher.update(name.as_bytes());
+            hasher.update([0]);
+            hasher.update(resource.version.as_str().as_bytes());
+        }
+        Self { resources, version: Version::of(hasher) }
+    }
+}
+
+impl FromIterator<Arc<Resource>> for ResourceSet {
+    fn from_iter<I: IntoIterator<Item = Arc<Resource>>>(resources: I) -> Self {
+        Self::of(resources.into_iter().map(|resource| (resource.name().into(), resource)).collect())
+    }
+}
+
+impl fmt::Debug for ResourceSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.resources.keys()).finish()
+    }
+}

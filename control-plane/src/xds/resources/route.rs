@@ -1,0 +1,80 @@
+//! RDS: one route for each pool. The filter writes the worker into a header, and the route reads its cluster there.
+
+use std::time::Duration;
+
+use envoy_types::{
+    pb::envoy::config::route::v3::{
+        Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost,
+        route::Action,
+        route_action::{ClusterNotFoundResponseCode, ClusterSpecifier, HostRewriteSpecifier},
+        route_match::PathSpecifier,
+    },
+    util::pack_any,
+};
+use slotway_config::{Pool, WaitDuration, Worker, headers};
+
+use super::{
+    RESOURCE_NAME,
+    cluster::PATH_PREFIX,
+    protobuf::{duration, yes},
+};
+use crate::xds::resource_set::Resource;
+
+/// How long either side may be silent where no answer is awaited, and how long a client may leave an answer unread.
+pub(super) const SILENCE: Duration = Duration::from_secs(300);
+/// What the filter's own deadlines may be late by, and more.
+const MARGIN: Duration = Duration::from_secs(10);
+
+/// The routes of all pools, in match order.
+pub(crate) fn resource(pools: &[Pool], draining: &[Worker]) -> Resource {
+    let configuration = RouteConfiguration {
+        name: RESOURCE_NAME.to_owned(),
+        virtual_hosts: vec![VirtualHost {
+            name: RESOURCE_NAME.to_owned(),
+            domains: vec!["*".to_owned()],
+            routes: pools.iter().map(|pool| route(pool, draining)).collect(),
+            ..VirtualHost::default()
+        }],
+        ..RouteConfiguration::default()
+    };
+    Resource::new(RESOURCE_NAME.to_owned(), pack_any(configuration))
+}
+
+fn route(pool: &Pool, draining: &[Worker]) -> Route {
+    let has_path = |worker: &Worker| !worker.worker.path_prefix().is_empty();
+    // The path of the worker's base URL stands in its cluster's metadata; a cluster without one puts nothing in front. Envoy
+    // rewrites after it chose the route: were the filter to do it, the route would be chosen by the new path.
+    let path_rewrite = if pool.workers.iter().chain(draining).any(has_path) {
+        format!("%CLUSTER_METADATA({RESOURCE_NAME}:{PATH_PREFIX})%%PATH(NQ:PATH)%")
+    } else {
+        String::new()
+    };
+    Route {
+        name: pool.name.as_str().to_owned(),
+        r#match: Some(RouteMatch {
+            path_specifier: Some(PathSpecifier::Prefix(pool.matches.prefix.clone())),
+            ..RouteMatch::default()
+        }),
+        action: Some(Action::Route(RouteAction {
+            cluster_specifier: Some(ClusterSpecifier::ClusterHeader(headers::WORKER.to_owned())),
+            cluster_not_found_response_code: ClusterNotFoundResponseCode::ServiceUnavailable.into(),
+            host_rewrite_specifier: Some(HostRewriteSpecifier::AutoHostRewrite(yes().unwrap_or_default())),
+            path_rewrite,
+            timeout: duration(pool.answer_timeout.as_duration()),
+            idle_timeout: duration(idle_timeout(pool)),
+            flush_timeout: duration(SILENCE),
+            ..RouteAction::default()
+        })),
+        ..Route::default()
+    }
+}
+
+/// How long nothing may move on a request's stream. A request is silent while it waits for its slot and, right after that,
+/// while its worker computes; no client or worker within those two limits is cut off, and one that stalls is in the end.
+/// Zero, which is no limit, where the answer may take for ever.
+fn idle_timeout(pool: &Pool) -> Duration {
+    if pool.answer_timeout == WaitDuration::ZERO {
+        return Duration::ZERO;
+    }
+    pool.free_worker_timeout.as_duration() + pool.answer_timeout.as_duration().max(SILENCE) + MARGIN
+}

@@ -1,0 +1,91 @@
+//! RTDS: Envoy's own limit on the requests at each worker, as runtime values.
+//!
+//! The filter keeps to the capacity by itself; this is a second lock. The limit is the capacity plus one for each lane:
+//! the filter frees a slot within the callback that sees the end of the worker's answer, and Envoy counts that request,
+//! at most one for each of its threads, until the callback has returned. With exactly the capacity the slot's next request
+//! would meet an overflow that is none.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
+
+use envoy_types::pb::{
+    envoy::service::runtime::v3::Runtime,
+    google::protobuf::{Any, Struct, Value, value::Kind},
+};
+use prost::{Message, Name};
+use slotway_config::Worker;
+
+use super::RESOURCE_NAME;
+use crate::xds::resource_set::{Resource, ResourceSet};
+
+/// The limit of each worker, by its cluster.
+#[derive(Debug, Default)]
+pub(crate) struct Limits {
+    by_cluster: BTreeMap<String, u32>,
+    encoded: OnceLock<Arc<ResourceSet>>,
+}
+
+impl Limits {
+    pub(crate) fn new<'a>(workers: impl Iterator<Item = &'a Worker>, lanes: u32) -> Self {
+        let limit = |worker: &Worker| worker.capacity.get().saturating_add(lanes);
+        workers.map(|worker| (worker.worker.as_str().to_owned(), limit(worker))).collect()
+    }
+
+    /// Whether no worker has a lower limit here than in `other`.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        other
+            .by_cluster
+            .iter()
+            .all(|(cluster, limit)| self.by_cluster.get(cluster).is_some_and(|own| own >= limit))
+    }
+
+    /// The highest limit of each worker.
+    pub(crate) fn highest<'a>(all: impl IntoIterator<Item = &'a Arc<Self>>) -> Arc<Self> {
+        let mut all = all.into_iter();
+        let Some(first) = all.next() else { return Arc::default() };
+        let mut highest: Option<BTreeMap<_, _>> = None;
+        for other in all.filter(|other| !first.covers(other)) {
+            let limits = highest.get_or_insert_with(|| first.by_cluster.clone());
+            for (cluster, limit) in &other.by_cluster {
+                let own = limits.entry(cluster.clone()).or_default();
+                *own = (*own).max(*limit);
+            }
+        }
+        highest.map_or_else(|| first.clone(), |limits| Arc::new(limits.into_iter().collect()))
+    }
+
+    /// The limits as the one resource of their type.
+    pub(crate) fn resources(&self) -> &Arc<ResourceSet> {
+        self.encoded.get_or_init(|| {
+            let body = Any { type_url: Runtime::type_url(), value: self.encode() };
+            Arc::new(ResourceSet::from_iter([Arc::new(Resource::new(RESOURCE_NAME.to_owned(), body))]))
+        })
+    }
+
+    /// Encodes one value after the other: a protobuf map has no order of its own, and equal limits must be equal bytes.
+    /// The parts of a message, one behind the other, are the message.
+    /// <https://protobuf.dev/programming-guides/encoding/#last-one-wins>
+    fn encode(&self) -> Vec<u8> {
+        let name = Runtime { name: RESOURCE_NAME.to_owned(), layer: None };
+        let mut bytes = name.encode_to_vec();
+        for (cluster, limit) in &self.by_cluster {
+            let value = Value { kind: Some(Kind::NumberValue(f64::from(*limit))) };
+            let layer = Struct { fields: [(key(cluster), value)].into() };
+            bytes.extend(Runtime { name: String::new(), layer: Some(layer) }.encode_to_vec());
+        }
+        bytes
+    }
+}
+
+/// <https://www.envoyproxy.io/docs/envoy/latest/configuration/upstream/cluster_manager/cluster_circuit_breakers#runtime>
+fn key(cluster: &str) -> String {
+    format!("circuit_breakers.{cluster}.default.max_requests")
+}
+
+impl FromIterator<(String, u32)> for Limits {
+    fn from_iter<I: IntoIterator<Item = (String, u32)>>(limits: I) -> Self {
+        Self { by_cluster: limits.into_iter().collect(), encoded: OnceLock::new() }
+    }
+}

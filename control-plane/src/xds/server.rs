@@ -1,0 +1,186 @@
+use std::{pin::Pin, sync::Arc};
+
+use envoy_types::pb::envoy::service::discovery::v3::{
+    DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
+    aggregated_discovery_service_server::{AggregatedDiscoveryService, AggregatedDiscoveryServiceServer},
+};
+use futures_core::Stream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming, service::Routes};
+use tracing::{info, warn};
+
+use super::{
+    Coordinators,
+    coordinators::{Place, shortened},
+    history::History,
+    limits::{REQUEST_BYTES_MAX, RESPONSES_MAX, STREAMS_MAX},
+    node::Node,
+    session::{Event, Session},
+    snapshot::{Snapshot, Snapshots},
+};
+use crate::model::Desired;
+
+/// The aggregated discovery service (ADS): one stream to each coordinator.
+#[derive(Debug)]
+pub struct XdsServer {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    desired: watch::Receiver<Arc<Desired>>,
+    coordinators: Arc<Coordinators>,
+    snapshots: Snapshots,
+    history: History,
+    streams: Arc<Semaphore>,
+}
+
+type Responses<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+impl XdsServer {
+    /// A server that brings each value of `desired` to every node, and writes into `coordinators` how that goes. The
+    /// streams end when the sender of `desired` is gone.
+    #[must_use]
+    pub fn new(desired: watch::Receiver<Arc<Desired>>, coordinators: Arc<Coordinators>) -> Self {
+        let shared = Shared {
+            desired,
+            coordinators,
+            snapshots: Snapshots::default(),
+            history: History::default(),
+            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// The service as a router, to be served over HTTP/2.
+    #[must_use]
+    pub fn into_router(self) -> axum::Router {
+        let service =
+            AggregatedDiscoveryServiceServer::new(self).max_decoding_message_size(REQUEST_BYTES_MAX);
+        Routes::new(service).prepare().into_axum_router()
+    }
+}
+
+#[tonic::async_trait]
+impl AggregatedDiscoveryService for XdsServer {
+    type StreamAggregatedResourcesStream = Responses<DiscoveryResponse>;
+    type DeltaAggregatedResourcesStream = Responses<DeltaDiscoveryResponse>;
+
+    async fn stream_aggregated_resources(
+        &self,
+        request: Request<Streaming<DiscoveryRequest>>,
+    ) -> Result<Response<Self::StreamAggregatedResourcesStream>, Status> {
+        let permit = self.shared.streams.clone().try_acquire_owned().map_err(|_| {
+            Status::resource_exhausted(format!("{STREAMS_MAX} coordinators are connected, no more are taken"))
+        })?;
+        let (responses, stream) = mpsc::channel(RESPONSES_MAX);
+        tokio::spawn(serve(self.shared.clone(), request.into_inner(), responses, permit));
+        Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
+    }
+
+    async fn delta_aggregated_resources(
+        &self,
+        _: Request<Streaming<DeltaDiscoveryRequest>>,
+    ) -> Result<Response<Self::DeltaAggregatedResourcesStream>, Status> {
+        Err(Status::unimplemented(
+            "only the state of the world is served: set api_type to GRPC, not DELTA_GRPC",
+        ))
+    }
+}
+
+/// Serves one stream to its end.
+async fn serve(
+    shared: Arc<Shared>,
+    mut requests: Streaming<DiscoveryRequest>,
+    responses: mpsc::Sender<Result<DiscoveryResponse, Status>>,
+    _permit: OwnedSemaphorePermit,
+) {
+    if let Err(status) = converse(&shared, &mut requests, &responses).await {
+        warn!(code = ?status.code(), reason = status.message(), "xDS stream ended");
+        // The node may have gone; then nobody is left to be told.
+        let _ = responses.send(Err(status)).await;
+    }
+}
+
+async fn converse(
+    shared: &Shared,
+    requests: &mut Streaming<DiscoveryRequest>,
+    responses: &mpsc::Sender<Result<DiscoveryResponse, Status>>,
+) -> Result<(), Status> {
+    let Some(mut first) = requests.message().await? else { return Ok(()) };
+    let node = Node::read(first.node.take())?;
+    let mut desired = shared.desired.clone();
+    let mut stream = NodeStream {
+        session: Session::new(snapshot(shared, &mut desired, &node)?),
+        place: shared.coordinators.connect(&node),
+        shared,
+        node: &node,
+    };
+    info!(node = node.id, envoy = node.envoy_version, "coordinator connected");
+    stream.receive(first)?;
+    loop {
+        for response in stream.session.responses(&shared.history) {
+            if responses.send(Ok(response)).await.is_err() {
+                break;
+            }
+        }
+        stream.place.update(&stream.session);
+        tokio::select! {
+            request = requests.message() => match request {
+                Ok(Some(request)) => stream.receive(request)?,
+                Ok(None) | Err(_) => break,
+            },
+            changed = desired.changed() => {
+                if changed.is_err() {
+                    return Err(Status::unavailable("the control plane is shutting down"));
+                }
+                stream.session.retarget(snapshot(shared, &mut desired, &node)?);
+            }
+        }
+    }
+    info!(node = node.id, "coordinator disconnected");
+    Ok(())
+}
+
+struct NodeStream<'a> {
+    session: Session,
+    place: Place<'a>,
+    shared: &'a Shared,
+    node: &'a Node,
+}
+
+impl NodeStream<'_> {
+    fn receive(&mut self, request: DiscoveryRequest) -> Result<(), Status> {
+        match self.session.receive(request, &self.shared.history)? {
+            Event::None | Event::Acked(_) => {}
+            Event::Rejected(ty, reason) => {
+                warn!(
+                    node = self.node.id,
+                    type_url = ty.type_url(),
+                    reason = shortened(&reason),
+                    "a coordinator rejected its configuration; what it had before stays in force"
+                );
+                self.place.rejected(ty, &reason);
+            }
+            Event::Unknown(type_url) => {
+                info!(
+                    node = self.node.id,
+                    type_url = shortened(&type_url),
+                    "a coordinator asked for a type that is not served"
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the node shall have now.
+fn snapshot(
+    shared: &Shared,
+    desired: &mut watch::Receiver<Arc<Desired>>,
+    node: &Node,
+) -> Result<Arc<Snapshot>, Status> {
+    let desired = desired.borrow_and_update().clone();
+    shared.snapshots.of(&desired, &node.id).map_err(|error| Status::internal(error.to_string()))
+}
