@@ -29,8 +29,8 @@ pub struct Reports {
 
 /// What one coordinator last said.
 struct Coordinator {
-    reporter: u64,
-    sequence: u64,
+    /// The reporter and the sequence number that the next report must have to build on this; none after a gap.
+    next: Option<(u64, u64)>,
     generation: u64,
     received: Instant,
     /// The pools as they were last reported, without their workers.
@@ -79,21 +79,20 @@ impl Reports {
         let mut coordinators = self.lock();
         coordinators.retain(|_, known| now.saturating_duration_since(known.received) < FORGOTTEN);
         let full = coordinators.len() >= COORDINATORS_MAX;
-        let known = coordinators.remove(&report.coordinator);
-        if full && known.is_none() {
+        if full && !coordinators.contains_key(&report.coordinator) {
             return refuse(format!("more than {COORDINATORS_MAX} coordinators report"));
         }
-        let name = report.coordinator.clone();
-        let next = if report.full {
-            Coordinator::from_full(report, now)
-        } else {
-            let base = known.filter(|known| {
-                known.reporter == report.reporter && known.sequence.wrapping_add(1) == report.sequence
-            });
-            // What was known before goes: it is no longer known what of it still holds.
-            base.ok_or(Error::ReportBaseMissing)?.merged_with(report, now)
-        };
-        coordinators.insert(name, next);
+        if report.full {
+            coordinators.insert(report.coordinator.clone(), Coordinator::from_full(report, now));
+            return Ok(());
+        }
+        let known = coordinators.get_mut(&report.coordinator).ok_or(Error::ReportBaseMissing)?;
+        if known.next != Some((report.reporter, report.sequence)) {
+            // The figures are shown with their age until the full report comes, but nothing builds on them.
+            known.next = None;
+            return Err(Error::ReportBaseMissing);
+        }
+        known.merge(report, now);
         Ok(())
     }
 
@@ -130,19 +129,19 @@ impl Reports {
 
 impl Coordinator {
     fn from_full(report: Report, now: Instant) -> Self {
-        let nothing = Self {
-            reporter: report.reporter,
-            sequence: report.sequence,
+        let mut known = Self {
+            next: None,
             generation: 0,
             received: now,
             pools: Vec::new(),
             workers: HashMap::new(),
             complete: false,
         };
-        nothing.merged_with(report, now)
+        known.merge(report, now);
+        known
     }
 
-    fn merged_with(mut self, report: Report, now: Instant) -> Self {
+    fn merge(&mut self, report: Report, now: Instant) {
         let mut named = 0;
         self.pools = report.pools;
         for worker in self.pools.iter_mut().flat_map(|pool| std::mem::take(&mut pool.workers)) {
@@ -154,11 +153,9 @@ impl Coordinator {
             }
         }
         self.complete |= named < limits::WORKERS_PER_REPORT_MAX;
-        self.reporter = report.reporter;
-        self.sequence = report.sequence;
+        self.next = Some((report.reporter, report.sequence.wrapping_add(1)));
         self.generation = report.generation;
         self.received = now;
-        self
     }
 }
 

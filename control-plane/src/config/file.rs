@@ -59,7 +59,7 @@ pub fn parse(file: &Path, yaml: &str) -> Result<Config, ConfigFileError> {
     let config: Config = serde_saphyr::from_str_with_options(yaml, options).map_err(|error| {
         let error = error.without_snippet();
         let at = error.location().map(|location| (location.line(), location.column()));
-        refuse(at, without_place(&error.to_string()))
+        refuse(at, in_words(&error.to_string()))
     })?;
     if config.pools.is_empty() {
         return Err(refuse(locate(yaml, "pools"), "pools: at least one pool is needed".to_owned()));
@@ -72,11 +72,14 @@ pub fn parse(file: &Path, yaml: &str) -> Result<Config, ConfigFileError> {
     Ok(config)
 }
 
-/// The parser's message without the place that it appends, since ours goes in front.
-fn without_place(message: &str) -> String {
-    match message.rfind(" at line ") {
-        Some(at) => message[..at].trim_end().to_owned(),
-        None => message.trim_end().to_owned(),
+/// The parser's message without the place that it appends, since ours goes in front, and without Rust's names of
+/// types.
+fn in_words(message: &str) -> String {
+    let message = message.rfind(" at line ").map_or(message, |at| &message[..at]).trim_end();
+    match message {
+        "invalid u32" | "invalid u64" => "a whole number is needed, not below 0 and not too large".to_owned(),
+        "invalid bool" => "true or false is needed (a bool)".to_owned(),
+        other => other.to_owned(),
     }
 }
 

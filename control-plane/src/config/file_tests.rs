@@ -1,1 +1,147 @@
+use super::*;
 
+const RIGHT: &str = r#"listen: 127.0.0.1:10000
+api: 127.0.0.1:8080
+xds: 127.0.0.1:18000
+envoy: { admin: 127.0.0.1:9901, concurrency: 2 }
+state: .slotway
+debug_headers: false
+pools:
+  - name: preannotation
+    match: { prefix: / }
+    free_worker_timeout: 30s
+    max_waiting: 1024
+    workers:
+      - { worker: "http://127.0.0.1:9001", capacity: 3 }
+"#;
+
+fn parsed(yaml: &str) -> Result<Config, ConfigFileError> {
+    parse(Path::new("f.yaml"), yaml)
+}
+
+#[test]
+fn the_documented_file_is_right_and_says_the_same_as_the_defaults() {
+    let config = parsed(RIGHT).unwrap();
+    let short = parsed(
+        "pools: [{ name: preannotation, workers: [{ worker: 'http://127.0.0.1:9001', capacity: 3 }] }]",
+    );
+    assert_eq!(short.unwrap(), config);
+    assert_eq!(config.pools[0].workers[0].capacity.get(), 3);
+    assert_eq!(config.api.port(), 8080);
+}
+
+#[test]
+fn the_demo_file_is_right() {
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../envoy/demo.yaml");
+    let config = load(&demo).unwrap();
+    let capacities: Vec<_> = config.pools[0].workers.iter().map(|worker| worker.capacity.get()).collect();
+    assert_eq!(capacities, [3, 4]);
+}
+
+#[test]
+fn settings_beyond_the_documented_ones_are_read() {
+    let yaml = RIGHT
+        .replace("debug_headers: false", "access_log: a.log")
+        .replace("    max_waiting: 1024", "    abandoned_hold: 2s\n    answer_timeout: 0");
+    let yaml = yaml.replace(r#"capacity: 3 }"#, "capacity: 3, protocol: http2 }");
+    let config = parsed(&yaml).unwrap();
+    assert_eq!(config.access_log, Some(PathBuf::from("a.log")));
+    assert_eq!(config.pools[0].abandoned_hold.as_ms(), 2_000);
+    assert_eq!(config.pools[0].answer_timeout.as_ms(), 0);
+    assert_eq!(config.pools[0].workers[0].protocol, slotway_config::Protocol::Http2);
+}
+
+/// What is replaced in the right file, by what, where the error must be, and what it must say.
+const WRONG: &[(&str, &str, (u64, u64), &str)] = &[
+    ("listen:", "lisen:", (1, 1), "unknown field `lisen`"),
+    ("concurrency: 2", "threads: 2", (4, 33), "unknown field `threads`"),
+    ("max_waiting", "max_wating", (11, 5), "unknown field `max_wating`"),
+    ("capacity: 3", "slots: 3", (13, 44), "unknown field `slots`"),
+    ("127.0.0.1:10000", "127.0.0.1", (1, 9), "invalid socket address"),
+    ("127.0.0.1:10000", "127.0.0.1:99999", (1, 9), "invalid socket address"),
+    ("concurrency: 2", "concurrency: 0", (4, 46), "from 1 to 256"),
+    ("debug_headers: false", "debug_headers: perhaps", (6, 16), "bool"),
+    ("preannotation", "Pre Annotation", (8, 11), "is not a name for a pool"),
+    ("prefix: /", "prefix: api", (9, 22), "is not a path prefix"),
+    ("30s", "soon", (10, 26), "is not a duration"),
+    ("30s", "-1s", (10, 26), "is not a duration"),
+    ("30s", "30", (10, 26), "is not a duration"),
+    ("30s", "8000h", (10, 26), "is too long: at most 7 days"),
+    ("1024", "-1", (11, 18), "a whole number is needed"),
+    ("1024", "1000000", (11, 18), "at most 65536"),
+    ("capacity: 3", "capacity: 0", (13, 54), "from 1 to 65535"),
+    ("capacity: 3", "capacity: 65536", (13, 54), "from 1 to 65535"),
+    ("concurrency: 2", "concurrency: two", (4, 46), "a whole number is needed"),
+    ("capacity: 3", "capacity: -3", (13, 54), "from 1 to 65535"),
+    ("capacity: 3", "capacity: many", (13, 44), "a whole number from 1 to 65535"),
+    ("capacity: 3", "capacity: 2.5", (13, 44), "a whole number from 1 to 65535"),
+    (", capacity: 3", "", (13, 11), "missing field `capacity`"),
+    ("http://127.0.0.1:9001", "127.0.0.1:9001", (13, 19), "must begin with http:// or https://"),
+    ("http://127.0.0.1:9001", "http://h/?q=1", (13, 19), "a query or fragment cannot be part of it"),
+    ("capacity: 3", "capacity: 3, tls: { sni: a }", (13, 62), "only an https worker can have TLS settings"),
+    ("18000", "8080", (3, 6), "127.0.0.1:8080 is already the address of `api`"),
+    ("8080", "0", (2, 6), "port 0"),
+    ("debug_headers: false", "api: 127.0.0.1:1", (6, 1), "duplicate"),
+    (
+        "  - name",
+        "  - { name: first }\n  - name",
+        (10, 12),
+        "two pools cannot have one match; the first is pools[0].match",
+    ),
+    (
+        "  - name",
+        "  - { name: preannotation, match: { prefix: /a } }\n  - name",
+        (9, 11),
+        "two pools cannot have one name",
+    ),
+    (
+        "capacity: 3 }",
+        "capacity: 3 }\n      - { worker: 'HTTP://127.0.0.1:9001/', capacity: 4 }",
+        (14, 19),
+        "the same worker cannot stand twice; the first is pools[0].workers[0].worker",
+    ),
+    ("pools:", "pools: []\nrest:", (8, 1), "unknown field `rest`"),
+];
+
+#[test]
+fn a_wrong_file_is_refused_with_line_column_and_reason() {
+    let mut surprises = Vec::new();
+    for (from, to, at, says) in WRONG {
+        assert!(RIGHT.contains(from), "{from:?} is not in the right file");
+        let error = parsed(&RIGHT.replacen(from, to, 1)).expect_err(to);
+        let line = error.to_string();
+        let at = format!("f.yaml:{}:{}: ", at.0, at.1);
+        if !line.starts_with(&at) || !error.reason.contains(says) || line.contains('\n') {
+            surprises.push(format!("{to:?}: expected {at}..{says}.., got {line}"));
+        }
+    }
+    assert!(surprises.is_empty(), "{}", surprises.join("\n"));
+}
+
+#[test]
+fn a_file_without_pools_is_refused() {
+    let error = parsed("listen: 127.0.0.1:1\n").unwrap_err();
+    assert!(error.reason.contains("missing field `pools`"), "{error}");
+    let error = parsed("pools: []\n").unwrap_err();
+    assert_eq!((error.at, error.reason.as_str()), (Some((1, 8)), "pools: at least one pool is needed"));
+}
+
+#[test]
+fn text_that_is_no_yaml_is_refused_with_its_place() {
+    let error = parsed("pools:\n  - name: [a\nlisten: 1\n").unwrap_err();
+    assert!(error.at.is_some(), "{error}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let error = load(Path::new("no-such-file.yaml")).unwrap_err();
+    assert!(error.to_string().starts_with("no-such-file.yaml: cannot be read"), "{error}");
+}
+
+#[test]
+fn a_quarter_of_ten_thousand_workers_is_a_right_file() {
+    let worker = |number| format!("      - {{ worker: 'http://w{number}:80', capacity: 10 }}\n");
+    let many: String = (0..2_500).map(worker).collect();
+    let yaml = RIGHT.lines().take(12).map(|line| format!("{line}\n")).collect::<String>() + &many;
+    assert_eq!(parsed(&yaml).unwrap().pools[0].workers.len(), 2_500);
+}

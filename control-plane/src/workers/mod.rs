@@ -110,7 +110,7 @@ impl Workers {
             Some(fact) => read("fact", GENERATION, &fact.value)?,
             None => 0,
         };
-        let roster = Roster::new(declared, listener, records.clone(), generation)?;
+        let mut roster = Roster::new(declared, listener, records.clone(), next_generation(generation))?;
         for record in roster.without_pool() {
             let (url, pool) = (&record.entry.worker.worker, &record.entry.pool);
             tracing::warn!(
@@ -121,12 +121,12 @@ impl Workers {
         let settings = json(&(&roster.pools, format!("{:?}", roster.listener)))?;
         let known = store.get(Kind::Fact, SETTINGS).await?.is_some_and(|fact| fact.value == settings);
         let mut writes = differences(&records, &roster.records)?;
-        let mut roster = roster;
         if generation == 0 || !known || !writes.is_empty() {
-            roster.generation = next_generation(generation);
             writes.push(fact(SETTINGS, settings));
             writes.push(fact(GENERATION, roster.generation.to_string()));
             store.commit(writes).await?;
+        } else {
+            roster.generation = generation;
         }
         let presence = Presence { connected: Vec::new(), nobody_since: Some(Instant::now()) };
         Ok(Self {
@@ -151,9 +151,7 @@ impl Workers {
     /// [`Error::BadBody`], [`Error::Conflict`], [`Error::Store`].
     pub async fn upsert(&self, entries: &[WorkerEntry]) -> Result<(), Error> {
         let mut roster = self.roster.lock().await;
-        let mut next = roster.clone();
-        next.upsert(entries)?;
-        self.put(&mut roster, next).await
+        self.change(&mut roster, |next| next.upsert(entries)).await
     }
 
     /// Takes a worker out of its pool. It gets no further requests; those under way end as they would.
@@ -163,9 +161,7 @@ impl Workers {
     pub async fn remove(&self, url: &WorkerUrl) -> Result<Removal, Error> {
         {
             let mut roster = self.roster.lock().await;
-            let mut next = roster.clone();
-            next.remove(url, next_generation(roster.generation))?;
-            self.put(&mut roster, next).await?;
+            self.change(&mut roster, |next| next.remove(url)).await?;
         }
         self.settle(Instant::now()).await?;
         let roster = self.roster.lock().await;
@@ -206,12 +202,14 @@ impl Workers {
         if over.is_empty() {
             return Ok(());
         }
-        let mut next = roster.clone();
         for url in &over {
             tracing::info!("worker {url} has drained and is gone");
-            next.drained(url);
         }
-        self.put(&mut roster, next).await
+        let drained = |next: &mut Roster| {
+            over.iter().for_each(|url| next.drained(url));
+            Ok(())
+        };
+        self.change(&mut roster, drained).await
     }
 
     /// All workers, with the figures that the coordinators last reported.
@@ -220,13 +218,19 @@ impl Workers {
         overview::rows(&roster, &self.reports.latest(now))
     }
 
-    /// Stores `next`, then puts it in force. Nothing happens where nothing has changed.
-    async fn put(&self, roster: &mut Roster, mut next: Roster) -> Result<(), Error> {
+    /// Makes a change under a new generation, stores it, then puts it in force. Nothing happens where it changes nothing.
+    async fn change(
+        &self,
+        roster: &mut Roster,
+        make: impl FnOnce(&mut Roster) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut next = roster.clone();
+        next.generation = next_generation(roster.generation);
+        make(&mut next)?;
         let mut writes = differences(&roster.records, &next.records)?;
         if writes.is_empty() {
             return Ok(());
         }
-        next.generation = next_generation(roster.generation);
         writes.push(fact(GENERATION, next.generation.to_string()));
         self.store.commit(writes).await?;
         self.desired.send_replace(Arc::new(next.desired()));

@@ -26,7 +26,7 @@ pub(crate) struct Roster {
 const NAMED_MAX: usize = 20;
 
 impl Roster {
-    /// Brings the stored workers and those of the file together (see [`super`]); the generation is the stored one.
+    /// Brings the stored workers and those of the file together (see [`super`]), under a new generation.
     ///
     /// # Errors
     /// [`Error::Roster`] where both together break a rule, for example too many slots in a pool.
@@ -77,7 +77,7 @@ impl Roster {
 
     /// The file no longer names a worker that it named before.
     fn undeclare(&mut self, url: &WorkerUrl) {
-        let since_generation = self.generation + 1;
+        let since_generation = self.generation;
         match self.records.get_mut(url) {
             Some(record) if record.standing == Standing::Removed => {
                 self.records.remove(url);
@@ -153,15 +153,15 @@ impl Roster {
         Ok(())
     }
 
-    /// Takes a worker out of its pool. It drains from `generation` on.
+    /// Takes a worker out of its pool. It drains from this generation on.
     ///
     /// # Errors
     /// [`Error::UnknownWorker`].
-    pub(crate) fn remove(&mut self, url: &WorkerUrl, generation: u64) -> Result<(), Error> {
+    pub(crate) fn remove(&mut self, url: &WorkerUrl) -> Result<(), Error> {
         let known: Vec<_> = self.present().take(NAMED_MAX).map(|(url, _)| url.to_string()).collect();
         match self.records.get_mut(url) {
             Some(record) if record.standing == Standing::Active => {
-                record.standing = Standing::Draining { since_generation: generation };
+                record.standing = Standing::Draining { since_generation: self.generation };
                 Ok(())
             }
             Some(WorkerRecord { standing: Standing::Draining { .. }, .. }) => Ok(()),

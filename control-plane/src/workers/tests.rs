@@ -1,1 +1,317 @@
+use slotway_config::{PoolReport, Report, WorkerReport, WorkerState};
 
+use super::*;
+use crate::store::SqliteStore;
+
+/// Workers over a real database in a directory that lives as long as this.
+struct House {
+    directory: tempfile::TempDir,
+    reports: Arc<Reports>,
+}
+
+impl House {
+    fn new() -> Self {
+        Self { directory: tempfile::tempdir().unwrap(), reports: Arc::default() }
+    }
+
+    /// Starts, as if the last start had ended.
+    async fn open(&self, pools: &[Pool]) -> Workers {
+        self.try_open(pools, settings()).await.unwrap()
+    }
+
+    async fn try_open(&self, pools: &[Pool], listener: ListenerSettings) -> Result<Workers, Error> {
+        let store = Arc::new(SqliteStore::open(self.directory.path()).await.unwrap());
+        Workers::open(store, Arc::clone(&self.reports), pools, listener, NOBODY_GRACE).await
+    }
+
+    /// A coordinator says that it has `generation`, and what it has under way at a worker.
+    fn report(&self, coordinator: &str, generation: u64, worker: Option<(&str, u32, u32, WorkerState)>) {
+        let worker = worker.map(|(url, capacity, in_flight, state)| WorkerReport {
+            worker: url.parse().unwrap(),
+            capacity,
+            in_flight,
+            free: capacity.saturating_sub(in_flight),
+            parked: 0,
+            failures: 0,
+            state,
+        });
+        let pool = PoolReport {
+            pool: "first".parse().unwrap(),
+            free: 0,
+            in_flight: 0,
+            parked: 0,
+            waiting: 5,
+            oldest_wait_ms: 70,
+            workers: worker.into_iter().collect(),
+        };
+        let coordinator = coordinator.to_owned();
+        let report =
+            Report { coordinator, reporter: 1, sequence: 1, full: true, generation, pools: vec![pool] };
+        self.reports.accept(report, Instant::now()).unwrap();
+    }
+}
+
+fn settings() -> ListenerSettings {
+    ListenerSettings {
+        listen: "127.0.0.1:10000".parse().unwrap(),
+        debug_headers: false,
+        access_log: None,
+        filter_wasm: "/f.wasm".into(),
+        lanes: 2,
+    }
+}
+
+/// The file: a pool `first` with the workers, and a pool `second` for `/second` without any.
+fn file(workers: &[(&str, u32)]) -> Vec<Pool> {
+    let list: Vec<_> = workers
+        .iter()
+        .map(|(url, capacity)| serde_json::json!({ "worker": url, "capacity": capacity }))
+        .collect();
+    let second = serde_json::json!({ "name": "second", "match": { "prefix": "/second" } });
+    serde_json::from_value(serde_json::json!([{ "name": "first", "workers": list }, second])).unwrap()
+}
+
+fn entry(url: &str, capacity: u32) -> WorkerEntry {
+    serde_json::from_value(serde_json::json!({ "worker": url, "capacity": capacity })).unwrap()
+}
+
+fn in_pool(url: &str, capacity: u32, pool: &str) -> WorkerEntry {
+    WorkerEntry { pool: Some(pool.parse().unwrap()), ..entry(url, capacity) }
+}
+
+fn url(text: &str) -> WorkerUrl {
+    text.parse().unwrap()
+}
+
+/// The workers in force: pool, URL, capacity.
+fn in_force(workers: &Workers) -> Vec<(String, String, u32)> {
+    let desired = workers.desired().borrow().clone();
+    let of = |pool: &Pool| {
+        let name = pool.name.to_string();
+        let line = |worker: &slotway_config::Worker| {
+            (name.clone(), worker.worker.to_string(), worker.capacity.get())
+        };
+        pool.workers.iter().map(line).collect::<Vec<_>>()
+    };
+    desired.pools.iter().flat_map(of).collect()
+}
+
+fn line(pool: &str, url: &str, capacity: u32) -> (String, String, u32) {
+    (pool.to_owned(), url.to_owned(), capacity)
+}
+
+fn draining(workers: &Workers) -> Vec<String> {
+    workers.desired().borrow().draining.iter().map(|worker| worker.worker.to_string()).collect()
+}
+
+fn generation(workers: &Workers) -> u64 {
+    workers.desired().borrow().generation
+}
+
+const A: &str = "http://a";
+const B: &str = "http://b";
+
+#[tokio::test]
+async fn a_restart_keeps_what_rest_changed_and_changes_nothing_in_envoy() {
+    let house = House::new();
+    let declared = file(&[(A, 3), (B, 4)]);
+    let before = {
+        let workers = house.open(&declared).await;
+        workers.upsert(&[entry(A, 9), in_pool("http://c", 2, "second")]).await.unwrap();
+        workers.remove(&url(B)).await.unwrap();
+        workers.desired().borrow().clone()
+    };
+    let workers = house.open(&declared).await;
+    assert_eq!(in_force(&workers), [line("first", A, 9), line("second", "http://c", 2)]);
+    assert_eq!(draining(&workers), [B], "it had not drained");
+    assert_eq!(*workers.desired().borrow(), before, "the generation included");
+}
+
+#[tokio::test]
+async fn a_worker_that_rest_removed_stays_away_until_the_file_says_something_new() {
+    let house = House::new();
+    {
+        let workers = house.open(&file(&[(A, 3), (B, 4)])).await;
+        workers.remove(&url(B)).await.unwrap();
+        workers.settle(Instant::now() + NOBODY_GRACE).await.unwrap();
+        assert_eq!((in_force(&workers), draining(&workers)), (vec![line("first", A, 3)], vec![]));
+    }
+    assert_eq!(in_force(&house.open(&file(&[(A, 3), (B, 4)])).await), [line("first", A, 3)]);
+    assert_eq!(
+        in_force(&house.open(&file(&[(A, 3), (B, 5)])).await),
+        [line("first", A, 3), line("first", B, 5)]
+    );
+}
+
+#[tokio::test]
+async fn an_edit_of_the_file_is_newer_than_what_rest_said_before() {
+    let house = House::new();
+    {
+        let workers = house.open(&file(&[(A, 3)])).await;
+        workers.upsert(&[entry(A, 9)]).await.unwrap();
+    }
+    assert_eq!(in_force(&house.open(&file(&[(A, 3)])).await), [line("first", A, 9)]);
+    assert_eq!(in_force(&house.open(&file(&[(A, 4)])).await), [line("first", A, 4)]);
+    let workers = house.open(&file(&[])).await;
+    assert_eq!((in_force(&workers), draining(&workers)), (vec![], vec![A.to_owned()]), "its entry went");
+}
+
+#[tokio::test]
+async fn a_worker_of_rest_waits_for_a_pool_that_the_file_has_lost() {
+    let house = House::new();
+    {
+        let workers = house.open(&file(&[(A, 3)])).await;
+        workers.upsert(&[in_pool(B, 2, "second")]).await.unwrap();
+    }
+    {
+        let workers = house.open(&file(&[(A, 3)])[..1]).await;
+        assert_eq!((in_force(&workers), draining(&workers)), (vec![line("first", A, 3)], vec![B.to_owned()]));
+    }
+    assert_eq!(in_force(&house.open(&file(&[(A, 3)])).await), [line("first", A, 3), line("second", B, 2)]);
+}
+
+#[tokio::test]
+async fn the_generation_rises_with_each_change_and_over_a_lost_database() {
+    let house = House::new();
+    let mut last = {
+        let workers = house.open(&file(&[(A, 3)])).await;
+        let mut last = generation(&workers);
+        for capacity in 4..20 {
+            workers.upsert(&[entry(A, capacity)]).await.unwrap();
+            assert!(generation(&workers) > last);
+            last = generation(&workers);
+        }
+        workers.upsert(&[entry(A, 19)]).await.unwrap();
+        assert_eq!(generation(&workers), last, "nothing changed");
+        last
+    };
+    for listener in [ListenerSettings { debug_headers: true, ..settings() }, settings()] {
+        let workers = house.try_open(&file(&[(A, 3)]), listener).await.unwrap();
+        assert!(generation(&workers) > last, "another setting of the file is a change");
+        last = generation(&workers);
+    }
+    assert!(generation(&House::new().open(&file(&[(A, 3)])).await) > last);
+}
+
+#[tokio::test]
+async fn a_list_with_one_wrong_entry_changes_nothing() {
+    let house = House::new();
+    let workers = house.open(&file(&[(A, 3)])).await;
+    let before = generation(&workers);
+    let https_only = WorkerEntry { tls: Some(WorkerTls::default()), ..entry("http://d", 1) };
+    let wrong = [
+        (in_pool(B, 1, "third"), "there is no pool \"third\"; there is first, second"),
+        (https_only, "only an https worker can have TLS settings"),
+        (in_pool(A, 1, "second"), "http://a is in pool first; remove it there first"),
+        (entry("http://new", 1), "the same worker cannot stand twice; the first is entry 0"),
+    ];
+    for (wrong, says) in wrong {
+        let error = workers.upsert(&[entry("http://new", 1), wrong]).await.unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+        let (Error::BadBody { index, .. } | Error::Conflict { index, .. }) = error else { panic!("{error}") };
+        assert_eq!(index, Some(1));
+    }
+    assert_eq!((in_force(&workers), generation(&workers)), (vec![line("first", A, 3)], before));
+}
+
+#[tokio::test]
+async fn more_slots_than_a_pool_can_have_are_refused_with_the_entry() {
+    let house = House::new();
+    let workers = house.open(&file(&[(A, 65_535), (B, 65_535)])).await;
+    let list: Vec<_> = ["http://c", "http://d", "http://e"].iter().map(|url| entry(url, 65_535)).collect();
+    let error = workers.upsert(&list).await.unwrap_err();
+    assert!(matches!(&error, Error::BadBody { index: Some(2), .. }), "{error}");
+    assert_eq!(in_force(&workers).len(), 2);
+}
+
+#[tokio::test]
+async fn a_removed_worker_keeps_its_cluster_until_each_coordinator_has_let_go_of_it() {
+    let house = House::new();
+    let workers = house.open(&file(&[(A, 3), (B, 4)])).await;
+    let now = Instant::now();
+    workers.set_connected(vec!["one".to_owned(), "two".to_owned()], now);
+    assert_eq!(workers.remove(&url(A)).await.unwrap(), Removal::Draining);
+    assert_eq!(workers.remove(&url(A)).await.unwrap(), Removal::Draining, "a second time says the same");
+    let removed = generation(&workers);
+    let settled = async || {
+        workers.settle(now).await.unwrap();
+        draining(&workers).is_empty()
+    };
+    house.report("one", removed, None);
+    assert!(!settled().await, "the other has not reported");
+    house.report("two", removed - 1, None);
+    assert!(!settled().await, "the other has not got the change");
+    house.report("two", removed, Some((A, 0, 1, WorkerState::Draining)));
+    assert!(!settled().await, "the other has a request there");
+    house.report("two", removed, Some((A, 0, 0, WorkerState::Gone)));
+    assert!(settled().await);
+    assert!(generation(&workers) > removed, "its cluster may go, which is a change");
+}
+
+#[tokio::test]
+async fn with_nobody_connected_a_removed_worker_goes_after_a_while() {
+    let house = House::new();
+    let workers = house.open(&file(&[(A, 3)])).await;
+    let now = Instant::now();
+    workers.set_connected(vec!["one".to_owned()], now);
+    workers.set_connected(vec![], now);
+    workers.remove(&url(A)).await.unwrap();
+    workers.settle(now + NOBODY_GRACE - Duration::from_millis(1)).await.unwrap();
+    assert_eq!(draining(&workers), [A]);
+    workers.settle(now + NOBODY_GRACE).await.unwrap();
+    assert_eq!(draining(&workers), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_draining_worker_that_is_added_again_takes_requests_again() {
+    let house = House::new();
+    let workers = house.open(&file(&[(A, 3), (B, 4)])).await;
+    workers.remove(&url(A)).await.unwrap();
+    let elsewhere = workers.upsert(&[in_pool(A, 1, "second")]).await.unwrap_err();
+    assert!(matches!(elsewhere, Error::Conflict { .. }), "its requests of the first pool are under way");
+    workers.upsert(&[entry(A, 2)]).await.unwrap();
+    assert_eq!(in_force(&workers), [line("first", A, 2), line("first", B, 4)]);
+    assert_eq!(draining(&workers), [""; 0]);
+}
+
+#[tokio::test]
+async fn removing_an_unknown_worker_says_which_there_are() {
+    let house = House::new();
+    let workers = house.open(&file(&[(A, 3)])).await;
+    let Err(Error::UnknownWorker { worker, known }) = workers.remove(&url("http://z")).await else {
+        panic!("it was removed")
+    };
+    assert_eq!((worker.as_str(), known), ("http://z", vec![A.to_owned()]));
+}
+
+#[tokio::test]
+async fn the_overview_tells_what_is_known_and_how_old_it_is() {
+    let house = House::new();
+    let workers = house.open(&file(&[(A, 3)])).await;
+    let now = Instant::now();
+    let row = async |after| workers.overview(now + after).await.remove(0);
+    let at_first = row(Duration::ZERO).await;
+    assert_eq!((at_first.state, at_first.in_flight), (WorkerStanding::Unknown, None));
+
+    let in_force = generation(&workers);
+    for (figures, state) in [
+        (None, WorkerStanding::Pending),
+        (Some((A, 2, 1, WorkerState::Active)), WorkerStanding::Pending),
+        (Some((A, 3, 1, WorkerState::Parked)), WorkerStanding::Parked),
+        (Some((A, 3, 1, WorkerState::Active)), WorkerStanding::Active),
+    ] {
+        house.report("one", in_force, figures);
+        assert_eq!(row(Duration::ZERO).await.state, state);
+    }
+    let active = row(Duration::ZERO).await;
+    assert_eq!((active.in_flight, active.free, active.waiting), (Some(1), Some(2), Some(5)));
+    assert_eq!((active.oldest_wait_ms, active.generation_in_force), (Some(70), Some(in_force)));
+
+    let late = row(Duration::from_secs(11)).await;
+    assert_eq!((late.state, late.in_flight), (WorkerStanding::Unknown, Some(1)));
+    assert!(late.report_age_ms.unwrap() >= 10_000);
+
+    house.report("two", in_force, Some((A, 3, 3, WorkerState::Active)));
+    let both = row(Duration::ZERO).await;
+    assert_eq!((both.in_flight, both.free), (Some(4), Some(2)), "the sum of both coordinators");
+}

@@ -55,6 +55,6 @@ impl<'de> Deserialize<'de> for Capacity {
                     .and_then(|slots| self.visit_u64(slots))
             }
         }
-        deserializer.deserialize_u64(Visitor)
+        deserializer.deserialize_any(Visitor)
     }
 }
