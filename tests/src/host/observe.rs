@@ -1,0 +1,145 @@
+//! What a test can see, and what it can break.
+
+use crate::{
+    HostError,
+    host::{
+        Clock, Context, Event, Faults, Host, HostCall, LaneId, LogLine, Metrics, SharedData, SharedQueues,
+        Status, Usage, Verdict, schedule::Slot,
+    },
+};
+
+impl Host {
+    /// The shared data as they are now.
+    #[must_use]
+    pub fn shared_data(&self) -> SharedData {
+        self.process.lock().data.clone()
+    }
+
+    /// Changes shared data from outside, as another process or another version of the filter would.
+    pub fn change_shared_data<R>(&mut self, change: impl FnOnce(&mut SharedData) -> R) -> R {
+        change(&mut self.process.lock().data)
+    }
+
+    /// The shared queues as they are now.
+    #[must_use]
+    pub fn shared_queues(&self) -> SharedQueues {
+        self.process.lock().queues.clone()
+    }
+
+    /// Envoy's stats as they are now.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.process.lock().metrics.clone()
+    }
+
+    /// Everything that was logged.
+    #[must_use]
+    pub fn logs(&self) -> Vec<LogLine> {
+        self.process.lock().logs.clone()
+    }
+
+    /// What all VM calls so far cost.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        self.process.lock().usage.clone()
+    }
+
+    /// The clocks.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.process.lock().clock.clone()
+    }
+
+    /// Milliseconds of the monotonic clock.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        self.process.lock().clock.monotonic_ns() / 1_000_000
+    }
+
+    /// What Envoy lets pass, but a module should not do, such as going on with a stream that is not held.
+    #[must_use]
+    pub fn anomalies(&self) -> Vec<String> {
+        self.process.lock().anomalies.clone()
+    }
+
+    /// Writes down every event, callback and host call from now on.
+    pub fn start_trace(&mut self) {
+        self.process.lock().trace = Some(Vec::new());
+    }
+
+    /// What was written down since [`Host::start_trace`].
+    #[must_use]
+    pub fn trace(&self) -> Vec<String> {
+        self.process.lock().trace.clone().unwrap_or_default()
+    }
+
+    /// The root contexts that a lane's VM has, by number, and how often each ticks, in milliseconds (0: never).
+    ///
+    /// # Panics
+    /// If the lane is busy.
+    #[must_use]
+    pub fn roots(&self, lane: LaneId) -> Vec<(u32, u64)> {
+        let Slot::Idle(idle) = &self.lanes[lane.0] else { panic!("{lane:?} is busy") };
+        let Some(vm) = idle.vm.as_ref().map(|vm| vm.id) else { return Vec::new() };
+        let process = self.process.lock();
+        let contexts = process.vms.get(&vm).into_iter().flat_map(|state| &state.contexts);
+        contexts
+            .filter(|(_, context)| matches!(context, Context::Root(_) | Context::Closing(_)))
+            .map(|(id, _)| (*id, process.timers.period_ms(vm, *id)))
+            .collect()
+    }
+
+    /// Whether a lane has a VM that has not failed.
+    ///
+    /// # Panics
+    /// If the lane is busy.
+    #[must_use]
+    pub fn is_alive(&self, lane: LaneId) -> bool {
+        let Slot::Idle(idle) = &self.lanes[lane.0] else { panic!("{lane:?} is busy") };
+        idle.vm.is_some()
+    }
+
+    /// Makes a lane's VM trap: at the host call where it stands, or now, between two calls, if it is idle.
+    pub fn trap(&mut self, lane: LaneId) {
+        match &mut self.lanes[lane.0] {
+            Slot::Idle(idle) => {
+                if let Some(vm) = idle.vm.take() {
+                    self.process.lock().fail_vm(vm.id);
+                }
+            }
+            Slot::Running(_) => {
+                self.process.lock().traps.insert(lane);
+            }
+            Slot::Empty => {}
+        }
+    }
+
+    /// Gives a lane whose VM has failed a new one, as the next request would.
+    ///
+    /// # Errors
+    /// [`HostError::Configure`] if the new VM refuses the configuration.
+    pub fn reload(&mut self, lane: LaneId) -> Result<(), HostError> {
+        self.run(lane, Event::Reload)
+    }
+
+    /// The next time that this host call is made, by whichever lane, it is not done and answers `status`.
+    pub fn fail_next(&mut self, call: HostCall, status: Status) {
+        self.process.lock().faults.order(call, Verdict::Fail(status));
+    }
+
+    /// The next time that this host call is made, by whichever lane, the VM traps at it.
+    pub fn trap_next(&mut self, call: HostCall) {
+        self.process.lock().faults.order(call, Verdict::Trap);
+    }
+
+    /// Whether all faults that were ordered one by one have happened.
+    #[must_use]
+    pub fn faults_are_spent(&self) -> bool {
+        self.process.lock().faults.is_spent()
+    }
+
+    /// Asks `faults` before each host call from now on; `None` ends that.
+    pub fn set_faults(&mut self, faults: Option<Box<dyn Faults>>) {
+        self.process.lock().faults.install(faults);
+    }
+}

@@ -1,0 +1,177 @@
+//! What clients and workers do.
+
+use crate::{
+    HostError,
+    host::{
+        CallAnswer, Event, Headers, Host, HttpCall, LaneId, LocalReply, Seen, Stream, StreamId, WorkerFailure,
+    },
+};
+
+/// Where a request stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The module let it through to the router, with these headers.
+    Continued(Headers),
+    /// The module holds it.
+    Paused,
+    /// It was answered without a worker.
+    Answered(LocalReply),
+    /// It was cut off before it went anywhere.
+    Reset,
+}
+
+impl Host {
+    /// A new stream on a lane, for [`Event::Request`].
+    pub fn open(&mut self, lane: LaneId, headers: Headers) -> StreamId {
+        let mut process = self.process.lock();
+        let stream = StreamId(process.next_serial());
+        process.streams.insert(stream, Stream::new(lane, super::PluginId(0), headers));
+        stream
+    }
+
+    /// A whole request without a body arrives on a lane.
+    pub fn request(&mut self, lane: LaneId, headers: Headers) -> StreamId {
+        let stream = self.open(lane, headers);
+        self.happen(stream, Event::Request { stream, end: true });
+        stream
+    }
+
+    /// The headers of a request arrive whose body follows.
+    pub fn request_headers(&mut self, lane: LaneId, headers: Headers) -> StreamId {
+        let stream = self.open(lane, headers);
+        self.happen(stream, Event::Request { stream, end: false });
+        stream
+    }
+
+    /// A part of a request's body arrives.
+    pub fn request_body(&mut self, stream: StreamId, bytes: &[u8], end: bool) {
+        self.happen(stream, Event::RequestBody { stream, bytes: bytes.to_vec(), end });
+    }
+
+    /// Where a request stands.
+    ///
+    /// # Panics
+    /// If there is no such stream.
+    #[must_use]
+    pub fn outcome(&self, stream: StreamId) -> Outcome {
+        let seen = self.seen(stream);
+        match (seen.local_reply, seen.forwarded) {
+            (Some(reply), _) => Outcome::Answered(reply),
+            (None, Some(headers)) => Outcome::Continued(headers),
+            (None, None) if seen.received.reset => Outcome::Reset,
+            (None, None) => Outcome::Paused,
+        }
+    }
+
+    /// Everything that can be seen of a stream.
+    ///
+    /// # Panics
+    /// If there is no such stream.
+    #[must_use]
+    pub fn seen(&self, stream: StreamId) -> Seen {
+        let process = self.process.lock();
+        process.streams.get(&stream).map(|stream| stream.seen.clone()).expect("a stream of this host")
+    }
+
+    /// The headers that the router has of a request: as seen by the worker.
+    #[must_use]
+    pub fn forwarded(&self, stream: StreamId) -> Option<Headers> {
+        self.process.lock().streams.get(&stream).and_then(|stream| stream.seen.forwarded.clone())
+    }
+
+    /// Whether a stream is over.
+    #[must_use]
+    pub fn is_finished(&self, stream: StreamId) -> bool {
+        self.process.lock().streams.get(&stream).is_none_or(|stream| stream.seen.finished)
+    }
+
+    /// The worker begins its answer.
+    pub fn answer_headers(&mut self, stream: StreamId, headers: Headers, end: bool) {
+        self.happen(stream, Event::AnswerHeaders { stream, headers, end });
+    }
+
+    /// The worker goes on with its answer.
+    pub fn answer_body(&mut self, stream: StreamId, bytes: &[u8], end: bool) {
+        self.happen(stream, Event::AnswerBody { stream, bytes: bytes.to_vec(), end });
+    }
+
+    /// The worker ends its answer with trailers.
+    pub fn answer_trailers(&mut self, stream: StreamId, trailers: Headers) {
+        self.happen(stream, Event::AnswerTrailers { stream, trailers });
+    }
+
+    /// The worker cannot be reached, or leaves without an answer.
+    pub fn worker_failed(&mut self, stream: StreamId, failure: WorkerFailure) {
+        self.happen(stream, Event::WorkerFailed { stream, failure });
+    }
+
+    /// The client goes away.
+    pub fn client_gone(&mut self, stream: StreamId) {
+        self.happen(stream, Event::ClientGone(stream));
+    }
+
+    /// The client has the whole answer: `on_log`, `on_done`, `on_delete`.
+    pub fn finish(&mut self, stream: StreamId) {
+        self.happen(stream, Event::Finish(stream));
+    }
+
+    /// A worker's whole answer, with a body, and the end of the stream.
+    pub fn answer(&mut self, stream: StreamId, status: u32, body: &str) {
+        let headers = [(":status", status.to_string())].into_iter().collect();
+        self.answer_headers(stream, headers, body.is_empty());
+        if !body.is_empty() {
+            self.answer_body(stream, body.as_bytes(), true);
+        }
+        self.finish(stream);
+    }
+
+    /// Forgets a stream that is over, so that a long run stays small.
+    ///
+    /// # Panics
+    /// If it is not over.
+    pub fn forget(&mut self, stream: StreamId) {
+        assert!(self.is_finished(stream), "{stream:?} is not over");
+        self.process.lock().streams.remove(&stream);
+    }
+
+    /// The lane that a stream is on.
+    ///
+    /// # Panics
+    /// If there is no such stream.
+    #[must_use]
+    pub fn lane_of(&self, stream: StreamId) -> LaneId {
+        self.process.lock().streams.get(&stream).map(|stream| stream.lane).expect("a stream of this host")
+    }
+
+    fn happen(&mut self, stream: StreamId, event: Event) {
+        // Only configurations end with an error.
+        let end: Result<(), HostError> = self.run(self.lane_of(stream), event);
+        debug_assert!(end.is_ok());
+    }
+
+    /// Names an Envoy cluster that the module's own requests can go to.
+    pub fn add_cluster(&mut self, name: &str) {
+        self.process.lock().clusters.insert(name.to_owned());
+    }
+
+    /// The module's own requests that have no answer yet.
+    #[must_use]
+    pub fn http_calls(&self) -> Vec<HttpCall> {
+        self.process.lock().calls.clone()
+    }
+
+    /// Answers one of them.
+    pub fn answer_call(&mut self, call: &HttpCall, answer: CallAnswer) {
+        if let Some(call) = self.take_call(call.serial) {
+            let _ = self.run(call.lane, Event::CallAnswer { call, answer });
+        }
+    }
+
+    /// Sets a property of a stream, beside those that the host knows by itself.
+    pub fn set_property(&mut self, stream: StreamId, path: &[&str], value: &[u8]) {
+        let path = path.iter().map(|part| (*part).to_owned()).collect();
+        if let Some(stream) = self.process.lock().streams.get_mut(&stream) {
+            stream.properties.insert(path, value.to_vec());
+        }
+    }
+}
