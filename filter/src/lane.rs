@@ -9,7 +9,7 @@ use std::{
 
 use proxy_wasm::types::LogLevel;
 use slotway_config::FilterConfig;
-use slotway_engine::{LaneId, Outcome, WorkerIndex};
+use slotway_engine::{LaneId, Outcome, ProbeTerm, WorkerIndex};
 
 use crate::{
     error::FilterError, host, lane_pool::LanePool, metrics::FLUSH_MS, report::Reporter, settings::Settings,
@@ -36,7 +36,7 @@ pub(crate) struct Hold {
     pub(crate) until_ms: u64,
     pub(crate) pool: usize,
     pub(crate) worker: WorkerIndex,
-    pub(crate) probe: bool,
+    pub(crate) probe: Option<ProbeTerm>,
 }
 
 /// One Envoy worker thread's VM.

@@ -9,7 +9,7 @@
 
 use std::rc::Rc;
 
-use slotway_engine::{Outcome, Ticket, WorkerIndex};
+use slotway_engine::{Outcome, ProbeTerm, Ticket, WorkerIndex};
 
 use crate::lane_pool::Target;
 
@@ -48,8 +48,8 @@ pub(crate) enum Phase {
 pub(crate) struct Held {
     pub(crate) worker: WorkerIndex,
     pub(crate) target: Rc<Target>,
-    /// Whether this request finds out if the worker can be reached again.
-    pub(crate) probe: bool,
+    /// Where this request is to find out if the worker can be reached again.
+    pub(crate) probe: Option<ProbeTerm>,
 }
 
 impl Held {

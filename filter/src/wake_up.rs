@@ -1,6 +1,6 @@
 //! The message that brings a slot to a waiter's lane.
 
-use slotway_engine::{Grant, LaneId};
+use slotway_engine::{Grant, LaneId, ProbeTerm};
 
 /// A grant on its way: through the lane's own shared queue, whose messages wake it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +17,7 @@ impl WakeUp {
         bytes.extend_from_slice(&grant.names_epoch.to_le_bytes());
         bytes.extend_from_slice(&grant.lane.to_le_bytes());
         bytes.extend_from_slice(&grant.worker.to_le_bytes());
-        bytes.push(u8::from(grant.probe));
+        bytes.push(grant.probe.map_or(0, ProbeTerm::get));
         bytes.extend_from_slice(self.pool.as_bytes());
         bytes
     }
@@ -33,7 +33,7 @@ impl WakeUp {
             lane: LaneId::from_le_bytes(*lane),
             ticket: u64::from_le_bytes(*ticket),
             worker: u16::from_le_bytes(*worker),
-            probe: *probe == 1,
+            probe: ProbeTerm::new(*probe),
             names_epoch: u32::from_le_bytes(*names_epoch),
         };
         Some(Self { pool: String::from_utf8(pool.to_vec()).ok()?, grant })
@@ -46,14 +46,14 @@ mod tests {
 
     #[test]
     fn a_wake_up_comes_back_as_it_was() {
-        let grant = Grant { lane: 3, ticket: 1 << 40, worker: 513, probe: true, names_epoch: 7 };
+        let grant = Grant { lane: 3, ticket: 1 << 40, worker: 513, probe: ProbeTerm::new(9), names_epoch: 7 };
         let wake_up = WakeUp { pool: "preannotation".to_owned(), grant };
         assert_eq!(WakeUp::decode(&wake_up.encode()), Some(wake_up));
     }
 
     #[test]
     fn what_is_too_short_is_no_wake_up() {
-        let grant = Grant { lane: 3, ticket: 9, worker: 5, probe: false, names_epoch: 7 };
+        let grant = Grant { lane: 3, ticket: 9, worker: 5, probe: None, names_epoch: 7 };
         let bytes = WakeUp { pool: String::new(), grant }.encode();
         assert!((0..bytes.len()).all(|end| WakeUp::decode(&bytes[..end]).is_none()));
     }

@@ -154,7 +154,7 @@ impl<S: PageSource> Pool<'_, S> {
         let new: usize = minted.iter().map(|(_, slots)| *slots as usize).sum();
         if self.root.free.is_empty() || self.root.free.len() + new > REINTERLEAVE_MAX {
             for worker in interleave(&minted) {
-                grants.extend(self.give(worker, false)?);
+                grants.extend(self.give(worker, None)?);
             }
             return Ok(());
         }

@@ -14,7 +14,7 @@
 //! ```
 
 use crate::{
-    Outcome,
+    Outcome, ProbeTerm,
     worker_table::{Reach, Record},
 };
 
@@ -44,22 +44,34 @@ pub(crate) fn learn(record: &mut Record, outcome: Outcome, now_ms: u64) -> u32 {
             record.failures = 0;
             std::mem::take(&mut record.parked)
         }
-        (Outcome::Unreachable { .. }, Reach::Active)
-        | (Outcome::Unreachable { probe: true }, Reach::Probing) => {
-            record.failures = record.failures.saturating_add(1);
-            record.reach = Reach::Parked;
-            record.probe_at_ms = now_ms + backoff_ms(record.failures);
+        (Outcome::Unreachable { .. }, Reach::Active) => {
+            fail(record, now_ms);
             0
         }
-        (Outcome::Abandoned { probe: true }, Reach::Probing) => {
+        (Outcome::Unreachable { probe }, Reach::Probing) if is_current(probe, record) => {
+            fail(record, now_ms);
+            0
+        }
+        (Outcome::Abandoned { probe }, Reach::Probing) if is_current(probe, record) => {
             record.reach = Reach::Parked;
             record.probe_at_ms = now_ms + PROBE_FIRST_MS;
             0
         }
-        // Requests that were sent before the worker was parked say nothing new.
+        // Requests that were sent before the worker was parked say nothing new, nor do probes that were overtaken.
         (Outcome::Unreachable { .. }, Reach::Parked | Reach::ProbeReady | Reach::Probing)
         | (Outcome::Abandoned { .. }, _) => 0,
     }
+}
+
+fn fail(record: &mut Record, now_ms: u64) {
+    record.failures = record.failures.saturating_add(1);
+    record.reach = Reach::Parked;
+    record.probe_at_ms = now_ms + backoff_ms(record.failures);
+}
+
+/// Whether a request is the worker's newest probe. An older one, which another request's answer has made superfluous, says nothing new.
+fn is_current(probe: Option<ProbeTerm>, record: &Record) -> bool {
+    probe.is_some() && probe == record.probe
 }
 
 /// The sooner of two times at which a worker is due: `at_ms`, and that of a parked worker with a slot to try it with.

@@ -1,5 +1,7 @@
 //! One pool's transitions: taking, waiting, leaving, releasing.
 
+use std::num::NonZeroU8;
+
 use crate::{
     Abort, Image, PageSource, Region, Root,
     page::Pages,
@@ -13,6 +15,9 @@ pub type WorkerIndex = u16;
 pub type LaneId = u16;
 /// A waiter's place in the line, counted from the pool's beginning.
 pub type Ticket = u64;
+
+/// Which probe of its worker a request is, so that the end of an older one is not taken for its own.
+pub type ProbeTerm = NonZeroU8;
 
 /// What a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,8 +39,8 @@ pub enum Take {
     Taken {
         /// Whose.
         worker: WorkerIndex,
-        /// Whether this request finds out if the worker can be reached again.
-        probe: bool,
+        /// Where this request is to find out if the worker can be reached again.
+        probe: Option<ProbeTerm>,
     },
     /// It waits.
     Waiting(Ticket),
@@ -61,13 +66,13 @@ pub enum Outcome {
     Answered,
     /// The worker could not be reached, or went away before it answered.
     Unreachable {
-        /// Whether this request was the one that should find out.
-        probe: bool,
+        /// Where this request was to find out.
+        probe: Option<ProbeTerm>,
     },
     /// The request ended by itself: nothing is known about the worker.
     Abandoned {
-        /// Whether this request was the one that should find out.
-        probe: bool,
+        /// Where this request was to find out.
+        probe: Option<ProbeTerm>,
     },
 }
 
@@ -80,8 +85,8 @@ pub struct Grant {
     pub ticket: Ticket,
     /// Whose slot.
     pub worker: WorkerIndex,
-    /// Whether this request finds out if the worker can be reached again.
-    pub probe: bool,
+    /// Where this request is to find out if the worker can be reached again.
+    pub probe: Option<ProbeTerm>,
     /// [`Root::names_epoch`] at the time of the grant: what the worker's number means.
     pub names_epoch: u32,
 }
@@ -182,7 +187,7 @@ impl<'s, S: PageSource> Pool<'s, S> {
         let mut released = Released::default();
         let unreachable = matches!(outcome, Outcome::Unreachable { .. });
         if !self.root.is_watched(worker) && !unreachable {
-            released.grants.extend(self.give(worker, false)?);
+            released.grants.extend(self.give(worker, None)?);
             return Ok(released);
         }
         let mut record = worker_table::read(worker, &mut self.pages)?;
@@ -228,13 +233,17 @@ impl<'s, S: PageSource> Pool<'s, S> {
     ) -> Result<Released, Abort> {
         self.store(worker, record)?;
         for _ in 0..slots {
-            released.grants.extend(self.give(worker, false)?);
+            released.grants.extend(self.give(worker, None)?);
         }
         Ok(released)
     }
 
     /// One usable slot: to the longest waiter, else to the tail.
-    pub(crate) fn give(&mut self, worker: WorkerIndex, probe: bool) -> Result<Option<Grant>, Abort> {
+    pub(crate) fn give(
+        &mut self,
+        worker: WorkerIndex,
+        probe: Option<ProbeTerm>,
+    ) -> Result<Option<Grant>, Abort> {
         let names_epoch = self.root.names_epoch;
         match self.root.line.serve(&mut self.pages)? {
             Some((lane, ticket)) => Ok(Some(Grant { lane, ticket, worker, probe, names_epoch })),
@@ -258,10 +267,10 @@ impl<'s, S: PageSource> Pool<'s, S> {
     }
 
     /// The slot at the head that can be used. Surplus slots and those of workers that cannot be reached are put away on the way.
-    fn pop_usable(&mut self, now_ms: u64) -> Result<Option<(WorkerIndex, bool)>, Abort> {
+    fn pop_usable(&mut self, now_ms: u64) -> Result<Option<(WorkerIndex, Option<ProbeTerm>)>, Abort> {
         while let Some(worker) = self.root.free.pop(Region::Free, &mut self.pages)? {
             if !self.root.is_watched(worker) {
-                return Ok(Some((worker, false)));
+                return Ok(Some((worker, None)));
             }
             let mut record = worker_table::read(worker, &mut self.pages)?;
             if record.surplus() > 0 {
@@ -277,11 +286,11 @@ impl<'s, S: PageSource> Pool<'s, S> {
                 continue;
             }
             match record.reach {
-                Reach::Active => return Ok(Some((worker, false))),
+                Reach::Active => return Ok(Some((worker, None))),
                 Reach::ProbeReady => {
-                    record.reach = Reach::Probing;
+                    let term = record.begin_probe();
                     self.store(worker, record)?;
-                    return Ok(Some((worker, true)));
+                    return Ok(Some((worker, Some(term))));
                 }
                 Reach::Parked | Reach::Probing => {
                     record.parked += 1;
@@ -314,9 +323,12 @@ impl<'s, S: PageSource> Pool<'s, S> {
             record.parked -= 1;
             self.root.parked -= 1;
             let waiter = self.root.waiting() > 0;
-            record.reach = if waiter { Reach::Probing } else { Reach::ProbeReady };
+            let term = waiter.then(|| record.begin_probe());
+            if term.is_none() {
+                record.reach = Reach::ProbeReady;
+            }
             self.store(worker, record)?;
-            grants.extend(self.give(worker, waiter)?);
+            grants.extend(self.give(worker, term)?);
         }
         self.root.probe_at_ms = next_ms;
         Ok(grants)

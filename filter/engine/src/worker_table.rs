@@ -1,6 +1,6 @@
 //! One record for each worker of a pool, in pages of [`RECORDS`].
 
-use crate::{Abort, PageId, PageSource, Region, WorkerIndex, codec::Reader, page::Pages};
+use crate::{Abort, PageId, PageSource, ProbeTerm, Region, WorkerIndex, codec::Reader, page::Pages};
 
 /// Records in a page.
 pub(crate) const RECORDS: usize = 16;
@@ -33,13 +33,31 @@ pub(crate) struct Record {
     /// Failures to reach it, one after the other.
     pub(crate) failures: u16,
     pub(crate) reach: Reach,
+    /// The newest probe.
+    pub(crate) probe: Option<ProbeTerm>,
     /// When it is tried again, while parked.
     pub(crate) probe_at_ms: u64,
 }
 
 impl Record {
-    pub(crate) const VACANT: Self =
-        Self { id: 0, capacity: 0, slots: 0, parked: 0, failures: 0, reach: Reach::Active, probe_at_ms: 0 };
+    pub(crate) const VACANT: Self = Self {
+        id: 0,
+        capacity: 0,
+        slots: 0,
+        parked: 0,
+        failures: 0,
+        reach: Reach::Active,
+        probe: None,
+        probe_at_ms: 0,
+    };
+
+    /// Sends the next request out as the probe.
+    pub(crate) fn begin_probe(&mut self) -> ProbeTerm {
+        let term = self.probe.and_then(|term| term.checked_add(1)).unwrap_or(ProbeTerm::MIN);
+        self.probe = Some(term);
+        self.reach = Reach::Probing;
+        term
+    }
 
     pub(crate) fn surplus(&self) -> u32 {
         self.slots.saturating_sub(self.capacity)
@@ -67,7 +85,7 @@ impl Record {
         out[12..16].copy_from_slice(&self.slots.to_le_bytes());
         out[16..20].copy_from_slice(&self.parked.to_le_bytes());
         out[20..22].copy_from_slice(&self.failures.to_le_bytes());
-        out[22..24].copy_from_slice(&[reach, 0]);
+        out[22..24].copy_from_slice(&[reach, self.probe.map_or(0, ProbeTerm::get)]);
         out[24..32].copy_from_slice(&self.probe_at_ms.to_le_bytes());
     }
 
@@ -81,12 +99,12 @@ impl Record {
             3 => Reach::Probing,
             _ => return Err(Abort::Corrupt("a worker in no known condition")),
         };
-        reader.u8()?;
+        let probe = ProbeTerm::new(reader.u8()?);
         let probe_at_ms = reader.u64()?;
         if parked > slots {
             return Err(Abort::Corrupt("a worker has more parked slots than slots"));
         }
-        Ok(Self { id, capacity, slots, parked, failures, reach, probe_at_ms })
+        Ok(Self { id, capacity, slots, parked, failures, reach, probe, probe_at_ms })
     }
 }
 

@@ -1,0 +1,239 @@
+//! A pool in memory, and the truth about it: who holds what and who waits, kept in the simplest way, from outside.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these files are tests")]
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use std::collections::{BTreeMap, VecDeque};
+
+use slotway_engine::{
+    Abort, Grant, Image, LaneId, Outcome, Page, PageId, PageSource, Pool, ProbeTerm, Root, Survey, Take,
+    TakeRequest, Ticket, WorkerIndex, WorkerSpec,
+};
+
+/// Shared data as the engine sees it: an image and pages, both as bytes, each under a key of its own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Memory {
+    image: Vec<u8>,
+    pages: BTreeMap<PageId, Vec<u8>>,
+    /// How many pages were read and written: the cost that must not grow.
+    pub(crate) reads: usize,
+    pub(crate) writes: usize,
+}
+
+impl PageSource for Memory {
+    fn read(&mut self, id: PageId) -> Result<Page, Abort> {
+        self.reads += 1;
+        self.pages.get(&id).map_or_else(|| Ok(Page::default()), |stored| Page::decode(stored))
+    }
+}
+
+impl Memory {
+    /// Makes a transition, as a lane would: through bytes, and the last image's log written out first.
+    pub(crate) fn transact<R>(&mut self, step: impl FnOnce(&mut Pool<'_, Self>) -> Result<R, Abort>) -> R {
+        let image =
+            if self.image.is_empty() { Image::default() } else { Image::decode(&self.image).unwrap() };
+        for (id, stored) in image.stored_pages() {
+            self.writes += 1;
+            self.pages.insert(id, stored);
+        }
+        let mut pool = Pool::new(image.root, self);
+        let result = step(&mut pool).unwrap();
+        let image = pool.commit();
+        self.image = image.encode();
+        result
+    }
+
+    pub(crate) fn look<R>(&mut self, look: impl FnOnce(&mut Pool<'_, Self>) -> Result<R, Abort>) -> R {
+        let before = self.clone();
+        let result = self.transact(look);
+        let (reads, writes) = (self.reads, self.writes);
+        *self = Self { reads, writes, ..before };
+        result
+    }
+
+    pub(crate) fn root(&self) -> Root {
+        if self.image.is_empty() { Root::new() } else { Image::decode(&self.image).unwrap().root }
+    }
+
+    /// The size of what every transition exchanges.
+    pub(crate) fn image_bytes(&self) -> usize {
+        self.image.len()
+    }
+}
+
+/// A request that holds a slot.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Running {
+    pub(crate) request: u32,
+    pub(crate) worker: String,
+    pub(crate) index: WorkerIndex,
+    pub(crate) probe: Option<ProbeTerm>,
+    /// Whether what it finds out still matters.
+    pub(crate) current: bool,
+}
+
+/// The pool and the truth about it. Each method does one thing to both and checks what must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(crate) struct World {
+    pub(crate) memory: Memory,
+    pub(crate) now_ms: u64,
+    pub(crate) capacities: BTreeMap<String, u32>,
+    pub(crate) running: Vec<Running>,
+    pub(crate) line: VecDeque<(u32, Ticket)>,
+    pub(crate) generation: u64,
+    next_request: u32,
+}
+
+pub(crate) const LANES: u32 = 3;
+
+impl World {
+    pub(crate) fn configure(&mut self, workers: &[(&str, u32)]) {
+        self.capacities = workers.iter().map(|(name, slots)| ((*name).to_owned(), *slots)).collect();
+        self.generation += 1;
+        let specs: Vec<_> =
+            workers.iter().map(|(name, capacity)| WorkerSpec { name, capacity: *capacity }).collect();
+        let (generation, now_ms) = (self.generation, self.now_ms);
+        loop {
+            let reconciled = self.memory.transact(|pool| pool.reconcile(generation, &specs, now_ms));
+            self.take_in(reconciled.grants);
+            if reconciled.done {
+                break;
+            }
+        }
+        self.check();
+    }
+
+    /// A new request. Returns what became of it.
+    pub(crate) fn request(&mut self, waiting_max: u32) -> Take {
+        self.next_request += 1;
+        let request = self.next_request;
+        let ask =
+            TakeRequest { lane: lane(request), now_ms: self.now_ms, may_wait: waiting_max > 0, waiting_max };
+        let take = self.memory.transact(|pool| pool.take(ask));
+        match take {
+            Take::Taken { worker, probe } => {
+                assert!(self.line.is_empty(), "a newcomer got a slot while others waited");
+                self.start(request, worker, probe);
+            }
+            Take::Waiting(ticket) => {
+                assert!((self.line.len() as u32) < waiting_max, "the line is longer than it may be");
+                self.line.push_back((request, ticket));
+            }
+            Take::Refused(_) => {}
+        }
+        self.check();
+        take
+    }
+
+    /// The `at`-th running request ends.
+    pub(crate) fn end(&mut self, at: usize, outcome: fn(Option<ProbeTerm>) -> Outcome) {
+        let ended = self.running.remove(at);
+        let now_ms = self.now_ms;
+        if outcome(ended.probe) == Outcome::Answered {
+            // The worker is there: nobody needs to find out any more.
+            let same = |running: &&mut Running| running.worker == ended.worker;
+            self.running.iter_mut().filter(same).for_each(|running| running.current = false);
+        }
+        let released = self.memory.transact(|pool| pool.release(ended.index, outcome(ended.probe), now_ms));
+        self.take_in(released.grants);
+        self.check();
+    }
+
+    /// The `at`-th waiter leaves.
+    pub(crate) fn leave(&mut self, at: usize) {
+        let (request, ticket) = self.line.remove(at).unwrap();
+        assert!(self.memory.transact(|pool| pool.cancel(lane(request), ticket)), "a waiter cannot leave");
+        assert!(!self.memory.transact(|pool| pool.cancel(lane(request), ticket)), "a waiter left twice");
+        self.check();
+    }
+
+    /// Time passes, and parked workers that are due are tried.
+    pub(crate) fn pass(&mut self, ms: u64) {
+        self.now_ms += ms;
+        let now_ms = self.now_ms;
+        if self.memory.root().probe_at_ms().is_some_and(|due_ms| due_ms <= now_ms) {
+            let grants = self.memory.transact(|pool| pool.probe(now_ms));
+            self.take_in(grants);
+        }
+        self.check();
+    }
+
+    fn take_in(&mut self, grants: Vec<Grant>) {
+        for grant in grants {
+            let (request, ticket) = self.line.pop_front().expect("a slot for a waiter, but nobody waits");
+            assert_eq!((grant.lane, grant.ticket), (lane(request), ticket), "not the longest waiter");
+            self.start(request, grant.worker, grant.probe);
+        }
+    }
+
+    fn start(&mut self, request: u32, index: WorkerIndex, probe: Option<ProbeTerm>) {
+        let name = self.memory.look(|pool| pool.name(index));
+        let worker = String::from_utf8(name).unwrap();
+        let others = self.running.iter().filter(|running| running.worker == worker);
+        let capacity = self.capacities.get(&worker).copied().unwrap_or(0);
+        assert!((others.clone().count() as u32) < capacity, "{worker} has more requests than its capacity");
+        assert!(
+            probe.is_none() || others.clone().all(|running| !running.current),
+            "two probes of {worker} at once"
+        );
+        self.running.push(Running { request, worker, index, current: probe.is_some(), probe });
+    }
+
+    pub(crate) fn survey(&mut self) -> Survey {
+        self.memory.look(|pool| pool.survey())
+    }
+
+    /// What must always hold, by the pool's own account and by the truth.
+    pub(crate) fn check(&mut self) {
+        let survey = self.survey();
+        assert_eq!(survey.waiting as usize, self.line.len());
+        assert!(survey.waiting == 0 || survey.free == 0, "free slots and waiters at once");
+        assert_eq!(survey.in_flight as usize, self.running.len());
+        for worker in &survey.workers {
+            let name = String::from_utf8(self.memory.look(|pool| pool.name(worker.worker))).unwrap();
+            let running = self.running.iter().filter(|running| running.worker == name).count() as u32;
+            let capacity = self.capacities.get(&name).copied().unwrap_or(0);
+            assert_eq!((worker.capacity, worker.in_flight), (capacity, running), "{name}");
+            // Nothing lost, nothing twice: beyond what still runs at a shrunk worker, every slot is somewhere.
+            assert_eq!(worker.free + worker.parked + running, capacity.max(running), "{name}: {worker:?}");
+        }
+        for (name, capacity) in &self.capacities {
+            let known = survey.workers.iter().filter(|worker| worker.capacity == *capacity).count();
+            assert!(known > 0, "{name} is not known");
+        }
+        assert_eq!(self.memory.root().capacity(), self.capacities.values().sum::<u32>());
+    }
+
+    /// Whatever happened: when every request ends well, every waiter is served and every slot comes home.
+    pub(crate) fn come_to_rest(&mut self) {
+        let mut rounds = 0;
+        loop {
+            rounds += 1;
+            assert!(rounds < 100_000, "it does not come to rest");
+            if !self.running.is_empty() {
+                self.end(0, |_| Outcome::Answered);
+            } else if !self.line.is_empty() && self.capacities.is_empty() {
+                self.leave(0);
+            } else if self.memory.root().probe_at_ms().is_some() {
+                self.pass(10_000);
+            } else if !self.line.is_empty() {
+                panic!("waiters, and nothing that could serve them");
+            } else {
+                let survey = self.survey();
+                if survey.parked == 0 && survey.workers.iter().all(|worker| worker.failures == 0) {
+                    assert_eq!(survey.free, self.capacities.values().sum::<u32>(), "{survey:?}");
+                    break;
+                }
+                // A probe lies in the queue until somebody takes it.
+                self.request(0);
+            }
+        }
+    }
+}
+
+pub(crate) fn lane(request: u32) -> LaneId {
+    (request % LANES) as LaneId
+}
+
+/// Names of workers.
+pub(crate) const NAMES: [&str; 6] =
+    ["http://w0", "http://w1", "http://w2", "http://w3", "http://w4", "http://w5"];
