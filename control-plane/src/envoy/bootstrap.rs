@@ -77,12 +77,12 @@ fn control_plane_cluster(xds: SocketAddr) -> Value {
     })
 }
 
-/// Tags can be cut out of a stat's name only by rules in the bootstrap. The filter writes a label as
-/// `.label=value` into the name.
+/// Tags can be cut out of a stat's name only by rules in the bootstrap. The filter writes a label as `.label=value` into
+/// the name. The rules begin with the prefix of a filter's own stats, so that Envoy tries them on no other.
 fn stats_tags() -> Value {
     let label =
-        |name: &str, value: &str| json!({ "tag_name": name, "regex": format!("(\\.{name}=({value}))") });
-    json!([label("pool", "[a-z][a-z0-9_-]*"), label("outcome", "[a-z_]+"), label("state", "[a-z_]+")])
+        |name| json!({ "tag_name": name, "regex": format!(r"^wasmcustom\.slotway_.*?(\.{name}=([^.]+))") });
+    json!([label("pool"), label("outcome"), label("state")])
 }
 
 fn address(address: SocketAddr) -> Value {
@@ -108,4 +108,32 @@ pub fn reachable(address: SocketAddr) -> SocketAddr {
 pub fn local_worker(worker: &WorkerUrl) -> Option<SocketAddr> {
     let ip = worker.ip().filter(std::net::IpAddr::is_loopback)?;
     Some(SocketAddr::from((ip, worker.port())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bootstrap_names_the_node_and_the_way_to_xds_and_nothing_else() {
+        let xds: SocketAddr = "0.0.0.0:18000".parse().unwrap();
+        let bootstrap = bootstrap(&Config::default(), xds, "edge-1").unwrap();
+        assert_eq!(bootstrap["node"]["id"], "edge-1");
+        let clusters = bootstrap["static_resources"]["clusters"].as_array().unwrap();
+        let endpoint = &clusters[0]["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"];
+        assert_eq!(clusters.len(), 1);
+        assert_eq!(
+            endpoint["address"]["socket_address"],
+            json!({ "address": "127.0.0.1", "port_value": 18000 })
+        );
+        assert_eq!(bootstrap["static_resources"].as_object().unwrap().len(), 1, "no listener");
+    }
+
+    #[test]
+    fn a_node_without_a_name_is_refused() {
+        let xds = "127.0.0.1:1".parse().unwrap();
+        for name in ["", "two words", &"n".repeat(257)] {
+            assert!(bootstrap(&Config::default(), xds, name).is_err(), "{name:?}");
+        }
+    }
 }

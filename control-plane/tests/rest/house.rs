@@ -1,0 +1,141 @@
+use axum::{
+    body::Bytes,
+    http::{HeaderMap, Method, Request, StatusCode, header},
+};
+use http_body_util::{BodyExt, Full};
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use serde_json::Value;
+use slotway::{
+    config::Config,
+    control_plane::{ControlPlane, Ports},
+};
+use tempfile::TempDir;
+
+/// A control plane on ports of its own, with a state directory of its own.
+pub(crate) struct House {
+    pub(crate) directory: TempDir,
+    pub(crate) control_plane: ControlPlane,
+}
+
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
+}
+
+pub(crate) const FILE: &str = r#"{
+    "pools": [
+        { "name": "preannotation", "workers": [
+            { "worker": "http://127.0.0.1:9001", "capacity": 3 },
+            { "worker": "http://127.0.0.1:9002", "capacity": 4 }
+        ] },
+        { "name": "ocr", "match": { "prefix": "/ocr" } }
+    ]
+}"#;
+
+pub(crate) async fn start(directory: &TempDir) -> Result<ControlPlane, slotway::Error> {
+    let mut config: Config = serde_json::from_str(FILE).unwrap();
+    config.api.set_port(0);
+    config.xds.set_port(0);
+    config.state = directory.path().join("state");
+    ControlPlane::start(&config, "/filter.wasm".into(), Ports::take(&config)?).await
+}
+
+impl House {
+    pub(crate) async fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let control_plane = start(&directory).await.unwrap();
+        Self { directory, control_plane }
+    }
+
+    /// Stops the control plane and starts it again, as a restart of the process would.
+    pub(crate) async fn restarted(self) -> Self {
+        let Self { directory, control_plane } = self;
+        drop(control_plane);
+        // Its tasks end, and so give up the database, when the runtime comes to them.
+        let control_plane = loop {
+            match start(&directory).await {
+                Ok(control_plane) => break control_plane,
+                Err(error) if error.to_string().contains("another slotway") => tokio::task::yield_now().await,
+                Err(error) => panic!("{error}"),
+            }
+        };
+        Self { directory, control_plane }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, &[], "").await
+    }
+
+    /// Posts a list of workers with the token.
+    pub(crate) async fn post(&self, body: &str) -> Answer {
+        let authorization = self.control_plane.token.authorization();
+        let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
+        self.send(Method::POST, "/coordinator/workers", &headers, body).await
+    }
+
+    /// Deletes a worker with the token.
+    pub(crate) async fn delete(&self, worker: &str) -> Answer {
+        let authorization = self.control_plane.token.authorization();
+        let path = format!("/coordinator/workers?worker={worker}");
+        self.send(Method::DELETE, &path, &[("authorization", &authorization)], "").await
+    }
+
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        send(self.control_plane.api, method, path, headers, body).await
+    }
+
+    /// Sends a report to the xDS port.
+    pub(crate) async fn report(&self, report: &Value) -> Answer {
+        let json = [("content-type", "application/json")];
+        send(self.control_plane.xds, Method::POST, "/coordinator/report", &json, &report.to_string()).await
+    }
+
+    /// URL and capacity of each worker.
+    pub(crate) async fn workers(&self) -> Vec<(String, u64)> {
+        let answer = self.get("/coordinator/workers").await;
+        assert_eq!(answer.status, StatusCode::OK);
+        answer.capacities()
+    }
+}
+
+impl Answer {
+    pub(crate) fn capacities(&self) -> Vec<(String, u64)> {
+        let row =
+            |row: &Value| (row["worker"].as_str().unwrap().to_owned(), row["capacity"].as_u64().unwrap());
+        self.body.as_array().unwrap().iter().map(row).collect()
+    }
+
+    /// The answer as RFC 9457 has it: its type, after the prefix that all have.
+    pub(crate) fn problem(&self) -> &str {
+        assert_eq!(self.headers[header::CONTENT_TYPE], "application/problem+json");
+        assert_eq!(self.body["status"], self.status.as_u16());
+        self.body["type"].as_str().unwrap().strip_prefix("urn:slotway:problem:").unwrap()
+    }
+}
+
+pub(crate) async fn send(
+    to: std::net::SocketAddr,
+    method: Method,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Answer {
+    let mut request = Request::builder().method(method).uri(format!("http://{to}{path}"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Full::new(Bytes::from(body.to_owned()))).unwrap();
+    let response = Client::builder(TokioExecutor::new()).build_http().request(request).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let bytes = body.collect().await.unwrap().to_bytes();
+    let text = || Value::String(String::from_utf8_lossy(&bytes).into_owned());
+    let body = serde_json::from_slice(&bytes).unwrap_or_else(|_| text());
+    Answer { status: parts.status, headers: parts.headers, body }
+}

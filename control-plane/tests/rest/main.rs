@@ -1,0 +1,8 @@
+//! REST over real HTTP, with a real database, in process.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod bad_input;
+mod house;
+mod restart;
+mod token;
+mod workers;
