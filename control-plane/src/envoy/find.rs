@@ -16,7 +16,9 @@ const BUILD: &str = "run `make build`";
 pub fn envoy(named: Option<&Path>) -> Result<PathBuf, Error> {
     let remedy = "run `make build`, which fetches it, or name yours with ENVOY=/path/to/envoy";
     let on_path = env::var_os("PATH").unwrap_or_default();
-    let on_path = env::split_paths(&on_path).map(|directory| directory.join("envoy"));
+    // An empty entry would be the working directory.
+    let directories = env::split_paths(&on_path).filter(|directory| !directory.as_os_str().is_empty());
+    let on_path = directories.map(|directory| directory.join("envoy"));
     let candidates = std::iter::once(PathBuf::from(".tools/envoy")).chain(on_path);
     first("Envoy", named, candidates, "looked for .tools/envoy and for envoy on the PATH", remedy)
 }

@@ -1,0 +1,110 @@
+use std::{
+    fs,
+    net::TcpListener,
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+/// A directory with a configuration file on ports of its own, a stand-in for Envoy and one for the filter.
+pub(crate) struct House {
+    pub(crate) directory: TempDir,
+    /// listen, api, xds, admin, worker
+    pub(crate) ports: [u16; 5],
+}
+
+/// How long a condition may take to come true: far beyond what it takes.
+const WITHIN: Duration = Duration::from_secs(30);
+
+impl House {
+    pub(crate) fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        // All are held until the last is known, so that they differ.
+        let listeners = [(); 5].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let ports = listeners.map(|listener| listener.local_addr().unwrap().port());
+        let [listen, api, xds, admin, worker] = ports;
+        let yaml = format!(
+            "listen: 127.0.0.1:{listen}\napi: 127.0.0.1:{api}\nxds: 127.0.0.1:{xds}\n\
+             envoy: {{ admin: 127.0.0.1:{admin} }}\nstate: state\n\
+             pools: [{{ name: p, workers: [{{ worker: 'http://127.0.0.1:{worker}', capacity: 2 }}] }}]\n"
+        );
+        fs::write(directory.path().join("f.yaml"), yaml).unwrap();
+        fs::write(directory.path().join("filter.wasm"), "").unwrap();
+        Self { directory, ports }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Makes `envoy` a shell script.
+    pub(crate) fn envoy(&self, script: &str) {
+        let file = self.path("envoy");
+        fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// `slotway` in the directory, without the environment of whoever runs the test.
+    pub(crate) fn slotway(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_slotway"));
+        command.args(arguments).current_dir(self.directory.path()).env_clear().stdin(Stdio::null());
+        command
+    }
+
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        self.slotway(arguments).output().unwrap()
+    }
+
+    /// `slotway up` with the stand-ins.
+    pub(crate) fn up(&self) -> Command {
+        self.slotway(&["up", "-f", "f.yaml", "--envoy", "./envoy", "--filter", "filter.wasm"])
+    }
+
+    /// The process id that a script wrote into a file.
+    pub(crate) fn pid(&self, file: &str) -> i32 {
+        let read = || fs::read_to_string(self.path(file)).ok()?.trim().parse().ok();
+        wait_for("a process id", read)
+    }
+}
+
+pub(crate) fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+pub(crate) fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Waits for a condition.
+pub(crate) fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(started.elapsed() < WITHIN, "{what} did not come");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Waits until a process is gone (a dead one that nobody has buried yet is gone).
+pub(crate) fn wait_until_gone(pid: i32) {
+    let gone = || match fs::read_to_string(format!("/proc/{pid}/stat")) {
+        Ok(stat) => stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('Z')).then_some(()),
+        Err(_) => Some(()),
+    };
+    wait_for("the end of a process", gone);
+}
+
+/// A process that does not outlive the test.
+pub(crate) struct Running(pub(crate) Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
