@@ -70,8 +70,10 @@ impl Reporter {
         self.due_ms
     }
 
-    /// A configuration has come into force: the control plane waits to hear of it.
+    /// A configuration has come into force: the control plane waits to hear of it. An answer that is still to come would have come to
+    /// the root context that has made way.
     pub(crate) fn hurry(&mut self) {
+        self.full_next |= self.call.take().is_some();
         self.due_ms = 0;
         self.sent_ms = 0;
     }
@@ -193,7 +195,7 @@ impl Lane {
     fn changed_workers(&mut self, at: usize, survey: &Survey, room: &mut usize) -> Vec<WorkerReport> {
         let mut changed = Vec::new();
         for figures in &survey.workers {
-            let Some(report) = self.worker_report(at, figures) else { continue };
+            let Some(report) = self.worker_report(at, survey.names_epoch, figures) else { continue };
             let key = (at, figures.worker);
             match self.reporter.known.get(&key) {
                 Some(known) if *known == report => {}
@@ -222,10 +224,8 @@ impl Lane {
         changed
     }
 
-    fn worker_report(&mut self, at: usize, figures: &WorkerSurvey) -> Option<WorkerReport> {
-        let pool = self.pools.get_mut(at)?;
-        let epoch = pool.shared.look(|pool| Ok(pool.root().names_epoch())).ok()?;
-        let target = pool.target(figures.worker, epoch).ok()?;
+    fn worker_report(&mut self, at: usize, names_epoch: u32, figures: &WorkerSurvey) -> Option<WorkerReport> {
+        let target = self.pools.get_mut(at)?.target(figures.worker, names_epoch).ok()?;
         Some(WorkerReport {
             worker: target.url.clone(),
             capacity: figures.capacity,

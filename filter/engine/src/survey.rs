@@ -10,6 +10,8 @@ use crate::{
 pub struct Survey {
     /// The generation in force.
     pub generation: u64,
+    /// [`crate::Root::names_epoch`]: what the workers' numbers mean.
+    pub names_epoch: u32,
     /// Slots in the free queue that can be given out.
     pub free: u32,
     /// Slots held by requests, or on their way to a waiter.
@@ -70,6 +72,7 @@ impl<S: PageSource> Pool<'_, S> {
         })?;
         let mut survey = Survey {
             generation: self.root.generation,
+            names_epoch: self.root.names_epoch,
             waiting: self.root.waiting(),
             waiting_since_ms: self.root.waiting_since_ms(),
             ..Survey::default()
