@@ -117,12 +117,14 @@ pub enum Error {
         tail: String,
     },
     /// Envoy runs but did not become ready.
-    #[error("Envoy is not ready after {waited_s} s: {reason}")]
+    #[error("Envoy is not ready after {waited_s} s: {reason}; its log is {}", .log.display())]
     NotReady {
         /// How long it was waited for, in seconds.
         waited_s: u64,
         /// What is missing.
         reason: String,
+        /// Envoy's log.
+        log: PathBuf,
     },
     /// A running control plane cannot be asked.
     #[error("{url}: {reason}")]

@@ -1,6 +1,6 @@
 use clap::Args;
 
-use super::Configured;
+use super::{Configured, output::say};
 use crate::{envoy::bootstrap, error::Error};
 
 /// `slotway bootstrap`
@@ -16,7 +16,7 @@ pub(super) struct Bootstrap {
 impl Bootstrap {
     pub(super) fn run(&self) -> Result<(), Error> {
         let config = self.configured.load()?;
-        println!("{:#}", bootstrap::bootstrap(&config, config.xds, &self.node)?);
+        say(format_args!("{:#}", bootstrap::bootstrap(&config, config.xds, &self.node)?));
         Ok(())
     }
 }

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
+use super::output::say;
 use crate::{config::load, error::Error};
 
 /// `slotway config`
@@ -21,7 +22,7 @@ impl ConfigCommand {
         let workers: Vec<_> = config.pools.iter().flat_map(|pool| &pool.workers).collect();
         let slots: u64 = workers.iter().map(|worker| u64::from(worker.capacity.get())).sum();
         let (pools, workers) = (config.pools.len(), workers.len());
-        println!("{}: right; pools: {pools}, workers: {workers}, slots: {slots}", file.display());
+        say(format_args!("{}: right; pools: {pools}, workers: {workers}, slots: {slots}", file.display()));
         Ok(())
     }
 }

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::client;
+use super::{client, output::say};
 use crate::{
     api::auth::AdminToken,
     config::{Overrides, load, token_path},
@@ -51,7 +51,7 @@ impl Get {
             url: config.api.to_string(),
             reason: format!("the answer is not a list of workers: {error}"),
         })?;
-        print!("{}", render(&rows, workers.output)?);
+        say(render(&rows, workers.output)?.trim_end());
         Ok(())
     }
 }

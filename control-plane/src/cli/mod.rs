@@ -4,6 +4,7 @@ mod bootstrap;
 mod client;
 mod config;
 mod get;
+mod output;
 mod serve;
 mod up;
 
@@ -11,6 +12,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
+use self::output::say;
 use crate::{
     config::{Config, Overrides, load},
     error::Error,
@@ -82,7 +84,7 @@ pub fn run() -> ExitCode {
 fn execute(command: Command) -> Result<(), Error> {
     match command {
         Command::Version => {
-            println!("slotway {}", env!("CARGO_PKG_VERSION"));
+            say(format_args!("slotway {}", env!("CARGO_PKG_VERSION")));
             Ok(())
         }
         Command::Config { command } => command.run(),

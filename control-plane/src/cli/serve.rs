@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Configured, asked_to_end};
+use super::{Configured, asked_to_end, output::say};
 use crate::{
     control_plane::{ControlPlane, Ports},
     envoy::find,
@@ -25,9 +25,12 @@ impl Serve {
         let filter = find::filter(self.filter.as_deref())?;
         let ports = Ports::take(&config)?;
         let mut control_plane = ControlPlane::start(&config, filter, ports).await?;
-        println!("slotway: serving REST on http://{} and xDS on {}", control_plane.api, control_plane.xds);
+        say(format_args!(
+            "slotway: serving REST on http://{} and xDS on {}",
+            control_plane.api, control_plane.xds
+        ));
         let file = self.configured.file.display();
-        println!("slotway: `slotway bootstrap -f {file}` prints what an Envoy needs to join");
+        say(format_args!("slotway: `slotway bootstrap -f {file}` prints what an Envoy needs to join"));
         tokio::select! {
             error = control_plane.failed() => Err(error),
             asked = asked_to_end() => asked,

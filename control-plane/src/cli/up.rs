@@ -8,7 +8,7 @@ use std::{
 use clap::Args;
 use tokio::time::{Instant, sleep};
 
-use super::{Configured, asked_to_end};
+use super::{Configured, asked_to_end, output::say};
 use crate::{
     config::Config,
     control_plane::{ControlPlane, Ports, listen},
@@ -60,7 +60,7 @@ impl Up {
             asked = asked_to_end() => asked,
         };
         if outcome.is_ok() {
-            println!("slotway: stopping");
+            say("slotway: stopping");
         }
         // Envoy first: then no request finds its worker gone.
         if let Some(envoy) = started.envoy {
@@ -87,21 +87,28 @@ impl Up {
         }
 
         let state = config.state_absolute().map_err(|error| Error::file(&config.state, error))?;
-        println!("slotway: starting the control plane (REST on {}, xDS on {})", config.api, config.xds);
+        say(format_args!(
+            "slotway: starting the control plane (REST on {}, xDS on {})",
+            config.api, config.xds
+        ));
         let mut control_plane = ControlPlane::start(&config, filter, ports).await?;
         for (address, program) in &demo {
-            println!("slotway: starting reference worker {} on {address}", program.name);
+            say(format_args!("slotway: starting reference worker {} on {address}", program.name));
             started.workers.push(program.start()?);
         }
         for ((address, _), process) in demo.iter().zip(&mut started.workers) {
             answers(*address, process).await?;
         }
-        println!("slotway: starting Envoy ({}, {} threads)", envoy.display(), config.envoy.concurrency);
+        say(format_args!(
+            "slotway: starting Envoy ({}, {} threads)",
+            envoy.display(),
+            config.envoy.concurrency
+        ));
         let supervisor = started.envoy.insert(Supervisor::start(envoy, &config, &control_plane, &state)?);
         let coordinators = control_plane.coordinators.clone();
         let serve = async {
             ready(&config, &coordinators).await?;
-            print_ready(&config, demo.first().is_some());
+            print_ready(&config, !demo.is_empty());
             watch_workers(&mut started.workers).await
         };
         tokio::select! {
@@ -166,15 +173,17 @@ async fn watch_workers(workers: &mut [Process]) -> Result<(), Error> {
 
 fn print_ready(config: &Config, demo: bool) {
     let (listen, api) = (reachable(config.listen), reachable(config.api));
-    println!("slotway: ready");
-    println!("  clients  http://{listen}");
-    println!("  REST     http://{api}/coordinator/workers");
-    println!("  Envoy    http://{}/stats", reachable(config.envoy.admin));
-    println!("  state    {} (database, admin token, logs)", config.state.display());
+    say("slotway: ready");
+    say(format_args!("  clients  http://{listen}"));
+    say(format_args!("  REST     http://{api}/coordinator/workers"));
+    say(format_args!("  Envoy    http://{}/stats", reachable(config.envoy.admin)));
+    say(format_args!("  state    {} (database, admin token, logs)", config.state.display()));
     if demo {
-        println!("  try      curl -d 'Hello London!' -H 'content-type: text/plain' http://{listen}/extract");
+        say(format_args!(
+            "  try      curl -d 'Hello London!' -H 'content-type: text/plain' http://{listen}/extract"
+        ));
     } else {
-        println!("  try      curl -i http://{listen}/");
+        say(format_args!("  try      curl -i http://{listen}/"));
     }
-    println!("  stop     Ctrl-C");
+    say("  stop     Ctrl-C");
 }

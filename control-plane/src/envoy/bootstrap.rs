@@ -30,6 +30,8 @@ pub fn bootstrap(config: &Config, xds: SocketAddr, node: &str) -> Result<Value, 
         return Err(Error::Setting { setting: "node", reason });
     }
     let source = json!({ "ads": {}, "resource_api_version": "V3" });
+    // Envoy's own bound is 30 s, far too long to be without a control plane that is back.
+    let reconnect = json!({ "retry_back_off": { "base_interval": "0.25s", "max_interval": "5s" } });
     Ok(json!({
         "node": { "id": node, "cluster": NODE_CLUSTER },
         "admin": { "address": address(config.envoy.admin) },
@@ -38,7 +40,7 @@ pub fn bootstrap(config: &Config, xds: SocketAddr, node: &str) -> Result<Value, 
                 "api_type": "GRPC",
                 "transport_api_version": "V3",
                 "set_node_on_first_message_only": true,
-                "grpc_services": [{ "envoy_grpc": { "cluster_name": CONTROL_PLANE_CLUSTER } }],
+                "grpc_services": [{ "envoy_grpc": { "cluster_name": CONTROL_PLANE_CLUSTER, "retry_policy": reconnect } }],
             },
             "cds_config": source,
             "lds_config": source,

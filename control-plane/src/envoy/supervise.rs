@@ -30,6 +30,8 @@ const BACK_OFF: Duration = Duration::from_millis(250);
 const READY_WITHIN: Duration = Duration::from_secs(30);
 /// How long a refused configuration may stand before Envoy counts as not getting ready.
 const REJECTED_FOR: Duration = Duration::from_secs(3);
+/// Envoy's log, in the state directory.
+const LOG: &str = "envoy.log";
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// A supervised Envoy. Dropping it kills Envoy.
@@ -58,7 +60,7 @@ impl Supervisor {
         arguments.extend(["--concurrency".into(), config.envoy.concurrency.to_string().into()]);
         // Without it two Envoys on one machine meet in one piece of shared memory.
         arguments.push("--disable-hot-restart".into());
-        let log = state.join("envoy.log");
+        let log = state.join(LOG);
         let program = Program { name: "Envoy".to_owned(), path: envoy, arguments, log };
         let process = program.start()?;
         Ok(Self { program, process, started: Instant::now(), quick_deaths: 0 })
@@ -112,7 +114,8 @@ pub async fn ready(config: &Config, coordinators: &Coordinators) -> Result<(), E
         };
         if since.elapsed() >= REJECTED_FOR || started.elapsed() >= READY_WITHIN {
             let (Missing::Rejected(reason) | Missing::Pending(reason)) = missing;
-            return Err(Error::NotReady { waited_s: started.elapsed().as_secs(), reason });
+            let log = config.state.join(LOG);
+            return Err(Error::NotReady { waited_s: started.elapsed().as_secs(), reason, log });
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }

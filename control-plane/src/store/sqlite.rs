@@ -47,7 +47,10 @@ impl SqliteStore {
             TryLockError::WouldBlock => StoreError::Locked(state.to_owned()),
             TryLockError::Error(error) => unavailable(error),
         })?;
-        let options = SqliteConnectOptions::new().filename(&file).busy_timeout(BUSY_TIMEOUT).disable_statement_logging();
+        let options = SqliteConnectOptions::new()
+            .filename(&file)
+            .busy_timeout(BUSY_TIMEOUT)
+            .disable_statement_logging();
         let found = if file.exists() { inspect(&file, &options).await? } else { 0 };
 
         let options = options

@@ -37,7 +37,7 @@ pub use overview::{WorkerRow, WorkerStanding};
 use record::WorkerRecord;
 use roster::Roster;
 
-/// How long nobody may be connected before a removed worker counts as drained: longer than Envoy's slowest reconnect.
+/// How long nobody may be connected before a removed worker counts as drained: longer than an Envoy takes to connect again.
 pub const NOBODY_GRACE: Duration = Duration::from_secs(60);
 
 /// One entry of `POST /coordinator/workers`.
