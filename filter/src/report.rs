@@ -47,6 +47,8 @@ pub(crate) struct Reporter {
     call: Option<u32>,
     /// Every pool's commit as of the last report.
     commits: Vec<u64>,
+    /// Somebody waited as of the last report, and waits longer now.
+    waiting: bool,
     /// What the control plane knows.
     known: HashMap<(usize, u16), WorkerReport>,
 }
@@ -62,6 +64,7 @@ impl Reporter {
             sent_ms: 0,
             call: None,
             commits: Vec::new(),
+            waiting: false,
             known: HashMap::new(),
         }
     }
@@ -115,6 +118,7 @@ impl Lane {
         match self.survey() {
             Ok(Some((commits, surveys))) => {
                 self.reporter.commits = commits;
+                self.reporter.waiting = surveys.iter().any(|survey| survey.waiting > 0);
                 for (pool, survey) in self.pools.iter().zip(&surveys) {
                     pool.metrics.set_levels(Levels {
                         free: survey.free,
@@ -142,7 +146,8 @@ impl Lane {
             commits.push(pool.shared.look(|pool| Ok(pool.root().commit()))?);
         }
         let fresh = host::now_ms() < self.reporter.sent_ms.saturating_add(SILENT_EVERY_MS);
-        if commits == self.reporter.commits && fresh && !self.reporter.full_next {
+        let same = commits == self.reporter.commits && !self.reporter.waiting;
+        if same && fresh && !self.reporter.full_next {
             return Ok(None);
         }
         let mut surveys = Vec::with_capacity(self.pools.len());
