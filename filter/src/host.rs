@@ -35,8 +35,6 @@ const EMPTY: i32 = 7;
 const CAS_MISMATCH: i32 = 8;
 /// WASI's number for the clock that never goes back.
 const CLOCK_MONOTONIC: i32 = 1;
-/// Leaves the choice of a gRPC status to Envoy, which takes the one that stands for the HTTP status.
-const GRPC_STATUS_FROM_HTTP: i32 = -1;
 
 #[cfg(target_arch = "wasm32")]
 mod abi {
@@ -304,9 +302,11 @@ pub(crate) fn resume_request() -> Result<(), HostError> {
     check("continue stream", unsafe { abi::proxy_continue_stream(StreamType::HttpRequest as i32) })
 }
 
-/// Answers the request in the worker's place, once the current callback has returned.
+/// Answers the request in the worker's place, once the current callback has returned. A gRPC caller gets `grpc_status`, and the body
+/// as the message.
 pub(crate) fn send_local_response(
     status: u32,
+    grpc_status: i32,
     details: &str,
     headers: &[(&str, &str)],
     body: &[u8],
@@ -321,7 +321,7 @@ pub(crate) fn send_local_response(
             body.len(),
             headers.as_ptr(),
             headers.len(),
-            GRPC_STATUS_FROM_HTTP,
+            grpc_status,
         )
     };
     check("send local response", status)

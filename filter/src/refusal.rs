@@ -88,6 +88,22 @@ impl Reason {
         self.parts().1
     }
 
+    /// What a gRPC caller gets: the code that stands for the HTTP status.
+    ///
+    /// <https://grpc.io/docs/guides/status-codes/>
+    pub(crate) fn grpc_status(self) -> i32 {
+        const INVALID_ARGUMENT: i32 = 3;
+        const DEADLINE_EXCEEDED: i32 = 4;
+        const UNIMPLEMENTED: i32 = 12;
+        const UNAVAILABLE: i32 = 14;
+        match self.status() {
+            400 => INVALID_ARGUMENT,
+            404 => UNIMPLEMENTED,
+            504 => DEADLINE_EXCEEDED,
+            _ => UNAVAILABLE,
+        }
+    }
+
     /// What Envoy's access log shows as `RESPONSE_CODE_DETAILS`.
     pub(crate) fn details(self) -> String {
         format!("slotway_{}", self.word())
@@ -127,6 +143,12 @@ impl Refusal<'_> {
         let spread_ms = (wait_ms / 2).max(1_000);
         let spread_ms = self.jitter.checked_rem(spread_ms).unwrap_or(0);
         Some(wait_ms.saturating_add(spread_ms).div_ceil(1_000).clamp(1, RETRY_AFTER_S_MAX))
+    }
+
+    /// One line, for callers whose protocol has a place for a message and none for a body.
+    pub(crate) fn message(&self) -> String {
+        let (_, word, title, detail) = self.reason.parts();
+        format!("{word}: {title}. {detail}")
     }
 
     /// The body.

@@ -155,8 +155,8 @@ impl Lane {
         standing: Standing,
     ) {
         let refusal = self.refusal(context, reason, pool, waited_ms, standing);
-        let (body, retry_after) =
-            (refusal.body(), refusal.retry_after_s().map(|seconds| seconds.to_string()));
+        let (body, message) = (refusal.body(), refusal.message());
+        let retry_after = refusal.retry_after_s().map(|seconds| seconds.to_string());
         let mut headers = vec![("content-type", PROBLEM_JSON)];
         headers.extend(retry_after.as_deref().map(|seconds| ("retry-after", seconds)));
         let fields = self.settings.as_ref().is_some_and(|settings| settings.access_log_fields);
@@ -164,7 +164,14 @@ impl Lane {
             if fields {
                 set_log_fields(None, waited_ms, reason.word());
             }
-            host::send_local_response(reason.status(), &reason.details(), &headers, body.as_bytes())
+            let body = if is_grpc() { &message } else { &body };
+            host::send_local_response(
+                reason.status(),
+                reason.grpc_status(),
+                &reason.details(),
+                &headers,
+                body.as_bytes(),
+            )
         });
         // An error means that the stream has gone: nobody is left to be told.
         drop(sent);
@@ -333,6 +340,12 @@ fn asked_wait_ms() -> Result<Option<u64>, Reason> {
         None => Ok(None),
         Some(text) => text.trim().parse().map(Some).map_err(|_| Reason::BadWaitTimeout),
     }
+}
+
+/// Whether the request at hand is a gRPC call.
+fn is_grpc() -> bool {
+    let content_type = host::header(MapType::HttpRequestHeaders, "content-type");
+    content_type.is_some_and(|value| value.starts_with("application/grpc"))
 }
 
 /// Who made the answer whose headers are at hand. Asking Envoy costs a host call, so only answers are asked about that could be its own: an
