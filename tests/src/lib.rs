@@ -3,6 +3,8 @@
 //! * [`host`]: Envoy's side of proxy-wasm on wasmtime, with several lanes and a virtual clock.
 //! * [`artifact`]: the filter's `.wasm`, and the guard against a stale one.
 //! * [`fleet`]: workers with state that count what they are given.
+//! * [`world`]: the filter in the host, with clients on one side and a fleet on the other.
+//! * [`inside`]: the filter's shared state, read from outside.
 
 // Test support: a broken expectation ends the test at once, with its message.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -11,5 +13,7 @@ pub mod artifact;
 mod error;
 pub mod fleet;
 pub mod host;
+pub mod inside;
+pub mod world;
 
 pub use error::HostError;

@@ -229,6 +229,7 @@ impl Lane {
         match (way, piece) {
             (Way::Request, Piece::Headers { end }) => {
                 (seen.forwarded, seen.forwarded_at_ns) = (Some(stream.request.headers.clone()), now_ns);
+                process.arrivals.push(id);
                 seen.sent_all = end;
             }
             (Way::Request, Piece::Data { bytes, end }) => {

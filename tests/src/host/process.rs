@@ -68,6 +68,8 @@ pub(crate) struct Process {
     pub(crate) traps: BTreeSet<LaneId>,
     pub(crate) trace: Option<Vec<String>>,
     pub(crate) anomalies: Vec<String>,
+    /// Streams whose requests reached the router, in that order, until somebody takes them.
+    pub(crate) arrivals: Vec<StreamId>,
     pub(crate) serial: u64,
     pub(crate) options: Options,
 }

@@ -129,9 +129,14 @@ impl Host {
         self.process.lock().wakeups.iter().copied().collect()
     }
 
+    /// Takes a wake-up away, to deliver it with [`Host::begin`] or never.
+    pub fn take_wakeup(&mut self, wakeup: Wakeup) {
+        self.process.lock().wakeups.retain(|have| *have != wakeup);
+    }
+
     /// Delivers one wake-up to its lane, which must be idle. Any order may be chosen.
     pub fn deliver(&mut self, wakeup: Wakeup) {
-        self.process.lock().wakeups.retain(|have| *have != wakeup);
+        self.take_wakeup(wakeup);
         // A wake-up cannot fail.
         let _ = self.run(wakeup.lane, Event::Wakeup(wakeup));
     }

@@ -79,6 +79,11 @@ impl Host {
         self.process.lock().streams.get(&stream).and_then(|stream| stream.seen.forwarded.clone())
     }
 
+    /// The streams whose requests reached the router since this was last asked, in that order.
+    pub fn take_arrivals(&mut self) -> Vec<StreamId> {
+        std::mem::take(&mut self.process.lock().arrivals)
+    }
+
     /// Whether a stream is over.
     #[must_use]
     pub fn is_finished(&self, stream: StreamId) -> bool {

@@ -1,0 +1,230 @@
+//! The filter in the host, between clients and a fleet of workers.
+
+use slotway_config::{Capacity, FilterConfig, Pool, PoolMatch, PoolName, Protocol, WaitDuration, Worker};
+use slotway_engine::Survey;
+
+use crate::{
+    HostError,
+    artifact::filter,
+    fleet::Fleet,
+    host::{Headers, Host, LaneId, Options, Outcome, StreamId, WorkerFailure},
+    inside,
+};
+
+/// How long after its configuration a lane has joined the others, in milliseconds.
+const JOINED_AFTER_MS: u64 = 20;
+
+/// Lanes with the real filter, and the workers behind it.
+pub struct World {
+    /// Envoy.
+    pub host: Host,
+    /// The workers.
+    pub fleet: Fleet,
+    config: FilterConfig,
+}
+
+/// A pool of workers, each with its capacity, for every path.
+#[must_use]
+pub fn pool(workers: &[(&str, u32)]) -> Pool {
+    let name: PoolName = "preannotation".parse().expect("a name");
+    Pool { workers: workers_of(workers), ..Pool::new(name, PoolMatch::default()) }
+}
+
+/// The list of workers for a pool.
+#[must_use]
+pub fn workers_of(workers: &[(&str, u32)]) -> Vec<Worker> {
+    workers
+        .iter()
+        .map(|(url, capacity)| Worker {
+            worker: url.parse().expect("a base URL"),
+            capacity: Capacity::new(*capacity).expect("a capacity"),
+            protocol: Protocol::default(),
+            tls: None,
+        })
+        .collect()
+}
+
+/// A duration for a policy.
+#[must_use]
+pub fn ms(ms: u64) -> WaitDuration {
+    WaitDuration::from_ms(ms)
+}
+
+/// A request as an HTTP client sends it.
+#[must_use]
+pub fn get(path: &str) -> Headers {
+    [(":method", "GET"), (":scheme", "http"), (":authority", "slotway.test"), (":path", path)]
+        .into_iter()
+        .collect()
+}
+
+impl World {
+    /// `lanes` lanes with one pool, all of which have joined.
+    ///
+    /// # Panics
+    /// If the filter is missing or refuses the configuration.
+    #[must_use]
+    pub fn new(lanes: usize, pool: Pool) -> Self {
+        Self::with_options(lanes, pool, Options::default())
+    }
+
+    /// The same in a host with other options.
+    ///
+    /// # Panics
+    /// If the filter is missing or refuses the configuration.
+    #[must_use]
+    pub fn with_options(lanes: usize, pool: Pool, options: Options) -> Self {
+        let config = FilterConfig {
+            generation: 1,
+            coordinator: "test".to_owned(),
+            report_cluster: None,
+            debug_headers: false,
+            access_log_fields: false,
+            pools: vec![pool],
+        };
+        let host = Host::with_options(filter(), lanes, options);
+        let mut world = Self { host, fleet: Fleet::default(), config };
+        world.put_in_force().expect("a configuration that the filter takes");
+        world.advance(JOINED_AFTER_MS);
+        world
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub fn config(&self) -> &FilterConfig {
+        &self.config
+    }
+
+    /// Changes the configuration and pushes it to every lane.
+    ///
+    /// # Errors
+    /// [`HostError::Configure`] if the filter refuses it.
+    pub fn push(&mut self, change: impl FnOnce(&mut FilterConfig)) -> Result<(), HostError> {
+        change(&mut self.config);
+        self.config.generation += 1;
+        self.put_in_force()
+    }
+
+    /// Pushes other workers for the first pool.
+    ///
+    /// # Panics
+    /// If the filter refuses them.
+    pub fn push_workers(&mut self, workers: &[(&str, u32)]) {
+        self.push(|config| config.pools[0].workers = workers_of(workers))
+            .expect("workers that the filter takes");
+    }
+
+    fn put_in_force(&mut self) -> Result<(), HostError> {
+        let json = self.config.to_json().expect("a configuration");
+        for worker in self.config.pools.iter().flat_map(|pool| &pool.workers) {
+            self.fleet.set_capacity(worker.worker.as_str(), worker.capacity.get());
+        }
+        self.host.configure(&json)?;
+        self.see();
+        Ok(())
+    }
+
+    /// A request arrives on a lane.
+    pub fn send(&mut self, lane: usize) -> StreamId {
+        self.send_with(lane, get("/extract"))
+    }
+
+    /// A request with headers of its own arrives on a lane.
+    pub fn send_with(&mut self, lane: usize, headers: Headers) -> StreamId {
+        let stream = self.host.request(LaneId(lane), headers);
+        self.see();
+        stream
+    }
+
+    /// Lets the fleet see what the router has sent.
+    ///
+    /// # Panics
+    /// If a worker gets more than it may have.
+    pub fn see(&mut self) {
+        for stream in self.host.take_arrivals() {
+            let headers = self.host.forwarded(stream).expect("a request that was forwarded");
+            let worker = headers.get("x-slotway-worker").expect("a request with a worker");
+            self.fleet.arrive(stream, worker);
+        }
+    }
+
+    /// The worker answers a request in full, and the client has read it all.
+    pub fn answer(&mut self, stream: StreamId) {
+        self.fleet.leave(stream);
+        self.host.answer(stream, 200, "{}");
+        self.see();
+    }
+
+    /// The client goes away; the worker notices, if the request is there.
+    pub fn go(&mut self, stream: StreamId) {
+        self.fleet.leave(stream);
+        self.go_unnoticed(stream);
+    }
+
+    /// The client goes away, and the worker goes on computing until [`Fleet::leave`].
+    pub fn go_unnoticed(&mut self, stream: StreamId) {
+        self.host.client_gone(stream);
+        self.see();
+    }
+
+    /// The worker cannot be reached, or leaves.
+    pub fn fail(&mut self, stream: StreamId, failure: WorkerFailure) {
+        self.fleet.leave(stream);
+        self.host.worker_failed(stream, failure);
+        self.host.finish(stream);
+        self.see();
+    }
+
+    /// Time passes.
+    pub fn advance(&mut self, ms: u64) {
+        self.host.advance(ms);
+        self.see();
+    }
+
+    /// Whether a request is still waiting.
+    #[must_use]
+    pub fn waits(&self, stream: StreamId) -> bool {
+        self.host.outcome(stream) == Outcome::Paused
+    }
+
+    /// Where a request is: its worker's base URL.
+    #[must_use]
+    pub fn place(&self, stream: StreamId) -> Option<String> {
+        self.fleet.place(stream).map(str::to_owned)
+    }
+
+    /// The word for the reason of a refusal, from its body; `None` if the request was not refused.
+    #[must_use]
+    pub fn refusal(&self, stream: StreamId) -> Option<String> {
+        let seen = self.host.seen(stream);
+        seen.local_reply?;
+        let body = String::from_utf8(seen.received.body).ok()?;
+        let (_, rest) = body.split_once("\"reason\":\"")?;
+        rest.split_once('"').map(|(word, _)| word.to_owned())
+    }
+
+    /// The first pool as its shared state has it.
+    #[must_use]
+    pub fn survey(&self) -> Survey {
+        inside::survey(&self.host.shared_data(), self.config.pools[0].name.as_str())
+    }
+
+    /// Everything that went wrong inside: logs at level error or above, and what a module should not do.
+    #[must_use]
+    pub fn complaints(&self) -> Vec<String> {
+        let logs = self.host.logs().into_iter().filter(|line| line.level >= 4).map(|line| line.message);
+        logs.chain(self.host.anomalies()).collect()
+    }
+
+    /// Checks that all is quiet: nothing waits, nothing runs, and every slot is home.
+    ///
+    /// # Panics
+    /// If it is not.
+    pub fn assert_at_rest(&self) {
+        let survey = self.survey();
+        let capacity: u32 = self.config.pools[0].workers.iter().map(|worker| worker.capacity.get()).sum();
+        assert_eq!((survey.waiting, survey.in_flight, survey.free), (0, 0, capacity), "{survey:#?}");
+        assert_eq!(self.fleet.running(), [], "the fleet is at rest");
+        assert_eq!(self.complaints(), Vec::<String>::new());
+    }
+}
