@@ -59,9 +59,6 @@ impl Up {
             outcome = self.start_and_watch(&mut started) => outcome,
             asked = asked_to_end() => asked,
         };
-        if outcome.is_ok() {
-            say("slotway: stopping");
-        }
         // Envoy first: then no request finds its worker gone.
         if let Some(envoy) = started.envoy {
             envoy.stop().await;

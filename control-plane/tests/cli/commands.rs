@@ -39,7 +39,7 @@ fn a_flag_goes_over_the_environment_and_that_over_the_file() {
         let mut command = house.slotway(&["bootstrap", "-f", "f.yaml", "--node", "edge-1"]);
         command.args(flags).envs(environment.map(|address| ("SLOTWAY_XDS", address)));
         let output = command.output().unwrap();
-        let bootstrap: serde_json::Value = serde_json::from_slice(&output.stdout).expect(&stderr(&output));
+        let bootstrap: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(bootstrap["node"]["id"], "edge-1");
         let cluster = &bootstrap["static_resources"]["clusters"][0]["load_assignment"]["endpoints"][0];
         cluster["lb_endpoints"][0]["endpoint"]["address"]["socket_address"]["port_value"].as_u64().unwrap()
