@@ -21,14 +21,24 @@ pub struct Load {
     pub highest: u32,
     /// All that it ever got.
     pub total: u64,
-    /// How many it may have; `None` if nobody has said.
-    pub capacity: Option<u32>,
+    /// How many it may have.
+    pub capacity: u32,
+    /// What is left of the requests that had its slots when its capacity was last lowered: they may still arrive.
+    surplus: u32,
 }
 
 impl Fleet {
-    /// Says how many requests a worker may have from now on. What it has already may stay.
-    pub fn set_capacity(&mut self, worker: &str, capacity: u32) {
-        self.workers.entry(worker.to_owned()).or_default().capacity = Some(capacity);
+    /// Says how many requests a worker may have from now on. The `under_way` ones that have slots at this moment, at
+    /// the worker or on their way to it, may stay.
+    pub fn set_capacity(&mut self, worker: &str, capacity: u32, under_way: u32) {
+        let load = self.workers.entry(worker.to_owned()).or_default();
+        (load.capacity, load.surplus) = (capacity, under_way);
+    }
+
+    /// Every worker that anything was ever said of.
+    #[must_use]
+    pub fn workers(&self) -> Vec<String> {
+        self.workers.keys().cloned().collect()
     }
 
     /// A request arrives at a worker.
@@ -40,8 +50,8 @@ impl Fleet {
         load.now += 1;
         load.total += 1;
         load.highest = load.highest.max(load.now);
-        let capacity = load.capacity.unwrap_or(0);
-        assert!(load.now <= capacity, "{worker} has {} requests at once, of {capacity}", load.now);
+        let allowed = load.capacity.max(load.surplus);
+        assert!(load.now <= allowed, "{worker} has {} requests at once, of {allowed}", load.now);
         let before = self.places.insert(stream, worker.to_owned());
         assert!(before.is_none(), "{stream:?} arrives a second time, at {worker}");
         self.arrivals.push(worker.to_owned());
@@ -52,6 +62,7 @@ impl Fleet {
         let worker = self.places.remove(&stream)?;
         if let Some(load) = self.workers.get_mut(&worker) {
             load.now -= 1;
+            load.surplus = load.surplus.saturating_sub(1);
         }
         Some(worker)
     }

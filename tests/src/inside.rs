@@ -15,6 +15,27 @@ const VM_ID: &str = "slotway";
 /// If the state cannot be read.
 #[must_use]
 pub fn survey(data: &SharedData, pool: &str) -> Survey {
+    look(data, pool, |pool| pool.survey()).expect("a pool that the engine wrote")
+}
+
+/// How many slots of each worker are held by requests or on their way to a waiter, by the worker's base URL.
+///
+/// # Panics
+/// If the state cannot be read.
+#[must_use]
+pub fn under_way(data: &SharedData, pool: &str) -> BTreeMap<String, u32> {
+    let name_of = |worker| {
+        let name = look(data, pool, |pool| pool.name(worker)).expect("a worker's name");
+        String::from_utf8(name).expect("a base URL")
+    };
+    survey(data, pool).workers.iter().map(|worker| (name_of(worker.worker), worker.in_flight)).collect()
+}
+
+fn look<R>(
+    data: &SharedData,
+    pool: &str,
+    look: impl FnOnce(&mut Pool<'_, Pages<'_>>) -> Result<R, Abort>,
+) -> Result<R, Abort> {
     let prefix = format!("slotway/1/{pool}/");
     let image = match data.get(VM_ID, format!("{prefix}root").as_bytes()) {
         Some((bytes, _)) => Image::decode(bytes).expect("a root that the engine wrote"),
@@ -23,7 +44,7 @@ pub fn survey(data: &SharedData, pool: &str) -> Survey {
     let logged = image.stored_pages().collect();
     let mut pages = Pages { data, prefix, logged };
     let root: Root = image.root.clone();
-    Pool::new(root, &mut pages).survey().expect("a pool that the engine wrote")
+    look(&mut Pool::new(root, &mut pages))
 }
 
 /// The pages of one pool, with those that the newest transition has logged in front.

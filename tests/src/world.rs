@@ -1,5 +1,7 @@
 //! The filter in the host, between clients and a fleet of workers.
 
+use std::collections::BTreeMap;
+
 use slotway_config::{Capacity, FilterConfig, Pool, PoolMatch, PoolName, Protocol, WaitDuration, Worker};
 use slotway_engine::Survey;
 
@@ -116,12 +118,28 @@ impl World {
 
     fn put_in_force(&mut self) -> Result<(), HostError> {
         let json = self.config.to_json().expect("a configuration");
-        for worker in self.config.pools.iter().flat_map(|pool| &pool.workers) {
-            self.fleet.set_capacity(worker.worker.as_str(), worker.capacity.get());
-        }
         self.host.configure(&json)?;
+        self.tell_fleet();
         self.see();
         Ok(())
+    }
+
+    /// Tells the workers what they may have now. Slots that were given out before stay given out.
+    fn tell_fleet(&mut self) {
+        let data = self.host.shared_data();
+        let mut capacities: BTreeMap<_, _> =
+            self.fleet.workers().into_iter().map(|worker| (worker, (0, 0))).collect();
+        for pool in &self.config.pools {
+            for (worker, under_way) in inside::under_way(&data, pool.name.as_str()) {
+                capacities.entry(worker).or_default().1 = under_way;
+            }
+            for worker in &pool.workers {
+                capacities.entry(worker.worker.to_string()).or_default().0 = worker.capacity.get();
+            }
+        }
+        for (worker, (capacity, under_way)) in capacities {
+            self.fleet.set_capacity(&worker, capacity, under_way);
+        }
     }
 
     /// A request arrives on a lane.

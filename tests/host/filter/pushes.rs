@@ -150,7 +150,7 @@ fn lanes_that_take_a_push_at_different_times_agree() {
     let mut config = world.config().clone();
     config.generation += 1;
     config.pools[0].workers = workers_of(&[(W1, 1), (W2, 1)]);
-    world.fleet.set_capacity(W2, 1);
+    world.fleet.set_capacity(W2, 1, 0);
     let plugin = world.host.accept(&config.to_json().unwrap()).unwrap();
     world.host.run(LaneId(1), Event::Configure(plugin)).unwrap();
     // Lane 0 knows nothing of W2 yet, and sends requests there all the same.
