@@ -30,7 +30,7 @@ pub(super) const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
     (status = 401, description = "Not from this machine, and without the token", body = Problem),
 ))]
 pub(super) async fn list_workers(_: Reader, State(state): State<ApiState>) -> Json<Vec<WorkerRow>> {
-    Json(state.workers.overview(Instant::now()).await)
+    Json(state.workers.overview(Instant::now()))
 }
 
 /// Adds workers, or changes those that are there: the whole list or nothing.
@@ -47,8 +47,8 @@ pub(super) async fn put_workers(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Vec<WorkerRow>>, Error> {
     let entries = read_entries(&headers, body)?;
-    state.workers.upsert(&entries).await?;
-    Ok(Json(state.workers.overview(Instant::now()).await))
+    state.workers.upsert(entries).await?;
+    Ok(Json(state.workers.overview(Instant::now())))
 }
 
 /// Which worker to remove.

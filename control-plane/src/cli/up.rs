@@ -175,6 +175,10 @@ fn print_ready(config: &Config, demo: bool) {
     say(format_args!("  REST     http://{api}/coordinator/workers"));
     say(format_args!("  Envoy    http://{}/stats", reachable(config.envoy.admin)));
     say(format_args!("  state    {} (database, admin token, logs)", config.state.display()));
+    let authorization = format!("\"authorization: Bearer $(cat {})\"", config.token_path().display());
+    let json = "-H 'content-type: application/json'";
+    let list = r#"'[{"worker": "http://HOST:PORT", "capacity": 2}]'"#;
+    say(format_args!("  add      curl -H {authorization} {json} -d {list} http://{api}/coordinator/workers"));
     if demo {
         say(format_args!(
             "  try      curl -d 'Hello London!' -H 'content-type: text/plain' http://{listen}/extract"

@@ -23,7 +23,8 @@ const MIGRATIONS: [&str; SCHEMA as usize] = ["CREATE TABLE documents (
         PRIMARY KEY (kind, key)
     ) STRICT, WITHOUT ROWID"];
 
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Nobody else writes (see [`lock`]), but somebody may look at the file with SQLite's own tools.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The store in one SQLite file.
 pub struct SqliteStore {
@@ -187,5 +188,36 @@ fn explain(file: &Path, error: &sqlx::Error) -> StoreError {
     match code.and_then(|code| code.parse::<i64>().ok()).map(|code| code & 0xff) {
         Some(11 | 26) => StoreError::Damaged { file: file.to_owned(), reason },
         _ => StoreError::Unavailable { file: file.to_owned(), reason },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(key: &str, value: &str) -> Write {
+        Write::Put { kind: Kind::Worker, key: key.to_owned(), value: value.to_owned() }
+    }
+
+    #[tokio::test]
+    async fn documents_are_kept_by_kind_and_key_and_counted_by_revision() {
+        let directory = tempfile::tempdir().unwrap();
+        {
+            let store = SqliteStore::open(directory.path()).await.unwrap();
+            let fact = Write::Put { kind: Kind::Fact, key: "a".to_owned(), value: "4".to_owned() };
+            store.commit(vec![put("b", "1"), put("a", "2"), put("b", "3"), fact]).await.unwrap();
+            let delete = Write::Delete { kind: Kind::Worker, key: "a".to_owned() };
+            store.commit(vec![put("c", "5"), delete]).await.unwrap();
+            store.pool.close().await;
+        }
+        let store = SqliteStore::open(directory.path()).await.unwrap();
+        let document = |key: &str, revision, value: &str| Document {
+            key: key.to_owned(),
+            revision,
+            value: value.to_owned(),
+        };
+        assert_eq!(store.list(Kind::Worker).await.unwrap(), [document("b", 2, "3"), document("c", 1, "5")]);
+        assert_eq!(store.get(Kind::Fact, "a").await.unwrap(), Some(document("a", 1, "4")));
+        assert_eq!(store.get(Kind::Worker, "a").await.unwrap(), None);
     }
 }

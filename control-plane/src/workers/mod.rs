@@ -19,13 +19,13 @@ mod roster;
 
 use std::{
     collections::BTreeMap,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use serde::Deserialize;
 use slotway_config::{Capacity, Pool, PoolName, Protocol, WorkerTls, WorkerUrl};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::watch;
 
 use crate::{
     error::Error,
@@ -70,12 +70,19 @@ pub enum Removal {
 
 /// The workers that are known, kept in the store, and what Envoy shall have, on a watch channel.
 pub struct Workers {
-    roster: Mutex<Roster>,
-    store: Arc<dyn Store>,
+    book: Arc<Book>,
     reports: Arc<Reports>,
-    desired: watch::Sender<Arc<Desired>>,
-    presence: std::sync::Mutex<Presence>,
+    presence: Mutex<Presence>,
     nobody_grace: Duration,
+}
+
+/// The roster in force, in memory and in the store.
+struct Book {
+    store: Arc<dyn Store>,
+    /// One change at a time. Held while the store writes; whoever reads does not wait for it.
+    changing: tokio::sync::Mutex<()>,
+    roster: RwLock<Arc<Roster>>,
+    desired: watch::Sender<Arc<Desired>>,
 }
 
 /// Which coordinators are connected.
@@ -128,30 +135,28 @@ impl Workers {
         } else {
             roster.generation = generation;
         }
-        let presence = Presence { connected: Vec::new(), nobody_since: Some(Instant::now()) };
-        Ok(Self {
-            desired: watch::Sender::new(Arc::new(roster.desired())),
-            roster: Mutex::new(roster),
+        let book = Book {
             store,
-            reports,
-            presence: std::sync::Mutex::new(presence),
-            nobody_grace,
-        })
+            changing: tokio::sync::Mutex::new(()),
+            desired: watch::Sender::new(Arc::new(roster.desired())),
+            roster: RwLock::new(Arc::new(roster)),
+        };
+        let presence = Presence { connected: Vec::new(), nobody_since: Some(Instant::now()) };
+        Ok(Self { book: Arc::new(book), reports, presence: Mutex::new(presence), nobody_grace })
     }
 
     /// What Envoy shall have, now and after each change.
     #[must_use]
     pub fn desired(&self) -> watch::Receiver<Arc<Desired>> {
-        self.desired.subscribe()
+        self.book.desired.subscribe()
     }
 
     /// Adds the workers, or changes those that are there: all of them, or none. One that drains takes requests again.
     ///
     /// # Errors
     /// [`Error::BadBody`], [`Error::Conflict`], [`Error::Store`].
-    pub async fn upsert(&self, entries: &[WorkerEntry]) -> Result<(), Error> {
-        let mut roster = self.roster.lock().await;
-        self.change(&mut roster, |next| next.upsert(entries)).await
+    pub async fn upsert(&self, entries: Vec<WorkerEntry>) -> Result<(), Error> {
+        self.change(move |next| next.upsert(&entries)).await
     }
 
     /// Takes a worker out of its pool. It gets no further requests; those under way end as they would.
@@ -159,19 +164,16 @@ impl Workers {
     /// # Errors
     /// [`Error::UnknownWorker`], [`Error::Store`].
     pub async fn remove(&self, url: &WorkerUrl) -> Result<Removal, Error> {
-        {
-            let mut roster = self.roster.lock().await;
-            self.change(&mut roster, |next| next.remove(url)).await?;
-        }
+        let removed = url.clone();
+        self.change(move |next| next.remove(&removed)).await?;
         self.settle(Instant::now()).await?;
-        let roster = self.roster.lock().await;
-        let draining = roster.draining().any(|(other, _)| other == url);
+        let draining = self.book.roster().draining().any(|(other, _)| other == url);
         Ok(if draining { Removal::Draining } else { Removal::Removed })
     }
 
     /// Says which coordinators are connected, so that a drain waits for each of them.
     pub fn set_connected(&self, connected: Vec<String>, now: Instant) {
-        let mut presence = self.presence.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut presence = self.presence();
         presence.nobody_since = match (connected.is_empty(), presence.nobody_since) {
             (true, since) => Some(since.unwrap_or(now)),
             (false, _) => None,
@@ -185,46 +187,61 @@ impl Workers {
     /// # Errors
     /// [`Error::Store`].
     pub async fn settle(&self, now: Instant) -> Result<(), Error> {
-        let mut roster = self.roster.lock().await;
-        let (connected, nobody_ms) = {
-            let presence = self.presence.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            (
-                presence.connected.clone(),
-                presence.nobody_since.map(|since| now.saturating_duration_since(since)),
-            )
+        let roster = self.book.roster();
+        let over: Vec<_> = {
+            let presence = self.presence();
+            let over = |url: &WorkerUrl, since_generation| match presence.nobody_since {
+                Some(since) => now.saturating_duration_since(since) >= self.nobody_grace,
+                None => {
+                    let drained = |name: &String| self.reports.drained(name, url, since_generation);
+                    presence.connected.iter().all(drained)
+                }
+            };
+            let over = roster.draining().filter(|(url, since)| over(url, *since));
+            over.map(|(url, since)| (url.clone(), since)).collect()
         };
-        let over = |url: &WorkerUrl, since_generation| match nobody_ms {
-            Some(nobody) => nobody >= self.nobody_grace,
-            None => connected.iter().all(|name| self.reports.drained(name, url, since_generation)),
-        };
-        let over: Vec<_> =
-            roster.draining().filter(|(url, since)| over(url, *since)).map(|(url, _)| url.clone()).collect();
         if over.is_empty() {
             return Ok(());
         }
-        for url in &over {
-            tracing::info!("worker {url} has drained and is gone");
-        }
-        let drained = |next: &mut Roster| {
-            over.iter().for_each(|url| next.drained(url));
+        let drained = move |next: &mut Roster| {
+            over.iter().for_each(|(url, since_generation)| next.drained(url, *since_generation));
             Ok(())
         };
-        self.change(&mut roster, drained).await
+        self.change(drained).await
     }
 
     /// All workers, with the figures that the coordinators last reported.
-    pub async fn overview(&self, now: Instant) -> Vec<WorkerRow> {
-        let roster = self.roster.lock().await;
-        overview::rows(&roster, &self.reports.latest(now))
+    #[must_use]
+    pub fn overview(&self, now: Instant) -> Vec<WorkerRow> {
+        overview::rows(&self.book.roster(), &self.reports.latest(now))
+    }
+
+    fn presence(&self) -> MutexGuard<'_, Presence> {
+        self.presence.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a change in a task of its own: a caller that goes away half-way (its client did) must not leave the store
+    /// with a change that memory lacks.
+    async fn change(
+        &self,
+        make: impl FnOnce(&mut Roster) -> Result<(), Error> + Send + 'static,
+    ) -> Result<(), Error> {
+        let book = Arc::clone(&self.book);
+        let task = tokio::spawn(async move { book.change(make).await });
+        task.await.map_err(|error| Error::System { doing: "making a change", reason: error.to_string() })?
+    }
+}
+
+impl Book {
+    fn roster(&self) -> Arc<Roster> {
+        Arc::clone(&self.roster.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Makes a change under a new generation, stores it, then puts it in force. Nothing happens where it changes nothing.
-    async fn change(
-        &self,
-        roster: &mut Roster,
-        make: impl FnOnce(&mut Roster) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        let mut next = roster.clone();
+    async fn change(&self, make: impl FnOnce(&mut Roster) -> Result<(), Error>) -> Result<(), Error> {
+        let _one_at_a_time = self.changing.lock().await;
+        let roster = self.roster();
+        let mut next = Roster::clone(&roster);
         next.generation = next_generation(roster.generation);
         make(&mut next)?;
         let mut writes = differences(&roster.records, &next.records)?;
@@ -233,8 +250,9 @@ impl Workers {
         }
         writes.push(fact(GENERATION, next.generation.to_string()));
         self.store.commit(writes).await?;
-        self.desired.send_replace(Arc::new(next.desired()));
-        *roster = next;
+        let desired = Arc::new(next.desired());
+        *self.roster.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
+        self.desired.send_replace(desired);
         Ok(())
     }
 }

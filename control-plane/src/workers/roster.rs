@@ -169,14 +169,19 @@ impl Roster {
         }
     }
 
-    /// Forgets a worker that has drained, or keeps only that it was removed where the file still declares it.
-    pub(crate) fn drained(&mut self, url: &WorkerUrl) {
-        if let Some(record) = self.records.get_mut(url) {
-            if record.declared.is_some() {
-                record.standing = Standing::Removed;
-            } else {
-                self.records.remove(url);
+    /// Forgets a worker that has drained since this generation, or keeps only that it was removed where the file still
+    /// declares it. One that takes requests again since stays.
+    pub(crate) fn drained(&mut self, url: &WorkerUrl, since_generation: u64) {
+        match self.records.get_mut(url) {
+            Some(record) if record.standing == (Standing::Draining { since_generation }) => {
+                tracing::info!("worker {url} has drained and is gone");
+                if record.declared.is_some() {
+                    record.standing = Standing::Removed;
+                } else {
+                    self.records.remove(url);
+                }
             }
+            Some(_) | None => {}
         }
     }
 

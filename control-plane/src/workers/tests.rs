@@ -117,7 +117,7 @@ async fn a_restart_keeps_what_rest_changed_and_changes_nothing_in_envoy() {
     let declared = file(&[(A, 3), (B, 4)]);
     let before = {
         let workers = house.open(&declared).await;
-        workers.upsert(&[entry(A, 9), in_pool("http://c", 2, "second")]).await.unwrap();
+        workers.upsert(vec![entry(A, 9), in_pool("http://c", 2, "second")]).await.unwrap();
         workers.remove(&url(B)).await.unwrap();
         workers.desired().borrow().clone()
     };
@@ -148,7 +148,7 @@ async fn an_edit_of_the_file_is_newer_than_what_rest_said_before() {
     let house = House::new();
     {
         let workers = house.open(&file(&[(A, 3)])).await;
-        workers.upsert(&[entry(A, 9)]).await.unwrap();
+        workers.upsert(vec![entry(A, 9)]).await.unwrap();
     }
     assert_eq!(in_force(&house.open(&file(&[(A, 3)])).await), [line("first", A, 9)]);
     assert_eq!(in_force(&house.open(&file(&[(A, 4)])).await), [line("first", A, 4)]);
@@ -161,7 +161,7 @@ async fn a_worker_of_rest_waits_for_a_pool_that_the_file_has_lost() {
     let house = House::new();
     {
         let workers = house.open(&file(&[(A, 3)])).await;
-        workers.upsert(&[in_pool(B, 2, "second")]).await.unwrap();
+        workers.upsert(vec![in_pool(B, 2, "second")]).await.unwrap();
     }
     {
         let workers = house.open(&file(&[(A, 3)])[..1]).await;
@@ -177,11 +177,11 @@ async fn the_generation_rises_with_each_change_and_over_a_lost_database() {
         let workers = house.open(&file(&[(A, 3)])).await;
         let mut last = generation(&workers);
         for capacity in 4..20 {
-            workers.upsert(&[entry(A, capacity)]).await.unwrap();
+            workers.upsert(vec![entry(A, capacity)]).await.unwrap();
             assert!(generation(&workers) > last);
             last = generation(&workers);
         }
-        workers.upsert(&[entry(A, 19)]).await.unwrap();
+        workers.upsert(vec![entry(A, 19)]).await.unwrap();
         assert_eq!(generation(&workers), last, "nothing changed");
         last
     };
@@ -206,7 +206,7 @@ async fn a_list_with_one_wrong_entry_changes_nothing() {
         (entry("http://new", 1), "the same worker cannot stand twice; the first is entry 0"),
     ];
     for (wrong, says) in wrong {
-        let error = workers.upsert(&[entry("http://new", 1), wrong]).await.unwrap_err();
+        let error = workers.upsert(vec![entry("http://new", 1), wrong]).await.unwrap_err();
         assert!(error.to_string().contains(says), "{error}");
         let (Error::BadBody { index, .. } | Error::Conflict { index, .. }) = error else { panic!("{error}") };
         assert_eq!(index, Some(1));
@@ -219,7 +219,7 @@ async fn more_slots_than_a_pool_can_have_are_refused_with_the_entry() {
     let house = House::new();
     let workers = house.open(&file(&[(A, 65_535), (B, 65_535)])).await;
     let list: Vec<_> = ["http://c", "http://d", "http://e"].iter().map(|url| entry(url, 65_535)).collect();
-    let error = workers.upsert(&list).await.unwrap_err();
+    let error = workers.upsert(list).await.unwrap_err();
     assert!(matches!(&error, Error::BadBody { index: Some(2), .. }), "{error}");
     assert_eq!(in_force(&workers).len(), 2);
 }
@@ -267,9 +267,9 @@ async fn a_draining_worker_that_is_added_again_takes_requests_again() {
     let house = House::new();
     let workers = house.open(&file(&[(A, 3), (B, 4)])).await;
     workers.remove(&url(A)).await.unwrap();
-    let elsewhere = workers.upsert(&[in_pool(A, 1, "second")]).await.unwrap_err();
+    let elsewhere = workers.upsert(vec![in_pool(A, 1, "second")]).await.unwrap_err();
     assert!(matches!(elsewhere, Error::Conflict { .. }), "its requests of the first pool are under way");
-    workers.upsert(&[entry(A, 2)]).await.unwrap();
+    workers.upsert(vec![entry(A, 2)]).await.unwrap();
     assert_eq!(in_force(&workers), [line("first", A, 2), line("first", B, 4)]);
     assert_eq!(draining(&workers), [""; 0]);
 }
@@ -289,7 +289,7 @@ async fn the_overview_tells_what_is_known_and_how_old_it_is() {
     let house = House::new();
     let workers = house.open(&file(&[(A, 3)])).await;
     let now = Instant::now();
-    let row = async |after| workers.overview(now + after).await.remove(0);
+    let row = async |after| workers.overview(now + after).remove(0);
     let at_first = row(Duration::ZERO).await;
     assert_eq!((at_first.state, at_first.in_flight), (WorkerStanding::Unknown, None));
 

@@ -90,3 +90,27 @@ async fn a_database_of_another_program_is_refused_and_left_alone() {
     let error = refused(&other).await;
     assert!(error.contains("it is a database of another program"), "{error}");
 }
+
+#[tokio::test]
+async fn while_the_database_cannot_be_written_changes_get_503_and_all_else_goes_on() {
+    use sqlx::{ConnectOptions, Connection};
+
+    let house = House::new().await;
+    let before = house.workers().await;
+    let file = house.directory.path().join("state/slotway.db");
+    let mut other = sqlx::sqlite::SqliteConnectOptions::new().filename(file).connect().await.unwrap();
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    let list = r#"[{"worker": "http://new", "capacity": 2}]"#;
+    let mut change = std::pin::pin!(house.post(list));
+    tokio::select! {
+        biased;
+        answer = &mut change => panic!("a read waited for the change, which got {}", answer.status),
+        meanwhile = house.workers() => assert_eq!(meanwhile, before),
+    }
+    let answer = change.await;
+    assert_eq!((answer.status.as_u16(), answer.problem()), (503, "store"));
+    assert_eq!(house.workers().await, before);
+    sqlx::raw_sql("COMMIT").execute(&mut other).await.unwrap();
+    other.close().await.unwrap();
+    assert_eq!(house.post(list).await.capacities().len(), 3);
+}
