@@ -14,5 +14,7 @@ pub const REQUEST_BYTES_MAX: usize = 1 << 20;
 pub const REASON_BYTES_MAX: usize = 4_096;
 /// How many of the last sets of clusters are remembered for nodes that connect again.
 pub const HISTORY_MAX: usize = 16;
+/// Of how many nodes that rejected their clusters is remembered that they did.
+pub const DOUBTS_MAX: usize = 4_096;
 /// Responses on their way to a node: one for each type, since one for each may be unacknowledged.
 pub const RESPONSES_MAX: usize = super::ResourceType::ALL.len();

@@ -21,6 +21,8 @@ mod server;
 mod session;
 mod snapshot;
 mod subscription;
+#[cfg(test)]
+mod testing;
 
 pub use coordinators::{CoordinatorStatus, Coordinators, Rejection, SyncState, TypeStatus};
 pub use resource_type::ResourceType;

@@ -15,7 +15,13 @@
 
 use std::sync::Arc;
 
-use super::{ResourceType, resource_set::ResourceSet, resources::runtime::Limits, snapshot::Snapshot};
+use super::{
+    ResourceType,
+    history::History,
+    resource_set::{ResourceSet, Version},
+    resources::runtime::Limits,
+    snapshot::Snapshot,
+};
 
 /// The order of one node's changes.
 #[derive(Debug)]
@@ -28,8 +34,11 @@ pub(crate) struct Order {
     clusters: Track<ResourceSet>,
     limits: Track<Limits>,
     filters: Track<Snapshot>,
-    /// The clusters that the node kept from an earlier stream, until we know its filter's configuration.
-    inherited: Option<Arc<ResourceSet>>,
+    /// The node had nothing when it connected.
+    is_new: bool,
+    /// What the node kept from an earlier stream, until we know its filter's configuration.
+    inherited_clusters: Option<Arc<ResourceSet>>,
+    inherited_limits: Option<Arc<Limits>>,
 }
 
 /// What the node has of one type.
@@ -40,29 +49,45 @@ struct Track<T> {
     sent: Option<Arc<T>>,
     /// Acknowledged last.
     in_force: Option<Arc<T>>,
-    /// The last answer was a rejection.
-    rejected: bool,
+    /// Rejected since then, the last one.
+    rejected: Option<Arc<T>>,
 }
 
 impl<T> Track<T> {
     const fn new() -> Self {
-        Self { subscribed: false, sent: None, in_force: None, rejected: false }
+        Self { subscribed: false, sent: None, in_force: None, rejected: None }
     }
 
     fn sent(&mut self, what: Option<Arc<T>>) {
         self.sent = what;
-        self.rejected = false;
     }
 
     fn acked(&mut self) {
         if let Some(sent) = self.sent.take() {
             self.in_force = Some(sent);
+            self.rejected = None;
         }
     }
 
+    /// Whether the node has something that is right, with `or_offered` also whether it was offered it and rejected it.
+    ///
+    /// What was sent since must be right too: it may be in force already. So must what was rejected since, of which Envoy takes
+    /// what it can, and takes away what is not in it.
+    fn has(&self, or_offered: bool, is_right: impl Fn(&T) -> bool) -> bool {
+        let right = |what: &Option<Arc<T>>| what.as_ref().is_some_and(|what| is_right(what));
+        let not_wrong = |what: &Option<Arc<T>>| what.is_none() || right(what);
+        !self.subscribed
+            || right(&self.in_force) && not_wrong(&self.sent) && not_wrong(&self.rejected)
+            || or_offered && right(&self.rejected)
+    }
+
+    /// Whether the last answer was a rejection, and nothing was sent since.
+    fn is_refused(&self) -> bool {
+        self.rejected.is_some() && self.sent.is_none()
+    }
+
     fn rejected(&mut self) {
-        self.sent = None;
-        self.rejected = true;
+        self.rejected = self.sent.take();
     }
 }
 
@@ -76,7 +101,9 @@ impl Order {
             clusters: Track::new(),
             limits: Track::new(),
             filters: Track::new(),
-            inherited: None,
+            is_new: true,
+            inherited_clusters: None,
+            inherited_limits: None,
         }
     }
 
@@ -97,17 +124,42 @@ impl Order {
 
     /// The node has, or has no longer, a subscription to this type. A type without one holds nothing up.
     pub(crate) fn subscribed(&mut self, ty: ResourceType, subscribed: bool) {
-        match ty {
-            ResourceType::Cluster => self.clusters.subscribed = subscribed,
-            ResourceType::Runtime => self.limits.subscribed = subscribed,
-            ResourceType::Filter => self.filters.subscribed = subscribed,
-            ResourceType::Listener | ResourceType::Route => {}
+        let track = match ty {
+            ResourceType::Cluster => &mut self.clusters.subscribed,
+            ResourceType::Runtime => &mut self.limits.subscribed,
+            ResourceType::Listener | ResourceType::Route | ResourceType::Filter => return,
+        };
+        let is_news = subscribed && !*track;
+        *track = subscribed;
+        // A node's first requests come one by one: what seemed to need nothing may have to be made after all.
+        if is_news && self.filters.sent.is_none() && self.filters.in_force.is_none() {
+            (self.making, self.moved) = (None, None);
         }
     }
 
+    /// The node has configuration from an earlier stream.
+    pub(crate) fn has_kept_something(&mut self) {
+        self.is_new = false;
+    }
+
     /// The node has these clusters from an earlier stream, and perhaps a filter's configuration that names them.
-    pub(crate) fn inherit(&mut self, clusters: Arc<ResourceSet>) {
-        self.inherited = Some(clusters);
+    pub(crate) fn inherit_clusters(&mut self, clusters: Option<Arc<ResourceSet>>) {
+        self.inherited_clusters = clusters.filter(|_| self.filters.in_force.is_none());
+    }
+
+    /// The node has these limits from an earlier stream, and perhaps a filter's configuration that counts on them.
+    pub(crate) fn inherit_limits(&mut self, limits: Option<Arc<Limits>>) {
+        self.inherited_limits = limits.filter(|_| self.filters.in_force.is_none());
+    }
+
+    /// Keeps what was sent last, for the node's next stream.
+    pub(crate) fn remember(&self, ty: ResourceType, version: &Version, history: &History) {
+        if let (ResourceType::Cluster, Some(sent)) = (ty, &self.clusters.sent) {
+            history.clusters.remember(version, sent.clone());
+        }
+        if let (ResourceType::Runtime, Some(sent)) = (ty, &self.limits.sent) {
+            history.limits.remember(version, sent.clone());
+        }
     }
 
     /// What is wanted of this type was sent.
@@ -127,7 +179,8 @@ impl Order {
             ResourceType::Runtime => self.limits.acked(),
             ResourceType::Filter => {
                 self.filters.acked();
-                self.inherited = None;
+                self.inherited_clusters = None;
+                self.inherited_limits = None;
             }
             ResourceType::Listener | ResourceType::Route => {}
         }
@@ -185,26 +238,17 @@ impl Order {
     }
 
     /// Whether the node has all the clusters and limits that `snapshot` needs.
+    ///
+    /// A node that has no configuration of ours has nothing that could break. It need only have been offered them: Envoy
+    /// takes what it can of a response that it rejects, and a part of the workers is better than none.
     fn is_made(&self, snapshot: &Snapshot) -> bool {
-        let has =
-            |set: &Option<Arc<ResourceSet>>| set.as_ref().is_some_and(|set| set.covers(&snapshot.clusters));
-        let clusters = !self.clusters.subscribed || has(&self.clusters.in_force);
-        let allows = |limits: &Option<Arc<Limits>>| {
-            limits.as_ref().is_some_and(|limits| limits.covers(&snapshot.limits))
-        };
-        let limits = !self.limits.subscribed || allows(&self.limits.in_force);
-        (clusters || self.is_bare() && self.clusters.rejected)
-            && (limits || self.is_bare() && self.limits.rejected)
-    }
-
-    /// Whether the node has no configuration of ours that could break. Then a rejection holds nothing up: Envoy takes the
-    /// clusters that it can, and a part of the workers is better than none.
-    fn is_bare(&self) -> bool {
-        self.filters.in_force.is_none() && self.inherited.is_none() && self.clusters.in_force.is_none()
+        let is_bare = self.is_new && self.filters.in_force.is_none() && self.clusters.in_force.is_none();
+        self.clusters.has(is_bare, |set| set.covers(&snapshot.clusters))
+            && self.limits.has(is_bare, |limits| limits.covers(&snapshot.limits))
     }
 
     fn is_refused(&self) -> bool {
-        self.clusters.rejected || self.limits.rejected
+        self.clusters.is_refused() || self.limits.is_refused()
     }
 
     /// The snapshots whose configuration the node uses, was sent or gets next, the newest first.
@@ -213,11 +257,11 @@ impl Order {
     }
 
     fn wanted_clusters(&self) -> Arc<ResourceSet> {
-        ResourceSet::union(self.users().map(|snapshot| &snapshot.clusters).chain(&self.inherited))
+        ResourceSet::union(self.users().map(|snapshot| &snapshot.clusters).chain(&self.inherited_clusters))
     }
 
     fn wanted_limits(&self) -> Arc<Limits> {
-        Limits::highest(self.users().map(|snapshot| &snapshot.limits))
+        Limits::highest(self.users().map(|snapshot| &snapshot.limits).chain(&self.inherited_limits))
     }
 
     /// What may be in force of this type now; `None` for what must wait.
@@ -234,3 +278,7 @@ impl Order {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "order_tests.rs"]
+mod tests;

@@ -50,11 +50,6 @@ impl Resource {
         &self.name
     }
 
-    #[cfg(test)]
-    pub(crate) fn version(&self) -> &Version {
-        &self.version
-    }
-
     pub(crate) fn body(&self) -> &Any {
         &self.body
     }

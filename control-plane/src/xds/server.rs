@@ -54,7 +54,6 @@ impl XdsServer {
     }
 
     /// The service as a router, to be served over HTTP/2.
-    #[must_use]
     pub fn into_router(self) -> axum::Router {
         let service =
             AggregatedDiscoveryServiceServer::new(self).max_decoding_message_size(REQUEST_BYTES_MAX);
@@ -94,9 +93,9 @@ async fn serve(
     shared: Arc<Shared>,
     mut requests: Streaming<DiscoveryRequest>,
     responses: mpsc::Sender<Result<DiscoveryResponse, Status>>,
-    _permit: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
 ) {
-    if let Err(status) = converse(&shared, &mut requests, &responses).await {
+    if let Err(status) = converse(&shared, &mut requests, &responses, permit).await {
         warn!(code = ?status.code(), reason = status.message(), "xDS stream ended");
         // The node may have gone; then nobody is left to be told.
         let _ = responses.send(Err(status)).await;
@@ -107,12 +106,14 @@ async fn converse(
     shared: &Shared,
     requests: &mut Streaming<DiscoveryRequest>,
     responses: &mpsc::Sender<Result<DiscoveryResponse, Status>>,
+    permit: OwnedSemaphorePermit,
 ) -> Result<(), Status> {
     let Some(mut first) = requests.message().await? else { return Ok(()) };
     let node = Node::read(first.node.take())?;
     let mut desired = shared.desired.clone();
     let mut stream = NodeStream {
-        session: Session::new(snapshot(shared, &mut desired, &node)?),
+        session: Session::new(&node.id, snapshot(shared, &mut desired, &node)?),
+        _permit: permit,
         place: shared.coordinators.connect(&node),
         shared,
         node: &node,
@@ -145,6 +146,8 @@ async fn converse(
 
 struct NodeStream<'a> {
     session: Session,
+    /// Given back before the place is given up: who sees that a coordinator has gone can count on its stream.
+    _permit: OwnedSemaphorePermit,
     place: Place<'a>,
     shared: &'a Shared,
     node: &'a Node,
@@ -184,3 +187,7 @@ fn snapshot(
     let desired = desired.borrow_and_update().clone();
     shared.snapshots.of(&desired, &node.id).map_err(|error| Status::internal(error.to_string()))
 }
+
+#[cfg(test)]
+#[path = "server_tests.rs"]
+mod tests;

@@ -35,13 +35,14 @@ pub(crate) enum Event {
 /// One stream of one node.
 #[derive(Debug)]
 pub(crate) struct Session {
+    node_id: String,
     subscriptions: [Subscription; ResourceType::ALL.len()],
     order: Order,
 }
 
 impl Session {
-    pub(crate) fn new(target: Arc<Snapshot>) -> Self {
-        Self { subscriptions: Default::default(), order: Order::new(target) }
+    pub(crate) fn new(node_id: &str, target: Arc<Snapshot>) -> Self {
+        Self { node_id: node_id.to_owned(), subscriptions: Default::default(), order: Order::new(target) }
     }
 
     pub(crate) fn retarget(&mut self, target: Arc<Snapshot>) {
@@ -57,17 +58,25 @@ impl Session {
         let Some(ty) = ResourceType::from_type_url(&request.type_url) else {
             return Ok(Event::Unknown(request.type_url));
         };
-        let request = checked(request)?;
+        let mut request = checked(request)?;
         let subscription = &mut self.subscriptions[ty as usize];
         let was_new = !subscription.is_subscribed();
         let stated = Version::stated(&request.version);
+        if was_new && !request.version.is_empty() {
+            self.order.has_kept_something();
+            if ty == ResourceType::Cluster && history.doubts.contains(&self.node_id) {
+                request.version.clear();
+            }
+        }
         let answer = subscription.receive(request, ty.is_wildcard());
         self.order.subscribed(ty, subscription.is_subscribed());
-        if ty == ResourceType::Cluster
-            && was_new
-            && let Some(kept) = history.recall(&stated)
-        {
-            self.order.inherit(kept);
+        match ty {
+            ResourceType::Cluster if was_new => self.order.inherit_clusters(history.clusters.recall(&stated)),
+            ResourceType::Runtime if was_new => self.order.inherit_limits(history.limits.recall(&stated)),
+            _ => {}
+        }
+        if ty == ResourceType::Cluster && answer != Answer::None {
+            history.doubts.set(&self.node_id, answer != Answer::Acked);
         }
         Ok(match answer {
             Answer::None => Event::None,
@@ -102,9 +111,7 @@ impl Session {
                     Offer::InForce => confirmed |= self.order.confirm(ty),
                     Offer::Send(nonce) => {
                         self.order.sent(ty);
-                        if ty == ResourceType::Cluster {
-                            history.remember(&set);
-                        }
+                        self.order.remember(ty, selected.version(), history);
                         responses.push(response(ty, &selected, nonce));
                     }
                 }
@@ -183,3 +190,7 @@ fn checked(request: DiscoveryRequest) -> Result<Request, Status> {
         error,
     })
 }
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

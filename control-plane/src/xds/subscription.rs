@@ -182,3 +182,7 @@ impl Subscription {
         matches!(self.known, Some(Known::Rejected(_)))
     }
 }
+
+#[cfg(test)]
+#[path = "subscription_tests.rs"]
+mod tests;

@@ -1,0 +1,253 @@
+//! A scripted node over a real connection.
+
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+
+use envoy_types::pb::{
+    envoy::{
+        config::core::v3::{BuildVersion, Node, node::UserAgentVersionType},
+        service::discovery::v3::{
+            DeltaDiscoveryRequest, DiscoveryRequest, DiscoveryResponse,
+            aggregated_discovery_service_client::AggregatedDiscoveryServiceClient,
+        },
+        r#type::v3::SemanticVersion,
+    },
+    google::rpc,
+};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Status, Streaming, transport::Channel};
+
+use super::XdsServer;
+use crate::{
+    model::Desired,
+    xds::{
+        Coordinators, RESOURCE_NAME,
+        ResourceType::{self, Cluster, Filter, Listener, Route, Runtime},
+        SyncState,
+        testing::desired,
+    },
+};
+
+const A: &str = "http://a";
+const B: &str = "http://b";
+
+struct ControlPlane {
+    desired: watch::Sender<Arc<Desired>>,
+    coordinators: Arc<Coordinators>,
+    address: SocketAddr,
+}
+
+impl ControlPlane {
+    async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    async fn start_with(adjust: impl Fn(&mut super::Shared)) -> Self {
+        let (desired, wanted) = watch::channel(Arc::new(desired(1, &[(A, 1)])));
+        let coordinators = Arc::new(Coordinators::new());
+        let mut server = XdsServer::new(wanted, coordinators.clone());
+        adjust(Arc::get_mut(&mut server.shared).unwrap());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async { axum::serve(listener, server.into_router()).await.unwrap() });
+        Self { desired, coordinators, address }
+    }
+
+    async fn client(&self) -> AggregatedDiscoveryServiceClient<Channel> {
+        soon(AggregatedDiscoveryServiceClient::connect(format!("http://{}", self.address))).await.unwrap()
+    }
+
+    async fn node(&self, id: &str) -> FakeNode {
+        let (requests, stream) = mpsc::channel(16);
+        let node = Node {
+            id: id.to_owned(),
+            cluster: "group".to_owned(),
+            user_agent_version_type: Some(UserAgentVersionType::UserAgentBuildVersion(BuildVersion {
+                version: Some(SemanticVersion { major_number: 1, minor_number: 40, patch: 0 }),
+                metadata: None,
+            })),
+            ..Node::default()
+        };
+        let mut client = self.client().await;
+        let response = soon(client.stream_aggregated_resources(ReceiverStream::new(stream))).await;
+        FakeNode { node: Some(node), requests, responses: response.unwrap().into_inner() }
+    }
+
+    /// Waits for something about the coordinators.
+    async fn until(&self, what: impl Fn(&Coordinators) -> bool) {
+        let mut changes = self.coordinators.changes();
+        soon(async {
+            while !what(&self.coordinators) {
+                changes.changed().await.unwrap();
+            }
+        })
+        .await;
+    }
+}
+
+struct FakeNode {
+    node: Option<Node>,
+    requests: mpsc::Sender<DiscoveryRequest>,
+    responses: Streaming<DiscoveryResponse>,
+}
+
+impl FakeNode {
+    async fn send(&mut self, ty: ResourceType, answer: Option<(&DiscoveryResponse, Option<&str>)>) {
+        let names = if ty.is_wildcard() { vec![] } else { vec![RESOURCE_NAME.to_owned()] };
+        let (nonce, error) = answer.unzip();
+        let request = DiscoveryRequest {
+            node: self.node.take(),
+            type_url: ty.type_url().to_owned(),
+            resource_names: names,
+            response_nonce: nonce.map(|response| response.nonce.clone()).unwrap_or_default(),
+            error_detail: error
+                .flatten()
+                .map(|message| rpc::Status { message: message.to_owned(), ..rpc::Status::default() }),
+            ..DiscoveryRequest::default()
+        };
+        self.requests.send(request).await.unwrap();
+    }
+
+    async fn next(&mut self) -> (ResourceType, DiscoveryResponse) {
+        let response = soon(self.responses.message()).await.unwrap().expect("the stream has ended");
+        (ResourceType::from_type_url(&response.type_url).unwrap(), response)
+    }
+
+    /// Takes what comes until that many responses have come; the types, in order.
+    async fn accept(&mut self, count: usize) -> Vec<ResourceType> {
+        let mut types = Vec::new();
+        for _ in 0..count {
+            let (ty, response) = self.next().await;
+            self.send(ty, Some((&response, None))).await;
+            types.push(ty);
+        }
+        types
+    }
+
+    /// Subscribes to everything and accepts it.
+    async fn settle(&mut self) {
+        for ty in ResourceType::ALL {
+            self.send(ty, None).await;
+        }
+        self.accept(ResourceType::ALL.len()).await;
+    }
+
+    async fn end(&mut self) -> Status {
+        soon(self.responses.message()).await.expect_err("the stream goes on")
+    }
+}
+
+async fn soon<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(10), what).await.expect("nothing happened for 10 s")
+}
+
+#[tokio::test]
+async fn a_node_gets_everything_in_order_and_is_shown_as_synced() {
+    let control_plane = ControlPlane::start().await;
+    let mut node = control_plane.node("one").await;
+    for ty in ResourceType::ALL {
+        node.send(ty, None).await;
+    }
+    assert_eq!(node.accept(5).await, [Runtime, Cluster, Listener, Route, Filter]);
+    soon(control_plane.coordinators.synced("one", 1)).await;
+    let status = control_plane.coordinators.get("one").unwrap();
+    assert_eq!((status.cluster.as_str(), status.envoy_version.as_str()), ("group", "1.40.0"));
+    assert_eq!((status.generation, status.state), (Some(1), SyncState::Synced));
+    assert_eq!(status.types.len(), 5);
+}
+
+#[tokio::test]
+async fn a_change_is_pushed_make_before_break() {
+    let control_plane = ControlPlane::start().await;
+    let mut node = control_plane.node("one").await;
+    node.settle().await;
+    soon(control_plane.coordinators.synced("one", 1)).await;
+    control_plane.desired.send(Arc::new(desired(2, &[(B, 1)]))).unwrap();
+    assert_eq!(node.accept(5).await, [Runtime, Cluster, Filter, Runtime, Cluster]);
+    soon(control_plane.coordinators.synced("one", 2)).await;
+}
+
+#[tokio::test]
+async fn a_rejection_is_counted_and_shown_with_its_reason_until_it_is_mended() {
+    let control_plane = ControlPlane::start().await;
+    let mut node = control_plane.node("one").await;
+    node.settle().await;
+    soon(control_plane.coordinators.synced("one", 1)).await;
+    control_plane.desired.send(Arc::new(desired(2, &[(A, 1), (B, 1)]))).unwrap();
+    assert_eq!(node.accept(1).await, [Runtime]);
+    let (ty, response) = node.next().await;
+    node.send(ty, Some((&response, Some("no such\nfile")))).await;
+    control_plane.until(|all| all.get("one").is_some_and(|one| one.state == SyncState::Rejected)).await;
+    let status = control_plane.coordinators.get("one").unwrap();
+    let clusters = &status.types[Cluster.type_url()];
+    assert_eq!(clusters.state, SyncState::Rejected);
+    assert_eq!(clusters.last_rejection.as_ref().unwrap().reason, "no such file");
+    assert_eq!(status.generation, Some(1));
+    assert_eq!(control_plane.coordinators.nacks_total()[Cluster.type_url()], 1);
+    assert_eq!(control_plane.coordinators.nacks_total()[Filter.type_url()], 0);
+    control_plane.desired.send(Arc::new(desired(3, &[(A, 1)]))).unwrap();
+    assert_eq!(node.accept(3).await, [Runtime, Cluster, Filter]);
+    soon(control_plane.coordinators.synced("one", 3)).await;
+}
+
+#[tokio::test]
+async fn a_coordinator_is_listed_while_it_is_connected_and_the_newer_of_two_streams_counts() {
+    let control_plane = ControlPlane::start().await;
+    let mut old = control_plane.node("one").await;
+    old.settle().await;
+    soon(control_plane.coordinators.synced("one", 1)).await;
+    let mut new = control_plane.node("one").await;
+    new.send(Cluster, None).await;
+    control_plane.until(|all| all.get("one").is_some_and(|one| one.generation.is_none())).await;
+    assert_eq!(control_plane.coordinators.list().len(), 1);
+    drop(new);
+    control_plane.until(|all| all.get("one").is_some_and(|one| one.generation == Some(1))).await;
+    drop(old);
+    control_plane.until(|all| all.list().is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_node_without_an_id_is_told_what_to_do() {
+    let control_plane = ControlPlane::start().await;
+    let mut node = control_plane.node("").await;
+    node.send(Cluster, None).await;
+    let status = node.end().await;
+    assert_eq!(status.code(), Code::InvalidArgument);
+    assert!(status.message().contains("node.id"), "{status}");
+    assert!(control_plane.coordinators.list().is_empty());
+}
+
+#[tokio::test]
+async fn one_stream_too_many_is_refused_and_has_its_place_once_another_ends() {
+    let control_plane = ControlPlane::start_with(|shared| shared.streams = Arc::new(Semaphore::new(1))).await;
+    let mut node = control_plane.node("one").await;
+    node.settle().await;
+    let (_requests, stream) = mpsc::channel(1);
+    let mut client = control_plane.client().await;
+    let refused = soon(client.stream_aggregated_resources(ReceiverStream::new(stream))).await;
+    assert_eq!(refused.expect_err("a second stream was taken").code(), Code::ResourceExhausted);
+    drop(node);
+    control_plane.until(|all| all.list().is_empty()).await;
+    let mut next = control_plane.node("two").await;
+    next.settle().await;
+}
+
+#[tokio::test]
+async fn streams_end_with_the_control_plane() {
+    let ControlPlane { desired, coordinators, address } = ControlPlane::start().await;
+    let control_plane = ControlPlane { desired: desired.clone(), coordinators, address };
+    let mut node = control_plane.node("one").await;
+    node.settle().await;
+    soon(control_plane.coordinators.synced("one", 1)).await;
+    drop((desired, control_plane));
+    assert_eq!(node.end().await.code(), Code::Unavailable);
+}
+
+#[tokio::test]
+async fn incremental_xds_is_refused_with_what_to_do_instead() {
+    let control_plane = ControlPlane::start().await;
+    let (_requests, stream) = mpsc::channel::<DeltaDiscoveryRequest>(1);
+    let mut client = control_plane.client().await;
+    let refused = soon(client.delta_aggregated_resources(ReceiverStream::new(stream))).await;
+    assert_eq!(refused.expect_err("it was taken").code(), Code::Unimplemented);
+}
