@@ -116,3 +116,23 @@ async fn a_head_request_and_an_answer_without_a_body_free_their_slots() {
     }
     slotway.api().shows_idle(SOON).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grpc_answer_passes_with_its_trailers_and_frees_its_slot() {
+    let arrivals = Arrivals::default();
+    let worker = TestWorker::start("W1", &arrivals).await;
+    let message = Bytes::from_static(b"\0\0\0\0\x03abc");
+    worker.behave(Behaviour::reply(Reply::Trailers(message.clone(), vec![("grpc-status", "0")])));
+    let entry = serde_json::json!({ "worker": worker.url(), "capacity": 1, "protocol": "http2" });
+    let slotway = Slotway::up(&Setup::default().worker_entry(entry)).await;
+    let mut connection = Connection::open(slotway.address(), Protocol::Http2).await.unwrap();
+    for _ in 0..3 {
+        let mut request = post("/annotator.Annotator/Extract", message.clone());
+        request.headers_mut().insert("content-type", "application/grpc".parse().unwrap());
+        request.headers_mut().insert("te", "trailers".parse().unwrap());
+        let answer = connection.send(request).await.unwrap();
+        assert_eq!((answer.status.as_u16(), &answer.body), (200, &message));
+        assert_eq!(answer.trailers["grpc-status"], "0");
+    }
+    slotway.api().shows_idle(SOON).await;
+}

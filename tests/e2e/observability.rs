@@ -1,5 +1,7 @@
 //! What an operator sees: Envoy's statistics, the control plane's, the list of workers.
 
+use serde_json::Value;
+
 use crate::harness::{Arrivals, Behaviour, Load, SOON, Setup, Slotway, TestWorker, until};
 
 /// The value of the statistic whose name contains each of `parts`.
@@ -37,6 +39,33 @@ async fn envoys_statistics_count_answers_refusals_and_slots() {
     worker.behave(Behaviour::default());
     worker.release(3);
     load.finish().await.assert_all_ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_access_log_tells_worker_wait_and_outcome() {
+    let arrivals = Arrivals::default();
+    let worker = TestWorker::start("W1", &arrivals).await;
+    worker.behave(Behaviour::delay_ms(150));
+    let setup = Setup::with(&[(&worker, 1)]).pool("max_waiting", 1).access_log();
+    let slotway = Slotway::up(&setup).await;
+    let load = Load::start(slotway.address(), 2);
+    load.passes(2).await;
+    assert_eq!(slotway.get("/refused").await.reason(), "queue_full");
+    load.finish().await.assert_all_ok();
+    let log = slotway.path().join("access.log");
+    // Envoy writes it every few seconds.
+    let lines: Vec<Value> = until("three requests in the access log", 3 * SOON, async || {
+        let text = std::fs::read_to_string(&log).unwrap_or_default();
+        let lines = text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON"));
+        Some(lines.collect::<Vec<_>>()).filter(|lines| lines.len() >= 3)
+    })
+    .await;
+    let answered = lines.iter().filter(|line| line["outcome"] == "answered");
+    let waited =
+        |line: &&Value| line["wait_ms"].as_str().is_some_and(|wait| wait.parse::<u64>().unwrap() > 50);
+    assert!(answered.clone().all(|line| line["worker"] == worker.url()), "{lines:#?}");
+    assert!(answered.clone().any(|line| waited(&line)), "{lines:#?}");
+    assert!(lines.iter().any(|line| line["outcome"] == "queue_full"), "{lines:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,9 +3,16 @@
 use std::time::{Duration, Instant};
 
 use hyper::body::Bytes;
-use tokio::io::AsyncReadExt;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    task::JoinSet,
+};
 
-use crate::harness::{Arrivals, Behaviour, Load, Reply, SOON, Setup, Slotway, TestWorker, open_raw, until};
+use crate::harness::{
+    Arrivals, Behaviour, Connection, Load, Protocol, Reply, SOON, Setup, Slotway, TestWorker, get, open_raw,
+    until,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_slot_is_home_a_second_after_500_clients_vanished() {
@@ -96,4 +103,40 @@ async fn a_client_that_does_not_read_holds_no_slot() {
     while !answer.ends_with(&body) {
         assert_ne!(idler.read_buf(&mut answer).await.unwrap(), 0, "its answer is whole");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_http2_client_that_cancels_its_streams_frees_their_slots_and_places() {
+    let arrivals = Arrivals::default();
+    let worker = TestWorker::start("W1", &arrivals).await;
+    worker.behave(Behaviour::held());
+    let slotway = Slotway::up(&Setup::with(&[(&worker, 2)])).await;
+    let connection = Connection::open(slotway.address(), Protocol::Http2).await.unwrap();
+    let mut requests = JoinSet::new();
+    for _ in 0..6 {
+        let mut stream = connection.stream();
+        requests.spawn(async move { drop(stream.send(get("/")).await) });
+    }
+    until("both slots are taken", SOON, async || (worker.current() == 2).then_some(())).await;
+    slotway.api().shows_waiting(4).await;
+    requests.shutdown().await;
+    slotway.api().shows_idle(SOON).await;
+    worker.behave(Behaviour::default());
+    assert_eq!(connection.stream().send(get("/")).await.unwrap().status, 200, "the connection lives on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_vanishes_in_the_midst_of_its_upload_frees_its_slot() {
+    let arrivals = Arrivals::default();
+    let worker = TestWorker::start("W1", &arrivals).await;
+    let slotway = Slotway::up(&Setup::with(&[(&worker, 1)])).await;
+    let mut client = TcpStream::connect(slotway.address()).await.unwrap();
+    client
+        .write_all(b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 1000\r\n\r\nthe beginning")
+        .await
+        .unwrap();
+    until("the slot is taken", SOON, async || (worker.current() == 1).then_some(())).await;
+    drop(client);
+    assert_eq!(slotway.get("/").await.status, 200);
+    slotway.api().shows_idle(SOON).await;
 }

@@ -24,6 +24,21 @@ async fn a_path_in_the_base_url_goes_in_front_of_the_requests_path() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_request_keeps_its_pools_route_whatever_path_its_worker_puts_in_front() {
+    let arrivals = Arrivals::default();
+    let worker = TestWorker::start("W1", &arrivals).await;
+    let setup = Setup::default()
+        .pool("match", json!({ "prefix": "/ocr/" }))
+        .worker(&format!("{}/extractor-web", worker.url()), 1);
+    let slotway = Slotway::up(&setup).await;
+    assert_eq!(slotway.get("/ocr/page?n=1").await.status, 200);
+    assert_eq!(arrivals.last().uri, "/extractor-web/ocr/page?n=1");
+    let elsewhere = slotway.get("/elsewhere").await;
+    assert_eq!(elsewhere.status, 404);
+    assert_eq!(arrivals.count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_worker_is_reached_by_its_host_name() {
     let arrivals = Arrivals::default();
     let worker = TestWorker::start("W1", &arrivals).await;

@@ -1,10 +1,16 @@
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use http_body_util::Full;
 use hyper::{Request, body::Bytes};
 use serde_json::{Value, json};
 
-use super::{Answer, SOON, send, until};
+use super::{Answer, SOON, send};
+
+/// Reports come every 250 ms or so.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// The control plane's REST.
 pub(crate) struct Api {
@@ -87,27 +93,30 @@ impl Api {
 
     /// Waits until the workers' figures satisfy `wanted`.
     pub(crate) async fn shows(&self, what: &str, wanted: impl Fn(&[WorkerFigures]) -> bool) {
-        let what = format!("GET /coordinator/workers shows {what}");
-        until(&what, SOON, async || {
-            let workers = self.workers().await;
-            wanted(&workers).then_some(())
-        })
-        .await;
+        self.shows_within(what, SOON, wanted).await;
     }
 
     /// Waits until no request is under way and every slot is at home.
     pub(crate) async fn shows_idle(&self, within: Duration) {
-        until("every slot is at home", within, async || {
-            let workers = self.workers().await;
-            let idle = workers.iter().all(|worker| worker.is_idle() && worker.waiting == Some(0));
-            idle.then_some(())
-        })
-        .await;
+        let idle = |worker: &WorkerFigures| worker.is_idle() && worker.waiting == Some(0);
+        self.shows_within("every slot at home", within, |workers| workers.iter().all(idle)).await;
     }
 
     /// Waits until so many requests wait for a slot.
     pub(crate) async fn shows_waiting(&self, waiting: u64) {
         let what = format!("{waiting} waiting");
         self.shows(&what, |workers| workers.iter().all(|worker| worker.waiting == Some(waiting))).await;
+    }
+
+    async fn shows_within(&self, what: &str, within: Duration, wanted: impl Fn(&[WorkerFigures]) -> bool) {
+        let started = Instant::now();
+        loop {
+            let workers = self.workers().await;
+            if wanted(&workers) {
+                return;
+            }
+            assert!(started.elapsed() < within, "{what}: not within {within:?}, but {workers:#?}");
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 }

@@ -22,6 +22,8 @@ pub(crate) enum Reply {
     Echo,
     /// 200 and these pieces, each after a permit of [`super::TestWorker::release`].
     Chunks(Vec<Bytes>),
+    /// 200 with this body, and these trailers after it.
+    Trailers(Bytes, Vec<(&'static str, &'static str)>),
     /// Closes the connection with no answer.
     ResetBeforeAnswer,
     /// Closes the connection in the midst of the answer's body.

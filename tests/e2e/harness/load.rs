@@ -114,7 +114,9 @@ async fn client(
                     {
                         format!("503 {}", answer.reason())
                     }
-                    status => status.to_string(),
+                    200 => "200".to_owned(),
+                    // Not in our words: then in Envoy's, or the worker's.
+                    status => format!("{status} {}", answer.text()),
                 };
                 *tally.answers.entry(what).or_default() += 1;
                 connection = Some(open);

@@ -9,13 +9,19 @@ use super::TestWorker;
 pub(crate) struct Setup {
     pub(crate) lanes: u32,
     debug_headers: bool,
+    access_log: bool,
     pool: Value,
 }
 
 impl Default for Setup {
     /// One pool for every request, two lanes, no workers.
     fn default() -> Self {
-        Self { lanes: 2, debug_headers: false, pool: json!({ "name": "test", "workers": [] }) }
+        Self {
+            lanes: 2,
+            debug_headers: false,
+            access_log: false,
+            pool: json!({ "name": "test", "workers": [] }),
+        }
     }
 }
 
@@ -56,6 +62,12 @@ impl Setup {
         self
     }
 
+    /// Envoy's access log, in `access.log` beside the state directory.
+    pub(crate) fn access_log(mut self) -> Self {
+        self.access_log = true;
+        self
+    }
+
     /// The file's text.
     pub(crate) fn yaml(&self, at: &Addresses, envoy: &Path, state: &Path) -> String {
         let config = json!({
@@ -65,6 +77,7 @@ impl Setup {
             "envoy": { "admin": at.admin, "concurrency": self.lanes, "path": envoy },
             "state": state,
             "debug_headers": self.debug_headers,
+            "access_log": self.access_log.then(|| state.with_file_name("access.log")),
             "pools": [self.pool],
         });
         serde_json::to_string_pretty(&config).unwrap()

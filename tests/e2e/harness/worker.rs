@@ -2,12 +2,14 @@ use std::{
     io,
     net::SocketAddr,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use http_body_util::BodyExt;
 use hyper::{
     Request, Response,
-    body::{Bytes, Incoming},
+    body::{Bytes, Frame, Incoming},
+    header::{HeaderName, HeaderValue},
     service::service_fn,
 };
 use hyper_util::{
@@ -26,6 +28,8 @@ use super::{
     Arrival, Arrivals, Behaviour, Reply,
     worker_body::{Concurrency, InHand, WorkerBody},
 };
+
+const HALF_IS_SENT: Duration = Duration::from_millis(50);
 
 /// A worker in the test's own process: it does as it is told and counts what it has in hand.
 pub(crate) struct TestWorker {
@@ -181,11 +185,24 @@ async fn answer(request: Request<Incoming>, shared: &Arc<Shared>) -> io::Result<
         }
         Reply::Echo => response.body(WorkerBody::Whole(Some(body))),
         Reply::Chunks(chunks) => return Ok(Response::new(in_pieces(chunks, in_hand, Arc::clone(shared)))),
+        Reply::Trailers(body, trailers) => {
+            let (sender, receiver) = mpsc::channel(2);
+            let trailers = trailers
+                .into_iter()
+                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+            sender.try_send(Ok(Frame::data(body))).unwrap();
+            sender.try_send(Ok(Frame::trailers(trailers.collect()))).unwrap();
+            response.header("content-type", "application/grpc").body(WorkerBody::Pieces(receiver))
+        }
         Reply::ResetBeforeAnswer => return Err(io::ErrorKind::ConnectionReset.into()),
         Reply::ResetMidAnswer => {
-            let (sender, receiver) = mpsc::channel(2);
-            sender.try_send(Ok(Bytes::from_static(b"half of an answ"))).unwrap();
-            sender.try_send(Err(io::ErrorKind::ConnectionReset.into())).unwrap();
+            let (sender, receiver) = mpsc::channel(1);
+            tokio::spawn(async move {
+                let _ = sender.send(Ok(Frame::data(Bytes::from_static(b"half of an answ")))).await;
+                // An error at once would be found before the half is sent.
+                tokio::time::sleep(HALF_IS_SENT).await;
+                let _ = sender.send(Err(io::ErrorKind::ConnectionReset.into())).await;
+            });
             response.body(WorkerBody::Pieces(receiver))
         }
     };
@@ -206,7 +223,7 @@ fn in_pieces(chunks: Vec<Bytes>, in_hand: InHand, shared: Arc<Shared>) -> Worker
             if n == last {
                 in_hand.take();
             }
-            if sender.send(Ok(chunk)).await.is_err() {
+            if sender.send(Ok(Frame::data(chunk))).await.is_err() {
                 return;
             }
         }

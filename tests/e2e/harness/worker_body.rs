@@ -62,7 +62,7 @@ pub(crate) enum WorkerBody {
     /// All of it, at once.
     Whole(Option<Bytes>),
     /// Piece by piece; an error closes the connection.
-    Pieces(mpsc::Receiver<io::Result<Bytes>>),
+    Pieces(mpsc::Receiver<io::Result<Frame<Bytes>>>),
 }
 
 impl Body for WorkerBody {
@@ -72,9 +72,7 @@ impl Body for WorkerBody {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         match self.get_mut() {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Pieces(pieces) => {
-                pieces.poll_recv(cx).map(|piece| piece.map(|bytes| bytes.map(Frame::data)))
-            }
+            Self::Pieces(pieces) => pieces.poll_recv(cx),
         }
     }
 
