@@ -3,41 +3,38 @@
 # What is built is at one place, whatever the caller's environment says: README and tests name target/release/slotway.
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
-CARGO := cargo
-
 .DEFAULT_GOAL := help
-.PHONY: help run build test quick fmt lint deny clean tools-build tools-run
+.PHONY: help run build test quick fmt lint clean tools
 
 help: ## Lists the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-run: tools-run build ## Builds and runs the demo: control plane, Envoy, two workers (Ctrl-C stops it)
-	@envoy/fetch.sh
+run: build ## Builds and runs the demo: control plane, Envoy, two workers (Ctrl-C stops it)
 	@exec target/release/slotway up -f envoy/demo.yaml --demo-workers
 
-build: tools-build ## Builds slotway, slotway-worker and the filter (into target/)
+build: tools ## Builds slotway, slotway-worker and the filter (into target/), and fetches Envoy (into .tools/)
+	@envoy/fetch.sh
 	@filter/build.sh
 	@echo "slotway: building the control plane and the reference worker"
-	@$(CARGO) build --locked --release -p slotway -p slotway-worker
+	@cargo build --locked --release -p slotway -p slotway-worker
 	@echo "slotway: target/release/slotway and target/release/slotway-worker are ready"
 
-test: tools-run ## Runs every check and test, set-up included
+test: tools ## Runs every check and test, set-up included
 	@tests/run.sh all
 
-quick: tools-build ## Runs the tests that need no Envoy: engine, units, the filter in wasmtime
+quick: ## Runs the tests that need no Envoy: engine, units, the filter in wasmtime
+	@tests/tools/need.sh cargo cc
 	@tests/run.sh quick
 
 fmt: ## Formats the sources
-	@$(CARGO) fmt --all
+	@cargo fmt --all
 
-lint: tools-build ## Checks formatting, clippy's lints and the dependencies' licences and sources
+lint: ## Checks formatting, clippy's lints and the dependencies' licences and sources
+	@tests/tools/need.sh cargo cc
 	@tests/run.sh lint
 
 clean: ## Removes what was built; what was fetched (.tools/) stays
 	@rm -rf target
 
-tools-build:
-	@tests/tools/need.sh cargo cc
-
-tools-run:
+tools:
 	@tests/tools/need.sh cargo cc python3 curl
