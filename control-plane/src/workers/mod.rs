@@ -5,7 +5,7 @@
 //! * A worker of the file is declared at every start. What REST changed since stays changed: its capacity, and that it was
 //!   removed.
 //! * Once the file's entry for a worker changes (also: appears, or goes), that is the newer word. It takes effect at the
-//!   next start, over whatever REST said before.
+//!   next start, over whatever REST said before. A worker that the file moves to another pool drains from the old one first.
 //! * A worker that only REST named stays until REST removes it.
 //!
 //! To tell an edited entry from one that says what it always said, the store keeps what the file last declared.

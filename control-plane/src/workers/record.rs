@@ -35,6 +35,23 @@ pub(crate) enum Standing {
         /// The first generation without it.
         since_generation: u64,
     },
+    /// The file moved it to the pool of its record. It drains from the old one first: two pools with slots of one worker would
+    /// together exceed its capacity.
+    Moving {
+        /// The first generation without it.
+        since_generation: u64,
+    },
     /// It was removed over REST and has drained. Kept, because the file still declares it and must not bring it back.
     Removed,
+}
+
+impl Standing {
+    /// The standing once it was removed with `generation`: one that drains already goes on draining.
+    pub(crate) fn removed(self, generation: u64) -> Self {
+        match self {
+            Self::Active => Self::Draining { since_generation: generation },
+            Self::Moving { since_generation } => Self::Draining { since_generation },
+            Self::Draining { .. } | Self::Removed => self,
+        }
+    }
 }

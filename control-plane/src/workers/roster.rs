@@ -63,9 +63,15 @@ impl Roster {
         match self.records.get_mut(&url) {
             Some(record) if record.declared.as_ref() == Some(&said) => {}
             Some(record) => {
+                let moved = record.entry.pool != said.pool;
+                record.standing = match record.standing {
+                    Standing::Active if moved => Standing::Moving { since_generation: self.generation },
+                    Standing::Draining { since_generation } if moved => Standing::Moving { since_generation },
+                    moving @ Standing::Moving { .. } => moving,
+                    Standing::Active | Standing::Draining { .. } | Standing::Removed => Standing::Active,
+                };
                 record.entry = said.clone();
                 record.declared = Some(said);
-                record.standing = Standing::Active;
             }
             None => {
                 let (entry, declared) = (said.clone(), Some(said));
@@ -84,9 +90,7 @@ impl Roster {
             }
             Some(record) => {
                 record.declared = None;
-                if record.standing == Standing::Active {
-                    record.standing = Standing::Draining { since_generation };
-                }
+                record.standing = record.standing.removed(since_generation);
             }
             None => {}
         }
@@ -147,7 +151,10 @@ impl Roster {
             position: known.map_or(position, |known| known.position),
             declared: known.and_then(|known| known.declared.clone()),
             entry: PoolWorker { pool, worker },
-            standing: Standing::Active,
+            standing: match known.map(|known| known.standing) {
+                Some(moving @ Standing::Moving { .. }) => moving,
+                _ => Standing::Active,
+            },
         };
         self.records.insert(entry.worker.clone(), record);
         Ok(())
@@ -160,11 +167,10 @@ impl Roster {
     pub(crate) fn remove(&mut self, url: &WorkerUrl) -> Result<(), Error> {
         let known: Vec<_> = self.present().take(NAMED_MAX).map(|(url, _)| url.to_string()).collect();
         match self.records.get_mut(url) {
-            Some(record) if record.standing == Standing::Active => {
-                record.standing = Standing::Draining { since_generation: self.generation };
+            Some(record) if record.standing != Standing::Removed => {
+                record.standing = record.standing.removed(self.generation);
                 Ok(())
             }
-            Some(WorkerRecord { standing: Standing::Draining { .. }, .. }) => Ok(()),
             Some(_) | None => Err(Error::UnknownWorker { worker: url.to_string(), known }),
         }
     }
@@ -181,6 +187,10 @@ impl Roster {
                     self.records.remove(url);
                 }
             }
+            Some(record) if record.standing == (Standing::Moving { since_generation }) => {
+                tracing::info!("worker {url} has drained and moves to pool {}", record.entry.pool);
+                record.standing = Standing::Active;
+            }
             Some(_) | None => {}
         }
     }
@@ -193,7 +203,9 @@ impl Roster {
     /// The workers that drain, each with the first generation without it.
     pub(crate) fn draining(&self) -> impl Iterator<Item = (&WorkerUrl, u64)> {
         self.records.iter().filter_map(|(url, record)| match record.standing {
-            Standing::Draining { since_generation } => Some((url, since_generation)),
+            Standing::Draining { since_generation } | Standing::Moving { since_generation } => {
+                Some((url, since_generation))
+            }
             Standing::Active | Standing::Removed => None,
         })
     }
@@ -207,8 +219,7 @@ impl Roster {
 
     /// What Envoy shall have.
     pub(crate) fn desired(&self) -> Desired {
-        let draining =
-            self.records.values().filter(|record| matches!(record.standing, Standing::Draining { .. }));
+        let draining = self.draining().filter_map(|(url, _)| self.records.get(url));
         let mut draining: Vec<_> =
             draining.chain(self.without_pool()).map(|record| record.entry.worker.clone()).collect();
         draining.sort_by(|one, other| one.worker.cmp(&other.worker));

@@ -315,3 +315,26 @@ async fn the_overview_tells_what_is_known_and_how_old_it_is() {
     let both = row(Duration::ZERO).await;
     assert_eq!((both.in_flight, both.free), (Some(4), Some(2)), "the sum of both coordinators");
 }
+
+#[tokio::test]
+async fn a_worker_that_the_file_moves_drains_from_its_old_pool_before_the_new_one_has_it() {
+    let house = House::new();
+    drop(house.open(&file(&[(A, 3), (B, 4)])).await);
+    let mut moved = file(&[(A, 3)]);
+    moved[1].workers = file(&[(B, 2)])[0].workers.clone();
+    let workers = house.open(&moved).await;
+    workers.set_connected(vec!["one".to_owned()], Instant::now());
+    assert_eq!((in_force(&workers), draining(&workers)), (vec![line("first", A, 3)], vec![B.to_owned()]));
+    workers.upsert(vec![entry(B, 5)]).await.unwrap();
+    assert_eq!(draining(&workers), [B], "REST does not cut the drain short");
+
+    let since = generation(&workers);
+    house.report("one", since, Some((B, 0, 1, WorkerState::Draining)));
+    workers.settle(Instant::now()).await.unwrap();
+    assert_eq!(draining(&workers), [B], "a request is under way there");
+
+    house.report("one", since, None);
+    workers.settle(Instant::now()).await.unwrap();
+    assert_eq!(in_force(&workers), [line("first", A, 3), line("second", B, 5)]);
+    assert!(draining(&workers).is_empty());
+}
