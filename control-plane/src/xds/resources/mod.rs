@@ -12,3 +12,6 @@ pub(crate) mod runtime;
 pub const RESOURCE_NAME: &str = "slotway";
 /// The Envoy cluster, from the bootstrap, that leads to the control plane; the filter's reports go there too.
 pub const XDS_CLUSTER: &str = "slotway_control_plane";
+
+#[cfg(test)]
+mod tests;
