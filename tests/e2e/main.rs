@@ -10,6 +10,7 @@
     reason = "a test ends where it cannot go on"
 )]
 
+mod artefacts;
 mod bodies;
 mod capacity;
 mod control_plane;

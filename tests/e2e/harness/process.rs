@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group, set_parent_process_death_signal};
 
 use super::until;
 
@@ -29,6 +29,12 @@ impl Process {
         // A second start of one name begins anew: nobody takes the first one's words for its.
         let file = File::create(&log).unwrap();
         command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file).process_group(0);
+        // SAFETY: one system call between fork and exec, which allocates nothing and takes no lock.
+        unsafe {
+            // Nothing is left behind where the tests themselves are ended. The signal comes when the thread ends that calls this,
+            // which is the test's own.
+            command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::TERM))?));
+        }
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
         Self { name: name.to_owned(), child, log }
     }
