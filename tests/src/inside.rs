@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use slotway_engine::{Abort, Image, Page, PageId, PageSource, Pool, Region, Root, Survey};
+use slotway_engine::{Abort, Image, Page, PageId, PageSource, Pool, Region, Root, Survey, WorkerSurvey};
 
 use crate::host::SharedData;
 
@@ -18,17 +18,17 @@ pub fn survey(data: &SharedData, pool: &str) -> Survey {
     look(data, pool, |pool| pool.survey()).expect("a pool that the engine wrote")
 }
 
-/// How many slots of each worker are held by requests or on their way to a waiter, by the worker's base URL.
+/// The workers of a pool by base URL.
 ///
 /// # Panics
 /// If the state cannot be read.
 #[must_use]
-pub fn under_way(data: &SharedData, pool: &str) -> BTreeMap<String, u32> {
+pub fn workers(data: &SharedData, pool: &str) -> BTreeMap<String, WorkerSurvey> {
     let name_of = |worker| {
         let name = look(data, pool, |pool| pool.name(worker)).expect("a worker's name");
         String::from_utf8(name).expect("a base URL")
     };
-    survey(data, pool).workers.iter().map(|worker| (name_of(worker.worker), worker.in_flight)).collect()
+    survey(data, pool).workers.into_iter().map(|worker| (name_of(worker.worker), worker)).collect()
 }
 
 fn look<R>(

@@ -102,9 +102,18 @@ impl World {
     /// # Errors
     /// [`HostError::Configure`] if the filter refuses it.
     pub fn push(&mut self, change: impl FnOnce(&mut FilterConfig)) -> Result<(), HostError> {
+        let _ = self.change(change);
+        self.put_in_force()
+    }
+
+    /// Changes the configuration and pushes nothing. Returns it as JSON.
+    ///
+    /// # Panics
+    /// If it cannot be written as JSON.
+    pub fn change(&mut self, change: impl FnOnce(&mut FilterConfig)) -> String {
         change(&mut self.config);
         self.config.generation += 1;
-        self.put_in_force()
+        self.config.to_json().expect("a configuration")
     }
 
     /// Pushes other workers for the first pool.
@@ -130,8 +139,8 @@ impl World {
         let mut capacities: BTreeMap<_, _> =
             self.fleet.workers().into_iter().map(|worker| (worker, (0, 0))).collect();
         for pool in &self.config.pools {
-            for (worker, under_way) in inside::under_way(&data, pool.name.as_str()) {
-                capacities.entry(worker).or_default().1 = under_way;
+            for (worker, figures) in inside::workers(&data, pool.name.as_str()) {
+                capacities.entry(worker).or_default().1 = figures.in_flight;
             }
             for worker in &pool.workers {
                 capacities.entry(worker.worker.to_string()).or_default().0 = worker.capacity.get();

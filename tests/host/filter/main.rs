@@ -3,11 +3,17 @@
 // Test support: a broken expectation ends the test at once, with its message.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod costs;
+mod crashes;
+mod dice;
+mod faults;
+mod interleaving;
 mod leaving;
 mod parking;
 mod pushes;
 mod refusing;
 mod releasing;
+mod reporting;
 mod soak;
 mod starting;
 mod waiting;

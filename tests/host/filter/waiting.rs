@@ -149,3 +149,19 @@ fn a_request_that_finds_a_slot_is_not_held() {
     let stream = world.send(0);
     assert!(matches!(world.host.outcome(stream), Outcome::Continued(_)));
 }
+
+#[test]
+fn an_operators_clock_that_jumps_changes_no_deadline() {
+    for jump_ms in [-3_600_000, 3_600_000] {
+        let mut setup = pool(&[(W1, 1)]);
+        setup.free_worker_timeout = ms(100);
+        let mut world = World::new(1, setup);
+        world.send(0);
+        let waiting = world.send(0);
+        world.host.jump_realtime(jump_ms);
+        world.advance(99);
+        assert!(world.waits(waiting));
+        world.advance(1);
+        assert_eq!(world.refusal(waiting).as_deref(), Some("wait_timeout"));
+    }
+}

@@ -1,0 +1,73 @@
+//! Host calls that fail.
+
+use slotway_tests::{
+    host::{CallSite, Faults, HostCall, Status, StreamId, Verdict},
+    world::{World, ms, pool},
+};
+
+use crate::{
+    W1, W2,
+    dice::{Dice, seeds},
+    soak::come_to_rest,
+};
+
+/// One host call in `one_in` fails, with any status.
+struct Now {
+    dice: Dice,
+    one_in: usize,
+}
+
+impl Faults for Now {
+    fn verdict(&mut self, site: &CallSite) -> Verdict {
+        // A clock that cannot be read has no sensible answer; Envoy's always can.
+        if site.call == HostCall::ClockTimeGet || self.dice.roll(self.one_in) > 0 {
+            return Verdict::Proceed;
+        }
+        Verdict::Fail(self.dice.pick(&Status::FAILURES).unwrap_or(Status::InternalFailure))
+    }
+}
+
+fn storm(seed: u64, lanes: usize, steps: usize) {
+    let mut dice = Dice(seed);
+    let mut setup = pool(&[(W1, 2), (W2, 1)]);
+    setup.free_worker_timeout = ms(300);
+    let mut world = World::new(lanes, setup);
+    world.host.set_faults(Some(Box::new(Now { dice: Dice(!seed), one_in: 40 })));
+    let mut open: Vec<StreamId> = Vec::new();
+    for _ in 0..steps {
+        match dice.roll(8) {
+            0..=3 => open.push(world.send(dice.roll(lanes))),
+            4..=5 => {
+                if let Some(stream) = dice.pick(&world.fleet.running()) {
+                    world.answer(stream);
+                }
+            }
+            6 => {
+                if let Some(stream) = dice.pick(&open) {
+                    world.go(stream);
+                }
+            }
+            _ => world.advance(dice.roll(100) as u64),
+        }
+        open.retain(|stream| !world.host.is_finished(*stream));
+    }
+    world.host.set_faults(None);
+    world.advance(10_000);
+    // A stream that could not be spoken to is taken to have gone; now it goes.
+    for stream in
+        open.iter().filter(|stream| world.fleet.place(**stream).is_none()).copied().collect::<Vec<_>>()
+    {
+        world.go(stream);
+    }
+    come_to_rest(&mut world, &open);
+    assert!(world.host.lanes().all(|lane| world.host.is_alive(lane)), "{:?}", world.complaints());
+}
+
+#[test]
+fn whatever_host_calls_fail_no_lane_dies_and_when_they_work_again_every_slot_comes_home() {
+    for seed in seeds() {
+        let lanes = 1 + seed as usize % 4;
+        println!("seed {seed}, {lanes} lanes");
+        storm(seed, lanes, 200);
+    }
+}

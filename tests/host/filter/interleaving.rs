@@ -1,0 +1,156 @@
+//! Lanes that stop at every host call, with a dice that says who goes on.
+
+use std::collections::BTreeMap;
+
+use slotway_tests::{
+    host::{Event, LaneId, PluginId, StreamId},
+    inside,
+    world::{World, get, ms, pool, workers_of},
+};
+
+use crate::{
+    W1, W2,
+    dice::{Dice, seeds},
+    soak::come_to_rest,
+};
+
+const W3: &str = "http://w3.test:9003";
+const POOL: &str = "preannotation";
+
+/// One run, and what has been seen of it.
+struct Run {
+    world: World,
+    dice: Dice,
+    open: Vec<StreamId>,
+    /// Configurations that lanes have still to take.
+    pushed: Vec<(LaneId, PluginId)>,
+    /// How many slots of each worker were out at the last look.
+    out: BTreeMap<String, u32>,
+}
+
+impl Run {
+    fn new(seed: u64, lanes: usize) -> Self {
+        let mut setup = pool(&[(W1, 2), (W2, 1)]);
+        setup.free_worker_timeout = ms(150);
+        let mut world = World::new(lanes, setup);
+        world.host.hold_wakeups(true);
+        for worker in [W1, W2, W3] {
+            // What is allowed at which step is looked up in the shared state.
+            world.fleet.set_capacity(worker, u32::MAX, 0);
+        }
+        Self { world, dice: Dice(seed), open: Vec::new(), pushed: Vec::new(), out: BTreeMap::new() }
+    }
+
+    /// Begins `events` events, each as soon as a lane is free for it, and ends them all.
+    fn go(&mut self, events: usize) {
+        let mut left = events;
+        loop {
+            let lanes = self.world.host.lanes();
+            let (busy, idle): (Vec<_>, Vec<_>) = lanes.partition(|lane| self.world.host.is_busy(*lane));
+            if left > 0 && !idle.is_empty() && (busy.is_empty() || self.dice.roll(4) == 0) {
+                left -= 1;
+                let lane = idle[self.dice.roll(idle.len())];
+                let event = self.next_event(lane);
+                self.world.host.begin(lane, event);
+            } else if let Some(lane) = self.dice.pick(&busy) {
+                self.world.host.step(lane);
+                self.world.see();
+                self.check();
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// What happens next on a lane.
+    fn next_event(&mut self, lane: LaneId) -> Event {
+        self.world.host.advance_silently(self.dice.roll(8) as u64);
+        match self.dice.roll(20) {
+            0..=4 => self.wakeup(lane),
+            5..=9 => self.answer(lane),
+            10..=11 => self.tick(lane),
+            12 => self.leave(lane),
+            13 => self.push(lane),
+            _ => None,
+        }
+        .unwrap_or_else(|| {
+            let stream = self.world.host.open(lane, get("/"));
+            self.open.push(stream);
+            Event::Request { stream, end: true }
+        })
+    }
+
+    fn wakeup(&mut self, lane: LaneId) -> Option<Event> {
+        let mut wakeups = self.world.host.wakeups();
+        wakeups.retain(|wakeup| wakeup.lane == lane);
+        let wakeup = self.dice.pick(&wakeups)?;
+        self.world.host.take_wakeup(wakeup);
+        Some(Event::Wakeup(wakeup))
+    }
+
+    fn answer(&mut self, lane: LaneId) -> Option<Event> {
+        let mut running = self.world.fleet.running();
+        running.retain(|stream| self.world.host.lane_of(*stream) == lane);
+        let stream = self.dice.pick(&running)?;
+        self.world.fleet.leave(stream);
+        Some(Event::AnswerHeaders { stream, headers: [(":status", "200")].into_iter().collect(), end: true })
+    }
+
+    fn tick(&mut self, lane: LaneId) -> Option<Event> {
+        self.world.host.due_ticks().into_iter().find(|(due, _)| *due == lane).map(|(_, event)| event)
+    }
+
+    fn leave(&mut self, lane: LaneId) -> Option<Event> {
+        self.open.retain(|stream| !self.world.host.is_finished(*stream));
+        let here: Vec<_> =
+            self.open.iter().copied().filter(|stream| self.world.host.lane_of(*stream) == lane).collect();
+        let stream = self.dice.pick(&here)?;
+        self.world.fleet.leave(stream);
+        Some(Event::ClientGone(stream))
+    }
+
+    /// A lane takes a configuration; a new one is pushed where it has taken all.
+    fn push(&mut self, lane: LaneId) -> Option<Event> {
+        if let Some(at) = self.pushed.iter().position(|(to, _)| *to == lane) {
+            return Some(Event::Configure(self.pushed.remove(at).1));
+        }
+        let capacities = [W1, W2, W3].map(|worker| (worker, self.dice.roll(4) as u32));
+        let workers: Vec<_> = capacities.into_iter().filter(|(_, capacity)| *capacity > 0).collect();
+        let config = self.world.change(|config| config.pools[0].workers = workers_of(&workers));
+        let plugin = self.world.host.accept(&config).expect("a configuration that the filter takes");
+        self.pushed.extend(self.world.host.lanes().filter(|to| *to != lane).map(|to| (to, plugin)));
+        Some(Event::Configure(plugin))
+    }
+
+    /// A slot is only given out below the capacity in force, and every request at a worker has one.
+    fn check(&mut self) {
+        let workers = inside::workers(&self.world.host.shared_data(), POOL);
+        for worker in [W1, W2, W3] {
+            let (capacity, out) =
+                workers.get(worker).map_or((0, 0), |figures| (figures.capacity, figures.in_flight));
+            let before = self.out.insert(worker.to_owned(), out).unwrap_or(0);
+            assert!(out <= capacity.max(before), "{worker}: {out} slots are out, of {capacity}");
+            let running = self.world.fleet.load(worker).now;
+            assert!(running <= out, "{worker}: {running} requests with {out} slots");
+        }
+    }
+
+    fn rest(mut self) {
+        for (lane, plugin) in std::mem::take(&mut self.pushed) {
+            self.world.host.run(lane, Event::Configure(plugin)).expect("a configuration that a canary took");
+        }
+        come_to_rest(&mut self.world, &self.open);
+        assert_eq!(self.world.complaints(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn lanes_that_come_between_each_others_reads_and_writes_break_nothing() {
+    for seed in seeds() {
+        let lanes = 2 + seed as usize % 4;
+        println!("seed {seed}, {lanes} lanes");
+        let mut run = Run::new(seed, lanes);
+        run.go(150);
+        run.rest();
+    }
+}
