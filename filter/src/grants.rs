@@ -130,14 +130,10 @@ impl Lane {
         false
     }
 
-    /// Sends the current request to a worker.
+    /// Sends the current request to a worker: names its cluster for the route. A base URL's path is the route's business, which Envoy
+    /// chooses by the path after this filter has run.
     pub(crate) fn address(&self, target: &Target, waited_ms: u64) -> Result<(), FilterError> {
         host::replace_header(MapType::HttpRequestHeaders, headers::WORKER, target.url.as_str())?;
-        let prefix = target.url.path_prefix();
-        if !prefix.is_empty() {
-            let path = host::header(MapType::HttpRequestHeaders, ":path").unwrap_or_default();
-            host::replace_header(MapType::HttpRequestHeaders, ":path", &format!("{prefix}{path}"))?;
-        }
         if self.settings.as_ref().is_some_and(|settings| settings.access_log_fields) {
             // What is logged if nothing else becomes known.
             let outcome = RequestOutcome::GoneRunning.word();

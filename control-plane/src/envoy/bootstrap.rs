@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 use slotway_config::WorkerUrl;
 
-use crate::{config::Config, error::Error};
+use crate::{
+    config::Config,
+    error::Error,
+    xds::{RESOURCE_NAME, XDS_CLUSTER},
+};
 
-/// The cluster through which Envoy reaches the control plane, for xDS and for the filter's reports.
-pub const CONTROL_PLANE_CLUSTER: &str = "slotway_control_plane";
-/// The name of the runtime layer that the control plane fills.
-pub const RUNTIME_LAYER: &str = "slotway";
 /// The group of an Envoy that `slotway up` runs.
 pub const NODE_CLUSTER: &str = "slotway";
 /// The name of the Envoy that `slotway up` runs, and so of the coordinator in reports.
@@ -40,7 +40,7 @@ pub fn bootstrap(config: &Config, xds: SocketAddr, node: &str) -> Result<Value, 
                 "api_type": "GRPC",
                 "transport_api_version": "V3",
                 "set_node_on_first_message_only": true,
-                "grpc_services": [{ "envoy_grpc": { "cluster_name": CONTROL_PLANE_CLUSTER, "retry_policy": reconnect } }],
+                "grpc_services": [{ "envoy_grpc": { "cluster_name": XDS_CLUSTER, "retry_policy": reconnect } }],
             },
             "cds_config": source,
             "lds_config": source,
@@ -48,7 +48,7 @@ pub fn bootstrap(config: &Config, xds: SocketAddr, node: &str) -> Result<Value, 
         "static_resources": { "clusters": [control_plane_cluster(reachable(xds))] },
         "layered_runtime": {
             "layers": [
-                { "name": RUNTIME_LAYER, "rtds_layer": { "name": RUNTIME_LAYER, "rtds_config": source } },
+                { "name": RESOURCE_NAME, "rtds_layer": { "name": RESOURCE_NAME, "rtds_config": source } },
                 // The last one wins: an operator's word on the admin port.
                 { "name": "admin", "admin_layer": {} },
             ],
@@ -66,14 +66,14 @@ fn control_plane_cluster(xds: SocketAddr) -> Value {
         },
     });
     json!({
-        "name": CONTROL_PLANE_CLUSTER,
+        "name": XDS_CLUSTER,
         "type": "STATIC",
         "connect_timeout": "1s",
         "typed_extension_protocol_options": {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": http2,
         },
         "load_assignment": {
-            "cluster_name": CONTROL_PLANE_CLUSTER,
+            "cluster_name": XDS_CLUSTER,
             "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": address(xds) } }] }],
         },
     })
