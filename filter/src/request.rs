@@ -352,7 +352,7 @@ fn is_grpc() -> bool {
 /// error of a gateway, or one without a body (gRPC's trailers).
 fn judge_answer(end: bool) -> Answer {
     let status = host::header(MapType::HttpResponseHeaders, ":status").unwrap_or_default();
-    if !end && !matches!(status.as_str(), "408" | "413" | "500" | "502" | "503" | "504") {
+    if !end && !matches!(status.as_str(), "404" | "408" | "413" | "500" | "502" | "503" | "504") {
         return Answer::Worker;
     }
     match host::property(&["response", "code_details"]) {

@@ -154,3 +154,15 @@ fn lanes_that_come_between_each_others_reads_and_writes_break_nothing() {
         run.rest();
     }
 }
+
+#[test]
+fn one_seed_gives_one_run() {
+    let runs = [7, 7, 8].map(|seed| {
+        let mut run = Run::new(seed, 3);
+        run.world.host.start_trace();
+        run.go(100);
+        (run.world.host.trace(), run.world.host.usage())
+    });
+    assert!(runs[0] == runs[1], "the same seed, another run");
+    assert!(runs[0] != runs[2], "another seed, the same run");
+}

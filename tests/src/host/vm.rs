@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// More fuel than any call needs: one that takes this much does not end.
-const FUEL_PER_CALL: u64 = 2_000_000_000;
+const FUEL_PER_CALL: u64 = 50_000_000_000;
 
 /// What host calls need to know of the VM that makes them.
 pub(crate) struct VmData {
