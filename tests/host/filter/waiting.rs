@@ -69,21 +69,17 @@ fn a_waiter_keeps_its_body_until_it_has_a_slot() {
 }
 
 #[test]
-fn a_workers_path_goes_in_front_of_the_requests_path() {
-    let mut world = World::new(1, pool(&[("http://w1.test:9001/extractor-web", 1)]));
-    let stream = world.send(0);
-    let headers = world.host.forwarded(stream).unwrap();
-    assert_eq!(headers.get(":path"), Some("/extractor-web/extract"));
-    assert_eq!(headers.get("x-slotway-worker"), Some("http://w1.test:9001/extractor-web"));
-}
-
-#[test]
-fn a_waiters_path_gets_its_workers_path_too() {
-    let mut world = World::new(2, pool(&[("http://w1.test:9001/web", 1)]));
+fn a_worker_is_named_by_its_whole_base_url_and_the_path_is_left_to_the_route() {
+    let url = "http://w1.test:9001/extractor-web";
+    let mut world = World::new(2, pool(&[(url, 1)]));
     let running = world.send(0);
     let waiting = world.send(1);
     world.answer(running);
-    assert_eq!(world.host.forwarded(waiting).unwrap().get(":path"), Some("/web/extract"));
+    for stream in [running, waiting] {
+        let headers = world.host.forwarded(stream).unwrap();
+        assert_eq!(headers.get("x-slotway-worker"), Some(url));
+        assert_eq!(headers.get(":path"), Some("/extract"));
+    }
 }
 
 #[test]
