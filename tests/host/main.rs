@@ -3,6 +3,7 @@
 // Test support: a broken expectation ends the test at once, with its message.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod artifact;
 mod faults;
 mod lanes;
 mod probe;

@@ -26,6 +26,8 @@ struct Run {
     pushed: Vec<(LaneId, PluginId)>,
     /// How many slots of each worker were out at the last look.
     out: BTreeMap<String, u32>,
+    /// One step in so many is a trap; 0 is never.
+    trap_one_in: usize,
 }
 
 impl Run {
@@ -38,7 +40,14 @@ impl Run {
             // What is allowed at which step is looked up in the shared state.
             world.fleet.set_capacity(worker, u32::MAX, 0);
         }
-        Self { world, dice: Dice(seed), open: Vec::new(), pushed: Vec::new(), out: BTreeMap::new() }
+        Self {
+            world,
+            dice: Dice(seed),
+            open: Vec::new(),
+            pushed: Vec::new(),
+            out: BTreeMap::new(),
+            trap_one_in: 0,
+        }
     }
 
     /// Begins `events` events, each as soon as a lane is free for it, and ends them all.
@@ -53,6 +62,9 @@ impl Run {
                 let event = self.next_event(lane);
                 self.world.host.begin(lane, event);
             } else if let Some(lane) = self.dice.pick(&busy) {
+                if self.trap_one_in > 0 && self.dice.roll(self.trap_one_in) == 0 {
+                    self.world.host.trap(lane);
+                }
                 self.world.host.step(lane);
                 self.world.see();
                 self.check();
@@ -152,6 +164,18 @@ fn lanes_that_come_between_each_others_reads_and_writes_break_nothing() {
         let mut run = Run::new(seed, lanes);
         run.go(150);
         run.rest();
+    }
+}
+
+#[test]
+fn wherever_a_lane_traps_no_worker_gets_more_than_it_may() {
+    for seed in seeds() {
+        println!("seed {seed}");
+        let mut run = Run::new(seed, 3);
+        run.trap_one_in = 150;
+        run.go(150);
+        let traps = run.world.host.logs().into_iter().filter(|line| line.level == 5).count();
+        assert!(traps > 0, "no lane trapped");
     }
 }
 
