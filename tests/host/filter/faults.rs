@@ -71,3 +71,23 @@ fn whatever_host_calls_fail_no_lane_dies_and_when_they_work_again_every_slot_com
         storm(seed, lanes, 200);
     }
 }
+
+#[test]
+fn a_lane_that_cannot_register_its_queue_at_first_still_loses_no_slot() {
+    let mut setup = pool(&[(W1, 1)]);
+    setup.free_worker_timeout = ms(300);
+    let mut world = World::new(2, setup);
+    // A new root context registers the queue anew.
+    world.host.fail_next(HostCall::RegisterSharedQueue, Status::InternalFailure);
+    world.push(|config| config.debug_headers = true).unwrap();
+    assert!(world.host.faults_are_spent());
+    let running = world.send(1);
+    let waiting = world.send(0);
+    world.answer(running);
+    world.advance(5_000);
+    if world.place(waiting).is_some() {
+        world.answer(waiting);
+    }
+    assert!(world.host.is_finished(waiting));
+    assert_eq!((world.survey().free, world.survey().in_flight), (1, 0), "{:?}", world.complaints());
+}

@@ -127,3 +127,28 @@ fn take_text(bytes: &mut &[u8], len: usize) -> Result<String, Status> {
     *bytes = &bytes[len + 1..];
     Ok(String::from_utf8_lossy(text).into_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_come_back_as_they_were() {
+        let headers: Headers =
+            [(":path", "/"), ("x-empty", ""), ("x-twice", "1"), ("x-twice", "2")].into_iter().collect();
+        assert_eq!(Headers::from_pairs(&headers.to_pairs()), Ok(headers));
+    }
+
+    #[test]
+    fn pairs_that_are_cut_short_are_refused() {
+        let bytes = Headers::from_iter([("name", "value")]).to_pairs();
+        assert!((1..bytes.len()).all(|end| Headers::from_pairs(&bytes[..end]) == Err(Status::BadArgument)));
+    }
+
+    #[test]
+    fn setting_a_name_replaces_all_its_values() {
+        let mut headers: Headers = [("x-a", "1"), ("X-A", "2"), ("x-b", "3")].into_iter().collect();
+        headers.set("X-a", "4");
+        assert_eq!((headers.all("x-a"), headers.len()), (vec!["4"], 2));
+    }
+}

@@ -54,3 +54,37 @@ impl SharedData {
         self.next_cas = cas.max(1);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_handed_out_in_order_over_all_maps_and_never_twice() {
+        let mut data = SharedData::default();
+        for (number, vm_id) in (1..=6).zip(["a", "b"].into_iter().cycle()) {
+            data.set(vm_id, b"key", b"value", 0).unwrap();
+            assert_eq!(data.get(vm_id, b"key"), Some((&b"value"[..], number)));
+        }
+    }
+
+    #[test]
+    fn a_write_names_the_number_that_was_read_or_none() {
+        let mut data = SharedData::default();
+        data.set("vm", b"key", b"1", 99).unwrap();
+        let (_, read) = data.get("vm", b"key").unwrap();
+        data.set("vm", b"key", b"2", read).unwrap();
+        assert_eq!(data.set("vm", b"key", b"3", read), Err(Status::CasMismatch));
+        data.set("vm", b"key", b"4", 0).unwrap();
+        assert_eq!(data.get("vm", b"key"), Some((&b"4"[..], 3)));
+    }
+
+    #[test]
+    fn zero_is_left_out_when_the_count_runs_over() {
+        let mut data = SharedData::default();
+        data.set_next_cas(u32::MAX);
+        data.set("vm", b"a", b"", 0).unwrap();
+        data.set("vm", b"b", b"", 0).unwrap();
+        assert_eq!((data.get("vm", b"a").unwrap().1, data.get("vm", b"b").unwrap().1), (u32::MAX, 1));
+    }
+}
