@@ -1,7 +1,7 @@
 //! Host calls that fail.
 
 use slotway_tests::{
-    host::{CallSite, Faults, HostCall, Status, StreamId, Verdict},
+    host::{CallSite, Faults, HostCall, LaneId, Status, StreamId, Verdict},
     world::{World, ms, pool},
 };
 
@@ -90,4 +90,25 @@ fn a_lane_that_cannot_register_its_queue_at_first_still_loses_no_slot() {
     }
     assert!(world.host.is_finished(waiting));
     assert_eq!((world.survey().free, world.survey().in_flight), (1, 0), "{:?}", world.complaints());
+}
+
+#[test]
+fn a_lane_that_never_had_a_queue_refuses_its_waiters_in_time_and_loses_no_slot() {
+    let mut setup = pool(&[(W1, 1)]);
+    setup.free_worker_timeout = ms(300);
+    let mut world = World::new(2, setup);
+    world.host.trap(LaneId(0));
+    let running = world.send(1);
+    world.host.fail_next(HostCall::RegisterSharedQueue, Status::InternalFailure);
+    let waiting = world.send(0);
+    assert!(world.host.faults_are_spent() && world.waits(waiting));
+    world.advance(100);
+    world.answer(running);
+    world.advance(5_000);
+    assert_eq!((world.survey().free, world.survey().in_flight), (1, 0), "{:?}", world.complaints());
+    let seen = world.host.seen(waiting);
+    assert!(seen.finished, "{:?}", world.complaints());
+    // Its slot could not be brought, so it may wait a second longer than its deadline.
+    let waited_ms = seen.replied_at_ns / 1_000_000 + 5_100 - world.host.now_ms();
+    assert!(waited_ms <= 300 + 1_000, "{waited_ms}");
 }
