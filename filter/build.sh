@@ -14,6 +14,9 @@ debian_packages="rustc-web cargo-web rust-web-src lld"
 way=${WASM_TOOLCHAIN:-auto}
 # Settings for the machine's own toolchain, such as a linker, would break a build for wasm32.
 unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_TARGET
+# The module names no folder of the machine that built it.
+CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$PWD=/slotway"
+export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS
 
 say() { echo "slotway: $*"; }
 fail() { echo "slotway: $*" >&2; exit 1; }

@@ -14,7 +14,7 @@ use crate::{
 /// longer one alternate among themselves and join at the tail.
 const REINTERLEAVE_MAX: usize = 1_024;
 /// At most so many workers change in one transition; the others follow in the next ones.
-const CHANGES_MAX: usize = 256;
+const CHANGES_MAX: usize = 2_048;
 
 /// One worker of a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,17 +158,17 @@ impl<S: PageSource> Pool<'_, S> {
             }
             return Ok(());
         }
-        let mut free: Vec<(WorkerIndex, u32)> = Vec::new();
-        let mut count = |worker, slots| match free.iter_mut().find(|(known, _)| *known == worker) {
-            Some((_, sum)) => *sum += slots,
-            None => free.push((worker, slots)),
-        };
-        self.root.free.for_each(Region::Free, &mut self.pages, |worker| count(worker, 1))?;
-        minted.iter().for_each(|(worker, slots)| count(*worker, *slots));
+        let mut free: BTreeMap<WorkerIndex, u32> = BTreeMap::new();
+        self.root
+            .free
+            .for_each(Region::Free, &mut self.pages, |worker| *free.entry(worker).or_default() += 1)?;
+        for (worker, slots) in minted {
+            *free.entry(worker).or_default() += slots;
+        }
         for (worker, slots) in &mut free {
             *slots -= self.retire_free(*worker, *slots, now_ms)?;
         }
-        free.sort_by_key(|(worker, _)| *worker);
+        let free: Vec<_> = free.into_iter().collect();
         let mut queue = ChunkQueue::empty();
         // Pages of the old queue are written over; its length bounds the new one's.
         for worker in interleave(&free) {

@@ -1,5 +1,7 @@
 //! Pages: the bulk of a pool's state, and where they come from.
 
+use std::collections::{BTreeMap, btree_map::Entry};
+
 use crate::codec::Reader;
 
 /// What a page holds.
@@ -109,11 +111,10 @@ pub enum Abort {
 pub(crate) struct Pages<'s, S> {
     source: &'s mut S,
     commit: u64,
-    open: Vec<OpenPage>,
+    open: BTreeMap<PageId, OpenPage>,
 }
 
 struct OpenPage {
-    id: PageId,
     bytes: Vec<u8>,
     changed: bool,
 }
@@ -121,45 +122,40 @@ struct OpenPage {
 impl<'s, S: PageSource> Pages<'s, S> {
     /// Pages as a root of `commit` sees them.
     pub(crate) fn new(source: &'s mut S, commit: u64) -> Self {
-        Self { source, commit, open: Vec::new() }
+        Self { source, commit, open: BTreeMap::new() }
     }
 
     pub(crate) fn read(&mut self, id: PageId) -> Result<&[u8], Abort> {
-        let at = self.open(id)?;
-        Ok(&self.open[at].bytes)
+        self.open(id).map(|page| page.bytes.as_slice())
     }
 
     /// The page's content, to be changed.
     pub(crate) fn change(&mut self, id: PageId) -> Result<&mut Vec<u8>, Abort> {
-        let at = self.open(id)?;
-        let page = &mut self.open[at];
+        let page = self.open(id)?;
         page.changed = true;
         Ok(&mut page.bytes)
     }
 
     /// Replaces the page, whatever it was.
     pub(crate) fn replace(&mut self, id: PageId, bytes: Vec<u8>) {
-        match self.open.iter_mut().find(|page| page.id == id) {
-            Some(page) => (page.bytes, page.changed) = (bytes, true),
-            None => self.open.push(OpenPage { id, bytes, changed: true }),
-        }
+        self.open.insert(id, OpenPage { bytes, changed: true });
     }
 
     /// The changed pages.
     pub(crate) fn into_changes(self) -> Vec<(PageId, Vec<u8>)> {
-        self.open.into_iter().filter(|page| page.changed).map(|page| (page.id, page.bytes)).collect()
+        self.open.into_iter().filter(|(_, page)| page.changed).map(|(id, page)| (id, page.bytes)).collect()
     }
 
-    fn open(&mut self, id: PageId) -> Result<usize, Abort> {
-        // Few pages are open at once but in a configuration change, and there the last one is asked for again and again.
-        if let Some(at) = self.open.iter().rposition(|page| page.id == id) {
-            return Ok(at);
+    fn open(&mut self, id: PageId) -> Result<&mut OpenPage, Abort> {
+        match self.open.entry(id) {
+            Entry::Occupied(page) => Ok(page.into_mut()),
+            Entry::Vacant(place) => {
+                let page = self.source.read(id)?;
+                if page.commit > self.commit {
+                    return Err(Abort::Stale);
+                }
+                Ok(place.insert(OpenPage { bytes: page.bytes, changed: false }))
+            }
         }
-        let page = self.source.read(id)?;
-        if page.commit > self.commit {
-            return Err(Abort::Stale);
-        }
-        self.open.push(OpenPage { id, bytes: page.bytes, changed: false });
-        Ok(self.open.len() - 1)
     }
 }

@@ -174,11 +174,11 @@ fn the_expected_wait_follows_from_the_rate_at_which_slots_come_free() {
 
 #[test]
 fn a_configuration_of_thousands_of_workers_comes_into_force_in_steps() {
-    let names: Vec<_> = (0..1_500).map(|n| format!("http://w{n}")).collect();
+    let names: Vec<_> = (0..5_000).map(|n| format!("http://w{n}")).collect();
     let workers: Vec<_> = names.iter().map(|name| (name.as_str(), 4)).collect();
     let mut world = World::default();
     world.configure(&workers);
-    assert_eq!(world.survey().free, 6_000);
+    assert_eq!(world.survey().free, 20_000);
     world.configure(&workers[..700]);
     assert_eq!(world.memory.root().capacity(), 2_800);
     assert_eq!(world.survey().free, 2_800);
