@@ -317,12 +317,11 @@ impl Lane {
         }
     }
 
-    /// The request was reset under way. The worker may go on computing without noticing, so its slot is held for a while.
+    /// The request was reset under way. The worker may go on computing without noticing, so its slot is held for a while, and until the
+    /// next tick at least: Envoy counts the requests of all clients that have left together in the cluster's limit until this thread is
+    /// back in its event loop, and another lane that got the slot before could be refused there (overflow).
     fn abandon(&mut self, pool: usize, held: &Held) {
         let hold_ms = self.pools.get(pool).map_or(0, |pool| pool.settings.abandoned_hold.as_ms());
-        if hold_ms == 0 {
-            return self.release(pool, held.worker, held.abandoned());
-        }
         let until_ms = host::now_ms().saturating_add(hold_ms);
         self.holds.push(Reverse(Hold { until_ms, pool, worker: held.worker, probe: held.probe }));
     }

@@ -46,11 +46,12 @@ fn a_client_that_leaves_with_its_slot_on_the_way_and_nobody_behind_it_frees_the_
 }
 
 #[test]
-fn a_client_that_leaves_while_its_request_runs_frees_the_slot_at_once() {
+fn a_client_that_leaves_while_its_request_runs_frees_the_slot_with_the_next_tick() {
     let mut world = World::new(2, pool(&[(W1, 1)]));
     let running = world.send(0);
     let waiting = world.send(1);
     world.go(running);
+    world.advance(1);
     assert_eq!(world.place(waiting).as_deref(), Some(W1));
     world.answer(waiting);
     world.assert_at_rest();
@@ -95,5 +96,6 @@ fn hundreds_of_clients_that_vanish_leave_nothing_behind() {
     for stream in streams {
         world.go(stream);
     }
+    world.advance(1);
     world.assert_at_rest();
 }

@@ -83,6 +83,7 @@ fn an_overflow_in_envoy_says_nothing_about_the_worker() {
     let mut world = World::new(1, pool(&[(W1, 2)]));
     let stream = world.send(0);
     world.fail(stream, WorkerFailure::Overflow);
+    world.advance(1);
     assert_eq!((world.survey().parked, world.survey().free), (0, 2));
 }
 
@@ -93,6 +94,7 @@ fn a_worker_that_is_too_slow_is_answered_for_with_504() {
     world.fail(stream, WorkerFailure::Timeout);
     assert_eq!(world.refusal(stream).as_deref(), Some("answer_timeout"));
     assert_eq!(world.host.seen(stream).received.status, Some(504));
+    world.advance(1);
     world.assert_at_rest();
 }
 
@@ -102,6 +104,7 @@ fn a_worker_that_breaks_off_its_answer_frees_the_slot() {
     let stream = world.send(0);
     world.host.answer_headers(stream, [(":status", "200")].into_iter().collect(), false);
     world.fail(stream, WorkerFailure::ResetInAnswer);
+    world.advance(1);
     world.assert_at_rest();
 }
 
