@@ -88,7 +88,8 @@ type Surveys = (Vec<u64>, Vec<Survey>);
 impl Lane {
     /// Reports, if it is this lane's turn and time.
     pub(crate) fn report(&mut self, now_ms: u64) {
-        if self.reporter.due_ms > now_ms {
+        // An older root context may tick until its last stream has ended; what it asks for then, nobody answers.
+        if self.reporter.due_ms > now_ms || self.context != self.root {
             return;
         }
         let (Some(settings), Some(enrolment)) = (self.settings.clone(), self.enrolment) else { return };

@@ -100,10 +100,9 @@ async fn with_a_wait_of_zero_a_request_without_a_slot_is_refused_at_once() {
     let answer = slotway.get("/").await;
     assert_eq!(answer.reason(), "wait_timeout");
     assert_waited(&answer, 0);
-    worker.release(1);
-    slotway.api().shows_idle(SOON).await;
     worker.behave(Behaviour::default());
-    assert_eq!(slotway.get("/").await.status, 200);
+    worker.release(1);
+    until("the slot is home", SOON, async || (slotway.get("/").await.status == 200).then_some(())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

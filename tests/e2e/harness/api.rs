@@ -96,7 +96,8 @@ impl Api {
         self.shows_within(what, SOON, wanted).await;
     }
 
-    /// Waits until no request is under way and every slot is at home.
+    /// Waits until no request is under way and every slot is at home. For the end of a test: what it sees may be as old as the last
+    /// report, and so from before a request that has just begun.
     pub(crate) async fn shows_idle(&self, within: Duration) {
         let idle = |worker: &WorkerFigures| worker.is_idle() && worker.waiting == Some(0);
         self.shows_within("every slot at home", within, |workers| workers.iter().all(idle)).await;
