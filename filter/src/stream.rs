@@ -53,11 +53,6 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// Nothing was learnt about the worker.
-    pub(crate) fn abandoned(&self) -> Outcome {
-        Outcome::Abandoned { probe: self.probe }
-    }
-
     /// The worker could not be reached.
     pub(crate) fn unreachable(&self) -> Outcome {
         Outcome::Unreachable { probe: self.probe }
