@@ -36,7 +36,8 @@ impl Lane {
         }
     }
 
-    /// Brings slots to their waiters. One that cannot be brought is given back, which may free it for the next waiter.
+    /// Brings slots to their waiters. One that cannot be brought is given back, which may free it for the
+    /// next waiter.
     pub(crate) fn deliver(&mut self, pool: usize, grants: Vec<Grant>) {
         let mut under_way = VecDeque::from(grants);
         while let Some(grant) = under_way.pop_front() {
@@ -130,8 +131,8 @@ impl Lane {
         false
     }
 
-    /// Sends the current request to a worker: names its cluster for the route. A base URL's path is the route's business, which Envoy
-    /// chooses by the path after this filter has run.
+    /// Sends the current request to a worker: names its cluster for the route. A base URL's path is the
+    /// route's business, which Envoy chooses by the path after this filter has run.
     pub(crate) fn address(&self, target: &Target, waited_ms: u64) -> Result<(), FilterError> {
         host::replace_header(MapType::HttpRequestHeaders, headers::WORKER, target.url.as_str())?;
         if self.settings.as_ref().is_some_and(|settings| settings.access_log_fields) {

@@ -1,7 +1,8 @@
 //! Host calls that cannot panic.
 //!
-//! The SDK's own wrappers panic on statuses that they do not list (proxy-wasm-rust-sdk #310), and a panic here is a dead lane. So the ABI
-//! (proxy-wasm 0.2.1) is called directly, and every status that is not `Ok` is an [`HostError`].
+//! The SDK's own wrappers panic on statuses that they do not list (proxy-wasm-rust-sdk #310), and a panic
+//! here is a dead lane. So the ABI (proxy-wasm 0.2.1) is called directly, and every status that is not `Ok`
+//! is an [`HostError`].
 
 use std::{ptr::null_mut, time::Duration};
 
@@ -171,13 +172,13 @@ fn owned(data: *mut u8, size: usize) -> Vec<u8> {
     if data.is_null() || size == 0 {
         return Vec::new();
     }
-    // SAFETY: the host got `data` from the SDK's `proxy_on_memory_allocate(size)`, a boxed slice of exactly `size` bytes, and has
-    // filled it; nobody else owns it.
+    // SAFETY: the host got `data` from the SDK's `proxy_on_memory_allocate(size)`, a boxed slice of exactly
+    // `size` bytes, and has filled it; nobody else owns it.
     unsafe { Vec::from_raw_parts(data, size, size) }
 }
 
-// SAFETY, for every call below: pointers and sizes are those of live slices or of live locals of the right type, which the host
-// reads or fills before it returns.
+// SAFETY, for every call below: pointers and sizes are those of live slices or of live locals of the right
+// type, which the host reads or fills before it returns.
 
 /// Writes a line to Envoy's log.
 pub(crate) fn log(level: LogLevel, text: &str) {
@@ -239,13 +240,15 @@ pub(crate) fn property(path: &[&str]) -> Option<Vec<u8>> {
     (status == OK).then(|| owned(data, size))
 }
 
-/// Sets a property of the stream; Envoy keeps it in the filter state under `wasm.` and the path, joined by dots.
+/// Sets a property of the stream; Envoy keeps it in the filter state under `wasm.` and the path, joined by
+/// dots.
 pub(crate) fn set_property(path: &str, value: &str) -> Result<(), HostError> {
     let status = unsafe { abi::proxy_set_property(path.as_ptr(), path.len(), value.as_ptr(), value.len()) };
     check("set property", status)
 }
 
-/// A value of the shared data and the number that its next compare-and-swap must name; `None` where there is none.
+/// A value of the shared data and the number that its next compare-and-swap must name; `None` where there is
+/// none.
 pub(crate) fn shared_data(key: &str) -> Result<Option<(Vec<u8>, u32)>, HostError> {
     let (mut data, mut size, mut cas) = (null_mut(), 0, 0);
     let status =
@@ -293,7 +296,8 @@ pub(crate) fn enqueue(queue: u32, message: &[u8]) -> Result<(), HostError> {
     check("enqueue", unsafe { abi::proxy_enqueue_shared_queue(queue, message.as_ptr(), message.len()) })
 }
 
-/// Makes the host calls that follow speak of another context; the host forgets it when the current callback returns.
+/// Makes the host calls that follow speak of another context; the host forgets it when the current callback
+/// returns.
 pub(crate) fn set_effective_context(context: u32) -> Result<(), HostError> {
     check("set effective context", unsafe { abi::proxy_set_effective_context(context) })
 }
@@ -303,8 +307,8 @@ pub(crate) fn resume_request() -> Result<(), HostError> {
     check("continue stream", unsafe { abi::proxy_continue_stream(StreamType::HttpRequest as i32) })
 }
 
-/// Answers the request in the worker's place, once the current callback has returned. A gRPC caller gets `grpc_status`, and the body
-/// as the message.
+/// Answers the request in the worker's place, once the current callback has returned. A gRPC caller gets
+/// `grpc_status`, and the body as the message.
 pub(crate) fn send_local_response(
     status: u32,
     grpc_status: i32,
@@ -328,7 +332,8 @@ pub(crate) fn send_local_response(
     check("send local response", status)
 }
 
-/// The ABI's form of a header map: the count, every key's and value's length, then the texts, each ended by a zero byte.
+/// The ABI's form of a header map: the count, every key's and value's length, then the texts, each ended by a
+/// zero byte.
 fn serialize_map(map: &[(&str, &str)]) -> Vec<u8> {
     let mut bytes = Vec::new();
     bytes.extend_from_slice(&(map.len() as u32).to_le_bytes());

@@ -18,8 +18,8 @@ use crate::{
 
 /// Key of the shared data that counts the lanes.
 const LANES_KEY: &str = "slotway/1/lanes";
-/// How soon after its configuration a lane without requests joins the others. The VM in which Envoy tries a configuration out is gone by
-/// then, so that it never counts as a lane.
+/// How soon after its configuration a lane without requests joins the others. The VM in which Envoy tries a
+/// configuration out is gone by then, so that it never counts as a lane.
 const ENROL_AFTER_MS: u64 = 10;
 
 /// This VM's place among the lanes.
@@ -149,7 +149,8 @@ impl Lane {
         }
     }
 
-    /// What a new lane does, and an old one with a new root context: wake-ups go to the root, and the configuration into force.
+    /// What a new lane does, and an old one with a new root context: wake-ups go to the root, and the
+    /// configuration into force.
     fn join_with_new_root(&mut self) {
         let Some(enrolment) = &mut self.enrolment else { return };
         let _ = host::set_effective_context(self.root);

@@ -109,7 +109,8 @@ impl LanePool {
         Ok(grants)
     }
 
-    /// Puts the settings' workers in force, one batch of them. Returns the grants, whether there is more to do, and the capacity.
+    /// Puts the settings' workers in force, one batch of them. Returns the grants, whether there is more to
+    /// do, and the capacity.
     pub(crate) fn reconcile(
         &mut self,
         generation: u64,
@@ -130,8 +131,8 @@ impl LanePool {
         })
     }
 
-    /// Where a worker's requests go. Its name is read from the shared state once; a lane whose configuration is older than the state
-    /// finds it there too.
+    /// Where a worker's requests go. Its name is read from the shared state once; a lane whose configuration
+    /// is older than the state finds it there too.
     pub(crate) fn target(
         &mut self,
         worker: WorkerIndex,

@@ -1,8 +1,9 @@
 //! The Envoy filter: the thin proxy-wasm shell round the slot engine.
 //!
-//! Each Envoy worker thread runs this module in a VM of its own, a *lane*. What a lane knows lives in [`lane::Lane`], one per VM, and not
-//! in proxy-wasm's contexts: a configuration push makes a new root context in the same VM, while streams of the old one go on.
-//! Root and stream contexts only pass their callbacks on.
+//! Each Envoy worker thread runs this module in a VM of its own, a *lane*. What a lane knows lives in
+//! [`lane::Lane`], one per VM, and not in proxy-wasm's contexts: a configuration push makes a new root
+//! context in the same VM, while streams of the old one go on. Root and stream contexts only pass their
+//! callbacks on.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
@@ -33,8 +34,8 @@ thread_local! {
     static LANE: RefCell<Lane> = RefCell::new(Lane::new());
 }
 
-/// Runs `act` on this VM's lane. Callbacks do not nest (what a host call sets off, Envoy puts off until the callback has
-/// returned); should they, the inner one does nothing.
+/// Runs `act` on this VM's lane. Callbacks do not nest (what a host call sets off, Envoy puts off until the
+/// callback has returned); should they, the inner one does nothing.
 fn with_lane<R: Default>(context: u32, act: impl FnOnce(&mut Lane) -> R) -> R {
     LANE.with(|lane| match lane.try_borrow_mut() {
         Ok(mut lane) => {

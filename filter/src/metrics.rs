@@ -1,8 +1,8 @@
 //! Envoy's statistics about slots and requests.
 //!
-//! Each host call costs more than the counting itself, so a lane counts for itself and hands the sums over every
-//! [`FLUSH_MS`], while there is anything to hand over. Names carry their labels as `.label=value`, which the tag rules in
-//! Envoy's bootstrap make labels of.
+//! Each host call costs more than the counting itself, so a lane counts for itself and hands the sums over
+//! every [`FLUSH_MS`], while there is anything to hand over. Names carry their labels as `.label=value`,
+//! which the tag rules in Envoy's bootstrap make labels of.
 
 use proxy_wasm::types::MetricType;
 use slotway_config::PoolName;
@@ -30,7 +30,8 @@ pub(crate) enum RequestOutcome {
     AnswerTimeout,
     /// The client went away while it waited.
     GoneWaiting,
-    /// The request was abandoned while it was at the worker: its client went away, or the worker broke off its answer.
+    /// The request was abandoned while it was at the worker: its client went away, or the worker broke off
+    /// its answer.
     GoneRunning,
     /// 503: no configuration, or an unusable shared state.
     Internal,
@@ -108,8 +109,8 @@ impl PoolMetrics {
         self.pending = true;
     }
 
-    /// Notes how long a request has waited that got a slot or was refused at its deadline; those that did not wait are not in
-    /// the histogram, but in the count of requests.
+    /// Notes how long a request has waited that got a slot or was refused at its deadline; those that did not
+    /// wait are not in the histogram, but in the count of requests.
     pub(crate) fn note_wait(&self, waited_ms: u64) {
         if let Some(id) = self.wait_ms {
             let _ = host::record_metric(id, waited_ms);

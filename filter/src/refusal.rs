@@ -133,8 +133,9 @@ pub(crate) struct Refusal<'a> {
 const RETRY_AFTER_S_MAX: u64 = 60;
 
 impl Refusal<'_> {
-    /// `Retry-After` in whole seconds (RFC 9110, 10.2.3): when a slot can be expected, and up to half as much again, so that clients that
-    /// were refused together do not come back together. `None` where coming back does not help.
+    /// `Retry-After` in whole seconds (RFC 9110, 10.2.3): when a slot can be expected, and up to half as much
+    /// again, so that clients that were refused together do not come back together. `None` where coming back
+    /// does not help.
     pub(crate) fn retry_after_s(&self) -> Option<u64> {
         if !self.reason.may_come_back() {
             return None;

@@ -1,8 +1,9 @@
 //! Reports to the control plane.
 //!
-//! One lane of a coordinator reports for all: the one that holds a short lease in shared data, which another lane takes over when it
-//! is not renewed. It reports [`CHANGED_EVERY_MS`] after the last report while something changes, and [`SILENT_EVERY_MS`] else,
-//! through the cluster that Envoy has for xDS anyway, one report at a time, and never in the way of a request.
+//! One lane of a coordinator reports for all: the one that holds a short lease in shared data, which another
+//! lane takes over when it is not renewed. It reports [`CHANGED_EVERY_MS`] after the last report while
+//! something changes, and [`SILENT_EVERY_MS`] else, through the cluster that Envoy has for xDS anyway, one
+//! report at a time, and never in the way of a request.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -73,8 +74,8 @@ impl Reporter {
         self.due_ms
     }
 
-    /// A configuration has come into force: the control plane waits to hear of it. An answer that is still to come would have come to
-    /// the root context that has made way.
+    /// A configuration has come into force: the control plane waits to hear of it. An answer that is still to
+    /// come would have come to the root context that has made way.
     pub(crate) fn hurry(&mut self) {
         self.full_next |= self.call.take().is_some();
         self.due_ms = 0;
@@ -88,7 +89,8 @@ type Surveys = (Vec<u64>, Vec<Survey>);
 impl Lane {
     /// Reports, if it is this lane's turn and time.
     pub(crate) fn report(&mut self, now_ms: u64) {
-        // An older root context may tick until its last stream has ended; what it asks for then, nobody answers.
+        // An older root context may tick until its last stream has ended; what it asks for then, nobody
+        // answers.
         if self.reporter.due_ms > now_ms || self.context != self.root {
             return;
         }

@@ -241,7 +241,8 @@ impl Lane {
         }
     }
 
-    /// Puts our own words in the place of Envoy's. An answer without a body (to `HEAD`, or gRPC's trailers) keeps its form.
+    /// Puts our own words in the place of Envoy's. An answer without a body (to `HEAD`, or gRPC's trailers)
+    /// keeps its form.
     fn replace_answer(&mut self, context: u32, reason: Reason, end: bool) {
         let Some(stream) = self.streams.get(&context) else { return };
         let refusal = self.refusal(context, reason, Some(stream.pool), stream.waited_ms, Standing::default());
@@ -317,9 +318,10 @@ impl Lane {
         }
     }
 
-    /// The request was reset under way. The worker may go on computing without noticing, so its slot is held for a while, and until the
-    /// next tick at least: Envoy counts the requests of all clients that have left together in the cluster's limit until this thread is
-    /// back in its event loop, and another lane that got the slot before could be refused there (overflow).
+    /// The request was reset under way. The worker may go on computing without noticing, so its slot is held
+    /// for a while, and until the next tick at least: Envoy counts the requests of all clients that have left
+    /// together in the cluster's limit until this thread is back in its event loop, and another lane that got
+    /// the slot before could be refused there (overflow).
     fn abandon(&mut self, pool: usize, held: &Held) {
         let hold_ms = self.pools.get(pool).map_or(0, |pool| pool.settings.abandoned_hold.as_ms());
         let until_ms = host::now_ms().saturating_add(hold_ms);
@@ -347,8 +349,8 @@ fn is_grpc() -> bool {
     content_type.is_some_and(|value| value.starts_with("application/grpc"))
 }
 
-/// Who made the answer whose headers are at hand. Asking Envoy costs a host call, so only answers are asked about that could be its own: an
-/// error of a gateway, or one without a body (gRPC's trailers).
+/// Who made the answer whose headers are at hand. Asking Envoy costs a host call, so only answers are asked
+/// about that could be its own: an error of a gateway, or one without a body (gRPC's trailers).
 fn judge_answer(end: bool) -> Answer {
     let status = host::header(MapType::HttpResponseHeaders, ":status").unwrap_or_default();
     if !end && !matches!(status.as_str(), "404" | "408" | "413" | "500" | "502" | "503" | "504") {

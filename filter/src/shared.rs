@@ -1,7 +1,7 @@
 //! A pool's state in Envoy's shared data: how a transition of the engine becomes one compare-and-swap.
 //!
-//! Keys of pool `p`: `slotway/1/p/root` for the image, `slotway/1/p/<region><number>` for its pages. What makes several
-//! keys one atomic state is told at [`slotway_engine::Image`].
+//! Keys of pool `p`: `slotway/1/p/root` for the image, `slotway/1/p/<region><number>` for its pages. What
+//! makes several keys one atomic state is told at [`slotway_engine::Image`].
 
 use std::fmt::Write as _;
 
@@ -9,12 +9,12 @@ use slotway_engine::{Abort, Image, Page, PageId, PageSource, Pool, Region, Root}
 
 use crate::{error::FilterError, host};
 
-/// Attempts of one transition. Each failed one means that another lane's has succeeded, so that only a host that refuses every
-/// write uses them up.
+/// Attempts of one transition. Each failed one means that another lane's has succeeded, so that only a host
+/// that refuses every write uses them up.
 const ATTEMPTS_MAX: usize = 10_000;
 
-/// A compare-and-swap number that the host does not hand out within its first four billion writes: stores a value only where there is
-/// none. (Number 0 would store it over another lane's.)
+/// A compare-and-swap number that the host does not hand out within its first four billion writes: stores a
+/// value only where there is none. (Number 0 would store it over another lane's.)
 pub(crate) const ONLY_IF_ABSENT: u32 = u32::MAX;
 
 /// Where one pool's state is.
@@ -46,8 +46,8 @@ impl SharedPool {
         Self { root_key: format!("{prefix}root"), pages: SharedPages { prefix, key: String::new() } }
     }
 
-    /// Makes a transition. `step` is called again where another lane was faster, so it must have no effect but on the pool it is
-    /// given.
+    /// Makes a transition. `step` is called again where another lane was faster, so it must have no effect
+    /// but on the pool it is given.
     pub(crate) fn transact<R>(
         &mut self,
         mut step: impl FnMut(&mut Pool<'_, SharedPages>) -> Result<Step<R>, Abort>,
@@ -64,7 +64,8 @@ impl SharedPool {
             let image = pool.commit();
             match host::set_shared_data(&self.root_key, &image.encode(), cas) {
                 Ok(()) => {
-                    // It has happened now. What cannot be stored here is stored by the next reader, from the log.
+                    // It has happened now. What cannot be stored here is stored by the next reader, from the
+                    // log.
                     let _ = self.pages.store(&image);
                     return Ok(result);
                 }

@@ -9,8 +9,8 @@ use crate::{
     stream::Phase,
 };
 
-/// How long after its deadline a waiter waits for a slot that is on its way to it. It takes microseconds, unless the lane that sent it
-/// has died meanwhile.
+/// How long after its deadline a waiter waits for a slot that is on its way to it. It takes microseconds,
+/// unless the lane that sent it has died meanwhile.
 const GRANT_UNDER_WAY_MS: u64 = 1_000;
 
 impl Lane {

@@ -2,16 +2,19 @@
 //!
 //! Workers come from two sides, the configuration file and REST, and the newer word counts:
 //!
-//! * A worker of the file is declared at every start. What REST changed since stays changed: its capacity, and that it was
-//!   removed.
-//! * Once the file's entry for a worker changes (also: appears, or goes), that is the newer word. It takes effect at the
-//!   next start, over whatever REST said before. A worker that the file moves to another pool drains from the old one first.
+//! * A worker of the file is declared at every start. What REST changed since stays changed: its capacity,
+//!   and that it was removed.
+//! * Once the file's entry for a worker changes (also: appears, or goes), that is the newer word. It takes
+//!   effect at the next start, over whatever REST said before. A worker that the file moves to another pool
+//!   drains from the old one first.
 //! * A worker that only REST named stays until REST removes it.
 //!
-//! To tell an edited entry from one that says what it always said, the store keeps what the file last declared.
+//! To tell an edited entry from one that says what it always said, the store keeps what the file last
+//! declared.
 //!
-//! A removed worker leaves its pool at once, but its cluster stays in Envoy while requests are under way: until every
-//! connected coordinator has reported that it has the change and no request there ([`Workers::settle`]).
+//! A removed worker leaves its pool at once, but its cluster stays in Envoy while requests are under way:
+//! until every connected coordinator has reported that it has the change and no request there
+//! ([`Workers::settle`]).
 
 mod overview;
 mod record;
@@ -37,7 +40,8 @@ pub use overview::{WorkerRow, WorkerStanding};
 use record::WorkerRecord;
 use roster::Roster;
 
-/// How long nobody may be connected before a removed worker counts as drained: longer than an Envoy takes to connect again.
+/// How long nobody may be connected before a removed worker counts as drained: longer than an Envoy takes to
+/// connect again.
 pub const NOBODY_GRACE: Duration = Duration::from_secs(60);
 
 /// One entry of `POST /coordinator/workers`.
@@ -96,8 +100,8 @@ const GENERATION: &str = "generation";
 const SETTINGS: &str = "settings";
 
 impl Workers {
-    /// Loads the stored workers and brings them together with those that the file declares. Where nothing has changed
-    /// since the last start, the generation stays, and so does everything in Envoy.
+    /// Loads the stored workers and brings them together with those that the file declares. Where nothing has
+    /// changed since the last start, the generation stays, and so does everything in Envoy.
     ///
     /// # Errors
     /// [`Error::Store`], [`Error::Roster`].
@@ -151,7 +155,8 @@ impl Workers {
         self.book.desired.subscribe()
     }
 
-    /// Adds the workers, or changes those that are there: all of them, or none. One that drains takes requests again.
+    /// Adds the workers, or changes those that are there: all of them, or none. One that drains takes
+    /// requests again.
     ///
     /// # Errors
     /// [`Error::BadBody`], [`Error::Conflict`], [`Error::Store`].
@@ -181,8 +186,8 @@ impl Workers {
         presence.connected = connected;
     }
 
-    /// Lets go of the removed workers that have drained: every connected coordinator has the change and no request of
-    /// the worker's, or nobody has been connected for a while.
+    /// Lets go of the removed workers that have drained: every connected coordinator has the change and no
+    /// request of the worker's, or nobody has been connected for a while.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -220,8 +225,8 @@ impl Workers {
         self.presence.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes a change in a task of its own: a caller that goes away half-way (its client did) must not leave the store
-    /// with a change that memory lacks.
+    /// Makes a change in a task of its own: a caller that goes away half-way (its client did) must not leave
+    /// the store with a change that memory lacks.
     async fn change(
         &self,
         make: impl FnOnce(&mut Roster) -> Result<(), Error> + Send + 'static,
@@ -237,7 +242,8 @@ impl Book {
         Arc::clone(&self.roster.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Makes a change under a new generation, stores it, then puts it in force. Nothing happens where it changes nothing.
+    /// Makes a change under a new generation, stores it, then puts it in force. Nothing happens where it
+    /// changes nothing.
     async fn change(&self, make: impl FnOnce(&mut Roster) -> Result<(), Error>) -> Result<(), Error> {
         let _one_at_a_time = self.changing.lock().await;
         let roster = self.roster();
@@ -257,7 +263,8 @@ impl Book {
     }
 }
 
-/// The generation after `generation`. The clock has a part in it so that a lost database does not take it back.
+/// The generation after `generation`. The clock has a part in it so that a lost database does not take it
+/// back.
 fn next_generation(generation: u64) -> u64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now_us = u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX);

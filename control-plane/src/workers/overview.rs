@@ -7,7 +7,8 @@ use super::{
 };
 use crate::reports::Latest;
 
-/// One worker in `GET /coordinator/workers`. Figures are sums over the coordinators; `null` where none has reported.
+/// One worker in `GET /coordinator/workers`. Figures are sums over the coordinators; `null` where none has
+/// reported.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct WorkerRow {
     /// The base URL.

@@ -9,8 +9,9 @@ pub(crate) struct WorkerRecord {
     /// Its pool and settings in force.
     #[serde(flatten)]
     pub(crate) entry: PoolWorker,
-    /// What the configuration file said of it when it was last read; `None` for a worker that only REST named. It tells
-    /// an edit of the file, which wins, from a file that says what it always said, which does not.
+    /// What the configuration file said of it when it was last read; `None` for a worker that only REST
+    /// named. It tells an edit of the file, which wins, from a file that says what it always said, which does
+    /// not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) declared: Option<PoolWorker>,
     /// Whether it takes requests.
@@ -35,13 +36,14 @@ pub(crate) enum Standing {
         /// The first generation without it.
         since_generation: u64,
     },
-    /// The file moved it to the pool of its record. It drains from the old one first: two pools with slots of one worker would
-    /// together exceed its capacity.
+    /// The file moved it to the pool of its record. It drains from the old one first: two pools with slots of
+    /// one worker would together exceed its capacity.
     Moving {
         /// The first generation without it.
         since_generation: u64,
     },
-    /// It was removed over REST and has drained. Kept, because the file still declares it and must not bring it back.
+    /// It was removed over REST and has drained. Kept, because the file still declares it and must not bring
+    /// it back.
     Removed,
 }
 

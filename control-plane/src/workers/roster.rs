@@ -175,8 +175,8 @@ impl Roster {
         }
     }
 
-    /// Forgets a worker that has drained since this generation, or keeps only that it was removed where the file still
-    /// declares it. One that takes requests again since stays.
+    /// Forgets a worker that has drained since this generation, or keeps only that it was removed where the
+    /// file still declares it. One that takes requests again since stays.
     pub(crate) fn drained(&mut self, url: &WorkerUrl, since_generation: u64) {
         match self.records.get_mut(url) {
             Some(record) if record.standing == (Standing::Draining { since_generation }) => {

@@ -6,8 +6,8 @@ use crate::{ConfigError, Pool, check_pools};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FilterConfig {
-    /// Which of two configurations is newer: the higher one, over all lanes and for as long as Envoy runs. It only ever
-    /// rises, also over restarts of the control plane. At least 1.
+    /// Which of two configurations is newer: the higher one, over all lanes and for as long as Envoy runs. It
+    /// only ever rises, also over restarts of the control plane. At least 1.
     pub generation: u64,
     /// Name of this coordinator in its reports; empty with no control plane.
     #[serde(default)]

@@ -1,14 +1,14 @@
 //! The words that the filter, the control plane and the operator share.
 //!
-//! * [`Pool`], [`Worker`], [`PoolMatch`], [`WaitDuration`]: what an operator writes (YAML, REST) and what travels to
-//!   the filter (JSON) are the same types, so neither side can accept what the other refuses.
+//! * [`Pool`], [`Worker`], [`PoolMatch`], [`WaitDuration`]: what an operator writes (YAML, REST) and what
+//!   travels to the filter (JSON) are the same types, so neither side can accept what the other refuses.
 //! * [`FilterConfig`]: the plugin configuration that the control plane pushes over ECDS.
 //! * [`Report`]: what a coordinator tells the control plane about its slots.
 //! * [`headers`] and [`limits`]: names and bounds, each in one place.
 //!
-//! Values are checked where they are parsed: a [`Capacity`] of 0 or a [`WorkerUrl`] with a query cannot be built. What
-//! no single value shows (the same worker twice, two pools with one match) is found by [`FilterConfig::check`] and
-//! [`check_pools`], whose errors carry the path of the field.
+//! Values are checked where they are parsed: a [`Capacity`] of 0 or a [`WorkerUrl`] with a query cannot be
+//! built. What no single value shows (the same worker twice, two pools with one match) is found by
+//! [`FilterConfig::check`] and [`check_pools`], whose errors carry the path of the field.
 
 mod capacity;
 mod duration;

@@ -13,18 +13,19 @@ pub struct Pool {
     /// Which requests belong to it; all, if absent.
     #[serde(default, rename = "match")]
     pub matches: PoolMatch,
-    /// How long a request waits for a slot before it gets 503; `0` refuses at once. A client may ask for less.
+    /// How long a request waits for a slot before it gets 503; `0` refuses at once. A client may ask for
+    /// less.
     #[serde(default = "default_free_worker_timeout")]
     pub free_worker_timeout: WaitDuration,
     /// How many requests may wait; the next one is refused at once.
     #[serde(default = "default_max_waiting", deserialize_with = "max_waiting")]
     pub max_waiting: u32,
-    /// How long a slot stays taken after its request was abandoned (client gone, route timeout), for workers that go
-    /// on computing when their caller has gone.
+    /// How long a slot stays taken after its request was abandoned (client gone, route timeout), for workers
+    /// that go on computing when their caller has gone.
     #[serde(default = "default_abandoned_hold")]
     pub abandoned_hold: WaitDuration,
-    /// How long a worker may take for its whole answer, from the end of the request; `0` is for ever. Time spent
-    /// waiting for a slot does not count.
+    /// How long a worker may take for its whole answer, from the end of the request; `0` is for ever. Time
+    /// spent waiting for a slot does not count.
     #[serde(default = "default_answer_timeout")]
     pub answer_timeout: WaitDuration,
     /// The workers.
@@ -74,8 +75,8 @@ fn max_waiting<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u32,
     }
 }
 
-/// Finds what no single value shows: a name, a match or a worker that stands twice, too many of something, TLS
-/// settings for plain HTTP. A worker belongs to one pool only, since its capacity is one.
+/// Finds what no single value shows: a name, a match or a worker that stands twice, too many of something,
+/// TLS settings for plain HTTP. A worker belongs to one pool only, since its capacity is one.
 ///
 /// # Errors
 /// The first [`FieldError`], its path relative to the list, for example `pools[1].workers[0].worker`.

@@ -4,8 +4,9 @@ use crate::{PoolName, WorkerUrl};
 
 /// What one coordinator says about its slots: `POST /coordinator/report` on the xDS port, as JSON.
 ///
-/// A full report names every pool and worker; the ones between name all pools but only the workers whose figures changed.
-/// The control plane answers `409 Conflict` where it lacks the full report that this one builds on; the next one is full.
+/// A full report names every pool and worker; the ones between name all pools but only the workers whose
+/// figures changed. The control plane answers `409 Conflict` where it lacks the full report that this one
+/// builds on; the next one is full.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// The coordinator's name, from its configuration.

@@ -18,7 +18,8 @@ pub struct Worker {
     pub tls: Option<WorkerTls>,
 }
 
-/// How a worker's certificate is checked. Without it: against the system's authorities, for the URL's own host.
+/// How a worker's certificate is checked. Without it: against the system's authorities, for the URL's own
+/// host.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WorkerTls {

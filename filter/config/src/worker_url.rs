@@ -13,8 +13,9 @@ pub enum Scheme {
     Https,
 }
 
-/// A worker's base URL, in one normal form, so that two spellings of one worker are equal: scheme and host in lower
-/// case, no default port, no slash at the end. It is the worker's identity and the name of its Envoy cluster.
+/// A worker's base URL, in one normal form, so that two spellings of one worker are equal: scheme and host in
+/// lower case, no default port, no slash at the end. It is the worker's identity and the name of its Envoy
+/// cluster.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WorkerUrl {
     text: String,
@@ -62,7 +63,8 @@ impl WorkerUrl {
         })
     }
 
-    /// What goes in front of a request's path: empty, or a path that begins with `/` and does not end with one.
+    /// What goes in front of a request's path: empty, or a path that begins with `/` and does not end with
+    /// one.
     #[must_use]
     pub fn path_prefix(&self) -> &str {
         &self.text[self.path_at..]

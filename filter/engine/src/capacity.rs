@@ -10,8 +10,8 @@ use crate::{
     worker_table::{self, Reach, Record},
 };
 
-/// A free queue up to this long is put in order anew when slots are added, so that old and new ones alternate. New slots of a
-/// longer one alternate among themselves and join at the tail.
+/// A free queue up to this long is put in order anew when slots are added, so that old and new ones
+/// alternate. New slots of a longer one alternate among themselves and join at the tail.
 const REINTERLEAVE_MAX: usize = 1_024;
 /// At most so many workers change in one transition; the others follow in the next ones.
 const CHANGES_MAX: usize = 2_048;
@@ -35,9 +35,9 @@ pub struct Reconciled {
 }
 
 impl<S: PageSource> Pool<'_, S> {
-    /// Puts a configuration in force, if it is newer than the one that is. New and larger workers get slots, never one whose predecessor
-    /// is still out; of smaller and removed ones the surplus goes: at once what is parked or free in a short queue, the rest
-    /// as it comes by.
+    /// Puts a configuration in force, if it is newer than the one that is. New and larger workers get slots,
+    /// never one whose predecessor is still out; of smaller and removed ones the surplus goes: at once what
+    /// is parked or free in a short queue, the rest as it comes by.
     ///
     /// # Errors
     /// [`Abort`]; nothing has changed then.
@@ -113,7 +113,8 @@ impl<S: PageSource> Pool<'_, S> {
         Ok(worker)
     }
 
-    /// Sets a worker's capacity. Returns how many usable slots were minted, `None` where the capacity was the same.
+    /// Sets a worker's capacity. Returns how many usable slots were minted, `None` where the capacity was the
+    /// same.
     fn resize(&mut self, worker: WorkerIndex, capacity: u32) -> Result<Option<u32>, Abort> {
         let mut record = worker_table::read(worker, &mut self.pages)?;
         if record.capacity == capacity {
@@ -141,7 +142,8 @@ impl<S: PageSource> Pool<'_, S> {
         Ok(Some(usable))
     }
 
-    /// Puts new slots into the queue, evenly between the old ones, and takes surplus ones out of a short queue. Waiters come first.
+    /// Puts new slots into the queue, evenly between the old ones, and takes surplus ones out of a short
+    /// queue. Waiters come first.
     fn spread(
         &mut self,
         minted: Vec<(WorkerIndex, u32)>,
@@ -200,8 +202,8 @@ impl<S: PageSource> Pool<'_, S> {
     }
 }
 
-/// FNV-1a over the name, never 0. Names are an operator's own, not a stranger's, so that a collision would have to be made on
-/// purpose; of random ones it takes some five billion workers.
+/// FNV-1a over the name, never 0. Names are an operator's own, not a stranger's, so that a collision would
+/// have to be made on purpose; of random ones it takes some five billion workers.
 fn digest(name: &str) -> u64 {
     let fold = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     name.bytes().fold(0xcbf2_9ce4_8422_2325, fold).max(1)

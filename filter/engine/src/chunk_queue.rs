@@ -1,15 +1,16 @@
 //! A FIFO queue whose two ends lie in the root and whose middle lies in pages.
 //!
-//! Entries leave `front`; when it is empty the first page of the middle becomes the new front, or, with no middle, the back.
-//! Entries join `back`; when it is full it becomes the last page of the middle. So one page is touched in [`CHUNK`] operations,
-//! and the root never holds more than two chunks.
+//! Entries leave `front`; when it is empty the first page of the middle becomes the new front, or, with no
+//! middle, the back. Entries join `back`; when it is full it becomes the last page of the middle. So one page
+//! is touched in [`CHUNK`] operations, and the root never holds more than two chunks.
 
 use crate::{Abort, PageId, PageSource, Region, codec::Reader, page::Pages};
 
 /// Entries in a chunk: in one end of a queue, and in each of its pages.
 pub const CHUNK: usize = 32;
 
-/// Pages of one queue are numbered modulo this, so that their keys can be used again: shared data has no delete.
+/// Pages of one queue are numbered modulo this, so that their keys can be used again: shared data has no
+/// delete.
 pub const RING_PAGES: u32 = 16_384;
 
 /// What can stand in a [`ChunkQueue`].

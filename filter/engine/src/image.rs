@@ -7,10 +7,10 @@ const FORMAT: u8 = 1;
 
 /// A root and the log of its transition.
 ///
-/// The log is what makes a transition over several pages atomic: the pages are committed with the root, and written to their
-/// own keys afterwards, by whoever comes first. Whoever reads an image must see to it that every page of the log is stored
-/// with at least [`Root::commit`] before reading any page, and before committing. Since each committer did so, only the
-/// newest image can have pages that are not stored yet.
+/// The log is what makes a transition over several pages atomic: the pages are committed with the root, and
+/// written to their own keys afterwards, by whoever comes first. Whoever reads an image must see to it that
+/// every page of the log is stored with at least [`Root::commit`] before reading any page, and before
+/// committing. Since each committer did so, only the newest image can have pages that are not stored yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Image {
     /// The root.

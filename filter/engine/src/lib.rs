@@ -1,19 +1,22 @@
 //! The slot queue and its policies.
 //!
-//! A pool's state is one small [`Root`] and a set of pages. A transition reads the root, may read and change a few
-//! pages, and yields a new root; it is a pure function: no clock (each call gets `now_ms`), no I/O, no host. Whoever
-//! keeps the state (Envoy's shared data, a simulator, a browser) makes a transition happen by exchanging the root in
-//! one compare-and-swap. The root carries the pages that its transition changed ([`Image::log`]), and whoever reads it next
-//! writes them out before doing anything else, so one swap commits them all. See `docs/ARCHITECTURE.md`.
+//! A pool's state is one small [`Root`] and a set of pages. A transition reads the root, may read and change
+//! a few pages, and yields a new root; it is a pure function: no clock (each call gets `now_ms`), no I/O, no
+//! host. Whoever keeps the state (Envoy's shared data, a simulator, a browser) makes a transition happen by
+//! exchanging the root in one compare-and-swap. The root carries the pages that its transition changed
+//! ([`Image::log`]), and whoever reads it next writes them out before doing anything else, so one swap
+//! commits them all. See `docs/ARCHITECTURE.md`.
 //!
 //! At any instant there are free slots or waiters, never both (a dual queue):
 //!
 //! * [`Pool::take`] takes the slot at the head, or a place in the line, or is refused;
 //! * [`Pool::release`] gives a slot to the longest waiter, else to the tail of the queue;
-//! * [`Pool::cancel`] leaves the line; [`Pool::reconcile`] changes capacities; [`Pool::probe`] tries a worker again.
+//! * [`Pool::cancel`] leaves the line; [`Pool::reconcile`] changes capacities; [`Pool::probe`] tries a worker
+//!   again.
 //!
-//! The cost of taking and releasing does not grow with workers, slots or waiters: both ends of the queue and of the
-//! line are in the root, the rest lies in pages of [`CHUNK`] entries, one of which is touched every [`CHUNK`] operations.
+//! The cost of taking and releasing does not grow with workers, slots or waiters: both ends of the queue and
+//! of the line are in the root, the rest lies in pages of [`CHUNK`] entries, one of which is touched every
+//! [`CHUNK`] operations.
 
 mod capacity;
 mod chunk_queue;

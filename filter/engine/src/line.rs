@@ -1,8 +1,9 @@
 //! The waiting line: who waits, in the order of arrival over all lanes.
 //!
-//! A waiter is the number of the lane that holds its request, and its ticket is its place in the line, counted from the pool's
-//! beginning. Leaving the line from its middle leaves a hole, which is skipped when it reaches the head. Holes are bounded: the
-//! line never has more than [`crate::RING_PAGES`] pages, holes included; beyond that a request is refused as if the line were full.
+//! A waiter is the number of the lane that holds its request, and its ticket is its place in the line,
+//! counted from the pool's beginning. Leaving the line from its middle leaves a hole, which is skipped when
+//! it reaches the head. Holes are bounded: the line never has more than [`crate::RING_PAGES`] pages, holes
+//! included; beyond that a request is refused as if the line were full.
 
 use crate::{
     Abort, LaneId, PageSource, Region, Ticket,
@@ -99,7 +100,8 @@ impl Line {
         Ok(None)
     }
 
-    /// Leaves the line. `false`: the ticket is not in the line (any more), so its waiter has been given a slot.
+    /// Leaves the line. `false`: the ticket is not in the line (any more), so its waiter has been given a
+    /// slot.
     pub(crate) fn leave<S: PageSource>(
         &mut self,
         lane: LaneId,
@@ -125,8 +127,8 @@ impl Line {
         Ok(left)
     }
 
-    /// Keeps the first waiter at the head, so that [`Line::waiting_since_ms`] is its own. At most as many holes go at once as one
-    /// page holds; the others go with the next steps.
+    /// Keeps the first waiter at the head, so that [`Line::waiting_since_ms`] is its own. At most as many
+    /// holes go at once as one page holds; the others go with the next steps.
     fn drop_holes_at_head<S: PageSource>(&mut self, pages: &mut Pages<'_, S>) -> Result<(), Abort> {
         for _ in 0..crate::CHUNK {
             if self.waiting == 0 || self.places.peek().is_none_or(|place| place.lane != HOLE) {

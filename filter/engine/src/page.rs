@@ -14,7 +14,8 @@ pub enum Region {
     Line = 1,
     /// Worker records.
     Worker = 2,
-    /// The name (base URL) of one worker, so that a lane whose configuration is older or newer can still find it.
+    /// The name (base URL) of one worker, so that a lane whose configuration is older or newer can still find
+    /// it.
     Name = 3,
 }
 

@@ -166,8 +166,8 @@ impl<'s, S: PageSource> Pool<'s, S> {
         }
     }
 
-    /// Leaves the line: at the deadline, or because the client has gone. `false`: the waiter has been given a slot, which is on
-    /// its way to its lane.
+    /// Leaves the line: at the deadline, or because the client has gone. `false`: the waiter has been given a
+    /// slot, which is on its way to its lane.
     ///
     /// # Errors
     /// [`Abort`]; nothing has changed then.
@@ -175,8 +175,8 @@ impl<'s, S: PageSource> Pool<'s, S> {
         self.root.line.leave(lane, ticket, &mut self.pages)
     }
 
-    /// Gives a slot back: to the longest waiter, else to the tail of the queue; a surplus one goes, one of a worker that cannot be
-    /// reached is parked.
+    /// Gives a slot back: to the longest waiter, else to the tail of the queue; a surplus one goes, one of a
+    /// worker that cannot be reached is parked.
     ///
     /// # Errors
     /// [`Abort`]; nothing has changed then.
@@ -195,7 +195,8 @@ impl<'s, S: PageSource> Pool<'s, S> {
             return Err(Abort::Corrupt("a slot comes back to a worker that has none out"));
         }
         if record.surplus() > 0 {
-            // One less to come back. What the request found out about the worker is not lost where others are left.
+            // One less to come back. What the request found out about the worker is not lost where others are
+            // left.
             record.slots -= 1;
             self.root.slots -= 1;
             let back = self.learn(&mut record, outcome, now_ms, &mut released);
@@ -266,7 +267,8 @@ impl<'s, S: PageSource> Pool<'s, S> {
         worker_table::write(worker, &record, &mut self.pages)
     }
 
-    /// The slot at the head that can be used. Surplus slots and those of workers that cannot be reached are put away on the way.
+    /// The slot at the head that can be used. Surplus slots and those of workers that cannot be reached are
+    /// put away on the way.
     fn pop_usable(&mut self, now_ms: u64) -> Result<Option<(WorkerIndex, Option<ProbeTerm>)>, Abort> {
         while let Some(worker) = self.root.free.pop(Region::Free, &mut self.pages)? {
             if !self.root.is_watched(worker) {
@@ -303,8 +305,8 @@ impl<'s, S: PageSource> Pool<'s, S> {
         Ok(None)
     }
 
-    /// Tries the parked workers that are due, one slot of each: for the longest waiter, else at the tail of the queue. Reads every
-    /// worker's record, so it is called no sooner than [`Root::probe_at_ms`].
+    /// Tries the parked workers that are due, one slot of each: for the longest waiter, else at the tail of
+    /// the queue. Reads every worker's record, so it is called no sooner than [`Root::probe_at_ms`].
     ///
     /// # Errors
     /// [`Abort`]; nothing has changed then.
@@ -334,8 +336,8 @@ impl<'s, S: PageSource> Pool<'s, S> {
         Ok(grants)
     }
 
-    /// Clears the marks of workers whose records no longer need a look. Reads every worker's record; the state stays right
-    /// without it, but slower.
+    /// Clears the marks of workers whose records no longer need a look. Reads every worker's record; the
+    /// state stays right without it, but slower.
     ///
     /// # Errors
     /// [`Abort`]; nothing has changed then.

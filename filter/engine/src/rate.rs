@@ -2,8 +2,9 @@
 
 use crate::{Abort, codec::Reader};
 
-/// The mean gap between two slots coming free while none was, exponentially weighted: the last eight gaps count for two
-/// thirds. Only times of shortage count: how slow a pool is that nobody uses says nothing about how fast it could be.
+/// The mean gap between two slots coming free while none was, exponentially weighted: the last eight gaps
+/// count for two thirds. Only times of shortage count: how slow a pool is that nobody uses says nothing about
+/// how fast it could be.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct ReleaseRate {
     /// The last release, or the moment since which no slot is free.
@@ -25,7 +26,8 @@ impl ReleaseRate {
         self.since_ms = now_ms;
     }
 
-    /// In how long a request that came now, behind `waiting` others, could have a slot. `None` before anything is known.
+    /// In how long a request that came now, behind `waiting` others, could have a slot. `None` before
+    /// anything is known.
     pub(crate) fn wait_ms(&self, waiting: u32) -> Option<u64> {
         let wait_ms = self.gap_ms_256.saturating_mul(u64::from(waiting) + 1) / 256;
         (self.gap_ms_256 > 0).then_some(wait_ms)

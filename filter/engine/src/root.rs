@@ -9,7 +9,8 @@ pub struct Root {
     pub(crate) commit: u64,
     /// The configuration in force.
     pub(crate) generation: u64,
-    /// Rises when a worker's number is given to another worker, so that no lane keeps the old one's name for it.
+    /// Rises when a worker's number is given to another worker, so that no lane keeps the old one's name for
+    /// it.
     pub(crate) names_epoch: u32,
     /// Worker numbers in use are below this.
     pub(crate) workers_end: u32,
@@ -21,8 +22,8 @@ pub struct Root {
     pub(crate) parked: u32,
     /// When a parked worker is due for a probe; `u64::MAX` for never.
     pub(crate) probe_at_ms: u64,
-    /// Bit `w % 64` is set where worker w, or another with that bit, has surplus slots or is not active: its record must be read
-    /// before one of its slots is used. Elsewhere no record is read.
+    /// Bit `w % 64` is set where worker w, or another with that bit, has surplus slots or is not active: its
+    /// record must be read before one of its slots is used. Elsewhere no record is read.
     pub(crate) watched: u64,
     pub(crate) rate: ReleaseRate,
     pub(crate) free: ChunkQueue<WorkerIndex>,
@@ -91,7 +92,8 @@ impl Root {
         (self.probe_at_ms < u64::MAX).then_some(self.probe_at_ms)
     }
 
-    /// In how many milliseconds a request that comes now could have a slot, from the rate at which slots have been coming free.
+    /// In how many milliseconds a request that comes now could have a slot, from the rate at which slots have
+    /// been coming free.
     #[must_use]
     pub fn expected_wait_ms(&self) -> Option<u64> {
         self.rate.wait_ms(self.waiting())

@@ -1,5 +1,5 @@
-//! Cost per request does not grow with the number of workers, slots or waiters: counted in pages that are read and written and in bytes
-//! that are exchanged, which are what a host call costs.
+//! Cost per request does not grow with the number of workers, slots or waiters: counted in pages that are
+//! read and written and in bytes that are exchanged, which are what a host call costs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these files are tests")]
 mod world;
 

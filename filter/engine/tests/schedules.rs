@@ -24,7 +24,8 @@ struct Case {
     waiting_max: u32,
 }
 
-/// Visits every state that can be reached. `World` checks the invariants at each step; from each state it must come to rest.
+/// Visits every state that can be reached. `World` checks the invariants at each step; from each state it
+/// must come to rest.
 fn explore(case: &Case) -> usize {
     let mut world = World::default();
     world.configure(case.workers);
@@ -77,8 +78,8 @@ fn explore(case: &Case) -> usize {
     seen.len()
 }
 
-/// A state without its counters of reads and writes, and with its commit number, which two ways to one state can differ in, left in: a
-/// little more to visit, and nothing left out.
+/// A state without its counters of reads and writes, and with its commit number, which two ways to one state
+/// can differ in, left in: a little more to visit, and nothing left out.
 fn identity(world: &World) -> World {
     let mut identity = world.clone();
     (identity.memory.reads, identity.memory.writes) = (0, 0);

@@ -1,4 +1,5 @@
-//! A pool in memory, and the truth about it: who holds what and who waits, kept in the simplest way, from outside.
+//! A pool in memory, and the truth about it: who holds what and who waits, kept in the simplest way, from
+//! outside.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these files are tests")]
 #![allow(dead_code, reason = "each test binary uses its part")]
 
@@ -193,7 +194,8 @@ impl World {
             let running = self.running.iter().filter(|running| running.worker == name).count() as u32;
             let capacity = self.capacities.get(&name).copied().unwrap_or(0);
             assert_eq!((worker.capacity, worker.in_flight), (capacity, running), "{name}");
-            // Nothing lost, nothing twice: beyond what still runs at a shrunk worker, every slot is somewhere.
+            // Nothing lost, nothing twice: beyond what still runs at a shrunk worker, every slot is
+            // somewhere.
             assert_eq!(worker.free + worker.parked + running, capacity.max(running), "{name}: {worker:?}");
         }
         for (name, capacity) in &self.capacities {
