@@ -1,4 +1,6 @@
-//! Bounds on everything that a node can make larger.
+//! Bounds on everything that a node can make larger, and how long some things take.
+
+use std::time::Duration;
 
 /// Most streams at once; the next one is refused with `RESOURCE_EXHAUSTED`.
 pub const STREAMS_MAX: usize = 1_024;
@@ -18,3 +20,6 @@ pub const HISTORY_MAX: usize = 16;
 pub const DOUBTS_MAX: usize = 4_096;
 /// Responses on their way to a node: one for each type, since one for each may be unacknowledged.
 pub const RESPONSES_MAX: usize = super::ResourceType::ALL.len();
+/// How long a worker's limit in Envoy stays as high as it was after its capacity was lowered: longer than Envoy's threads, and
+/// the requests that are on their way to the worker, ever take.
+pub const LINGER: Duration = Duration::from_secs(5);

@@ -261,7 +261,8 @@ impl Order {
     }
 
     fn wanted_limits(&self) -> Arc<Limits> {
-        Limits::highest(self.users().map(|snapshot| &snapshot.limits).chain(&self.inherited_limits))
+        let needed = self.users().map(|snapshot| &snapshot.limits);
+        Limits::highest(needed.chain(&self.inherited_limits).chain([&self.target.lingering]))
     }
 
     /// What may be in force of this type now; `None` for what must wait.

@@ -5,7 +5,10 @@ use envoy_types::pb::envoy::service::discovery::v3::{
     aggregated_discovery_service_server::{AggregatedDiscoveryService, AggregatedDiscoveryServiceServer},
 };
 use futures_core::Stream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
+    time::Instant,
+};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming, service::Routes};
 use tracing::{info, warn};
@@ -127,11 +130,15 @@ async fn converse(
             }
         }
         stream.place.update(&stream.session);
+        let lingers_until = stream.session.target().lingers_until;
         tokio::select! {
             request = requests.message() => match request {
                 Ok(Some(request)) => stream.receive(request)?,
                 Ok(None) | Err(_) => break,
             },
+            () = until(lingers_until) => {
+                stream.session.retarget(snapshot(shared, &mut desired, &node)?);
+            }
             changed = desired.changed() => {
                 if changed.is_err() {
                     return Err(Status::unavailable("the control plane is shutting down"));
@@ -175,6 +182,14 @@ impl NodeStream<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// Waits for that time, for ever if there is none.
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming, transport::Channel};
 
-use super::XdsServer;
+use super::{Snapshots, XdsServer};
 use crate::{
     model::Desired,
     xds::{
@@ -39,7 +39,7 @@ struct ControlPlane {
 
 impl ControlPlane {
     async fn start() -> Self {
-        Self::start_with(|_| {}).await
+        Self::start_with(|shared| shared.snapshots = Snapshots::lingering(Duration::ZERO)).await
     }
 
     async fn start_with(adjust: impl Fn(&mut super::Shared)) -> Self {
@@ -165,6 +165,20 @@ async fn a_change_is_pushed_make_before_break() {
     control_plane.desired.send(Arc::new(desired(2, &[(B, 1)]))).unwrap();
     assert_eq!(node.accept(5).await, [Runtime, Cluster, Filter, Runtime, Cluster]);
     soon(control_plane.coordinators.synced("one", 2)).await;
+}
+
+#[tokio::test]
+async fn a_lowered_limit_follows_a_while_after_the_lowered_capacity() {
+    let linger = Duration::from_millis(500);
+    let control_plane =
+        ControlPlane::start_with(|shared| shared.snapshots = Snapshots::lingering(linger)).await;
+    let mut node = control_plane.node("one").await;
+    node.settle().await;
+    soon(control_plane.coordinators.synced("one", 1)).await;
+    control_plane.desired.send(Arc::new(desired(2, &[(B, 1)]))).unwrap();
+    assert_eq!(node.accept(4).await, [Runtime, Cluster, Filter, Cluster]);
+    soon(control_plane.coordinators.synced("one", 2)).await;
+    assert_eq!(node.accept(1).await, [Runtime]);
 }
 
 #[tokio::test]

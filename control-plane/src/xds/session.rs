@@ -49,6 +49,11 @@ impl Session {
         self.order.retarget(target);
     }
 
+    /// What the node shall have in the end.
+    pub(crate) fn target(&self) -> &Arc<Snapshot> {
+        self.order.target()
+    }
+
     fn subscription(&self, ty: ResourceType) -> &Subscription {
         &self.subscriptions[ty as usize]
     }

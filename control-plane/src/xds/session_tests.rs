@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
+    time::Duration,
 };
 
 use envoy_types::pb::{
@@ -63,7 +64,8 @@ struct World {
 impl World {
     fn new() -> Self {
         let desired = Arc::new(desired(1, &[(URLS[0], 1)]));
-        let snapshots = Snapshots::default();
+        // Time has no part here: what lingers is tested with the snapshots.
+        let snapshots = Snapshots::lingering(Duration::ZERO);
         let session = Session::new("node", snapshots.of(&desired, "node").unwrap());
         let envoy = FakeEnvoy::default();
         let mut world = Self { envoy, snapshots, history: History::default(), desired, session };

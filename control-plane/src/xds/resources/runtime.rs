@@ -4,6 +4,11 @@
 //! the filter frees a slot within the callback that sees the end of the worker's answer, and Envoy counts that request,
 //! at most one for each of its threads, until the callback has returned. With exactly the capacity the slot's next request
 //! would meet an overflow that is none.
+//!
+//! A lowered limit comes into force [`LINGER`] after the capacity: Envoy acknowledges a configuration before its threads
+//! have it, and a request whose slot was given out just before must not meet the new limit.
+//!
+//! [`LINGER`]: crate::xds::limits::LINGER
 
 use std::{
     collections::BTreeMap,
@@ -31,6 +36,20 @@ impl Limits {
     pub(crate) fn new<'a>(workers: impl Iterator<Item = &'a Worker>, lanes: u32) -> Self {
         let limit = |worker: &Worker| worker.capacity.get().saturating_add(lanes);
         workers.map(|worker| (worker.worker.as_str().to_owned(), limit(worker))).collect()
+    }
+
+    /// A worker's limit.
+    #[cfg(test)]
+    pub(crate) fn of(&self, cluster: &str) -> Option<u32> {
+        self.by_cluster.get(cluster).copied()
+    }
+
+    /// The workers whose limit is lower in `next` or gone from it, with the limit here.
+    pub(crate) fn lowered_in<'a>(&'a self, next: &'a Self) -> impl Iterator<Item = (&'a str, u32)> {
+        let lowered = |(cluster, limit): &(&String, &u32)| {
+            next.by_cluster.get(*cluster).is_none_or(|next| next < *limit)
+        };
+        self.by_cluster.iter().filter(lowered).map(|(cluster, limit)| (cluster.as_str(), *limit))
     }
 
     /// Whether no worker has a lower limit here than in `other`.
