@@ -194,8 +194,10 @@ impl Lane {
         let process = self.process.lock();
         let state = process.vms.get(&vm)?;
         state.contexts.iter().find_map(|(id, context)| match context {
+            // A root context that is being configured is in use: a stream that ends meanwhile must not take it along.
             Context::Root(plugin)
                 if Some(*plugin) != self.plugin
+                    && state.configuring != Some(*plugin)
                     && state.streams_of.get(plugin).copied().unwrap_or(0) == 0 =>
             {
                 Some((vm, *id, *plugin))
