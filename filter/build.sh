@@ -38,17 +38,8 @@ debian_has_source() {
 }
 
 debian_installs_source() {
-    command -v apt-get >/dev/null 2>&1 || return 1
-    sudo=
-    if [ "$(id -u)" != 0 ]; then
-        command -v sudo >/dev/null 2>&1 || return 1
-        sudo=sudo
-    fi
-    say "installing $debian_packages with apt-get"
     # shellcheck disable=SC2086 # the packages are words
-    $sudo apt-get install -y --no-install-recommends $debian_packages ||
-        { $sudo apt-get update && $sudo apt-get install -y --no-install-recommends $debian_packages; }
-    debian_has_source
+    tests/tools/apt-install.sh $debian_packages && debian_has_source
 }
 
 build_with_rustup() {
