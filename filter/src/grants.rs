@@ -148,9 +148,7 @@ impl Lane {
 pub(crate) fn set_log_fields(target: Option<&Target>, waited_ms: u64, outcome: &str) {
     if let Some(target) = target {
         let _ = host::set_property("slotway.worker", target.url.as_str());
-        let _ = host::set_property("slotway.wait_ms", &waited_ms.to_string());
-    } else {
-        let _ = host::set_property("slotway.wait_ms", &waited_ms.to_string());
     }
+    let _ = host::set_property("slotway.wait_ms", &waited_ms.to_string());
     let _ = host::set_property("slotway.outcome", outcome);
 }

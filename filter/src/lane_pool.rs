@@ -89,8 +89,8 @@ impl LanePool {
         now_ms: u64,
     ) -> Result<Vec<Grant>, FilterError> {
         let (grants, probe_at_ms) = self.shared.transact(|pool| {
-            let released = pool.release(worker, outcome, now_ms)?;
-            Ok(Step::Commit((released.grants, pool.root().probe_at_ms())))
+            let grants = pool.release(worker, outcome, now_ms)?;
+            Ok(Step::Commit((grants, pool.root().probe_at_ms())))
         })?;
         self.probe_at_ms = probe_at_ms;
         Ok(grants)

@@ -155,7 +155,7 @@ impl Lane {
         standing: Standing,
     ) {
         let refusal = self.refusal(context, reason, pool, waited_ms, standing);
-        let (body, message) = (refusal.body(), refusal.message());
+
         let retry_after = refusal.retry_after_s().map(|seconds| seconds.to_string());
         let mut headers = vec![("content-type", PROBLEM_JSON)];
         headers.extend(retry_after.as_deref().map(|seconds| ("retry-after", seconds)));
@@ -164,7 +164,7 @@ impl Lane {
             if fields {
                 set_log_fields(None, waited_ms, reason.word());
             }
-            let body = if is_grpc() { &message } else { &body };
+            let body = if is_grpc() { refusal.message() } else { refusal.body() };
             host::send_local_response(
                 reason.status(),
                 reason.grpc_status(),

@@ -39,7 +39,7 @@ pub use interleave::interleave;
 pub use page::{Abort, Page, PageId, PageSource, Region};
 pub use parking::{PROBE_FIRST_MS, PROBE_MAX_MS, backoff_ms};
 pub use pool::{
-    Grant, LaneId, Outcome, Pool, ProbeTerm, RefusalReason, Released, Take, TakeRequest, Ticket, WorkerIndex,
+    Grant, LaneId, Outcome, Pool, ProbeTerm, RefusalReason, Take, TakeRequest, Ticket, WorkerIndex,
 };
 pub use root::Root;
 pub use survey::{Survey, WorkerSurvey, WorkerSurveyState};

@@ -91,15 +91,6 @@ pub struct Grant {
     pub names_epoch: u32,
 }
 
-/// What a release did.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Released {
-    /// Slots that went to waiters: one for a slot that came back, more where a worker is back.
-    pub grants: Vec<Grant>,
-    /// The worker could not be reached, and is parked from now on.
-    pub parked: bool,
-}
-
 /// One transition of one pool: a root and its pages.
 pub struct Pool<'s, S> {
     pub(crate) root: Root,
@@ -176,19 +167,23 @@ impl<'s, S: PageSource> Pool<'s, S> {
     }
 
     /// Gives a slot back: to the longest waiter, else to the tail of the queue; a surplus one goes, one of a
-    /// worker that cannot be reached is parked.
+    /// worker that cannot be reached is parked. Returns the slots that went to waiters: one for a slot that
+    /// came back, more where a worker is back.
     ///
     /// # Errors
     /// [`Abort`]; nothing has changed then.
-    pub fn release(&mut self, worker: WorkerIndex, outcome: Outcome, now_ms: u64) -> Result<Released, Abort> {
+    pub fn release(
+        &mut self,
+        worker: WorkerIndex,
+        outcome: Outcome,
+        now_ms: u64,
+    ) -> Result<Vec<Grant>, Abort> {
         if self.root.free.is_empty() {
             self.root.rate.note_release(now_ms);
         }
-        let mut released = Released::default();
         let unreachable = matches!(outcome, Outcome::Unreachable { .. });
         if !self.root.is_watched(worker) && !unreachable {
-            released.grants.extend(self.give(worker, None)?);
-            return Ok(released);
+            return Ok(self.give(worker, None)?.into_iter().collect());
         }
         let mut record = worker_table::read(worker, &mut self.pages)?;
         if record.slots == record.parked {
@@ -199,44 +194,35 @@ impl<'s, S: PageSource> Pool<'s, S> {
             // left.
             record.slots -= 1;
             self.root.slots -= 1;
-            let back = self.learn(&mut record, outcome, now_ms, &mut released);
-            return self.hand_back(worker, record, back, released);
+            let reached = self.learn(&mut record, outcome, now_ms);
+            return self.hand_back(worker, record, reached);
         }
-        let reached = self.learn(&mut record, outcome, now_ms, &mut released);
+        let reached = self.learn(&mut record, outcome, now_ms);
         if record.reach == Reach::Active {
-            return self.hand_back(worker, record, reached + 1, released);
+            return self.hand_back(worker, record, reached + 1);
         }
         record.parked += 1;
         self.root.parked += 1;
         self.root.probe_at_ms = parking::sooner(self.root.probe_at_ms, &record);
-        self.hand_back(worker, record, 0, released)
+        self.hand_back(worker, record, 0)
     }
 
     /// What the end of a request says about its worker. Returns how many parked slots are to be handed back.
-    fn learn(&mut self, record: &mut Record, outcome: Outcome, now_ms: u64, released: &mut Released) -> u32 {
-        let before = record.reach;
+    fn learn(&mut self, record: &mut Record, outcome: Outcome, now_ms: u64) -> u32 {
         let back = parking::learn(record, outcome, now_ms);
         self.root.parked -= back;
-        released.parked = before == Reach::Active && record.reach == Reach::Parked;
-        if record.reach == Reach::Parked {
-            self.root.probe_at_ms = parking::sooner(self.root.probe_at_ms, record);
-        }
+        self.root.probe_at_ms = parking::sooner(self.root.probe_at_ms, record);
         back
     }
 
-    /// Stores the record and gives out `slots` of its slots.
-    fn hand_back(
-        &mut self,
-        worker: WorkerIndex,
-        record: Record,
-        slots: u32,
-        mut released: Released,
-    ) -> Result<Released, Abort> {
+    /// Stores the record and gives out `slots` of its slots. Returns those that went to waiters.
+    fn hand_back(&mut self, worker: WorkerIndex, record: Record, slots: u32) -> Result<Vec<Grant>, Abort> {
         self.store(worker, record)?;
+        let mut grants = Vec::new();
         for _ in 0..slots {
-            released.grants.extend(self.give(worker, None)?);
+            grants.extend(self.give(worker, None)?);
         }
-        Ok(released)
+        Ok(grants)
     }
 
     /// One usable slot: to the longest waiter, else to the tail.

@@ -134,8 +134,8 @@ impl World {
             let same = |running: &&mut Running| running.worker == ended.worker;
             self.running.iter_mut().filter(same).for_each(|running| running.current = false);
         }
-        let released = self.memory.transact(|pool| pool.release(ended.index, outcome(ended.probe), now_ms));
-        self.take_in(released.grants);
+        let grants = self.memory.transact(|pool| pool.release(ended.index, outcome(ended.probe), now_ms));
+        self.take_in(grants);
         self.check();
     }
 
