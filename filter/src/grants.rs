@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 
-use proxy_wasm::types::{LogLevel, MapType};
 use slotway_config::headers;
 use slotway_engine::{Grant, Outcome, WorkerIndex};
 
 use crate::{
+    abi::{LogLevel, MapType},
+    chaos::{self, Point},
     error::FilterError,
     host,
     lane::{Lane, queue_name},
@@ -27,7 +28,10 @@ impl Lane {
     fn give_back(&mut self, pool: usize, worker: WorkerIndex, outcome: Outcome) -> Vec<Grant> {
         let Some(lane_pool) = self.pools.get_mut(pool) else { return Vec::new() };
         match lane_pool.release(worker, outcome, host::now_ms()) {
-            Ok(grants) => grants,
+            Ok(grants) => {
+                chaos::reach(Point::Released);
+                grants
+            }
             Err(error) => {
                 self.complain("a slot cannot be given back yet", &error);
                 self.unreleased.push((pool, worker, outcome));
@@ -134,6 +138,7 @@ impl Lane {
     /// Sends the current request to a worker: names its cluster for the route. A base URL's path is the
     /// route's business, which Envoy chooses by the path after this filter has run.
     pub(crate) fn address(&self, target: &Target, waited_ms: u64) -> Result<(), FilterError> {
+        chaos::reach(Point::Taken);
         host::replace_header(MapType::HttpRequestHeaders, headers::WORKER, target.url.as_str())?;
         if self.settings.as_ref().is_some_and(|settings| settings.access_log_fields) {
             // What is logged if nothing else becomes known.

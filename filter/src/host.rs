@@ -2,11 +2,18 @@
 //!
 //! The SDK's own wrappers panic on statuses that they do not list (proxy-wasm-rust-sdk #310), and a panic
 //! here is a dead lane. So the ABI (proxy-wasm 0.2.1) is called directly, and every status that is not `Ok`
-//! is an [`HostError`].
+//! is a [`HostError`].
 
-use std::{ptr::null_mut, time::Duration};
+use std::{
+    alloc::{Layout, alloc},
+    ptr::null_mut,
+    time::Duration,
+};
 
-use proxy_wasm::types::{LogLevel, MapType, MetricType, StreamType};
+use crate::{
+    abi::{BufferType, LogLevel, MapType, MetricType, Status, StreamType},
+    abi_calls as abi,
+};
 
 /// A host call's status that is not `Ok`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -30,150 +37,33 @@ impl HostError {
     }
 }
 
-const OK: i32 = 0;
-const NOT_FOUND: i32 = 1;
-const EMPTY: i32 = 7;
-const CAS_MISMATCH: i32 = 8;
+const OK: i32 = Status::Ok as i32;
+const NOT_FOUND: i32 = Status::NotFound as i32;
+const EMPTY: i32 = Status::Empty as i32;
+const CAS_MISMATCH: i32 = Status::CasMismatch as i32;
 /// WASI's number for the clock that never goes back.
 const CLOCK_MONOTONIC: i32 = 1;
-
-#[cfg(target_arch = "wasm32")]
-mod abi {
-    #[link(wasm_import_module = "env")]
-    unsafe extern "C" {
-        pub(super) fn proxy_log(level: i32, text: *const u8, size: usize) -> i32;
-        pub(super) fn proxy_set_tick_period_milliseconds(period: u32) -> i32;
-        pub(super) fn proxy_get_buffer_bytes(
-            kind: i32,
-            start: usize,
-            size: usize,
-            data: *mut *mut u8,
-            length: *mut usize,
-        ) -> i32;
-        pub(super) fn proxy_set_buffer_bytes(
-            kind: i32,
-            start: usize,
-            size: usize,
-            data: *const u8,
-            length: usize,
-        ) -> i32;
-        pub(super) fn proxy_get_header_map_value(
-            map: i32,
-            key: *const u8,
-            key_size: usize,
-            data: *mut *mut u8,
-            size: *mut usize,
-        ) -> i32;
-        pub(super) fn proxy_replace_header_map_value(
-            map: i32,
-            key: *const u8,
-            key_size: usize,
-            value: *const u8,
-            value_size: usize,
-        ) -> i32;
-        pub(super) fn proxy_get_property(
-            path: *const u8,
-            path_size: usize,
-            data: *mut *mut u8,
-            size: *mut usize,
-        ) -> i32;
-        pub(super) fn proxy_set_property(
-            path: *const u8,
-            path_size: usize,
-            value: *const u8,
-            value_size: usize,
-        ) -> i32;
-        pub(super) fn proxy_get_shared_data(
-            key: *const u8,
-            key_size: usize,
-            data: *mut *mut u8,
-            size: *mut usize,
-            cas: *mut u32,
-        ) -> i32;
-        pub(super) fn proxy_set_shared_data(
-            key: *const u8,
-            key_size: usize,
-            value: *const u8,
-            value_size: usize,
-            cas: u32,
-        ) -> i32;
-        pub(super) fn proxy_register_shared_queue(name: *const u8, size: usize, queue: *mut u32) -> i32;
-        pub(super) fn proxy_resolve_shared_queue(
-            vm_id: *const u8,
-            vm_id_size: usize,
-            name: *const u8,
-            size: usize,
-            queue: *mut u32,
-        ) -> i32;
-        pub(super) fn proxy_dequeue_shared_queue(queue: u32, data: *mut *mut u8, size: *mut usize) -> i32;
-        pub(super) fn proxy_enqueue_shared_queue(queue: u32, data: *const u8, size: usize) -> i32;
-        pub(super) fn proxy_continue_stream(stream: i32) -> i32;
-        pub(super) fn proxy_send_local_response(
-            status: u32,
-            details: *const u8,
-            details_size: usize,
-            body: *const u8,
-            body_size: usize,
-            headers: *const u8,
-            headers_size: usize,
-            grpc_status: i32,
-        ) -> i32;
-        pub(super) fn proxy_set_effective_context(context: u32) -> i32;
-        pub(super) fn proxy_define_metric(kind: i32, name: *const u8, size: usize, id: *mut u32) -> i32;
-        pub(super) fn proxy_record_metric(id: u32, value: u64) -> i32;
-        pub(super) fn proxy_increment_metric(id: u32, offset: i64) -> i32;
-    }
-    #[link(wasm_import_module = "wasi_snapshot_preview1")]
-    unsafe extern "C" {
-        pub(super) fn clock_time_get(clock: i32, precision: u64, time_ns: *mut u64) -> i32;
-    }
-}
-
-/// The host of a native build, which only checks and lints this crate: it has nothing.
-#[cfg(not(target_arch = "wasm32"))]
-mod abi {
-    macro_rules! unimplemented_calls {
-        ($($name:ident($($kind:ty),*);)*) => {
-            $(#[allow(clippy::too_many_arguments, reason = "the host's")]
-            pub(super) unsafe fn $name($(_: $kind),*) -> i32 { 12 })*
-        };
-    }
-    unimplemented_calls! {
-        proxy_log(i32, *const u8, usize);
-        proxy_set_tick_period_milliseconds(u32);
-        proxy_get_buffer_bytes(i32, usize, usize, *mut *mut u8, *mut usize);
-        proxy_set_buffer_bytes(i32, usize, usize, *const u8, usize);
-        proxy_get_header_map_value(i32, *const u8, usize, *mut *mut u8, *mut usize);
-        proxy_replace_header_map_value(i32, *const u8, usize, *const u8, usize);
-        proxy_get_property(*const u8, usize, *mut *mut u8, *mut usize);
-        proxy_set_property(*const u8, usize, *const u8, usize);
-        proxy_get_shared_data(*const u8, usize, *mut *mut u8, *mut usize, *mut u32);
-        proxy_set_shared_data(*const u8, usize, *const u8, usize, u32);
-        proxy_register_shared_queue(*const u8, usize, *mut u32);
-        proxy_resolve_shared_queue(*const u8, usize, *const u8, usize, *mut u32);
-        proxy_dequeue_shared_queue(u32, *mut *mut u8, *mut usize);
-        proxy_enqueue_shared_queue(u32, *const u8, usize);
-        proxy_continue_stream(i32);
-        proxy_send_local_response(u32, *const u8, usize, *const u8, usize, *const u8, usize, i32);
-        proxy_set_effective_context(u32);
-        proxy_define_metric(i32, *const u8, usize, *mut u32);
-        proxy_record_metric(u32, u64);
-        proxy_increment_metric(u32, i64);
-        clock_time_get(i32, u64, *mut u64);
-    }
-}
 
 fn check(call: &'static str, status: i32) -> Result<(), HostError> {
     if status == OK { Ok(()) } else { Err(HostError { call, status }) }
 }
 
-/// Bytes that the host allocated in our memory (through the SDK's allocator) and that are ours now.
+/// Memory for bytes that the host hands over; null where there is none. [`owned`] takes it up.
+pub(crate) fn allocate(size: usize) -> *mut u8 {
+    match Layout::array::<u8>(size) {
+        // SAFETY: the size is not zero.
+        Ok(layout) if size > 0 => unsafe { alloc(layout) },
+        _ => null_mut(),
+    }
+}
+
+/// Bytes that the host has put into memory from [`allocate`], and that are ours now.
 fn owned(data: *mut u8, size: usize) -> Vec<u8> {
     if data.is_null() || size == 0 {
         return Vec::new();
     }
-    // SAFETY: the host got `data` from the SDK's `proxy_on_memory_allocate(size)`, a boxed slice of exactly
-    // `size` bytes, and has filled it; nobody else owns it.
+    // SAFETY: the host got `data` from `allocate(size)` by way of `proxy_on_memory_allocate`, with a vector's
+    // own layout for `size` bytes, and has filled it; nobody else owns it.
     unsafe { Vec::from_raw_parts(data, size, size) }
 }
 
@@ -200,19 +90,17 @@ pub(crate) fn set_tick_period(period: Duration) -> Result<(), HostError> {
 
 /// The plugin configuration, within `on_configure`.
 pub(crate) fn plugin_configuration(size: usize) -> Result<Vec<u8>, HostError> {
-    const PLUGIN_CONFIGURATION: i32 = 7;
+    let kind = BufferType::PluginConfiguration as i32;
     let (mut data, mut length) = (null_mut(), 0);
-    let status =
-        unsafe { abi::proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, size, &mut data, &mut length) };
+    let status = unsafe { abi::proxy_get_buffer_bytes(kind, 0, size, &mut data, &mut length) };
     check("get plugin configuration", status)?;
     Ok(owned(data, length))
 }
 
 /// Replaces the chunk of the answer's body that is at hand.
 pub(crate) fn replace_response_body(size: usize, body: &[u8]) -> Result<(), HostError> {
-    const HTTP_RESPONSE_BODY: i32 = 1;
-    let status =
-        unsafe { abi::proxy_set_buffer_bytes(HTTP_RESPONSE_BODY, 0, size, body.as_ptr(), body.len()) };
+    let kind = BufferType::HttpResponseBody as i32;
+    let status = unsafe { abi::proxy_set_buffer_bytes(kind, 0, size, body.as_ptr(), body.len()) };
     check("set response body", status)
 }
 
@@ -330,6 +218,34 @@ pub(crate) fn send_local_response(
         )
     };
     check("send local response", status)
+}
+
+/// Sends a request of the current root context to a cluster, and returns its number. The answer, or that there
+/// is none, comes later as `proxy_on_http_call_response` with that number.
+pub(crate) fn http_call(
+    cluster: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+    timeout: Duration,
+) -> Result<u32, HostError> {
+    let (headers, trailers) = (serialize_map(headers), serialize_map(&[]));
+    let timeout_ms = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
+    let mut call = 0;
+    let status = unsafe {
+        abi::proxy_http_call(
+            cluster.as_ptr(),
+            cluster.len(),
+            headers.as_ptr(),
+            headers.len(),
+            body.as_ptr(),
+            body.len(),
+            trailers.as_ptr(),
+            trailers.len(),
+            timeout_ms,
+            &mut call,
+        )
+    };
+    check("http call", status).map(|()| call)
 }
 
 /// The ABI's form of a header map: the count, every key's and value's length, then the texts, each ended by a

@@ -7,13 +7,12 @@ use std::{
     time::Duration,
 };
 
-use proxy_wasm::types::LogLevel;
 use slotway_config::FilterConfig;
 use slotway_engine::{LaneId, Outcome, ProbeTerm, WorkerIndex};
 
 use crate::{
-    error::FilterError, host, lane_pool::LanePool, metrics::FLUSH_MS, report::Reporter, settings::Settings,
-    stream::Stream,
+    abi::LogLevel, error::FilterError, host, lane_pool::LanePool, metrics::FLUSH_MS, report::Reporter,
+    settings::Settings, stream::Stream,
 };
 
 /// Key of the shared data that counts the lanes.

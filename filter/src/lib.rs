@@ -2,11 +2,19 @@
 //!
 //! Each Envoy worker thread runs this module in a VM of its own, a *lane*. What a lane knows lives in
 //! [`lane::Lane`], one per VM, and not in proxy-wasm's contexts: a configuration push makes a new root
-//! context in the same VM, while streams of the old one go on. Root and stream contexts only pass their
-//! callbacks on.
+//! context in the same VM, while streams of the old one go on. [`entry`] has the functions that the host calls,
+//! [`host`] those of the host that are called here.
+//!
+//! The proxy-wasm SDK is not linked. Its dispatcher panics on a wake-up whose context is a stream, which a VM
+//! gets that took a dead one's place; a panic is the end of every request in the VM, so the SDK's answer to one
+//! death is another. It exports every callback of the ABI too, and Envoy calls them all.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+mod abi;
+mod abi_calls;
+mod chaos;
+pub mod entry;
 mod error;
 mod grants;
 mod host;
@@ -24,11 +32,7 @@ mod wake_up;
 
 use std::cell::RefCell;
 
-use lane::Lane;
-use proxy_wasm::{
-    traits::{Context, HttpContext, RootContext},
-    types::{Action, ContextType, LogLevel},
-};
+use crate::{abi::LogLevel, lane::Lane};
 
 thread_local! {
     static LANE: RefCell<Lane> = RefCell::new(Lane::new());
@@ -49,88 +53,4 @@ fn with_lane<R: Default>(context: u32, act: impl FnOnce(&mut Lane) -> R) -> R {
             R::default()
         }
     })
-}
-
-mod entry {
-    //! The module's entry point, which the host calls once for each VM.
-    #![allow(missing_docs)]
-
-    use super::Root;
-    use proxy_wasm::types::LogLevel;
-
-    proxy_wasm::main! {{
-        // Only what goes wrong inside the SDK is logged at this level; the filter logs for itself.
-        proxy_wasm::set_log_level(LogLevel::Warn);
-        proxy_wasm::set_root_context(|id| Box::new(Root { id }));
-    }}
-}
-
-struct Root {
-    id: u32,
-}
-
-impl Context for Root {
-    fn on_http_call_response(&mut self, call: u32, _headers: usize, _body: usize, _trailers: usize) {
-        with_lane(self.id, |lane| lane.on_report_answered(call));
-    }
-}
-
-impl RootContext for Root {
-    fn on_configure(&mut self, size: usize) -> bool {
-        with_lane(self.id, |lane| lane.on_configure(self.id, size))
-    }
-
-    fn on_tick(&mut self) {
-        with_lane(self.id, Lane::on_tick);
-    }
-
-    fn on_queue_ready(&mut self, _queue: u32) {
-        with_lane(self.id, Lane::on_wake_up);
-    }
-
-    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Request { id }))
-    }
-
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
-    }
-}
-
-struct Request {
-    id: u32,
-}
-
-impl Context for Request {}
-
-impl HttpContext for Request {
-    fn on_http_request_headers(&mut self, _count: usize, _end: bool) -> Action {
-        if with_lane(self.id, |lane| lane.on_request(self.id)) { Action::Continue } else { Action::Pause }
-    }
-
-    fn on_http_response_headers(&mut self, _count: usize, end: bool) -> Action {
-        with_lane(self.id, |lane| lane.on_answer_headers(self.id, end));
-        Action::Continue
-    }
-
-    fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
-        with_lane(self.id, |lane| lane.on_answer_body(self.id, size, end));
-        Action::Continue
-    }
-
-    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
-        with_lane(self.id, |lane| lane.on_answer_end(self.id));
-        Action::Continue
-    }
-
-    fn on_log(&mut self) {
-        with_lane(self.id, |lane| lane.on_stream_end(self.id));
-    }
-}
-
-impl Drop for Request {
-    /// The context is deleted: the safety net under `on_log`.
-    fn drop(&mut self) {
-        with_lane(self.id, |lane| lane.on_stream_end(self.id));
-    }
 }

@@ -4,10 +4,9 @@
 //! every [`FLUSH_MS`], while there is anything to hand over. Names carry their labels as `.label=value`,
 //! which the tag rules in Envoy's bootstrap make labels of.
 
-use proxy_wasm::types::MetricType;
 use slotway_config::PoolName;
 
-use crate::host;
+use crate::{abi::MetricType, host};
 
 /// How long a count may lie in the lane.
 pub(crate) const FLUSH_MS: u64 = 200;

@@ -7,14 +7,11 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use proxy_wasm::{
-    hostcalls,
-    types::{LogLevel, MapType},
-};
 use slotway_config::{PoolReport, Report, WorkerReport, WorkerState, limits};
 use slotway_engine::{Survey, WorkerSurvey, WorkerSurveyState};
 
 use crate::{
+    abi::{LogLevel, MapType},
     error::FilterError,
     host,
     lane::Lane,
@@ -252,22 +249,22 @@ impl Lane {
 
     fn send_report(&mut self, cluster: &str, report: &Report, now_ms: u64) {
         let Ok(body) = serde_json::to_vec(report) else { return };
-        let headers = vec![
+        let headers = [
             (":method", "POST"),
             (":path", PATH),
             (":authority", cluster),
             ("content-type", "application/json"),
         ];
         // A root context's call, so that it does not end with a stream.
-        match hostcalls::dispatch_http_call(cluster, headers, Some(&body), Vec::new(), TIMEOUT) {
+        match host::http_call(cluster, &headers, &body, TIMEOUT) {
             Ok(call) => {
                 self.reporter.call = Some(call);
                 self.reporter.sent_ms = now_ms;
             }
-            Err(status) => {
+            Err(error) => {
                 self.reporter.full_next = true;
                 self.reporter.due_ms = now_ms.saturating_add(SILENT_EVERY_MS);
-                host::log(LogLevel::Debug, &format!("slotway: a report cannot be sent: {status:?}"));
+                host::log(LogLevel::Debug, &format!("slotway: a report cannot be sent: {error}"));
             }
         }
     }

@@ -2,11 +2,11 @@
 
 use std::cmp::Reverse;
 
-use proxy_wasm::types::MapType;
 use slotway_config::headers;
 use slotway_engine::{RefusalReason, Take, TakeRequest};
 
 use crate::{
+    abi::MapType,
     grants::set_log_fields,
     host,
     lane::{Hold, Lane},

@@ -42,9 +42,7 @@ fn a_trap_at_any_host_call_of_a_request_breaks_nothing_for_the_other_lane() {
     }
 }
 
-// The SDK's dispatcher panics where a number that was a root context in the dead VM is a stream in the new one.
 #[test]
-#[ignore = "proxy-wasm 0.2.5 panics on a wake-up whose context is a stream; lane recovery has to mend it"]
 fn a_wake_up_for_a_dead_vm_does_not_kill_the_next_one() {
     let mut world = World::new(2, pool(&[(W1, 1)]));
     // A root context with a number that the next VM gives to a stream.
