@@ -43,6 +43,7 @@ lint() {
 
 filter_and_units() {
     section "The filter for Envoy (wasm32)" filter/build.sh
+    section "The filter that dies where a test wants it to" filter/build.sh chaos
     section "Engine and configuration: units, properties" \
         cargo test --locked -p slotway-engine -p slotway-config
     section "Filter, control plane, worker: units" \

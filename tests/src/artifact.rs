@@ -25,20 +25,39 @@ pub fn filter() -> &'static Filter {
     })
 }
 
-fn load() -> Result<Filter, HostError> {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let repository = tests.parent().unwrap_or(tests);
-    let (path, sources) = match std::env::var_os(VARIABLE) {
-        // Whoever names a module knows what it is.
-        Some(path) => (PathBuf::from(path), Vec::new()),
-        None => {
-            let parts = ["filter/src", "filter/engine/src", "filter/config/src"];
-            let sources = parts.iter().map(|part| repository.join(part)).collect();
-            (repository.join("target/slotway_filter.wasm"), sources)
-        }
-    };
-    let module = read_fresh(&path, &sources)?;
+/// A variant of the filter, which `filter/build.sh` builds under that name.
+///
+/// # Errors
+/// If it is missing, stale, or does not run in the host.
+pub fn variant(name: &str) -> Result<Filter, HostError> {
+    let module = read_fresh(&repository().join(format!("target/slotway_filter_{name}.wasm")), &sources())?;
     Filter::compile(&module, true)
+}
+
+/// The filter as it was built.
+///
+/// # Errors
+/// If it is missing or stale.
+pub fn module() -> Result<Vec<u8>, HostError> {
+    match std::env::var_os(VARIABLE) {
+        // Whoever names a module knows what it is.
+        Some(path) => read_fresh(Path::new(&path), &[]),
+        None => read_fresh(&repository().join("target/slotway_filter.wasm"), &sources()),
+    }
+}
+
+fn load() -> Result<Filter, HostError> {
+    Filter::compile(&module()?, true)
+}
+
+fn repository() -> &'static Path {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    tests.parent().unwrap_or(tests)
+}
+
+/// Where the filter's sources are.
+fn sources() -> Vec<PathBuf> {
+    ["filter/src", "filter/engine/src", "filter/config/src"].map(|part| repository().join(part)).to_vec()
 }
 
 /// Reads a module that must be newer than every `.rs` file below `sources`.

@@ -14,7 +14,10 @@ pub enum HostError {
     #[error("the module was not configured: {0}")]
     Configure(String),
     /// The filter was not built.
-    #[error("{path} is missing: run make build, or name the module in SLOTWAY_FILTER ({reason})")]
+    #[error(
+        "{path} is missing ({reason}): run make build, or filter/build.sh with a variant's name for a variant, or name \
+         another filter in SLOTWAY_FILTER"
+    )]
     Missing {
         /// Where it was looked for.
         path: String,
@@ -22,7 +25,9 @@ pub enum HostError {
         reason: String,
     },
     /// The filter was built from older sources.
-    #[error("{path} is older than {source_path}: run make build, so that the tests run what the sources say")]
+    #[error(
+        "{path} is older than {source_path}: run make build (or filter/build.sh with a variant's name), so that the tests run what the sources say"
+    )]
     Stale {
         /// The module.
         path: String,

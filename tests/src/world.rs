@@ -9,7 +9,7 @@ use crate::{
     HostError,
     artifact::filter,
     fleet::Fleet,
-    host::{Headers, Host, LaneId, Options, Outcome, StreamId, WorkerFailure},
+    host::{Filter, Headers, Host, LaneId, Options, Outcome, StreamId, WorkerFailure},
     inside,
 };
 
@@ -76,6 +76,15 @@ impl World {
     /// If the filter is missing or refuses the configuration.
     #[must_use]
     pub fn with_options(lanes: usize, pool: Pool, options: Options) -> Self {
+        Self::with_filter(filter(), lanes, pool, options)
+    }
+
+    /// The same with another module than the usual one.
+    ///
+    /// # Panics
+    /// If the module refuses the configuration.
+    #[must_use]
+    pub fn with_filter(filter: &Filter, lanes: usize, pool: Pool, options: Options) -> Self {
         let config = FilterConfig {
             generation: 1,
             coordinator: "test".to_owned(),
@@ -84,7 +93,7 @@ impl World {
             access_log_fields: false,
             pools: vec![pool],
         };
-        let host = Host::with_options(filter(), lanes, options);
+        let host = Host::with_options(filter, lanes, options);
         let mut world = Self { host, fleet: Fleet::default(), config };
         world.put_in_force().expect("a configuration that the filter takes");
         world.advance(JOINED_AFTER_MS);

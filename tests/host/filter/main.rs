@@ -6,9 +6,11 @@
 mod costs;
 mod crashes;
 mod dice;
+mod dying;
 mod faults;
 mod interleaving;
 mod leaving;
+mod module;
 mod parking;
 mod pushes;
 mod refusing;

@@ -1,0 +1,97 @@
+//! VMs that die where they are told to: the variant `chaos` of the filter.
+
+use std::sync::OnceLock;
+
+use slotway_tests::{
+    artifact,
+    host::{Filter, LaneId, Options},
+    world::{World, get, pool},
+};
+
+use crate::W1;
+
+/// The lane that dies.
+const LANE: usize = 0;
+
+fn world() -> World {
+    static CHAOS: OnceLock<Filter> = OnceLock::new();
+    let filter = CHAOS.get_or_init(|| match artifact::variant("chaos") {
+        Ok(filter) => filter,
+        Err(error) => panic!("{error}"),
+    });
+    World::with_filter(filter, 2, pool(&[(W1, 1)]), Options::default())
+}
+
+/// Sends a request that waits, gets its slot from the other lane, is answered and ends, then lets time pass. Returns
+/// during which of these steps the lane died.
+fn die_at(world: &mut World, point: &str) -> Option<&'static str> {
+    let running = world.send(1);
+    let mut headers = get("/extract");
+    headers.set("x-slotway-chaos", point);
+    let doomed = world.send_with(LANE, headers);
+    let steps: [(_, &dyn Fn(&mut World)); 4] = [
+        ("sent", &|_| {}),
+        ("woken", &|world| world.answer(running)),
+        ("answered", &|world| world.answer(doomed)),
+        ("time", &|world| world.advance(2_000)),
+    ];
+    for (step, run) in steps {
+        run(world);
+        if !world.host.is_alive(LaneId(LANE)) {
+            return Some(step);
+        }
+    }
+    None
+}
+
+/// The lines of the log that tell of a panic.
+fn panics(world: &World) -> Vec<String> {
+    let lines = world.host.logs().into_iter().filter(|line| line.level == 5).map(|line| line.message);
+    lines.filter(|line| line.contains("dies of a panic")).collect()
+}
+
+#[test]
+fn a_vm_dies_where_it_is_told_to_and_its_lane_serves_again() {
+    let points = [
+        ("request", "sent"),
+        ("wake", "woken"),
+        ("taken", "woken"),
+        ("answer", "answered"),
+        ("released", "answered"),
+        ("log", "answered"),
+        ("tick", "time"),
+    ];
+    for (point, step) in points {
+        for wish in [point.to_owned(), format!("{point}!")] {
+            let mut world = world();
+            assert_eq!(die_at(&mut world, &wish), Some(step), "{wish}");
+            world.advance(2_000);
+            world.send(LANE);
+            assert!(world.host.is_alive(LaneId(LANE)), "{wish}");
+        }
+    }
+}
+
+#[test]
+fn a_panic_tells_its_reason_and_its_place_before_the_vm_is_gone() {
+    let mut world = world();
+    die_at(&mut world, "taken");
+    let panics = panics(&world);
+    let [line] = panics.as_slice() else { panic!("{panics:?}") };
+    assert!(line.contains("as x-slotway-chaos demands at Taken"), "{line}");
+    assert!(line.contains("filter/src/chaos.rs:"), "{line}");
+}
+
+#[test]
+fn a_raw_trap_says_nothing() {
+    let mut world = world();
+    die_at(&mut world, "taken!");
+    assert_eq!(panics(&world), Vec::<String>::new());
+}
+
+#[test]
+fn a_point_that_there_is_not_is_complained_about_and_kills_nobody() {
+    let mut world = world();
+    assert_eq!(die_at(&mut world, "somewhere"), None);
+    assert!(world.complaints().iter().any(|line| line.contains("somewhere")), "{:?}", world.complaints());
+}
