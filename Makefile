@@ -4,7 +4,7 @@
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test quick fmt lint clean tools
+.PHONY: help run build test quick chaos fmt lint clean tools
 
 help: ## Lists the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -25,6 +25,11 @@ test: tools ## Runs every check and test, set-up included
 quick: ## Runs the tests that need no Envoy: engine, units, the filter in wasmtime
 	@tests/tools/need.sh cargo cc
 	@tests/run.sh quick
+
+chaos: build ## Breaks everything round a real Envoy at once, from one seed (SEED=n MINUTES=m)
+	@filter/build.sh chaos
+	@cargo test --locked --release -p slotway-tests --test chaos -- \
+		$(if $(SEED),--seed $(SEED)) --minutes $(or $(MINUTES),2)
 
 fmt: ## Formats the sources
 	@cargo fmt --all

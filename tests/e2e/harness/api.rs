@@ -1,4 +1,5 @@
 use std::{
+    io,
     net::SocketAddr,
     time::{Duration, Instant},
 };
@@ -28,9 +29,32 @@ pub(crate) struct WorkerFigures {
     /// Requests that wait in the worker's pool.
     pub(crate) waiting: Option<u64>,
     pub(crate) state: String,
+    /// The newest generation of the configuration.
+    pub(crate) generation_wanted: u64,
+    /// The oldest one that is in force at a coordinator that reports.
+    pub(crate) generation_in_force: Option<u64>,
 }
 
 impl WorkerFigures {
+    /// What `/coordinator/workers` answers.
+    pub(crate) fn of(answer: &Answer) -> Vec<Self> {
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let list = answer.json();
+        let number = |entry: &Value, name: &str| entry[name].as_u64();
+        let text = |entry: &Value, name: &str| entry[name].as_str().unwrap_or_default().to_owned();
+        let figures = |entry: &Value| Self {
+            worker: text(entry, "worker"),
+            capacity: number(entry, "capacity"),
+            in_flight: number(entry, "in_flight"),
+            free: number(entry, "free"),
+            waiting: number(entry, "waiting"),
+            state: text(entry, "state"),
+            generation_wanted: number(entry, "generation_wanted").unwrap_or_default(),
+            generation_in_force: number(entry, "generation_in_force"),
+        };
+        list.as_array().expect("a list of workers").iter().map(figures).collect()
+    }
+
     /// Takes requests, and has every slot at home.
     pub(crate) fn is_idle(&self) -> bool {
         self.state == "active" && self.free == self.capacity && self.in_flight == Some(0)
@@ -44,6 +68,16 @@ impl Api {
 
     /// Any request, with the admin token.
     pub(crate) async fn request(&self, method: &str, path: &str, body: impl Into<Bytes>) -> Answer {
+        self.try_request(method, path, body).await.unwrap()
+    }
+
+    /// The same where the control plane may be away.
+    pub(crate) async fn try_request(
+        &self,
+        method: &str,
+        path: &str,
+        body: impl Into<Bytes>,
+    ) -> io::Result<Answer> {
         let request = Request::builder()
             .method(method)
             .uri(path)
@@ -51,7 +85,7 @@ impl Api {
             .header("content-type", "application/json")
             .body(Full::new(body.into()))
             .unwrap();
-        send(self.address, request).await.unwrap()
+        send(self.address, request).await
     }
 
     /// A read, without the token.
@@ -75,20 +109,7 @@ impl Api {
 
     /// All workers with their live figures.
     pub(crate) async fn workers(&self) -> Vec<WorkerFigures> {
-        let answer = self.get("/coordinator/workers").await;
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        let list = answer.json();
-        let number = |entry: &Value, name: &str| entry[name].as_u64();
-        let text = |entry: &Value, name: &str| entry[name].as_str().unwrap_or_default().to_owned();
-        let figures = |entry: &Value| WorkerFigures {
-            worker: text(entry, "worker"),
-            capacity: number(entry, "capacity"),
-            in_flight: number(entry, "in_flight"),
-            free: number(entry, "free"),
-            waiting: number(entry, "waiting"),
-            state: text(entry, "state"),
-        };
-        list.as_array().expect("a list of workers").iter().map(figures).collect()
+        WorkerFigures::of(&self.get("/coordinator/workers").await)
     }
 
     /// Waits until the workers' figures satisfy `wanted`.

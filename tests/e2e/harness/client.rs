@@ -100,6 +100,14 @@ impl Connection {
         Ok(Self { sender, address, driver: Arc::new(Driver(driver)) })
     }
 
+    /// Whether it takes another request.
+    pub(crate) fn is_open(&self) -> bool {
+        match &self.sender {
+            Sender::Http1(sender) => !sender.is_closed(),
+            Sender::Http2(sender) => !sender.is_closed(),
+        }
+    }
+
     /// Another stream of the same HTTP/2 connection, which closes with the last of them.
     pub(crate) fn stream(&self) -> Self {
         let Sender::Http2(sender) = &self.sender else { panic!("HTTP/1.1 has no streams") };

@@ -72,6 +72,11 @@ impl Process {
         kill_process_group(self.pid(), signal).unwrap();
     }
 
+    /// How it ended, if it has.
+    pub(crate) fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
     /// Waits for its end.
     pub(crate) async fn ended(&mut self, within: Duration) -> ExitStatus {
         let what = format!("{} ends", self.name);

@@ -36,6 +36,12 @@ impl Site {
         self.directory.as_ref().unwrap().path()
     }
 
+    /// Keeps the directory when the site goes, for a look at its logs.
+    pub(crate) fn keep(&mut self) -> PathBuf {
+        self.directory.as_mut().unwrap().disable_cleanup(true);
+        self.path().to_owned()
+    }
+
     /// The configuration file.
     pub(crate) fn file(&self) -> PathBuf {
         self.path().join("slotway.yaml")

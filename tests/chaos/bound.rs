@@ -1,0 +1,91 @@
+//! Invariant 1, counted by the worker itself: what it may have in hand at this moment, and what it has.
+
+use std::sync::Mutex;
+
+/// One worker's count, and its bound.
+///
+/// The bound is the capacity. A change raises it before the change is sent, and lowers it only when the coordinator has reported that the
+/// change is in force and the surplus has drained: until then the larger one of both counts.
+#[derive(Debug, Default)]
+pub(crate) struct Bound(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    bound: u32,
+    current: u32,
+    highest: u32,
+    /// The largest bound that ever held.
+    largest: u32,
+    wanted: Option<Wanted>,
+    /// Counts the changes.
+    changes: u64,
+}
+
+/// What the control plane has acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// 0: the worker is removed.
+    pub(crate) capacity: u32,
+    /// The change is in force where this generation is.
+    pub(crate) generation: u64,
+    change: u64,
+}
+
+impl Bound {
+    /// The bound of a worker whose capacity stands in the configuration file.
+    pub(crate) fn new(capacity: u32) -> Self {
+        let wanted = Some(Wanted { capacity, generation: 0, change: 0 });
+        Self(Mutex::new(State { bound: capacity, largest: capacity, wanted, ..State::default() }))
+    }
+
+    /// Counts a request in; the count and the bound where it is one too many.
+    pub(crate) fn enter(&self) -> Result<(), (u32, u32)> {
+        let mut state = self.0.lock().unwrap();
+        state.current += 1;
+        state.highest = state.highest.max(state.current);
+        if state.current > state.bound { Err((state.current, state.bound)) } else { Ok(()) }
+    }
+
+    /// Counts a request out.
+    pub(crate) fn leave(&self) {
+        self.0.lock().unwrap().current -= 1;
+    }
+
+    /// A change to this capacity is about to be sent. Until it is acknowledged nobody knows which one is wanted.
+    pub(crate) fn change(&self, capacity: u32) {
+        let mut state = self.0.lock().unwrap();
+        state.bound = state.bound.max(capacity);
+        state.largest = state.largest.max(state.bound);
+        state.wanted = None;
+        state.changes += 1;
+    }
+
+    /// The last change was acknowledged.
+    pub(crate) fn acknowledged(&self, capacity: u32, generation: u64) {
+        let mut state = self.0.lock().unwrap();
+        state.wanted = Some(Wanted { capacity, generation, change: state.changes });
+    }
+
+    /// What was acknowledged last, if nothing was sent since.
+    pub(crate) fn wanted(&self) -> Option<Wanted> {
+        self.0.lock().unwrap().wanted
+    }
+
+    /// What was wanted is in force, and no request beyond it is under way.
+    pub(crate) fn settle(&self, wanted: Wanted) {
+        let mut state = self.0.lock().unwrap();
+        if state.wanted == Some(wanted) {
+            state.bound = wanted.capacity;
+        }
+    }
+
+    pub(crate) fn current(&self) -> u32 {
+        self.0.lock().unwrap().current
+    }
+
+    /// The most that the worker ever had in hand, and the largest bound that ever held.
+    pub(crate) fn highest(&self) -> (u32, u32) {
+        let state = self.0.lock().unwrap();
+        (state.highest, state.largest)
+    }
+}

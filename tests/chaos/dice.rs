@@ -1,0 +1,42 @@
+//! Chance from a seed (splitmix64): the same seed, the same throws.
+
+/// A stream of numbers.
+#[derive(Debug, Clone)]
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    /// The dice of one part of the run; parts do not disturb each other's throws.
+    pub(crate) fn new(seed: u64, part: u64) -> Self {
+        let mut dice = Self(seed ^ part.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        dice.throw();
+        dice
+    }
+
+    fn throw(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number from `from` to `to`, both included.
+    pub(crate) fn between(&mut self, from: u64, to: u64) -> u64 {
+        from + self.throw() % (to - from + 1)
+    }
+
+    /// An index into a list of that length.
+    pub(crate) fn index(&mut self, length: usize) -> usize {
+        usize::try_from(self.throw() % length as u64).unwrap_or_default()
+    }
+
+    /// One of these.
+    pub(crate) fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[self.index(choices.len())]
+    }
+
+    /// True so many times in a hundred.
+    pub(crate) fn percent(&mut self, percent: u64) -> bool {
+        self.throw() % 100 < percent
+    }
+}

@@ -1,0 +1,133 @@
+//! When the faults stop: every slot comes home, and each of them can be used.
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::task::JoinSet;
+
+use crate::{
+    harness::{WorkerFigures, get, send},
+    pushing::set_capacities,
+    rig::Rig,
+    run::Run,
+};
+
+/// How long recovery may take: the answer timeout, the lane lease, the longest pause before an unreachable worker is tried again, and
+/// air for a busy machine.
+const RECOVERED_WITHIN: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Requests at a time that find out whether workers can be reached again.
+const PROBES: usize = 4;
+/// More requests than slots, to see that they wait.
+const WAITERS: usize = 5;
+
+/// What was found in the end.
+#[derive(Debug, Default)]
+pub(crate) struct Ended {
+    /// The sum of the capacities.
+    pub(crate) slots: u64,
+    /// Slots that were free in the end.
+    pub(crate) free: u64,
+    /// How long it took until all were.
+    pub(crate) recovered_in: Option<Duration>,
+}
+
+/// Waits until every slot is at home, and then uses them all at once.
+pub(crate) async fn end(run: &Arc<Run>, rig: &Rig, capacities: &[u32]) -> Ended {
+    let began = Instant::now();
+    // Now everybody knows again what is wanted.
+    let all: Vec<_> = capacities.iter().copied().enumerate().collect();
+    set_capacities(run, rig, &all).await;
+    let slots = capacities.iter().map(|capacity| u64::from(*capacity)).sum();
+    let within = |what: &'static str| (began, what);
+
+    // A worker that could not be reached is tried by a request, so there must be some.
+    let reached = look(run, rig, within("every worker is reached"), |rows| {
+        rows.iter().all(|row| row.state == "active") && rows.len() == capacities.len()
+    });
+    tokio::select! {
+        _ = reached => {}
+        never = probe(rig.site.address()) => match never {},
+    }
+    let home = look(run, rig, within("every slot is at home"), |rows| {
+        rows.len() == capacities.len() && rows.iter().all(|row| row.is_idle() && row.waiting == Some(0))
+    });
+    let recovered = home.await;
+    let rows = rig.api().workers().await;
+    let free = rows.iter().filter_map(|row| row.free).sum();
+    let ended = Ended { slots, free, recovered_in: recovered.then(|| began.elapsed()) };
+    if recovered {
+        use_all(run, rig.site.address(), capacities).await;
+    }
+    ended
+}
+
+/// Looks at the overview until it is as wanted; false, and a violation, where it does not become so in time.
+async fn look(
+    run: &Run,
+    rig: &Rig,
+    (began, what): (Instant, &str),
+    wanted: impl Fn(&[WorkerFigures]) -> bool,
+) -> bool {
+    loop {
+        let rows = rig.api().workers().await;
+        if wanted(&rows) {
+            return true;
+        }
+        if began.elapsed() > RECOVERED_WITHIN {
+            let not: Vec<_> = rows.iter().filter(|row| !row.is_idle() || row.waiting != Some(0)).collect();
+            run.violations
+                .add(format!("not within {RECOVERED_WITHIN:?} of the last fault: {what}; {not:#?}"));
+            return false;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Sends a few requests at a time, whatever they get.
+async fn probe(address: SocketAddr) -> std::convert::Infallible {
+    let mut id = 1_u64 << 63;
+    loop {
+        let mut requests = JoinSet::new();
+        for _ in 0..PROBES {
+            id += 1;
+            requests.spawn(send(address, get(&format!("/chaos/{id}"))));
+        }
+        requests.join_all().await;
+    }
+}
+
+/// As many requests as there are slots, and some more: the slots are all used, and the rest waits.
+async fn use_all(run: &Run, address: SocketAddr, capacities: &[u32]) {
+    for worker in &run.workers {
+        worker.hold(true);
+    }
+    let slots = capacities.iter().map(|capacity| *capacity as usize).sum::<usize>();
+    let mut requests = JoinSet::new();
+    for n in 0..slots + WAITERS {
+        let id = (3_u64 << 62) + n as u64;
+        requests.spawn(send(address, get(&format!("/chaos/{id}"))));
+    }
+    let began = Instant::now();
+    let full =
+        || run.workers.iter().zip(capacities).all(|(worker, capacity)| worker.bound.current() == *capacity);
+    while !full() && began.elapsed() < crate::rig::FREE_WORKER_TIMEOUT {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    if !full() {
+        let has: Vec<_> = run.workers.iter().map(|worker| worker.bound.current()).collect();
+        run.violations.add(format!("not every slot can be used: the workers have {has:?} of {capacities:?}"));
+    }
+    for worker in &run.workers {
+        worker.hold(false);
+    }
+    for answer in requests.join_all().await {
+        let got = answer.map(|answer| answer.status.as_u16());
+        if !matches!(got, Ok(200)) {
+            run.violations.add(format!("with every fault gone a request got {got:?}"));
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The control plane is killed, finds its database damaged, and comes back; Envoy serves on.
+
+use std::time::{Duration, Instant};
+
+use crate::{
+    client::Clients,
+    damage::{Damage, Files},
+    dice::Dice,
+    plan::{At, Outage},
+    pushing::check_memory,
+    rig::Rig,
+    run::Run,
+};
+
+/// Between two answers, while somebody asks and somebody works.
+const SERVED_WITHIN: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Lets the outages happen, as planned.
+pub(crate) async fn suffer(run: &Run, rig: &Rig, clients: &Clients, outages: &[At<Outage>], seed: u64) {
+    let mut dice = Dice::new(seed, 7);
+    for outage in outages {
+        run.until(outage.at).await;
+        rig.kill_control_plane().await;
+        run.tally.kills.add();
+        // A change that was under way has failed by now; no other one is sent until the control plane is back.
+        let _no_changes = rig.changes.lock().await;
+        let answered = run.tally.answered.get();
+        if let Some(damage) = outage.what.damage {
+            is_refused(run, rig, damage, &mut dice).await;
+        }
+        run.until(outage.at + outage.what.lasts).await;
+        serves_on(run, clients, answered).await;
+        rig.start_control_plane().await;
+        check_memory(run, rig).await;
+    }
+}
+
+async fn serves_on(run: &Run, clients: &Clients, answered: u64) {
+    let since = Instant::now();
+    while run.tally.answered.get() == answered {
+        if since.elapsed() > SERVED_WITHIN {
+            let clients = clients.active();
+            run.violations.add(format!("without the control plane none of {clients} clients got an answer"));
+            return;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// With a damaged database the control plane must not start, must say so, and must leave the file alone.
+async fn is_refused(run: &Run, rig: &Rig, damage: Damage, dice: &mut Dice) {
+    let state = rig.site.path().join("state");
+    let whole = Files::read(&state);
+    damage.strike(&state, dice);
+    let damaged = Files::read(&state);
+    let (failed, said) = rig.refused_control_plane().await;
+    let complain = |what: &str| {
+        run.violations.add(format!(
+            "with its database {damage} the control plane {what}; it said: {}",
+            said.trim_end()
+        ));
+    };
+    if !failed {
+        complain("ended without an error");
+    }
+    if said.trim_end().lines().count() != 1 || !said.contains("slotway.db") {
+        complain("did not name the file in one line");
+    }
+    if !["Put a copy of it back", "use a newer slotway"].iter().any(|remedy| said.contains(remedy)) {
+        complain("did not say what to do");
+    }
+    if !Files::read(&state).same_data(&damaged) {
+        complain("changed the file");
+    }
+    whole.restore(&state);
+    run.tally.damages.add(damage.to_string());
+}

@@ -1,0 +1,131 @@
+//! The real processes: `slotway serve` and an Envoy of its own, so that one can die without the other.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use rustix::process::Signal;
+use tokio::sync::Mutex;
+
+use crate::{
+    harness::{Api, Process, Setup, Site, artefact, envoy},
+    run::Run,
+};
+
+/// Envoy's threads.
+pub(crate) const LANES: u32 = 4;
+/// The pool's `free_worker_timeout`.
+pub(crate) const FREE_WORKER_TIMEOUT: Duration = Duration::from_secs(3);
+/// The pool's `answer_timeout`.
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(4);
+/// Our workers notice a closed connection when their thread comes to it.
+const ABANDONED_HOLD: &str = "1s";
+const MAX_WAITING: u32 = 60;
+const UP_WITHIN: Duration = Duration::from_secs(30);
+
+/// What runs.
+pub(crate) struct Rig {
+    control_plane: Mutex<Option<Process>>,
+    envoy: Process,
+    pub(crate) site: Site,
+    /// Of the control plane.
+    starts: AtomicU32,
+    filter: PathBuf,
+    /// Held while a change is sent, and while nobody may send one.
+    pub(crate) changes: Mutex<()>,
+}
+
+impl Rig {
+    /// Starts both, and waits until every worker is in force in Envoy.
+    pub(crate) async fn start(run: &Run, filter: PathBuf) -> Self {
+        let setup = Setup::default()
+            .lanes(LANES)
+            .debug_headers()
+            .pool("free_worker_timeout", format!("{}ms", FREE_WORKER_TIMEOUT.as_millis()))
+            .pool("answer_timeout", format!("{}ms", ANSWER_TIMEOUT.as_millis()))
+            .pool("abandoned_hold", ABANDONED_HOLD)
+            .pool("max_waiting", MAX_WAITING);
+        let setup = run.workers.iter().fold(setup, |setup, worker| {
+            setup.worker(&worker.url(), worker.bound.wanted().map_or(1, |wanted| wanted.capacity))
+        });
+        let site = Site::new(&setup);
+        let starts = AtomicU32::new(0);
+        let control_plane = Mutex::new(Some(serve(&site, &filter, &starts).await));
+        let bootstrap = site.slotway("bootstrap").output().unwrap();
+        assert!(bootstrap.status.success(), "{bootstrap:?}");
+        let file = site.path().join("envoy.json");
+        std::fs::write(&file, bootstrap.stdout).unwrap();
+        let mut command = Command::new(envoy());
+        command.arg("--config-path").arg(file).arg("--disable-hot-restart");
+        command.args(["--concurrency", &LANES.to_string()]);
+        let envoy = Process::start("envoy", command, site.path());
+        let rig = Self { control_plane, envoy, site, starts, filter, changes: Mutex::default() };
+        rig.api().shows_idle(UP_WITHIN).await;
+        rig
+    }
+
+    pub(crate) fn api(&self) -> Api {
+        self.site.api()
+    }
+
+    /// Kills the control plane, as a machine that runs out of memory does.
+    pub(crate) async fn kill_control_plane(&self) {
+        if let Some(mut process) = self.control_plane.lock().await.take() {
+            process.signal(Signal::KILL);
+            process.ended(UP_WITHIN).await;
+        }
+    }
+
+    /// Starts the control plane, which must come up.
+    pub(crate) async fn start_control_plane(&self) {
+        let process = serve(&self.site, &self.filter, &self.starts).await;
+        *self.control_plane.lock().await = Some(process);
+    }
+
+    /// Starts the control plane, which must end by itself; whether it failed, and what it said.
+    pub(crate) async fn refused_control_plane(&self) -> (bool, String) {
+        let mut process = launch(&self.site, &self.filter, &self.starts);
+        let status = process.ended(UP_WITHIN).await;
+        (!status.success(), process.output())
+    }
+
+    /// Envoy must have lived through all of it.
+    pub(crate) fn check_envoy(&mut self, run: &Run) {
+        if let Some(status) = self.envoy.has_ended() {
+            run.violations.add(format!("Envoy ended: {status}"));
+        }
+    }
+
+    /// Keeps the directory with the logs and the state.
+    pub(crate) fn keep(&mut self) -> PathBuf {
+        self.site.keep()
+    }
+}
+
+async fn serve(site: &Site, filter: &Path, starts: &AtomicU32) -> Process {
+    let mut process = launch(site, filter, starts);
+    process.says("slotway: serving", UP_WITHIN).await;
+    process
+}
+
+/// Each start has a log of its own.
+fn launch(site: &Site, filter: &Path, starts: &AtomicU32) -> Process {
+    let mut command = site.slotway("serve");
+    command.env("SLOTWAY_FILTER", filter);
+    let start = starts.fetch_add(1, Ordering::Relaxed) + 1;
+    Process::start(&format!("control-plane-{start}"), command, site.path())
+}
+
+/// The filter that can be told to die; the ordinary one where that is not built.
+pub(crate) fn filter() -> (PathBuf, bool) {
+    let chaos =
+        artefact("SLOTWAY_FILTER", "target/slotway_filter.wasm").with_file_name("slotway_filter_chaos.wasm");
+    if chaos.exists() {
+        (chaos, true)
+    } else {
+        (artefact("SLOTWAY_FILTER", "target/slotway_filter.wasm"), false)
+    }
+}

@@ -1,0 +1,67 @@
+//! What is printed: a line now and then, and the table at the end.
+
+use std::time::Duration;
+
+use crate::{ending::Ended, run::Run};
+
+const EVERY: Duration = Duration::from_secs(5);
+
+/// Says every few seconds how far the run is. It never ends.
+pub(crate) async fn show_progress<Never>(run: &Run, length: Duration) -> Never {
+    loop {
+        tokio::time::sleep(EVERY).await;
+        let tally = &run.tally;
+        let in_hand: u32 = run.workers.iter().map(|worker| worker.bound.current()).sum();
+        println!(
+            "{:>4} of {} s  {:<8}  requests {}, answered {}, refused {}, failed {}, left {}; in hand {in_hand}; \
+             pushes {}, traps {}, kills {}; violations {}",
+            run.elapsed().as_secs(),
+            length.as_secs(),
+            tally.phase(),
+            tally.sent.get(),
+            tally.answered.get(),
+            tally.refused.total(),
+            tally.failed.total(),
+            tally.left.get(),
+            tally.pushes.total(),
+            tally.traps.total(),
+            tally.kills.get(),
+            run.violations.count(),
+        );
+    }
+}
+
+/// The result.
+pub(crate) fn print(run: &Run, seed: u64, ended: &Ended) {
+    let tally = &run.tally;
+    let lost = ended.slots.saturating_sub(ended.free);
+    let recovered =
+        ended.recovered_in.map_or("never".to_owned(), |took| format!("{:.1} s", took.as_secs_f64()));
+    println!();
+    for (name, value) in [
+        ("seed", seed.to_string()),
+        ("duration", format!("{:.0} s", run.elapsed().as_secs_f64())),
+        ("requests", tally.sent.get().to_string()),
+        ("answered", tally.answered.get().to_string()),
+        ("refused", tally.refused.describe()),
+        ("failed", tally.failed.describe()),
+        ("clients that left", tally.left.get().to_string()),
+        ("requests at workers", run.fates.count().to_string()),
+        ("workers' ailments", tally.ailments.describe()),
+        ("pushes", tally.pushes.describe()),
+        ("lanes killed", tally.traps.describe()),
+        ("control plane killed", tally.kills.get().to_string()),
+        ("database damaged", tally.damages.describe()),
+        ("all slots home after", recovered),
+        ("slots", ended.slots.to_string()),
+        ("slots lost", lost.to_string()),
+        ("violations", run.violations.count().to_string()),
+    ] {
+        println!("  {name:<22}{value}");
+    }
+    println!("\n  worker  highest concurrency  largest capacity");
+    for worker in &run.workers {
+        let (highest, largest) = worker.bound.highest();
+        println!("  {:>6}  {highest:>19}  {largest:>16}", worker.index);
+    }
+}

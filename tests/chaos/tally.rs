@@ -1,0 +1,77 @@
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// What has happened so far, for the progress line and the table.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) sent: Count,
+    pub(crate) answered: Count,
+    /// Clients that left before they had an answer.
+    pub(crate) left: Count,
+    /// By reason.
+    pub(crate) refused: Counts,
+    /// By cause.
+    pub(crate) failed: Counts,
+    /// By point.
+    pub(crate) traps: Counts,
+    /// By outcome.
+    pub(crate) pushes: Counts,
+    /// By malady.
+    pub(crate) ailments: Counts,
+    pub(crate) kills: Count,
+    /// By kind.
+    pub(crate) damages: Counts,
+    phase: Mutex<&'static str>,
+}
+
+impl Tally {
+    /// What the run is in.
+    pub(crate) fn phase(&self) -> &'static str {
+        *self.phase.lock().unwrap()
+    }
+
+    pub(crate) fn set_phase(&self, phase: &'static str) {
+        *self.phase.lock().unwrap() = phase;
+    }
+}
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub(crate) struct Count(AtomicU64);
+
+impl Count {
+    pub(crate) fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Numbers by name.
+#[derive(Debug, Default)]
+pub(crate) struct Counts(Mutex<BTreeMap<String, u64>>);
+
+impl Counts {
+    pub(crate) fn add(&self, name: impl Into<String>) {
+        *self.0.lock().unwrap().entry(name.into()).or_default() += 1;
+    }
+
+    pub(crate) fn total(&self) -> u64 {
+        self.0.lock().unwrap().values().sum()
+    }
+
+    /// `total (name number, name number)`.
+    pub(crate) fn describe(&self) -> String {
+        let counts = self.0.lock().unwrap();
+        let each: Vec<_> = counts.iter().map(|(name, count)| format!("{name} {count}")).collect();
+        let total: u64 = counts.values().sum();
+        if each.is_empty() { total.to_string() } else { format!("{total} ({})", each.join(", ")) }
+    }
+}

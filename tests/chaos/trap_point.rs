@@ -1,0 +1,34 @@
+use std::fmt;
+
+/// Where in the filter a lane dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum TrapPoint {
+    Request,
+    Taken,
+    Answer,
+    Released,
+    Log,
+    Tick,
+    Wake,
+}
+
+impl TrapPoint {
+    /// All of them.
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Request, Self::Taken, Self::Answer, Self::Released, Self::Log, Self::Tick, Self::Wake];
+}
+
+impl fmt::Display for TrapPoint {
+    /// As the filter's test feature has it in a header.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Request => "request",
+            Self::Taken => "taken",
+            Self::Answer => "answer",
+            Self::Released => "released",
+            Self::Log => "log",
+            Self::Tick => "tick",
+            Self::Wake => "wake",
+        })
+    }
+}

@@ -1,0 +1,118 @@
+//! What a client got, held against what became of its request. Each failure needs a cause that was put there on purpose.
+
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+use hyper::body::Bytes;
+
+use crate::{
+    fates::{End, Fate},
+    harness::Answer,
+    rig::{ANSWER_TIMEOUT, FREE_WORKER_TIMEOUT},
+    run::Run,
+};
+
+/// A clock that counts whole milliseconds, twice.
+const ROUNDING: Duration = Duration::from_millis(5);
+
+/// A request that a client has sent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sent {
+    pub(crate) id: u64,
+    pub(crate) at: Instant,
+}
+
+/// What an answer comes to.
+enum Verdict {
+    Answered,
+    Refused(String),
+    Failed(String),
+    Unexplained(String),
+}
+
+/// Counts a client's result; one that has no explanation is a violation.
+pub(crate) fn judge(run: &Run, sent: &Sent, got: Result<(&Answer, &Bytes), &io::Error>) {
+    let fate = run.fates.take(sent.id);
+    let verdict = match got {
+        Ok((answer, body)) => judge_answer(run, sent, fate, answer, body),
+        Err(error) => broken(run, sent, fate).map_or_else(
+            || Verdict::Unexplained(format!("no answer: {error}")),
+            |cause| Verdict::Failed(cause.to_owned()),
+        ),
+    };
+    match verdict {
+        Verdict::Answered => run.tally.answered.add(),
+        Verdict::Refused(reason) => run.tally.refused.add(reason),
+        Verdict::Failed(cause) => run.tally.failed.add(cause),
+        Verdict::Unexplained(what) => run.violations.add(format!(
+            "request {:#x} failed for no reason, {:.3} s into the run after {} ms: {what}; at the workers: {fate:?}",
+            sent.id,
+            run.elapsed().as_secs_f64(),
+            sent.at.elapsed().as_millis(),
+        )),
+    }
+}
+
+fn judge_answer(run: &Run, sent: &Sent, fate: Option<Fate>, answer: &Answer, body: &Bytes) -> Verdict {
+    let words = || format!("{} {}", answer.status, answer.text().chars().take(200).collect::<String>());
+    if answer.status == 200 {
+        let whole = answer.body == *body && fate.is_some_and(|fate| fate.end() == Some(End::Answered));
+        return if whole {
+            Verdict::Answered
+        } else {
+            Verdict::Unexplained(format!("not its answer: {}", words()))
+        };
+    }
+    let is_ours = answer.header("content-type") == "application/problem+json";
+    let problem = if is_ours { answer.json() } else { serde_json::Value::Null };
+    let reason = problem["reason"].as_str().unwrap_or_default();
+    let explained = match reason {
+        "wait_timeout" => {
+            let waited = Duration::from_millis(problem["waited_ms"].as_u64().unwrap_or_default());
+            // Nobody can be late on a machine that is busy with chaos; nobody may be early.
+            let honest = fate.is_none() && waited <= sent.at.elapsed() + ROUNDING;
+            return if honest { Verdict::Refused(reason.to_owned()) } else { Verdict::Unexplained(words()) };
+        }
+        "queue_full" if fate.is_none() => return Verdict::Refused(reason.to_owned()),
+        "worker_unreachable" => unreachable_worker(run, sent, fate, answer),
+        "answer_timeout" => {
+            let long = fate.is_some_and(|fate| fate.lasted() + ROUNDING >= ANSWER_TIMEOUT);
+            long.then_some("the worker hung")
+        }
+        _ => None,
+    };
+    match explained.or_else(|| lane_died(run, sent)) {
+        Some(cause) => Verdict::Failed(cause.to_owned()),
+        None => Verdict::Unexplained(words()),
+    }
+}
+
+/// Why that worker, of all, could not be reached.
+fn unreachable_worker(run: &Run, sent: &Sent, fate: Option<Fate>, answer: &Answer) -> Option<&'static str> {
+    if fate.is_some_and(|fate| fate.end() == Some(End::ResetHead)) {
+        return Some("the worker reset it");
+    }
+    let worker = run.worker(answer.header("x-slotway-worker"))?;
+    worker.dead.touch(sent.at, Instant::now()).then_some("the worker was dead")
+}
+
+/// Why a connection broke.
+fn broken(run: &Run, sent: &Sent, fate: Option<Fate>) -> Option<&'static str> {
+    let at_worker = fate.and_then(|fate| {
+        let worker = run.workers.get(fate.worker)?;
+        match fate.end() {
+            Some(End::ResetBody) => Some("the worker reset it"),
+            _ if worker.dead.touch(sent.at, Instant::now()) => Some("the worker was dead"),
+            _ => None,
+        }
+    });
+    at_worker.or_else(|| lane_died(run, sent))
+}
+
+fn lane_died(run: &Run, sent: &Sent) -> Option<&'static str> {
+    run.lane_dead.touch(sent.at, Instant::now()).then_some("its lane was killed")
+}
+
+const _: () = assert!(FREE_WORKER_TIMEOUT.as_millis() < ANSWER_TIMEOUT.as_millis());
