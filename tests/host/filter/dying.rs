@@ -10,6 +10,9 @@ use slotway_tests::{
 
 use crate::W1;
 
+/// Something that happens to the world.
+type Step<'a> = &'a dyn Fn(&mut World);
+
 /// The lane that dies.
 const LANE: usize = 0;
 
@@ -29,7 +32,7 @@ fn die_at(world: &mut World, point: &str) -> Option<&'static str> {
     let mut headers = get("/extract");
     headers.set("x-slotway-chaos", point);
     let doomed = world.send_with(LANE, headers);
-    let steps: [(_, &dyn Fn(&mut World)); 4] = [
+    let steps: [(_, Step<'_>); 4] = [
         ("sent", &|_| {}),
         ("woken", &|world| world.answer(running)),
         ("answered", &|world| world.answer(doomed)),
