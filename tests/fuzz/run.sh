@@ -1,0 +1,112 @@
+#!/bin/sh
+# Fuzzes what reads bytes that others wrote, with libFuzzer:
+#
+#   run.sh short           each target for a fixed number of runs, the same each time; at most half a minute each
+#   run.sh long MINUTES    each target for so many minutes; what is found to be new stays in target/fuzz/corpus
+#   run.sh TARGET FILE     one input again
+#   run.sh build           builds the targets alone
+#
+# TARGETS="yaml rest_bodies" chooses among them. Plain cargo and stable Rust: see instrument.sh. A failing input is kept
+# in target/fuzz/artifacts, and how to run it again is printed.
+set -eu
+cd "$(dirname "$0")"
+root=$(cd ../.. && pwd)
+here=$root/tests/fuzz
+# What the product was compiled into, so that its dependencies are not compiled again.
+compiled=${CARGO_TARGET_DIR:-$root/target}
+work=$compiled/fuzz
+targets=${TARGETS:-filter_configuration shared_state yaml rest_bodies header_values}
+
+fail() { echo "slotway: $*" >&2; exit 1; }
+
+build() {
+    command -v c++ >/dev/null 2>&1 || "$root/tests/tools/apt-install.sh" g++ ||
+        fail "c++ is missing, libFuzzer is C++; on Debian and Ubuntu: apt-get install g++"
+    # Settings for the machine's own toolchain are for its programs.
+    unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
+    RUSTC_WRAPPER=$here/instrument.sh CARGO_TARGET_DIR=$compiled cargo build --locked --release --all-features ||
+        fail "the fuzz targets cannot be built. If a dependency of the product has changed: (cd tests/fuzz && cargo update --workspace)"
+}
+
+# Bounds on one input: its size in bytes, its time in seconds, and the memory of all. YAML may say the same in fewer bytes
+# than its meaning takes, and a conversation takes more.
+size_of() {
+    case $1 in
+    shared_state | rest_bodies) echo 4096 ;;
+    *) echo 2048 ;;
+    esac
+}
+
+# How many runs take 10 to 20 seconds on a slow machine; each is cut off after 25 s.
+runs_of() {
+    case $1 in
+    filter_configuration) echo 300000 ;;
+    shared_state) echo 100000 ;;
+    yaml) echo 60000 ;;
+    rest_bodies) echo 10000 ;;
+    header_values) echo 5000 ;;
+    esac
+}
+
+# fuzz TARGET ARGUMENT...
+fuzz() {
+    target=$1
+    shift
+    binary=$compiled/release/fuzz_$target
+    artifacts=$work/artifacts/$target
+    mkdir -p "$artifacts"
+    if TMPDIR=$scratch "$binary" -timeout=10 -rss_limit_mb=2048 -max_len="$(size_of "$target")" \
+        -dict="$here/dictionaries/$target.dict" -artifact_prefix="$artifacts/" -print_final_stats=1 \
+        "$@" "$here/corpus/$target" >"$scratch/log" 2>&1; then
+        awk -v target="$target" '
+            / cov: / { for (i = 1; i < NF; i++) { if ($i == "cov:") edges = $(i + 1); if ($i == "ft:") ways = $(i + 1) } }
+            /^stat::number_of_executed_units:/ { runs = $2 }
+            /^stat::average_exec_per_sec:/ { speed = $2 }
+            /^stat::peak_rss_mb:/ { memory = $2 }
+            END { printf "%-22s %10d runs  %7d a second  %6d edges  %6d features  %4d MB\n",
+                      target, runs, speed, edges, ways, memory }' "$scratch/log"
+        return
+    fi
+    tail -n 60 "$scratch/log" >&2
+    input=$(sed -n 's/.*Test unit written to //p' "$scratch/log" | tail -n 1)
+    echo >&2
+    echo "slotway: fuzzing found a defect: target $target, input ${input:-(none was written)}" >&2
+    echo "slotway: to see it again: tests/fuzz/run.sh $target ${input:-FILE}" >&2
+    exit 1
+}
+
+# Stores of the targets; in memory, where the system has such a place.
+memory=/dev/shm
+[ -w "$memory" ] || memory=${TMPDIR:-/tmp}
+scratch=$(mktemp -d "$memory/slotway-fuzz-XXXXXX")
+trap 'rm -rf "$scratch"' EXIT
+trap 'exit 130' INT TERM
+
+case ${1:-} in
+build) build ;;
+short)
+    build
+    for target in $targets; do
+        # Into an empty corpus and from a fixed seed: a run depends on the code alone.
+        mkdir "$scratch/$target"
+        fuzz "$target" -seed=1 -runs="$(runs_of "$target")" -max_total_time=25 "$scratch/$target"
+    done
+    ;;
+long)
+    minutes=${2:?how many minutes for each target}
+    build
+    for target in $targets; do
+        mkdir -p "$work/corpus/$target"
+        fuzz "$target" -max_total_time=$((minutes * 60)) "$work/corpus/$target"
+    done
+    ;;
+filter_configuration | shared_state | yaml | rest_bodies | header_values)
+    input=$(cd "$OLDPWD" && realpath "${2:?which input}")
+    build
+    TMPDIR=$scratch "$compiled/release/fuzz_$1" -timeout=10 -rss_limit_mb=2048 "$input"
+    ;;
+*)
+    echo "usage: $0 short | long MINUTES | TARGET FILE | build" >&2
+    exit 2
+    ;;
+esac

@@ -1,0 +1,254 @@
+//! What clients and workers put into headers, through the real filter in the tests' host.
+//!
+//! An input is a sequence of steps, separated by empty lines. The first line of a step says what happens:
+//!
+//! * `request LANE`: a request with the headers of the following lines (`name: value`).
+//! * `answer`: the worker that has had a request for longest answers with the headers of the following lines.
+//! * `details TEXT`: Envoy answers in its place, with these response code details.
+//! * `leave`: the client that has waited or run for longest goes away.
+//! * `wait MS`: time passes.
+//!
+//! Whatever they say, no lane traps, every request ends, a refusal has an expected status and a body that is JSON, and
+//! at the end every slot is home.
+#![no_main]
+
+use std::{
+    cell::RefCell,
+    collections::VecDeque,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::atomic::{AtomicU8, Ordering},
+};
+
+use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
+use slotway_tests::{
+    host::{Headers, LaneId, Outcome, ReplyBy, StreamId},
+    world::{World, get, ms, pool, workers_of},
+};
+
+/// Most steps in one input.
+const STEPS_MAX: usize = 24;
+/// Longest wait in one step.
+const WAIT_MS_MAX: u64 = 2_000;
+const LANES: usize = 2;
+/// After this long every wait, hold and back-off is over.
+const LONG_MS: u64 = 60_000;
+/// Inputs that share one host: starting one takes longer than an input. Each input leaves it at rest.
+const INPUTS_PER_SCENE: u32 = 200;
+
+/// Each says that something was seen: the module itself is not instrumented, so its host calls, its fuel and its words
+/// tell libFuzzer whether an input is new. libFuzzer finds them by the section's name.
+#[used]
+#[unsafe(link_section = "__libfuzzer_extra_counters")]
+static SEEN: [AtomicU8; 4_096] = [const { AtomicU8::new(0) }; 4_096];
+
+fn see(what: impl Hash) {
+    let mut hasher = DefaultHasher::new();
+    what.hash(&mut hasher);
+    SEEN[hasher.finish() as usize % SEEN.len()].store(1, Ordering::Relaxed);
+}
+
+thread_local! {
+    static SCENE: RefCell<Option<Scene>> = const { RefCell::new(None) };
+}
+
+fuzz_target!(|data: &[u8]| {
+    let text = String::from_utf8_lossy(data);
+    SCENE.with_borrow_mut(|scene| {
+        if scene.as_ref().is_none_or(|scene| scene.inputs == INPUTS_PER_SCENE) {
+            *scene = Some(Scene::new());
+        }
+        let scene = scene.as_mut().expect("a scene");
+        scene.inputs += 1;
+        text.split("\n\n").take(STEPS_MAX).for_each(|step| scene.step(step));
+        scene.end();
+    });
+});
+
+struct Scene {
+    world: World,
+    /// Requests that have not ended, in the order of their arrival.
+    open: VecDeque<StreamId>,
+    inputs: u32,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let mut first = pool(&[("http://w1.test:9001/base", 1)]);
+        first.matches.prefix = "/extract".to_owned();
+        (first.free_worker_timeout, first.max_waiting) = (ms(1_000), 2);
+        let mut world = World::new(LANES, first);
+        world
+            .push(|config| {
+                config.debug_headers = true;
+                config.access_log_fields = true;
+                let mut second = config.pools[0].clone();
+                second.name = "empty".parse().expect("a name");
+                second.matches.prefix = "/e".to_owned();
+                second.workers = workers_of(&[]);
+                config.pools.push(second);
+            })
+            .expect("a configuration that the filter takes");
+        Self { world, open: VecDeque::new(), inputs: 0 }
+    }
+
+    fn step(&mut self, step: &str) {
+        let mut lines = step.lines();
+        let mut words = lines.next().unwrap_or_default().splitn(2, ' ');
+        let (verb, rest) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        match verb {
+            "request" => self.request(rest.trim().parse::<usize>().unwrap_or(0) % LANES, headers(lines)),
+            "answer" => {
+                let Some(stream) = self.take_running() else { return };
+                let mut headers = headers(lines);
+                if headers.get(":status").is_none() {
+                    headers.add(":status", "200");
+                }
+                self.world.fleet.leave(stream);
+                self.world.host.answer_headers(stream, headers, false);
+                self.world.host.answer_body(stream, b"{}", true);
+                self.finish(stream);
+            }
+            "details" => {
+                let Some(stream) = self.take_running() else { return };
+                self.world.host.set_property(stream, &["response", "code_details"], rest.as_bytes());
+                self.world.fleet.leave(stream);
+                let headers = [(":status", "503"), ("content-type", "text/plain")].into_iter().collect();
+                self.world.host.answer_headers(stream, headers, lines.next() == Some("end"));
+                self.world.host.answer_body(stream, b"upstream connect error", true);
+                self.finish(stream);
+            }
+            "leave" => {
+                let Some(stream) = self.open.pop_front() else { return };
+                self.world.go(stream);
+                self.finish(stream);
+            }
+            "wait" => {
+                self.world.advance(rest.trim().parse::<u64>().unwrap_or(1).min(WAIT_MS_MAX));
+                self.sweep();
+            }
+            _ => {}
+        }
+        self.assert_sound();
+    }
+
+    fn request(&mut self, lane: usize, headers: Headers) {
+        let asked = headers.get("x-slotway-wait-timeout-ms").map(str::to_owned);
+        let path = headers.get(":path").unwrap_or_default().to_owned();
+        let stream = self.world.send_with(lane, headers);
+        self.open.push_back(stream);
+        if let Outcome::Answered(reply) = self.world.host.outcome(stream) {
+            // An empty value is none: the ABI has one answer for both.
+            let asked = asked.filter(|asked| !asked.is_empty());
+            let wrong = asked.is_some_and(|asked| asked.trim().parse::<u64>().is_err());
+            assert_eq!(reply.status == 400, wrong, "{reply:?}");
+            let path = path.split(['?', '#']).next().unwrap_or_default();
+            assert_eq!(reply.status == 404, !wrong && !path.starts_with("/e"), "{path:?}: {reply:?}");
+        }
+        self.sweep();
+    }
+
+    /// The request that has been at a worker for longest.
+    fn take_running(&mut self) -> Option<StreamId> {
+        let at = self.open.iter().position(|stream| self.world.place(*stream).is_some())?;
+        self.open.remove(at)
+    }
+
+    /// Looks at the requests that have been refused, and lets go of them.
+    fn sweep(&mut self) {
+        let answered = |stream: &StreamId| matches!(self.world.host.outcome(*stream), Outcome::Answered(_));
+        let (refused, open) = self.open.iter().partition(|stream| answered(stream));
+        self.open = open;
+        let refused: VecDeque<StreamId> = refused;
+        refused.into_iter().for_each(|stream| self.finish(stream));
+    }
+
+    /// A request that is over as far as its worker is concerned ends.
+    fn finish(&mut self, stream: StreamId) {
+        if !self.world.host.is_finished(stream) {
+            self.world.host.finish(stream);
+        }
+        self.world.see();
+        self.assert_refusal_is_right(stream);
+        let usage = self.world.host.seen(stream).usage;
+        for (call, count) in &usage.host_calls {
+            see((call, count));
+        }
+        // Eighths of an octave.
+        see(((usage.fuel as f64).log2() * 8.0) as u64);
+        self.world.host.forget(stream);
+    }
+
+    fn assert_refusal_is_right(&self, stream: StreamId) {
+        let seen = self.world.host.seen(stream);
+        let Some(reply) = seen.local_reply else { return };
+        see((&reply.details, reply.status));
+        assert_eq!(reply.by, ReplyBy::Module, "{reply:?}");
+        assert!([400, 404, 503, 504].contains(&reply.status), "{reply:?}");
+        if reply.headers.get("retry-after").is_some() {
+            let seconds: u64 = reply.headers.get("retry-after").unwrap_or_default().parse().expect("seconds");
+            assert!((1..=60).contains(&seconds), "{reply:?}");
+        }
+        let text = String::from_utf8(reply.body.clone()).expect("a refusal is text");
+        let reason = match serde_json::from_str::<Value>(&text) {
+            Ok(body) => {
+                assert_eq!(body["status"], reply.status, "{text}");
+                body["reason"].as_str().expect("a reason").to_owned()
+            }
+            // A gRPC caller gets a message of one line.
+            Err(_) => text.split(':').next().unwrap_or_default().to_owned(),
+        };
+        assert_eq!(reply.details, format!("slotway_{reason}"), "{text}");
+    }
+
+    fn assert_sound(&self) {
+        for lane in 0..LANES {
+            assert!(
+                self.world.host.is_alive(LaneId(lane)),
+                "lane {lane} has died: {:?}",
+                self.world.complaints()
+            );
+        }
+    }
+
+    /// Everybody leaves; then every slot comes home.
+    fn end(&mut self) {
+        while let Some(stream) = self.open.pop_front() {
+            self.world.go(stream);
+            self.finish(stream);
+        }
+        let before_ms = self.world.host.now_ms();
+        while !self.is_at_rest() && self.world.host.now_ms() < before_ms + LONG_MS {
+            self.world.advance(250);
+            if self.world.survey().parked > 0 {
+                // A worker that was called unreachable is tried by a request.
+                let probe = self.world.send_with(0, get("/extract"));
+                if self.world.place(probe).is_some() {
+                    self.world.answer(probe);
+                } else {
+                    self.world.go(probe);
+                }
+                self.world.host.forget(probe);
+            }
+        }
+        self.assert_sound();
+        self.world.assert_at_rest();
+    }
+
+    fn is_at_rest(&self) -> bool {
+        let survey = self.world.survey();
+        (survey.waiting, survey.in_flight, survey.parked) == (0, 0, 0)
+    }
+}
+
+/// `name: value` lines, with the pseudo headers that every request has where they are not said.
+fn headers<'a>(lines: impl Iterator<Item = &'a str>) -> Headers {
+    let mut headers = Headers::default();
+    for line in lines {
+        let colon = line.get(1..).and_then(|rest| rest.find(':')).map(|at| at + 1);
+        if let Some((name, value)) = colon.and_then(|at| line.split_at_checked(at)) {
+            headers.add(name, value.trim_start_matches(':').trim_matches(' '));
+        }
+    }
+    headers
+}

@@ -1,0 +1,240 @@
+//! REST, and the filter's reports: requests go through the real router to the real store.
+//!
+//! An input is a short conversation. Requests are separated by lines of `---`; each is written as in HTTP/1.1: method
+//! and target, headers, an empty line, the body. The token and `content-type` are added where they are not said.
+//! `SETTLE` is an hour's passing with nobody connected.
+//!
+//! Whatever is sent, nothing panics and nothing is an internal error; a refusal is a problem in JSON and changes
+//! nothing; what is accepted is there, is a configuration that the filter takes, and is there again after a restart.
+#![no_main]
+
+use std::{
+    convert::Infallible,
+    net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::ConnectInfo,
+    http::{Method, Request, StatusCode, header},
+};
+use http_body_util::BodyExt;
+use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
+use slotway::{
+    api::{self, ApiState, auth::AdminToken},
+    config::Config,
+    model::ListenerSettings,
+    reports::Reports,
+    store::{Kind, SqliteStore, Store, Write},
+    workers::{NOBODY_GRACE, Workers},
+    xds::Coordinators,
+};
+use slotway_config::FilterConfig;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tower_service::Service;
+
+/// Most requests in one input.
+const REQUESTS_MAX: usize = 16;
+const HOUR: Duration = Duration::from_secs(3_600);
+
+const POOLS: &str = r#"{ "pools": [
+    { "name": "preannotation", "workers": [{ "worker": "https://declared:9001/x", "capacity": 3 }] },
+    { "name": "ocr", "match": { "prefix": "/ocr" } }
+] }"#;
+
+fuzz_target!(|data: &[u8]| {
+    let site = SITE.lock().unwrap_or_else(PoisonError::into_inner);
+    site.runtime.block_on(site.converse(&String::from_utf8_lossy(data)));
+});
+
+/// What lasts from one input to the next. The store is emptied after each.
+static SITE: LazyLock<Mutex<Site>> = LazyLock::new(|| Mutex::new(Site::new()));
+
+struct Site {
+    runtime: Runtime,
+    config: Config,
+    store: Arc<SqliteStore>,
+    token: Arc<AdminToken>,
+    _directory: TempDir,
+}
+
+/// A control plane without its ports.
+struct ControlPlane {
+    workers: Arc<Workers>,
+    api: Router,
+    reports: Router,
+    authorization: String,
+}
+
+struct Answer {
+    status: StatusCode,
+    content_type: String,
+    body: Vec<u8>,
+}
+
+impl Site {
+    fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = runtime.block_on(SqliteStore::open(directory.path())).expect("a store");
+        let token = AdminToken::load_or_create(&directory.path().join("admin-token")).expect("a token");
+        let config = serde_json::from_str(POOLS).expect("a configuration");
+        Self { runtime, config, store: Arc::new(store), token: Arc::new(token), _directory: directory }
+    }
+
+    async fn converse(&self, text: &str) {
+        let mut control_plane = self.start().await;
+        for request in text.split("\n---\n").take(REQUESTS_MAX) {
+            if request.starts_with("SETTLE") {
+                control_plane.workers.settle(Instant::now() + HOUR).await.expect("a store that works");
+            } else if let Some((request, body)) = read_request(request, &control_plane.authorization) {
+                control_plane.send(request, &body).await;
+            }
+        }
+        let before = control_plane.rows().await;
+        drop(control_plane);
+        let after = self.start().await.rows().await;
+        assert_eq!(identities(&before), identities(&after), "a restart changes something");
+        self.reset().await;
+    }
+
+    async fn start(&self) -> ControlPlane {
+        let reports = Arc::new(Reports::default());
+        let listener = ListenerSettings {
+            listen: self.config.listen,
+            debug_headers: false,
+            access_log: None,
+            filter_wasm: "/filter.wasm".into(),
+            lanes: 2,
+        };
+        let (store, pools) = (Arc::clone(&self.store), &self.config.pools);
+        let workers = Workers::open(store, Arc::clone(&reports), pools, listener, NOBODY_GRACE).await;
+        let workers = Arc::new(workers.expect("what was accepted can be loaded"));
+        let coordinators = Arc::new(Coordinators::new());
+        let state =
+            ApiState { workers: Arc::clone(&workers), reports, coordinators, token: Arc::clone(&self.token) };
+        ControlPlane {
+            workers,
+            api: api::router(state.clone()),
+            reports: api::report_router(state),
+            authorization: self.token.authorization(),
+        }
+    }
+
+    async fn reset(&self) {
+        let workers = self.store.list(Kind::Worker).await.expect("a store that works");
+        let delete = |key| Write::Delete { kind: Kind::Worker, key };
+        let writes = workers.into_iter().map(|worker| delete(worker.key)).collect();
+        self.store.commit(writes).await.expect("a store that works");
+    }
+}
+
+/// The request that a text describes, and its body; `None` where HTTP has no such request.
+fn read_request(text: &str, authorization: &str) -> Option<(Request<Body>, String)> {
+    let (head, body) = text.split_once("\n\n").unwrap_or((text, ""));
+    let mut lines = head.lines();
+    let (method, target) = lines.next()?.split_once(' ')?;
+    let mut request = Request::builder().method(method).uri(target);
+    for line in lines {
+        let (name, value) = line.split_once(':')?;
+        request = request.header(name, value.trim());
+    }
+    let mut request = request.body(Body::from(body.to_owned())).ok()?;
+    let headers = request.headers_mut();
+    let token = authorization.parse().expect("a header's value");
+    headers.entry(header::AUTHORIZATION).or_insert(token);
+    headers.entry(header::CONTENT_TYPE).or_insert(header::HeaderValue::from_static("application/json"));
+    let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+    request.extensions_mut().insert(ConnectInfo(peer));
+    Some((request, body.to_owned()))
+}
+
+impl ControlPlane {
+    async fn send(&mut self, request: Request<Body>, body: &str) {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let before = self.rows().await;
+        let report = path == "/coordinator/report";
+        let answer = call(if report { &mut self.reports } else { &mut self.api }, request).await;
+        let after = self.rows().await;
+        if answer.status.is_success() {
+            self.assert_in_force();
+            if method == Method::POST && path == "/coordinator/workers" {
+                assert_entries_are_there(body, &after);
+            }
+        } else {
+            // A report moves no worker, whatever it says; a refused one that builds on another may age that.
+            assert_eq!(identities(&before), identities(&after), "a refusal changes something");
+            // The report's route has no pages of its own for what is not a report.
+            if !(report && method != Method::POST) {
+                assert_is_problem(&answer, &method);
+            }
+        }
+    }
+
+    async fn rows(&mut self) -> Vec<Value> {
+        let (request, _) = read_request("GET /coordinator/workers", &self.authorization).expect("a request");
+        let answer = call(&mut self.api, request).await;
+        assert_eq!(answer.status, StatusCode::OK);
+        serde_json::from_slice(&answer.body).expect("a list of workers")
+    }
+
+    /// What Envoy shall have is a configuration that the filter takes.
+    fn assert_in_force(&self) {
+        let desired = Arc::clone(&self.workers.desired().borrow());
+        let told = FilterConfig {
+            generation: desired.generation,
+            coordinator: "fuzz".to_owned(),
+            report_cluster: None,
+            debug_headers: false,
+            access_log_fields: false,
+            pools: desired.pools.clone(),
+        };
+        let json = told.to_json().expect("a configuration can be written");
+        assert_eq!(FilterConfig::from_json(json.as_bytes()), Ok(told));
+    }
+}
+
+async fn call(router: &mut Router, request: Request<Body>) -> Answer {
+    let answer: Result<_, Infallible> = router.call(request).await;
+    let (parts, body) = answer.unwrap_or_else(|never| match never {}).into_parts();
+    let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let content_type = content_type.unwrap_or_default().to_owned();
+    let body = body.collect().await.expect("a body").to_bytes().to_vec();
+    Answer { status: parts.status, content_type, body }
+}
+
+/// What says that a worker is the same as before.
+fn identities(rows: &[Value]) -> Vec<[&Value; 3]> {
+    rows.iter().map(|row| [&row["worker"], &row["pool"], &row["capacity"]]).collect()
+}
+
+fn assert_entries_are_there(body: &str, rows: &[Value]) {
+    let entries: Vec<Value> = serde_json::from_str(body).expect("an accepted list is JSON");
+    for entry in entries {
+        let url: slotway_config::WorkerUrl =
+            serde_json::from_value(entry["worker"].clone()).expect("an accepted URL");
+        let row = rows.iter().find(|row| row["worker"] == url.as_str());
+        let row = row.unwrap_or_else(|| panic!("{url} was accepted and is not there"));
+        assert_eq!(row["capacity"], entry["capacity"], "{url}");
+        assert!(entry["pool"].is_null() || entry["pool"] == row["pool"], "{url}");
+    }
+}
+
+fn assert_is_problem(answer: &Answer, method: &Method) {
+    let text = String::from_utf8_lossy(&answer.body);
+    let expected = [400, 401, 404, 405, 409, 413, 415];
+    assert!(expected.contains(&answer.status.as_u16()), "{}: {text}", answer.status);
+    if method == Method::HEAD {
+        return;
+    }
+    assert_eq!(answer.content_type, "application/problem+json", "{}: {text}", answer.status);
+    let problem: Value = serde_json::from_slice(&answer.body).expect("a problem");
+    assert_eq!(problem["status"], answer.status.as_u16(), "{text}");
+    assert!(problem["type"].as_str().is_some_and(|kind| kind.starts_with("urn:slotway:problem:")), "{text}");
+    assert!(problem["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{text}");
+}

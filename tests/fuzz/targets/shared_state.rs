@@ -1,0 +1,194 @@
+//! The shared state: bytes in Envoy's shared data that the filter believes to be its own.
+//!
+//! The first byte of an input says where its state comes from. Even: root and pages are the input's own bytes. Odd: a
+//! pool of real transitions makes them, and then the input changes some bytes. Every transition is tried on what there
+//! is. A damaged state may end each in an abort, but not in a panic, a hang or an allocation without bound: a panic kills
+//! a thread's filter.
+#![no_main]
+
+use std::collections::BTreeMap;
+
+use libfuzzer_sys::fuzz_target;
+use slotway_engine::{
+    Abort, Image, Outcome, Page, PageId, PageSource, Pool, ProbeTerm, TakeRequest, WorkerSpec,
+};
+use slotway_fuzz::BoundedAllocator;
+
+#[global_allocator]
+static ALLOCATOR: BoundedAllocator = BoundedAllocator;
+
+/// Most transitions before the damage, and after it.
+const TRANSITIONS_MAX: usize = 200;
+/// Longest page that an input's own bytes are taken for, in bytes: a page of worker records.
+const PAGE_BYTES_MAX: usize = 8 + 512;
+const NAMES: [&str; 6] = ["http://a", "http://b", "http://c", "http://d", "http://e", "http://f"];
+
+fuzz_target!(|data: &[u8]| {
+    let Some((kind, rest)) = data.split_first() else { return };
+    let mut bytes = Bytes(rest);
+    if kind % 2 == 0 {
+        let after = bytes.part();
+        let mut state =
+            State { pages: BTreeMap::new(), raw: bytes.0, root: bytes.0.to_vec(), now_ms: 1_000_000 };
+        state.transitions(&mut Bytes(after), false);
+    } else {
+        let (before, damage, after) = (bytes.part(), bytes.part(), bytes.part());
+        let mut state = State { pages: BTreeMap::new(), raw: &[], root: Vec::new(), now_ms: 1_000_000 };
+        state.transitions(&mut Bytes(before), true);
+        state.damage(&mut Bytes(damage));
+        state.transitions(&mut Bytes(after), false);
+    }
+});
+
+/// The input, eaten from the front; zeros once it is empty.
+struct Bytes<'a>(&'a [u8]);
+
+impl<'a> Bytes<'a> {
+    fn next(&mut self) -> u8 {
+        let Some((first, rest)) = self.0.split_first() else { return 0 };
+        self.0 = rest;
+        *first
+    }
+
+    fn number(&mut self) -> u16 {
+        u16::from_le_bytes([self.next(), self.next()])
+    }
+
+    /// A part with its length in front.
+    fn part(&mut self) -> &'a [u8] {
+        let length = usize::from(self.next()).min(self.0.len());
+        let (part, rest) = self.0.split_at(length);
+        self.0 = rest;
+        part
+    }
+}
+
+/// A pool's values in shared data.
+struct State<'a> {
+    pages: BTreeMap<PageId, Vec<u8>>,
+    /// Where a page comes from that was never stored.
+    raw: &'a [u8],
+    root: Vec<u8>,
+    now_ms: u64,
+}
+
+struct Source<'a, 'b> {
+    pages: &'b BTreeMap<PageId, Vec<u8>>,
+    raw: &'a [u8],
+}
+
+impl PageSource for Source<'_, '_> {
+    fn read(&mut self, id: PageId) -> Result<Page, Abort> {
+        if let Some(stored) = self.pages.get(&id) {
+            return Page::decode(stored);
+        }
+        if self.raw.is_empty() {
+            return Ok(Page::default());
+        }
+        let start = (id.number as usize * 97 + id.region as usize * 131) % self.raw.len();
+        Page::decode(&self.raw[start..self.raw.len().min(start + PAGE_BYTES_MAX)])
+    }
+}
+
+impl State<'_> {
+    /// Makes the transitions that `bytes` names. A `sound` state was made by transitions alone.
+    fn transitions(&mut self, bytes: &mut Bytes<'_>, sound: bool) {
+        for _ in 0..TRANSITIONS_MAX {
+            if bytes.0.is_empty() {
+                return;
+            }
+            let image = if self.root.is_empty() { Ok(Image::default()) } else { Image::decode(&self.root) };
+            let image = match image {
+                Ok(image) => image,
+                Err(abort) => {
+                    assert!(!sound, "{abort}");
+                    return;
+                }
+            };
+            self.store(&image);
+            let mut source = Source { pages: &self.pages, raw: self.raw };
+            let mut pool = Pool::new(image.root, &mut source);
+            if transition(&mut pool, bytes, &mut self.now_ms).is_ok() {
+                let image = pool.commit();
+                self.root = image.encode();
+                let again = Image::decode(&self.root).map(|image| image.encode());
+                assert!(!sound || again.as_ref() == Ok(&self.root));
+            }
+        }
+    }
+
+    /// As the filter does: stores the log's pages where what is there is older.
+    fn store(&mut self, image: &Image) {
+        for (id, stored) in image.stored_pages() {
+            let newer =
+                |have: &Vec<u8>| Page::decode(have).is_ok_and(|have| have.commit >= image.root.commit());
+            if !self.pages.get(&id).is_some_and(newer) {
+                self.pages.insert(id, stored);
+            }
+        }
+    }
+
+    /// Changes bytes of the root and of the pages, or cuts them off.
+    fn damage(&mut self, bytes: &mut Bytes<'_>) {
+        while !bytes.0.is_empty() {
+            let (which, at, how) = (usize::from(bytes.next()), usize::from(bytes.number()), bytes.next());
+            let mut values: Vec<_> = self.pages.values_mut().collect();
+            values.insert(0, &mut self.root);
+            let count = values.len();
+            // Half of the changes are to the root.
+            let value = &mut values[if which % 2 == 0 { 0 } else { which / 2 % count }];
+            let length = value.len().max(1);
+            match value.get_mut(at % length) {
+                Some(_) if how == 0 => value.truncate(at % length),
+                Some(byte) => *byte ^= how,
+                None => {}
+            }
+        }
+    }
+}
+
+fn transition<S: PageSource>(
+    pool: &mut Pool<'_, S>,
+    bytes: &mut Bytes<'_>,
+    now_ms: &mut u64,
+) -> Result<(), Abort> {
+    let (kind, a, b) = (bytes.next() % 10, bytes.next(), bytes.next());
+    match kind {
+        0 | 1 => {
+            let request = TakeRequest {
+                lane: u16::from(a % 4),
+                now_ms: *now_ms,
+                may_wait: b % 8 != 0,
+                waiting_max: if b % 16 == 1 { 1 } else { 65_536 },
+            };
+            pool.take(request).map(drop)
+        }
+        2 => pool.cancel(u16::from(a % 4), u64::from(b)).map(drop),
+        3 | 4 => {
+            let probe = ProbeTerm::new(b / 4);
+            let outcome = match b % 4 {
+                0 => Outcome::Unreachable { probe },
+                1 => Outcome::Abandoned { probe },
+                _ => Outcome::Answered,
+            };
+            pool.release(u16::from(a % 8), outcome, *now_ms).map(drop)
+        }
+        5 => pool.probe(*now_ms).map(drop),
+        6 => pool.rewatch().map(drop),
+        7 => {
+            let specs: Vec<_> = NAMES
+                .iter()
+                .enumerate()
+                .filter(|(at, _)| a >> at & 1 == 1)
+                .map(|(at, name)| WorkerSpec { name, capacity: 1 + u32::from(b >> (at % 4 * 2) & 3) * 40 })
+                .collect();
+            let generation = pool.root().generation().saturating_add(1);
+            pool.reconcile(generation, &specs, *now_ms).map(drop)
+        }
+        8 => {
+            *now_ms += u64::from(a) * u64::from(b);
+            pool.survey().map(drop)
+        }
+        _ => pool.name(u16::from(a)).map(drop),
+    }
+}
