@@ -3,7 +3,7 @@
 use crate::{Abort, Page, PageId, Root, codec::Reader};
 
 /// Known by its first byte; raised with each change of the layout.
-const FORMAT: u8 = 1;
+pub const FORMAT: u8 = 2;
 
 /// A root and the log of its transition.
 ///

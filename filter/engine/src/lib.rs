@@ -10,7 +10,7 @@
 //! At any instant there are free slots or waiters, never both (a dual queue):
 //!
 //! * [`Pool::take`] takes the slot at the head, or a place in the line, or is refused;
-//! * [`Pool::release`] gives a slot to the longest waiter, else to the tail of the queue;
+//! * [`Pool::release`] gives a slot to the longest waiter, else to the tail of the queue; once, by its [`Serial`];
 //! * [`Pool::cancel`] leaves the line; [`Pool::reconcile`] changes capacities; [`Pool::probe`] tries a worker
 //!   again.
 //!
@@ -23,6 +23,7 @@ mod chunk_queue;
 mod codec;
 mod image;
 mod interleave;
+mod ledger;
 mod line;
 mod page;
 mod parking;
@@ -34,8 +35,9 @@ mod worker_table;
 
 pub use capacity::{Reconciled, WorkerSpec};
 pub use chunk_queue::{CHUNK, RING_PAGES};
-pub use image::Image;
+pub use image::{FORMAT, Image};
 pub use interleave::interleave;
+pub use ledger::{Held, LEDGER_PAGES, Serial};
 pub use page::{Abort, Page, PageId, PageSource, Region};
 pub use parking::{PROBE_FIRST_MS, PROBE_MAX_MS, backoff_ms};
 pub use pool::{

@@ -127,6 +127,42 @@ impl Line {
         Ok(left)
     }
 
+    /// Takes a lane's places out of the line, among the `places_max` from ticket `from` on. Returns how many they were, and
+    /// where to go on.
+    pub(crate) fn evict<S: PageSource>(
+        &mut self,
+        lane: LaneId,
+        from: Ticket,
+        places_max: usize,
+        pages: &mut Pages<'_, S>,
+    ) -> Result<(u32, Option<Ticket>), Abort> {
+        let first = from.saturating_sub(self.head) as usize;
+        let end = self.places.len().min(first.saturating_add(places_max));
+        let next = (end < self.places.len()).then_some(self.head + end as Ticket);
+        let mut evicted = 0;
+        for index in first..end {
+            let left = self.places.update(index, Region::Line, pages, |place| {
+                let theirs = place.lane == lane;
+                if theirs {
+                    place.lane = HOLE;
+                }
+                theirs
+            })?;
+            evicted += u32::from(left);
+        }
+        if evicted > 0 {
+            self.waiting -= evicted;
+            self.drop_holes_at_head(pages)?;
+            self.forget_holes();
+        }
+        Ok((evicted, next))
+    }
+
+    /// Whether the place has left the line at its head.
+    pub(crate) fn is_past(&self, ticket: Ticket) -> bool {
+        ticket < self.head
+    }
+
     /// Keeps the first waiter at the head, so that [`Line::waiting_since_ms`] is its own. At most as many
     /// holes go at once as one page holds; the others go with the next steps.
     fn drop_holes_at_head<S: PageSource>(&mut self, pages: &mut Pages<'_, S>) -> Result<(), Abort> {

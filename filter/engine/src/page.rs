@@ -17,6 +17,8 @@ pub enum Region {
     /// The name (base URL) of one worker, so that a lane whose configuration is older or newer can still find
     /// it.
     Name = 3,
+    /// Slots that have been out for long.
+    Ledger = 4,
 }
 
 /// Which page of a pool.
@@ -39,6 +41,7 @@ impl PageId {
             1 => Region::Line,
             2 => Region::Worker,
             3 => Region::Name,
+            4 => Region::Ledger,
             _ => return Err(Abort::Corrupt("a page of no known region")),
         };
         Ok(Self { region, number })

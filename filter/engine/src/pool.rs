@@ -3,7 +3,7 @@
 use std::num::NonZeroU8;
 
 use crate::{
-    Abort, Image, PageSource, Region, Root,
+    Abort, Held, Image, PageSource, Region, Root, Serial,
     page::Pages,
     parking,
     worker_table::{self, Reach, Record},
@@ -39,6 +39,8 @@ pub enum Take {
     Taken {
         /// Whose.
         worker: WorkerIndex,
+        /// The number by which it comes back.
+        serial: Serial,
         /// Where this request is to find out if the worker can be reached again.
         probe: Option<ProbeTerm>,
     },
@@ -85,6 +87,8 @@ pub struct Grant {
     pub ticket: Ticket,
     /// Whose slot.
     pub worker: WorkerIndex,
+    /// The number by which it comes back.
+    pub serial: Serial,
     /// Where this request is to find out if the worker can be reached again.
     pub probe: Option<ProbeTerm>,
     /// [`Root::names_epoch`] at the time of the grant: what the worker's number means.
@@ -141,7 +145,8 @@ impl<'s, S: PageSource> Pool<'s, S> {
                 if self.root.free.is_empty() {
                     self.root.rate.note_shortage(request.now_ms);
                 }
-                return Ok(Take::Taken { worker, probe });
+                let serial = self.root.ledger.enter(request.lane, worker, &mut self.pages)?;
+                return Ok(Take::Taken { worker, serial, probe });
             }
         }
         if !request.may_wait {
@@ -168,16 +173,23 @@ impl<'s, S: PageSource> Pool<'s, S> {
 
     /// Gives a slot back: to the longest waiter, else to the tail of the queue; a surplus one goes, one of a
     /// worker that cannot be reached is parked. Returns the slots that went to waiters: one for a slot that
-    /// came back, more where a worker is back.
+    /// came back, more where a worker is back. `None`: the slot is back already, and nothing has changed.
     ///
     /// # Errors
     /// [`Abort`]; nothing has changed then.
     pub fn release(
         &mut self,
-        worker: WorkerIndex,
+        serial: Serial,
         outcome: Outcome,
         now_ms: u64,
-    ) -> Result<Vec<Grant>, Abort> {
+    ) -> Result<Option<Vec<Grant>>, Abort> {
+        match self.root.ledger.strike(serial, &mut self.pages)? {
+            Some(held) => self.take_back(held.worker, outcome, now_ms).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn take_back(&mut self, worker: WorkerIndex, outcome: Outcome, now_ms: u64) -> Result<Vec<Grant>, Abort> {
         if self.root.free.is_empty() {
             self.root.rate.note_release(now_ms);
         }
@@ -233,7 +245,10 @@ impl<'s, S: PageSource> Pool<'s, S> {
     ) -> Result<Option<Grant>, Abort> {
         let names_epoch = self.root.names_epoch;
         match self.root.line.serve(&mut self.pages)? {
-            Some((lane, ticket)) => Ok(Some(Grant { lane, ticket, worker, probe, names_epoch })),
+            Some((lane, ticket)) => {
+                let serial = self.root.ledger.enter(lane, worker, &mut self.pages)?;
+                Ok(Some(Grant { lane, ticket, worker, serial, probe, names_epoch }))
+            }
             None => {
                 self.root.free.push(worker, Region::Free, &mut self.pages)?;
                 Ok(None)
@@ -337,6 +352,29 @@ impl<'s, S: PageSource> Pool<'s, S> {
         let changed = watched != self.root.watched;
         self.root.watched = watched;
         Ok(changed)
+    }
+
+    /// Takes a lane's places out of the line, among the next `places_max` from ticket `from` on: the lane is believed
+    /// dead. Returns how many they were, and the ticket to go on from; `None` when the end of the line was reached.
+    ///
+    /// # Errors
+    /// [`Abort`]; nothing has changed then.
+    pub fn evict(
+        &mut self,
+        lane: LaneId,
+        from: Ticket,
+        places_max: usize,
+    ) -> Result<(u32, Option<Ticket>), Abort> {
+        self.root.line.evict(lane, from, places_max, &mut self.pages)
+    }
+
+    /// The slots that are out, by parts from 0 to [`Root::ledger_parts`]. Parts that are looked at in order, also in
+    /// transitions of their own, show every slot that is out all the while.
+    ///
+    /// # Errors
+    /// [`Abort`] where it cannot be read.
+    pub fn held(&mut self, part: u32) -> Result<Vec<Held>, Abort> {
+        self.root.ledger.part(part, &mut self.pages)
     }
 
     /// The name of a worker, as its configuration gave it.

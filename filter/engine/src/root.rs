@@ -1,6 +1,9 @@
 //! The root: the part of a pool's state that every transition exchanges.
 
-use crate::{Abort, WorkerIndex, chunk_queue::ChunkQueue, codec::Reader, line::Line, rate::ReleaseRate};
+use crate::{
+    Abort, Ticket, WorkerIndex, chunk_queue::ChunkQueue, codec::Reader, ledger::Ledger, line::Line,
+    rate::ReleaseRate,
+};
 
 /// The part of a pool's state that every transition exchanges: a few hundred bytes, whatever the pool's size.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +31,7 @@ pub struct Root {
     pub(crate) rate: ReleaseRate,
     pub(crate) free: ChunkQueue<WorkerIndex>,
     pub(crate) line: Line,
+    pub(crate) ledger: Ledger,
 }
 
 impl Root {
@@ -47,6 +51,7 @@ impl Root {
             rate: ReleaseRate::default(),
             free: ChunkQueue::empty(),
             line: Line::empty(),
+            ledger: Ledger::empty(),
         }
     }
 
@@ -86,6 +91,18 @@ impl Root {
         self.line.waiting_since_ms()
     }
 
+    /// Whether a waiter with this ticket has been given a slot, or has left the line.
+    #[must_use]
+    pub fn is_served(&self, ticket: Ticket) -> bool {
+        self.line.is_past(ticket)
+    }
+
+    /// How many parts the ledger has: see [`crate::Pool::held`].
+    #[must_use]
+    pub fn ledger_parts(&self) -> u32 {
+        self.ledger.parts()
+    }
+
     /// When a parked worker is due for a probe; `None` for never.
     #[must_use]
     pub fn probe_at_ms(&self) -> Option<u64> {
@@ -123,6 +140,7 @@ impl Root {
         self.rate.encode(out);
         self.free.encode(out);
         self.line.encode(out);
+        self.ledger.encode(out);
     }
 
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, Abort> {
@@ -132,6 +150,7 @@ impl Root {
         let (capacity, slots, parked) = (reader.u32()?, reader.u32()?, reader.u32()?);
         let rate = ReleaseRate::decode(reader)?;
         let (free, line) = (ChunkQueue::decode(reader)?, Line::decode(reader)?);
+        let ledger = Ledger::decode(reader)?;
         Ok(Self {
             commit,
             generation,
@@ -145,6 +164,7 @@ impl Root {
             rate,
             free,
             line,
+            ledger,
         })
     }
 }

@@ -16,6 +16,8 @@ pub struct Survey {
     pub free: u32,
     /// Slots held by requests, or on their way to a waiter.
     pub in_flight: u32,
+    /// Slots in the ledger: the same, counted the other way.
+    pub ledger: u32,
     /// Slots of workers that cannot be reached.
     pub parked: u32,
     /// Requests that wait.
@@ -74,6 +76,7 @@ impl<S: PageSource> Pool<'_, S> {
             generation: self.root.generation,
             names_epoch: self.root.names_epoch,
             waiting: self.root.waiting(),
+            ledger: self.root.ledger.len() as u32,
             waiting_since_ms: self.root.waiting_since_ms(),
             ..Survey::default()
         };

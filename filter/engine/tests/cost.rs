@@ -50,8 +50,8 @@ mod slotway_engine_step {
             let request = TakeRequest { lane: 0, now_ms: 1, may_wait: true, waiting_max: 60_000 };
             self.memory.transact(|pool| pool.take(request))
         }
-        pub(crate) fn release(&mut self, worker: u16, outcome: Outcome) {
-            self.memory.transact(|pool| pool.release(worker, outcome, 1));
+        pub(crate) fn release(&mut self, serial: u64, outcome: Outcome) {
+            self.memory.transact(|pool| pool.release(serial, outcome, 1));
         }
     }
 }
@@ -63,7 +63,7 @@ fn taking_and_releasing_cost_the_same_with_ten_and_with_ten_thousand_slots() {
         // The configuration's own pages are written out by the first step.
         world.memory.transact(|_| Ok(()));
         cost(&mut world, 2_000, |pool| match pool.take() {
-            slotway_engine::Take::Taken { worker, .. } => pool.release(worker, Outcome::Answered),
+            slotway_engine::Take::Taken { serial, .. } => pool.release(serial, Outcome::Answered),
             other => panic!("no slot: {other:?}"),
         })
     };
@@ -82,8 +82,10 @@ fn waiting_and_being_served_cost_the_same_with_ten_and_with_ten_thousand_waiters
         (0..=waiters).for_each(|_| {
             pool.take();
         });
+        let mut serial = 0;
         cost(&mut world, 2_000, |pool| {
-            pool.release(0, Outcome::Answered);
+            serial += 1;
+            pool.release(serial, Outcome::Answered);
             pool.take();
         })
     };

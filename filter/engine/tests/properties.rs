@@ -121,7 +121,7 @@ proptest! {
     fn any_bytes_are_an_image_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..400), known in any::<bool>()) {
         let mut bytes = bytes;
         if known && !bytes.is_empty() {
-            bytes[0] = 1;
+            bytes[0] = slotway_engine::FORMAT;
         }
         if let Ok(image) = slotway_engine::Image::decode(&bytes) {
             prop_assert_eq!(image.encode(), bytes);

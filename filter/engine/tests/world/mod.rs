@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use slotway_engine::{
-    Abort, Grant, Image, LaneId, Outcome, Page, PageId, PageSource, Pool, ProbeTerm, Root, Survey, Take,
-    TakeRequest, Ticket, WorkerIndex, WorkerSpec,
+    Abort, Grant, Held, Image, LaneId, Outcome, Page, PageId, PageSource, Pool, ProbeTerm, Root, Serial,
+    Survey, Take, TakeRequest, Ticket, WorkerIndex, WorkerSpec,
 };
 
 /// Shared data as the engine sees it: an image and pages, both as bytes, each under a key of its own.
@@ -44,11 +44,12 @@ impl Memory {
     }
 
     pub(crate) fn look<R>(&mut self, look: impl FnOnce(&mut Pool<'_, Self>) -> Result<R, Abort>) -> R {
-        let before = self.clone();
-        let result = self.transact(look);
-        let (reads, writes) = (self.reads, self.writes);
-        *self = Self { reads, writes, ..before };
-        result
+        let image =
+            if self.image.is_empty() { Image::default() } else { Image::decode(&self.image).unwrap() };
+        for (id, stored) in image.stored_pages() {
+            self.pages.insert(id, stored);
+        }
+        look(&mut Pool::new(image.root, self)).unwrap()
     }
 
     pub(crate) fn root(&self) -> Root {
@@ -67,9 +68,16 @@ pub(crate) struct Running {
     pub(crate) request: u32,
     pub(crate) worker: String,
     pub(crate) index: WorkerIndex,
+    pub(crate) serial: Serial,
     pub(crate) probe: Option<ProbeTerm>,
     /// Whether what it finds out still matters.
     pub(crate) current: bool,
+}
+
+impl Running {
+    fn held(&self) -> Held {
+        Held { serial: self.serial, lane: lane(self.request), worker: self.index }
+    }
 }
 
 /// The pool and the truth about it. Each method does one thing to both and checks what must hold.
@@ -111,9 +119,9 @@ impl World {
             TakeRequest { lane: lane(request), now_ms: self.now_ms, may_wait: waiting_max > 0, waiting_max };
         let take = self.memory.transact(|pool| pool.take(ask));
         match take {
-            Take::Taken { worker, probe } => {
+            Take::Taken { worker, serial, probe } => {
                 assert!(self.line.is_empty(), "a newcomer got a slot while others waited");
-                self.start(request, worker, probe);
+                self.start(request, worker, serial, probe);
             }
             Take::Waiting(ticket) => {
                 assert!((self.line.len() as u32) < waiting_max, "the line is longer than it may be");
@@ -134,8 +142,14 @@ impl World {
             let same = |running: &&mut Running| running.worker == ended.worker;
             self.running.iter_mut().filter(same).for_each(|running| running.current = false);
         }
-        let grants = self.memory.transact(|pool| pool.release(ended.index, outcome(ended.probe), now_ms));
-        self.take_in(grants);
+        let (serial, outcome) = (ended.serial, outcome(ended.probe));
+        let grants = self.memory.transact(|pool| pool.release(serial, outcome, now_ms));
+        self.take_in(grants.expect("a slot that was out"));
+        assert_eq!(
+            self.memory.look(|pool| pool.release(serial, outcome, now_ms)),
+            None,
+            "a slot came back twice"
+        );
         self.check();
     }
 
@@ -162,11 +176,11 @@ impl World {
         for grant in grants {
             let (request, ticket) = self.line.pop_front().expect("a slot for a waiter, but nobody waits");
             assert_eq!((grant.lane, grant.ticket), (lane(request), ticket), "not the longest waiter");
-            self.start(request, grant.worker, grant.probe);
+            self.start(request, grant.worker, grant.serial, grant.probe);
         }
     }
 
-    fn start(&mut self, request: u32, index: WorkerIndex, probe: Option<ProbeTerm>) {
+    fn start(&mut self, request: u32, index: WorkerIndex, serial: Serial, probe: Option<ProbeTerm>) {
         let name = self.memory.look(|pool| pool.name(index));
         let worker = String::from_utf8(name).unwrap();
         let others = self.running.iter().filter(|running| running.worker == worker);
@@ -176,7 +190,15 @@ impl World {
             probe.is_none() || others.clone().all(|running| !running.current),
             "two probes of {worker} at once"
         );
-        self.running.push(Running { request, worker, index, current: probe.is_some(), probe });
+        self.running.push(Running { request, worker, index, serial, current: probe.is_some(), probe });
+    }
+
+    /// Every slot in the ledger.
+    pub(crate) fn held(&mut self) -> Vec<Held> {
+        self.memory.look(|pool| {
+            let parts = 0..pool.root().ledger_parts();
+            Ok(parts.map(|part| pool.held(part)).collect::<Result<Vec<_>, _>>()?.concat())
+        })
     }
 
     pub(crate) fn survey(&mut self) -> Survey {
@@ -189,6 +211,12 @@ impl World {
         assert_eq!(survey.waiting as usize, self.line.len());
         assert!(survey.waiting == 0 || survey.free == 0, "free slots and waiters at once");
         assert_eq!(survey.in_flight as usize, self.running.len());
+        assert_eq!(survey.ledger, survey.in_flight, "the ledger and the slots that are out");
+        let mut held: Vec<_> = self.held();
+        held.sort_unstable_by_key(|held| held.serial);
+        let mut out: Vec<_> = self.running.iter().map(Running::held).collect();
+        out.sort_unstable_by_key(|held| held.serial);
+        assert_eq!(held, out, "what the ledger says is out");
         for worker in &survey.workers {
             let name = String::from_utf8(self.memory.look(|pool| pool.name(worker.worker))).unwrap();
             let running = self.running.iter().filter(|running| running.worker == name).count() as u32;
@@ -239,3 +267,8 @@ pub(crate) fn lane(request: u32) -> LaneId {
 /// Names of workers.
 pub(crate) const NAMES: [&str; 6] =
     ["http://w0", "http://w1", "http://w2", "http://w3", "http://w4", "http://w5"];
+
+/// What a request of `lane` asks for that does not wait.
+pub(crate) fn ask(lane: LaneId) -> TakeRequest {
+    TakeRequest { lane, now_ms: 0, may_wait: false, waiting_max: 0 }
+}

@@ -1,0 +1,201 @@
+//! The ledger: which slot is out, under which number, at which lane.
+//!
+//! Every slot that is given out gets a *serial*, which is never used again. A slot comes back by its serial, and only
+//! once: one that is not in the ledger any more changes nothing. So a lane that died, one that was only believed dead,
+//! and whoever gives its slots back for it cannot give back one slot twice between them.
+//!
+//! Serials that were given out lately stand in the root. When there are [`YOUNG_MAX`] of them, the oldest
+//! [`CHUNK`](crate::CHUNK) make room: those still out move to pages, [`LEDGER_PAGES`] in all, chosen by the serial. A
+//! request that ends before so many others have begun never touches a page.
+
+use crate::{
+    Abort, LaneId, PageId, PageSource, Region, WorkerIndex, chunk_queue::CHUNK, codec::Reader, page::Pages,
+};
+
+/// The number of a slot's way out, counted from the pool's beginning.
+pub type Serial = u64;
+
+/// Serials in the root.
+const YOUNG_MAX: usize = 2 * CHUNK;
+/// Pages that hold the others.
+pub const LEDGER_PAGES: u32 = 256;
+/// No lane has this number: the slot is back.
+const BACK: LaneId = LaneId::MAX;
+const ENTRY_BYTES: usize = 12;
+
+/// A slot that is out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// Its number.
+    pub serial: Serial,
+    /// The lane whose request has it, or to which it is on its way.
+    pub lane: LaneId,
+    /// Whose slot it is.
+    pub worker: WorkerIndex,
+}
+
+/// One serial in the root: who has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Young {
+    lane: LaneId,
+    worker: WorkerIndex,
+}
+
+/// The ledger: see the module's text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ledger {
+    /// The serial of `young[0]`; that of the next slot, where there are none.
+    first: Serial,
+    young: [Young; YOUNG_MAX],
+    count: usize,
+    /// How many stand in pages.
+    aged: u32,
+}
+
+impl Ledger {
+    pub(crate) fn empty() -> Self {
+        Self { first: 1, young: [Young { lane: BACK, worker: 0 }; YOUNG_MAX], count: 0, aged: 0 }
+    }
+
+    fn young(&self) -> &[Young] {
+        &self.young[..self.count]
+    }
+
+    /// How many slots are out.
+    pub(crate) fn len(&self) -> usize {
+        self.aged as usize + self.young().iter().filter(|young| young.lane != BACK).count()
+    }
+
+    /// Writes down that a slot goes out.
+    pub(crate) fn enter<S: PageSource>(
+        &mut self,
+        lane: LaneId,
+        worker: WorkerIndex,
+        pages: &mut Pages<'_, S>,
+    ) -> Result<Serial, Abort> {
+        debug_assert_ne!(lane, BACK);
+        if self.count == YOUNG_MAX {
+            self.age(pages)?;
+        }
+        let serial = self.first + self.count as Serial;
+        self.young[self.count] = Young { lane, worker };
+        self.count += 1;
+        Ok(serial)
+    }
+
+    /// Strikes out a slot that comes back. `None`: it is back already.
+    pub(crate) fn strike<S: PageSource>(
+        &mut self,
+        serial: Serial,
+        pages: &mut Pages<'_, S>,
+    ) -> Result<Option<Held>, Abort> {
+        if serial < self.first {
+            return self.strike_aged(serial, pages);
+        }
+        let at = (serial - self.first) as usize;
+        let Some(young) = self.young[..self.count].get_mut(at).filter(|young| young.lane != BACK) else {
+            return Ok(None);
+        };
+        let held = Held { serial, lane: young.lane, worker: young.worker };
+        young.lane = BACK;
+        let back = self.young().iter().take_while(|young| young.lane == BACK).count();
+        self.forget(back);
+        Ok(Some(held))
+    }
+
+    /// Drops the oldest `count` young ones.
+    fn forget(&mut self, count: usize) {
+        self.young.copy_within(count..self.count, 0);
+        self.count -= count;
+        self.first += count as Serial;
+    }
+
+    /// Moves the oldest to pages.
+    fn age<S: PageSource>(&mut self, pages: &mut Pages<'_, S>) -> Result<(), Abort> {
+        for at in 0..CHUNK {
+            let Young { lane, worker } = self.young[at];
+            if lane == BACK {
+                continue;
+            }
+            let serial = self.first + at as Serial;
+            let page = pages.change(page_of(serial))?;
+            page.extend_from_slice(&serial.to_le_bytes());
+            page.extend_from_slice(&lane.to_le_bytes());
+            page.extend_from_slice(&worker.to_le_bytes());
+            self.aged += 1;
+        }
+        self.forget(CHUNK);
+        Ok(())
+    }
+
+    fn strike_aged<S: PageSource>(
+        &mut self,
+        serial: Serial,
+        pages: &mut Pages<'_, S>,
+    ) -> Result<Option<Held>, Abort> {
+        if self.aged == 0 {
+            return Ok(None);
+        }
+        let id = page_of(serial);
+        let entries = decode_page(pages.read(id)?)?;
+        let Some(at) = entries.iter().position(|held| held.serial == serial) else { return Ok(None) };
+        let page = pages.change(id)?;
+        page.drain(at * ENTRY_BYTES..(at + 1) * ENTRY_BYTES);
+        self.aged -= 1;
+        Ok(Some(entries[at]))
+    }
+
+    /// A part of the ledger: 0 is the root's, the others are pages. Whoever looks at the parts in order sees every slot
+    /// that is out all the while, since slots only move from the root to the pages.
+    pub(crate) fn part<S: PageSource>(
+        &self,
+        part: u32,
+        pages: &mut Pages<'_, S>,
+    ) -> Result<Vec<Held>, Abort> {
+        if part > 0 {
+            return decode_page(pages.read(PageId::new(Region::Ledger, part - 1))?);
+        }
+        let out = (self.first..).zip(self.young()).filter(|(_, young)| young.lane != BACK);
+        Ok(out.map(|(serial, young)| Held { serial, lane: young.lane, worker: young.worker }).collect())
+    }
+
+    /// How many parts there are to look at.
+    pub(crate) fn parts(&self) -> u32 {
+        if self.aged == 0 { 1 } else { 1 + LEDGER_PAGES }
+    }
+
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.first.to_le_bytes());
+        out.extend_from_slice(&self.aged.to_le_bytes());
+        out.push(self.count as u8);
+        for young in self.young() {
+            out.extend_from_slice(&young.lane.to_le_bytes());
+            out.extend_from_slice(&young.worker.to_le_bytes());
+        }
+    }
+
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, Abort> {
+        let mut ledger = Self { first: reader.u64()?, aged: reader.u32()?, ..Self::empty() };
+        ledger.count = usize::from(reader.u8()?);
+        if ledger.count > YOUNG_MAX || ledger.first > Serial::MAX / 2 {
+            return Err(Abort::Corrupt("a ledger that is too long"));
+        }
+        for young in &mut ledger.young[..ledger.count] {
+            *young = Young { lane: reader.u16()?, worker: reader.u16()? };
+        }
+        Ok(ledger)
+    }
+}
+
+fn page_of(serial: Serial) -> PageId {
+    PageId::new(Region::Ledger, (serial / CHUNK as Serial % Serial::from(LEDGER_PAGES)) as u32)
+}
+
+fn decode_page(bytes: &[u8]) -> Result<Vec<Held>, Abort> {
+    let mut reader = Reader::new(bytes);
+    let mut entries = Vec::with_capacity(bytes.len() / ENTRY_BYTES);
+    while !reader.is_empty() {
+        entries.push(Held { serial: reader.u64()?, lane: reader.u16()?, worker: reader.u16()? });
+    }
+    Ok(entries)
+}

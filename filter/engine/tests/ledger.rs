@@ -1,0 +1,93 @@
+//! Slots that are out, and who has them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these files are tests")]
+mod world;
+
+use slotway_engine::{LEDGER_PAGES, Outcome, Take};
+use world::World;
+
+fn taken(take: Take) -> u64 {
+    match take {
+        Take::Taken { serial, .. } => serial,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_slot_comes_back_once_however_long_it_was_out() {
+    let mut world = World::default();
+    world.configure(&[("W1", 2_000)]);
+    for _ in 0..1_500 {
+        world.request(0);
+    }
+    // The oldest stand in pages, the youngest in the root. `World` gives each back twice and looks at all others.
+    for at in [0, 1_499, 700, 1_400, 31, 32, 33] {
+        world.end(at.min(world.running.len() - 1), |_| Outcome::Answered);
+    }
+    assert_eq!(world.survey().ledger, 1_493);
+}
+
+#[test]
+fn no_number_is_used_twice() {
+    let mut world = World::default();
+    world.configure(&[("W1", 3)]);
+    let mut last = 0;
+    for _ in 0..200 {
+        let serial = taken(world.request(0));
+        assert!(serial > last);
+        last = serial;
+        world.end(0, |_| Outcome::Answered);
+    }
+}
+
+#[test]
+fn one_slot_that_stays_out_while_thousands_come_and_go_is_still_known() {
+    let mut world = World::default();
+    world.configure(&[("W1", 2)]);
+    world.request(0);
+    for _ in 0..40 * LEDGER_PAGES {
+        let serial = taken(world.memory.transact(|pool| pool.take(world::ask(0))));
+        world.memory.transact(|pool| pool.release(serial, Outcome::Answered, 0)).unwrap();
+    }
+    world.check();
+    world.end(0, |_| Outcome::Answered);
+    assert_eq!(world.survey().free, 2);
+}
+
+#[test]
+fn a_number_that_was_never_given_out_comes_back_to_nothing() {
+    let mut world = World::default();
+    world.configure(&[("W1", 2)]);
+    world.request(0);
+    for serial in [0, 2, 3, u64::MAX] {
+        assert_eq!(
+            world.memory.transact(|pool| pool.release(serial, Outcome::Answered, 0)),
+            None,
+            "{serial}"
+        );
+    }
+    world.check();
+}
+
+#[test]
+fn the_places_of_a_dead_lane_leave_the_line_in_as_many_steps_as_one_likes() {
+    for step in [1, 7, 1_000] {
+        let mut world = World::default();
+        world.configure(&[("W1", 1)]);
+        for _ in 0..200 {
+            world.request(1_000);
+        }
+        let dead = 1;
+        let mut next = Some(0);
+        let mut evicted = 0;
+        while let Some(from) = next {
+            let (some, after) = world.memory.transact(|pool| pool.evict(dead, from, step));
+            (evicted, next) = (evicted + some, after);
+        }
+        let before = world.line.len();
+        world.line.retain(|(request, _)| world::lane(*request) != dead);
+        assert_eq!(evicted as usize, before - world.line.len());
+        world.check();
+        // The others are served in their order, and nobody else.
+        world.come_to_rest();
+    }
+}
