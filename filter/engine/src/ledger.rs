@@ -9,7 +9,8 @@
 //! request that ends before so many others have begun never touches a page.
 
 use crate::{
-    Abort, LaneId, PageId, PageSource, Region, WorkerIndex, chunk_queue::CHUNK, codec::Reader, page::Pages,
+    Abort, LaneId, PageId, PageSource, ProbeTerm, Region, WorkerIndex, chunk_queue::CHUNK, codec::Reader,
+    page::Pages,
 };
 
 /// The number of a slot's way out, counted from the pool's beginning.
@@ -21,7 +22,7 @@ const YOUNG_MAX: usize = 2 * CHUNK;
 pub const LEDGER_PAGES: u32 = 256;
 /// No lane has this number: the slot is back.
 const BACK: LaneId = LaneId::MAX;
-const ENTRY_BYTES: usize = 12;
+const ENTRY_BYTES: usize = 13;
 
 /// A slot that is out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub struct Held {
     pub lane: LaneId,
     /// Whose slot it is.
     pub worker: WorkerIndex,
+    /// Where its request is to find out if the worker can be reached again.
+    pub probe: Option<ProbeTerm>,
 }
 
 /// One serial in the root: who has it.
@@ -39,6 +42,25 @@ pub struct Held {
 struct Young {
     lane: LaneId,
     worker: WorkerIndex,
+    probe: Option<ProbeTerm>,
+}
+
+impl Young {
+    const BACK: Self = Self { lane: BACK, worker: 0, probe: None };
+
+    fn held(self, serial: Serial) -> Held {
+        Held { serial, lane: self.lane, worker: self.worker, probe: self.probe }
+    }
+
+    fn put(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.lane.to_le_bytes());
+        out.extend_from_slice(&self.worker.to_le_bytes());
+        out.push(self.probe.map_or(0, ProbeTerm::get));
+    }
+
+    fn get(reader: &mut Reader<'_>) -> Result<Self, Abort> {
+        Ok(Self { lane: reader.u16()?, worker: reader.u16()?, probe: ProbeTerm::new(reader.u8()?) })
+    }
 }
 
 /// The ledger: see the module's text.
@@ -54,7 +76,7 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     pub(crate) fn empty() -> Self {
-        Self { first: 1, young: [Young { lane: BACK, worker: 0 }; YOUNG_MAX], count: 0, aged: 0 }
+        Self { first: 1, young: [Young::BACK; YOUNG_MAX], count: 0, aged: 0 }
     }
 
     fn young(&self) -> &[Young] {
@@ -71,6 +93,7 @@ impl Ledger {
         &mut self,
         lane: LaneId,
         worker: WorkerIndex,
+        probe: Option<ProbeTerm>,
         pages: &mut Pages<'_, S>,
     ) -> Result<Serial, Abort> {
         debug_assert_ne!(lane, BACK);
@@ -78,7 +101,7 @@ impl Ledger {
             self.age(pages)?;
         }
         let serial = self.first + self.count as Serial;
-        self.young[self.count] = Young { lane, worker };
+        self.young[self.count] = Young { lane, worker, probe };
         self.count += 1;
         Ok(serial)
     }
@@ -96,8 +119,8 @@ impl Ledger {
         let Some(young) = self.young[..self.count].get_mut(at).filter(|young| young.lane != BACK) else {
             return Ok(None);
         };
-        let held = Held { serial, lane: young.lane, worker: young.worker };
-        young.lane = BACK;
+        let held = young.held(serial);
+        *young = Young::BACK;
         let back = self.young().iter().take_while(|young| young.lane == BACK).count();
         self.forget(back);
         Ok(Some(held))
@@ -113,15 +136,14 @@ impl Ledger {
     /// Moves the oldest to pages.
     fn age<S: PageSource>(&mut self, pages: &mut Pages<'_, S>) -> Result<(), Abort> {
         for at in 0..CHUNK {
-            let Young { lane, worker } = self.young[at];
-            if lane == BACK {
+            let young = self.young[at];
+            if young.lane == BACK {
                 continue;
             }
             let serial = self.first + at as Serial;
             let page = pages.change(page_of(serial))?;
             page.extend_from_slice(&serial.to_le_bytes());
-            page.extend_from_slice(&lane.to_le_bytes());
-            page.extend_from_slice(&worker.to_le_bytes());
+            young.put(page);
             self.aged += 1;
         }
         self.forget(CHUNK);
@@ -156,7 +178,7 @@ impl Ledger {
             return decode_page(pages.read(PageId::new(Region::Ledger, part - 1))?);
         }
         let out = (self.first..).zip(self.young()).filter(|(_, young)| young.lane != BACK);
-        Ok(out.map(|(serial, young)| Held { serial, lane: young.lane, worker: young.worker }).collect())
+        Ok(out.map(|(serial, young)| young.held(serial)).collect())
     }
 
     /// How many parts there are to look at.
@@ -169,8 +191,7 @@ impl Ledger {
         out.extend_from_slice(&self.aged.to_le_bytes());
         out.push(self.count as u8);
         for young in self.young() {
-            out.extend_from_slice(&young.lane.to_le_bytes());
-            out.extend_from_slice(&young.worker.to_le_bytes());
+            young.put(out);
         }
     }
 
@@ -181,7 +202,7 @@ impl Ledger {
             return Err(Abort::Corrupt("a ledger that is too long"));
         }
         for young in &mut ledger.young[..ledger.count] {
-            *young = Young { lane: reader.u16()?, worker: reader.u16()? };
+            *young = Young::get(reader)?;
         }
         Ok(ledger)
     }
@@ -195,7 +216,8 @@ fn decode_page(bytes: &[u8]) -> Result<Vec<Held>, Abort> {
     let mut reader = Reader::new(bytes);
     let mut entries = Vec::with_capacity(bytes.len() / ENTRY_BYTES);
     while !reader.is_empty() {
-        entries.push(Held { serial: reader.u64()?, lane: reader.u16()?, worker: reader.u16()? });
+        let serial = reader.u64()?;
+        entries.push(Young::get(&mut reader)?.held(serial));
     }
     Ok(entries)
 }

@@ -31,9 +31,9 @@ pub fn backoff_ms(failures: u16) -> u64 {
     (PROBE_FIRST_MS << doublings).min(PROBE_MAX_MS)
 }
 
-/// Applies the end of one of the worker's requests to its record. Returns how many parked slots are usable
+/// Applies the end of one of the worker's requests, which may have been a probe, to its record. Returns how many parked slots are usable
 /// again; they are no longer counted as parked.
-pub(crate) fn learn(record: &mut Record, outcome: Outcome, now_ms: u64) -> u32 {
+pub(crate) fn learn(record: &mut Record, outcome: Outcome, probe: Option<ProbeTerm>, now_ms: u64) -> u32 {
     match (outcome, record.reach) {
         (Outcome::Answered, Reach::Active) => {
             record.failures = 0;
@@ -44,23 +44,23 @@ pub(crate) fn learn(record: &mut Record, outcome: Outcome, now_ms: u64) -> u32 {
             record.failures = 0;
             std::mem::take(&mut record.parked)
         }
-        (Outcome::Unreachable { .. }, Reach::Active) => {
+        (Outcome::Unreachable, Reach::Active) => {
             fail(record, now_ms);
             0
         }
-        (Outcome::Unreachable { probe }, Reach::Probing) if is_current(probe, record) => {
+        (Outcome::Unreachable, Reach::Probing) if is_current(probe, record) => {
             fail(record, now_ms);
             0
         }
-        (Outcome::Abandoned { probe }, Reach::Probing) if is_current(probe, record) => {
+        (Outcome::Abandoned, Reach::Probing) if is_current(probe, record) => {
             record.reach = Reach::Parked;
             record.probe_at_ms = now_ms + PROBE_FIRST_MS;
             0
         }
         // Requests that were sent before the worker was parked say nothing new, nor do probes that were
         // overtaken.
-        (Outcome::Unreachable { .. }, Reach::Parked | Reach::ProbeReady | Reach::Probing)
-        | (Outcome::Abandoned { .. }, _) => 0,
+        (Outcome::Unreachable, Reach::Parked | Reach::ProbeReady | Reach::Probing)
+        | (Outcome::Abandoned, _) => 0,
     }
 }
 

@@ -41,8 +41,6 @@ pub enum Take {
         worker: WorkerIndex,
         /// The number by which it comes back.
         serial: Serial,
-        /// Where this request is to find out if the worker can be reached again.
-        probe: Option<ProbeTerm>,
     },
     /// It waits.
     Waiting(Ticket),
@@ -67,15 +65,9 @@ pub enum Outcome {
     /// The worker answered, whatever it said.
     Answered,
     /// The worker could not be reached, or went away before it answered.
-    Unreachable {
-        /// Where this request was to find out.
-        probe: Option<ProbeTerm>,
-    },
+    Unreachable,
     /// The request ended by itself: nothing is known about the worker.
-    Abandoned {
-        /// Where this request was to find out.
-        probe: Option<ProbeTerm>,
-    },
+    Abandoned,
 }
 
 /// A slot for a waiter. Whoever made the transition brings it to the waiter's lane.
@@ -89,8 +81,6 @@ pub struct Grant {
     pub worker: WorkerIndex,
     /// The number by which it comes back.
     pub serial: Serial,
-    /// Where this request is to find out if the worker can be reached again.
-    pub probe: Option<ProbeTerm>,
     /// [`Root::names_epoch`] at the time of the grant: what the worker's number means.
     pub names_epoch: u32,
 }
@@ -145,8 +135,8 @@ impl<'s, S: PageSource> Pool<'s, S> {
                 if self.root.free.is_empty() {
                     self.root.rate.note_shortage(request.now_ms);
                 }
-                let serial = self.root.ledger.enter(request.lane, worker, &mut self.pages)?;
-                return Ok(Take::Taken { worker, serial, probe });
+                let serial = self.root.ledger.enter(request.lane, worker, probe, &mut self.pages)?;
+                return Ok(Take::Taken { worker, serial });
             }
         }
         if !request.may_wait {
@@ -184,17 +174,17 @@ impl<'s, S: PageSource> Pool<'s, S> {
         now_ms: u64,
     ) -> Result<Option<Vec<Grant>>, Abort> {
         match self.root.ledger.strike(serial, &mut self.pages)? {
-            Some(held) => self.take_back(held.worker, outcome, now_ms).map(Some),
+            Some(held) => self.take_back(held, outcome, now_ms).map(Some),
             None => Ok(None),
         }
     }
 
-    fn take_back(&mut self, worker: WorkerIndex, outcome: Outcome, now_ms: u64) -> Result<Vec<Grant>, Abort> {
+    fn take_back(&mut self, held: Held, outcome: Outcome, now_ms: u64) -> Result<Vec<Grant>, Abort> {
+        let Held { worker, probe, .. } = held;
         if self.root.free.is_empty() {
             self.root.rate.note_release(now_ms);
         }
-        let unreachable = matches!(outcome, Outcome::Unreachable { .. });
-        if !self.root.is_watched(worker) && !unreachable {
+        if !self.root.is_watched(worker) && outcome != Outcome::Unreachable {
             return Ok(self.give(worker, None)?.into_iter().collect());
         }
         let mut record = worker_table::read(worker, &mut self.pages)?;
@@ -206,10 +196,10 @@ impl<'s, S: PageSource> Pool<'s, S> {
             // left.
             record.slots -= 1;
             self.root.slots -= 1;
-            let reached = self.learn(&mut record, outcome, now_ms);
+            let reached = self.learn(&mut record, outcome, probe, now_ms);
             return self.hand_back(worker, record, reached);
         }
-        let reached = self.learn(&mut record, outcome, now_ms);
+        let reached = self.learn(&mut record, outcome, probe, now_ms);
         if record.reach == Reach::Active {
             return self.hand_back(worker, record, reached + 1);
         }
@@ -220,8 +210,8 @@ impl<'s, S: PageSource> Pool<'s, S> {
     }
 
     /// What the end of a request says about its worker. Returns how many parked slots are to be handed back.
-    fn learn(&mut self, record: &mut Record, outcome: Outcome, now_ms: u64) -> u32 {
-        let back = parking::learn(record, outcome, now_ms);
+    fn learn(&mut self, record: &mut Record, outcome: Outcome, probe: Option<ProbeTerm>, now_ms: u64) -> u32 {
+        let back = parking::learn(record, outcome, probe, now_ms);
         self.root.parked -= back;
         self.root.probe_at_ms = parking::sooner(self.root.probe_at_ms, record);
         back
@@ -246,8 +236,8 @@ impl<'s, S: PageSource> Pool<'s, S> {
         let names_epoch = self.root.names_epoch;
         match self.root.line.serve(&mut self.pages)? {
             Some((lane, ticket)) => {
-                let serial = self.root.ledger.enter(lane, worker, &mut self.pages)?;
-                Ok(Some(Grant { lane, ticket, worker, serial, probe, names_epoch }))
+                let serial = self.root.ledger.enter(lane, worker, probe, &mut self.pages)?;
+                Ok(Some(Grant { lane, ticket, worker, serial, names_epoch }))
             }
             None => {
                 self.root.free.push(worker, Region::Free, &mut self.pages)?;

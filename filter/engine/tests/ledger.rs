@@ -21,7 +21,7 @@ fn a_slot_comes_back_once_however_long_it_was_out() {
     }
     // The oldest stand in pages, the youngest in the root. `World` gives each back twice and looks at all others.
     for at in [0, 1_499, 700, 1_400, 31, 32, 33] {
-        world.end(at.min(world.running.len() - 1), |_| Outcome::Answered);
+        world.end(at.min(world.running.len() - 1), || Outcome::Answered);
     }
     assert_eq!(world.survey().ledger, 1_493);
 }
@@ -35,7 +35,7 @@ fn no_number_is_used_twice() {
         let serial = taken(world.request(0));
         assert!(serial > last);
         last = serial;
-        world.end(0, |_| Outcome::Answered);
+        world.end(0, || Outcome::Answered);
     }
 }
 
@@ -49,7 +49,7 @@ fn one_slot_that_stays_out_while_thousands_come_and_go_is_still_known() {
         world.memory.transact(|pool| pool.release(serial, Outcome::Answered, 0)).unwrap();
     }
     world.check();
-    world.end(0, |_| Outcome::Answered);
+    world.end(0, || Outcome::Answered);
     assert_eq!(world.survey().free, 2);
 }
 

@@ -41,17 +41,17 @@ fn happen(world: &mut World, event: Event) {
         }
         Event::Answered(at) => {
             if let Some(at) = running(at, world) {
-                world.end(at, |_| Outcome::Answered);
+                world.end(at, || Outcome::Answered);
             }
         }
         Event::Unreachable(at) => {
             if let Some(at) = running(at, world) {
-                world.end(at, |probe| Outcome::Unreachable { probe });
+                world.end(at, || Outcome::Unreachable);
             }
         }
         Event::Abandoned(at) => {
             if let Some(at) = running(at, world) {
-                world.end(at, |probe| Outcome::Abandoned { probe });
+                world.end(at, || Outcome::Abandoned);
             }
         }
         Event::Leave(at) => {
@@ -100,7 +100,7 @@ proptest! {
                     Take::Refused(_) => prop_assert!(false, "refused"),
                 },
                 2 if !world.running.is_empty() => {
-                    world.end(at % world.running.len(), |_| Outcome::Answered);
+                    world.end(at % world.running.len(), || Outcome::Answered);
                     if line.pop_front().is_none() { free += 1; }
                 }
                 3 if !line.is_empty() => {

@@ -51,14 +51,14 @@ fn explore(case: &Case) -> usize {
             });
         }
         for at in 0..world.running.len() {
-            next(budget, &|world| world.end(at, |_| Outcome::Answered));
+            next(budget, &|world| world.end(at, || Outcome::Answered));
             if budget.failures > 0 {
                 let budget = Budget { failures: budget.failures - 1, ..budget };
-                next(budget, &|world| world.end(at, |probe| Outcome::Unreachable { probe }));
+                next(budget, &|world| world.end(at, || Outcome::Unreachable));
             }
             if budget.abandoned > 0 {
                 let budget = Budget { abandoned: budget.abandoned - 1, ..budget };
-                next(budget, &|world| world.end(at, |probe| Outcome::Abandoned { probe }));
+                next(budget, &|world| world.end(at, || Outcome::Abandoned));
             }
         }
         for at in 0..world.line.len() {

@@ -76,7 +76,7 @@ pub(crate) struct Running {
 
 impl Running {
     fn held(&self) -> Held {
-        Held { serial: self.serial, lane: lane(self.request), worker: self.index }
+        Held { serial: self.serial, lane: lane(self.request), worker: self.index, probe: self.probe }
     }
 }
 
@@ -119,9 +119,9 @@ impl World {
             TakeRequest { lane: lane(request), now_ms: self.now_ms, may_wait: waiting_max > 0, waiting_max };
         let take = self.memory.transact(|pool| pool.take(ask));
         match take {
-            Take::Taken { worker, serial, probe } => {
+            Take::Taken { worker, serial } => {
                 assert!(self.line.is_empty(), "a newcomer got a slot while others waited");
-                self.start(request, worker, serial, probe);
+                self.start(request, worker, serial);
             }
             Take::Waiting(ticket) => {
                 assert!((self.line.len() as u32) < waiting_max, "the line is longer than it may be");
@@ -134,15 +134,15 @@ impl World {
     }
 
     /// The `at`-th running request ends.
-    pub(crate) fn end(&mut self, at: usize, outcome: fn(Option<ProbeTerm>) -> Outcome) {
+    pub(crate) fn end(&mut self, at: usize, outcome: fn() -> Outcome) {
         let ended = self.running.remove(at);
         let now_ms = self.now_ms;
-        if outcome(ended.probe) == Outcome::Answered {
+        if outcome() == Outcome::Answered {
             // The worker is there: nobody needs to find out any more.
             let same = |running: &&mut Running| running.worker == ended.worker;
             self.running.iter_mut().filter(same).for_each(|running| running.current = false);
         }
-        let (serial, outcome) = (ended.serial, outcome(ended.probe));
+        let (serial, outcome) = (ended.serial, outcome());
         let grants = self.memory.transact(|pool| pool.release(serial, outcome, now_ms));
         self.take_in(grants.expect("a slot that was out"));
         assert_eq!(
@@ -176,11 +176,13 @@ impl World {
         for grant in grants {
             let (request, ticket) = self.line.pop_front().expect("a slot for a waiter, but nobody waits");
             assert_eq!((grant.lane, grant.ticket), (lane(request), ticket), "not the longest waiter");
-            self.start(request, grant.worker, grant.serial, grant.probe);
+            self.start(request, grant.worker, grant.serial);
         }
     }
 
-    fn start(&mut self, request: u32, index: WorkerIndex, serial: Serial, probe: Option<ProbeTerm>) {
+    fn start(&mut self, request: u32, index: WorkerIndex, serial: Serial) {
+        let held = self.held().into_iter().find(|held| held.serial == serial).expect("a slot in the ledger");
+        let probe = held.probe;
         let name = self.memory.look(|pool| pool.name(index));
         let worker = String::from_utf8(name).unwrap();
         let others = self.running.iter().filter(|running| running.worker == worker);
@@ -240,7 +242,7 @@ impl World {
             rounds += 1;
             assert!(rounds < 100_000, "it does not come to rest");
             if !self.running.is_empty() {
-                self.end(0, |_| Outcome::Answered);
+                self.end(0, || Outcome::Answered);
             } else if !self.line.is_empty() && self.capacities.is_empty() {
                 self.leave(0);
             } else if self.memory.root().probe_at_ms().is_some() {
