@@ -83,6 +83,7 @@ impl ControlPlane {
         let listener = ListenerSettings {
             listen: config.listen,
             debug_headers: config.debug_headers,
+            lane_lease: config.lane_lease,
             access_log: access_log.map_err(|error| Error::file("access_log", error))?,
             filter_wasm,
             lanes: config.envoy.concurrency,

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use slotway_config::{Pool, Worker};
+use slotway_config::{Pool, WaitDuration, Worker};
 
 /// What Envoy shall have: the whole wanted state. One value for each change, never altered once it is published.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct ListenerSettings {
     pub listen: SocketAddr,
     /// Adds `x-slotway-worker` and `x-slotway-wait-ms` to answers.
     pub debug_headers: bool,
+    /// How long a lane may be silent before it is believed dead.
+    pub lane_lease: WaitDuration,
     /// Envoy's access log; none is written without it.
     pub access_log: Option<PathBuf>,
     /// The filter's code, an absolute path on Envoy's machine.

@@ -5,6 +5,7 @@
 #[repr(i32)]
 pub(crate) enum LogLevel {
     Debug = 1,
+    Warn = 3,
     Error = 4,
     Critical = 5,
 }
@@ -80,7 +81,7 @@ mod tests {
 
     #[test]
     fn every_number_is_the_sdks() {
-        same_numbers!(LogLevel { Debug, Error, Critical });
+        same_numbers!(LogLevel { Debug, Warn, Error, Critical });
         same_numbers!(Action { Continue, Pause });
         same_numbers!(Status { Ok, NotFound, Empty, CasMismatch });
         same_numbers!(StreamType { HttpRequest });

@@ -18,6 +18,9 @@ pub(crate) enum FilterError {
     /// Other lanes were faster ten thousand times.
     #[error("the shared state could not be changed: other lanes were always faster")]
     Contended,
+    /// Slots turn up that this lane does not know, again and again.
+    #[error("too many slots stand under this lane's number that it does not know of")]
+    TooManyStrays,
     /// There are more lanes than numbers.
     #[error("no lane number is left")]
     NoLaneNumber,

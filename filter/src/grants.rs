@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use slotway_config::headers;
-use slotway_engine::{Grant, Outcome, WorkerIndex};
+use slotway_engine::{Grant, Outcome, Serial};
 
 use crate::{
     abi::{LogLevel, MapType},
@@ -20,21 +20,21 @@ use crate::{
 
 impl Lane {
     /// Gives a slot back, and brings what that frees to the waiters.
-    pub(crate) fn release(&mut self, pool: usize, worker: WorkerIndex, outcome: Outcome) {
-        let grants = self.give_back(pool, worker, outcome);
+    pub(crate) fn release(&mut self, pool: usize, serial: Serial, outcome: Outcome) {
+        let grants = self.give_back(pool, serial, outcome);
         self.deliver(pool, grants);
     }
 
-    fn give_back(&mut self, pool: usize, worker: WorkerIndex, outcome: Outcome) -> Vec<Grant> {
+    fn give_back(&mut self, pool: usize, serial: Serial, outcome: Outcome) -> Vec<Grant> {
         let Some(lane_pool) = self.pools.get_mut(pool) else { return Vec::new() };
-        match lane_pool.release(worker, outcome, host::now_ms()) {
+        match lane_pool.release(serial, outcome, host::now_ms()) {
             Ok(grants) => {
                 chaos::reach(Point::Released);
                 grants
             }
             Err(error) => {
                 self.complain("a slot cannot be given back yet", &error);
-                self.unreleased.push((pool, worker, outcome));
+                self.unreleased.push((pool, serial, outcome));
                 Vec::new()
             }
         }
@@ -48,8 +48,7 @@ impl Lane {
             let ours = self.enrolment.is_some_and(|enrolment| enrolment.lane == grant.lane);
             let brought = if ours { self.accept(pool, grant) } else { self.send(pool, grant) };
             if !brought {
-                let unused = Outcome::Abandoned { probe: grant.probe };
-                under_way.extend(self.give_back(pool, grant.worker, unused));
+                under_way.extend(self.give_back(pool, grant.serial, Outcome::Abandoned));
             }
         }
     }
@@ -88,6 +87,11 @@ impl Lane {
                 }
             }
         }
+        self.drain_estates();
+        let now_ms = host::now_ms();
+        if self.take_in_ends(now_ms) {
+            self.recover(&[], now_ms);
+        }
     }
 
     fn take_in(&mut self, message: &[u8]) {
@@ -95,16 +99,18 @@ impl Lane {
             host::log(LogLevel::Error, "slotway: a wake-up cannot be read");
             return;
         };
-        let pool = self.pools.iter().position(|pool| pool.settings.name.as_str() == wake_up.pool);
-        let Some(pool) = pool else {
+        let Some(pool) = self.pool_named(&wake_up.pool) else {
             host::log(LogLevel::Error, "slotway: a wake-up for an unknown pool");
             return;
         };
-        self.deliver(pool, vec![wake_up.grant]);
+        let found = self.pools.get(pool).is_some_and(|pool| pool.audit.has_found(wake_up.grant.serial));
+        if !found {
+            self.deliver(pool, vec![wake_up.grant]);
+        }
     }
 
     /// Gives a slot to its waiter. `false` where the waiter has gone: the slot must go back.
-    fn accept(&mut self, pool: usize, grant: Grant) -> bool {
+    pub(crate) fn accept(&mut self, pool: usize, grant: Grant) -> bool {
         let Some(lane_pool) = self.pools.get_mut(pool) else { return false };
         let Some(context) = lane_pool.waiters.remove(&grant.ticket) else { return false };
         let target = match lane_pool.target(grant.worker, grant.names_epoch) {
@@ -119,7 +125,7 @@ impl Lane {
         let waited_ms = host::now_ms().saturating_sub(stream.since_ms);
         stream.waited_ms = waited_ms;
         lane_pool.metrics.note_wait(waited_ms);
-        let held = Held { worker: grant.worker, target, probe: grant.probe };
+        let held = Held { serial: grant.serial, target };
         let resumed = self.as_context(context, || {
             self.address(&held.target, waited_ms)?;
             Ok::<_, FilterError>(host::resume_request()?)

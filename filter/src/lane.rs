@@ -8,15 +8,14 @@ use std::{
 };
 
 use slotway_config::FilterConfig;
-use slotway_engine::{LaneId, Outcome, ProbeTerm, WorkerIndex};
+use slotway_engine::{Abort, LaneId, Outcome, Serial};
 
 use crate::{
-    abi::LogLevel, error::FilterError, host, lane_pool::LanePool, metrics::FLUSH_MS, report::Reporter,
-    settings::Settings, stream::Stream,
+    abi::LogLevel, ends::Ends, error::FilterError, host, lane_pool::LanePool, lane_table::LaneTable,
+    metrics::FLUSH_MS, pulse::Pulse, recovery::Estates, report::Reporter, settings::Settings,
+    shared::SharedPool, stream::Stream,
 };
 
-/// Key of the shared data that counts the lanes.
-const LANES_KEY: &str = "slotway/1/lanes";
 /// How soon after its configuration a lane without requests joins the others. The VM in which Envoy tries a
 /// configuration out is gone by then, so that it never counts as a lane.
 const ENROL_AFTER_MS: u64 = 10;
@@ -34,8 +33,7 @@ pub(crate) struct Enrolment {
 pub(crate) struct Hold {
     pub(crate) until_ms: u64,
     pub(crate) pool: usize,
-    pub(crate) worker: WorkerIndex,
-    pub(crate) probe: Option<ProbeTerm>,
+    pub(crate) serial: Serial,
 }
 
 /// One Envoy worker thread's VM.
@@ -53,10 +51,15 @@ pub(crate) struct Lane {
     pub(crate) deadlines: BinaryHeap<Reverse<(u64, u32)>>,
     pub(crate) holds: BinaryHeap<Reverse<Hold>>,
     /// Releases that the host refused; tried again with the next tick.
-    pub(crate) unreleased: Vec<(usize, WorkerIndex, Outcome)>,
+    pub(crate) unreleased: Vec<(usize, Serial, Outcome)>,
     /// Other lanes' wake-up queues.
     pub(crate) queues: HashMap<LaneId, u32>,
     pub(crate) reporter: Reporter,
+    pub(crate) pulse: Pulse,
+    /// The longest that a request of this lane can have a slot, over all configurations that it had.
+    pub(crate) held_ms_max: u64,
+    pub(crate) estates: Estates,
+    pub(crate) ends: Ends,
     /// When the metrics are handed over; `None` with nothing to hand over.
     pub(crate) flush_at_ms: Option<u64>,
     /// When the host's timer fires next.
@@ -77,6 +80,10 @@ impl Lane {
             unreleased: Vec::new(),
             queues: HashMap::new(),
             reporter: Reporter::new(),
+            pulse: Pulse::default(),
+            held_ms_max: 0,
+            estates: Estates::new(),
+            ends: Ends::default(),
             flush_at_ms: None,
             armed_ms: u64::MAX,
         }
@@ -86,7 +93,8 @@ impl Lane {
     pub(crate) fn on_configure(&mut self, root: u32, size: usize) -> bool {
         let config = host::plugin_configuration(size)
             .map_err(FilterError::from)
-            .and_then(|bytes| Ok(FilterConfig::from_json(&bytes)?));
+            .and_then(|bytes| Ok(FilterConfig::from_json(&bytes)?))
+            .and_then(|config| understand_state(&config).map(|()| config));
         let config = match config {
             Ok(config) => config,
             Err(error) => {
@@ -107,6 +115,8 @@ impl Lane {
     /// Takes over policies and workers, for this lane.
     fn adopt(&mut self, config: &FilterConfig) {
         let mut order = Vec::with_capacity(config.pools.len());
+        let longest = config.pools.iter().map(|pool| pool.held_ms_max().unwrap_or(u64::MAX)).max();
+        self.held_ms_max = self.held_ms_max.max(longest.unwrap_or(0));
         for pool in &mut self.pools {
             pool.settings.workers.clear();
         }
@@ -135,8 +145,9 @@ impl Lane {
         if self.settings.is_none() {
             return false;
         }
-        match take_lane_number() {
-            Ok(lane) => {
+        let held_ms_max = self.held_ms_max;
+        match LaneTable::update(|table| table.enrol(host::now_ms(), held_ms_max)) {
+            Ok((lane, _)) => {
                 self.enrolment = Some(Enrolment { lane, queue: 0 });
                 self.join_with_new_root();
                 true
@@ -151,6 +162,13 @@ impl Lane {
     /// What a new lane does, and an old one with a new root context: wake-ups go to the root, and the
     /// configuration into force.
     fn join_with_new_root(&mut self) {
+        self.register_wake_ups();
+        self.reconcile();
+        self.reporter.hurry();
+    }
+
+    /// Makes the newest root context the one that this lane's messages wake.
+    pub(crate) fn register_wake_ups(&mut self) {
         let Some(enrolment) = &mut self.enrolment else { return };
         let _ = host::set_effective_context(self.root);
         match host::register_queue(&queue_name(enrolment.lane)) {
@@ -158,8 +176,9 @@ impl Lane {
             Err(error) => host::log(LogLevel::Critical, &format!("slotway: no wake-up queue: {error}")),
         }
         let _ = host::set_effective_context(self.context);
-        self.reconcile();
-        self.reporter.hurry();
+        if self.ends.is_heard() {
+            self.hear_of_ends();
+        }
     }
 
     /// Speaks to the host as `context` for as long as `act` runs.
@@ -215,8 +234,8 @@ impl Lane {
         let hold = self.holds.peek().map(|Reverse(hold)| hold.until_ms);
         let probe = self.pools.iter().filter_map(|pool| pool.probe_at_ms).min();
         let again = (!self.unreleased.is_empty()).then_some(0);
-        let report = self.reporter.due_ms();
-        [deadline, hold, probe, again, self.flush_at_ms, Some(report)]
+        let (report, beat) = (self.reporter.due_ms(), self.pulse.due_ms());
+        [deadline, hold, probe, again, self.flush_at_ms, Some(report), Some(beat)]
             .into_iter()
             .flatten()
             .min()
@@ -233,6 +252,16 @@ impl Lane {
         }
     }
 
+    /// The place of a pool.
+    pub(crate) fn pool_named(&self, name: &str) -> Option<usize> {
+        self.pools.iter().position(|pool| pool.settings.name.as_str() == name)
+    }
+
+    /// Logs what an operator may want to know.
+    pub(crate) fn warn(&self, what: &str) {
+        host::log(LogLevel::Warn, &format!("slotway: {what}"));
+    }
+
     /// Logs what an operator has to know.
     pub(crate) fn complain(&self, what: &str, error: &FilterError) {
         let lane = self.enrolment.map_or_else(|| "?".to_owned(), |enrolment| enrolment.lane.to_string());
@@ -245,25 +274,17 @@ pub(crate) fn queue_name(lane: LaneId) -> String {
     format!("slotway/1/lane/{lane}")
 }
 
-/// The next lane number. Numbers are not used again while Envoy runs.
-fn take_lane_number() -> Result<LaneId, FilterError> {
-    const ATTEMPTS_MAX: usize = 1_000;
-    for _ in 0..ATTEMPTS_MAX {
-        let (taken, cas) = match host::shared_data(LANES_KEY)? {
-            Some((bytes, cas)) => {
-                let number = bytes.first_chunk::<2>().map(|bytes| LaneId::from_le_bytes(*bytes));
-                (number.unwrap_or(LaneId::MAX), cas)
-            }
-            None => (0, crate::shared::ONLY_IF_ABSENT),
-        };
-        // The highest number is nobody's.
-        let next =
-            taken.checked_add(1).filter(|next| *next < LaneId::MAX).ok_or(FilterError::NoLaneNumber)?;
-        match host::set_shared_data(LANES_KEY, &next.to_le_bytes(), cas) {
-            Ok(()) => return Ok(taken),
-            Err(error) if error.is_cas_mismatch() => {}
-            Err(error) => return Err(error.into()),
-        }
+/// Makes sure that what other filters, older or newer ones, have left in the shared data is in this one's format. Two
+/// that counted apart would give every slot out twice.
+fn understand_state(config: &FilterConfig) -> Result<(), FilterError> {
+    let refusal = |error: FilterError| match error {
+        FilterError::State(Abort::Format { .. }) => Err(error),
+        // What cannot be read now is read when it is needed.
+        _ => Ok(()),
+    };
+    LaneTable::read().map_or_else(refusal, |_| Ok(()))?;
+    for pool in &config.pools {
+        SharedPool::new(pool.name.as_str()).look(|_| Ok(())).or_else(refusal)?;
     }
-    Err(FilterError::Contended)
+    Ok(())
 }

@@ -3,9 +3,10 @@
 use std::{collections::HashMap, rc::Rc};
 
 use slotway_config::{Pool as PoolSettings, WorkerUrl};
-use slotway_engine::{Grant, Outcome, Take, TakeRequest, Ticket, WorkerIndex, WorkerSpec};
+use slotway_engine::{Grant, LaneId, Outcome, Serial, Take, TakeRequest, Ticket, WorkerIndex, WorkerSpec};
 
 use crate::{
+    audit::Audit,
     error::FilterError,
     metrics::PoolMetrics,
     shared::{SharedPool, Step},
@@ -43,6 +44,7 @@ pub(crate) struct LanePool {
     /// When a parked worker is due for a probe, as far as this lane knows.
     pub(crate) probe_at_ms: Option<u64>,
     pub(crate) metrics: PoolMetrics,
+    pub(crate) audit: Audit,
     targets: Vec<Option<Rc<Target>>>,
     names_epoch: u32,
 }
@@ -53,6 +55,7 @@ impl LanePool {
             shared: SharedPool::new(settings.name.as_str()),
             metrics: PoolMetrics::define(&settings.name),
             waiters: HashMap::new(),
+            audit: Audit::default(),
             probe_at_ms: None,
             targets: Vec::new(),
             names_epoch: 0,
@@ -82,18 +85,37 @@ impl LanePool {
         })
     }
 
+    /// Gives a slot back. One that is back already, given back for this lane while it was believed dead, changes
+    /// nothing.
     pub(crate) fn release(
         &mut self,
-        worker: WorkerIndex,
+        serial: Serial,
         outcome: Outcome,
         now_ms: u64,
     ) -> Result<Vec<Grant>, FilterError> {
         let (grants, probe_at_ms) = self.shared.transact(|pool| {
-            let grants = pool.release(worker, outcome, now_ms)?;
-            Ok(Step::Commit((grants, pool.root().probe_at_ms())))
+            let grants = pool.release(serial, outcome, now_ms)?;
+            let probe_at_ms = pool.root().probe_at_ms();
+            Ok(match grants {
+                Some(grants) => Step::Commit((grants, probe_at_ms)),
+                None => Step::Leave((Vec::new(), probe_at_ms)),
+            })
         })?;
         self.probe_at_ms = probe_at_ms;
         Ok(grants)
+    }
+
+    /// Takes places of a dead lane out of the line. Returns how many, and the ticket to go on from.
+    pub(crate) fn evict(
+        &mut self,
+        lane: LaneId,
+        from: Ticket,
+        places_max: usize,
+    ) -> Result<(u32, Option<Ticket>), FilterError> {
+        self.shared.transact(|pool| {
+            let (evicted, next) = pool.evict(lane, from, places_max)?;
+            Ok(if evicted > 0 { Step::Commit((evicted, next)) } else { Step::Leave((evicted, next)) })
+        })
     }
 
     /// Tries parked workers that are due.

@@ -13,14 +13,20 @@
 
 mod abi;
 mod abi_calls;
+mod audit;
 mod chaos;
+mod ends;
 pub mod entry;
 mod error;
 mod grants;
 mod host;
 mod lane;
 mod lane_pool;
+mod lane_table;
+mod mark;
 mod metrics;
+mod pulse;
+mod recovery;
 mod refusal;
 mod report;
 mod request;

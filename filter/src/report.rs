@@ -71,6 +71,11 @@ impl Reporter {
         self.due_ms
     }
 
+    /// Whether this lane holds the lease, as far as it knows.
+    pub(crate) fn is_reporter(&self) -> bool {
+        self.is_reporter
+    }
+
     /// A configuration has come into force: the control plane waits to hear of it. An answer that is still to
     /// come would have come to the root context that has made way.
     pub(crate) fn hurry(&mut self) {
@@ -107,6 +112,7 @@ impl Lane {
         }
         if !self.reporter.is_reporter {
             self.reporter.is_reporter = true;
+            self.hear_of_ends();
             self.reporter.full_next = true;
             self.reporter.id = now_ms << 16 | u64::from(enrolment.lane);
             self.reporter.sequence = 0;

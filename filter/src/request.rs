@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use slotway_config::headers;
-use slotway_engine::{RefusalReason, Take, TakeRequest};
+use slotway_engine::{Outcome, RefusalReason, Take, TakeRequest};
 
 use crate::{
     abi::MapType,
@@ -71,11 +71,11 @@ impl Lane {
             }
         };
         match taken.take {
-            Take::Taken { worker, probe } => {
+            Take::Taken { worker, serial } => {
                 let target = lane_pool.target(worker, taken.names_epoch);
                 let addressed = target.and_then(|target| {
                     self.address(&target, 0)?;
-                    Ok(Held { worker, target, probe })
+                    Ok(Held { serial, target })
                 });
                 match addressed {
                     Ok(held) => {
@@ -85,7 +85,7 @@ impl Lane {
                     }
                     Err(error) => {
                         self.complain("a request cannot be sent to its worker", &error);
-                        self.release(pool, worker, slotway_engine::Outcome::Abandoned { probe });
+                        self.release(pool, serial, Outcome::Abandoned);
                         self.streams.insert(context, stream);
                         self.refuse(context, Reason::Internal, RequestOutcome::Internal, Standing::default());
                         false
@@ -227,7 +227,7 @@ impl Lane {
             Answer::Unreachable => {
                 self.replace_answer(context, Reason::WorkerUnreachable, end);
                 self.finish(context);
-                self.release(pool, held.worker, held.unreachable());
+                self.release(pool, held.serial, Outcome::Unreachable);
             }
             Answer::TimedOut => {
                 self.replace_answer(context, Reason::AnswerTimeout, end);
@@ -279,7 +279,7 @@ impl Lane {
         if let Phase::Held(held) = std::mem::replace(&mut stream.phase, Phase::Done) {
             let pool = stream.pool;
             self.count(pool, RequestOutcome::Answered);
-            self.release(pool, held.worker, slotway_engine::Outcome::Answered);
+            self.release(pool, held.serial, Outcome::Answered);
         }
     }
 
@@ -325,7 +325,7 @@ impl Lane {
     fn abandon(&mut self, pool: usize, held: &Held) {
         let hold_ms = self.pools.get(pool).map_or(0, |pool| pool.settings.abandoned_hold.as_ms());
         let until_ms = host::now_ms().saturating_add(hold_ms);
-        self.holds.push(Reverse(Hold { until_ms, pool, worker: held.worker, probe: held.probe }));
+        self.holds.push(Reverse(Hold { until_ms, pool, serial: held.serial }));
     }
 
     fn finish(&mut self, context: u32) {

@@ -10,6 +10,7 @@ pub(crate) struct Settings {
     pub(crate) report_cluster: Option<String>,
     pub(crate) debug_headers: bool,
     pub(crate) access_log_fields: bool,
+    pub(crate) lane_lease_ms: u64,
     /// The pools' places in the lane, in the order in which their matches are tried.
     pub(crate) order: Vec<usize>,
     /// Whether the pools can be told apart only by the path.
@@ -24,6 +25,7 @@ impl Settings {
             report_cluster: config.report_cluster.clone(),
             debug_headers: config.debug_headers,
             access_log_fields: config.access_log_fields,
+            lane_lease_ms: config.lane_lease.as_ms(),
             needs_path: config.pools.first().is_some_and(|pool| !pool.matches.is_all()),
             order,
         }

@@ -102,6 +102,7 @@ impl SharedPages {
             Region::Line => 'l',
             Region::Worker => 'w',
             Region::Name => 'n',
+            Region::Ledger => 'h',
         };
         self.key.clear();
         // Writing to a String cannot fail.

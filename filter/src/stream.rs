@@ -9,7 +9,7 @@
 
 use std::rc::Rc;
 
-use slotway_engine::{Outcome, ProbeTerm, Ticket, WorkerIndex};
+use slotway_engine::{Serial, Ticket};
 
 use crate::lane_pool::Target;
 
@@ -46,17 +46,8 @@ pub(crate) enum Phase {
 /// A slot that a request holds.
 #[derive(Debug, Clone)]
 pub(crate) struct Held {
-    pub(crate) worker: WorkerIndex,
+    pub(crate) serial: Serial,
     pub(crate) target: Rc<Target>,
-    /// Where this request is to find out if the worker can be reached again.
-    pub(crate) probe: Option<ProbeTerm>,
-}
-
-impl Held {
-    /// The worker could not be reached.
-    pub(crate) fn unreachable(&self) -> Outcome {
-        Outcome::Unreachable { probe: self.probe }
-    }
 }
 
 /// Who made an answer, and what it says about the worker.

@@ -22,13 +22,14 @@ impl Lane {
         }
         // A wake-up may have been dropped with an older root context.
         self.on_wake_up();
-        for (pool, worker, outcome) in std::mem::take(&mut self.unreleased) {
-            self.release(pool, worker, outcome);
+        for (pool, serial, outcome) in std::mem::take(&mut self.unreleased) {
+            self.release(pool, serial, outcome);
         }
         let now_ms = host::now_ms();
         self.refuse_late(now_ms);
         self.end_holds(now_ms);
         self.probe(now_ms);
+        self.beat(now_ms);
         if self.flush_at_ms.is_some_and(|due_ms| due_ms <= now_ms) {
             self.flush_at_ms = None;
             self.pools
@@ -78,7 +79,7 @@ impl Lane {
             self.holds.peek().copied().filter(|Reverse(hold)| hold.until_ms <= now_ms)
         {
             self.holds.pop();
-            self.release(hold.pool, hold.worker, Outcome::Abandoned { probe: hold.probe });
+            self.release(hold.pool, hold.serial, Outcome::Abandoned);
         }
     }
 

@@ -64,6 +64,7 @@ impl PageSource for Pages<'_> {
             Region::Line => 'l',
             Region::Worker => 'w',
             Region::Name => 'n',
+            Region::Ledger => 'h',
         };
         let key = format!("{}{region}{}", self.prefix, id.number);
         self.data

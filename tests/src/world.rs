@@ -91,6 +91,7 @@ impl World {
             report_cluster: None,
             debug_headers: false,
             access_log_fields: false,
+            lane_lease: slotway_config::default_lane_lease(),
             pools: vec![pool],
         };
         let host = Host::with_options(filter, lanes, options);

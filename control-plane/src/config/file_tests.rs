@@ -81,6 +81,8 @@ const WRONG: &[(&str, &str, (u64, u64), &str)] = &[
     ("capacity: 3", "capacity: 3, tls: { sni: a }", (13, 62), "only an https worker can have TLS settings"),
     ("18000", "8080", (3, 6), "127.0.0.1:8080 is already the address of `api`"),
     ("8080", "0", (2, 6), "port 0"),
+    ("debug_headers: false", "lane_lease: 10ms", (6, 13), "10ms is not from 1s to 1m"),
+    ("debug_headers: false", "lane_lease: 1h", (6, 13), "1h is not from 1s to 1m"),
     ("debug_headers: false", "api: 127.0.0.1:1", (6, 1), "duplicate"),
     (
         "  - name",

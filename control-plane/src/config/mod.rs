@@ -10,7 +10,7 @@ use std::{
 };
 
 use serde::Deserialize;
-use slotway_config::Pool;
+use slotway_config::{Pool, WaitDuration, default_lane_lease};
 
 pub use file::{ConfigFileError, FILE_BYTES_MAX, load, parse};
 pub use overrides::Overrides;
@@ -40,6 +40,9 @@ pub struct Config {
     /// Adds `x-slotway-worker` and `x-slotway-wait-ms` to answers.
     #[serde(default)]
     pub debug_headers: bool,
+    /// How long a lane of Envoy may be silent before it is believed dead, and its slots are looked after.
+    #[serde(default = "default_lane_lease")]
+    pub lane_lease: WaitDuration,
     /// Envoy's access log; none is written without it. Relative to the working directory.
     #[serde(default)]
     pub access_log: Option<PathBuf>,
@@ -77,6 +80,7 @@ impl Default for Config {
             envoy: EnvoySettings::default(),
             state: default_state(),
             debug_headers: false,
+            lane_lease: default_lane_lease(),
             access_log: None,
             pools: Vec::new(),
         }

@@ -55,6 +55,7 @@ fn settings() -> ListenerSettings {
     ListenerSettings {
         listen: "127.0.0.1:10000".parse().unwrap(),
         debug_headers: false,
+        lane_lease: slotway_config::default_lane_lease(),
         access_log: None,
         filter_wasm: "/f.wasm".into(),
         lanes: 2,

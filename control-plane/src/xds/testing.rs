@@ -29,6 +29,7 @@ pub(crate) fn desired(generation: u64, workers: &[(&str, u32)]) -> Desired {
         listener: ListenerSettings {
             listen: "127.0.0.1:10000".parse().unwrap(),
             debug_headers: false,
+            lane_lease: slotway_config::default_lane_lease(),
             access_log: None,
             filter_wasm: "/slotway_filter.wasm".into(),
             lanes: LANES,

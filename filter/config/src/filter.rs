@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{ConfigError, Pool, check_pools};
+use crate::{ConfigError, FieldError, Pool, WaitDuration, check_pools, limits};
 
 /// The plugin configuration of the filter: what the control plane pushes over ECDS, as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +21,10 @@ pub struct FilterConfig {
     /// Sets the access log's fields (`wasm.slotway.worker`, `.wait_ms`, `.outcome` in the filter state).
     #[serde(default)]
     pub access_log_fields: bool,
+    /// How soon the slots of a lane that died are looked after: a lane that was not heard of for so long is
+    /// believed dead. From [`limits::LANE_LEASE_MS_MIN`] to [`limits::LANE_LEASE_MS_MAX`].
+    #[serde(default = "default_lane_lease")]
+    pub lane_lease: WaitDuration,
     /// The pools, in the order in which their matches are tried.
     pub pools: Vec<Pool>,
 }
@@ -52,8 +56,29 @@ impl FilterConfig {
     pub fn check(&self) -> Result<(), ConfigError> {
         if self.generation == 0 {
             let reason = "it must be at least 1, and higher with each change".to_owned();
-            return Err(crate::FieldError::new("generation".to_owned(), reason).into());
+            return Err(FieldError::new("generation".to_owned(), reason).into());
         }
+        check_lane_lease(self.lane_lease)?;
         Ok(check_pools(&self.pools)?)
     }
+}
+
+/// The lease of a lane where nothing else is configured.
+#[must_use]
+pub const fn default_lane_lease() -> WaitDuration {
+    WaitDuration::from_ms(5_000)
+}
+
+/// Refuses a lease that is too short to tell a slow lane from a dead one, or so long that slots stay lost.
+///
+/// # Errors
+/// A [`FieldError`] at `lane_lease`.
+pub fn check_lane_lease(lease: WaitDuration) -> Result<(), FieldError> {
+    let range = limits::LANE_LEASE_MS_MIN..=limits::LANE_LEASE_MS_MAX;
+    if range.contains(&lease.as_ms()) {
+        return Ok(());
+    }
+    let bound = WaitDuration::from_ms;
+    let reason = format!("{lease} is not from {} to {}", bound(*range.start()), bound(*range.end()));
+    Err(FieldError::new("lane_lease".to_owned(), reason))
 }

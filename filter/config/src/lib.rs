@@ -26,7 +26,7 @@ mod worker_url;
 pub use capacity::Capacity;
 pub use duration::WaitDuration;
 pub use error::{ConfigError, FieldError};
-pub use filter::FilterConfig;
+pub use filter::{FilterConfig, check_lane_lease, default_lane_lease};
 pub use pool::{Pool, check_pools};
 pub use pool_match::PoolMatch;
 pub use pool_name::PoolName;

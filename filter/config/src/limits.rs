@@ -20,3 +20,10 @@ pub const PREFIX_BYTES_MAX: usize = 1_024;
 pub const DURATION_MS_MAX: u64 = 7 * 24 * 3_600 * 1_000;
 /// Most workers in one [`crate::Report`]; the rest follow in the next one.
 pub const WORKERS_PER_REPORT_MAX: usize = 1_000;
+/// Shortest `lane_lease`, in milliseconds: a lane is heard of five times in a lease, from a timer.
+pub const LANE_LEASE_MS_MIN: u64 = 1_000;
+/// Longest `lane_lease`, in milliseconds.
+pub const LANE_LEASE_MS_MAX: u64 = 60_000;
+/// Longest that a client may take to send its request, in milliseconds, beside the time for which it waits and is
+/// answered. Envoy ends a request that takes longer in all, so that a slot is out for a bounded time.
+pub const UPLOAD_MS_MAX: u64 = 600_000;

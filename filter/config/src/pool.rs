@@ -47,6 +47,20 @@ impl Pool {
             workers: Vec::new(),
         }
     }
+
+    /// The longest that a request can have a slot, in milliseconds: Envoy ends it then. `None`: for ever.
+    #[must_use]
+    pub fn held_ms_max(&self) -> Option<u64> {
+        let stream_ms = self.stream_ms_max()?;
+        Some(stream_ms + self.abandoned_hold.as_ms())
+    }
+
+    /// The longest that a request's stream can last, in milliseconds, waiting and sending included. `None`: for ever.
+    #[must_use]
+    pub fn stream_ms_max(&self) -> Option<u64> {
+        let answer_ms = self.answer_timeout.as_ms();
+        (answer_ms > 0).then(|| self.free_worker_timeout.as_ms() + limits::UPLOAD_MS_MAX + answer_ms)
+    }
 }
 
 fn default_free_worker_timeout() -> WaitDuration {

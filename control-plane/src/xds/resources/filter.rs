@@ -28,6 +28,7 @@ pub(crate) fn resource(desired: &Desired, node_id: &str) -> Result<Resource, Con
         report_cluster: Some(XDS_CLUSTER.to_owned()),
         debug_headers: desired.listener.debug_headers,
         access_log_fields: desired.listener.access_log.is_some(),
+        lane_lease: desired.listener.lane_lease,
         pools: desired.pools.clone(),
     };
     let code = desired.listener.filter_wasm.to_string_lossy().into_owned();

@@ -6,7 +6,9 @@ use envoy_types::{
     pb::envoy::config::route::v3::{
         Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost,
         route::Action,
-        route_action::{ClusterNotFoundResponseCode, ClusterSpecifier, HostRewriteSpecifier},
+        route_action::{
+            ClusterNotFoundResponseCode, ClusterSpecifier, HostRewriteSpecifier, MaxStreamDuration,
+        },
         route_match::PathSpecifier,
     },
     util::pack_any,
@@ -63,10 +65,21 @@ fn route(pool: &Pool, draining: &[Worker]) -> Route {
             timeout: duration(pool.answer_timeout.as_duration()),
             idle_timeout: duration(idle_timeout(pool)),
             flush_timeout: duration(SILENCE),
+            max_stream_duration: max_stream_duration(pool),
             ..RouteAction::default()
         })),
         ..Route::default()
     }
+}
+
+/// How long a stream may last in all, so that a slot is out for a bounded time, also where a client sends its request drop
+/// by drop, and where nobody but Envoy watches it any more.
+fn max_stream_duration(pool: &Pool) -> Option<MaxStreamDuration> {
+    let longest_ms = pool.stream_ms_max()?;
+    Some(MaxStreamDuration {
+        max_stream_duration: duration(Duration::from_millis(longest_ms)),
+        ..MaxStreamDuration::default()
+    })
 }
 
 /// How long nothing may move on a request's stream. A request is silent while it waits for its slot and, right after that,

@@ -1,0 +1,153 @@
+//! Looking after the lanes that died.
+//!
+//! One living lane does it, the one that reports. It takes over the dead lane's wake-up queue and gives back what comes
+//! in there; takes the dead lane's places out of the line; and gives back its slots: each as soon as Envoy has said
+//! that its request is over ([`crate::ends`]), and at the latest when it must be over. All of it can be done twice, by
+//! two lanes at once, and to a lane that was only stalled.
+
+use std::collections::BTreeMap;
+
+use slotway_engine::{LaneId, Ticket};
+
+use crate::{
+    error::FilterError,
+    host,
+    lane::{Lane, queue_name},
+    lane_table::{LaneEntry, LaneTable},
+    wake_up::WakeUp,
+};
+
+/// Places of the line that are looked at in one transition.
+const PLACES_MAX: usize = 64;
+/// A dead lane is forgotten when nothing of it was found in so many beats.
+const CLEAN_BEATS: u32 = 2;
+
+/// A dead lane that this one looks after.
+#[derive(Debug, Default)]
+pub(crate) struct Estate {
+    /// Its wake-up queue.
+    queue: Option<u32>,
+    /// In how many beats nothing of it was found.
+    clean: u32,
+}
+
+/// The dead lanes that this one looks after.
+pub(crate) type Estates = BTreeMap<LaneId, Estate>;
+
+impl Lane {
+    /// Looks after dead lanes: those that have just fallen silent, and those that are known to be dead.
+    pub(crate) fn recover(&mut self, silent: &[LaneEntry], now_ms: u64) {
+        let table = if silent.is_empty() {
+            LaneTable::read().map(Option::unwrap_or_default)
+        } else {
+            LaneTable::update(|table| {
+                silent.iter().for_each(|entry| table.bury(entry.lane, entry.beat_ms));
+                Ok(())
+            })
+            .map(|((), table)| table)
+        };
+        let table = match table {
+            Ok(table) => table,
+            Err(error) => return self.complain("the table of lanes cannot be read", &error),
+        };
+        let dead: Vec<_> = table.lanes.into_iter().filter(|entry| entry.is_dead).collect();
+        self.estates.retain(|lane, _| dead.iter().any(|entry| entry.lane == *lane));
+        for entry in dead {
+            if let Err(error) = self.settle(entry, now_ms) {
+                self.complain(
+                    &format!("lane {} has died and cannot be looked after yet", entry.lane),
+                    &error,
+                );
+            }
+        }
+    }
+
+    /// Looks after one dead lane.
+    fn settle(&mut self, dead: LaneEntry, now_ms: u64) -> Result<(), FilterError> {
+        if !self.estates.contains_key(&dead.lane) {
+            let queue = Some(self.take_over_queue(dead.lane)?);
+            self.estates.insert(dead.lane, Estate { queue, clean: 0 });
+            self.warn(&format!("lane {} has died; lane {} looks after its slots", dead.lane, self.number()));
+        }
+        let mut found = self.drain_estate(dead.lane)?;
+        for at in 0..self.pools.len() {
+            found |= self.evict(at, dead.lane)?;
+            found |= self.give_back_held(at, dead, now_ms)?;
+        }
+        let Some(estate) = self.estates.get_mut(&dead.lane) else { return Ok(()) };
+        estate.clean = if found { 0 } else { estate.clean.saturating_add(1) };
+        if estate.clean >= CLEAN_BEATS {
+            LaneTable::update(|table| {
+                table.remove(dead.lane);
+                Ok(())
+            })?;
+            self.estates.remove(&dead.lane);
+        }
+        Ok(())
+    }
+
+    /// Makes what wakes the dead lane wake this one.
+    fn take_over_queue(&mut self, lane: LaneId) -> Result<u32, FilterError> {
+        let _ = host::set_effective_context(self.root);
+        let queue = host::register_queue(&queue_name(lane));
+        let _ = host::set_effective_context(self.context);
+        Ok(queue?)
+    }
+
+    /// Gives back what was on its way to the dead lanes.
+    pub(crate) fn drain_estates(&mut self) {
+        let lanes: Vec<_> = self.estates.keys().copied().collect();
+        for lane in lanes {
+            if let Err(error) = self.drain_estate(lane) {
+                self.complain("a dead lane's queue cannot be read", &error);
+            }
+        }
+    }
+
+    fn drain_estate(&mut self, lane: LaneId) -> Result<bool, FilterError> {
+        let Some(queue) = self.estates.get(&lane).and_then(|estate| estate.queue) else { return Ok(false) };
+        let mut found = false;
+        while let Some(message) = host::dequeue(queue)? {
+            found = true;
+            let Some(wake_up) = WakeUp::decode(&message) else { continue };
+            if let Some(pool) = self.pool_named(&wake_up.pool) {
+                self.release(pool, wake_up.grant.serial, slotway_engine::Outcome::Abandoned);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Takes the dead lane's places out of the line.
+    fn evict(&mut self, at: usize, lane: LaneId) -> Result<bool, FilterError> {
+        let mut from: Ticket = 0;
+        let mut found = false;
+        while let Some(pool) = self.pools.get_mut(at) {
+            let (evicted, next) = pool.evict(lane, from, PLACES_MAX)?;
+            found |= evicted > 0;
+            match next {
+                Some(next) => from = next,
+                None => break,
+            }
+        }
+        Ok(found)
+    }
+
+    /// Gives back the dead lane's slots whose requests are over. Returns whether it has any left.
+    fn give_back_held(&mut self, at: usize, dead: LaneEntry, now_ms: u64) -> Result<bool, FilterError> {
+        let Some(pool) = self.pools.get_mut(at) else { return Ok(false) };
+        let held = pool.held(dead.lane)?;
+        let over = dead.beat_ms.checked_add(dead.held_ms_max).is_some_and(|over_ms| over_ms <= now_ms);
+        let hold_ms = pool.settings.abandoned_hold.as_ms();
+        for held in &held {
+            let ended_ms = self.ends.over_since_ms(at, dead.lane, held.serial);
+            if over || ended_ms.is_some_and(|ended_ms| ended_ms.saturating_add(hold_ms) <= now_ms) {
+                self.release(at, held.serial, slotway_engine::Outcome::Abandoned);
+            }
+        }
+        Ok(!held.is_empty())
+    }
+
+    fn number(&self) -> LaneId {
+        self.enrolment.map_or(LaneId::MAX, |enrolment| enrolment.lane)
+    }
+}
