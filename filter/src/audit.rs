@@ -127,7 +127,7 @@ impl Lane {
             // It had its place before.
             waiting_max: u32::MAX,
         };
-        match pool.take(request) {
+        match pool.take(request, |_| ()) {
             Ok(taken) => match taken.take {
                 slotway_engine::Take::Taken { worker, serial } => {
                     pool.waiters.insert(ticket, context);

@@ -114,7 +114,13 @@ pub extern "C" fn proxy_on_response_trailers(context: u32, _trailers: usize) -> 
 #[cfg_attr(target_arch = "wasm32", unsafe(no_mangle))]
 pub extern "C" fn proxy_on_log(context: u32) {
     chaos::reach(Point::Log);
-    with_lane(context, |lane| lane.on_stream_end(context));
+    with_lane(context, |lane| {
+        if lane.witness.is_some() {
+            lane.bear_witness();
+        } else {
+            lane.on_stream_end(context);
+        }
+    });
 }
 
 /// A context is gone: the safety net under [`proxy_on_log`].

@@ -12,6 +12,7 @@ use crate::{
     host,
     lane::{Lane, queue_name},
     lane_pool::Target,
+    mark::Marker,
     metrics::RequestOutcome,
     refusal::Reason,
     stream::{Held, Phase},
@@ -27,7 +28,8 @@ impl Lane {
 
     fn give_back(&mut self, pool: usize, serial: Serial, outcome: Outcome) -> Vec<Grant> {
         let Some(lane_pool) = self.pools.get_mut(pool) else { return Vec::new() };
-        match lane_pool.release(serial, outcome, host::now_ms()) {
+        self.released_ms = host::now_ms();
+        match lane_pool.release(serial, outcome, self.released_ms) {
             Ok(grants) => {
                 chaos::reach(Point::Released);
                 grants
@@ -117,7 +119,7 @@ impl Lane {
             Ok(target) => target,
             Err(error) => {
                 self.complain("a slot's worker is not known", &error);
-                self.refuse(context, Reason::Internal, RequestOutcome::Internal, Default::default());
+                self.refuse_apart(context);
                 return false;
             }
         };
@@ -126,19 +128,41 @@ impl Lane {
         stream.waited_ms = waited_ms;
         lane_pool.metrics.note_wait(waited_ms);
         let held = Held { serial: grant.serial, target };
+        let marker = Marker::new(grant.lane, &lane_pool.settings.name);
         let resumed = self.as_context(context, || {
+            marker.put(Some(held.serial));
             self.address(&held.target, waited_ms)?;
             Ok::<_, FilterError>(host::resume_request()?)
         });
         if let Ok(Ok(())) = resumed {
             if let Some(stream) = self.streams.get_mut(&context) {
                 stream.phase = Phase::Held(held);
+                stream.is_marked = true;
             }
             return true;
         }
         // The stream has gone, and its end was not told yet; were it still there, it would wait for ever.
-        self.refuse(context, Reason::Internal, RequestOutcome::Internal, Default::default());
+        self.refuse_apart(context);
         false
+    }
+
+    /// Refuses a stream that cannot be sent on. Within the callback of another stream the host would take the refusal for
+    /// that one's, and stop it (`stopNextIteration` of proxy-wasm-cpp-host); so it has to wait for the next tick.
+    fn refuse_apart(&mut self, context: u32) {
+        if self.context == self.root || self.context == context {
+            return self.refuse(context, Reason::Internal, RequestOutcome::Internal, Default::default());
+        }
+        if let Some(stream) = self.streams.get_mut(&context) {
+            stream.phase = Phase::Done;
+            self.put_off.push(context);
+        }
+    }
+
+    /// Sends the refusals that had to wait.
+    pub(crate) fn refuse_put_off(&mut self) {
+        for context in std::mem::take(&mut self.put_off) {
+            self.refuse(context, Reason::Internal, RequestOutcome::Internal, Default::default());
+        }
     }
 
     /// Sends the current request to a worker: names its cluster for the route. A base URL's path is the
@@ -158,8 +182,8 @@ impl Lane {
 /// Sets the access log's fields of the current stream.
 pub(crate) fn set_log_fields(target: Option<&Target>, waited_ms: u64, outcome: &str) {
     if let Some(target) = target {
-        let _ = host::set_property("slotway.worker", target.url.as_str());
+        let _ = host::set_property("slotway.worker", target.url.as_str().as_bytes());
     }
-    let _ = host::set_property("slotway.wait_ms", &waited_ms.to_string());
-    let _ = host::set_property("slotway.outcome", outcome);
+    let _ = host::set_property("slotway.wait_ms", waited_ms.to_string().as_bytes());
+    let _ = host::set_property("slotway.outcome", outcome.as_bytes());
 }

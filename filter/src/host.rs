@@ -130,7 +130,7 @@ pub(crate) fn property(path: &[&str]) -> Option<Vec<u8>> {
 
 /// Sets a property of the stream; Envoy keeps it in the filter state under `wasm.` and the path, joined by
 /// dots.
-pub(crate) fn set_property(path: &str, value: &str) -> Result<(), HostError> {
+pub(crate) fn set_property(path: &str, value: &[u8]) -> Result<(), HostError> {
     let status = unsafe { abi::proxy_set_property(path.as_ptr(), path.len(), value.as_ptr(), value.len()) };
     check("set property", status)
 }

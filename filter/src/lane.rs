@@ -11,9 +11,20 @@ use slotway_config::FilterConfig;
 use slotway_engine::{Abort, LaneId, Outcome, Serial};
 
 use crate::{
-    abi::LogLevel, ends::Ends, error::FilterError, host, lane_pool::LanePool, lane_table::LaneTable,
-    metrics::FLUSH_MS, pulse::Pulse, recovery::Estates, report::Reporter, settings::Settings,
-    shared::SharedPool, stream::Stream,
+    abi::LogLevel,
+    ends::Ends,
+    error::FilterError,
+    host,
+    lane_pool::LanePool,
+    lane_table::LaneTable,
+    metrics::FLUSH_MS,
+    pulse::Pulse,
+    recovery::Estates,
+    report::Reporter,
+    settings::Settings,
+    shared::SharedPool,
+    stream::Stream,
+    witness::{self, Witness},
 };
 
 /// How soon after its configuration a lane without requests joins the others. The VM in which Envoy tries a
@@ -60,6 +71,12 @@ pub(crate) struct Lane {
     pub(crate) held_ms_max: u64,
     pub(crate) estates: Estates,
     pub(crate) ends: Ends,
+    /// This VM is no lane, but the witness.
+    pub(crate) witness: Option<Witness>,
+    /// Refusals that would stop the stream whose callback is running; sent with the next tick.
+    pub(crate) put_off: Vec<u32>,
+    /// When this lane last gave a slot back.
+    pub(crate) released_ms: u64,
     /// When the metrics are handed over; `None` with nothing to hand over.
     pub(crate) flush_at_ms: Option<u64>,
     /// When the host's timer fires next.
@@ -84,6 +101,9 @@ impl Lane {
             held_ms_max: 0,
             estates: Estates::new(),
             ends: Ends::default(),
+            witness: None,
+            put_off: Vec::new(),
+            released_ms: 0,
             flush_at_ms: None,
             armed_ms: u64::MAX,
         }
@@ -91,8 +111,12 @@ impl Lane {
 
     /// Takes a configuration. `false` refuses it: what was in force stays in force.
     pub(crate) fn on_configure(&mut self, root: u32, size: usize) -> bool {
-        let config = host::plugin_configuration(size)
-            .map_err(FilterError::from)
+        let bytes = host::plugin_configuration(size).map_err(FilterError::from);
+        if bytes.as_ref().is_ok_and(|bytes| bytes == witness::CONFIGURATION) {
+            self.witness = Some(Witness::default());
+            return true;
+        }
+        let config = bytes
             .and_then(|bytes| Ok(FilterConfig::from_json(&bytes)?))
             .and_then(|config| understand_state(&config).map(|()| config));
         let config = match config {
@@ -233,7 +257,7 @@ impl Lane {
         let deadline = self.deadlines.peek().map(|Reverse((at_ms, _))| *at_ms);
         let hold = self.holds.peek().map(|Reverse(hold)| hold.until_ms);
         let probe = self.pools.iter().filter_map(|pool| pool.probe_at_ms).min();
-        let again = (!self.unreleased.is_empty()).then_some(0);
+        let again = (!self.unreleased.is_empty() || !self.put_off.is_empty()).then_some(0);
         let (report, beat) = (self.reporter.due_ms(), self.pulse.due_ms());
         [deadline, hold, probe, again, self.flush_at_ms, Some(report), Some(beat)]
             .into_iter()

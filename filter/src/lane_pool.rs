@@ -63,9 +63,22 @@ impl LanePool {
         }
     }
 
-    pub(crate) fn take(&mut self, request: TakeRequest) -> Result<Taken, FilterError> {
+    /// Takes a slot, or a place in the line. `mark` hears of the slot before it is taken, and perhaps of another one if
+    /// somebody else was faster: so that no slot is taken that nobody is marked with.
+    pub(crate) fn take(
+        &mut self,
+        request: TakeRequest,
+        mut mark: impl FnMut(Option<Serial>),
+    ) -> Result<Taken, FilterError> {
+        let mut marked = false;
         let (taken, probe_at_ms) = self.shared.transact(|pool| {
             let take = pool.take(request)?;
+            if let Take::Taken { serial, .. } = take {
+                mark(Some(serial));
+                marked = true;
+            } else if std::mem::take(&mut marked) {
+                mark(None);
+            }
             let root = pool.root();
             let standing = Standing { waiting: root.waiting(), expected_wait_ms: root.expected_wait_ms() };
             let taken = (Taken { take, names_epoch: root.names_epoch(), standing }, root.probe_at_ms());

@@ -35,6 +35,7 @@ mod shared;
 mod stream;
 mod tick;
 mod wake_up;
+mod witness;
 
 use std::cell::RefCell;
 

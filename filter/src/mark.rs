@@ -1,9 +1,16 @@
 //! The mark that a request's stream carries in Envoy: which slot it has.
 
+use slotway_config::PoolName;
 use slotway_engine::{LaneId, Serial};
+
+use crate::host;
 
 /// The property of a stream that holds its mark. Envoy keeps it in the filter state as `wasm.slotway.slot`.
 pub(crate) const PROPERTY: &str = "slotway.slot";
+
+/// The witness is asked about every stream that took so long, in milliseconds; the control plane's access-log filter says
+/// so.
+pub(crate) const ASKED_FROM_MS: u64 = slotway_config::limits::WITNESS_ASKED_FROM_MS;
 
 /// Which slot a stream has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +18,34 @@ pub(crate) struct Mark {
     pub(crate) lane: LaneId,
     pub(crate) serial: Serial,
     pub(crate) pool: String,
+}
+
+/// Puts marks on streams of one pool.
+pub(crate) struct Marker {
+    lane: LaneId,
+    pool: PoolName,
+}
+
+impl Marker {
+    pub(crate) fn new(lane: LaneId, pool: &PoolName) -> Self {
+        Self { lane, pool: pool.clone() }
+    }
+
+    /// Marks the current stream with its slot, or wipes its mark. A mark that the host refuses is missed only if this
+    /// lane dies; the slot comes back later then.
+    pub(crate) fn put(&self, serial: Option<Serial>) {
+        match serial {
+            Some(serial) => {
+                let _ = host::set_property(PROPERTY, &Mark::encode(self.lane, serial, self.pool.as_str()));
+            }
+            None => wipe(),
+        }
+    }
+}
+
+/// Wipes the current stream's mark.
+pub(crate) fn wipe() {
+    let _ = host::set_property(PROPERTY, b"");
 }
 
 impl Mark {

@@ -11,6 +11,7 @@ use crate::{
     host,
     lane::{Hold, Lane},
     lane_pool::Standing,
+    mark::{self, Marker},
     metrics::RequestOutcome,
     refusal::{Reason, Refusal},
     settings::Settings,
@@ -53,14 +54,23 @@ impl Lane {
         let now_ms = host::now_ms();
         let pool_wait_ms = lane_pool.settings.free_worker_timeout.as_ms();
         let wait_ms = asked_ms.map_or(pool_wait_ms, |asked_ms| asked_ms.min(pool_wait_ms));
-        let taken = lane_pool.take(TakeRequest {
+        let ask = TakeRequest {
             lane: enrolment.lane,
             now_ms,
             may_wait: wait_ms > 0,
             waiting_max: lane_pool.settings.max_waiting,
-        });
-        let mut stream =
-            Stream { pool, since_ms: now_ms, waited_ms: 0, phase: Phase::Done, replacement: None };
+        };
+        let marker = Marker::new(enrolment.lane, &lane_pool.settings.name);
+        let taken = lane_pool.take(ask, |serial| marker.put(serial));
+        let mut stream = Stream {
+            pool,
+            since_ms: now_ms,
+            waited_ms: 0,
+            phase: Phase::Done,
+            is_marked: false,
+            is_fine: false,
+            replacement: None,
+        };
         let taken = match taken {
             Ok(taken) => taken,
             Err(error) => {
@@ -72,6 +82,7 @@ impl Lane {
         };
         match taken.take {
             Take::Taken { worker, serial } => {
+                stream.is_marked = true;
                 let target = lane_pool.target(worker, taken.names_epoch);
                 let addressed = target.and_then(|target| {
                     self.address(&target, 0)?;
@@ -198,10 +209,11 @@ impl Lane {
 
     /// An answer begins: the worker's, or Envoy's in its place.
     pub(crate) fn on_answer_headers(&mut self, context: u32, end: bool) {
-        let Some(stream) = self.streams.get(&context) else { return };
+        let Some(stream) = self.streams.get_mut(&context) else { return };
         let (pool, waited_ms) = (stream.pool, stream.waited_ms);
         let Phase::Held(held) = stream.phase.clone() else { return };
-        let answer = judge_answer(end);
+        let (answer, is_fine) = judge_answer(end);
+        stream.is_fine = is_fine;
         let settings = self.settings.clone();
         if settings.as_ref().is_some_and(|settings| settings.debug_headers) {
             let map = MapType::HttpResponseHeaders;
@@ -287,7 +299,7 @@ impl Lane {
     pub(crate) fn on_stream_end(&mut self, context: u32) {
         let Some(stream) = self.streams.remove(&context) else { return };
         match stream.phase {
-            Phase::Done => {}
+            Phase::Done => self.wipe_mark(&stream),
             Phase::Waiting { ticket, .. } => {
                 self.count(stream.pool, RequestOutcome::GoneWaiting);
                 if let Some(pool) = self.pools.get_mut(stream.pool) {
@@ -300,6 +312,17 @@ impl Lane {
                 self.count(stream.pool, RequestOutcome::GoneRunning);
                 self.abandon(stream.pool, &held);
             }
+        }
+    }
+
+    /// Wipes the mark of the current stream, which is over with its slot given back, if the witness would be asked about
+    /// it: it is asked about errors and about requests that took [`mark::ASKED_FROM_MS`]. That spares most short ones a
+    /// host call. (A stream that is abandoned keeps its mark, since its slot is still out.)
+    fn wipe_mark(&self, stream: &Stream) {
+        let took_ms = self.released_ms.saturating_sub(stream.since_ms);
+        let is_asked_about = !stream.is_fine || took_ms >= mark::ASKED_FROM_MS / 2;
+        if stream.is_marked && is_asked_about {
+            mark::wipe();
         }
     }
 
@@ -350,15 +373,18 @@ fn is_grpc() -> bool {
 }
 
 /// Who made the answer whose headers are at hand. Asking Envoy costs a host call, so only answers are asked
-/// about that could be its own: an error of a gateway, or one without a body (gRPC's trailers).
-fn judge_answer(end: bool) -> Answer {
+/// about that could be its own: an error of a gateway, or one without a body (gRPC's trailers). Also says whether it is
+/// no error of a server.
+fn judge_answer(end: bool) -> (Answer, bool) {
     let status = host::header(MapType::HttpResponseHeaders, ":status").unwrap_or_default();
+    let is_fine = !status.starts_with('5');
     if !end && !matches!(status.as_str(), "404" | "408" | "413" | "500" | "502" | "503" | "504") {
-        return Answer::Worker;
+        return (Answer::Worker, is_fine);
     }
-    match host::property(&["response", "code_details"]) {
+    let answer = match host::property(&["response", "code_details"]) {
         Some(details) => Answer::from_details(&String::from_utf8_lossy(&details)),
         // Envoy sets the details of its own answers before anyone sees them.
         None => Answer::Worker,
-    }
+    };
+    (answer, is_fine)
 }

@@ -23,6 +23,10 @@ pub(crate) struct Stream {
     /// How long it waited for its slot.
     pub(crate) waited_ms: u64,
     pub(crate) phase: Phase,
+    /// It carries a mark for the witness.
+    pub(crate) is_marked: bool,
+    /// Its answer is no error.
+    pub(crate) is_fine: bool,
     /// The answer's body, where the filter puts its own in the place of Envoy's.
     pub(crate) replacement: Option<String>,
 }

@@ -25,6 +25,7 @@ impl Lane {
         for (pool, serial, outcome) in std::mem::take(&mut self.unreleased) {
             self.release(pool, serial, outcome);
         }
+        self.refuse_put_off();
         let now_ms = host::now_ms();
         self.refuse_late(now_ms);
         self.end_holds(now_ms);

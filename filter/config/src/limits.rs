@@ -27,3 +27,6 @@ pub const LANE_LEASE_MS_MAX: u64 = 60_000;
 /// Longest that a client may take to send its request, in milliseconds, beside the time for which it waits and is
 /// answered. Envoy ends a request that takes longer in all, so that a slot is out for a bounded time.
 pub const UPLOAD_MS_MAX: u64 = 600_000;
+/// A stream that took so long, in milliseconds, may be told to the witness even if it ended well; the filter sees to it that
+/// it need not be.
+pub const WITNESS_ASKED_FROM_MS: u64 = 20;
