@@ -8,6 +8,7 @@ use std::time::Duration;
 use envoy_types::{
     pb::envoy::{
         config::{
+            accesslog::v3::AccessLog,
             core::v3::{ExtensionConfigSource, Http2ProtocolOptions, TypedExtensionConfig},
             listener::v3::{Filter, FilterChain, Listener, filter},
         },
@@ -33,6 +34,7 @@ use super::{
     RESOURCE_NAME, access_log,
     protobuf::{address, duration, http_filter, keepalive, no, number, over_ads, remove_prefix, yes},
     route::SILENCE,
+    witness,
 };
 use crate::{model::ListenerSettings, xds::resource_set::Resource};
 
@@ -81,7 +83,7 @@ fn connection_manager(settings: &ListenerSettings) -> HttpConnectionManager {
         // Until the request has a route, whose own limit then counts.
         stream_idle_timeout: duration(SILENCE),
         request_headers_timeout: duration(REQUEST_HEADERS_TIMEOUT),
-        access_log: settings.access_log.iter().map(|path| access_log::to_file(path)).collect(),
+        access_log: access_logs(settings),
         use_remote_address: yes(),
         generate_request_id: no(),
         // One path, one pool: what a worker could take for another path is made plain before it is matched, or refused.
@@ -93,6 +95,11 @@ fn connection_manager(settings: &ListenerSettings) -> HttpConnectionManager {
         })),
         ..HttpConnectionManager::default()
     }
+}
+
+fn access_logs(settings: &ListenerSettings) -> Vec<AccessLog> {
+    let file = settings.access_log.as_deref().map(access_log::to_file);
+    file.into_iter().chain([witness::access_log(settings)]).collect()
 }
 
 /// Slotway's filter, whose configuration comes over ECDS.

@@ -7,6 +7,7 @@ pub(crate) mod listener;
 mod protobuf;
 pub(crate) mod route;
 pub(crate) mod runtime;
+mod witness;
 
 /// The name of our listener, route configuration, filter and runtime layer; of each there is one.
 pub const RESOURCE_NAME: &str = "slotway";
