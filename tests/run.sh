@@ -54,9 +54,13 @@ filter_and_units() {
 end_to_end() {
     section "Envoy" envoy/fetch.sh
     section "The binaries (release)" cargo build --locked --release -p slotway -p slotway-worker
+    section "The filter that dies when it is told to (wasm32)" filter/build.sh chaos
     # Each test runs its own Envoy, control plane and workers.
     section "End to end with Envoy" \
         cargo test --locked --release -p slotway-tests --test e2e -- --test-threads "${E2E_THREADS:-2}"
+    # Always the same events; `make chaos` has others.
+    section "Chaos with Envoy" \
+        cargo test --locked --release -p slotway-tests --test chaos -- --seed 3 --seconds 30
 }
 
 case ${1:-} in

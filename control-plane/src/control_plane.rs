@@ -18,7 +18,7 @@ use crate::{
     reports::{REPORT_BYTES_MAX, Reports},
     store::SqliteStore,
     workers::{NOBODY_GRACE, Workers},
-    xds::{Coordinators, XdsServer},
+    xds::{Coordinators, XdsServer, liveness},
 };
 
 /// How often it is looked whether removed workers have drained; a report of a coordinator makes it look at once.
@@ -141,6 +141,7 @@ fn serve(
     // Small frames must not wait for one another: a change is to be in force within 100 ms.
     let listener = listener.tap_io(|stream| {
         let _ = stream.set_nodelay(true);
+        let _ = liveness::watch(stream);
     });
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     Ok(async move { axum::serve(listener, service).await.map_err(|error| system("serving", &error)) })

@@ -1,11 +1,6 @@
 //! Clients: some patient, some not, some that vanish at any point.
 
-use std::{
-    io,
-    net::SocketAddr,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use http_body_util::Full;
 use hyper::{Request, body::Bytes};
@@ -16,7 +11,7 @@ use crate::{
     harness::{Answer, Connection, Protocol},
     rig::{ANSWER_TIMEOUT, FREE_WORKER_TIMEOUT},
     run::Run,
-    verdict::{Sent, judge},
+    verdict::{Exchange, judge},
     worker::expected,
 };
 
@@ -80,7 +75,7 @@ async fn client(
             run.tally.left.add();
             continue;
         }
-        let sent = Sent::now(id);
+        let sent = Exchange::new(id);
         let leaves_after = dice.percent(15).then(|| Duration::from_millis(dice.between(0, 500)));
         let (request, body) = request(id, &mut dice);
         let patience = leaves_after.unwrap_or(FORGOTTEN);
@@ -88,13 +83,13 @@ async fn client(
         match timeout(patience, exchange).await {
             Ok(Ok((answer, open))) => {
                 connection = Some(open);
-                judge(&run, &sent, Ok((&answer, &body)));
+                judge(&run, &sent, Ok((&answer, &body))).await;
                 if answer.status != 200 {
                     // As clients do; else a flood of refusals would be all that is measured.
                     tokio::time::sleep(Duration::from_millis(dice.between(20, 500))).await;
                 }
             }
-            Ok(Err(error)) => judge(&run, &sent, Err(&error)),
+            Ok(Err(error)) => judge(&run, &sent, Err(&error)).await,
             Err(_) if leaves_after.is_some() => {
                 run.fates.take(id);
                 run.tally.left.add();
@@ -142,11 +137,5 @@ async fn vanish_in_body(address: SocketAddr, id: u64, dice: &mut Dice) {
     let part = vec![b'p'; usize::try_from(dice.between(0, 4_999)).unwrap_or(0)];
     if stream.write_all(head.as_bytes()).await.is_ok() && stream.write_all(&part).await.is_ok() {
         tokio::time::sleep(Duration::from_millis(dice.between(0, 300))).await;
-    }
-}
-
-impl Sent {
-    fn now(id: u64) -> Self {
-        Self { id, at: Instant::now() }
     }
 }

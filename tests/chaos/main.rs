@@ -17,6 +17,7 @@ mod ailing;
 mod bound;
 mod client;
 mod damage;
+mod deaths;
 mod dice;
 mod ending;
 mod fates;
@@ -65,7 +66,9 @@ fn asked() -> Result<Asked, String> {
             "--seconds" => asked.length = Duration::from_secs(number()?),
             "--minutes" => asked.length = Duration::from_secs(number()? * 60),
             _ => {
-                return Err(format!("{argument} is unknown; there are --seed N, --minutes N and --seconds N"));
+                return Err(format!(
+                    "{argument} is unknown; there are --seed N, --minutes N and --seconds N"
+                ));
             }
         }
     }
@@ -117,12 +120,16 @@ async fn chaos(asked: &Asked) -> bool {
             run.until(length),
         );
         run.tally.set_phase("recovery");
+        if can_trap {
+            trapping::kill_all(&run, rig.site.address()).await;
+        }
         clients.finish().await;
         ending::end(&run, &rig, &plan.capacities).await
     };
     let ended = tokio::select! {
         ended = all => ended,
         never = pushing::settle_bounds(&run, &rig) => never,
+        never = deaths::watch(&run, &rig.site.path().join("envoy.log")) => never,
         never = table::show_progress(&run, length) => never,
     };
     rig.check_envoy(&run);

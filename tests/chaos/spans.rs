@@ -17,6 +17,11 @@ impl Spans {
         }
     }
 
+    /// It is so from that moment to that.
+    pub(crate) fn add(&self, from: Instant, to: Instant) {
+        self.0.lock().unwrap().push((from, Some(to)));
+    }
+
     /// Whether it was so at some moment between these.
     pub(crate) fn touch(&self, from: Instant, to: Instant) -> bool {
         let spans = self.0.lock().unwrap();

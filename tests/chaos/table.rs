@@ -24,7 +24,7 @@ pub(crate) async fn show_progress<Never>(run: &Run, length: Duration) -> Never {
             tally.failed.total(),
             tally.left.get(),
             tally.pushes.total(),
-            tally.traps.total(),
+            tally.deaths.total(),
             tally.kills.get(),
             run.violations.count(),
         );
@@ -49,7 +49,8 @@ pub(crate) fn print(run: &Run, seed: u64, ended: &Ended) {
         ("requests at workers", run.fates.count().to_string()),
         ("workers' ailments", tally.ailments.describe()),
         ("pushes", tally.pushes.describe()),
-        ("lanes killed", tally.traps.describe()),
+        ("lanes told to die", tally.traps.describe()),
+        ("lanes that died", tally.deaths.describe()),
         ("control plane killed", tally.kills.get().to_string()),
         ("database damaged", tally.damages.describe()),
         ("all slots home after", recovered),

@@ -19,6 +19,8 @@ pub(crate) struct Tally {
     pub(crate) failed: Counts,
     /// By point.
     pub(crate) traps: Counts,
+    /// By the callback in which Envoy saw it.
+    pub(crate) deaths: Counts,
     /// By outcome.
     pub(crate) pushes: Counts,
     /// By malady.

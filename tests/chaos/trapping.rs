@@ -1,12 +1,10 @@
 //! Lanes are killed: a request asks the filter, built with its feature `chaos`, to die at a point.
 
-use std::{
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::{net::SocketAddr, time::Duration};
 
 use http_body_util::Full;
-use hyper::Request;
+use hyper::{Request, body::Bytes};
+use tokio::task::JoinSet;
 
 use crate::{
     harness::{Connection, Protocol},
@@ -14,27 +12,38 @@ use crate::{
     run::Run,
 };
 
-/// Envoy starts a lane's new VM with a later request, and not within a second of the last start. A point of the tick or of a wake-up is
-/// reached a while after the request that asks for it.
-const DEAD_FOR: Duration = Duration::from_secs(3);
-/// A request that asks for a lane's death has no end of its own.
+/// A request that asks for a lane's death need not have an end of its own.
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
+/// Connections enough for every thread to get some.
+const EVERY_THREAD: u64 = 64;
 
 /// Kills lanes, as planned.
 pub(crate) async fn trap(run: &Run, address: SocketAddr, traps: &[At<Trap>]) {
+    let mut asked = JoinSet::new();
     for (number, trap) in traps.iter().enumerate() {
         run.until(trap.at).await;
-        let began = Instant::now();
-        run.lane_dead.begin();
-        // Whatever it gets: its lane dies with it. Beyond all ids of the clients.
-        let id = u64::MAX - number as u64;
         let point = format!("{}{}", trap.what.point, if trap.what.raw { "!" } else { "" });
-        let request = Request::get(format!("/chaos/{id}")).header("x-slotway-chaos", &point);
-        let request = request.body(Full::default()).unwrap();
-        let exchange = async { Connection::open(address, Protocol::Http1).await?.send(request).await };
-        let _ = tokio::time::timeout(ENDS_WITHIN, exchange).await;
-        run.fates.take(id);
+        // Beyond all ids of the clients.
+        asked.spawn(ask(address, request(u64::MAX - number as u64, &point)));
         run.tally.traps.add(point);
-        run.lane_dead.end(began.max(Instant::now()) + DEAD_FOR);
     }
+    asked.join_all().await;
+}
+
+/// Kills every lane at once. None is left that was told to die and has not come to the point.
+pub(crate) async fn kill_all(run: &Run, address: SocketAddr) {
+    let requests = (0..EVERY_THREAD).map(|n| request((7_u64 << 61) + n, "request"));
+    requests.map(|request| ask(address, request)).collect::<JoinSet<()>>().join_all().await;
+    run.tally.traps.add("request, all at once");
+}
+
+fn request(id: u64, point: &str) -> Request<Full<Bytes>> {
+    let request = Request::get(format!("/chaos/{id}")).header("x-slotway-chaos", point);
+    request.body(Full::default()).unwrap()
+}
+
+/// Whatever it gets: its lane dies with it.
+async fn ask(address: SocketAddr, request: Request<Full<Bytes>>) {
+    let exchange = async { Connection::open(address, Protocol::Http1).await?.send(request).await };
+    let _ = tokio::time::timeout(ENDS_WITHIN, exchange).await;
 }

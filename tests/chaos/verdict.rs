@@ -17,11 +17,20 @@ use crate::{
 /// A clock that counts whole milliseconds, twice.
 const ROUNDING: Duration = Duration::from_millis(5);
 
-/// A request that a client has sent.
+/// A request that a client has sent, and when it was over.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Sent {
+pub(crate) struct Exchange {
     pub(crate) id: u64,
-    pub(crate) at: Instant,
+    at: Instant,
+    ended: Instant,
+}
+
+impl Exchange {
+    /// One that is sent now.
+    pub(crate) fn new(id: u64) -> Self {
+        let now = Instant::now();
+        Self { id, at: now, ended: now }
+    }
 }
 
 /// What an answer comes to.
@@ -32,16 +41,26 @@ enum Verdict {
     Unexplained(String),
 }
 
+/// What explains a failure may become known a little later than the failure.
+const KNOWN_LATE: Duration = Duration::from_millis(500);
+
 /// Counts a client's result; one that has no explanation is a violation.
-pub(crate) fn judge(run: &Run, sent: &Sent, got: Result<(&Answer, &Bytes), &io::Error>) {
+pub(crate) async fn judge(run: &Run, sent: &Exchange, got: Result<(&Answer, &Bytes), &io::Error>) {
     let fate = run.fates.take(sent.id);
-    let verdict = match got {
+    let ended = Instant::now();
+    let sent = &Exchange { ended, ..*sent };
+    let look = || match got {
         Ok((answer, body)) => judge_answer(run, sent, fate, answer, body),
         Err(error) => broken(run, sent, fate).map_or_else(
             || Verdict::Unexplained(format!("no answer: {error}")),
             |cause| Verdict::Failed(cause.to_owned()),
         ),
     };
+    let mut verdict = look();
+    if matches!(verdict, Verdict::Unexplained(_)) {
+        tokio::time::sleep(KNOWN_LATE).await;
+        verdict = look();
+    }
     match verdict {
         Verdict::Answered => run.tally.answered.add(),
         Verdict::Refused(reason) => run.tally.refused.add(reason),
@@ -50,12 +69,12 @@ pub(crate) fn judge(run: &Run, sent: &Sent, got: Result<(&Answer, &Bytes), &io::
             "request {:#x} failed for no reason, {:.3} s into the run after {} ms: {what}; at the workers: {fate:?}",
             sent.id,
             run.elapsed().as_secs_f64(),
-            sent.at.elapsed().as_millis(),
+            sent.ended.duration_since(sent.at).as_millis(),
         )),
     }
 }
 
-fn judge_answer(run: &Run, sent: &Sent, fate: Option<Fate>, answer: &Answer, body: &Bytes) -> Verdict {
+fn judge_answer(run: &Run, sent: &Exchange, fate: Option<Fate>, answer: &Answer, body: &Bytes) -> Verdict {
     let words = || format!("{} {}", answer.status, answer.text().chars().take(200).collect::<String>());
     if answer.status == 200 {
         let whole = answer.body == *body && fate.is_some_and(|fate| fate.end() == Some(End::Answered));
@@ -72,7 +91,7 @@ fn judge_answer(run: &Run, sent: &Sent, fate: Option<Fate>, answer: &Answer, bod
         "wait_timeout" => {
             let waited = Duration::from_millis(problem["waited_ms"].as_u64().unwrap_or_default());
             // Nobody can be late on a machine that is busy with chaos; nobody may be early.
-            let honest = fate.is_none() && waited <= sent.at.elapsed() + ROUNDING;
+            let honest = fate.is_none() && waited <= sent.ended.duration_since(sent.at) + ROUNDING;
             return if honest { Verdict::Refused(reason.to_owned()) } else { Verdict::Unexplained(words()) };
         }
         "queue_full" if fate.is_none() => return Verdict::Refused(reason.to_owned()),
@@ -90,29 +109,34 @@ fn judge_answer(run: &Run, sent: &Sent, fate: Option<Fate>, answer: &Answer, bod
 }
 
 /// Why that worker, of all, could not be reached.
-fn unreachable_worker(run: &Run, sent: &Sent, fate: Option<Fate>, answer: &Answer) -> Option<&'static str> {
+fn unreachable_worker(
+    run: &Run,
+    sent: &Exchange,
+    fate: Option<Fate>,
+    answer: &Answer,
+) -> Option<&'static str> {
     if fate.is_some_and(|fate| fate.end() == Some(End::ResetHead)) {
         return Some("the worker reset it");
     }
     let worker = run.worker(answer.header("x-slotway-worker"))?;
-    worker.dead.touch(sent.at, Instant::now()).then_some("the worker was dead")
+    worker.dead.touch(sent.at, sent.ended).then_some("the worker was dead")
 }
 
 /// Why a connection broke.
-fn broken(run: &Run, sent: &Sent, fate: Option<Fate>) -> Option<&'static str> {
+fn broken(run: &Run, sent: &Exchange, fate: Option<Fate>) -> Option<&'static str> {
     let at_worker = fate.and_then(|fate| {
         let worker = run.workers.get(fate.worker)?;
         match fate.end() {
             Some(End::ResetBody) => Some("the worker reset it"),
-            _ if worker.dead.touch(sent.at, Instant::now()) => Some("the worker was dead"),
+            _ if worker.dead.touch(sent.at, sent.ended) => Some("the worker was dead"),
             _ => None,
         }
     });
     at_worker.or_else(|| lane_died(run, sent))
 }
 
-fn lane_died(run: &Run, sent: &Sent) -> Option<&'static str> {
-    run.lane_dead.touch(sent.at, Instant::now()).then_some("its lane was killed")
+fn lane_died(run: &Run, sent: &Exchange) -> Option<&'static str> {
+    run.lane_dead.touch(sent.at, sent.ended).then_some("its lane was killed")
 }
 
 const _: () = assert!(FREE_WORKER_TIMEOUT.as_millis() < ANSWER_TIMEOUT.as_millis());

@@ -29,7 +29,8 @@ pub fn bootstrap(config: &Config, xds: SocketAddr, node: &str) -> Result<Value, 
         let reason = format!("a node's name has 1 to {NODE_ID_BYTES_MAX} visible ASCII characters");
         return Err(Error::Setting { setting: "node", reason });
     }
-    let source = json!({ "ads": {}, "resource_api_version": "V3" });
+    // An Envoy that gets no answer would start without listeners after 15 s, and in a hot restart it would end its parent then.
+    let source = json!({ "ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s" });
     // Envoy's own bound is 30 s, far too long to be without a control plane that is back.
     let reconnect = json!({ "retry_back_off": { "base_interval": "0.25s", "max_interval": "5s" } });
     Ok(json!({
@@ -129,6 +130,16 @@ mod tests {
             json!({ "address": "127.0.0.1", "port_value": 18000 })
         );
         assert_eq!(bootstrap["static_resources"].as_object().unwrap().len(), 1, "no listener");
+    }
+
+    #[test]
+    fn an_envoy_waits_for_its_first_configuration_however_long_that_takes() {
+        let bootstrap = bootstrap(&Config::default(), "127.0.0.1:1".parse().unwrap(), "edge-1").unwrap();
+        let dynamic = &bootstrap["dynamic_resources"];
+        let runtime = &bootstrap["layered_runtime"]["layers"][0]["rtds_layer"]["rtds_config"];
+        for source in [&dynamic["cds_config"], &dynamic["lds_config"], runtime] {
+            assert_eq!(source["initial_fetch_timeout"], "0s");
+        }
     }
 
     #[test]

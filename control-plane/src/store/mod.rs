@@ -81,8 +81,8 @@ pub trait Store: Send + Sync {
 pub enum StoreError {
     /// The file is not a database of ours, or a broken one. It was left as it is.
     #[error(
-        "{file}: the database is damaged ({reason}); it was left untouched. Put a copy of it back, or move it away to \
-         start with the workers of the configuration file alone"
+        "{file}: the database is damaged ({reason}); it was left untouched. Put a copy of it back, or move it \
+         and what is beside it (-wal, -shm) away to start with the workers of the configuration file alone"
     )]
     Damaged {
         /// The database file.

@@ -48,38 +48,30 @@ impl SqliteStore {
             TryLockError::WouldBlock => StoreError::Locked(state.to_owned()),
             TryLockError::Error(error) => unavailable(error),
         })?;
-        let options = SqliteConnectOptions::new()
-            .filename(&file)
-            .busy_timeout(BUSY_TIMEOUT)
-            .disable_statement_logging();
-        let found = if file.exists() { inspect(&file, &options).await? } else { 0 };
-
-        let options = options
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full);
+        match look(&file).map_err(unavailable)? {
+            Found::Nothing => create(&file).await?,
+            Found::Log(log) => {
+                let log = log.display();
+                let reason = format!("it is gone, and its last changes ({log}) are still here");
+                return Err(StoreError::Damaged { file, reason });
+            }
+            Found::Empty => {
+                return Err(StoreError::Damaged { file, reason: "it is empty".to_owned() });
+            }
+            Found::Database => {}
+        }
+        let found = inspect(&file).await?;
         // One connection: SQLite has one writer, and what is read often is kept in memory by the domain.
         let pool = SqlitePoolOptions::new()
             .max_connections(1)
-            .connect_with(options)
+            .connect_with(to_write(&file))
             .await
             .map_err(|error| explain(&file, &error))?;
         let store = Self { file, pool, _lock: lock };
-        store.migrate(found).await.map_err(|error| explain(&store.file, &error))?;
+        let mut connection = store.pool.acquire().await.map_err(|error| explain(&store.file, &error))?;
+        migrate(&mut connection, found).await.map_err(|error| explain(&store.file, &error))?;
+        drop(connection);
         Ok(store)
-    }
-
-    async fn migrate(&self, found: i64) -> Result<(), sqlx::Error> {
-        let mut transaction = self.pool.begin().await?;
-        for migration in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or_default()) {
-            sqlx::query(*migration).execute(&mut *transaction).await?;
-        }
-        if found < SCHEMA {
-            // A pragma takes no parameters.
-            let version = sqlx::AssertSqlSafe(format!("PRAGMA user_version = {SCHEMA}"));
-            sqlx::query(version).execute(&mut *transaction).await?;
-        }
-        transaction.commit().await
     }
 
     async fn write(&self, writes: &[Write]) -> Result<(), sqlx::Error> {
@@ -152,10 +144,98 @@ fn lock(state: &Path) -> Result<File, TryLockError> {
     Ok(file)
 }
 
-/// Looks at an existing file without changing it, and returns its schema.
-async fn inspect(file: &Path, options: &SqliteConnectOptions) -> Result<i64, StoreError> {
+/// What stands in the place of the database.
+enum Found {
+    Nothing,
+    /// A file without content. None of ours ever has none, and SQLite would take it, and its log, for nothing.
+    Empty,
+    /// No database, but the log of one, which SQLite would mix into a new one.
+    Log(PathBuf),
+    Database,
+}
+
+fn look(file: &Path) -> std::io::Result<Found> {
+    let size = |path: &Path| match path.metadata() {
+        Ok(metadata) => Ok(Some(metadata.len())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    };
+    let log = log_of(file);
+    Ok(match (size(file)?, size(&log)?) {
+        (None, Some(1..)) => Found::Log(log),
+        (None, _) => Found::Nothing,
+        (Some(0), _) => Found::Empty,
+        (Some(_), _) => Found::Database,
+    })
+}
+
+/// SQLite's write-ahead log.
+fn log_of(file: &Path) -> PathBuf {
+    let mut log = file.as_os_str().to_owned();
+    log.push("-wal");
+    log.into()
+}
+
+fn to_write(file: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(file)
+        .busy_timeout(BUSY_TIMEOUT)
+        .disable_statement_logging()
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+}
+
+/// Makes a database under another name and gives it its own when it is whole: what has the name was whole once.
+async fn create(file: &Path) -> Result<(), StoreError> {
+    let unavailable =
+        |error: std::io::Error| StoreError::Unavailable { file: file.to_owned(), reason: error.to_string() };
+    let new = file.with_extension("new");
+    // Left by a start that was broken off.
+    for left in [&new, &log_of(&new)] {
+        match std::fs::remove_file(left) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(unavailable(error)),
+            _ => {}
+        }
+    }
+    let make = async {
+        // With the log only once it has its name: this one is whole in one file.
+        let options = to_write(&new).journal_mode(SqliteJournalMode::Delete).create_if_missing(true);
+        let mut connection = SqliteConnection::connect_with(&options).await?;
+        migrate(&mut connection, 0).await?;
+        connection.close().await
+    };
+    make.await.map_err(|error| explain(&new, &error))?;
+    std::fs::rename(&new, file).map_err(unavailable)?;
+    // The name, too, must survive a power cut.
+    let directory = file.parent().map_or_else(|| File::open("."), File::open);
+    directory.and_then(|directory| directory.sync_all()).map_err(unavailable)
+}
+
+async fn migrate(connection: &mut SqliteConnection, found: i64) -> Result<(), sqlx::Error> {
+    let mut transaction = connection.begin().await?;
+    for migration in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or_default()) {
+        sqlx::query(*migration).execute(&mut *transaction).await?;
+    }
+    if found < SCHEMA {
+        // A pragma takes no parameters.
+        let version = sqlx::AssertSqlSafe(format!("PRAGMA user_version = {SCHEMA}"));
+        sqlx::query(version).execute(&mut *transaction).await?;
+    }
+    transaction.commit().await
+}
+
+/// Looks at an existing file without changing it or anything beside it, and returns its schema.
+async fn inspect(file: &Path) -> Result<i64, StoreError> {
+    // A reader makes files for the log, unless it is told that nobody writes; without a log nobody does, since we have the lock.
+    let whole = !log_of(file).exists();
+    let options = SqliteConnectOptions::new()
+        .filename(file)
+        .busy_timeout(BUSY_TIMEOUT)
+        .disable_statement_logging()
+        .read_only(true)
+        .immutable(whole);
     let look = async {
-        let mut connection = SqliteConnection::connect_with(&options.clone().read_only(true)).await?;
+        let mut connection = SqliteConnection::connect_with(&options).await?;
         let verdict: String =
             sqlx::query("PRAGMA quick_check(1)").fetch_one(&mut connection).await?.try_get(0)?;
         let schema: i64 = sqlx::query("PRAGMA user_version").fetch_one(&mut connection).await?.try_get(0)?;
@@ -172,7 +252,6 @@ async fn inspect(file: &Path, options: &SqliteConnectOptions) -> Result<i64, Sto
         ("ok", newer, _) if newer > SCHEMA => {
             Err(StoreError::Newer { file: file.to_owned(), found: newer, known: SCHEMA })
         }
-        ("ok", 0, 0) => Ok(0),
         ("ok", 1.., 1) => Ok(schema),
         ("ok", _, _) => Err(damaged("it is a database of another program".to_owned())),
         (verdict, _, _) => Err(damaged(verdict.to_owned())),

@@ -1,11 +1,12 @@
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use serde::Serialize;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::timeout};
+use tracing::warn;
 
 use super::{ResourceType, limits::REASON_BYTES_MAX, node::Node, session::Session};
 
@@ -43,7 +44,7 @@ pub struct TypeStatus {
     pub last_rejection: Option<Rejection>,
 }
 
-/// A connected coordinator: one Envoy with one stream.
+/// A connected coordinator: one Envoy process with one stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct CoordinatorStatus {
     /// Its `node.id`.
@@ -80,8 +81,8 @@ pub struct Coordinators {
 
 #[derive(Debug, Default)]
 struct Inner {
-    streams: HashMap<u64, CoordinatorStatus>,
-    last_stream: u64,
+    /// By node id.
+    streams: BTreeMap<String, CoordinatorStatus>,
     nacks: BTreeMap<String, u64>,
 }
 
@@ -89,7 +90,7 @@ struct Inner {
 #[derive(Debug)]
 pub(crate) struct Place<'a> {
     coordinators: &'a Coordinators,
-    stream: u64,
+    node: String,
 }
 
 impl Default for Coordinators {
@@ -107,23 +108,16 @@ impl Coordinators {
         Self { inner: Mutex::new(inner), changes: watch::Sender::new(0) }
     }
 
-    /// The connected coordinators by node id; of two streams of one id, the newer one.
+    /// The connected coordinators by node id.
     #[must_use]
     pub fn list(&self) -> Vec<CoordinatorStatus> {
-        let inner = self.lock();
-        let mut streams: Vec<_> = inner.streams.iter().collect();
-        streams.sort_by_key(|(stream, _)| **stream);
-        let newest: BTreeMap<_, _> =
-            streams.into_iter().map(|(_, status)| (status.node.as_str(), status)).collect();
-        newest.into_values().cloned().collect()
+        self.lock().streams.values().cloned().collect()
     }
 
     /// The coordinator of this node id, if it is connected.
     #[must_use]
     pub fn get(&self, node: &str) -> Option<CoordinatorStatus> {
-        let inner = self.lock();
-        let own = inner.streams.iter().filter(|(_, status)| status.node == node);
-        own.max_by_key(|(stream, _)| **stream).map(|(_, status)| status.clone())
+        self.lock().streams.get(node).cloned()
     }
 
     /// Rejections since the start, by type URL, types without one included.
@@ -150,10 +144,37 @@ impl Coordinators {
         }
     }
 
-    pub(crate) fn connect(&self, node: &Node) -> Place<'_> {
+    /// Takes the place of a coordinator, as soon as nobody has it; none if somebody has it for as long as `patience`.
+    ///
+    /// A coordinator counts its slots within its process. Were two processes of one id configured, as Envoy's hot restart would have
+    /// it, each would give every slot out. An Envoy that has lost its connection overlaps with itself until its old stream is found dead,
+    /// and waits here for that; it goes on with what it has.
+    pub(crate) async fn connect(&self, node: &Node, patience: Duration) -> Option<Place<'_>> {
+        if let Some(place) = self.take(node) {
+            return Some(place);
+        }
+        warn!(
+            node = node.id,
+            "a second Envoy of this node id gets no configuration while the first is connected"
+        );
+        let mut changes = self.changes.subscribe();
+        let taken = async {
+            loop {
+                match self.take(node) {
+                    Some(place) => return place,
+                    // The sender lives as long as `self`, so this cannot fail.
+                    None => drop(changes.changed().await),
+                }
+            }
+        };
+        timeout(patience, taken).await.ok()
+    }
+
+    fn take(&self, node: &Node) -> Option<Place<'_>> {
         let mut inner = self.lock();
-        inner.last_stream += 1;
-        let stream = inner.last_stream;
+        if inner.streams.contains_key(&node.id) {
+            return None;
+        }
         let status = CoordinatorStatus {
             node: node.id.clone(),
             cluster: node.cluster.clone(),
@@ -163,10 +184,10 @@ impl Coordinators {
             state: SyncState::Stale,
             types: BTreeMap::new(),
         };
-        inner.streams.insert(stream, status);
+        inner.streams.insert(node.id.clone(), status);
         drop(inner);
         self.changed();
-        Place { coordinators: self, stream }
+        Some(Place { coordinators: self, node: node.id.clone() })
     }
 
     fn changed(&self) {
@@ -184,7 +205,7 @@ impl Place<'_> {
         let states: Vec<_> = session.states().collect();
         let generation = session.generation_in_force();
         let mut inner = self.coordinators.lock();
-        let Some(status) = inner.streams.get_mut(&self.stream) else { return };
+        let Some(status) = inner.streams.get_mut(&self.node) else { return };
         let mut types = BTreeMap::new();
         for (ty, wanted, acked, state) in states {
             let last_rejection = status.types.get(ty.type_url()).and_then(|ty| ty.last_rejection.clone());
@@ -213,7 +234,7 @@ impl Place<'_> {
         let mut inner = self.coordinators.lock();
         *inner.nacks.entry(ty.type_url().to_owned()).or_default() += 1;
         let rejection = Rejection { reason: shortened(reason), at_unix_ms: now_unix_ms() };
-        if let Some(status) = inner.streams.get_mut(&self.stream)
+        if let Some(status) = inner.streams.get_mut(&self.node)
             && let Some(ty) = status.types.get_mut(ty.type_url())
         {
             ty.last_rejection = Some(rejection);
@@ -225,7 +246,7 @@ impl Place<'_> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.coordinators.lock().streams.remove(&self.stream);
+        self.coordinators.lock().streams.remove(&self.node);
         self.coordinators.changed();
     }
 }

@@ -23,3 +23,8 @@ pub const RESPONSES_MAX: usize = super::ResourceType::ALL.len();
 /// How long a worker's limit in Envoy stays as high as it was after its capacity was lowered: longer than Envoy's threads, and
 /// the requests that are on their way to the worker, ever take.
 pub const LINGER: Duration = Duration::from_secs(5);
+/// A connection whose other end has said nothing for so long, not even its system, is closed. Envoy, too, gives such a connection up
+/// after 15 s; it finds its old stream gone when it connects again.
+pub const DEAD_AFTER: Duration = Duration::from_secs(10);
+/// How long a second stream of a node id waits for the end of the first: until that would have been found dead, and a little more.
+pub const HANDOVER: Duration = Duration::from_secs(12);

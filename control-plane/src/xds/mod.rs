@@ -12,6 +12,7 @@
 mod coordinators;
 mod history;
 pub mod limits;
+pub mod liveness;
 mod node;
 mod order;
 mod resource_set;

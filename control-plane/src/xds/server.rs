@@ -1,4 +1,4 @@
-use std::{pin::Pin, sync::Arc};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use envoy_types::pb::envoy::service::discovery::v3::{
     DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
@@ -17,7 +17,7 @@ use super::{
     Coordinators,
     coordinators::{Place, shortened},
     history::History,
-    limits::{REQUEST_BYTES_MAX, RESPONSES_MAX, STREAMS_MAX},
+    limits::{HANDOVER, REQUEST_BYTES_MAX, RESPONSES_MAX, STREAMS_MAX},
     node::Node,
     session::{Event, Session},
     snapshot::{Snapshot, Snapshots},
@@ -37,6 +37,8 @@ struct Shared {
     snapshots: Snapshots,
     history: History,
     streams: Arc<Semaphore>,
+    /// How long a second stream of a node id waits for the end of the first.
+    handover: Duration,
 }
 
 type Responses<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -52,6 +54,7 @@ impl XdsServer {
             snapshots: Snapshots::default(),
             history: History::default(),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            handover: HANDOVER,
         };
         Self { shared: Arc::new(shared) }
     }
@@ -113,11 +116,12 @@ async fn converse(
 ) -> Result<(), Status> {
     let Some(mut first) = requests.message().await? else { return Ok(()) };
     let node = Node::read(first.node.take())?;
+    let place = shared.coordinators.connect(&node, shared.handover).await.ok_or_else(|| occupied(&node))?;
     let mut desired = shared.desired.clone();
     let mut stream = NodeStream {
         session: Session::new(&node.id, snapshot(shared, &mut desired, &node)?),
         _permit: permit,
-        place: shared.coordinators.connect(&node),
+        place,
         shared,
         node: &node,
     };
@@ -149,6 +153,14 @@ async fn converse(
     }
     info!(node = node.id, "coordinator disconnected");
     Ok(())
+}
+
+fn occupied(node: &Node) -> Status {
+    Status::already_exists(format!(
+        "another Envoy is connected with the node id {:?}, and one process alone may give out its slots: give this one a node id \
+         of its own (`slotway bootstrap --node NAME`), or end the other one; hot restart (--restart-epoch) is not supported",
+        node.id
+    ))
 }
 
 struct NodeStream<'a> {

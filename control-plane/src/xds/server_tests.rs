@@ -205,19 +205,48 @@ async fn a_rejection_is_counted_and_shown_with_its_reason_until_it_is_mended() {
 }
 
 #[tokio::test]
-async fn a_coordinator_is_listed_while_it_is_connected_and_the_newer_of_two_streams_counts() {
+async fn a_coordinator_is_listed_while_it_is_connected() {
     let control_plane = ControlPlane::start().await;
-    let mut old = control_plane.node("one").await;
-    old.settle().await;
+    let mut node = control_plane.node("one").await;
+    node.settle().await;
     soon(control_plane.coordinators.synced("one", 1)).await;
-    let mut new = control_plane.node("one").await;
-    new.send(Cluster, None).await;
-    control_plane.until(|all| all.get("one").is_some_and(|one| one.generation.is_none())).await;
     assert_eq!(control_plane.coordinators.list().len(), 1);
-    drop(new);
-    control_plane.until(|all| all.get("one").is_some_and(|one| one.generation == Some(1))).await;
-    drop(old);
+    drop(node);
     control_plane.until(|all| all.list().is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_second_stream_of_a_node_id_is_refused_with_what_to_do_and_the_first_goes_on() {
+    let brief = Duration::from_millis(100);
+    let control_plane = ControlPlane::start_with(|shared| shared.handover = brief).await;
+    let mut first = control_plane.node("one").await;
+    first.settle().await;
+    let mut second = control_plane.node("one").await;
+    second.send(Cluster, None).await;
+    let status = second.end().await;
+    assert_eq!(status.code(), Code::AlreadyExists);
+    for told in ["\"one\"", "a node id of its own", "hot restart"] {
+        assert!(status.message().contains(told), "{told:?} is not in {status}");
+    }
+    control_plane.desired.send(Arc::new(desired(2, &[(A, 1), (B, 1)]))).unwrap();
+    first.accept(3).await;
+    soon(control_plane.coordinators.synced("one", 2)).await;
+}
+
+#[tokio::test]
+async fn a_second_stream_of_a_node_id_is_served_as_soon_as_the_first_is_gone() {
+    let control_plane = ControlPlane::start().await;
+    let mut first = control_plane.node("one").await;
+    first.settle().await;
+    let mut second = control_plane.node("one").await;
+    for ty in ResourceType::ALL {
+        second.send(ty, None).await;
+    }
+    let early = tokio::time::timeout(Duration::from_millis(100), second.responses.message()).await;
+    assert!(early.is_err(), "it got {early:?} beside the first");
+    drop(first);
+    second.accept(ResourceType::ALL.len()).await;
+    soon(control_plane.coordinators.synced("one", 1)).await;
 }
 
 #[tokio::test]

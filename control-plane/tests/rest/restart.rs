@@ -40,6 +40,11 @@ async fn refused(database: &[u8]) -> String {
     fs::write(&file, database).unwrap();
     let error = start(&directory).await.err().expect("it started").to_string();
     assert!(fs::read(&file).unwrap() == database, "the file was changed");
+    let beside: Vec<_> = fs::read_dir(directory.path().join("state"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(beside.len(), 2, "beside the database and the lock: {beside:?}");
     assert!(!error.contains('\n') && error.contains("slotway.db"), "{error}");
     error
 }
@@ -62,10 +67,59 @@ async fn a_damaged_database_is_refused_and_left_alone() {
     let error = refused(b"this is no database, whatever its name says: it is a letter to its reader").await;
     assert!(error.contains("the database is damaged"), "{error}");
     let whole = database().await;
-    let mut torn = whole.clone();
-    torn[100..2_000].fill(0xa5);
-    let error = refused(&torn).await;
-    assert!(error.contains("the database is damaged"), "{error}");
+    let page = 4_096;
+    for (damage, range) in [("header", 0..100), ("schema", 100..2_000), ("second page", page..2 * page)] {
+        let mut torn = whole.clone();
+        torn[range].fill(0xa5);
+        let error = refused(&torn).await;
+        assert!(error.contains("the database is damaged"), "{damage}: {error}");
+    }
+    for length in [0, 100, page, whole.len() - 1] {
+        let error = refused(&whole[..length]).await;
+        assert!(error.contains("the database is damaged"), "cut to {length}: {error}");
+    }
+}
+
+/// Writes the files of a database that was not closed, as after a power cut.
+fn abandoned(from: &std::path::Path, to: &std::path::Path) {
+    fs::create_dir(to).unwrap();
+    for file in ["slotway.db", "slotway.db-wal"] {
+        fs::copy(from.join(file), to.join(file)).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_is_empty_or_gone_is_refused_while_its_log_is_there_and_the_log_is_left_alone() {
+    let house = House::new().await;
+    house.post(r#"[{"worker": "http://new", "capacity": 2}]"#).await;
+    for gone in [true, false] {
+        let directory = tempfile::tempdir().unwrap();
+        let state = directory.path().join("state");
+        abandoned(&house.directory.path().join("state"), &state);
+        let (database, log) = (state.join("slotway.db"), state.join("slotway.db-wal"));
+        let changes = fs::read(&log).unwrap();
+        if gone {
+            fs::remove_file(&database).unwrap()
+        } else {
+            fs::write(&database, "").unwrap()
+        }
+        let error = start(&directory).await.err().expect("it started").to_string();
+        assert!(error.contains("the database is damaged") && error.contains("slotway.db"), "{error}");
+        assert!(fs::read(&log).unwrap() == changes, "the log was changed");
+        assert_eq!(database.exists(), !gone, "the database was changed");
+        assert!(gone || fs::read(&database).unwrap().is_empty(), "the database was changed");
+    }
+}
+
+#[tokio::test]
+async fn what_was_written_last_is_there_after_a_power_cut() {
+    let house = House::new().await;
+    house.post(r#"[{"worker": "http://new", "capacity": 2}]"#).await;
+    let directory = tempfile::tempdir().unwrap();
+    abandoned(&house.directory.path().join("state"), &directory.path().join("state"));
+    let control_plane = start(&directory).await.unwrap();
+    let workers = House { directory, control_plane }.workers().await;
+    assert!(workers.contains(&pair("http://new", 2)), "{workers:?}");
 }
 
 #[tokio::test]

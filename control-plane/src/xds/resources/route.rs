@@ -1,10 +1,12 @@
-//! RDS: one route for each pool. The filter writes the worker into a header, and the route reads its cluster there.
+//! RDS: two routes for each pool. The filter writes the worker into a header, and the route reads its cluster there. Until the header is
+//! there, the first route counts, whose limits are for a request that waits; from then on the second.
 
 use std::time::Duration;
 
 use envoy_types::{
     pb::envoy::config::route::v3::{
-        Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost,
+        HeaderMatcher, Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost,
+        header_matcher::HeaderMatchSpecifier,
         route::Action,
         route_action::{
             ClusterNotFoundResponseCode, ClusterSpecifier, HostRewriteSpecifier, MaxStreamDuration,
@@ -34,7 +36,7 @@ pub(crate) fn resource(pools: &[Pool], draining: &[Worker]) -> Resource {
         virtual_hosts: vec![VirtualHost {
             name: RESOURCE_NAME.to_owned(),
             domains: vec!["*".to_owned()],
-            routes: pools.iter().map(|pool| route(pool, draining)).collect(),
+            routes: pools.iter().flat_map(|pool| routes(pool, draining)).collect(),
             ..VirtualHost::default()
         }],
         ..RouteConfiguration::default()
@@ -42,7 +44,22 @@ pub(crate) fn resource(pools: &[Pool], draining: &[Worker]) -> Resource {
     Resource::new(RESOURCE_NAME.to_owned(), pack_any(configuration))
 }
 
-fn route(pool: &Pool, draining: &[Worker]) -> Route {
+/// The route while the request has no worker, and the one from then on.
+fn routes(pool: &Pool, draining: &[Worker]) -> [Route; 2] {
+    let no_worker = HeaderMatcher {
+        name: headers::WORKER.to_owned(),
+        header_match_specifier: Some(HeaderMatchSpecifier::PresentMatch(false)),
+        ..HeaderMatcher::default()
+    };
+    // The filter itself refuses a request that has waited for too long; where its lane has died nobody else does.
+    let waits_at_most = pool.free_worker_timeout.as_duration() + MARGIN;
+    [
+        route(pool, draining, vec![no_worker], waits_at_most),
+        route(pool, draining, Vec::new(), idle_timeout(pool)),
+    ]
+}
+
+fn route(pool: &Pool, draining: &[Worker], headers: Vec<HeaderMatcher>, idle: Duration) -> Route {
     let has_path = |worker: &Worker| !worker.worker.path_prefix().is_empty();
     // The path of the worker's base URL stands in its cluster's metadata; a cluster without one puts nothing in front. Envoy
     // rewrites after it chose the route: were the filter to do it, the route would be chosen by the new path.
@@ -55,6 +72,7 @@ fn route(pool: &Pool, draining: &[Worker]) -> Route {
         name: pool.name.as_str().to_owned(),
         r#match: Some(RouteMatch {
             path_specifier: Some(PathSpecifier::Prefix(pool.matches.prefix.clone())),
+            headers,
             ..RouteMatch::default()
         }),
         action: Some(Action::Route(RouteAction {
@@ -63,7 +81,7 @@ fn route(pool: &Pool, draining: &[Worker]) -> Route {
             host_rewrite_specifier: Some(HostRewriteSpecifier::AutoHostRewrite(yes().unwrap_or_default())),
             path_rewrite,
             timeout: duration(pool.answer_timeout.as_duration()),
-            idle_timeout: duration(idle_timeout(pool)),
+            idle_timeout: duration(idle),
             flush_timeout: duration(SILENCE),
             max_stream_duration: max_stream_duration(pool),
             ..RouteAction::default()
@@ -82,12 +100,11 @@ fn max_stream_duration(pool: &Pool) -> Option<MaxStreamDuration> {
     })
 }
 
-/// How long nothing may move on a request's stream. A request is silent while it waits for its slot and, right after that,
-/// while its worker computes; no client or worker within those two limits is cut off, and one that stalls is in the end.
-/// Zero, which is no limit, where the answer may take for ever.
+/// How long nothing may move on a request's stream once it has its slot. It is silent while its worker computes; no client or
+/// worker within that limit is cut off, and one that stalls is in the end. Zero, which is no limit, where the answer may take for ever.
 fn idle_timeout(pool: &Pool) -> Duration {
     if pool.answer_timeout == WaitDuration::ZERO {
         return Duration::ZERO;
     }
-    pool.free_worker_timeout.as_duration() + pool.answer_timeout.as_duration().max(SILENCE) + MARGIN
+    pool.answer_timeout.as_duration().max(SILENCE) + MARGIN
 }

@@ -9,7 +9,9 @@ use envoy_types::pb::{
             },
             core::v3::transport_socket,
             endpoint::v3::{Endpoint, lb_endpoint::HostIdentifier},
-            route::v3::{RouteAction, RouteConfiguration, route::Action},
+            route::v3::{
+                RouteAction, RouteConfiguration, header_matcher::HeaderMatchSpecifier, route::Action,
+            },
         },
         extensions::transport_sockets::tls::v3::{
             CertificateValidationContext, UpstreamTlsContext, common_tls_context::ValidationContextType,
@@ -140,9 +142,22 @@ fn a_route_ends_neither_a_waiter_nor_a_long_silent_answer() {
     let mut pools = desired(1, &[("http://a", 1)]).pools;
     pools[0].free_worker_timeout = WaitDuration::from_ms(3_600_000);
     pools[0].answer_timeout = WaitDuration::from_ms(7_200_000);
-    let action = &actions(&pools, &[])[0];
-    assert_eq!(seconds(&action.timeout), 7_200);
-    assert!(seconds(&action.idle_timeout) > 3_600 + 7_200);
+    let [waiting, sent] = &actions(&pools, &[])[..] else { panic!("not two routes") };
+    assert_eq!(seconds(&sent.timeout), 7_200);
+    assert!(seconds(&waiting.idle_timeout) > 3_600);
+    assert!(seconds(&sent.idle_timeout) > 7_200);
+}
+
+#[test]
+fn a_waiter_whom_nobody_ends_is_ended_soon_after_its_deadline() {
+    let mut pools = desired(1, &[("http://a", 1)]).pools;
+    pools[0].free_worker_timeout = WaitDuration::from_ms(30_000);
+    let routes = RouteConfiguration::decode(&*route::resource(&pools, &[]).body().value).unwrap();
+    let waiting = &routes.virtual_hosts[0].routes[0];
+    let [header] = &waiting.r#match.as_ref().unwrap().headers[..] else { panic!("not one header") };
+    assert_eq!(header.name, "x-slotway-worker");
+    assert_eq!(header.header_match_specifier, Some(HeaderMatchSpecifier::PresentMatch(false)));
+    assert!((31..60).contains(&seconds(&actions(&pools, &[])[0].idle_timeout)));
 }
 
 #[test]
@@ -150,7 +165,7 @@ fn a_stalled_client_is_ended_also_where_answers_are_quick() {
     let mut pools = desired(1, &[("http://a", 1)]).pools;
     pools[0].free_worker_timeout = WaitDuration::ZERO;
     pools[0].answer_timeout = WaitDuration::from_ms(1_000);
-    let idle = seconds(&actions(&pools, &[])[0].idle_timeout);
+    let idle = seconds(&actions(&pools, &[])[1].idle_timeout);
     assert!((300..600).contains(&idle), "{idle} s");
 }
 
@@ -158,7 +173,7 @@ fn a_stalled_client_is_ended_also_where_answers_are_quick() {
 fn an_answer_that_may_take_for_ever_is_never_cut_off() {
     let mut pools = desired(1, &[("http://a", 1)]).pools;
     pools[0].answer_timeout = WaitDuration::ZERO;
-    let action = &actions(&pools, &[])[0];
+    let action = &actions(&pools, &[])[1];
     assert_eq!((seconds(&action.timeout), seconds(&action.idle_timeout)), (0, 0));
     assert_eq!(seconds(&action.flush_timeout), i64::try_from(Duration::from_secs(300).as_secs()).unwrap());
 }
@@ -172,7 +187,7 @@ fn routes_stand_in_match_order() {
     pools.insert(0, first);
     let routes = RouteConfiguration::decode(&*route::resource(&pools, &[]).body().value).unwrap();
     let names: Vec<_> = routes.virtual_hosts[0].routes.iter().map(|route| route.name.as_str()).collect();
-    assert_eq!(names, ["ocr", "main"]);
+    assert_eq!(names, ["ocr", "ocr", "main", "main"]);
 }
 
 #[test]
