@@ -4,7 +4,7 @@
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test quick chaos fmt lint clean tools
+.PHONY: help run build test quick sim chaos fmt lint clean tools
 
 help: ## Lists the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -34,6 +34,12 @@ chaos: build ## Breaks everything round a real Envoy at once, from one seed (SEE
 fuzz: ## Fuzzes what reads foreign bytes, each target for MINUTES minutes (1 if not said; the filter must be built)
 	@tests/tools/need.sh cargo cc
 	@tests/fuzz/run.sh long $(or $(MINUTES),1)
+
+# One seed, or so many: SEED=n, SEEDS=count.
+sim: ## Simulates the filter on many lanes where everything goes wrong, and checks each promise (SEED=n, SEEDS=count)
+	@tests/tools/need.sh cargo cc
+	@filter/build.sh
+	@cargo run --locked --release -q -p slotway-tests --bin sim -- $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000))
 
 fmt: ## Formats the sources
 	@cargo fmt --all

@@ -1,6 +1,6 @@
 //! The filter's shared state, read from outside with the engine's own eyes.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use slotway_engine::{Abort, Image, Page, PageId, PageSource, Pool, Region, Root, Survey, WorkerSurvey};
 
@@ -31,6 +31,72 @@ pub fn workers(data: &SharedData, pool: &str) -> BTreeMap<String, WorkerSurvey> 
     survey(data, pool).workers.into_iter().map(|worker| (name_of(worker.worker), worker)).collect()
 }
 
+/// One pool as its shared state has it at one moment.
+#[derive(Debug, Clone)]
+pub(crate) struct PoolView {
+    /// Counts the transitions.
+    pub(crate) commit: u64,
+    /// How many wait, as the root says.
+    pub(crate) waiting: u32,
+    /// The sum of capacities, as the root says.
+    pub(crate) capacity: u32,
+    /// Whether the transition changed pages of the queue or of the line.
+    pub(crate) spilled: bool,
+    pub(crate) survey: Survey,
+    /// The workers' base URLs, in the order of the survey.
+    pub(crate) names: Vec<String>,
+}
+
+/// In one line, for traces.
+impl fmt::Display for PoolView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Survey { generation, free, in_flight, parked, .. } = &self.survey;
+        write!(
+            f,
+            "state {}: generation {generation}, {free} free, {in_flight} out, {parked} parked, ",
+            self.commit
+        )?;
+        write!(f, "{} waiting:", self.waiting)?;
+        for (worker, name) in self.survey.workers.iter().zip(&self.names) {
+            let name = name.trim_start_matches("http://").split('.').next().unwrap_or(name);
+            write!(f, " {name} {}/{}", worker.in_flight, worker.capacity)?;
+        }
+        Ok(())
+    }
+}
+
+/// Looks at a pool; an error if its state makes no sense.
+pub(crate) fn view(data: &SharedData, pool: &str) -> Result<PoolView, Abort> {
+    look(data, pool, |pool| {
+        let survey = pool.survey()?;
+        let names = survey.workers.iter().map(|worker| pool.name(worker.worker));
+        let names = names.map(|name| Ok(String::from_utf8_lossy(&name?).into_owned()));
+        let names = names.collect::<Result<_, Abort>>()?;
+        let root = pool.root();
+        let (commit, waiting, capacity) = (root.commit(), root.waiting(), root.capacity());
+        Ok(PoolView { commit, waiting, capacity, spilled: false, survey, names })
+    })
+    .map(|mut view| {
+        view.spilled = spills(data, pool);
+        view
+    })
+}
+
+/// The compare-and-swap number of a pool's root: another one is another state. 0 if it was never written.
+pub(crate) fn root_cas(data: &SharedData, root_key: &[u8]) -> u32 {
+    data.get(VM_ID, root_key).map_or(0, |(_, cas)| cas)
+}
+
+/// The key of a pool's root.
+pub(crate) fn root_key(pool: &str) -> Vec<u8> {
+    format!("slotway/1/{pool}/root").into_bytes()
+}
+
+fn spills(data: &SharedData, pool: &str) -> bool {
+    let of = |region: char| data.get(VM_ID, format!("slotway/1/{pool}/{region}0").as_bytes()).is_some();
+    of('f') || of('l')
+}
+
 fn look<R>(
     data: &SharedData,
     pool: &str,
@@ -38,7 +104,7 @@ fn look<R>(
 ) -> Result<R, Abort> {
     let prefix = format!("slotway/1/{pool}/");
     let image = match data.get(VM_ID, format!("{prefix}root").as_bytes()) {
-        Some((bytes, _)) => Image::decode(bytes).expect("a root that the engine wrote"),
+        Some((bytes, _)) => Image::decode(bytes)?,
         None => Image::default(),
     };
     let logged = image.stored_pages().collect();

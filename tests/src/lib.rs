@@ -5,6 +5,7 @@
 //! * [`fleet`]: workers with state that count what they are given.
 //! * [`world`]: the filter in the host, with clients on one side and a fleet on the other.
 //! * [`inside`]: the filter's shared state, read from outside.
+//! * [`sim`]: the simulator: all of these, at random from one seed, with every promise checked after each step.
 
 // Test support: a broken expectation ends the test at once, with its message.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -14,6 +15,7 @@ mod error;
 pub mod fleet;
 pub mod host;
 pub mod inside;
+pub mod sim;
 pub mod world;
 
 pub use error::HostError;

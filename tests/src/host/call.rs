@@ -34,12 +34,14 @@ pub(crate) struct Call<'a> {
     caller: Caller<'a, VmData>,
     call: HostCall,
     pub(crate) vm: VmId,
+    /// What the trace says of it beside its name.
+    about: String,
 }
 
 impl<'a> Call<'a> {
     pub(crate) fn new(caller: Caller<'a, VmData>, call: HostCall) -> Self {
         let vm = caller.data().id;
-        Self { caller, call, vm }
+        Self { caller, call, vm, about: String::new() }
     }
 
     /// What happens before each host call: the scheduler may let others go first, and faults strike.
@@ -65,12 +67,36 @@ impl<'a> Call<'a> {
         });
         let context = process.vms.get(&vm).map_or(0, VmState::context);
         let verdict = if trap { Verdict::Trap } else { process.faults.verdict(lane, context, call) };
-        process.note(|| format!("{vm:?}   {} {verdict:?}", call.name()));
         match verdict {
             Verdict::Proceed => Ok(()),
             Verdict::Fail(status) => Err(status.into()),
             Verdict::Trap => Err(Stop::Trap(wasmtime::Error::msg("trap ordered by the test"))),
         }
+    }
+
+    /// Says in the trace what the call is about: a key, a name.
+    pub(crate) fn about(&mut self, bytes: &[u8]) {
+        if self.process().trace.is_some() {
+            self.about = format!(" {}", String::from_utf8_lossy(bytes));
+        }
+    }
+
+    /// Writes into the trace how the call ended.
+    pub(crate) fn note_end(&self, end: &Result<(), Stop>) {
+        self.process().note(|| {
+            let end = match end {
+                Ok(()) => String::new(),
+                Err(Stop::Code(code)) => {
+                    match Status::FAILURES.iter().find(|status| **status as u32 == *code) {
+                        Some(status) => format!(" = {status:?}"),
+                        None => format!(" = {code}"),
+                    }
+                }
+                Err(Stop::Trap(_)) => " = TRAP".to_owned(),
+            };
+            let name = self.call.name().trim_start_matches("proxy_");
+            format!("    {} {name}{}{end}", self.vm, self.about)
+        });
     }
 
     pub(crate) fn process(&self) -> MutexGuard<'_, Process> {

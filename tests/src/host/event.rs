@@ -1,3 +1,5 @@
+use std::fmt;
+
 use crate::host::{CallAnswer, Headers, HttpCall, LocalReply, PluginId, ReplyBy, StreamId, VmId, Wakeup};
 
 /// Something that happens on a lane's thread. It runs to its end before the lane takes the next one, but other lanes
@@ -83,6 +85,42 @@ pub enum Event {
         /// The answer.
         answer: CallAnswer,
     },
+}
+
+/// In a few words, for traces.
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let and_end = |end: &bool| if *end { ", the last part" } else { "" };
+        match self {
+            Self::Configure(plugin) => write!(f, "takes configuration {}", plugin.0),
+            Self::Reload => write!(f, "gets a new VM"),
+            Self::Request { stream, end } => write!(f, "{stream} comes{}", and_end(end)),
+            Self::RequestBody { stream, end, .. } => write!(f, "body of {stream}{}", and_end(end)),
+            Self::RequestTrailers { stream, .. } => write!(f, "trailers of {stream}"),
+            Self::AnswerHeaders { stream, headers, end } => {
+                let status = headers.get(":status").unwrap_or("?");
+                write!(f, "{stream} is answered with {status}{}", and_end(end))
+            }
+            Self::AnswerBody { stream, end, .. } => {
+                write!(f, "body of the answer to {stream}{}", and_end(end))
+            }
+            Self::AnswerTrailers { stream, .. } => write!(f, "trailers of the answer to {stream}"),
+            Self::WorkerFailed { stream, failure } => write!(f, "the worker of {stream} fails: {failure:?}"),
+            Self::ClientGone(stream) => write!(f, "the client of {stream} leaves"),
+            Self::Finish(stream) => write!(f, "{stream} is over"),
+            Self::Tick { vm, context } => write!(f, "tick of {vm}, context {context}"),
+            Self::Wakeup(wakeup) => {
+                write!(f, "wake-up of context {}, queue {}", wakeup.context, wakeup.token)
+            }
+            Self::CallAnswer { call, answer } => match answer {
+                CallAnswer::Answer { headers, .. } => {
+                    let status = headers.get(":status").unwrap_or("?");
+                    write!(f, "report {} is answered with {status}", call.serial)
+                }
+                CallAnswer::Reset => write!(f, "report {} is cut off", call.serial),
+            },
+        }
+    }
 }
 
 /// How a request to a worker ends without its answer; the texts are Envoy's response code details.

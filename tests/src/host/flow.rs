@@ -105,6 +105,16 @@ impl Lane {
             return;
         }
         let Ok(called) = self.show(way, id, &mut piece).await else {
+            // Envoy's own answer, in the worker's place, needs no second one in the VM's.
+            let own = self.with_stream(id, |stream| {
+                let own = way == Way::Answer && stream.seen.local_reply.is_some();
+                stream.failure_replied |= own;
+                own
+            });
+            if own == Some(true) {
+                self.deliver(way, id, piece);
+                return;
+            }
             self.with_stream(id, |stream| way.side(stream).hold = Hold::All);
             Box::pin(self.fail_stream(id)).await;
             return;

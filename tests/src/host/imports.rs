@@ -11,7 +11,11 @@ mod shared;
 
 use wasmtime::Linker;
 
-use crate::host::{HostCall, call::Stop, vm::VmData};
+use crate::host::{
+    HostCall,
+    call::{Call, Stop},
+    vm::VmData,
+};
 
 /// Defines one function: counts it, lets the scheduler and the faults in, then runs its body.
 macro_rules! import {
@@ -28,7 +32,7 @@ macro_rules! import {
                         $body
                     }
                     .await;
-                    $crate::host::imports::answer(end)
+                    $crate::host::imports::answer(&call, end)
                 })
             },
         )?;
@@ -36,7 +40,8 @@ macro_rules! import {
 }
 pub(crate) use import;
 
-pub(crate) fn answer(end: Result<(), Stop>) -> wasmtime::Result<u32> {
+pub(crate) fn answer(call: &Call<'_>, end: Result<(), Stop>) -> wasmtime::Result<u32> {
+    call.note_end(&end);
     match end {
         Ok(()) => Ok(0),
         Err(Stop::Code(code)) => Ok(code),

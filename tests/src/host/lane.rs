@@ -1,3 +1,5 @@
+use std::fmt;
+
 use crate::{
     HostError,
     host::{
@@ -12,6 +14,12 @@ use crate::{
 /// One of Envoy's worker threads, as the module sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LaneId(pub usize);
+
+impl fmt::Display for LaneId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == usize::MAX { f.write_str("main thread") } else { write!(f, "lane {}", self.0) }
+    }
+}
 
 /// A worker thread and its VM (`getOrCreateThreadLocalWasm`, `PluginConfig`).
 pub(crate) struct Lane {
@@ -49,7 +57,7 @@ impl Lane {
     }
 
     async fn dispatch(&mut self, event: Event) -> Result<(), HostError> {
-        self.process.lock().note(|| format!("{:?}: {event:?}", self.id));
+        self.process.lock().note(|| format!("{}: {event}", self.id));
         match event {
             Event::Configure(plugin) => return self.configure(plugin).await,
             Event::Reload => return self.reload().await,
@@ -113,6 +121,7 @@ impl Lane {
             }
             Err(Failed) => {
                 self.vm = None;
+                Box::pin(self.after_call(id)).await;
                 Err(Failed)
             }
         }
@@ -182,6 +191,7 @@ impl Lane {
         // A trap here changes nothing: the context is gone either way.
         let _ = self.call(Callback::OnDelete, root, &[root]).await;
         let mut process = self.process.lock();
+        process.retired += 1;
         process.timers.remove(vm, root);
         process.calls.retain(|call| (call.vm, call.root) != (vm, root));
         if let Some(state) = process.vms.get_mut(&vm) {

@@ -3,12 +3,17 @@
 use crate::{
     HostError,
     host::{
-        Clock, Context, Event, Faults, Host, HostCall, LaneId, LogLine, Metrics, SharedData, SharedQueues,
-        Status, Usage, Verdict, schedule::Slot,
+        Clock, Context, Event, Faults, Host, HostCall, LaneId, LogLine, Metrics, Process, SharedData,
+        SharedQueues, Status, Usage, Verdict, VmId, schedule::Slot,
     },
 };
 
 impl Host {
+    /// Looks at the process, or changes it, without a copy of anything.
+    pub(crate) fn inspect<R>(&self, look: impl FnOnce(&mut Process) -> R) -> R {
+        look(&mut self.process.lock())
+    }
+
     /// The shared data as they are now.
     #[must_use]
     pub fn shared_data(&self) -> SharedData {
@@ -87,6 +92,19 @@ impl Host {
             .filter(|(_, context)| matches!(context, Context::Root(_) | Context::Closing(_)))
             .map(|(id, _)| (*id, process.timers.period_ms(vm, *id)))
             .collect()
+    }
+
+    /// The VM of an idle lane, if it has one that has not failed.
+    pub(crate) fn vm_of(&self, lane: LaneId) -> Option<VmId> {
+        match &self.lanes[lane.0] {
+            Slot::Idle(idle) => idle.vm.as_ref().map(|vm| vm.id),
+            _ => None,
+        }
+    }
+
+    /// Whether an idle lane has a configuration to serve requests by.
+    pub(crate) fn is_configured(&self, lane: LaneId) -> bool {
+        matches!(&self.lanes[lane.0], Slot::Idle(idle) if idle.plugin.is_some())
     }
 
     /// Whether a lane has a VM that has not failed.

@@ -36,8 +36,8 @@ pub struct Wakeup {
     pub token: u32,
 }
 
-/// What all threads of one Envoy process share, and the host's side of every VM and stream. Host calls of all lanes
-/// come here; only one runs at a time.
+/// What all threads of one Envoy process share, and the host's side of every VM and stream. Host calls of all
+/// lanes come here; only one runs at a time.
 #[derive(Default)]
 pub(crate) struct Process {
     pub(crate) vm_id: String,
@@ -71,25 +71,41 @@ pub(crate) struct Process {
     /// Streams whose requests reached the router, in that order, until somebody takes them.
     pub(crate) arrivals: Vec<StreamId>,
     pub(crate) serial: u64,
+    /// How many writes of shared data came too late: somebody else had written.
+    pub(crate) conflicts: u64,
+    /// How many root contexts were ended.
+    pub(crate) retired: u64,
     pub(crate) options: Options,
 }
 
 /// How the host behaves where Envoy's behaviour depends on its surroundings.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// A stream that the module or Envoy answers is over with the answer's last byte. Off: the client reads slowly, and
-    /// [`crate::host::Host::finish`] ends the stream.
+    /// A stream that the module or Envoy answers is over with the answer's last byte. Off: the client reads
+    /// slowly, and [`crate::host::Host::finish`] ends the stream.
     pub finish_local_replies: bool,
-    /// A local reply passes the module's own `on_response_headers` and `on_response_body`, as it does in Envoy.
+    /// A local reply passes the module's own `on_response_headers` and `on_response_body`, as it does in
+    /// Envoy.
     pub local_replies_pass_filter: bool,
     /// How long after the start of a VM that failed the next request waits for a new one, in milliseconds
     /// (`reload_config.backoff.base_interval`; Envoy's default is 1 s). Until then requests get 503.
     pub reload_backoff_ms: u64,
+    /// What the module asked for within a call that then trapped (going on with a stream, say) is done all
+    /// the same, as in the C++ host: `~DeferAfterCallActions` does not look whether the VM has failed.
+    pub actions_survive_trap: bool,
+    /// Compare-and-swap always swaps. No host does that: with it, a test that proves anything must fail.
+    pub ignores_cas: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { finish_local_replies: true, local_replies_pass_filter: true, reload_backoff_ms: 0 }
+        Self {
+            finish_local_replies: true,
+            local_replies_pass_filter: true,
+            reload_backoff_ms: 0,
+            actions_survive_trap: true,
+            ignores_cas: false,
+        }
     }
 }
 
@@ -101,7 +117,8 @@ impl Process {
 
     pub(crate) fn note(&mut self, line: impl FnOnce() -> String) {
         if let Some(trace) = &mut self.trace {
-            trace.push(line());
+            let now_us = self.clock.monotonic_ns() / 1_000;
+            trace.push(format!("{:>9}.{:03} {}", now_us / 1_000, now_us % 1_000, line()));
         }
     }
 
@@ -149,7 +166,9 @@ impl Process {
     pub(crate) fn fail_vm(&mut self, vm: VmId) {
         if let Some(state) = self.vms.get_mut(&vm) {
             state.failed = true;
-            state.after_call.clear();
+            if !self.options.actions_survive_trap {
+                state.after_call.clear();
+            }
         }
         self.timers.remove_vm(vm);
         self.calls.retain(|call| call.vm != vm);
@@ -161,7 +180,8 @@ impl Process {
 pub(crate) struct SharedProcess(Arc<Mutex<Process>>);
 
 impl SharedProcess {
-    /// Everything runs on one thread, so nobody ever waits here; a panic of a test does not poison it for `Drop`.
+    /// Everything runs on one thread, so nobody ever waits here; a panic of a test does not poison it for
+    /// `Drop`.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Process> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

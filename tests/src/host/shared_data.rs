@@ -49,6 +49,11 @@ impl SharedData {
         map.map(|(key, entry)| (key.as_slice(), entry.value.as_slice()))
     }
 
+    /// The number that the next write takes: another one after each write.
+    pub(crate) fn next_cas(&self) -> u32 {
+        self.next_cas
+    }
+
     /// Makes the next write take the number `cas`, so that a test can let the count run over.
     pub fn set_next_cas(&mut self, cas: u32) {
         self.next_cas = cas.max(1);

@@ -1,10 +1,19 @@
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fmt,
+};
 
 use crate::host::{BufferKind, Headers, LaneId, PluginId, Usage, VmId};
 
 /// One request and its answer, over the whole host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId(pub u64);
+
+impl fmt::Display for StreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "request {}", self.0)
+    }
+}
 
 /// Who wrote an answer that no worker wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -44,6 +44,11 @@ impl Timers {
         Some((first.1.due_ns, first.0.0, first.0.1))
     }
 
+    /// All timers, and when each is due.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (VmId, u32, u64)> + '_ {
+        self.timers.iter().map(|((vm, context), timer)| (*vm, *context, timer.due_ns))
+    }
+
     /// All timers that are due, in the order in which they fire.
     pub(crate) fn due(&self, now_ns: u64) -> Vec<(VmId, u32)> {
         let mut due: Vec<_> = self.timers.iter().filter(|(_, timer)| timer.due_ns <= now_ns).collect();

@@ -99,7 +99,7 @@ impl Vm {
         }
         let mut process = self.process.lock();
         let id = self.id;
-        process.note(|| format!("{id:?} {} {arguments:?}", callback.name()));
+        process.note(|| format!("  {id} {} {arguments:?}", callback.name().trim_start_matches("proxy_")));
         process.call_usage.entry(id).or_default().count_callback(callback);
         let state = process.vms.get_mut(&id).ok_or(Failed)?;
         if state.failed {

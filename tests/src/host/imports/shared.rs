@@ -7,6 +7,7 @@ use crate::host::{Process, Status, VmState, imports::import, vm::VmData};
 pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
     import!(linker, GetSharedData, (key: u32, key_len: u32, value_at: u32, len_at: u32, cas_at: u32), |c| {
         let key = c.read(key, key_len)?;
+        c.about(&key);
         let (value, cas) = {
             let process = c.process();
             let (value, cas) = process.data.get(&process.vm_id, &key).ok_or(Status::NotFound)?;
@@ -17,11 +18,17 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
     });
     import!(linker, SetSharedData, (key: u32, key_len: u32, value: u32, value_len: u32, cas: u32), |c| {
         let (key, value) = (c.read(key, key_len)?, c.read(value, value_len)?);
+        c.about(&key);
         let process = &mut *c.process();
-        Ok(process.data.set(&process.vm_id, &key, &value, cas)?)
+        // A broken host, to show that the tests notice.
+        let cas = if process.options.ignores_cas { 0 } else { cas };
+        let set = process.data.set(&process.vm_id, &key, &value, cas);
+        process.conflicts += u64::from(set.is_err());
+        Ok(set?)
     });
     import!(linker, RegisterSharedQueue, (name: u32, name_len: u32, token_at: u32), |c| {
         let name = c.read(name, name_len)?;
+        c.about(&name);
         let token = {
             let process = &mut *c.process();
             let state = process.vms.get(&c.vm).ok_or(Status::InternalFailure)?;
@@ -33,6 +40,7 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
     });
     import!(linker, ResolveSharedQueue, (vm: u32, vm_len: u32, name: u32, name_len: u32, token_at: u32), |c| {
         let (vm_id, name) = (c.text(vm, vm_len)?, c.read(name, name_len)?);
+        c.about(&name);
         let token = {
             let process = c.process();
             let vm_id = if vm_id.is_empty() { &process.vm_id } else { &vm_id };

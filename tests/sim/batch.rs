@@ -1,0 +1,128 @@
+//! Many seeds on a few threads. Each run is one thread's alone, so it does not matter how many there are.
+
+use std::{
+    io::{IsTerminal, Write},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use slotway_tests::{
+    host::Filter,
+    sim::{Coverage, How, Outcome, run_seed},
+};
+
+use crate::arguments::Arguments;
+
+/// No run takes so long: one that does is in a loop that never calls the host.
+const SEED_S_MAX: u64 = 120;
+/// So many failures say enough.
+const FAILURES_MAX: usize = 10;
+
+/// What came of all seeds.
+#[derive(Default)]
+pub(crate) struct Batch {
+    pub(crate) seeds: u64,
+    pub(crate) steps: u64,
+    pub(crate) coverage: Coverage,
+    pub(crate) failures: Vec<Outcome>,
+    pub(crate) took: Duration,
+}
+
+/// A panic inside a run is that seed's failure; its text is told there.
+pub(crate) fn silence_panics() {
+    std::panic::set_hook(Box::new(|_| {}));
+}
+
+/// What each run is like.
+pub(crate) fn how(arguments: &Arguments) -> How {
+    How { steps: arguments.steps, trace: arguments.trace, ignores_cas: arguments.ignores_cas }
+}
+
+pub(crate) fn run(filter: &Filter, arguments: &Arguments) -> Batch {
+    let started = Instant::now();
+    let next = AtomicU64::new(0);
+    let batch = Mutex::new(Batch::default());
+    let clocks: Vec<_> =
+        (0..arguments.threads).map(|_| (AtomicU64::new(u64::MAX), AtomicU64::new(0))).collect();
+    let over = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for clock in &clocks {
+            scope.spawn(|| {
+                work(filter, arguments, &next, &batch, clock, started);
+                over.fetch_add(1, Relaxed);
+            });
+        }
+        watch(&clocks, &over, &batch, arguments, started);
+    });
+    let mut batch = batch.into_inner().unwrap_or_else(PoisonError::into_inner);
+    batch.failures.sort_by_key(|failure| failure.seed);
+    batch.took = started.elapsed();
+    batch
+}
+
+fn work(
+    filter: &Filter,
+    arguments: &Arguments,
+    next: &AtomicU64,
+    batch: &Mutex<Batch>,
+    clock: &(AtomicU64, AtomicU64),
+    started: Instant,
+) {
+    loop {
+        let number = next.fetch_add(1, Relaxed);
+        if number >= arguments.seeds {
+            break;
+        }
+        let seed = arguments.first + number;
+        clock.1.store(seed, Relaxed);
+        clock.0.store(started.elapsed().as_secs(), Relaxed);
+        let outcome = run_seed(filter, seed, how(arguments));
+        clock.0.store(u64::MAX, Relaxed);
+        let mut batch = batch.lock().unwrap_or_else(PoisonError::into_inner);
+        batch.seeds += 1;
+        batch.steps += outcome.steps;
+        batch.coverage += &outcome.coverage;
+        if outcome.violation.is_some() || arguments.trace {
+            batch.failures.push(outcome);
+            if batch.failures.len() >= FAILURES_MAX {
+                next.store(arguments.seeds, Relaxed);
+            }
+        }
+    }
+}
+
+/// Shows how far it is, and ends the process where a run does not end: nothing else can.
+fn watch(
+    clocks: &[(AtomicU64, AtomicU64)],
+    over: &AtomicU64,
+    batch: &Mutex<Batch>,
+    arguments: &Arguments,
+    started: Instant,
+) {
+    let shows = std::io::stderr().is_terminal() && arguments.seeds > 1;
+    while over.load(Relaxed) < clocks.len() as u64 {
+        std::thread::sleep(Duration::from_millis(20));
+        let now_s = started.elapsed().as_secs();
+        for (began_s, seed) in clocks {
+            let began_s = began_s.load(Relaxed);
+            if began_s != u64::MAX && now_s.saturating_sub(began_s) > SEED_S_MAX {
+                let seed = seed.load(Relaxed);
+                eprintln!(
+                    "sim: seed {seed} does not end: a callback of the filter loops without calling the host"
+                );
+                std::process::exit(1);
+            }
+        }
+        if shows {
+            let done = batch.lock().unwrap_or_else(PoisonError::into_inner).seeds;
+            eprint!("\r{done} of {} seeds ", arguments.seeds);
+            let _ = std::io::stderr().flush();
+        }
+    }
+    if shows {
+        eprint!("\r{:40}\r", "");
+    }
+}

@@ -1,0 +1,102 @@
+//! What is to happen, and when at the earliest.
+
+use crate::host::{CallAnswer, LaneId, PluginId, StreamId, VmId, Wakeup, WorkerFailure};
+
+/// One thing that is to happen.
+#[derive(Debug, Clone)]
+pub(crate) struct Item {
+    pub(crate) due_ns: u64,
+    /// In the order in which they were put on the agenda.
+    pub(crate) serial: u64,
+    /// The lane that it happens on; `None` for what concerns the whole process.
+    pub(crate) lane: Option<LaneId>,
+    pub(crate) what: What,
+}
+
+/// What it is.
+#[derive(Debug, Clone)]
+pub(crate) enum What {
+    /// A client sends a request.
+    Request,
+    /// The end of a request's body arrives.
+    Body(StreamId),
+    /// The worker goes on with its answer, or fails.
+    Answer(StreamId),
+    /// The worker fails, or the route's timeout strikes.
+    Fail(StreamId, WorkerFailure),
+    /// The client leaves.
+    Gone(StreamId),
+    /// The client has read the answer.
+    Finish(StreamId),
+    /// A worker that has gone on without its caller is done.
+    Done(StreamId),
+    /// A wake-up, and the VM that had registered for it.
+    Wakeup(Wakeup, Option<VmId>),
+    /// A configuration arrives on a lane.
+    Configure(PluginId),
+    /// One of the module's own requests is answered.
+    Call(u64, CallAnswer),
+    /// The control plane pushes a configuration.
+    Push,
+    /// A lane stalls.
+    Stall,
+    /// A lane's VM traps between two callbacks.
+    Trap,
+    /// The monotonic clock jumps.
+    Jump,
+    /// The operator's clock is set.
+    SetClock,
+}
+
+impl What {
+    /// The stream that it is about.
+    fn stream(&self) -> Option<StreamId> {
+        match self {
+            Self::Body(stream)
+            | Self::Answer(stream)
+            | Self::Fail(stream, _)
+            | Self::Gone(stream)
+            | Self::Finish(stream) => Some(*stream),
+            _ => None,
+        }
+    }
+}
+
+/// All that is to happen. Small: a scan finds what is next.
+#[derive(Debug, Default)]
+pub(crate) struct Agenda {
+    items: Vec<Item>,
+    serial: u64,
+}
+
+impl Agenda {
+    pub(crate) fn add(&mut self, due_ns: u64, lane: Option<LaneId>, what: What) {
+        self.serial += 1;
+        self.items.push(Item { due_ns, serial: self.serial, lane, what });
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Item> {
+        self.items.iter()
+    }
+
+    pub(crate) fn take(&mut self, serial: u64) -> Option<Item> {
+        let at = self.items.iter().position(|item| item.serial == serial)?;
+        Some(self.items.swap_remove(at))
+    }
+
+    /// Nothing more of this kind.
+    pub(crate) fn drop_all(&mut self, of: impl Fn(&What) -> bool) {
+        self.items.retain(|item| !of(&item.what));
+    }
+
+    /// Nothing more of what was planned for a stream; a worker that goes on without its caller goes on.
+    pub(crate) fn drop_stream(&mut self, stream: StreamId) {
+        self.items.retain(|item| item.what.stream() != Some(stream));
+    }
+
+    /// The same for what the worker would have done.
+    pub(crate) fn drop_answer(&mut self, stream: StreamId) {
+        let of_worker = |what: &What| matches!(what, What::Answer(of) | What::Fail(of, _) if *of == stream);
+        self.items.retain(|item| !of_worker(&item.what));
+    }
+}

@@ -1,0 +1,60 @@
+//! Chance, from a seed.
+
+/// SplitMix64: the same rolls for the same seed, on every machine.
+#[derive(Debug, Clone)]
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    pub(crate) fn new(seed: u64) -> Self {
+        // Neighbouring seeds shall have nothing in common.
+        let mut dice = Self(seed ^ 0x5107_3a75_1017_ca11);
+        let first = dice.next();
+        Self(first ^ seed.rotate_left(32))
+    }
+
+    /// Another dice, whose rolls are its own.
+    pub(crate) fn split(&mut self) -> Self {
+        Self(self.next())
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    }
+
+    /// A number below `sides`, which is at least 1.
+    pub(crate) fn below(&mut self, sides: u64) -> u64 {
+        ((u128::from(self.next()) * u128::from(sides.max(1))) >> 64) as u64
+    }
+
+    /// The same as a place in a list.
+    pub(crate) fn index(&mut self, len: usize) -> usize {
+        self.below(len as u64) as usize
+    }
+
+    /// A number from `low` to `high`, both included.
+    pub(crate) fn between(&mut self, low: u64, high: u64) -> u64 {
+        low + self.below(high.saturating_sub(low) + 1)
+    }
+
+    /// Whether something happens that happens so many times in a thousand.
+    pub(crate) fn per_mille(&mut self, times: u64) -> bool {
+        times > 0 && self.below(1_000) < times
+    }
+
+    /// Whether something happens that happens once in `times`.
+    pub(crate) fn one_in(&mut self, times: u64) -> bool {
+        self.below(times) == 0
+    }
+
+    pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> Option<T> {
+        (!from.is_empty()).then(|| from[self.index(from.len())])
+    }
+
+    /// One of a list that has some.
+    pub(crate) fn of<T: Copy, const N: usize>(&mut self, from: [T; N]) -> T {
+        from[self.index(N)]
+    }
+}

@@ -1,0 +1,104 @@
+//! The fake workers: what they have, what they may have, and how they are.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    host::StreamId,
+    sim::violation::{Check, violated},
+};
+
+/// A worker's place in the fleet.
+pub(crate) type WorkerAt = usize;
+
+/// One worker, as it counts for itself.
+#[derive(Debug, Clone)]
+pub(crate) struct Worker {
+    pub(crate) url: String,
+    /// The pool whose worker it is.
+    pub(crate) pool: usize,
+    pub(crate) running: u32,
+    /// By the newest configuration in force.
+    pub(crate) capacity: u32,
+    /// What is left of the requests that had slots when its capacity was last changed: they may still arrive.
+    surplus: u32,
+    /// Until when it fails whatever it gets.
+    pub(crate) sick_until_ns: u64,
+}
+
+/// All workers of a run.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Fleet {
+    workers: Vec<Worker>,
+    places: BTreeMap<StreamId, WorkerAt>,
+}
+
+impl Fleet {
+    pub(crate) fn add(&mut self, pool: usize, url: String) -> WorkerAt {
+        self.workers.push(Worker { url, pool, running: 0, capacity: 0, surplus: 0, sick_until_ns: 0 });
+        self.workers.len() - 1
+    }
+
+    pub(crate) fn at(&self, at: WorkerAt) -> &Worker {
+        &self.workers[at]
+    }
+
+    pub(crate) fn at_mut(&mut self, at: WorkerAt) -> &mut Worker {
+        &mut self.workers[at]
+    }
+
+    pub(crate) fn find(&self, url: &str) -> Option<WorkerAt> {
+        self.workers.iter().position(|worker| worker.url == url)
+    }
+
+    pub(crate) fn of_pool(&self, pool: usize) -> impl Iterator<Item = (WorkerAt, &Worker)> {
+        self.workers.iter().enumerate().filter(move |(_, worker)| worker.pool == pool)
+    }
+
+    /// Another capacity comes into force while `under_way` requests have slots of the worker: they may stay,
+    /// or come.
+    pub(crate) fn set_capacity(&mut self, at: WorkerAt, capacity: u32, under_way: u32) {
+        let worker = &mut self.workers[at];
+        (worker.capacity, worker.surplus) = (capacity, under_way);
+    }
+
+    /// A request arrives.
+    pub(crate) fn arrive(&mut self, stream: StreamId, at: WorkerAt) -> Check {
+        let worker = &mut self.workers[at];
+        worker.running += 1;
+        let allowed = worker.capacity.max(worker.surplus);
+        if worker.running > allowed {
+            return violated(
+                "capacity",
+                format!(
+                    "a worker never has more requests than the capacity in force: {} has {}, of {allowed} (capacity {}, {} more may \
+                     stay since it was lowered)",
+                    worker.url, worker.running, worker.capacity, worker.surplus
+                ),
+            );
+        }
+        if self.places.insert(stream, at).is_some() {
+            return violated(
+                "once",
+                format!("a request goes to one worker, once: {stream:?} arrives a second time"),
+            );
+        }
+        Ok(())
+    }
+
+    /// The worker is done with a request, one way or the other; `None` if it has no such request.
+    pub(crate) fn leave(&mut self, stream: StreamId) -> Option<WorkerAt> {
+        let at = self.places.remove(&stream)?;
+        let worker = &mut self.workers[at];
+        worker.running -= 1;
+        worker.surplus = worker.surplus.saturating_sub(1);
+        Some(at)
+    }
+
+    pub(crate) fn place(&self, stream: StreamId) -> Option<WorkerAt> {
+        self.places.get(&stream).copied()
+    }
+
+    pub(crate) fn running(&self) -> usize {
+        self.places.len()
+    }
+}

@@ -1,0 +1,165 @@
+//! The end of a run: nothing is thrown any more, and everything has to come home.
+
+use crate::{
+    host::LaneId,
+    sim::{
+        agenda::What,
+        client::Stage,
+        run::{NS_PER_MS, Run},
+        violation::{Check, violated},
+    },
+};
+
+/// What may take its time: back-offs of reports and ticks, a second for a grant under way.
+const REST_MS: u64 = 4_000;
+
+impl Run {
+    /// Lets everything that is under way end, within bounds, and looks that nothing is left behind.
+    pub(crate) fn come_to_rest(&mut self) -> Check {
+        self.note(|| "nothing is thrown any more".to_owned());
+        self.calm = true;
+        self.host.set_faults(None);
+        for life in &mut self.lanes {
+            life.stalled_until_ns = 0;
+        }
+        let thrown = |what: &What| {
+            matches!(
+                what,
+                What::Request | What::Push | What::Stall | What::Trap | What::Jump | What::SetClock
+            )
+        };
+        self.agenda.drop_all(thrown);
+        while let Some(lane) = self.lanes.iter().position(|life| life.busy_since_ns.is_some()) {
+            self.finish_event(LaneId(lane))?;
+        }
+        // A lane whose configuration went wrong gets another one; so does everyone now and then.
+        if self.host.lanes().any(|lane| !self.host.is_configured(lane)) || self.dice.one_in(4) {
+            self.push_now()?;
+        }
+        let now_ns = self.now_ns();
+        let bound_ns = now_ns + self.rest_bound_ms() * NS_PER_MS;
+        self.end_orphans();
+        let mut poked = 0;
+        while !self.is_at_rest() {
+            // A lane hears of its surroundings again with a request, as a thread in a living Envoy does.
+            if poked < self.plan.lanes
+                && self.lanes[poked].busy_since_ns.is_none()
+                && self.is_served(LaneId(poked))
+            {
+                self.send(LaneId(poked));
+                poked += 1;
+            }
+            let goes_on = self.turn()?;
+            if (!goes_on && !self.is_at_rest()) || self.now_ns() > bound_ns {
+                return self.report_unrest();
+            }
+            self.wake_the_dead();
+        }
+        Ok(())
+    }
+
+    /// Somebody has to be alive to look after the dead: requests come until one lane has a VM again.
+    fn wake_the_dead(&mut self) {
+        let dead = self.lanes.iter().all(|life| life.alive.is_none() && life.busy_since_ns.is_none());
+        if dead && !self.agenda.iter().any(|item| matches!(item.what, What::Request)) {
+            let due_ns = self.now_ns() + (self.plan.options.reload_backoff_ms + 20) * NS_PER_MS;
+            self.agenda.add(due_ns, None, What::Request);
+        }
+    }
+
+    /// Whether a lane has nothing to do at this moment.
+    fn is_served(&self, lane: LaneId) -> bool {
+        let now_ns = self.now_ns();
+        !self.agenda.iter().any(|item| item.lane == Some(lane) && item.due_ns <= now_ns)
+    }
+
+    fn finish_event(&mut self, lane: LaneId) -> Check {
+        while self.lanes[lane.0].busy_since_ns.is_some() {
+            self.steps += 1;
+            self.take_on(lane)?;
+        }
+        Ok(())
+    }
+
+    /// How long it may take until everything is at home.
+    fn rest_bound_ms(&self) -> u64 {
+        let wait_ms = self.wait_max_ms.iter().max().copied().unwrap_or(0);
+        let pools = &self.plan.pools;
+        let hold_ms = pools.iter().map(|pool| pool.hold_ms).max().unwrap_or(0);
+        let answer_ms = pools.iter().map(|pool| pool.answer_timeout_ms).max().unwrap_or(0);
+        let service_ms = 6 * self.plan.service_ms;
+        REST_MS + 2 * wait_ms + hold_ms + 2 * answer_ms + service_ms + 3 * self.plan.lane_lease_ms
+    }
+
+    /// Requests that nobody in the filter can end any more, since their VM is dead: their clients leave one
+    /// day.
+    fn end_orphans(&mut self) {
+        let now_ns = self.now_ns();
+        let orphans = self.clients.values();
+        let orphans = orphans
+            .filter(|client| client.excused && client.stage == Stage::InFilter || self.plan.has_faults());
+        let orphans: Vec<_> = orphans.map(|client| (client.lane, client.stream, client.excused)).collect();
+        let late_ms = self.rest_bound_ms().saturating_sub(REST_MS / 2);
+        for (lane, stream, dead) in orphans {
+            let after_ms = if dead { self.dice.below(500) } else { late_ms };
+            self.agenda.add(now_ns + after_ms * NS_PER_MS, Some(lane), What::Gone(stream));
+        }
+    }
+
+    /// Whether the slots that a trapped lane held, and its places in the line, may stay where they are.
+    ///
+    /// TO BE SWITCHED when the filter recovers dead lanes: then nothing may stay, and this function goes.
+    fn may_lose(&self) -> bool {
+        self.traps > 0
+    }
+
+    fn is_at_rest(&self) -> bool {
+        let dead = self.lanes.iter().all(|life| life.alive.is_none());
+        let under_way = self.agenda.iter().any(|item| !matches!(item.what, What::Call(..)));
+        let busy = self.lanes.iter().any(|life| life.busy_since_ns.is_some());
+        if dead || busy || under_way || !self.clients.is_empty() || self.fleet.running() > 0 {
+            return false;
+        }
+        self.may_lose() || (0..self.plan.pools.len()).all(|pool| self.is_pool_at_rest(pool))
+    }
+
+    fn is_pool_at_rest(&self, pool: usize) -> bool {
+        let Some(view) = self.watch.view(pool) else { return true };
+        let survey = &view.survey;
+        // A worker that was parked last is tried by the next request, and has its slots until then.
+        (view.waiting, survey.in_flight) == (0, 0) && survey.free + survey.parked == view.capacity
+    }
+
+    fn report_unrest(&mut self) -> Check {
+        let open: Vec<_> = self
+            .clients
+            .values()
+            .map(|client| format!("{} on {} ({:?})", client.stream, client.lane, client.stage))
+            .collect();
+        if !open.is_empty() {
+            return violated("end", format!("every request ends, within its bounds: {}", open.join(", ")));
+        }
+        for pool in 0..self.plan.pools.len() {
+            let Some(view) = self.watch.view(pool).filter(|_| !self.is_pool_at_rest(pool)) else { continue };
+            let what = "when all requests are over, every slot is at home and nobody waits";
+            return violated(
+                "home",
+                format!(
+                    "{what}: pool {} has {} free, {} parked, {} out, {} waiting, of {}: {:?}",
+                    super::configs::pool_name(pool),
+                    view.survey.free,
+                    view.survey.parked,
+                    view.survey.in_flight,
+                    view.waiting,
+                    view.capacity,
+                    view.survey.workers
+                ),
+            );
+        }
+        let left: Vec<_> = self.agenda.iter().map(|item| format!("{:?}", item.what)).collect();
+        violated(
+            "end",
+            format!("everything ends: {} at workers, to come: {}", self.fleet.running(), left.join(", ")),
+        )
+    }
+}

@@ -1,0 +1,302 @@
+//! One run: who goes on, step after step.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    host::{Filter, Host, LaneId, Step, StreamId},
+    sim::{
+        How,
+        agenda::{Agenda, What},
+        client::Client,
+        configs::{Configs, pool_name},
+        coverage::{Coverage, Kind},
+        dice::Dice,
+        faults::{Chance, FAULT_KINDS, FaultCounts},
+        fleet::Fleet,
+        lane_life::LaneLife,
+        plan::Plan,
+        violation::{Check, Violation, violated},
+        watch::Watch,
+    },
+};
+
+pub(crate) const NS_PER_MS: u64 = 1_000_000;
+pub(crate) const NS_PER_US: u64 = 1_000;
+/// No run needs so many steps: one that does goes round in circles.
+const STEPS_MAX: u64 = 60_000;
+
+/// One run under way.
+pub(crate) struct Run {
+    pub(crate) host: Host,
+    pub(crate) dice: Dice,
+    pub(crate) plan: Plan,
+    pub(crate) fleet: Fleet,
+    pub(crate) configs: Configs,
+    pub(crate) watch: Watch,
+    pub(crate) agenda: Agenda,
+    pub(crate) clients: BTreeMap<StreamId, Client>,
+    pub(crate) lanes: Vec<LaneLife>,
+    pub(crate) coverage: Coverage,
+    pub(crate) faults: FaultCounts,
+    /// Nothing is thrown any more: everything has to come to rest.
+    pub(crate) calm: bool,
+    pub(crate) steps: u64,
+    pub(crate) traps: u64,
+    pub(crate) last_call: u64,
+    pub(crate) wait_max_ms: Vec<u64>,
+    pub(crate) wait_min_ms: Vec<u64>,
+    end_ns: u64,
+    steps_max: u64,
+    current: Option<LaneId>,
+    /// By lane: when it has to go on, given what stands on the agenda.
+    earliest_ns: Vec<u64>,
+}
+
+impl Run {
+    pub(crate) fn new(filter: &Filter, seed: u64, how: How) -> Self {
+        let mut dice = Dice::new(seed);
+        let mut plan = Plan::roll(&mut dice);
+        plan.options.ignores_cas = how.ignores_cas;
+        let mut host = Host::with_options(filter, plan.lanes, plan.options.clone());
+        host.hold_wakeups(true);
+        host.add_cluster("xds");
+        if how.trace {
+            host.start_trace();
+            host.inspect(|process| process.note(|| format!("seed {seed}: {plan:?}")));
+        }
+        let mut fleet = Fleet::default();
+        let configs = Configs::new(&plan, &mut fleet);
+        let mut watch = Watch::default();
+        (0..plan.pools.len()).for_each(|at| watch.add(&pool_name(at)));
+        let wait_ms: Vec<_> = plan.pools.iter().map(|pool| pool.wait_ms).collect();
+        Self {
+            host,
+            fleet,
+            configs,
+            watch,
+            agenda: Agenda::default(),
+            clients: BTreeMap::new(),
+            lanes: vec![LaneLife::default(); plan.lanes],
+            coverage: Coverage::default(),
+            faults: FaultCounts::default(),
+            calm: false,
+            steps: 0,
+            traps: 0,
+            last_call: 0,
+            wait_max_ms: wait_ms.clone(),
+            wait_min_ms: wait_ms,
+            end_ns: 0,
+            steps_max: how.steps.unwrap_or(STEPS_MAX),
+            current: None,
+            earliest_ns: vec![u64::MAX; plan.lanes],
+            plan,
+            dice,
+        }
+    }
+
+    /// The whole run.
+    pub(crate) fn go(&mut self) -> Check {
+        self.start()?;
+        while self.turn()? {}
+        self.come_to_rest()
+    }
+
+    fn start(&mut self) -> Check {
+        self.push_now()?;
+        let now_ns = self.now_ns();
+        self.end_ns = now_ns + self.plan.span_ms * NS_PER_MS;
+        let span_us = self.plan.span_ms * 1_000;
+        let mut burst_ns = now_ns;
+        for number in 0..self.plan.requests {
+            if !self.plan.bursts || number % 8 == 0 {
+                burst_ns = now_ns + self.dice.below(span_us) * NS_PER_US;
+            }
+            self.agenda.add(burst_ns, None, What::Request);
+        }
+        let plan = &self.plan;
+        let kinds = [
+            (plan.pushes, What::Push),
+            (plan.stalls, What::Stall),
+            (plan.idle_traps, What::Trap),
+            (plan.jumps, What::Jump),
+            (plan.realtime_jumps, What::SetClock),
+        ];
+        for (times, what) in kinds {
+            for _ in 0..times {
+                let due_ns = now_ns + self.dice.below(span_us) * NS_PER_US;
+                self.agenda.add(due_ns, None, what.clone());
+            }
+        }
+        if self.plan.has_faults() {
+            let chance = Chance::new(&self.plan, self.dice.split(), self.faults.clone());
+            self.host.set_faults(Some(Box::new(chance)));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn now_ns(&self) -> u64 {
+        self.host.inspect(|process| process.clock.monotonic_ns())
+    }
+
+    pub(crate) fn note(&self, line: impl FnOnce() -> String) {
+        self.host.inspect(|process| process.note(line));
+    }
+
+    /// One choice of the scheduler. `false` when everything thrown has been thrown and no lane is busy.
+    pub(crate) fn turn(&mut self) -> Result<bool, Box<Violation>> {
+        self.steps += 1;
+        if self.steps > self.steps_max && !self.calm {
+            return Ok(false);
+        }
+        if self.steps > self.steps_max + STEPS_MAX {
+            violated("end", "every run ends: this one goes round in circles".to_owned())?;
+        }
+        self.happen()?;
+        let now_ns = self.now_ns();
+        self.look_ahead();
+        let (mut busy, mut ready, mut urgent) = (Vec::new(), Vec::new(), None);
+        let lateness_ns = if self.calm { 0 } else { self.plan.lateness_ms * NS_PER_MS };
+        for (at, life) in self.lanes.iter().enumerate() {
+            if life.stalled_until_ns > now_ns {
+                continue;
+            }
+            let earliest_ns = self.earliest_ns[at];
+            if life.busy_since_ns.is_some() {
+                busy.push(LaneId(at));
+            } else if earliest_ns <= now_ns {
+                ready.push(LaneId(at));
+            } else {
+                continue;
+            }
+            if earliest_ns.saturating_add(lateness_ns) <= now_ns {
+                urgent = Some(LaneId(at));
+            }
+        }
+        if busy.is_empty() && !self.calm && self.is_over() {
+            return Ok(false);
+        }
+        match urgent {
+            Some(lane) if self.calm || self.dice.one_in(2) => {
+                self.go_on(lane)?;
+                return Ok(true);
+            }
+            _ => {}
+        }
+        if busy.is_empty() && ready.is_empty() {
+            return Ok(self.pass_to_next(lateness_ns));
+        }
+        if !self.calm && self.dice.per_mille(self.plan.drift_per_mille) {
+            let by_ns = self.dice.below(self.plan.drift_us * NS_PER_US) + 1;
+            self.pass(now_ns + by_ns, lateness_ns);
+            return Ok(true);
+        }
+        let begin = !ready.is_empty() && (busy.is_empty() || self.dice.per_mille(self.plan.begin_per_mille));
+        let lane = if begin { self.dice.pick(&ready) } else { self.next_busy(&busy) };
+        if let Some(lane) = lane {
+            self.go_on(lane)?;
+        }
+        Ok(true)
+    }
+
+    /// The lane that goes on: usually the one that went before.
+    fn next_busy(&mut self, busy: &[LaneId]) -> Option<LaneId> {
+        let stays = self.current.filter(|lane| busy.contains(lane));
+        if stays.is_some() && !self.dice.per_mille(self.plan.switch_per_mille) {
+            return stays;
+        }
+        self.dice.pick(busy)
+    }
+
+    fn go_on(&mut self, lane: LaneId) -> Check {
+        if self.lanes[lane.0].busy_since_ns.is_none() {
+            return self.begin(lane);
+        }
+        if self.current.is_some_and(|last| last != lane && self.lanes[last.0].busy_since_ns.is_some()) {
+            self.coverage.note(Kind::Interleaved);
+        }
+        self.current = Some(lane);
+        self.step(lane)
+    }
+
+    /// Takes a busy lane on by one host call, at which it may trap.
+    fn step(&mut self, lane: LaneId) -> Check {
+        if !self.calm && self.traps < self.plan.traps_max && self.dice.per_mille(self.plan.trap_per_mille) {
+            self.note(|| format!("{lane} is to trap at its next host call"));
+            self.host.trap(lane);
+        }
+        self.take_on(lane)
+    }
+
+    /// Takes a busy lane on by one host call, and looks what that has done.
+    pub(crate) fn take_on(&mut self, lane: LaneId) -> Check {
+        let end = self.host.step(lane);
+        self.see_state(lane)?;
+        self.see_arrivals(lane)?;
+        self.see_posts();
+        match end {
+            Step::At(_) => Ok(()),
+            Step::Over(end) => self.see_end(lane, end),
+        }
+    }
+
+    /// When each lane has to go on at the latest, but for its lateness.
+    fn look_ahead(&mut self) {
+        let earliest_ns = &mut self.earliest_ns;
+        for (lane, life) in self.lanes.iter().enumerate() {
+            earliest_ns[lane] = life.busy_since_ns.unwrap_or(u64::MAX);
+        }
+        for item in self.agenda.iter() {
+            if let Some(lane) = item.lane {
+                earliest_ns[lane.0] = earliest_ns[lane.0].min(item.due_ns);
+            }
+        }
+        self.host.inspect(|process| {
+            for (vm, _, due_ns) in process.timers.iter() {
+                if let Some(lane) = process.vms.get(&vm).and_then(crate::host::VmState::lane) {
+                    earliest_ns[lane.0] = earliest_ns[lane.0].min(due_ns);
+                }
+            }
+        });
+    }
+
+    /// Lets time pass, but not so far that a lane that is not stalled would be later than it may.
+    fn pass(&mut self, to_ns: u64, lateness_ns: u64) {
+        let now_ns = self.now_ns();
+        let awake = self.lanes.iter().zip(&self.earliest_ns);
+        let awake = awake.filter(|(life, _)| life.stalled_until_ns <= now_ns);
+        let limit_ns = awake.map(|(_, earliest_ns)| earliest_ns.saturating_add(lateness_ns)).min();
+        let to_ns = to_ns.min(limit_ns.unwrap_or(u64::MAX));
+        self.host.inspect(|process| process.clock.advance_to(to_ns));
+    }
+
+    /// Nobody has anything to do: time passes until somebody has.
+    fn pass_to_next(&mut self, lateness_ns: u64) -> bool {
+        let now_ns = self.now_ns();
+        let lanes = self.lanes.iter().zip(&self.earliest_ns);
+        let lanes = lanes.map(|(life, earliest_ns)| life.stalled_until_ns.max(*earliest_ns));
+        let others = self.agenda.iter().filter(|item| item.lane.is_none()).map(|item| item.due_ns);
+        let Some(next_ns) = lanes.chain(others).min().filter(|next_ns| *next_ns < u64::MAX) else {
+            return false;
+        };
+        let late_ns = if lateness_ns > 0 && self.dice.one_in(4) { self.dice.below(lateness_ns) } else { 0 };
+        self.pass(next_ns.max(now_ns) + late_ns, lateness_ns);
+        true
+    }
+
+    /// Whether everything that was to be thrown has been thrown.
+    fn is_over(&self) -> bool {
+        self.now_ns() >= self.end_ns
+            && !self.agenda.iter().any(|item| matches!(item.what, What::Request | What::Push))
+    }
+
+    /// Adds up what the host has counted.
+    pub(crate) fn count(&mut self) {
+        let (conflicts, retired) = self.host.inspect(|process| (process.conflicts, process.retired));
+        self.coverage.add(Kind::CasConflict, conflicts);
+        self.coverage.add(Kind::RootRetired, retired);
+        let counts = *self.faults.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for (kind, count) in FAULT_KINDS.into_iter().zip(counts) {
+            self.coverage.add(kind, count);
+        }
+    }
+}

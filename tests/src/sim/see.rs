@@ -1,0 +1,352 @@
+//! What can be seen after each step, and whether it may be so.
+
+use crate::{
+    HostError,
+    host::{CallAnswer, LaneId, LocalReply, ReplyBy, StreamId, WorkerFailure},
+    sim::{
+        agenda::What,
+        client::{Client, Part, Stage},
+        coverage::Kind,
+        run::{NS_PER_MS, NS_PER_US, Run},
+        violation::{Check, violated},
+    },
+};
+
+/// How long after its deadline a waiter may be told, on top of its lane's own lateness: the filter gives a
+/// slot that is on its way a second.
+const TOLD_LATE_MS: u64 = 1_000;
+/// Rounding, and the events between two ticks.
+const SLACK_MS: u64 = 20;
+/// The SDK (proxy-wasm 0.2.5) panics on host calls that fail with a status that it does not list. To be
+/// switched when the filter no longer calls through it.
+const SDK_PANICS: bool = false;
+/// `proxy_log` levels from here on say that something is wrong.
+const ERROR: u32 = 4;
+
+impl Run {
+    /// The shared state after the newest host call.
+    pub(crate) fn see_state(&mut self, lane: LaneId) -> Check {
+        let (watch, configs, fleet, coverage) =
+            (&mut self.watch, &self.configs, &mut self.fleet, &mut self.coverage);
+        let transition = self.host.inspect(|process| watch.look(&process.data, configs, fleet, coverage))?;
+        let Some(transition) = transition else { return Ok(()) };
+        if let Some(view) = self.watch.view(transition.pool) {
+            self.note(|| format!("      {view}"));
+        }
+        let opening = self.lanes[lane.0].opening.and_then(|stream| self.clients.get_mut(&stream));
+        if let Some(client) = opening
+            && transition.waiting_after > transition.waiting_before
+            && client.pool == Some(transition.pool)
+        {
+            client.waits = true;
+            self.coverage.note(Kind::Waited);
+        }
+        Ok(())
+    }
+
+    /// Requests that have just reached their workers.
+    pub(crate) fn see_arrivals(&mut self, lane: LaneId) -> Check {
+        let arrivals = self.host.inspect(|process| std::mem::take(&mut process.arrivals));
+        for stream in arrivals {
+            let url = self.host.inspect(|process| {
+                let stream = process.streams.get(&stream);
+                let headers = stream.and_then(|stream| stream.seen.forwarded.as_ref());
+                headers.and_then(|headers| headers.get("x-slotway-worker").map(str::to_owned))
+            });
+            let at = url.as_deref().and_then(|url| self.fleet.find(url));
+            let Some(at) = at else {
+                return violated(
+                    "routing",
+                    format!("a request goes to a worker of its pool: {stream} goes to {url:?}"),
+                );
+            };
+            let pool = self.fleet.at(at).pool;
+            let Some(client) = self.clients.get_mut(&stream) else {
+                return violated("once", format!("a request goes to one worker, once: {stream} was over"));
+            };
+            if client.pool.is_some_and(|wanted| wanted != pool) {
+                return violated(
+                    "routing",
+                    format!("a request goes to a worker of its pool: {stream} goes to {url:?}"),
+                );
+            }
+            client.stage = Stage::AtWorker;
+            let woken = self.lanes[lane.0].woken;
+            self.coverage.note(match (client.waits, woken) {
+                (false, _) => Kind::TookAtOnce,
+                (true, false) => Kind::GrantedHere,
+                (true, true) => Kind::GrantedAcross,
+            });
+            self.note(|| format!("      {stream} arrives at {}", self.fleet.at(at).url));
+            self.fleet.arrive(stream, at)?;
+            self.watch.check_slots(pool, &self.fleet)?;
+            self.plan_answer(stream, at);
+        }
+        Ok(())
+    }
+
+    /// What the worker will do with a request, and when.
+    fn plan_answer(&mut self, stream: StreamId, at: usize) {
+        let (now_ns, lane) = (self.now_ns(), self.host.lane_of(stream));
+        let pool = self.fleet.at(at).pool;
+        let timeout_ns = self.plan.pools[pool].answer_timeout_ms * NS_PER_MS;
+        self.agenda.add(now_ns + timeout_ns, Some(lane), What::Fail(stream, WorkerFailure::Timeout));
+        let service_ns = self.dice.below(2 * self.plan.service_ms * 1_000 + 1) * NS_PER_US;
+        let sick = self.fleet.at(at).sick_until_ns > now_ns;
+        if !self.calm && (sick || self.dice.per_mille(self.plan.fail_per_mille)) {
+            if self.plan.sick_workers && !sick {
+                self.fleet.at_mut(at).sick_until_ns = now_ns + self.dice.between(20, 2_000) * NS_PER_MS;
+            }
+            use WorkerFailure as F;
+            let failure = self.dice.of([
+                F::ConnectFailed,
+                F::ConnectFailed,
+                F::ResetBeforeAnswer,
+                F::ResetInAnswer,
+                F::Overflow,
+                F::Timeout,
+                F::NoCluster,
+            ]);
+            if failure == F::ResetInAnswer {
+                self.put_answer(stream, vec![Part::Headers { status: 200 }, Part::Body]);
+                self.agenda.add(now_ns + service_ns / 2, Some(lane), What::Answer(stream));
+            }
+            self.agenda.add(now_ns + service_ns, Some(lane), What::Fail(stream, failure));
+        } else if self.calm || !self.dice.per_mille(self.plan.hang_per_mille) {
+            let status = self.dice.of([200, 200, 200, 200, 404, 500, 503, 504]);
+            let mut parts = vec![Part::Headers { status }];
+            if self.dice.per_mille(self.plan.parts_per_mille) {
+                self.coverage.note(Kind::InParts);
+                parts.extend(self.dice.one_in(2).then_some(Part::Body));
+                parts.push(Part::Body);
+                parts.extend(self.dice.one_in(3).then_some(Part::Trailers));
+            }
+            self.put_answer(stream, parts);
+            self.agenda.add(now_ns + service_ns, Some(lane), What::Answer(stream));
+        }
+    }
+
+    fn put_answer(&mut self, stream: StreamId, parts: Vec<Part>) {
+        if let Some(client) = self.clients.get_mut(&stream) {
+            client.answer = parts.into();
+        }
+    }
+
+    /// Wake-ups and reports that were posted.
+    pub(crate) fn see_posts(&mut self) {
+        let last_call = self.last_call;
+        let (wakeups, calls) = self.host.inspect(|process| {
+            let calls = process.calls.iter().filter(|call| call.serial > last_call);
+            let calls: Vec<_> = calls.map(|call| (call.serial, call.lane, call.due_ns)).collect();
+            (std::mem::take(&mut process.wakeups), calls)
+        });
+        let now_ns = self.now_ns();
+        for wakeup in wakeups {
+            let mut due_ns = now_ns;
+            if !self.calm && self.dice.per_mille(self.plan.late_wakeup_per_mille) {
+                due_ns += self.dice.below(self.plan.late_wakeup_ms * 1_000) * NS_PER_US;
+                self.coverage.note(Kind::LateWakeup);
+            }
+            let registered = self.lanes[wakeup.lane.0].vm;
+            self.agenda.add(due_ns, Some(wakeup.lane), What::Wakeup(wakeup, registered));
+        }
+        for (serial, lane, timeout_ns) in calls {
+            self.last_call = serial;
+            let (answer, due_ns) = match self.dice.below(8) {
+                0 => (CallAnswer::status(504, "upstream request timeout"), timeout_ns.unwrap_or(now_ns)),
+                1 => (CallAnswer::Reset, now_ns + NS_PER_MS),
+                2 => (CallAnswer::status(409, ""), now_ns + NS_PER_MS),
+                3 => (CallAnswer::status(503, "no healthy upstream"), now_ns),
+                _ => (CallAnswer::status(202, ""), now_ns + self.dice.below(20 * NS_PER_MS)),
+            };
+            self.agenda.add(due_ns, Some(lane), What::Call(serial, answer));
+        }
+    }
+
+    /// An event is over.
+    pub(crate) fn see_end(&mut self, lane: LaneId, end: Result<(), HostError>) -> Check {
+        let life = &mut self.lanes[lane.0];
+        life.busy_since_ns = None;
+        life.opening = None;
+        life.woken = false;
+        let leaving = life.leaving.take();
+        if let Err(error) = end
+            && !self.plan.has_faults()
+            && self.host.vm_of(lane).is_some()
+        {
+            return violated(
+                "configuration",
+                format!("a configuration that a canary took is taken: {error}"),
+            );
+        }
+        if let Some((stream, since_ns)) = leaving {
+            self.abandon(stream, since_ns);
+        }
+        self.see_vm(lane, false)?;
+        self.see_complaints()?;
+        let here: Vec<_> =
+            self.clients.values().filter(|client| client.lane == lane).map(|client| client.stream).collect();
+        for stream in here {
+            self.see_client(stream)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the lane has another VM than before, or none.
+    pub(crate) fn see_vm(&mut self, lane: LaneId, idle: bool) -> Check {
+        let now = self.host.vm_of(lane);
+        let life = &mut self.lanes[lane.0];
+        if life.alive == now {
+            return Ok(());
+        }
+        if life.alive.is_some() {
+            self.traps += 1;
+            if !idle {
+                self.coverage.note(Kind::TrapAtCall);
+            }
+            for client in self.clients.values_mut().filter(|client| client.lane == lane) {
+                client.excused = true;
+            }
+        }
+        life.alive = now;
+        if now.is_some() {
+            if life.vm.is_some() {
+                self.coverage.note(Kind::Reborn);
+            }
+            life.vm = now;
+        }
+        Ok(())
+    }
+
+    /// What the filter logged, and what it did that it should not do.
+    fn see_complaints(&mut self) -> Check {
+        let (lines, anomalies) =
+            self.host.inspect(|process| (std::mem::take(&mut process.logs), process.anomalies.clone()));
+        for line in lines {
+            if line.level == 5 && line.message.starts_with("Function: ") {
+                let excused = SDK_PANICS && self.plan.has_faults();
+                if !excused && !line.message.contains("trap ordered") {
+                    let what = "the filter never panics";
+                    return violated("panic", format!("{what}: {}", line.message));
+                }
+            } else if line.level >= ERROR && !self.plan.has_faults() && self.traps == 0 {
+                let what = "with no host call failing, the filter has nothing to complain about";
+                return violated("complaint", format!("{what}: {}", line.message));
+            }
+        }
+        match anomalies.first() {
+            Some(anomaly) => violated("once", format!("a waiter goes on once: {anomaly}")),
+            None => Ok(()),
+        }
+    }
+
+    /// Where a request stands now.
+    fn see_client(&mut self, stream: StreamId) -> Check {
+        let seen = self.host.inspect(|process| {
+            process.streams.get(&stream).map(|stream| {
+                let seen = &stream.seen;
+                let reply = seen.local_reply.as_ref().map(|reply| (reply.clone(), seen.replied_at_ns));
+                (
+                    seen.finished,
+                    seen.received.complete,
+                    seen.forwarded.is_some(),
+                    reply,
+                    stream.failure_replied,
+                )
+            })
+        });
+        let Some((finished, complete, forwarded, reply, failed)) = seen else { return Ok(()) };
+        let Some(client) = self.clients.get(&stream).cloned() else { return Ok(()) };
+        if client.stage != Stage::Read && (finished || complete) {
+            if failed {
+                self.coverage.note(Kind::FailedStream);
+            }
+            match &reply {
+                Some((reply, at_ns)) if reply.by == ReplyBy::Module => {
+                    self.see_refusal(&client, reply, *at_ns, forwarded)?;
+                }
+                None if complete && forwarded => self.coverage.note(Kind::Answered),
+                _ => {}
+            }
+            // Envoy is done with the request, and resets what is left of it at the worker.
+            self.agenda.drop_answer(stream);
+            if self.fleet.place(stream).is_some() && !self.is_going_on(stream) {
+                self.fleet.leave(stream);
+            }
+        }
+        if finished {
+            self.clients.remove(&stream);
+            self.agenda.drop_stream(stream);
+            self.host.forget(stream);
+        } else if complete && client.stage != Stage::Read {
+            let slow = self.dice.per_mille(self.plan.slow_reader_per_mille);
+            if slow {
+                self.coverage.note(Kind::SlowReader);
+            }
+            let late_ns = if slow { self.dice.below(300 * NS_PER_MS) } else { 0 };
+            self.agenda.add(self.now_ns() + late_ns, Some(client.lane), What::Finish(stream));
+            if let Some(client) = self.clients.get_mut(&stream) {
+                client.stage = Stage::Read;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a worker goes on with a request that nobody waits for.
+    fn is_going_on(&self, stream: StreamId) -> bool {
+        self.agenda.iter().any(|item| matches!(item.what, What::Done(of) if of == stream))
+    }
+
+    /// The filter has refused a request.
+    fn see_refusal(&mut self, client: &Client, reply: &LocalReply, at_ns: u64, forwarded: bool) -> Check {
+        let stream = client.stream;
+        if forwarded {
+            return violated(
+                "once",
+                format!("a waiter ends once: {stream} was sent to a worker, and refused"),
+            );
+        }
+        let waited_ms = at_ns.saturating_sub(client.since_ns) / NS_PER_MS;
+        let kind = match reply.details.as_str() {
+            "slotway_wait_timeout" => Kind::WaitTimeout,
+            "slotway_queue_full" => Kind::QueueFull,
+            "slotway_no_workers" => Kind::NoWorkers,
+            "slotway_no_pool" => Kind::NoPool,
+            "slotway_internal" => Kind::Internal,
+            other => {
+                return violated(
+                    "refusal",
+                    format!("a refusal has a reason: {stream} was refused for {other}"),
+                );
+            }
+        };
+        self.coverage.note(kind);
+        if self.plan.has_faults() {
+            return Ok(());
+        }
+        if kind == Kind::Internal {
+            return violated(
+                "refusal",
+                format!("nothing goes wrong inside: {stream} was refused for slotway_internal"),
+            );
+        }
+        if kind == Kind::WaitTimeout && waited_ms + 1 < client.wait_min_ms {
+            // The filter counts whole milliseconds.
+            let what = "nobody is refused before the wait is over";
+            return violated(
+                "deadline",
+                format!("{what}: {stream}, after {waited_ms} of {} ms", client.wait_min_ms),
+            );
+        }
+        let held_up_ms = (self.lanes[client.lane.0].held_up_ns - client.held_up_ns) / NS_PER_MS;
+        let bound_ms = client.wait_max_ms + TOLD_LATE_MS + held_up_ms + 4 * self.plan.lateness_ms + SLACK_MS;
+        if waited_ms > bound_ms && !client.excused {
+            let what = "nobody waits longer than the deadline and what a grant under way may take";
+            return violated(
+                "deadline",
+                format!("{what}: {stream} waited {waited_ms} ms, of at most {bound_ms}"),
+            );
+        }
+        Ok(())
+    }
+}

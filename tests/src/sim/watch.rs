@@ -1,0 +1,192 @@
+//! The shared state, looked at after each of its transitions with the engine's own eyes.
+
+use crate::{
+    host::SharedData,
+    inside::{self, PoolView},
+    sim::{
+        configs::Configs,
+        coverage::{Coverage, Kind},
+        fleet::Fleet,
+        violation::{Check, Violation, violated},
+    },
+};
+
+/// One pool, as it was after its newest transition.
+struct Watched {
+    name: String,
+    root_key: Vec<u8>,
+    cas: u32,
+    view: Option<PoolView>,
+}
+
+/// All pools of a run.
+#[derive(Default)]
+pub(crate) struct Watch {
+    pools: Vec<Watched>,
+    writes: u32,
+}
+
+/// What a transition did, as far as others have to know.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Transition {
+    pub(crate) pool: usize,
+    pub(crate) waiting_before: u32,
+    pub(crate) waiting_after: u32,
+}
+
+impl Watch {
+    pub(crate) fn add(&mut self, name: &str) {
+        let root_key = inside::root_key(name);
+        self.pools.push(Watched { name: name.to_owned(), root_key, cas: 0, view: None });
+    }
+
+    /// The newest state of a pool; `None` before its first transition.
+    pub(crate) fn view(&self, pool: usize) -> Option<&PoolView> {
+        self.pools[pool].view.as_ref()
+    }
+
+    /// Looks whether there was a transition, and checks it. A host call makes one at most.
+    pub(crate) fn look(
+        &mut self,
+        data: &SharedData,
+        configs: &Configs,
+        fleet: &mut Fleet,
+        coverage: &mut Coverage,
+    ) -> Result<Option<Transition>, Box<Violation>> {
+        if data.next_cas() == self.writes {
+            return Ok(None);
+        }
+        self.writes = data.next_cas();
+        for (at, pool) in self.pools.iter_mut().enumerate() {
+            let cas = inside::root_cas(data, &pool.root_key);
+            if cas == pool.cas {
+                continue;
+            }
+            pool.cas = cas;
+            let after = inside::view(data, &pool.name).map_err(|abort| Violation {
+                invariant: "state",
+                what: format!("the shared state can always be read: pool {}: {abort}", pool.name),
+            })?;
+            check(pool.view.as_ref(), &after, &pool.name)?;
+            let before = pool.view.as_ref();
+            if before.is_none_or(|before| before.survey.generation != after.survey.generation) {
+                come_into_force(at, &after, configs, fleet)?;
+            }
+            has_slots_for_all(at, &after, fleet)?;
+            if after.spilled {
+                coverage.note(Kind::PageSpill);
+            }
+            let transition = Transition {
+                pool: at,
+                waiting_before: before.map_or(0, |view| view.waiting),
+                waiting_after: after.waiting,
+            };
+            count_parked(before, &after, coverage);
+            pool.view = Some(after);
+            return Ok(Some(transition));
+        }
+        Ok(None)
+    }
+
+    /// Every request at a worker has a slot: there are never more of them than slots that are out.
+    pub(crate) fn check_slots(&self, pool: usize, fleet: &Fleet) -> Check {
+        match &self.pools[pool].view {
+            Some(view) => has_slots_for_all(pool, view, fleet),
+            None => Ok(()),
+        }
+    }
+}
+
+/// One transition, from one state to the next.
+fn check(before: Option<&PoolView>, after: &PoolView, pool: &str) -> Check {
+    let expected = before.map_or(1, |view| view.commit + 1);
+    if after.commit != expected {
+        let what = "transitions happen one after the other, each on the newest state";
+        return violated(
+            "exchange",
+            format!("{what}: pool {pool} went to {}, not to {expected}", after.commit),
+        );
+    }
+    if before.is_some_and(|before| before.survey.generation > after.survey.generation) {
+        return violated(
+            "generation",
+            format!("a newer configuration is never replaced by an older one: pool {pool}"),
+        );
+    }
+    if after.waiting > 0 && after.survey.free > 0 {
+        let (free, waiting) = (after.survey.free, after.waiting);
+        let what = "there are free slots or waiters, never both";
+        return violated(
+            "dual queue",
+            format!("{what}: pool {pool} has {free} free slots and {waiting} waiters"),
+        );
+    }
+    let sum: u32 = after.survey.workers.iter().map(|worker| worker.capacity).sum();
+    if sum != after.capacity {
+        let what = "the pool's capacity is the sum of its workers'";
+        return violated("conservation", format!("{what}: pool {pool} has {}, not {sum}", after.capacity));
+    }
+    for (worker, name) in after.survey.workers.iter().zip(&after.names) {
+        let out_before = before.map_or(0, |view| out_of(view, name));
+        let (out, capacity) = (worker.in_flight, worker.capacity);
+        if out > capacity.max(out_before) {
+            let what = "a slot is given out only while less than the capacity are out";
+            return violated(
+                "capacity",
+                format!("{what}: {name} has {out} out, of {capacity} ({out_before} before)"),
+            );
+        }
+        let slots = worker.free + out + worker.parked;
+        let surplus = slots.saturating_sub(capacity);
+        if slots < capacity || surplus > out {
+            let what = "free + out + parked = capacity, but for a surplus that is still out after a shrink";
+            return violated("conservation", format!("{what}: {name}: {worker:?}"));
+        }
+    }
+    Ok(())
+}
+
+fn out_of(view: &PoolView, name: &str) -> u32 {
+    view.names.iter().position(|have| have == name).map_or(0, |at| view.survey.workers[at].in_flight)
+}
+
+/// A configuration is in force from here on: the capacities are those that were pushed, no others.
+fn come_into_force(pool: usize, after: &PoolView, configs: &Configs, fleet: &mut Fleet) -> Check {
+    let generation = after.survey.generation;
+    let workers: Vec<_> = fleet.of_pool(pool).map(|(at, worker)| (at, worker.url.clone())).collect();
+    for (at, url) in workers {
+        let capacity = configs.capacity(generation, at);
+        let figures = after.names.iter().position(|name| *name == url).map(|at| after.survey.workers[at]);
+        let (have, out) = figures.map_or((0, 0), |figures| (figures.capacity, figures.in_flight));
+        if have != capacity {
+            let what = "a generation in force has the capacities of its configuration";
+            return violated(
+                "capacity",
+                format!("{what}: generation {generation} gave {url} {have}, not {capacity}"),
+            );
+        }
+        fleet.set_capacity(at, capacity, out);
+    }
+    Ok(())
+}
+
+fn has_slots_for_all(pool: usize, view: &PoolView, fleet: &Fleet) -> Check {
+    for (_, worker) in fleet.of_pool(pool).filter(|(_, worker)| worker.running > 0) {
+        let out = out_of(view, &worker.url);
+        if worker.running > out {
+            let (url, running) = (&worker.url, worker.running);
+            let what = "every request at a worker has a slot";
+            return violated(
+                "slots",
+                format!("{what}: {url} has {running} requests, and {out} of its slots are out"),
+            );
+        }
+    }
+    Ok(())
+}
+
+fn count_parked(before: Option<&PoolView>, after: &PoolView, coverage: &mut Coverage) {
+    let parked = |view: &PoolView| view.survey.workers.iter().filter(|worker| worker.failures > 0).count();
+    let (before, after) = (before.map_or(0, parked), parked(after));
+    coverage.add(Kind::Parked, after.saturating_sub(before) as u64);
+}
