@@ -7,9 +7,10 @@
 //! * `details TEXT`: Envoy answers in its place, with these response code details.
 //! * `leave`: the client that has waited or run for longest goes away.
 //! * `wait MS`: time passes.
+//! * `damage VALUE AT HOW`: a byte of shared data changes, or it ends there (HOW 0).
 //!
-//! Whatever they say, no lane traps, every request ends, a refusal has an expected status and a body that is JSON, and
-//! at the end every slot is home.
+//! Whatever they say, no lane traps and every request ends. Where nothing was damaged, a refusal has an expected status
+//! and a body that is JSON, and at the end every slot is home.
 #![no_main]
 
 use std::{
@@ -36,6 +37,9 @@ const LONG_MS: u64 = 60_000;
 /// Inputs that share one host: starting one takes longer than an input. Each input leaves it at rest.
 const INPUTS_PER_SCENE: u32 = 200;
 
+/// The host's name for the filter's VMs.
+const VM_ID: &str = "slotway";
+
 /// Each says that something was seen: the module itself is not instrumented, so its host calls, its fuel and its words
 /// tell libFuzzer whether an input is new. libFuzzer finds them by the section's name.
 #[used]
@@ -55,7 +59,7 @@ thread_local! {
 fuzz_target!(|data: &[u8]| {
     let text = String::from_utf8_lossy(data);
     SCENE.with_borrow_mut(|scene| {
-        if scene.as_ref().is_none_or(|scene| scene.inputs == INPUTS_PER_SCENE) {
+        if scene.as_ref().is_none_or(|scene| scene.inputs == INPUTS_PER_SCENE || scene.damaged) {
             *scene = Some(Scene::new());
         }
         let scene = scene.as_mut().expect("a scene");
@@ -70,6 +74,8 @@ struct Scene {
     /// Requests that have not ended, in the order of their arrival.
     open: VecDeque<StreamId>,
     inputs: u32,
+    /// Nothing that the shared state says can be relied on, only that the lanes live.
+    damaged: bool,
 }
 
 impl Scene {
@@ -89,7 +95,7 @@ impl Scene {
                 config.pools.push(second);
             })
             .expect("a configuration that the filter takes");
-        Self { world, open: VecDeque::new(), inputs: 0 }
+        Self { world, open: VecDeque::new(), inputs: 0, damaged: false }
     }
 
     fn step(&mut self, step: &str) {
@@ -120,13 +126,14 @@ impl Scene {
             }
             "leave" => {
                 let Some(stream) = self.open.pop_front() else { return };
-                self.world.go(stream);
-                self.finish(stream);
+                self.leave(stream);
             }
             "wait" => {
-                self.world.advance(rest.trim().parse::<u64>().unwrap_or(1).min(WAIT_MS_MAX));
+                self.world.host.advance(rest.trim().parse::<u64>().unwrap_or(1).min(WAIT_MS_MAX));
+                self.see();
                 self.sweep();
             }
+            "damage" => self.damage(rest),
             _ => {}
         }
         self.assert_sound();
@@ -135,9 +142,10 @@ impl Scene {
     fn request(&mut self, lane: usize, headers: Headers) {
         let asked = headers.get("x-slotway-wait-timeout-ms").map(str::to_owned);
         let path = headers.get(":path").unwrap_or_default().to_owned();
-        let stream = self.world.send_with(lane, headers);
+        let stream = self.world.host.request(LaneId(lane), headers);
+        self.see();
         self.open.push_back(stream);
-        if let Outcome::Answered(reply) = self.world.host.outcome(stream) {
+        if let (Outcome::Answered(reply), false) = (self.world.host.outcome(stream), self.damaged) {
             // An empty value is none: the ABI has one answer for both.
             let asked = asked.filter(|asked| !asked.is_empty());
             let wrong = asked.is_some_and(|asked| asked.trim().parse::<u64>().is_err());
@@ -148,9 +156,42 @@ impl Scene {
         self.sweep();
     }
 
+    fn leave(&mut self, stream: StreamId) {
+        self.world.fleet.leave(stream);
+        self.world.host.client_gone(stream);
+        self.finish(stream);
+    }
+
+    fn damage(&mut self, how: &str) {
+        let mut numbers = how.split(' ').map(|number| number.parse::<usize>().unwrap_or(0));
+        let (which, at, how) = (numbers.next(), numbers.next(), numbers.next());
+        self.damaged = true;
+        self.world.host.change_shared_data(|data| {
+            let count = data.entries(VM_ID).count().max(1);
+            let entry = data.entries(VM_ID).nth(which.unwrap_or(0) % count);
+            let Some((key, value)) = entry.map(|(key, value)| (key.to_vec(), value.to_vec())) else { return };
+            let mut value = value;
+            let length = value.len().max(1);
+            match (value.get_mut(at.unwrap_or(0) % length), how.unwrap_or(0) as u8) {
+                (Some(_), 0) => value.truncate(at.unwrap_or(0) % length),
+                (Some(byte), how) => *byte ^= how,
+                (None, _) => {}
+            }
+            data.set(VM_ID, &key, &value, 0).expect("a write without condition");
+        });
+    }
+
+    /// Lets the workers see what has come; they insist that it is no more than they may have.
+    fn see(&mut self) {
+        if !self.damaged {
+            self.world.see();
+        }
+    }
+
     /// The request that has been at a worker for longest.
     fn take_running(&mut self) -> Option<StreamId> {
-        let at = self.open.iter().position(|stream| self.world.place(*stream).is_some())?;
+        let running = |stream: &StreamId| matches!(self.world.host.outcome(*stream), Outcome::Continued(_));
+        let at = self.open.iter().position(running)?;
         self.open.remove(at)
     }
 
@@ -168,8 +209,10 @@ impl Scene {
         if !self.world.host.is_finished(stream) {
             self.world.host.finish(stream);
         }
-        self.world.see();
-        self.assert_refusal_is_right(stream);
+        self.see();
+        if !self.damaged {
+            self.assert_refusal_is_right(stream);
+        }
         let usage = self.world.host.seen(stream).usage;
         for (call, count) in &usage.host_calls {
             see((call, count));
@@ -214,8 +257,13 @@ impl Scene {
     /// Everybody leaves; then every slot comes home.
     fn end(&mut self) {
         while let Some(stream) = self.open.pop_front() {
-            self.world.go(stream);
-            self.finish(stream);
+            self.leave(stream);
+        }
+        if self.damaged {
+            // Long enough for every timer: the heartbeat, the audit, the report.
+            self.world.host.advance(LONG_MS);
+            self.assert_sound();
+            return;
         }
         let before_ms = self.world.host.now_ms();
         while !self.is_at_rest() && self.world.host.now_ms() < before_ms + LONG_MS {

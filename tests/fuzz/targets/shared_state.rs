@@ -9,9 +9,7 @@
 use std::collections::BTreeMap;
 
 use libfuzzer_sys::fuzz_target;
-use slotway_engine::{
-    Abort, Image, Outcome, Page, PageId, PageSource, Pool, ProbeTerm, TakeRequest, WorkerSpec,
-};
+use slotway_engine::{Abort, Image, Outcome, Page, PageId, PageSource, Pool, TakeRequest, WorkerSpec};
 use slotway_fuzz::BoundedAllocator;
 
 #[global_allocator]
@@ -152,7 +150,7 @@ fn transition<S: PageSource>(
     bytes: &mut Bytes<'_>,
     now_ms: &mut u64,
 ) -> Result<(), Abort> {
-    let (kind, a, b) = (bytes.next() % 10, bytes.next(), bytes.next());
+    let (kind, a, b) = (bytes.next() % 12, bytes.next(), bytes.next());
     match kind {
         0 | 1 => {
             let request = TakeRequest {
@@ -165,13 +163,13 @@ fn transition<S: PageSource>(
         }
         2 => pool.cancel(u16::from(a % 4), u64::from(b)).map(drop),
         3 | 4 => {
-            let probe = ProbeTerm::new(b / 4);
             let outcome = match b % 4 {
-                0 => Outcome::Unreachable { probe },
-                1 => Outcome::Abandoned { probe },
+                0 => Outcome::Unreachable,
+                1 => Outcome::Abandoned,
                 _ => Outcome::Answered,
             };
-            pool.release(u16::from(a % 8), outcome, *now_ms).map(drop)
+            // Serials begin with 1; a sound pool takes any, once.
+            pool.release(u64::from(a) + u64::from(b >> 4) * 256, outcome, *now_ms).map(drop)
         }
         5 => pool.probe(*now_ms).map(drop),
         6 => pool.rewatch().map(drop),
@@ -189,6 +187,8 @@ fn transition<S: PageSource>(
             *now_ms += u64::from(a) * u64::from(b);
             pool.survey().map(drop)
         }
-        _ => pool.name(u16::from(a)).map(drop),
+        9 => pool.name(u16::from(a)).map(drop),
+        10 => pool.evict(u16::from(a % 4), u64::from(b), 16).map(drop),
+        _ => pool.held(u32::from(a) % pool.root().ledger_parts()).map(drop),
     }
 }

@@ -16,12 +16,10 @@ fuzz_target!(|data: &[u8]| -> Corpus {
             assert_eq!(config.check_addresses(), Ok(()));
             // What the file says is what the filter is told.
             let told = FilterConfig {
-                generation: 1,
-                coordinator: String::new(),
-                report_cluster: None,
                 debug_headers: config.debug_headers,
-                access_log_fields: false,
+                lane_lease: config.lane_lease,
                 pools: config.pools,
+                ..FilterConfig::from_json(br#"{ "generation": 1, "pools": [] }"#).expect("a configuration")
             };
             let json = told.to_json().expect("a configuration can be written");
             assert_eq!(FilterConfig::from_json(json.as_bytes()).as_ref(), Ok(&told));
