@@ -56,14 +56,14 @@ impl Lane {
             pool.audit.late = pool.served_waiters()?;
         }
         let late: BTreeSet<_> = pool.audit.late.intersection(&seen_before).copied().collect();
-        let strays_before = std::mem::take(&mut pool.audit.strays);
-        if !thorough && late.is_empty() {
+        // What was found once is looked for until it is gone.
+        if !thorough && late.is_empty() && pool.audit.strays.is_empty() {
             return Ok(());
         }
         let strays = self.strays(at)?;
-        let lost: Vec<_> =
-            strays.iter().filter(|held| strays_before.contains(&held.serial)).copied().collect();
         let Some(pool) = self.pools.get_mut(at) else { return Ok(()) };
+        let known = &pool.audit.strays;
+        let lost: Vec<_> = strays.iter().filter(|held| known.contains(&held.serial)).copied().collect();
         if pool.audit.found.len().saturating_add(lost.len()) > FOUND_MAX {
             return Err(FilterError::TooManyStrays);
         }
