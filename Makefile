@@ -31,8 +31,9 @@ chaos: build ## Breaks everything round a real Envoy at once, from one seed (SEE
 	@cargo test --locked --release -p slotway-tests --test chaos -- \
 		$(if $(SEED),--seed $(SEED)) --minutes $(or $(MINUTES),2)
 
-fuzz: ## Fuzzes what reads foreign bytes, each target for MINUTES minutes (1 if not said; the filter must be built)
+fuzz: ## Fuzzes what reads foreign bytes, each target for MINUTES minutes (1 if not said)
 	@tests/tools/need.sh cargo cc
+	@filter/build.sh
 	@tests/fuzz/run.sh long $(or $(MINUTES),1)
 
 # One seed, or so many: SEED=n, SEEDS=count.

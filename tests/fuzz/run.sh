@@ -41,9 +41,9 @@ size_of() {
 runs_of() {
     case $1 in
     filter_configuration) echo 300000 ;;
-    shared_state) echo 100000 ;;
-    yaml) echo 60000 ;;
-    rest_bodies) echo 10000 ;;
+    shared_state) echo 30000 ;;
+    yaml) echo 200000 ;;
+    rest_bodies) echo 8000 ;;
     header_values) echo 5000 ;;
     esac
 }
@@ -97,6 +97,7 @@ long)
     build
     for target in $targets; do
         mkdir -p "$work/corpus/$target"
+        echo "slotway: fuzzing $target until $(date -d "+$minutes min" +%H:%M)"
         fuzz "$target" -max_total_time=$((minutes * 60)) "$work/corpus/$target"
     done
     ;;
