@@ -47,16 +47,19 @@ use std::{
 use plan::Plan;
 use rig::Rig;
 use run::Run;
+use trap_point::TrapPoint;
 
 /// What the command line asks for.
 struct Asked {
     seed: u64,
     length: Duration,
+    /// Where lanes die; anywhere if empty.
+    points: Vec<TrapPoint>,
 }
 
 fn asked() -> Result<Asked, String> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |now| now.as_secs());
-    let mut asked = Asked { seed: now, length: Duration::from_secs(120) };
+    let mut asked = Asked { seed: now, length: Duration::from_secs(120), points: Vec::new() };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let value = arguments.next().unwrap_or_default();
@@ -65,10 +68,10 @@ fn asked() -> Result<Asked, String> {
             "--seed" => asked.seed = number()?,
             "--seconds" => asked.length = Duration::from_secs(number()?),
             "--minutes" => asked.length = Duration::from_secs(number()? * 60),
+            "--points" => asked.points = TrapPoint::list(&value)?,
             _ => {
-                return Err(format!(
-                    "{argument} is unknown; there are --seed N, --minutes N and --seconds N"
-                ));
+                let known = "--seed N, --minutes N, --seconds N, --points POINT,POINT";
+                return Err(format!("{argument} is unknown; there are {known}"));
             }
         }
     }
@@ -89,8 +92,8 @@ fn main() -> ExitCode {
 }
 
 async fn chaos(asked: &Asked) -> bool {
-    let Asked { seed, length } = *asked;
-    let plan = Plan::new(seed, length);
+    let Asked { seed, length, ref points } = *asked;
+    let plan = Plan::new(seed, length, points);
     let run = Arc::new(Run::new(&plan));
     let (filter, can_trap) = rig::filter();
     println!(
@@ -126,10 +129,11 @@ async fn chaos(asked: &Asked) -> bool {
         clients.finish().await;
         ending::end(&run, &rig, &plan.capacities).await
     };
+    let log = rig.site.path().join("envoy.log");
     let ended = tokio::select! {
         ended = all => ended,
         never = pushing::settle_bounds(&run, &rig) => never,
-        never = deaths::watch(&run, &rig.site.path().join("envoy.log")) => never,
+        never = deaths::watch(&run, &log) => never,
         never = table::show_progress(&run, length) => never,
     };
     rig.check_envoy(&run);

@@ -85,8 +85,9 @@ pub(crate) struct Outage {
 }
 
 impl Plan {
-    /// The events of that seed for a run of that length.
-    pub(crate) fn new(seed: u64, length: Duration) -> Self {
+    /// The events of that seed for a run of that length, with lanes that die at these points.
+    pub(crate) fn new(seed: u64, length: Duration, points: &[TrapPoint]) -> Self {
+        let points = if points.is_empty() { TrapPoint::ALL.as_slice() } else { points };
         let end = length.saturating_sub(CALM_AT_THE_END);
         let mut dice = Dice::new(seed, 1);
         let workers = dice.between(3, 20);
@@ -97,7 +98,7 @@ impl Plan {
             phases: phases(&mut Dice::new(seed, 2), end),
             ailments: ailments(&mut Dice::new(seed, 3), end, count),
             pushes: pushes(&mut Dice::new(seed, 4), end, count),
-            traps: traps(&mut Dice::new(seed, 5), end),
+            traps: traps(&mut Dice::new(seed, 5), end, points),
             outages: outages(&mut Dice::new(seed, 6), end),
             capacities,
         }
@@ -186,11 +187,11 @@ fn pushes(dice: &mut Dice, end: Duration, workers: usize) -> Vec<At<Push>> {
     pushes
 }
 
-fn traps(dice: &mut Dice, end: Duration) -> Vec<At<Trap>> {
+fn traps(dice: &mut Dice, end: Duration, points: &[TrapPoint]) -> Vec<At<Trap>> {
     let mut traps = Vec::new();
     let mut at = ms(dice, 1_000, 4_000);
     while at < end {
-        let trap = Trap { point: dice.one_of(&TrapPoint::ALL), raw: dice.percent(30) };
+        let trap = Trap { point: dice.one_of(points), raw: dice.percent(30) };
         traps.push(At { at, what: trap });
         // Now and then the next one comes while the last one is being recovered from.
         at += if dice.percent(25) { ms(dice, 300, 2_000) } else { ms(dice, 2_000, 9_000) };
@@ -200,12 +201,14 @@ fn traps(dice: &mut Dice, end: Duration) -> Vec<At<Trap>> {
 
 fn outages(dice: &mut Dice, end: Duration) -> Vec<At<Outage>> {
     let mut outages = Vec::new();
-    let mut at = ms(dice, 4_000, 9_000);
+    let mut at = ms(dice, 3_000, 7_000);
+    // Every kind of damage has its turn.
+    let mut damages = Damage::ALL.iter().cycle().skip(dice.index(Damage::ALL.len()));
     while at < end {
         let lasts = ms(dice, 300, 3_000);
-        let damage = (outages.len() % 2 == 0).then(|| dice.one_of(&Damage::ALL));
+        let damage = if dice.percent(60) { damages.next().copied() } else { None };
         outages.push(At { at, what: Outage { lasts, damage } });
-        at += lasts + ms(dice, 9_000, 20_000);
+        at += lasts + ms(dice, 5_000, 15_000);
     }
     outages
 }

@@ -16,6 +16,12 @@ impl TrapPoint {
     /// All of them.
     pub(crate) const ALL: [Self; 7] =
         [Self::Request, Self::Taken, Self::Answer, Self::Released, Self::Log, Self::Tick, Self::Wake];
+
+    /// Those that are named, with commas between.
+    pub(crate) fn list(names: &str) -> Result<Vec<Self>, String> {
+        let find = |name: &str| Self::ALL.into_iter().find(|point| point.to_string() == name);
+        names.split(',').map(|name| find(name).ok_or_else(|| format!("{name:?} is no point"))).collect()
+    }
 }
 
 impl fmt::Display for TrapPoint {

@@ -15,6 +15,7 @@ mod bodies;
 mod capacity;
 mod control_plane;
 mod crashes;
+#[allow(dead_code, unused_imports, reason = "`tests/chaos` uses the rest")]
 mod harness;
 mod headers;
 mod hot_restart;

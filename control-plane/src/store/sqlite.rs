@@ -254,7 +254,8 @@ async fn inspect(file: &Path) -> Result<i64, StoreError> {
         }
         ("ok", 1.., 1) => Ok(schema),
         ("ok", _, _) => Err(damaged("it is a database of another program".to_owned())),
-        (verdict, _, _) => Err(damaged(verdict.to_owned())),
+        // Its first line says in which database, of which there is one.
+        (verdict, _, _) => Err(damaged(verdict.lines().last().unwrap_or_default().to_owned())),
     }
 }
 
