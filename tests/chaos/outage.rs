@@ -54,24 +54,23 @@ async fn is_refused(run: &Run, rig: &Rig, damage: Damage, dice: &mut Dice) {
     let whole = Files::read(&state);
     damage.strike(&state, dice);
     let damaged = Files::read(&state);
-    let (failed, said) = rig.refused_control_plane().await;
-    let complain = |what: &str| {
-        run.violations.add(format!(
-            "with its database {damage} the control plane {what}; it said: {}",
-            said.trim_end()
-        ));
+    let refused = rig.refused_control_plane().await;
+    let complain = |what: String| {
+        run.violations.add(format!("with its database {damage} the control plane {what}"));
     };
-    if !failed {
-        complain("ended without an error");
-    }
-    if said.trim_end().lines().count() != 1 || !said.contains("slotway.db") {
-        complain("did not name the file in one line");
-    }
-    if !["Put a copy of it back", "use a newer slotway"].iter().any(|remedy| said.contains(remedy)) {
-        complain("did not say what to do");
+    match refused {
+        Ok(said) => {
+            if said.trim_end().lines().count() != 1 || !said.contains("slotway.db") {
+                complain(format!("did not name the file in one line: {}", said.trim_end()));
+            }
+            if !["Put a copy of it back", "use a newer slotway"].iter().any(|remedy| said.contains(remedy)) {
+                complain(format!("did not say what to do: {}", said.trim_end()));
+            }
+        }
+        Err(what) => complain(what),
     }
     if !Files::read(&state).same_data(&damaged) {
-        complain("changed the file");
+        complain("changed the file".to_owned());
     }
     whole.restore(&state);
     run.tally.damages.add(damage.to_string());

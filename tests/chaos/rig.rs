@@ -4,7 +4,7 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::process::Signal;
@@ -25,6 +25,9 @@ pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(4);
 const ABANDONED_HOLD: &str = "1s";
 const MAX_WAITING: u32 = 60;
 const UP_WITHIN: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// What the control plane says when it serves.
+const SERVES: &str = "slotway: serving";
 
 /// What runs.
 pub(crate) struct Rig {
@@ -85,11 +88,19 @@ impl Rig {
         *self.control_plane.lock().await = Some(process);
     }
 
-    /// Starts the control plane, which must end by itself; whether it failed, and what it said.
-    pub(crate) async fn refused_control_plane(&self) -> (bool, String) {
+    /// Starts the control plane, which must end by itself and fail; what it said, if it did.
+    pub(crate) async fn refused_control_plane(&self) -> Result<String, String> {
         let mut process = launch(&self.site, &self.filter, &self.starts);
-        let status = process.ended(UP_WITHIN).await;
-        (!status.success(), process.output())
+        let began = Instant::now();
+        loop {
+            match process.has_ended() {
+                Some(status) if !status.success() => return Ok(process.output()),
+                Some(status) => return Err(format!("ended with {status}: {}", process.output())),
+                None if process.output().contains(SERVES) => return Err("served".to_owned()),
+                None if began.elapsed() > UP_WITHIN => return Err("neither served nor ended".to_owned()),
+                None => tokio::time::sleep(LOOK_EVERY).await,
+            }
+        }
     }
 
     /// Envoy must have lived through all of it.
@@ -107,7 +118,7 @@ impl Rig {
 
 async fn serve(site: &Site, filter: &Path, starts: &AtomicU32) -> Process {
     let mut process = launch(site, filter, starts);
-    process.says("slotway: serving", UP_WITHIN).await;
+    process.says(SERVES, UP_WITHIN).await;
     process
 }
 

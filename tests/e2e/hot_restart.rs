@@ -10,7 +10,7 @@ use std::{
 use rustix::process::Signal;
 
 use crate::harness::{
-    Arrivals, Behaviour, Load, Process, SOON, Setup, Site, TestWorker, envoy, get, send, until,
+    Arrivals, Behaviour, Load, Process, SOON, Setup, Site, TestWorker, envoy, fresh_address, get, send, until,
 };
 
 /// Far below the time for which a second Envoy waits for the end of the first.
@@ -37,12 +37,9 @@ impl Restartable {
         Self { site, control_plane, bootstrap }
     }
 
-    /// An Envoy of that epoch. All epochs of a site share memory; its port is a number that no other test has.
-    fn envoy(&self, name: &str, epoch: u32) -> Process {
+    fn envoy(&self, name: &str, arguments: &[String]) -> Process {
         let mut command = Command::new(envoy());
-        command.arg("--config-path").arg(&self.bootstrap).args(["--concurrency", "2"]);
-        command.args(["--base-id", &self.site.address().port().to_string()]);
-        command.args(["--restart-epoch", &epoch.to_string()]);
+        command.arg("--config-path").arg(&self.bootstrap).args(["--concurrency", "2"]).args(arguments);
         Process::start(name, command, self.site.path())
     }
 
@@ -55,18 +52,24 @@ impl Restartable {
     }
 }
 
+/// All epochs of a site share memory; its name is a number that no other test has.
+fn hot_restart(site: &Site, epoch: u32) -> [String; 4] {
+    let base = site.address().port().to_string();
+    ["--base-id".to_owned(), base, "--restart-epoch".to_owned(), epoch.to_string()]
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hot_restart_gets_no_configuration_beside_its_parent_and_takes_over_when_that_has_ended() {
+async fn a_hot_restart_gets_no_configuration_beside_its_parent_which_serves_on() {
     let arrivals = Arrivals::default();
     let worker = TestWorker::start("W1", &arrivals).await;
     worker.behave(Behaviour::delay_ms(3));
     let mut slotway = Restartable::start(&Setup::with(&[(&worker, 2)])).await;
-    let mut parent = slotway.envoy("parent", 0);
+    let mut parent = slotway.envoy("parent", &hot_restart(&slotway.site, 0));
     slotway.serves(SOON).await;
     let load = Load::start(slotway.site.address(), 10);
     load.passes(100).await;
 
-    let mut child = slotway.envoy("child", 1);
+    let mut child = slotway.envoy("child", &hot_restart(&slotway.site, 1));
     slotway.control_plane.says("a second Envoy of this node id gets no configuration", SOON).await;
     slotway.control_plane.says("hot restart (--restart-epoch) is not supported", REFUSED_WITHIN).await;
     // Envoy has the reason in its log as it came, with its spaces encoded.
@@ -78,15 +81,33 @@ async fn a_hot_restart_gets_no_configuration_beside_its_parent_and_takes_over_wh
     // A child takes the admin port from its parent.
     let ready = send(slotway.site.addresses().admin, get("/ready")).await.unwrap();
     assert_eq!(ready.status, 503, "{}", ready.text());
+    slotway.site.api().shows_idle(SOON).await;
+}
 
-    parent.signal(Signal::TERM);
-    parent.ended(SOON).await;
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_envoy_of_a_node_id_takes_over_as_soon_as_the_first_has_ended() {
+    let arrivals = Arrivals::default();
+    let worker = TestWorker::start("W1", &arrivals).await;
+    worker.behave(Behaviour::delay_ms(3));
+    let mut slotway = Restartable::start(&Setup::with(&[(&worker, 2)])).await;
+    let mut first = slotway.envoy("first", &["--disable-hot-restart".to_owned()]);
     slotway.serves(SOON).await;
+    let admin = format!("admin: {{address: {{socket_address: {{port_value: {}}}}}}}", fresh_address().port());
+    let mut second =
+        slotway.envoy("second", &["--disable-hot-restart".to_owned(), "--config-yaml".to_owned(), admin]);
+    slotway.control_plane.says("a second Envoy of this node id gets no configuration", SOON).await;
+
+    first.signal(Signal::KILL);
+    first.ended(SOON).await;
+    let gone = Instant::now();
+    slotway.serves(SOON).await;
+    assert!(gone.elapsed() < WITHOUT_DELAY, "{:?}", gone.elapsed());
+    assert_eq!(second.has_ended(), None);
     let load = Load::start(slotway.site.address(), 10);
     load.passes(100).await;
     load.finish().await.assert_all_ok();
-    slotway.site.api().shows_idle(SOON).await;
     assert_eq!(worker.highest(), 2);
+    slotway.site.api().shows_idle(SOON).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,12 +115,12 @@ async fn an_envoy_that_was_killed_and_is_started_again_is_configured_without_del
     let arrivals = Arrivals::default();
     let worker = TestWorker::start("W1", &arrivals).await;
     let slotway = Restartable::start(&Setup::with(&[(&worker, 2)])).await;
-    let mut killed = slotway.envoy("killed", 0);
+    let mut killed = slotway.envoy("killed", &hot_restart(&slotway.site, 0));
     slotway.serves(SOON).await;
     killed.signal(Signal::KILL);
     killed.ended(SOON).await;
     let started = Instant::now();
-    let _again = slotway.envoy("again", 0);
+    let _again = slotway.envoy("again", &hot_restart(&slotway.site, 0));
     slotway.serves(SOON).await;
     assert!(started.elapsed() < WITHOUT_DELAY, "{:?}", started.elapsed());
     slotway.site.api().shows_idle(SOON).await;

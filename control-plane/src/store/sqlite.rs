@@ -243,11 +243,20 @@ async fn inspect(file: &Path) -> Result<i64, StoreError> {
             .fetch_one(&mut connection)
             .await?
             .try_get(0)?;
+        let mut bytes: i64 = 1;
+        for factor in ["PRAGMA page_count", "PRAGMA page_size"] {
+            bytes *= sqlx::query(factor).fetch_one(&mut connection).await?.try_get::<i64, _>(0)?;
+        }
         connection.close().await?;
-        Ok((verdict, schema, tables))
+        Ok((verdict, schema, tables, bytes))
     };
     let damaged = |reason: String| StoreError::Damaged { file: file.to_owned(), reason };
-    let (verdict, schema, tables) = look.await.map_err(|error| explain(file, &error))?;
+    let (verdict, schema, tables, bytes) = look.await.map_err(|error| explain(file, &error))?;
+    // SQLite does not miss the end of a page that it does not look at. With a log the file may differ for good reason.
+    let length = file.metadata().map(|metadata| metadata.len());
+    if whole && verdict == "ok" && length.as_ref().is_ok_and(|length| u64::try_from(bytes) != Ok(*length)) {
+        return Err(damaged(format!("it should be {bytes} bytes long")));
+    }
     match (verdict.as_str(), schema, tables) {
         ("ok", newer, _) if newer > SCHEMA => {
             Err(StoreError::Newer { file: file.to_owned(), found: newer, known: SCHEMA })
@@ -277,6 +286,18 @@ mod tests {
 
     fn put(key: &str, value: &str) -> Write {
         Write::Put { kind: Kind::Worker, key: key.to_owned(), value: value.to_owned() }
+    }
+
+    #[tokio::test]
+    async fn a_database_that_lacks_its_end_is_refused_even_where_nothing_stood_there() {
+        let directory = tempfile::tempdir().unwrap();
+        SqliteStore::open(directory.path()).await.unwrap().pool.close().await;
+        let database = File::options().write(true).open(directory.path().join("slotway.db")).unwrap();
+        let length = database.metadata().unwrap().len();
+        database.set_len(length - 1).unwrap();
+        let refused = SqliteStore::open(directory.path()).await.err();
+        assert!(matches!(refused, Some(StoreError::Damaged { .. })), "{refused:?}");
+        assert_eq!(database.metadata().unwrap().len(), length - 1, "the file was changed");
     }
 
     #[tokio::test]
