@@ -32,6 +32,7 @@ mod traffic;
 mod usage;
 mod vm;
 mod vm_state;
+mod witness;
 
 pub(crate) use abi::{Action, BufferKind, MapKind};
 pub use abi::{Callback, HostCall, Status};

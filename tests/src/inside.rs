@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use slotway_engine::{Abort, Image, Page, PageId, PageSource, Pool, Region, Root, Survey, WorkerSurvey};
+use slotway_engine::{
+    Abort, Held, Image, LaneId, Page, PageId, PageSource, Pool, Region, Root, Serial, Survey, Ticket,
+    WorkerSurvey,
+};
 
 use crate::host::SharedData;
 
@@ -40,6 +43,10 @@ pub(crate) struct PoolView {
     pub(crate) waiting: u32,
     /// The sum of capacities, as the root says.
     pub(crate) capacity: u32,
+    /// Who waits, the longest one first: tickets and lanes.
+    pub(crate) waiters: Vec<(Ticket, LaneId)>,
+    /// The slots that are out, by serial.
+    pub(crate) held: BTreeMap<Serial, Held>,
     /// Whether the transition changed pages of the queue or of the line.
     pub(crate) spilled: bool,
     pub(crate) survey: Survey,
@@ -61,6 +68,10 @@ impl fmt::Display for PoolView {
             let name = name.trim_start_matches("http://").split('.').next().unwrap_or(name);
             write!(f, " {name} {}/{}", worker.in_flight, worker.capacity)?;
         }
+        write!(f, "; out:")?;
+        for held in self.held.values() {
+            write!(f, " {}@{}", held.serial, held.lane)?;
+        }
         Ok(())
     }
 }
@@ -72,9 +83,14 @@ pub(crate) fn view(data: &SharedData, pool: &str) -> Result<PoolView, Abort> {
         let names = survey.workers.iter().map(|worker| pool.name(worker.worker));
         let names = names.map(|name| Ok(String::from_utf8_lossy(&name?).into_owned()));
         let names = names.collect::<Result<_, Abort>>()?;
+        let waiters = pool.waiters()?;
+        let mut held = BTreeMap::new();
+        for part in 0..pool.root().ledger_parts() {
+            held.extend(pool.held(part)?.into_iter().map(|held| (held.serial, held)));
+        }
         let root = pool.root();
         let (commit, waiting, capacity) = (root.commit(), root.waiting(), root.capacity());
-        Ok(PoolView { commit, waiting, capacity, spilled: false, survey, names })
+        Ok(PoolView { commit, waiting, capacity, waiters, held, spilled: false, survey, names })
     })
     .map(|mut view| {
         view.spilled = spills(data, pool);
@@ -137,4 +153,17 @@ impl PageSource for Pages<'_> {
             .get(VM_ID, key.as_bytes())
             .map_or_else(|| Ok(Page::default()), |(bytes, _)| Page::decode(bytes))
     }
+}
+
+/// Every slot of a pool that is out, by the ledger.
+///
+/// # Panics
+/// If the state cannot be read.
+#[must_use]
+pub fn held(data: &SharedData, pool: &str) -> Vec<slotway_engine::Held> {
+    look(data, pool, |pool| {
+        let parts = 0..pool.root().ledger_parts();
+        Ok(parts.map(|part| pool.held(part)).collect::<Result<Vec<_>, _>>()?.concat())
+    })
+    .expect("a pool that the engine wrote")
 }

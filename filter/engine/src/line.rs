@@ -158,6 +158,20 @@ impl Line {
         Ok((evicted, next))
     }
 
+    /// Every waiter and its lane, the longest one first. Reads every page.
+    pub(crate) fn waiters<S: PageSource>(
+        &self,
+        pages: &mut Pages<'_, S>,
+    ) -> Result<Vec<(Ticket, LaneId)>, Abort> {
+        let mut waiters = Vec::new();
+        let mut ticket = self.head;
+        self.places.for_each(Region::Line, pages, |place| {
+            waiters.extend((place.lane != HOLE).then_some((ticket, place.lane)));
+            ticket += 1;
+        })?;
+        Ok(waiters)
+    }
+
     /// Whether the place has left the line at its head.
     pub(crate) fn is_past(&self, ticket: Ticket) -> bool {
         ticket < self.head

@@ -367,6 +367,14 @@ impl<'s, S: PageSource> Pool<'s, S> {
         self.root.ledger.part(part, &mut self.pages)
     }
 
+    /// Every waiter and its lane, the longest one first: for whoever looks at the whole pool.
+    ///
+    /// # Errors
+    /// [`Abort`] where a page cannot be read.
+    pub fn waiters(&mut self) -> Result<Vec<(Ticket, LaneId)>, Abort> {
+        self.root.line.waiters(&mut self.pages)
+    }
+
     /// The name of a worker, as its configuration gave it.
     ///
     /// # Errors

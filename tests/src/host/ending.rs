@@ -129,6 +129,7 @@ impl Lane {
             let _ = self.call(Callback::OnDone, context, &[context]).await;
             let _ = self.call(Callback::OnDelete, context, &[context]).await;
         }
+        self.bear_witness(id).await;
         if let Some(stream_vm) = stream_vm {
             self.state(stream_vm, |state| {
                 state.contexts.remove(&context);

@@ -27,6 +27,8 @@ pub(crate) struct Lane {
     pub(crate) filter: Filter,
     pub(crate) process: SharedProcess,
     pub(crate) vm: Option<Vm>,
+    /// The VM of the access logger.
+    pub(crate) witness: Option<Vm>,
     pub(crate) plugin: Option<PluginId>,
     started_ns: u64,
 }
@@ -47,7 +49,7 @@ impl Called {
 
 impl Lane {
     pub(crate) fn new(id: LaneId, filter: Filter, process: SharedProcess) -> Self {
-        Self { id, filter, process, vm: None, plugin: None, started_ns: 0 }
+        Self { id, filter, process, vm: None, witness: None, plugin: None, started_ns: 0 }
     }
 
     /// Lets one event happen.

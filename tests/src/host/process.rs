@@ -73,6 +73,10 @@ pub(crate) struct Process {
     pub(crate) serial: u64,
     /// How many writes of shared data came too late: somebody else had written.
     pub(crate) conflicts: u64,
+    /// How often a queue was looked for that nobody had registered.
+    pub(crate) unresolved: u64,
+    /// How many witnesses trapped.
+    pub(crate) witnesses_lost: u64,
     /// How many root contexts were ended.
     pub(crate) retired: u64,
     pub(crate) options: Options,
@@ -93,6 +97,8 @@ pub struct Options {
     /// What the module asked for within a call that then trapped (going on with a stream, say) is done all
     /// the same, as in the C++ host: `~DeferAfterCallActions` does not look whether the VM has failed.
     pub actions_survive_trap: bool,
+    /// The module is an access logger too, on each lane in a VM of its own: the witness, as the control plane configures it.
+    pub witness: bool,
     /// Compare-and-swap always swaps. No host does that: with it, a test that proves anything must fail.
     pub ignores_cas: bool,
 }
@@ -104,6 +110,7 @@ impl Default for Options {
             local_replies_pass_filter: true,
             reload_backoff_ms: 0,
             actions_survive_trap: true,
+            witness: false,
             ignores_cas: false,
         }
     }

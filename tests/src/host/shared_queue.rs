@@ -33,6 +33,11 @@ impl SharedQueues {
         token
     }
 
+    /// Who is woken when something comes into a queue.
+    pub(crate) fn wakes(&self, vm_id: &str, name: &[u8]) -> Option<Place> {
+        self.resolve(vm_id, name).and_then(|token| self.queues.get(&token)).map(|queue| queue.place)
+    }
+
     /// The token of a queue.
     #[must_use]
     pub fn resolve(&self, vm_id: &str, name: &[u8]) -> Option<u32> {

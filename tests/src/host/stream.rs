@@ -123,6 +123,8 @@ pub(crate) struct Side {
 
 pub(crate) struct Stream {
     pub(crate) lane: LaneId,
+    /// When its request came, on the monotonic clock.
+    pub(crate) since_ns: u64,
     pub(crate) vm: Option<VmId>,
     pub(crate) context: u32,
     pub(crate) root: u32,
@@ -146,6 +148,7 @@ impl Stream {
     pub(crate) fn new(lane: LaneId, plugin: PluginId, headers: Headers) -> Self {
         Self {
             lane,
+            since_ns: 0,
             vm: None,
             context: 0,
             root: 0,

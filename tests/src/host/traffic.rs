@@ -25,7 +25,9 @@ impl Host {
     pub fn open(&mut self, lane: LaneId, headers: Headers) -> StreamId {
         let mut process = self.process.lock();
         let stream = StreamId(process.next_serial());
-        process.streams.insert(stream, Stream::new(lane, super::PluginId(0), headers));
+        let mut opened = Stream::new(lane, super::PluginId(0), headers);
+        opened.since_ns = process.clock.monotonic_ns();
+        process.streams.insert(stream, opened);
         stream
     }
 

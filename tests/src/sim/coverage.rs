@@ -63,6 +63,8 @@ kinds! {
     TrapAtCall = "lanes trapped at a host call",
     TrapIdle = "lanes trapped between two callbacks",
     Reborn = "VMs reborn",
+    LaneBuried = "lanes that others believed dead",
+    WaitedOut = "runs in which a dead lane's slot came home only when its request had to be over",
     FailedStream = "streams that Envoy ended since their VM was dead",
     StallIdle = "lanes stalled between two events",
     StallBusy = "lanes stalled within an event",

@@ -93,6 +93,7 @@ impl Plan {
         let options = Options {
             finish_local_replies: !d.one_in(3),
             reload_backoff_ms: d.of([0, 0, 1, 50, 300]),
+            witness: true,
             ..Options::default()
         };
         let service_ms = d.of([0, 2, 10, 40, 150, 600]);

@@ -1,10 +1,13 @@
 //! The end of a run: nothing is thrown any more, and everything has to come home.
 
+use slotway_config::Pool;
+
 use crate::{
     host::LaneId,
     sim::{
         agenda::What,
         client::Stage,
+        coverage::Kind,
         run::{NS_PER_MS, Run},
         violation::{Check, violated},
     },
@@ -12,6 +15,9 @@ use crate::{
 
 /// What may take its time: back-offs of reports and ticks, a second for a grant under way.
 const REST_MS: u64 = 4_000;
+
+/// Whether a stream keeps its mark for as long as its slot is held, after a route's timeout too. To be set when it does.
+const MARKS_ARE_KEPT: bool = false;
 
 impl Run {
     /// Lets everything that is under way end, within bounds, and looks that nothing is left behind.
@@ -33,11 +39,16 @@ impl Run {
             self.finish_event(LaneId(lane))?;
         }
         // A lane whose configuration went wrong gets another one; so does everyone now and then.
-        if self.host.lanes().any(|lane| !self.host.is_configured(lane)) || self.dice.one_in(4) {
+        let unconfigured = self.host.lanes().any(|lane| !self.host.is_configured(lane));
+        let gone = self.configs.wanted.iter().any(|pool| !pool.there);
+        if unconfigured || gone || self.dice.one_in(4) {
+            self.configs.wanted.iter_mut().for_each(|pool| pool.there = true);
             self.push_now()?;
         }
         let now_ns = self.now_ns();
-        let bound_ns = now_ns + self.rest_bound_ms() * NS_PER_MS;
+        let rest_ns = self.rest_bound_ms() * NS_PER_MS;
+        let mut bound_ns = now_ns + rest_ns;
+        let mut waits_out = self.must_be_over_ms();
         self.end_orphans();
         let mut poked = 0;
         while !self.is_at_rest() {
@@ -50,7 +61,14 @@ impl Run {
                 poked += 1;
             }
             let goes_on = self.turn()?;
-            if (!goes_on && !self.is_at_rest()) || self.now_ns() > bound_ns {
+            let late = self.now_ns() > bound_ns;
+            if let (true, Some(over_ms)) = (late, waits_out.take_if(|_| late)) {
+                // Nothing happens until then: the machine may as well sleep.
+                self.coverage.note(Kind::WaitedOut);
+                self.note(|| format!("{over_ms} ms pass"));
+                self.host.advance_silently(over_ms);
+                bound_ns = self.now_ns() + rest_ns;
+            } else if late || (!goes_on && !self.is_at_rest()) {
                 return self.report_unrest();
             }
             self.wake_the_dead();
@@ -88,7 +106,16 @@ impl Run {
         let hold_ms = pools.iter().map(|pool| pool.hold_ms).max().unwrap_or(0);
         let answer_ms = pools.iter().map(|pool| pool.answer_timeout_ms).max().unwrap_or(0);
         let service_ms = 6 * self.plan.service_ms;
-        REST_MS + 2 * wait_ms + hold_ms + 2 * answer_ms + service_ms + 3 * self.plan.lane_lease_ms
+        REST_MS + 2 * wait_ms + hold_ms + 2 * answer_ms + service_ms + 5 * self.plan.lane_lease_ms
+    }
+
+    /// Where the witness' word was lost (a host call failed, the lane died that had heard it, there was none yet), a
+    /// dead lane's slots come home when its requests must be over. After how long, then.
+    fn must_be_over_ms(&self) -> Option<u64> {
+        let lost = self.host.inspect(|process| process.witnesses_lost > 0 || process.unresolved > 0);
+        let excused =
+            self.traps > 0 && (lost || self.witness_lost || self.plan.has_faults() || !MARKS_ARE_KEPT);
+        excused.then(|| self.configs.config.pools.iter().filter_map(Pool::held_ms_max).max())?
     }
 
     /// Requests that nobody in the filter can end any more, since their VM is dead: their clients leave one
@@ -106,13 +133,6 @@ impl Run {
         }
     }
 
-    /// Whether the slots that a trapped lane held, and its places in the line, may stay where they are.
-    ///
-    /// TO BE SWITCHED when the filter recovers dead lanes: then nothing may stay, and this function goes.
-    fn may_lose(&self) -> bool {
-        self.traps > 0
-    }
-
     fn is_at_rest(&self) -> bool {
         let dead = self.lanes.iter().all(|life| life.alive.is_none());
         let under_way = self.agenda.iter().any(|item| !matches!(item.what, What::Call(..)));
@@ -120,7 +140,7 @@ impl Run {
         if dead || busy || under_way || !self.clients.is_empty() || self.fleet.running() > 0 {
             return false;
         }
-        self.may_lose() || (0..self.plan.pools.len()).all(|pool| self.is_pool_at_rest(pool))
+        (0..self.plan.pools.len()).all(|pool| self.is_pool_at_rest(pool))
     }
 
     fn is_pool_at_rest(&self, pool: usize) -> bool {
@@ -145,14 +165,14 @@ impl Run {
             return violated(
                 "home",
                 format!(
-                    "{what}: pool {} has {} free, {} parked, {} out, {} waiting, of {}: {:?}",
+                    "{what}: pool {} has {} free, {} parked, {} out, {} waiting, of {}; out are {:?}",
                     super::configs::pool_name(pool),
                     view.survey.free,
                     view.survey.parked,
                     view.survey.in_flight,
                     view.waiting,
                     view.capacity,
-                    view.survey.workers
+                    view.held.values().collect::<Vec<_>>()
                 ),
             );
         }

@@ -42,6 +42,8 @@ pub(crate) struct Run {
     pub(crate) calm: bool,
     pub(crate) steps: u64,
     pub(crate) traps: u64,
+    /// A lane has died that had heard of the ends of dead lanes' requests.
+    pub(crate) witness_lost: bool,
     pub(crate) last_call: u64,
     pub(crate) wait_max_ms: Vec<u64>,
     pub(crate) wait_min_ms: Vec<u64>,
@@ -82,6 +84,7 @@ impl Run {
             calm: false,
             steps: 0,
             traps: 0,
+            witness_lost: false,
             last_call: 0,
             wait_max_ms: wait_ms.clone(),
             wait_min_ms: wait_ms,

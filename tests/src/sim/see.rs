@@ -2,7 +2,7 @@
 
 use crate::{
     HostError,
-    host::{CallAnswer, LaneId, LocalReply, ReplyBy, StreamId, WorkerFailure},
+    host::{CallAnswer, LaneId, LocalReply, Place, ReplyBy, StreamId, WorkerFailure},
     sim::{
         agenda::What,
         client::{Client, Part, Stage},
@@ -17,9 +17,8 @@ use crate::{
 const TOLD_LATE_MS: u64 = 1_000;
 /// Rounding, and the events between two ticks.
 const SLACK_MS: u64 = 20;
-/// The SDK (proxy-wasm 0.2.5) panics on host calls that fail with a status that it does not list. To be
-/// switched when the filter no longer calls through it.
-const SDK_PANICS: bool = false;
+/// The queue of the lane that hears of the ends of dead lanes' requests.
+const ENDS_QUEUE: &[u8] = b"slotway/1/ends";
 /// `proxy_log` levels from here on say that something is wrong.
 const ERROR: u32 = 4;
 
@@ -201,6 +200,9 @@ impl Run {
         }
         if life.alive.is_some() {
             self.traps += 1;
+            // What it had heard of the ends of streams has died with it.
+            let heard = self.host.inspect(|process| process.queues.wakes(&process.vm_id, ENDS_QUEUE));
+            self.witness_lost |= heard == Some(Place::Lane(lane));
             if !idle {
                 self.coverage.note(Kind::TrapAtCall);
             }
@@ -223,9 +225,11 @@ impl Run {
         let (lines, anomalies) =
             self.host.inspect(|process| (std::mem::take(&mut process.logs), process.anomalies.clone()));
         for line in lines {
+            if line.message.contains("has died; lane") {
+                self.coverage.note(Kind::LaneBuried);
+            }
             if line.level == 5 && line.message.starts_with("Function: ") {
-                let excused = SDK_PANICS && self.plan.has_faults();
-                if !excused && !line.message.contains("trap ordered") {
+                if !line.message.contains("trap ordered") {
                     let what = "the filter never panics";
                     return violated("panic", format!("{what}: {}", line.message));
                 }

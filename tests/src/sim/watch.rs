@@ -126,7 +126,16 @@ fn check(before: Option<&PoolView>, after: &PoolView, pool: &str) -> Check {
         let what = "the pool's capacity is the sum of its workers'";
         return violated("conservation", format!("{what}: pool {pool} has {}, not {sum}", after.capacity));
     }
+    check_line(before, after, pool)?;
     for (worker, name) in after.survey.workers.iter().zip(&after.names) {
+        let written = after.held.values().filter(|held| held.worker == worker.worker).count();
+        if written != worker.in_flight as usize {
+            let what = "the ledger has every slot that is out, and no other";
+            return violated(
+                "ledger",
+                format!("{what}: {name}: {written} written down, {} out", worker.in_flight),
+            );
+        }
         let out_before = before.map_or(0, |view| out_of(view, name));
         let (out, capacity) = (worker.in_flight, worker.capacity);
         if out > capacity.max(out_before) {
@@ -142,6 +151,52 @@ fn check(before: Option<&PoolView>, after: &PoolView, pool: &str) -> Check {
             let what = "free + out + parked = capacity, but for a surplus that is still out after a shrink";
             return violated("conservation", format!("{what}: {name}: {worker:?}"));
         }
+    }
+    Ok(())
+}
+
+/// Who was served, and who joined and left the line.
+fn check_line(before: Option<&PoolView>, after: &PoolView, pool: &str) -> Check {
+    let Some(before) = before else { return Ok(()) };
+    let newest = before.held.keys().next_back().copied().unwrap_or(0);
+    let given: Vec<_> = after.held.values().filter(|held| !before.held.contains_key(&held.serial)).collect();
+    if given.iter().any(|held| held.serial <= newest) {
+        return violated(
+            "ledger",
+            format!("a serial is never used twice: pool {pool}: {given:?} after {newest}"),
+        );
+    }
+    let last = before.waiters.last().map_or(0, |(ticket, _)| *ticket);
+    let joined =
+        after.waiters.iter().filter(|(ticket, _)| !before.waiters.iter().any(|(have, _)| have == ticket));
+    if joined.clone().any(|(ticket, _)| !before.waiters.is_empty() && *ticket < last) {
+        return violated(
+            "order",
+            format!("who comes waits behind the others: pool {pool}: {joined:?} joined"),
+        );
+    }
+    let gone: Vec<_> = before.waiters.iter().filter(|have| !after.waiters.contains(have)).copied().collect();
+    if given.is_empty() {
+        return match gone.first() {
+            Some((_, lane)) if gone.iter().any(|(_, other)| other != lane) => {
+                let what = "nobody leaves the line without a slot but by itself";
+                violated("order", format!("{what}: pool {pool}: {gone:?} left"))
+            }
+            _ => Ok(()),
+        };
+    }
+    let served: Vec<_> = before.waiters.iter().take(given.len()).copied().collect();
+    let right = served == gone && given.iter().zip(&served).all(|(held, (_, lane))| held.lane == *lane);
+    if !right || (!before.waiters.is_empty() && given.len() > before.waiters.len()) {
+        let what = "slots go to the longest waiters, in the order of arrival over all lanes";
+        let lanes: Vec<_> = given.iter().map(|held| held.lane).collect();
+        let line = &before.waiters;
+        return violated(
+            "order",
+            format!(
+                "{what}: pool {pool}: lanes {lanes:?} got slots, {gone:?} left the line, which was {line:?} (ticket, lane)"
+            ),
+        );
     }
     Ok(())
 }

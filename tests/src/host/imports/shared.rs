@@ -42,9 +42,11 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
         let (vm_id, name) = (c.text(vm, vm_len)?, c.read(name, name_len)?);
         c.about(&name);
         let token = {
-            let process = c.process();
+            let process = &mut *c.process();
             let vm_id = if vm_id.is_empty() { &process.vm_id } else { &vm_id };
-            process.queues.resolve(vm_id, &name).ok_or(Status::NotFound)?
+            let token = process.queues.resolve(vm_id, &name);
+            process.unresolved += u64::from(token.is_none());
+            token.ok_or(Status::NotFound)?
         };
         c.write_u32(token_at, token)
     });
