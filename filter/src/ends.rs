@@ -1,34 +1,29 @@
 //! Word of requests that are over, from Envoy itself.
 //!
 //! A dead lane's requests go on in Envoy, and nobody of the filter is told of their ends. The *witness* is
-//! ([`crate::witness`]): it sends the mark of every stream that ended other than well. Here such marks are kept until
-//! it is known whether their lane lives, and gives its slots back itself, or has died.
+//! ([`crate::witness`]): it sends the mark of every stream that ended other than well. The lane that looks after the
+//! dead notes it in the ledger, where it stays until the slot is back: a lane that lives gives it back itself, a dead
+//! one's is given back for it, by whoever looks after it then.
 
 use std::collections::BTreeMap;
 
-use slotway_engine::{LaneId, Serial};
+use slotway_engine::Serial;
 
-use crate::{host, lane::Lane, mark::Mark};
+use crate::{host, lane::Lane, lane_pool::LanePool, mark::Mark, shared::Step};
 
 /// The shared queue that the witness writes to, and that wakes the lane that looks after the dead.
 pub(crate) const QUEUE: &str = "slotway/1/ends";
-/// Ends of streams that are remembered at once. Beyond it, slots come back when their requests must be over.
+/// Ends whose `abandoned_hold` is still running. Beyond it, slots of dead lanes come back later.
 const ENDS_MAX: usize = 65_536;
-/// How long an end is remembered, in leases: longer than it takes to find out that a lane has died.
-const LEASES: u64 = 3;
 
-/// The end of a stream.
-#[derive(Debug, Clone, Copy)]
-struct End {
-    lane: LaneId,
-    seen_ms: u64,
-}
-
-/// The ends of streams that were heard of lately.
+/// This lane's part in hearing of ends.
 #[derive(Debug, Default)]
 pub(crate) struct Ends {
     queue: Option<u32>,
-    seen: BTreeMap<(usize, Serial), End>,
+    /// Marks that the host refused to note; tried again with the next tick.
+    unnoted: Vec<Mark>,
+    /// Since when dead lanes' requests are known to be over.
+    since_ms: BTreeMap<(usize, Serial), u64>,
 }
 
 impl Ends {
@@ -37,9 +32,16 @@ impl Ends {
         self.queue.is_some()
     }
 
-    /// When the request that had this slot was over; `None` where nobody has said so.
-    pub(crate) fn over_since_ms(&self, pool: usize, lane: LaneId, serial: Serial) -> Option<u64> {
-        self.seen.get(&(pool, serial)).filter(|end| end.lane == lane).map(|end| end.seen_ms)
+    /// Since when a request is known to be over: from now on, if this is the first that is asked.
+    pub(crate) fn over_since_ms(&mut self, pool: usize, serial: Serial, now_ms: u64) -> u64 {
+        if self.since_ms.len() >= ENDS_MAX {
+            self.since_ms.clear();
+        }
+        *self.since_ms.entry((pool, serial)).or_insert(now_ms)
+    }
+
+    pub(crate) fn forget(&mut self, pool: usize, serial: Serial) {
+        self.since_ms.remove(&(pool, serial));
     }
 }
 
@@ -55,33 +57,52 @@ impl Lane {
         }
     }
 
-    /// Takes in what the witness has said. Returns whether a dead lane's slot may be given back for it.
-    pub(crate) fn take_in_ends(&mut self, now_ms: u64) -> bool {
+    /// Takes in what the witness has said. Returns whether it was about a dead lane.
+    pub(crate) fn take_in_ends(&mut self) -> bool {
         let Some(queue) = self.ends.queue.filter(|_| self.reporter.is_reporter()) else { return false };
-        let lease_ms = self.settings.as_ref().map_or(0, |settings| settings.lane_lease_ms);
-        let estates = &self.estates;
-        let fresh = |end: &End| {
-            now_ms.saturating_sub(end.seen_ms) < lease_ms.saturating_mul(LEASES)
-                || estates.contains_key(&end.lane)
-        };
-        self.ends.seen.retain(|_, end| fresh(end));
         let mut of_dead_lane = false;
+        for mark in std::mem::take(&mut self.ends.unnoted) {
+            of_dead_lane |= self.note_over(mark);
+        }
         loop {
             let message = match host::dequeue(queue) {
                 Ok(Some(message)) => message,
-                Ok(None) => break,
+                Ok(None) => return of_dead_lane,
                 Err(error) => {
                     self.complain("the ends of requests cannot be read", &error.into());
-                    break;
+                    return of_dead_lane;
                 }
             };
-            let Some(mark) = Mark::decode(&message) else { continue };
-            let Some(pool) = self.pool_named(&mark.pool) else { continue };
-            of_dead_lane |= self.estates.contains_key(&mark.lane);
-            if self.ends.seen.len() < ENDS_MAX {
-                self.ends.seen.insert((pool, mark.serial), End { lane: mark.lane, seen_ms: now_ms });
+            if let Some(mark) = Mark::decode(&message) {
+                of_dead_lane |= self.note_over(mark);
             }
         }
-        of_dead_lane
+    }
+
+    /// Notes that the request with this mark is over. Returns whether a dead lane's slot waited for it.
+    fn note_over(&mut self, mark: Mark) -> bool {
+        let Some(pool) = self.pool_named(&mark.pool).and_then(|pool| self.pools.get_mut(pool)) else {
+            return false;
+        };
+        match pool.note_over(&mark) {
+            Ok(noted) => noted && self.estates.contains_key(&mark.lane),
+            Err(error) => {
+                self.complain("the end of a request cannot be noted yet", &error);
+                if self.ends.unnoted.len() < ENDS_MAX {
+                    self.ends.unnoted.push(mark);
+                }
+                false
+            }
+        }
+    }
+}
+
+impl LanePool {
+    /// Notes that the request with this mark is over. `false`: its slot is back.
+    fn note_over(&mut self, mark: &Mark) -> Result<bool, crate::error::FilterError> {
+        self.shared.transact(|pool| {
+            let noted = pool.note_over(mark.serial, mark.lane)?;
+            Ok(if noted { Step::Commit(true) } else { Step::Leave(false) })
+        })
     }
 }

@@ -21,6 +21,9 @@ pub(crate) enum FilterError {
     /// Slots turn up that this lane does not know, again and again.
     #[error("too many slots stand under this lane's number that it does not know of")]
     TooManyStrays,
+    /// The host says that a pool's state is not there, which was.
+    #[error("the pool's state was there before and is not now")]
+    PoolGone,
     /// There are more lanes than numbers.
     #[error("no lane number is left")]
     NoLaneNumber,

@@ -90,9 +90,8 @@ impl Lane {
             }
         }
         self.drain_estates();
-        let now_ms = host::now_ms();
-        if self.take_in_ends(now_ms) {
-            self.recover(&[], now_ms);
+        if self.take_in_ends() {
+            self.recover(&[], host::now_ms());
         }
     }
 

@@ -187,6 +187,7 @@ impl Lane {
     /// configuration into force.
     fn join_with_new_root(&mut self) {
         self.register_wake_ups();
+        self.share_pool_names();
         self.reconcile();
         self.reporter.hurry();
     }

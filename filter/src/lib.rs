@@ -25,6 +25,7 @@ mod lane_pool;
 mod lane_table;
 mod mark;
 mod metrics;
+mod pool_names;
 mod pulse;
 mod recovery;
 mod refusal;

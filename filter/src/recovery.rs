@@ -51,6 +51,9 @@ impl Lane {
             Err(error) => return self.complain("the table of lanes cannot be read", &error),
         };
         let dead: Vec<_> = table.lanes.into_iter().filter(|entry| entry.is_dead).collect();
+        if !dead.is_empty() {
+            self.share_pool_names();
+        }
         self.estates.retain(|lane, _| dead.iter().any(|entry| entry.lane == *lane));
         for entry in dead {
             if let Err(error) = self.settle(entry, now_ms) {
@@ -138,10 +141,14 @@ impl Lane {
         let held = pool.held(dead.lane)?;
         let over = dead.beat_ms.checked_add(dead.held_ms_max).is_some_and(|over_ms| over_ms <= now_ms);
         let hold_ms = pool.settings.abandoned_hold.as_ms();
-        for held in &held {
-            let ended_ms = self.ends.over_since_ms(at, dead.lane, held.serial);
-            if over || ended_ms.is_some_and(|ended_ms| ended_ms.saturating_add(hold_ms) <= now_ms) {
-                self.release(at, held.serial, slotway_engine::Outcome::Abandoned);
+        for slot in &held {
+            let ended = slot.is_over && {
+                let since_ms = self.ends.over_since_ms(at, slot.serial, now_ms);
+                since_ms.saturating_add(hold_ms) <= now_ms
+            };
+            if over || ended {
+                self.ends.forget(at, slot.serial);
+                self.release(at, slot.serial, slotway_engine::Outcome::Abandoned);
             }
         }
         Ok(!held.is_empty())

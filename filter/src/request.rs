@@ -243,13 +243,9 @@ impl Lane {
             }
             Answer::TimedOut => {
                 self.replace_answer(context, Reason::AnswerTimeout, end);
-                self.finish(context);
-                self.abandon(pool, &held);
+                self.finish_abandoned(context, pool, &held);
             }
-            Answer::Local => {
-                self.finish(context);
-                self.abandon(pool, &held);
-            }
+            Answer::Local => self.finish_abandoned(context, pool, &held),
         }
     }
 
@@ -351,6 +347,15 @@ impl Lane {
         self.holds.push(Reverse(Hold { until_ms, pool, serial: held.serial }));
     }
 
+    /// The stream goes on without its request, whose slot is held for a while. It keeps its mark.
+    fn finish_abandoned(&mut self, context: u32, pool: usize, held: &Held) {
+        self.finish(context);
+        if let Some(stream) = self.streams.get_mut(&context) {
+            stream.is_marked = false;
+        }
+        self.abandon(pool, held);
+    }
+
     fn finish(&mut self, context: u32) {
         if let Some(stream) = self.streams.get_mut(&context) {
             stream.phase = Phase::Done;
@@ -376,15 +381,17 @@ fn is_grpc() -> bool {
 /// about that could be its own: an error of a gateway, or one without a body (gRPC's trailers). Also says whether it is
 /// no error of a server.
 fn judge_answer(end: bool) -> (Answer, bool) {
-    let status = host::header(MapType::HttpResponseHeaders, ":status").unwrap_or_default();
+    // Where the host cannot say, the slot is given back the careful way.
+    let Some(status) = host::header(MapType::HttpResponseHeaders, ":status") else {
+        return (Answer::Local, false);
+    };
     let is_fine = !status.starts_with('5');
     if !end && !matches!(status.as_str(), "404" | "408" | "413" | "500" | "502" | "503" | "504") {
         return (Answer::Worker, is_fine);
     }
-    let answer = match host::property(&["response", "code_details"]) {
-        Some(details) => Answer::from_details(&String::from_utf8_lossy(&details)),
-        // Envoy sets the details of its own answers before anyone sees them.
-        None => Answer::Worker,
-    };
+    // Envoy says of every answer where it comes from, before anyone sees it.
+    let details = host::property(&["response", "code_details"]);
+    let answer =
+        details.map_or(Answer::Local, |details| Answer::from_details(&String::from_utf8_lossy(&details)));
     (answer, is_fine)
 }

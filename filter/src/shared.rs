@@ -21,6 +21,8 @@ pub(crate) const ONLY_IF_ABSENT: u32 = u32::MAX;
 #[derive(Debug)]
 pub(crate) struct SharedPool {
     root_key: String,
+    /// The pool was there before: shared data has no delete, so a host that says otherwise is not believed.
+    is_known: bool,
     pages: SharedPages,
 }
 
@@ -43,7 +45,11 @@ pub(crate) struct SharedPages {
 impl SharedPool {
     pub(crate) fn new(pool: &str) -> Self {
         let prefix = format!("slotway/1/{pool}/");
-        Self { root_key: format!("{prefix}root"), pages: SharedPages { prefix, key: String::new() } }
+        Self {
+            root_key: format!("{prefix}root"),
+            is_known: false,
+            pages: SharedPages { prefix, key: String::new() },
+        }
     }
 
     /// Makes a transition. `step` is called again where another lane was faster, so it must have no effect
@@ -87,8 +93,13 @@ impl SharedPool {
     /// The newest root, every page of its log stored, and the number that its successor must name.
     fn read_root(&mut self) -> Result<(Root, u32), FilterError> {
         let Some((bytes, cas)) = host::shared_data(&self.root_key)? else {
-            return Ok((Root::new(), ONLY_IF_ABSENT));
+            return if self.is_known {
+                Err(FilterError::PoolGone)
+            } else {
+                Ok((Root::new(), ONLY_IF_ABSENT))
+            };
         };
+        self.is_known = true;
         let image = Image::decode(&bytes)?;
         self.pages.store(&image)?;
         Ok((image.root, cas))

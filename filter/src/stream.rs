@@ -23,7 +23,7 @@ pub(crate) struct Stream {
     /// How long it waited for its slot.
     pub(crate) waited_ms: u64,
     pub(crate) phase: Phase,
-    /// It carries a mark for the witness.
+    /// It carries a mark for the witness, which is to be wiped.
     pub(crate) is_marked: bool,
     /// Its answer is no error.
     pub(crate) is_fine: bool,

@@ -25,8 +25,9 @@ impl Lane {
         let Some(witness) = &mut self.witness else { return };
         let Some(mark) = host::property(&[mark::PROPERTY]).filter(|mark| !mark.is_empty()) else { return };
         if witness.queue.is_none() {
-            // Nobody looks after the dead yet: the first lane is still to come.
-            witness.queue = host::resolve_queue("", ends::QUEUE).ok();
+            // Registering makes a queue that there is not yet, for the lane that will look after the dead.
+            let queue = host::resolve_queue("", ends::QUEUE);
+            witness.queue = queue.or_else(|_| host::register_queue(ends::QUEUE)).ok();
         }
         let told = witness.queue.map(|queue| host::enqueue(queue, &mark));
         if let Some(Err(error)) = told {

@@ -22,7 +22,9 @@ const YOUNG_MAX: usize = 2 * CHUNK;
 pub const LEDGER_PAGES: u32 = 256;
 /// No lane has this number: the slot is back.
 const BACK: LaneId = LaneId::MAX;
-const ENTRY_BYTES: usize = 13;
+const ENTRY_BYTES: usize = 14;
+/// Where an aged entry says that its request is over.
+const OVER_AT: usize = 13;
 
 /// A slot that is out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +37,8 @@ pub struct Held {
     pub worker: WorkerIndex,
     /// Where its request is to find out if the worker can be reached again.
     pub probe: Option<ProbeTerm>,
+    /// Its request is over, as somebody else than its lane has said.
+    pub is_over: bool,
 }
 
 /// One serial in the root: who has it.
@@ -43,23 +47,32 @@ struct Young {
     lane: LaneId,
     worker: WorkerIndex,
     probe: Option<ProbeTerm>,
+    is_over: bool,
 }
 
 impl Young {
-    const BACK: Self = Self { lane: BACK, worker: 0, probe: None };
+    const BACK: Self = Self { lane: BACK, worker: 0, probe: None, is_over: false };
 
     fn held(self, serial: Serial) -> Held {
-        Held { serial, lane: self.lane, worker: self.worker, probe: self.probe }
+        let Self { lane, worker, probe, is_over } = self;
+        Held { serial, lane, worker, probe, is_over }
     }
 
     fn put(self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.lane.to_le_bytes());
         out.extend_from_slice(&self.worker.to_le_bytes());
-        out.push(self.probe.map_or(0, ProbeTerm::get));
+        out.extend_from_slice(&[self.probe.map_or(0, ProbeTerm::get), u8::from(self.is_over)]);
     }
 
     fn get(reader: &mut Reader<'_>) -> Result<Self, Abort> {
-        Ok(Self { lane: reader.u16()?, worker: reader.u16()?, probe: ProbeTerm::new(reader.u8()?) })
+        let (lane, worker) = (reader.u16()?, reader.u16()?);
+        let probe = ProbeTerm::new(reader.u8()?);
+        let is_over = match reader.u8()? {
+            0 => false,
+            1 => true,
+            _ => return Err(Abort::Corrupt("a slot in no known condition")),
+        };
+        Ok(Self { lane, worker, probe, is_over })
     }
 }
 
@@ -101,7 +114,7 @@ impl Ledger {
             self.age(pages)?;
         }
         let serial = self.first + self.count as Serial;
-        self.young[self.count] = Young { lane, worker, probe };
+        self.young[self.count] = Young { lane, worker, probe, is_over: false };
         self.count += 1;
         Ok(serial)
     }
@@ -165,6 +178,36 @@ impl Ledger {
         page.drain(at * ENTRY_BYTES..(at + 1) * ENTRY_BYTES);
         self.aged -= 1;
         Ok(Some(entries[at]))
+    }
+
+    /// Notes that a lane's request is over. `false`: it was known, or the slot is not out at that lane.
+    pub(crate) fn note_over<S: PageSource>(
+        &mut self,
+        serial: Serial,
+        lane: LaneId,
+        pages: &mut Pages<'_, S>,
+    ) -> Result<bool, Abort> {
+        if let Some(at) = serial.checked_sub(self.first) {
+            let young = self.young[..self.count].get_mut(at as usize);
+            let Some(young) = young.filter(|young| young.lane == lane && lane != BACK && !young.is_over)
+            else {
+                return Ok(false);
+            };
+            young.is_over = true;
+            return Ok(true);
+        }
+        if self.aged == 0 {
+            return Ok(false);
+        }
+        let id = page_of(serial);
+        let entries = decode_page(pages.read(id)?)?;
+        let wanted = |held: &Held| held.serial == serial && held.lane == lane && !held.is_over;
+        let Some(at) = entries.iter().position(wanted) else { return Ok(false) };
+        match pages.change(id)?.get_mut(at * ENTRY_BYTES + OVER_AT) {
+            Some(over) => *over = 1,
+            None => return Err(Abort::Corrupt("a ledger's page ends too early")),
+        }
+        Ok(true)
     }
 
     /// A part of the ledger: 0 is the root's, the others are pages. Whoever looks at the parts in order sees every slot

@@ -358,6 +358,15 @@ impl<'s, S: PageSource> Pool<'s, S> {
         self.root.line.evict(lane, from, places_max, &mut self.pages)
     }
 
+    /// Notes that the request of a lane that has this slot is over: should the lane turn out to be dead, the slot may come
+    /// back. `false`: it was known, or the slot is not out at that lane, and nothing has changed.
+    ///
+    /// # Errors
+    /// [`Abort`]; nothing has changed then.
+    pub fn note_over(&mut self, serial: Serial, lane: LaneId) -> Result<bool, Abort> {
+        self.root.ledger.note_over(serial, lane, &mut self.pages)
+    }
+
     /// The slots that are out, by parts from 0 to [`Root::ledger_parts`]. Parts that are looked at in order, also in
     /// transitions of their own, show every slot that is out all the while.
     ///

@@ -91,3 +91,22 @@ fn the_places_of_a_dead_lane_leave_the_line_in_as_many_steps_as_one_likes() {
         world.come_to_rest();
     }
 }
+
+#[test]
+fn what_is_over_is_noted_once_for_the_lane_that_has_it() {
+    let mut world = World::default();
+    world.configure(&[("W1", 200)]);
+    for _ in 0..150 {
+        world.request(0);
+    }
+    for (request, serial) in [(1, 1), (150, 150)] {
+        let lane = world::lane(request);
+        let mut note = |lane| world.memory.transact(|pool| pool.note_over(serial, lane));
+        assert!(!note(lane + 1), "another lane's");
+        assert!(note(lane));
+        assert!(!note(lane), "it is known");
+        assert_eq!(world.held().iter().filter(|held| held.is_over && held.serial == serial).count(), 1);
+        assert!(world.memory.transact(|pool| pool.release(serial, Outcome::Abandoned, 0)).is_some());
+        assert!(!world.memory.transact(|pool| pool.note_over(serial, lane)), "it is back");
+    }
+}

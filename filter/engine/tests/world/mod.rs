@@ -76,7 +76,13 @@ pub(crate) struct Running {
 
 impl Running {
     fn held(&self) -> Held {
-        Held { serial: self.serial, lane: lane(self.request), worker: self.index, probe: self.probe }
+        Held {
+            serial: self.serial,
+            lane: lane(self.request),
+            worker: self.index,
+            probe: self.probe,
+            is_over: false,
+        }
     }
 }
 
