@@ -68,6 +68,7 @@ impl Lane {
             waited_ms: 0,
             phase: Phase::Done,
             is_marked: false,
+            is_unclear: false,
             is_fine: false,
             replacement: None,
         };
@@ -224,9 +225,9 @@ impl Lane {
             Answer::Worker => RequestOutcome::Answered,
             Answer::Unreachable => RequestOutcome::WorkerUnreachable,
             Answer::TimedOut => RequestOutcome::AnswerTimeout,
-            Answer::Local => RequestOutcome::GoneRunning,
+            Answer::Local | Answer::Unknown => RequestOutcome::GoneRunning,
         };
-        if answer != Answer::Worker {
+        if !matches!(answer, Answer::Worker | Answer::Unknown) {
             // The worker's own is counted at its end.
             self.count(pool, outcome);
         }
@@ -234,6 +235,14 @@ impl Lane {
             set_log_fields(Some(&held.target), waited_ms, outcome.word());
         }
         match answer {
+            Answer::Unknown => {
+                if let Some(stream) = self.streams.get_mut(&context) {
+                    stream.is_unclear = true;
+                }
+                if end {
+                    self.on_answer_end(context);
+                }
+            }
             Answer::Worker if end => self.on_answer_end(context),
             Answer::Worker => {}
             Answer::Unreachable => {
@@ -284,8 +293,14 @@ impl Lane {
     /// The worker is finished with the request: its slot is free, however slowly the client reads.
     pub(crate) fn on_answer_end(&mut self, context: u32) {
         let Some(stream) = self.streams.get_mut(&context) else { return };
-        if let Phase::Held(held) = std::mem::replace(&mut stream.phase, Phase::Done) {
-            let pool = stream.pool;
+        let (pool, is_unclear) = (stream.pool, stream.is_unclear);
+        // A waiter that Envoy answers leaves the line when its stream ends.
+        let Phase::Held(held) = stream.phase.clone() else { return };
+        if is_unclear {
+            self.count(pool, RequestOutcome::GoneRunning);
+            self.finish_abandoned(context, pool, &held);
+        } else {
+            self.finish(context);
             self.count(pool, RequestOutcome::Answered);
             self.release(pool, held.serial, Outcome::Answered);
         }
@@ -381,9 +396,8 @@ fn is_grpc() -> bool {
 /// about that could be its own: an error of a gateway, or one without a body (gRPC's trailers). Also says whether it is
 /// no error of a server.
 fn judge_answer(end: bool) -> (Answer, bool) {
-    // Where the host cannot say, the slot is given back the careful way.
     let Some(status) = host::header(MapType::HttpResponseHeaders, ":status") else {
-        return (Answer::Local, false);
+        return (Answer::Unknown, false);
     };
     let is_fine = !status.starts_with('5');
     if !end && !matches!(status.as_str(), "404" | "408" | "413" | "500" | "502" | "503" | "504") {
@@ -392,6 +406,6 @@ fn judge_answer(end: bool) -> (Answer, bool) {
     // Envoy says of every answer where it comes from, before anyone sees it.
     let details = host::property(&["response", "code_details"]);
     let answer =
-        details.map_or(Answer::Local, |details| Answer::from_details(&String::from_utf8_lossy(&details)));
+        details.map_or(Answer::Unknown, |details| Answer::from_details(&String::from_utf8_lossy(&details)));
     (answer, is_fine)
 }

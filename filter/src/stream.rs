@@ -25,6 +25,8 @@ pub(crate) struct Stream {
     pub(crate) phase: Phase,
     /// It carries a mark for the witness, which is to be wiped.
     pub(crate) is_marked: bool,
+    /// Nobody knows whose answer it gets: when that ends, its worker may still be busy.
+    pub(crate) is_unclear: bool,
     /// Its answer is no error.
     pub(crate) is_fine: bool,
     /// The answer's body, where the filter puts its own in the place of Envoy's.
@@ -65,6 +67,8 @@ pub(crate) enum Answer {
     TimedOut,
     /// Envoy, for a reason that says nothing about the worker.
     Local,
+    /// The host cannot say.
+    Unknown,
 }
 
 impl Answer {

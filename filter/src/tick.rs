@@ -1,6 +1,6 @@
 //! What is due at a time: deadlines, holds, probes, and what had to be put off.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, time::Duration};
 
 use slotway_engine::Outcome;
 
@@ -16,6 +16,10 @@ const GRANT_UNDER_WAY_MS: u64 = 1_000;
 impl Lane {
     /// The timer has fired.
     pub(crate) fn on_tick(&mut self) {
+        if self.context != self.root && self.settings.is_some() {
+            // An older root context, which lives on until its last stream ends: the newest one's timer is enough.
+            let _ = host::set_tick_period(Duration::ZERO);
+        }
         self.disarm();
         if !self.enrol() {
             return;
