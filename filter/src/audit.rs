@@ -171,16 +171,14 @@ impl LanePool {
     /// The slots under a lane's number.
     pub(crate) fn held(&mut self, lane: slotway_engine::LaneId) -> Result<Vec<Held>, FilterError> {
         let mut all = Vec::new();
-        let mut part = 0;
+        let mut part = Some(0);
         // From the root to the pages, each by itself: the pool may change meanwhile.
-        loop {
-            let (held, parts) =
-                self.shared.look(|pool| Ok((pool.held(part)?, pool.root().ledger_parts())))?;
+        while let Some(at) = part {
+            let (held, next) =
+                self.shared.look(|pool| Ok((pool.held(at)?, pool.root().ledger_part_after(at))))?;
             all.extend(held.into_iter().filter(|held| held.lane == lane));
-            part = part.saturating_add(1);
-            if part >= parts {
-                return Ok(all);
-            }
+            part = next;
         }
+        Ok(all)
     }
 }

@@ -85,8 +85,10 @@ pub(crate) fn view(data: &SharedData, pool: &str) -> Result<PoolView, Abort> {
         let names = names.collect::<Result<_, Abort>>()?;
         let waiters = pool.waiters()?;
         let mut held = BTreeMap::new();
-        for part in 0..pool.root().ledger_parts() {
-            held.extend(pool.held(part)?.into_iter().map(|held| (held.serial, held)));
+        let mut part = Some(0);
+        while let Some(at) = part {
+            held.extend(pool.held(at)?.into_iter().map(|held| (held.serial, held)));
+            part = pool.root().ledger_part_after(at);
         }
         let root = pool.root();
         let (commit, waiting, capacity) = (root.commit(), root.waiting(), root.capacity());
@@ -162,8 +164,13 @@ impl PageSource for Pages<'_> {
 #[must_use]
 pub fn held(data: &SharedData, pool: &str) -> Vec<slotway_engine::Held> {
     look(data, pool, |pool| {
-        let parts = 0..pool.root().ledger_parts();
-        Ok(parts.map(|part| pool.held(part)).collect::<Result<Vec<_>, _>>()?.concat())
+        let mut held = Vec::new();
+        let mut part = Some(0);
+        while let Some(at) = part {
+            held.extend(pool.held(at)?);
+            part = pool.root().ledger_part_after(at);
+        }
+        Ok(held)
     })
     .expect("a pool that the engine wrote")
 }

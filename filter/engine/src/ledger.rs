@@ -22,6 +22,8 @@ const YOUNG_MAX: usize = 2 * CHUNK;
 pub const LEDGER_PAGES: u32 = 256;
 /// No lane has this number: the slot is back.
 const BACK: LaneId = LaneId::MAX;
+/// Bits for all pages.
+const FILLED_WORDS: usize = (LEDGER_PAGES / 64) as usize;
 const ENTRY_BYTES: usize = 14;
 /// Where an aged entry says that its request is over.
 const OVER_AT: usize = 13;
@@ -85,11 +87,13 @@ pub(crate) struct Ledger {
     count: usize,
     /// How many stand in pages.
     aged: u32,
+    /// The pages that have any.
+    filled: [u64; FILLED_WORDS],
 }
 
 impl Ledger {
     pub(crate) fn empty() -> Self {
-        Self { first: 1, young: [Young::BACK; YOUNG_MAX], count: 0, aged: 0 }
+        Self { first: 1, young: [Young::BACK; YOUNG_MAX], count: 0, aged: 0, filled: [0; FILLED_WORDS] }
     }
 
     fn young(&self) -> &[Young] {
@@ -154,7 +158,9 @@ impl Ledger {
                 continue;
             }
             let serial = self.first + at as Serial;
-            let page = pages.change(page_of(serial))?;
+            let id = page_of(serial);
+            self.filled[id.number as usize / 64] |= 1 << (id.number % 64);
+            let page = pages.change(id)?;
             page.extend_from_slice(&serial.to_le_bytes());
             young.put(page);
             self.aged += 1;
@@ -176,6 +182,9 @@ impl Ledger {
         let Some(at) = entries.iter().position(|held| held.serial == serial) else { return Ok(None) };
         let page = pages.change(id)?;
         page.drain(at * ENTRY_BYTES..(at + 1) * ENTRY_BYTES);
+        if page.is_empty() {
+            self.filled[id.number as usize / 64] &= !(1 << (id.number % 64));
+        }
         self.aged -= 1;
         Ok(Some(entries[at]))
     }
@@ -224,14 +233,18 @@ impl Ledger {
         Ok(out.map(|(serial, young)| young.held(serial)).collect())
     }
 
-    /// How many parts there are to look at.
-    pub(crate) fn parts(&self) -> u32 {
-        if self.aged == 0 { 1 } else { 1 + LEDGER_PAGES }
+    /// The next part to look at.
+    pub(crate) fn part_after(&self, part: u32) -> Option<u32> {
+        let is_filled = |page: &u32| self.filled[*page as usize / 64] & 1 << (page % 64) != 0;
+        (part..LEDGER_PAGES).find(is_filled).map(|page| page + 1)
     }
 
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.first.to_le_bytes());
         out.extend_from_slice(&self.aged.to_le_bytes());
+        if self.aged > 0 {
+            self.filled.iter().for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
+        }
         out.push(self.count as u8);
         for young in self.young() {
             young.put(out);
@@ -240,6 +253,11 @@ impl Ledger {
 
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, Abort> {
         let mut ledger = Self { first: reader.u64()?, aged: reader.u32()?, ..Self::empty() };
+        if ledger.aged > 0 {
+            for word in &mut ledger.filled {
+                *word = reader.u64()?;
+            }
+        }
         ledger.count = usize::from(reader.u8()?);
         if ledger.count > YOUNG_MAX || ledger.first > Serial::MAX / 2 {
             return Err(Abort::Corrupt("a ledger that is too long"));

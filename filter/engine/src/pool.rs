@@ -367,7 +367,7 @@ impl<'s, S: PageSource> Pool<'s, S> {
         self.root.ledger.note_over(serial, lane, &mut self.pages)
     }
 
-    /// The slots that are out, by parts from 0 to [`Root::ledger_parts`]. Parts that are looked at in order, also in
+    /// The slots that are out, by parts: 0, and those that [`Root::ledger_part_after`] names. Parts that are looked at in order, also in
     /// transitions of their own, show every slot that is out all the while.
     ///
     /// # Errors

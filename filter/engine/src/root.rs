@@ -97,10 +97,10 @@ impl Root {
         self.line.is_past(ticket)
     }
 
-    /// How many parts the ledger has: see [`crate::Pool::held`].
+    /// The part of the ledger to look at after `part`; the first is 0. See [`crate::Pool::held`].
     #[must_use]
-    pub fn ledger_parts(&self) -> u32 {
-        self.ledger.parts()
+    pub fn ledger_part_after(&self, part: u32) -> Option<u32> {
+        self.ledger.part_after(part)
     }
 
     /// When a parked worker is due for a probe; `None` for never.

@@ -189,6 +189,6 @@ fn transition<S: PageSource>(
         }
         9 => pool.name(u16::from(a)).map(drop),
         10 => pool.evict(u16::from(a % 4), u64::from(b), 16).map(drop),
-        _ => pool.held(u32::from(a) % pool.root().ledger_parts()).map(drop),
+        _ => pool.held(pool.root().ledger_part_after(u32::from(a)).unwrap_or(0)).map(drop),
     }
 }

@@ -204,8 +204,13 @@ impl World {
     /// Every slot in the ledger.
     pub(crate) fn held(&mut self) -> Vec<Held> {
         self.memory.look(|pool| {
-            let parts = 0..pool.root().ledger_parts();
-            Ok(parts.map(|part| pool.held(part)).collect::<Result<Vec<_>, _>>()?.concat())
+            let mut held = Vec::new();
+            let mut part = Some(0);
+            while let Some(at) = part {
+                held.extend(pool.held(at)?);
+                part = pool.root().ledger_part_after(at);
+            }
+            Ok(held)
         })
     }
 
