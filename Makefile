@@ -4,10 +4,10 @@
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test quick sim chaos fmt lint clean tools
+.PHONY: help run build test quick sim sim-mutants chaos fmt lint clean tools
 
 help: ## Lists the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 run: build ## Builds and runs the demo: control plane, Envoy, two workers (Ctrl-C stops it)
 	@exec target/release/slotway up -f envoy/demo.yaml --demo-workers
@@ -41,6 +41,11 @@ sim: ## Simulates the filter on many lanes where everything goes wrong, and chec
 	@tests/tools/need.sh cargo cc
 	@filter/build.sh
 	@cargo run --locked --release -q -p slotway-tests --bin sim -- $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000))
+
+sim-mutants: ## Shows that the simulator finds defects: each seeded one until it is caught (SEEDS=count at most)
+	@tests/tools/need.sh cargo cc
+	@filter/build.sh mutants
+	@cargo run --locked --release -q -p slotway-tests --bin sim -- --mutants --seeds $(or $(SEEDS),5000)
 
 fmt: ## Formats the sources
 	@cargo fmt --all

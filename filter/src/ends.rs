@@ -7,7 +7,10 @@
 
 use std::collections::BTreeMap;
 
-use slotway_engine::Serial;
+use slotway_engine::{
+    Serial,
+    mutant::{Mutant, active},
+};
 
 use crate::{host, lane::Lane, lane_pool::LanePool, mark::Mark, shared::Step};
 
@@ -81,9 +84,11 @@ impl Lane {
 
     /// Notes that the request with this mark is over. Returns whether a dead lane's slot waited for it.
     fn note_over(&mut self, mark: Mark) -> bool {
-        let Some(pool) = self.pool_named(&mark.pool).and_then(|pool| self.pools.get_mut(pool)) else {
-            return false;
-        };
+        let Some(at) = self.pool_named(&mark.pool) else { return false };
+        if active(Mutant::TrustWitness) {
+            self.release(at, mark.serial, slotway_engine::Outcome::Abandoned);
+        }
+        let Some(pool) = self.pools.get_mut(at) else { return false };
         match pool.note_over(&mark) {
             Ok(noted) => noted && self.estates.contains_key(&mark.lane),
             Err(error) => {

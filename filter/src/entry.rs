@@ -36,6 +36,13 @@ pub extern "C" fn proxy_on_memory_allocate(size: usize) -> *mut u8 {
     host::allocate(size)
 }
 
+/// Makes a seeded defect the active one: for the simulator, before anything else is called.
+#[cfg(feature = "mutants")]
+#[cfg_attr(target_arch = "wasm32", unsafe(no_mangle))]
+pub extern "C" fn slotway_mutant(number: u32) {
+    slotway_engine::mutant::choose(number);
+}
+
 /// A root context's configuration has come. `false` refuses it.
 #[cfg_attr(target_arch = "wasm32", unsafe(no_mangle))]
 pub extern "C" fn proxy_on_configure(root: u32, size: usize) -> bool {

@@ -3,7 +3,10 @@
 use std::collections::VecDeque;
 
 use slotway_config::headers;
-use slotway_engine::{Grant, Outcome, Serial};
+use slotway_engine::{
+    Grant, Outcome, Serial,
+    mutant::{Mutant, active},
+};
 
 use crate::{
     abi::{LogLevel, MapType},
@@ -49,7 +52,7 @@ impl Lane {
         while let Some(grant) = under_way.pop_front() {
             let ours = self.enrolment.is_some_and(|enrolment| enrolment.lane == grant.lane);
             let brought = if ours { self.accept(pool, grant) } else { self.send(pool, grant) };
-            if !brought {
+            if !brought && !active(Mutant::DropUnclaimed) {
                 under_way.extend(self.give_back(pool, grant.serial, Outcome::Abandoned));
             }
         }
@@ -105,7 +108,7 @@ impl Lane {
             return;
         };
         let found = self.pools.get(pool).is_some_and(|pool| pool.audit.has_found(wake_up.grant.serial));
-        if !found {
+        if !found && !active(Mutant::DropWakeUp) {
             self.deliver(pool, vec![wake_up.grant]);
         }
     }

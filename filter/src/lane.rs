@@ -8,7 +8,10 @@ use std::{
 };
 
 use slotway_config::FilterConfig;
-use slotway_engine::{Abort, LaneId, Outcome, Serial};
+use slotway_engine::{
+    Abort, LaneId, Outcome, Serial,
+    mutant::{Mutant, active},
+};
 
 use crate::{
     abi::LogLevel,
@@ -186,7 +189,10 @@ impl Lane {
     /// What a new lane does, and an old one with a new root context: wake-ups go to the root, and the
     /// configuration into force.
     fn join_with_new_root(&mut self) {
-        self.register_wake_ups();
+        let registered = self.enrolment.is_some_and(|enrolment| enrolment.queue != 0);
+        if !(registered && active(Mutant::OldRootWoken)) {
+            self.register_wake_ups();
+        }
         self.share_pool_names();
         self.reconcile();
         self.reporter.hurry();

@@ -3,7 +3,10 @@
 use std::{collections::HashMap, rc::Rc};
 
 use slotway_config::{Pool as PoolSettings, WorkerUrl};
-use slotway_engine::{Grant, LaneId, Outcome, Serial, Take, TakeRequest, Ticket, WorkerIndex, WorkerSpec};
+use slotway_engine::{
+    Grant, LaneId, Outcome, Serial, Take, TakeRequest, Ticket, WorkerIndex, WorkerSpec,
+    mutant::{Mutant, active},
+};
 
 use crate::{
     audit::Audit,
@@ -158,7 +161,7 @@ impl LanePool {
             .map(|worker| WorkerSpec { name: worker.worker.as_str(), capacity: worker.capacity.get() })
             .collect();
         self.shared.transact(|pool| {
-            if pool.root().generation() >= generation {
+            if pool.root().generation() >= generation && !active(Mutant::OldGeneration) {
                 return Ok(Step::Leave((Vec::new(), true, pool.root().capacity())));
             }
             let reconciled = pool.reconcile(generation, &specs, now_ms)?;

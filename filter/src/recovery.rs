@@ -7,7 +7,10 @@
 
 use std::collections::BTreeMap;
 
-use slotway_engine::{LaneId, Ticket};
+use slotway_engine::{
+    LaneId, Ticket,
+    mutant::{Mutant, active},
+};
 
 use crate::{
     error::FilterError,
@@ -37,6 +40,9 @@ pub(crate) type Estates = BTreeMap<LaneId, Estate>;
 impl Lane {
     /// Looks after dead lanes: those that have just fallen silent, and those that are known to be dead.
     pub(crate) fn recover(&mut self, silent: &[LaneEntry], now_ms: u64) {
+        if active(Mutant::NoRecovery) {
+            return;
+        }
         let table = if silent.is_empty() {
             LaneTable::read().map(Option::unwrap_or_default)
         } else {
@@ -122,6 +128,9 @@ impl Lane {
 
     /// Takes the dead lane's places out of the line.
     fn evict(&mut self, at: usize, lane: LaneId) -> Result<bool, FilterError> {
+        if active(Mutant::NoEviction) {
+            return Ok(false);
+        }
         let mut from: Ticket = 0;
         let mut found = false;
         while let Some(pool) = self.pools.get_mut(at) {
@@ -140,6 +149,7 @@ impl Lane {
         let Some(pool) = self.pools.get_mut(at) else { return Ok(false) };
         let held = pool.held(dead.lane)?;
         let over = dead.beat_ms.checked_add(dead.held_ms_max).is_some_and(|over_ms| over_ms <= now_ms);
+        let over = over || active(Mutant::OverAtOnce);
         let hold_ms = pool.settings.abandoned_hold.as_ms();
         for slot in &held {
             let ended = slot.is_over && {

@@ -3,7 +3,10 @@
 use std::cmp::Reverse;
 
 use slotway_config::headers;
-use slotway_engine::{Outcome, RefusalReason, Take, TakeRequest};
+use slotway_engine::{
+    Outcome, RefusalReason, Take, TakeRequest,
+    mutant::{Mutant, active},
+};
 
 use crate::{
     abi::MapType,
@@ -243,7 +246,7 @@ impl Lane {
                     self.on_answer_end(context);
                 }
             }
-            Answer::Worker if end => self.on_answer_end(context),
+            Answer::Worker if end || active(Mutant::FreeAtHeaders) => self.on_answer_end(context),
             Answer::Worker => {}
             Answer::Unreachable => {
                 self.replace_answer(context, Reason::WorkerUnreachable, end);
@@ -317,7 +320,9 @@ impl Lane {
                     pool.waiters.remove(&ticket);
                 }
                 // A slot that is on its way finds no waiter, and goes back from there.
-                self.leave_line(stream.pool, ticket);
+                if !active(Mutant::ForgetCancel) {
+                    self.leave_line(stream.pool, ticket);
+                }
             }
             Phase::Held(held) => {
                 self.count(stream.pool, RequestOutcome::GoneRunning);
@@ -358,6 +363,7 @@ impl Lane {
     /// the slot before could be refused there (overflow).
     fn abandon(&mut self, pool: usize, held: &Held) {
         let hold_ms = self.pools.get(pool).map_or(0, |pool| pool.settings.abandoned_hold.as_ms());
+        let hold_ms = if active(Mutant::NoHold) { 0 } else { hold_ms };
         let until_ms = host::now_ms().saturating_add(hold_ms);
         self.holds.push(Reverse(Hold { until_ms, pool, serial: held.serial }));
     }

@@ -5,7 +5,10 @@
 
 use std::fmt::Write as _;
 
-use slotway_engine::{Abort, Image, Page, PageId, PageSource, Pool, Region, Root};
+use slotway_engine::{
+    Abort, Image, Page, PageId, PageSource, Pool, Region, Root,
+    mutant::{Mutant, active},
+};
 
 use crate::{error::FilterError, host};
 
@@ -75,6 +78,7 @@ impl SharedPool {
                     let _ = self.pages.store(&image);
                     return Ok(result);
                 }
+                Err(error) if error.is_cas_mismatch() && active(Mutant::IgnoreMismatch) => return Ok(result),
                 Err(error) if error.is_cas_mismatch() => {}
                 Err(error) => return Err(error.into()),
             }
@@ -122,6 +126,9 @@ impl SharedPages {
 
     /// Stores the log's pages, except where a page at least as new is there already.
     fn store(&mut self, image: &Image) -> Result<(), FilterError> {
+        if active(Mutant::NoPages) {
+            return Ok(());
+        }
         for (id, stored) in image.stored_pages() {
             self.select(id);
             for attempt in 0.. {

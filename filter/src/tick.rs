@@ -2,7 +2,10 @@
 
 use std::{cmp::Reverse, time::Duration};
 
-use slotway_engine::Outcome;
+use slotway_engine::{
+    Outcome,
+    mutant::{Mutant, active},
+};
 
 use crate::{
     host, lane::Lane, lane_pool::Standing, metrics::RequestOutcome, refusal::Reason, request::Leave,
@@ -47,6 +50,9 @@ impl Lane {
 
     /// Refuses the waiters whose deadline has come.
     fn refuse_late(&mut self, now_ms: u64) {
+        if active(Mutant::NoDeadline) {
+            self.deadlines.clear();
+        }
         while let Some(Reverse((at_ms, context))) = self.deadlines.peek().copied() {
             if at_ms > now_ms {
                 break;

@@ -1,5 +1,7 @@
 //! What the command is asked to do.
 
+use slotway_engine::mutant::Mutant;
+
 /// The command's help.
 pub(crate) const USAGE: &str = "\
 usage: sim [options]
@@ -10,6 +12,9 @@ usage: sim [options]
   --steps N      throw nothing more after so many steps of each run
   --threads N    on so many threads (as many as there are cores)
   --trace        print everything that happens; with --seed
+  --mutant NAME  with this seeded defect, in the variant of the filter that has them
+  --mutants      each seeded defect until it is caught; fails if one is not within --seeds
+  --markdown     their table as Markdown
   --break-cas    in a host whose compare-and-swap always swaps, which must fail
 ";
 
@@ -22,14 +27,26 @@ pub(crate) struct Arguments {
     pub(crate) threads: usize,
     pub(crate) trace: bool,
     pub(crate) ignores_cas: bool,
+    pub(crate) mutant: Option<Mutant>,
+    pub(crate) mutants: bool,
+    pub(crate) markdown: bool,
 }
 
 impl Arguments {
     /// `None` where only help was asked for.
     pub(crate) fn read(mut words: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let mut arguments =
-            Self { first: 0, seeds: 1_000, steps: None, threads: cores, trace: false, ignores_cas: false };
+        let mut arguments = Self {
+            first: 0,
+            seeds: 1_000,
+            steps: None,
+            threads: cores,
+            trace: false,
+            ignores_cas: false,
+            mutant: None,
+            mutants: false,
+            markdown: false,
+        };
         while let Some(word) = words.next() {
             let mut number = || -> Result<u64, String> {
                 let text = words.next().ok_or(format!("{word} needs a number"))?;
@@ -42,6 +59,15 @@ impl Arguments {
                 "--steps" => arguments.steps = Some(number()?),
                 "--threads" => arguments.threads = number()?.clamp(1, 15) as usize,
                 "--trace" => arguments.trace = true,
+                "--mutants" => arguments.mutants = true,
+                "--markdown" => arguments.markdown = true,
+                "--mutant" => {
+                    let name = words.next().ok_or("--mutant needs a name")?;
+                    let found = Mutant::ALL.iter().find(|mutant| format!("{mutant:?}") == name);
+                    let names: Vec<_> = Mutant::ALL.iter().map(|mutant| format!("{mutant:?}")).collect();
+                    let unknown = || format!("there is no mutant {name}, but {}", names.join(", "));
+                    arguments.mutant = Some(*found.ok_or_else(unknown)?);
+                }
                 "--break-cas" => arguments.ignores_cas = true,
                 "--help" | "-h" => return Ok(None),
                 _ => return Err(format!("{word} is unknown")),

@@ -18,7 +18,7 @@ use crate::arguments::Arguments;
 
 /// No run takes so long: one that does is in a loop that never calls the host.
 const SEED_S_MAX: u64 = 120;
-/// So many failures say enough.
+/// So many failures say enough; of a seeded defect one does.
 const FAILURES_MAX: usize = 10;
 
 /// What came of all seeds.
@@ -38,7 +38,12 @@ pub(crate) fn silence_panics() {
 
 /// What each run is like.
 pub(crate) fn how(arguments: &Arguments) -> How {
-    How { steps: arguments.steps, trace: arguments.trace, ignores_cas: arguments.ignores_cas }
+    How {
+        steps: arguments.steps,
+        trace: arguments.trace,
+        mutant: arguments.mutant,
+        ignores_cas: arguments.ignores_cas,
+    }
 }
 
 pub(crate) fn run(filter: &Filter, arguments: &Arguments) -> Batch {
@@ -87,7 +92,8 @@ fn work(
         batch.coverage += &outcome.coverage;
         if outcome.violation.is_some() || arguments.trace {
             batch.failures.push(outcome);
-            if batch.failures.len() >= FAILURES_MAX {
+            let most = if arguments.mutant.is_some() { 1 } else { FAILURES_MAX };
+            if batch.failures.len() >= most {
                 next.store(arguments.seeds, Relaxed);
             }
         }

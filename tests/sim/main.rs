@@ -5,12 +5,13 @@
 
 mod arguments;
 mod batch;
+mod mutants;
 mod report;
 
 use std::process::ExitCode;
 
 use arguments::Arguments;
-use slotway_tests::artifact;
+use slotway_tests::{artifact, host::Filter};
 
 fn main() -> ExitCode {
     let arguments = match Arguments::read(std::env::args().skip(1)) {
@@ -24,15 +25,19 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let filter =
-        match artifact::module().and_then(|module| slotway_tests::host::Filter::compile_for_speed(&module)) {
-            Ok(filter) => filter,
-            Err(error) => {
-                eprintln!("sim: {error}");
-                return ExitCode::FAILURE;
-            }
-        };
+    let mutants = arguments.mutants || arguments.mutant.is_some();
+    let module = if mutants { artifact::variant_module("mutants") } else { artifact::module() };
+    let filter = match module.and_then(|module| Filter::compile_for_speed(&module)) {
+        Ok(filter) => filter,
+        Err(error) => {
+            eprintln!("sim: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     batch::silence_panics();
+    if arguments.mutants {
+        return if mutants::hunt(&filter, &arguments) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     let batch = batch::run(&filter, &arguments);
     if report::print(&filter, &arguments, &batch) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

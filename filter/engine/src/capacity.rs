@@ -6,6 +6,7 @@ use crate::{
     Abort, Grant, PageId, PageSource, Pool, Region, WorkerIndex,
     chunk_queue::ChunkQueue,
     interleave::interleave,
+    mutant::{Mutant, active},
     parking,
     worker_table::{self, Reach, Record},
 };
@@ -48,7 +49,7 @@ impl<S: PageSource> Pool<'_, S> {
         now_ms: u64,
     ) -> Result<Reconciled, Abort> {
         let mut reconciled = Reconciled { grants: Vec::new(), done: true };
-        if generation <= self.root.generation {
+        if generation <= self.root.generation && !active(Mutant::OldGeneration) {
             return Ok(reconciled);
         }
         let mut unnamed: BTreeMap<u64, WorkerIndex> = BTreeMap::new();
@@ -121,9 +122,15 @@ impl<S: PageSource> Pool<'_, S> {
             return Ok(None);
         }
         self.root.capacity = self.root.capacity - record.capacity + capacity;
-        record.capacity = capacity;
+        let before = std::mem::replace(&mut record.capacity, capacity);
         let mut usable = 0;
-        let missing = capacity.saturating_sub(record.slots);
+        let mut missing = capacity.saturating_sub(record.slots);
+        if active(Mutant::MintOneMore) && missing > 0 {
+            missing += 1;
+        }
+        if active(Mutant::MintTooSoon) {
+            missing = capacity.saturating_sub(before);
+        }
         record.slots += missing;
         self.root.slots += missing;
         if record.reach == Reach::Active {

@@ -9,7 +9,10 @@
 //! request that ends before so many others have begun never touches a page.
 
 use crate::{
-    Abort, LaneId, PageId, PageSource, ProbeTerm, Region, WorkerIndex, chunk_queue::CHUNK, codec::Reader,
+    Abort, LaneId, PageId, PageSource, ProbeTerm, Region, WorkerIndex,
+    chunk_queue::CHUNK,
+    codec::Reader,
+    mutant::{Mutant, active},
     page::Pages,
 };
 
@@ -143,18 +146,36 @@ impl Ledger {
         Ok(Some(held))
     }
 
+    /// The slot of a serial that is out.
+    pub(crate) fn find<S: PageSource>(
+        &self,
+        serial: Serial,
+        pages: &mut Pages<'_, S>,
+    ) -> Result<Option<Held>, Abort> {
+        let mut part = Some(0);
+        while let Some(at) = part {
+            if let Some(held) = self.part(at, pages)?.into_iter().find(|held| held.serial == serial) {
+                return Ok(Some(held));
+            }
+            part = self.part_after(at);
+        }
+        Ok(None)
+    }
+
     /// Drops the oldest `count` young ones.
     fn forget(&mut self, count: usize) {
         self.young.copy_within(count..self.count, 0);
         self.count -= count;
-        self.first += count as Serial;
+        if !active(Mutant::ReuseSerial) {
+            self.first += count as Serial;
+        }
     }
 
     /// Moves the oldest to pages.
     fn age<S: PageSource>(&mut self, pages: &mut Pages<'_, S>) -> Result<(), Abort> {
         for at in 0..CHUNK {
             let young = self.young[at];
-            if young.lane == BACK {
+            if young.lane == BACK || active(Mutant::ForgetAged) {
                 continue;
             }
             let serial = self.first + at as Serial;

@@ -25,6 +25,7 @@ mod image;
 mod interleave;
 mod ledger;
 mod line;
+pub mod mutant;
 mod page;
 mod parking;
 mod pool;

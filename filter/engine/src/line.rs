@@ -9,6 +9,7 @@ use crate::{
     Abort, LaneId, PageSource, Region, Ticket,
     chunk_queue::{ChunkQueue, Entry},
     codec::Reader,
+    mutant::{Mutant, active},
     page::Pages,
 };
 
@@ -74,7 +75,10 @@ impl Line {
         pages: &mut Pages<'_, S>,
     ) -> Result<Ticket, Abort> {
         debug_assert_ne!(lane, HOLE);
-        let ticket = self.head + self.places.len() as Ticket;
+        let mut ticket = self.head + self.places.len() as Ticket;
+        if active(Mutant::ShareTicket) && self.waiting > 0 {
+            ticket -= 1;
+        }
         self.places.push(Place { lane, since_ms: now_ms & SINCE_MS_MASK }, Region::Line, pages)?;
         self.waiting += 1;
         Ok(ticket)
@@ -85,6 +89,12 @@ impl Line {
         &mut self,
         pages: &mut Pages<'_, S>,
     ) -> Result<Option<(LaneId, Ticket)>, Abort> {
+        if active(Mutant::LastFirst)
+            && let Some((ticket, lane)) = self.waiters(pages)?.pop()
+        {
+            self.leave(lane, ticket, pages)?;
+            return Ok(Some((lane, ticket)));
+        }
         while self.waiting > 0 {
             let Some(place) = self.places.pop(Region::Line, pages)? else {
                 return Err(Abort::Corrupt("the line has fewer places than waiters"));

@@ -4,6 +4,7 @@ use std::num::NonZeroU8;
 
 use crate::{
     Abort, Held, Image, PageSource, Region, Root, Serial,
+    mutant::{Mutant, active},
     page::Pages,
     parking,
     worker_table::{self, Reach, Record},
@@ -142,7 +143,7 @@ impl<'s, S: PageSource> Pool<'s, S> {
         if !request.may_wait {
             return Ok(Take::Refused(RefusalReason::NoFreeSlot));
         }
-        if self.root.waiting() >= request.waiting_max {
+        if self.root.waiting() >= request.waiting_max && !active(Mutant::NoLimit) {
             return Ok(Take::Refused(RefusalReason::QueueFull));
         }
         match self.root.line.join(request.lane, request.now_ms, &mut self.pages) {
@@ -173,6 +174,10 @@ impl<'s, S: PageSource> Pool<'s, S> {
         outcome: Outcome,
         now_ms: u64,
     ) -> Result<Option<Vec<Grant>>, Abort> {
+        if active(Mutant::KeepInLedger) {
+            let found = self.root.ledger.find(serial, &mut self.pages)?;
+            return found.map(|held| self.take_back(held, outcome, now_ms)).transpose();
+        }
         match self.root.ledger.strike(serial, &mut self.pages)? {
             Some(held) => self.take_back(held, outcome, now_ms).map(Some),
             None => Ok(None),
@@ -185,13 +190,17 @@ impl<'s, S: PageSource> Pool<'s, S> {
             self.root.rate.note_release(now_ms);
         }
         if !self.root.is_watched(worker) && outcome != Outcome::Unreachable {
-            return Ok(self.give(worker, None)?.into_iter().collect());
+            let mut grants: Vec<_> = self.give(worker, None)?.into_iter().collect();
+            if active(Mutant::ReleaseTwice) {
+                grants.extend(self.give(worker, None)?);
+            }
+            return Ok(grants);
         }
         let mut record = worker_table::read(worker, &mut self.pages)?;
         if record.slots == record.parked {
             return Err(Abort::Corrupt("a slot comes back to a worker that has none out"));
         }
-        if record.surplus() > 0 {
+        if record.surplus() > 0 && !active(Mutant::IgnoreSurplus) {
             // One less to come back. What the request found out about the worker is not lost where others are
             // left.
             record.slots -= 1;
@@ -214,7 +223,7 @@ impl<'s, S: PageSource> Pool<'s, S> {
         let back = parking::learn(record, outcome, probe, now_ms);
         self.root.parked -= back;
         self.root.probe_at_ms = parking::sooner(self.root.probe_at_ms, record);
-        back
+        if active(Mutant::ForgetParked) { 0 } else { back }
     }
 
     /// Stores the record and gives out `slots` of its slots. Returns those that went to waiters.
@@ -234,7 +243,8 @@ impl<'s, S: PageSource> Pool<'s, S> {
         probe: Option<ProbeTerm>,
     ) -> Result<Option<Grant>, Abort> {
         let names_epoch = self.root.names_epoch;
-        match self.root.line.serve(&mut self.pages)? {
+        let waiter = if active(Mutant::Barge) { None } else { self.root.line.serve(&mut self.pages)? };
+        match waiter {
             Some((lane, ticket)) => {
                 let serial = self.root.ledger.enter(lane, worker, probe, &mut self.pages)?;
                 Ok(Some(Grant { lane, ticket, worker, serial, names_epoch }))
@@ -304,6 +314,10 @@ impl<'s, S: PageSource> Pool<'s, S> {
     pub fn probe(&mut self, now_ms: u64) -> Result<Vec<Grant>, Abort> {
         let mut grants = Vec::new();
         let mut next_ms = u64::MAX;
+        if active(Mutant::NoProbe) {
+            self.root.probe_at_ms = next_ms;
+            return Ok(grants);
+        }
         for worker in 0..self.root.workers_end as WorkerIndex {
             let mut record = worker_table::read(worker, &mut self.pages)?;
             if record.reach != Reach::Parked || record.parked == 0 {

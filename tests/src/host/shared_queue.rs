@@ -38,6 +38,16 @@ impl SharedQueues {
         self.resolve(vm_id, name).and_then(|token| self.queues.get(&token)).map(|queue| queue.place)
     }
 
+    /// Who is woken when something comes into the queue of this number.
+    pub(crate) fn wakes_by(&self, token: u32) -> Option<(Place, u32)> {
+        self.queues.get(&token).map(|queue| (queue.place, queue.context))
+    }
+
+    /// The name of a queue.
+    pub(crate) fn name(&self, token: u32) -> Option<&[u8]> {
+        self.tokens.iter().find(|(_, have)| **have == token).map(|((_, name), _)| name.as_slice())
+    }
+
     /// The token of a queue.
     #[must_use]
     pub fn resolve(&self, vm_id: &str, name: &[u8]) -> Option<u32> {

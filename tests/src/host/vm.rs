@@ -55,6 +55,12 @@ impl Vm {
             .iter()
             .find_map(|name| instance.get_typed_func::<u32, u32>(&mut store, name).ok());
         (store.data_mut().memory, store.data_mut().malloc) = (memory, malloc);
+        let mutant = process.lock().options.mutant;
+        if let (Some(mutant), Ok(choose)) =
+            (mutant, instance.get_typed_func::<u32, ()>(&mut store, "slotway_mutant"))
+        {
+            choose.call_async(&mut store, mutant).await.map_err(HostError::module)?;
+        }
         let callbacks = Callback::ALL
             .iter()
             .filter_map(|callback| Some((*callback, instance.get_func(&mut store, callback.name())?)))

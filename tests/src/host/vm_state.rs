@@ -64,6 +64,8 @@ pub(crate) struct VmState {
     pub(crate) call_answer: Option<CallAnswer>,
     pub(crate) call_status: (u32, String),
     pub(crate) last_call_token: u32,
+    /// The shared queue that it registered first: its own.
+    pub(crate) own_queue: Option<u32>,
     pub(crate) metric_names: BTreeMap<u32, String>,
     pub(crate) last_metric: [u32; 3],
 }
@@ -84,6 +86,7 @@ impl VmState {
             call_answer: None,
             call_status: (0, String::new()),
             last_call_token: 0,
+            own_queue: None,
             metric_names: BTreeMap::new(),
             last_metric: [0, 1, 2],
         }

@@ -99,8 +99,8 @@ impl Run {
     pub(crate) fn send(&mut self, lane: LaneId) {
         let now_ns = self.now_ns();
         let pools = self.plan.pools.len();
-        let odd = self.dice.per_mille(self.plan.odd_path_per_mille);
-        let pool = self.dice.index(pools);
+        let odd = self.dice.per_mille(self.plan.odd_path_per_mille) && self.only_pool.is_none();
+        let pool = self.only_pool.unwrap_or_else(|| self.dice.index(pools));
         let pool = (!odd || pools == 1).then_some(pool);
         let path = pool.map_or("/nowhere".to_owned(), |pool| format!("{}extract", pool_prefix(pool, pools)));
         debug_assert!(pool.is_none() || pools == 1 || path.contains(&pool_name(pool.unwrap_or(0))));

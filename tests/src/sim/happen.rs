@@ -113,7 +113,9 @@ impl Run {
         };
         let now_ns = self.now_ns();
         for lane in self.host.lanes() {
-            self.agenda.add(now_ns, Some(lane), What::Configure(plugin));
+            // What was pushed before and is still on its way comes first.
+            let due_ns = self.lanes[lane.0].configured_ns.max(now_ns);
+            self.agenda.add(due_ns, Some(lane), What::Configure(plugin));
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use crate::{
 
 /// Whether the filter holds a slot where the host cannot tell it whose answer it sees. To be set when it
 /// does.
-const JUDGES_SAFELY: bool = false;
+const JUDGES_SAFELY: bool = true;
 
 /// One pool at the beginning of a run.
 #[derive(Debug, Clone)]

@@ -92,6 +92,7 @@ impl Run {
                 let wait_ms = dice.of([0, 5, 30, 100, 400, 1_500]);
                 pool.settings.free_worker_timeout = WaitDuration::from_ms(wait_ms);
                 pool.settings.max_waiting = dice.of([0, 1, 3, 10, 1_024]);
+                self.waiting_max[at] = self.waiting_max[at].max(pool.settings.max_waiting);
                 self.wait_max_ms[at] = self.wait_max_ms[at].max(wait_ms);
                 self.wait_min_ms[at] = self.wait_min_ms[at].min(wait_ms);
                 Kind::PushPolicy

@@ -1,6 +1,7 @@
 //! The end of a run: nothing is thrown any more, and everything has to come home.
 
 use slotway_config::Pool;
+use slotway_engine::PROBE_MAX_MS;
 
 use crate::{
     host::LaneId,
@@ -17,7 +18,7 @@ use crate::{
 const REST_MS: u64 = 4_000;
 
 /// Whether a stream keeps its mark for as long as its slot is held, after a route's timeout too. To be set when it does.
-const MARKS_ARE_KEPT: bool = false;
+const MARKS_ARE_KEPT: bool = true;
 
 impl Run {
     /// Lets everything that is under way end, within bounds, and looks that nothing is left behind.
@@ -45,11 +46,16 @@ impl Run {
             self.configs.wanted.iter_mut().for_each(|pool| pool.there = true);
             self.push_now()?;
         }
-        let now_ns = self.now_ns();
-        let rest_ns = self.rest_bound_ms() * NS_PER_MS;
-        let mut bound_ns = now_ns + rest_ns;
-        let mut waits_out = self.must_be_over_ms();
         self.end_orphans();
+        let waits_out = self.must_be_over_ms();
+        self.settle(waits_out)?;
+        self.try_parked()
+    }
+
+    /// Goes on until everything is at home, within bounds.
+    fn settle(&mut self, mut waits_out: Option<u64>) -> Check {
+        let rest_ns = self.rest_bound_ms() * NS_PER_MS;
+        let mut bound_ns = self.now_ns() + rest_ns;
         let mut poked = 0;
         while !self.is_at_rest() {
             // A lane hears of its surroundings again with a request, as a thread in a living Envoy does.
@@ -72,6 +78,31 @@ impl Run {
                 return self.report_unrest();
             }
             self.wake_the_dead();
+        }
+        Ok(())
+    }
+
+    /// Workers that could not be reached answer again: when the longest back-off is over, as many requests as a pool has
+    /// slots find that out.
+    fn try_parked(&mut self) -> Check {
+        for at in 0..self.plan.pools.len() {
+            let Some(view) = self.watch.view(at).filter(|view| view.survey.parked > 0) else { continue };
+            let requests = view.capacity;
+            self.host.advance_silently(PROBE_MAX_MS);
+            self.only_pool = Some(at);
+            self.plan.service_ms = 5;
+            for _ in 0..requests {
+                self.agenda.add(self.now_ns(), None, What::Request);
+            }
+            self.settle(None)?;
+            let parked = self.watch.view(at).map_or(0, |view| view.survey.parked);
+            if parked > 0 {
+                let what = "a worker that answers again has its slots back";
+                return violated(
+                    "home",
+                    format!("{what}: pool {} has {parked} parked", super::configs::pool_name(at)),
+                );
+            }
         }
         Ok(())
     }

@@ -23,7 +23,7 @@ use crate::{
 pub(crate) const NS_PER_MS: u64 = 1_000_000;
 pub(crate) const NS_PER_US: u64 = 1_000;
 /// No run needs so many steps: one that does goes round in circles.
-const STEPS_MAX: u64 = 60_000;
+const STEPS_MAX: u64 = 100_000;
 
 /// One run under way.
 pub(crate) struct Run {
@@ -45,8 +45,12 @@ pub(crate) struct Run {
     /// A lane has died that had heard of the ends of dead lanes' requests.
     pub(crate) witness_lost: bool,
     pub(crate) last_call: u64,
+    /// The pool that all further requests are for.
+    pub(crate) only_pool: Option<usize>,
     pub(crate) wait_max_ms: Vec<u64>,
     pub(crate) wait_min_ms: Vec<u64>,
+    /// The most that each pool's configurations have let wait.
+    pub(crate) waiting_max: Vec<u32>,
     end_ns: u64,
     steps_max: u64,
     current: Option<LaneId>,
@@ -59,6 +63,7 @@ impl Run {
         let mut dice = Dice::new(seed);
         let mut plan = Plan::roll(&mut dice);
         plan.options.ignores_cas = how.ignores_cas;
+        plan.options.mutant = how.mutant.map(|mutant| mutant as u32);
         let mut host = Host::with_options(filter, plan.lanes, plan.options.clone());
         host.hold_wakeups(true);
         host.add_cluster("xds");
@@ -86,8 +91,10 @@ impl Run {
             traps: 0,
             witness_lost: false,
             last_call: 0,
+            only_pool: None,
             wait_max_ms: wait_ms.clone(),
             wait_min_ms: wait_ms,
+            waiting_max: plan.pools.iter().map(|pool| pool.waiting_max).collect(),
             end_ns: 0,
             steps_max: how.steps.unwrap_or(STEPS_MAX),
             current: None,
@@ -151,7 +158,7 @@ impl Run {
         if self.steps > self.steps_max && !self.calm {
             return Ok(false);
         }
-        if self.steps > self.steps_max + STEPS_MAX {
+        if self.steps > self.steps_max + 10 * STEPS_MAX {
             violated("end", "every run ends: this one goes round in circles".to_owned())?;
         }
         self.happen()?;

@@ -2,7 +2,7 @@
 
 use crate::{
     HostError,
-    host::{CallAnswer, LaneId, LocalReply, Place, ReplyBy, StreamId, WorkerFailure},
+    host::{CallAnswer, Context, LaneId, LocalReply, Place, ReplyBy, StreamId, WorkerFailure},
     sim::{
         agenda::What,
         client::{Client, Part, Stage},
@@ -19,6 +19,8 @@ const TOLD_LATE_MS: u64 = 1_000;
 const SLACK_MS: u64 = 20;
 /// The queue of the lane that hears of the ends of dead lanes' requests.
 const ENDS_QUEUE: &[u8] = b"slotway/1/ends";
+/// What the wake-up queue of a lane is called, before its number.
+const LANE_QUEUE: &[u8] = b"slotway/1/lane/";
 /// `proxy_log` levels from here on say that something is wrong.
 const ERROR: u32 = 4;
 
@@ -39,6 +41,12 @@ impl Run {
         {
             client.waits = true;
             self.coverage.note(Kind::Waited);
+            let (waiting, most) = (transition.waiting_after, self.waiting_max[transition.pool]);
+            // Waiters that were taken out of the line while their lane was believed dead have their places back.
+            if waiting > most && self.coverage.of(Kind::LaneBuried) == 0 {
+                let what = "no more than max_waiting wait";
+                return violated("limit", format!("{what}: {waiting} do, of {most}"));
+            }
         }
         Ok(())
     }
@@ -70,6 +78,8 @@ impl Run {
                 );
             }
             client.stage = Stage::AtWorker;
+            let client = client.clone();
+            self.see_wait(&client, self.now_ns())?;
             let woken = self.lanes[lane.0].woken;
             self.coverage.note(match (client.waits, woken) {
                 (false, _) => Kind::TookAtOnce,
@@ -178,6 +188,8 @@ impl Run {
                 format!("a configuration that a canary took is taken: {error}"),
             );
         }
+        self.see_queue(lane)?;
+        self.see_places(lane)?;
         if let Some((stream, since_ns)) = leaving {
             self.abandon(stream, since_ns);
         }
@@ -189,6 +201,60 @@ impl Run {
             self.see_client(stream)?;
         }
         Ok(())
+    }
+
+    /// Who stands in the line waits: a living lane has no more places in it than requests that wait.
+    fn see_places(&self, lane: LaneId) -> Check {
+        // A place that the host did not let go goes one day, with its slot.
+        if self.plan.has_faults() {
+            return Ok(());
+        }
+        let number = self.host.inspect(|process| {
+            let state = self.host.vm_of(lane).and_then(|vm| process.vms.get(&vm))?;
+            let name = process.queues.name(state.own_queue?)?;
+            let number = name.strip_prefix(LANE_QUEUE)?;
+            std::str::from_utf8(number).ok()?.parse::<u16>().ok()
+        });
+        let Some(number) = number else { return Ok(()) };
+        for pool in 0..self.plan.pools.len() {
+            let Some(view) = self.watch.view(pool) else { continue };
+            let places = view.waiters.iter().filter(|(_, lane)| *lane == number).count();
+            let waits = |client: &&Client| {
+                (client.lane, client.pool, client.stage) == (lane, Some(pool), Stage::InFilter)
+                    && !client.excused
+            };
+            let waiting = self.clients.values().filter(waits).count();
+            if places > waiting {
+                let what = "who stands in the line waits";
+                return violated(
+                    "line",
+                    format!("{what}: {lane} has {places} places for {waiting} requests"),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Wake-ups go to the newest root context: an older one may be gone when they come.
+    fn see_queue(&self, lane: LaneId) -> Check {
+        if self.plan.has_faults() {
+            return Ok(());
+        }
+        let woken = self.host.inspect(|process| {
+            let state = self.host.vm_of(lane).and_then(|vm| process.vms.get(&vm))?;
+            let roots = state.contexts.iter().filter(|(_, context)| matches!(context, Context::Root(_)));
+            let newest = roots.map(|(id, _)| *id).max()?;
+            let (place, context) = process.queues.wakes_by(state.own_queue?)?;
+            // A lane that is believed dead is not woken.
+            (place == Place::Lane(lane) && context != newest).then_some((context, newest))
+        });
+        match woken {
+            Some((context, newest)) => {
+                let what = "a lane's messages wake its newest root context";
+                violated("wake-up", format!("{what}: {lane}'s wake context {context}, not {newest}"))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Whether the lane has another VM than before, or none.
@@ -342,9 +408,15 @@ impl Run {
                 format!("{what}: {stream}, after {waited_ms} of {} ms", client.wait_min_ms),
             );
         }
+        self.see_wait(client, at_ns)
+    }
+
+    /// A waiter has its slot, or its refusal.
+    fn see_wait(&self, client: &Client, at_ns: u64) -> Check {
+        let (stream, waited_ms) = (client.stream, at_ns.saturating_sub(client.since_ns) / NS_PER_MS);
         let held_up_ms = (self.lanes[client.lane.0].held_up_ns - client.held_up_ns) / NS_PER_MS;
         let bound_ms = client.wait_max_ms + TOLD_LATE_MS + held_up_ms + 4 * self.plan.lateness_ms + SLACK_MS;
-        if waited_ms > bound_ms && !client.excused {
+        if waited_ms > bound_ms && !client.excused && !self.plan.has_faults() {
             let what = "nobody waits longer than the deadline and what a grant under way may take";
             return violated(
                 "deadline",

@@ -34,7 +34,11 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
             let state = process.vms.get(&c.vm).ok_or(Status::InternalFailure)?;
             // Wake-ups are a matter of root contexts, so a stream registers for its root.
             let (place, context) = (state.place, process.root_context(c.vm, state.context()));
-            process.queues.register(&process.vm_id, &name, place, context)
+            let token = process.queues.register(&process.vm_id, &name, place, context);
+            if let Some(state) = process.vms.get_mut(&c.vm) {
+                state.own_queue.get_or_insert(token);
+            }
+            token
         };
         c.write_u32(token_at, token)
     });
