@@ -19,12 +19,18 @@ targets=${TARGETS:-filter_configuration shared_state yaml rest_bodies header_val
 
 fail() { echo "slotway: $*" >&2; exit 1; }
 
+cargo_build() {
+    RUSTC_WRAPPER=$here/instrument.sh CARGO_TARGET_DIR=$compiled cargo build --locked --release "$@"
+}
+
 build() {
     command -v c++ >/dev/null 2>&1 || "$root/tests/tools/apt-install.sh" g++ ||
         fail "c++ is missing, libFuzzer is C++; on Debian and Ubuntu: apt-get install g++"
     # Settings for the machine's own toolchain are for its programs.
     unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
-    RUSTC_WRAPPER=$here/instrument.sh CARGO_TARGET_DIR=$compiled cargo build --locked --release --all-features ||
+    # Apart, since together they would need other features of what both depend on, and all of it compiled anew.
+    cargo_build --features control-plane --bin fuzz_filter_configuration --bin fuzz_shared_state --bin fuzz_yaml \
+        --bin fuzz_rest_bodies && cargo_build --features filter --bin fuzz_header_values ||
         fail "the fuzz targets cannot be built. If a dependency of the product has changed: (cd tests/fuzz && cargo update --workspace)"
 }
 
@@ -55,7 +61,7 @@ fuzz() {
     binary=$compiled/release/fuzz_$target
     artifacts=$work/artifacts/$target
     mkdir -p "$artifacts"
-    if TMPDIR=$scratch "$binary" -timeout=10 -rss_limit_mb=2048 -max_len="$(size_of "$target")" \
+    if TMPDIR=$scratch "$binary" -timeout=30 -rss_limit_mb=2048 -max_len="$(size_of "$target")" \
         -dict="$here/dictionaries/$target.dict" -artifact_prefix="$artifacts/" -print_final_stats=1 \
         "$@" "$here/corpus/$target" >"$scratch/log" 2>&1; then
         awk -v target="$target" '
@@ -104,7 +110,7 @@ long)
 filter_configuration | shared_state | yaml | rest_bodies | header_values)
     input=$(cd "$OLDPWD" && realpath "${2:?which input}")
     build
-    TMPDIR=$scratch "$compiled/release/fuzz_$1" -timeout=10 -rss_limit_mb=2048 "$input"
+    TMPDIR=$scratch "$compiled/release/fuzz_$1" -timeout=30 -rss_limit_mb=2048 "$input"
     ;;
 *)
     echo "usage: $0 short | long MINUTES | TARGET FILE | build" >&2

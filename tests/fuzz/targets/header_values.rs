@@ -17,13 +17,17 @@ use std::{
     cell::RefCell,
     collections::VecDeque,
     hash::{DefaultHasher, Hash, Hasher},
-    sync::atomic::{AtomicU8, Ordering},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU8, Ordering},
+    },
 };
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use slotway_tests::{
-    host::{Headers, LaneId, Outcome, ReplyBy, StreamId},
+    artifact,
+    host::{Filter, Headers, LaneId, Options, Outcome, ReplyBy, StreamId},
     world::{World, get, ms, pool, workers_of},
 };
 
@@ -34,14 +38,23 @@ const WAIT_MS_MAX: u64 = 2_000;
 const LANES: usize = 2;
 /// After this long every wait, hold and back-off is over.
 const LONG_MS: u64 = 60_000;
+/// After this long a lane that is silent is believed dead.
+const LEASE_MS: u64 = 1_000;
+/// Long enough for the timers of a lane: the heartbeat, the audit of its slots, the look after others.
+const TIMERS_MS: u64 = 2_500;
 /// Inputs that share one host: starting one takes longer than an input. Each input leaves it at rest.
 const INPUTS_PER_SCENE: u32 = 200;
 
 /// The host's name for the filter's VMs.
 const VM_ID: &str = "slotway";
 
-/// Each says that something was seen: the module itself is not instrumented, so its host calls, its fuel and its words
-/// tell libFuzzer whether an input is new. libFuzzer finds them by the section's name.
+static FILTER: LazyLock<Filter> = LazyLock::new(|| {
+    let module = artifact::module().unwrap_or_else(|error| panic!("{error}"));
+    Filter::compile_for_speed(&module).expect("a module that the host runs")
+});
+
+/// Each says that something was seen: the module itself is not instrumented, so its host calls and its words tell
+/// libFuzzer whether an input is new. libFuzzer finds them by the section's name.
 #[used]
 #[unsafe(link_section = "__libfuzzer_extra_counters")]
 static SEEN: [AtomicU8; 4_096] = [const { AtomicU8::new(0) }; 4_096];
@@ -83,9 +96,10 @@ impl Scene {
         let mut first = pool(&[("http://w1.test:9001/base", 1)]);
         first.matches.prefix = "/extract".to_owned();
         (first.free_worker_timeout, first.max_waiting) = (ms(1_000), 2);
-        let mut world = World::new(LANES, first);
+        let mut world = World::with_filter(&FILTER, LANES, first, Options::default());
         world
             .push(|config| {
+                config.lane_lease = ms(LEASE_MS);
                 config.debug_headers = true;
                 config.access_log_fields = true;
                 let mut second = config.pools[0].clone();
@@ -217,8 +231,6 @@ impl Scene {
         for (call, count) in &usage.host_calls {
             see((call, count));
         }
-        // Eighths of an octave.
-        see(((usage.fuel as f64).log2() * 8.0) as u64);
         self.world.host.forget(stream);
     }
 
@@ -260,8 +272,7 @@ impl Scene {
             self.leave(stream);
         }
         if self.damaged {
-            // Long enough for every timer: the heartbeat, the audit, the report.
-            self.world.host.advance(LONG_MS);
+            self.world.host.advance(TIMERS_MS);
             self.assert_sound();
             return;
         }
