@@ -99,7 +99,9 @@ impl<S: PageSource> Pool<'_, S> {
         let worker = match vacant.pop() {
             Some(worker) => worker,
             None => {
-                let worker = WorkerIndex::try_from(self.root.workers_end).map_err(|_| Abort::NoRoom)?;
+                // The highest number is nobody's, so that the end of the numbers is one too.
+                let next = WorkerIndex::try_from(self.root.workers_end).ok();
+                let worker = next.filter(|next| *next < WorkerIndex::MAX).ok_or(Abort::NoRoom)?;
                 self.root.workers_end += 1;
                 worker
             }
@@ -121,7 +123,7 @@ impl<S: PageSource> Pool<'_, S> {
         if record.capacity == capacity {
             return Ok(None);
         }
-        self.root.capacity = self.root.capacity - record.capacity + capacity;
+        self.root.change_capacity(record.capacity, capacity)?;
         let before = std::mem::replace(&mut record.capacity, capacity);
         let mut usable = 0;
         let mut missing = capacity.saturating_sub(record.slots);
@@ -143,8 +145,8 @@ impl<S: PageSource> Pool<'_, S> {
         let retired = record.surplus().min(record.parked);
         record.slots -= retired;
         record.parked -= retired;
-        self.root.slots -= retired;
-        self.root.parked -= retired;
+        self.root.lose_slots(retired)?;
+        self.root.unpark(retired)?;
         self.store(worker, record)?;
         Ok(Some(usable))
     }
@@ -198,7 +200,7 @@ impl<S: PageSource> Pool<'_, S> {
             return Ok(0);
         }
         record.slots -= retired;
-        self.root.slots -= retired;
+        self.root.lose_slots(retired)?;
         if record.reach == Reach::ProbeReady && retired == free {
             record.reach = Reach::Parked;
             record.probe_at_ms = now_ms;

@@ -135,7 +135,7 @@ impl Ledger {
         if serial < self.first {
             return self.strike_aged(serial, pages);
         }
-        let at = (serial - self.first) as usize;
+        let at = usize::try_from(serial - self.first).unwrap_or(usize::MAX);
         let Some(young) = self.young[..self.count].get_mut(at).filter(|young| young.lane != BACK) else {
             return Ok(None);
         };
@@ -218,7 +218,7 @@ impl Ledger {
         pages: &mut Pages<'_, S>,
     ) -> Result<bool, Abort> {
         if let Some(at) = serial.checked_sub(self.first) {
-            let young = self.young[..self.count].get_mut(at as usize);
+            let young = self.young[..self.count].get_mut(usize::try_from(at).unwrap_or(usize::MAX));
             let Some(young) = young.filter(|young| young.lane == lane && lane != BACK && !young.is_over)
             else {
                 return Ok(false);
@@ -280,7 +280,8 @@ impl Ledger {
             }
         }
         ledger.count = usize::from(reader.u8()?);
-        if ledger.count > YOUNG_MAX || ledger.first > Serial::MAX / 2 {
+        if ledger.count > YOUNG_MAX || ledger.first > Serial::MAX / 2 || ledger.aged > crate::root::COUNT_MAX
+        {
             return Err(Abort::Corrupt("a ledger that is too long"));
         }
         for young in &mut ledger.young[..ledger.count] {

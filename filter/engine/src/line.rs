@@ -130,7 +130,7 @@ impl Line {
             ours
         })?;
         if left {
-            self.waiting -= 1;
+            self.lose_waiters(1)?;
             self.drop_holes_at_head(pages)?;
             self.forget_holes();
         }
@@ -146,7 +146,7 @@ impl Line {
         places_max: usize,
         pages: &mut Pages<'_, S>,
     ) -> Result<(u32, Option<Ticket>), Abort> {
-        let first = from.saturating_sub(self.head) as usize;
+        let first = usize::try_from(from.saturating_sub(self.head)).unwrap_or(usize::MAX);
         let end = self.places.len().min(first.saturating_add(places_max));
         let next = (end < self.places.len()).then_some(self.head + end as Ticket);
         let mut evicted = 0;
@@ -161,7 +161,7 @@ impl Line {
             evicted += u32::from(left);
         }
         if evicted > 0 {
-            self.waiting -= evicted;
+            self.lose_waiters(evicted)?;
             self.drop_holes_at_head(pages)?;
             self.forget_holes();
         }
@@ -180,6 +180,12 @@ impl Line {
             ticket += 1;
         })?;
         Ok(waiters)
+    }
+
+    fn lose_waiters(&mut self, count: u32) -> Result<(), Abort> {
+        let left = self.waiting.checked_sub(count);
+        self.waiting = left.ok_or(Abort::Corrupt("the line has more places than waiters and holes"))?;
+        Ok(())
     }
 
     /// Whether the place has left the line at its head.
@@ -216,7 +222,7 @@ impl Line {
 
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, Abort> {
         let line = Self { places: ChunkQueue::decode(reader)?, head: reader.u64()?, waiting: reader.u32()? };
-        if line.waiting as usize > line.places.len() {
+        if line.head > Ticket::MAX / 2 || line.waiting as usize > line.places.len() {
             return Err(Abort::Corrupt("the line has fewer places than waiters"));
         }
         Ok(line)

@@ -204,26 +204,32 @@ impl<'s, S: PageSource> Pool<'s, S> {
             // One less to come back. What the request found out about the worker is not lost where others are
             // left.
             record.slots -= 1;
-            self.root.slots -= 1;
-            let reached = self.learn(&mut record, outcome, probe, now_ms);
+            self.root.lose_slots(1)?;
+            let reached = self.learn(&mut record, outcome, probe, now_ms)?;
             return self.hand_back(worker, record, reached);
         }
-        let reached = self.learn(&mut record, outcome, probe, now_ms);
+        let reached = self.learn(&mut record, outcome, probe, now_ms)?;
         if record.reach == Reach::Active {
             return self.hand_back(worker, record, reached + 1);
         }
-        record.parked += 1;
+        record.park()?;
         self.root.parked += 1;
         self.root.probe_at_ms = parking::sooner(self.root.probe_at_ms, &record);
         self.hand_back(worker, record, 0)
     }
 
     /// What the end of a request says about its worker. Returns how many parked slots are to be handed back.
-    fn learn(&mut self, record: &mut Record, outcome: Outcome, probe: Option<ProbeTerm>, now_ms: u64) -> u32 {
+    fn learn(
+        &mut self,
+        record: &mut Record,
+        outcome: Outcome,
+        probe: Option<ProbeTerm>,
+        now_ms: u64,
+    ) -> Result<u32, Abort> {
         let back = parking::learn(record, outcome, probe, now_ms);
-        self.root.parked -= back;
+        self.root.unpark(back)?;
         self.root.probe_at_ms = parking::sooner(self.root.probe_at_ms, record);
-        if active(Mutant::ForgetParked) { 0 } else { back }
+        Ok(if active(Mutant::ForgetParked) { 0 } else { back })
     }
 
     /// Stores the record and gives out `slots` of its slots. Returns those that went to waiters.
@@ -278,7 +284,7 @@ impl<'s, S: PageSource> Pool<'s, S> {
             let mut record = worker_table::read(worker, &mut self.pages)?;
             if record.surplus() > 0 {
                 record.slots -= 1;
-                self.root.slots -= 1;
+                self.root.lose_slots(1)?;
                 if record.reach == Reach::ProbeReady {
                     // It may have been the slot that was to find out: another one will.
                     record.reach = Reach::Parked;
@@ -296,7 +302,7 @@ impl<'s, S: PageSource> Pool<'s, S> {
                     return Ok(Some((worker, Some(term))));
                 }
                 Reach::Parked | Reach::Probing => {
-                    record.parked += 1;
+                    record.park()?;
                     self.root.parked += 1;
                     self.root.probe_at_ms = parking::sooner(self.root.probe_at_ms, &record);
                     self.store(worker, record)?;
@@ -328,7 +334,7 @@ impl<'s, S: PageSource> Pool<'s, S> {
                 continue;
             }
             record.parked -= 1;
-            self.root.parked -= 1;
+            self.root.unpark(1)?;
             let waiter = self.root.waiting() > 0;
             let term = waiter.then(|| record.begin_probe());
             if term.is_none() {

@@ -39,6 +39,10 @@ impl ReleaseRate {
     }
 
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, Abort> {
-        Ok(Self { since_ms: reader.u64()?, gap_ms_256: reader.u64()? })
+        let rate = Self { since_ms: reader.u64()?, gap_ms_256: reader.u64()? };
+        if rate.gap_ms_256 > u64::from(u32::MAX) * 256 {
+            return Err(Abort::Corrupt("a gap that is longer than any"));
+        }
+        Ok(rate)
     }
 }

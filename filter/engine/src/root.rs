@@ -5,6 +5,10 @@ use crate::{
     rate::ReleaseRate,
 };
 
+/// More slots than any pool has, or one worker.
+pub(crate) const COUNT_MAX: u32 = 1 << 30;
+const FEWER_THAN_RECORDS: &str = "the root counts fewer slots than its workers' records";
+
 /// The part of a pool's state that every transition exchanges: a few hundred bytes, whatever the pool's size.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Root {
@@ -122,6 +126,25 @@ impl Root {
         self.watched != 0 && self.workers_end > 64
     }
 
+    /// Counts slots that are gone.
+    pub(crate) fn lose_slots(&mut self, count: u32) -> Result<(), Abort> {
+        self.slots = self.slots.checked_sub(count).ok_or(Abort::Corrupt(FEWER_THAN_RECORDS))?;
+        Ok(())
+    }
+
+    /// Counts parked slots that are gone, or parked no longer.
+    pub(crate) fn unpark(&mut self, count: u32) -> Result<(), Abort> {
+        self.parked = self.parked.checked_sub(count).ok_or(Abort::Corrupt(FEWER_THAN_RECORDS))?;
+        Ok(())
+    }
+
+    /// Counts one worker's capacity anew.
+    pub(crate) fn change_capacity(&mut self, from: u32, to: u32) -> Result<(), Abort> {
+        let others = self.capacity.checked_sub(from).ok_or(Abort::Corrupt(FEWER_THAN_RECORDS))?;
+        self.capacity = others.saturating_add(to);
+        Ok(())
+    }
+
     pub(crate) fn is_watched(&self, worker: WorkerIndex) -> bool {
         self.watched & watch_bit(worker) != 0
     }
@@ -151,6 +174,13 @@ impl Root {
         let rate = ReleaseRate::decode(reader)?;
         let (free, line) = (ChunkQueue::decode(reader)?, Line::decode(reader)?);
         let ledger = Ledger::decode(reader)?;
+        // Bounds that no pool comes near, within which no transition's sums overflow.
+        if commit > u64::MAX / 2 || workers_end > u32::from(WorkerIndex::MAX) {
+            return Err(Abort::Corrupt("a number that no pool reaches"));
+        }
+        if capacity > COUNT_MAX || slots > COUNT_MAX || parked > slots {
+            return Err(Abort::Corrupt("more slots than a pool can have"));
+        }
         Ok(Self {
             commit,
             generation,

@@ -80,10 +80,15 @@ impl<S: PageSource> Pool<'_, S> {
             waiting_since_ms: self.root.waiting_since_ms(),
             ..Survey::default()
         };
+        let mut slots = 0_u32;
         for (worker, queued) in (0..).zip(queued) {
             let record = worker_table::read(worker, &mut self.pages)?;
             if record.is_vacant() {
                 continue;
+            }
+            slots = slots.saturating_add(record.slots);
+            if slots > self.root.slots {
+                return Err(Abort::Corrupt("the root counts fewer slots than its workers' records"));
             }
             let held = record.slots.checked_sub(record.parked + queued);
             let in_flight = held.ok_or(Abort::Corrupt("more slots are free and parked than there are"))?;

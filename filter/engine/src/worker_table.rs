@@ -1,6 +1,8 @@
 //! One record for each worker of a pool, in pages of [`RECORDS`].
 
-use crate::{Abort, PageId, PageSource, ProbeTerm, Region, WorkerIndex, codec::Reader, page::Pages};
+use crate::{
+    Abort, PageId, PageSource, ProbeTerm, Region, WorkerIndex, codec::Reader, page::Pages, root::COUNT_MAX,
+};
 
 /// Records in a page.
 pub(crate) const RECORDS: usize = 16;
@@ -59,6 +61,15 @@ impl Record {
         term
     }
 
+    /// Parks one of its slots.
+    pub(crate) fn park(&mut self) -> Result<(), Abort> {
+        if self.parked >= self.slots {
+            return Err(Abort::Corrupt("a worker has more free and parked slots than slots"));
+        }
+        self.parked += 1;
+        Ok(())
+    }
+
     pub(crate) fn surplus(&self) -> u32 {
         self.slots.saturating_sub(self.capacity)
     }
@@ -101,7 +112,7 @@ impl Record {
         };
         let probe = ProbeTerm::new(reader.u8()?);
         let probe_at_ms = reader.u64()?;
-        if parked > slots {
+        if capacity > COUNT_MAX || slots > COUNT_MAX || parked > slots {
             return Err(Abort::Corrupt("a worker has more parked slots than slots"));
         }
         Ok(Self { id, capacity, slots, parked, failures, reach, probe, probe_at_ms })
