@@ -150,7 +150,7 @@ fn transition<S: PageSource>(
     bytes: &mut Bytes<'_>,
     now_ms: &mut u64,
 ) -> Result<(), Abort> {
-    let (kind, a, b) = (bytes.next() % 12, bytes.next(), bytes.next());
+    let (kind, a, b) = (bytes.next() % 14, bytes.next(), bytes.next());
     match kind {
         0 | 1 => {
             let request = TakeRequest {
@@ -189,6 +189,8 @@ fn transition<S: PageSource>(
         }
         9 => pool.name(u16::from(a)).map(drop),
         10 => pool.evict(u16::from(a % 4), u64::from(b), 16).map(drop),
+        11 => pool.note_over(u64::from(a), u16::from(b % 4)).map(drop),
+        12 => pool.waiters().map(drop),
         _ => pool.held(pool.root().ledger_part_after(u32::from(a)).unwrap_or(0)).map(drop),
     }
 }
