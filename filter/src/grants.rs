@@ -30,14 +30,44 @@ impl Lane {
     }
 
     fn give_back(&mut self, pool: usize, serial: Serial, outcome: Outcome) -> Vec<Grant> {
-        let Some(lane_pool) = self.pools.get_mut(pool) else { return Vec::new() };
+        let (Some(enrolment), Some(lane_pool)) = (self.enrolment, self.pools.get_mut(pool)) else {
+            return Vec::new();
+        };
         self.released_ms = host::now_ms();
-        match lane_pool.release(serial, outcome, self.released_ms) {
+        // Like a request that takes a slot, a waiter of this lane is marked before it is given one: should this VM die in
+        // between, Envoy still tells when its stream is over.
+        let marker = Marker::new(enrolment.lane, &lane_pool.settings.name);
+        let current = self.context;
+        let mut marked = Vec::new();
+        let released =
+            lane_pool.release(serial, outcome, self.released_ms, enrolment.lane, |context, serial| {
+                marker.put_on(context, current, Some(serial));
+                marked.push((context, serial));
+            });
+        let given = |(context, serial): (u32, Serial)| {
+            let to = |grant: &Grant| lane_pool.waiters.get(&grant.ticket) == Some(&context);
+            released
+                .as_ref()
+                .is_ok_and(|grants| grants.iter().any(|grant| grant.serial == serial && to(grant)))
+        };
+        for mark in marked {
+            if given(mark) {
+                if let Some(stream) = self.streams.get_mut(&mark.0) {
+                    stream.mark = Some(mark.1);
+                }
+            } else {
+                // Another lane was faster, and the slot is another one's.
+                marker.put_on(mark.0, current, None);
+            }
+        }
+        match released {
             Ok(grants) => {
+                self.retry.succeed();
                 chaos::reach(Point::Released);
                 grants
             }
             Err(error) => {
+                self.retry.fail(self.released_ms);
                 self.complain("a slot cannot be given back yet", &error);
                 self.unreleased.push((pool, serial, outcome));
                 Vec::new()
@@ -130,16 +160,19 @@ impl Lane {
         stream.waited_ms = waited_ms;
         lane_pool.metrics.note_wait(waited_ms);
         let held = Held { serial: grant.serial, target };
-        let marker = Marker::new(grant.lane, &lane_pool.settings.name);
+        let unmarked = stream.mark != Some(grant.serial);
+        stream.mark = Some(grant.serial);
+        let marker = unmarked.then(|| Marker::new(grant.lane, &lane_pool.settings.name));
         let resumed = self.as_context(context, || {
-            marker.put(Some(held.serial));
+            if let Some(marker) = marker {
+                marker.put(Some(held.serial));
+            }
             self.address(&held.target, waited_ms)?;
             Ok::<_, FilterError>(host::resume_request()?)
         });
         if let Ok(Ok(())) = resumed {
             if let Some(stream) = self.streams.get_mut(&context) {
                 stream.phase = Phase::Held(held);
-                stream.is_marked = true;
             }
             return true;
         }

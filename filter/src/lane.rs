@@ -24,6 +24,7 @@ use crate::{
     pulse::Pulse,
     recovery::Estates,
     report::Reporter,
+    retry::Retry,
     settings::Settings,
     shared::SharedPool,
     stream::Stream,
@@ -64,8 +65,10 @@ pub(crate) struct Lane {
     /// Waiters' deadlines and streams; entries of those that have left the line are skipped.
     pub(crate) deadlines: BinaryHeap<Reverse<(u64, u32)>>,
     pub(crate) holds: BinaryHeap<Reverse<Hold>>,
-    /// Releases that the host refused; tried again with the next tick.
+    /// Releases that the host refused.
     pub(crate) unreleased: Vec<(usize, Serial, Outcome)>,
+    /// When they are tried again.
+    pub(crate) retry: Retry,
     /// Other lanes' wake-up queues.
     pub(crate) queues: HashMap<LaneId, u32>,
     pub(crate) reporter: Reporter,
@@ -98,6 +101,7 @@ impl Lane {
             deadlines: BinaryHeap::new(),
             holds: BinaryHeap::new(),
             unreleased: Vec::new(),
+            retry: Retry::default(),
             queues: HashMap::new(),
             reporter: Reporter::new(),
             pulse: Pulse::default(),
@@ -264,9 +268,10 @@ impl Lane {
         let deadline = self.deadlines.peek().map(|Reverse((at_ms, _))| *at_ms);
         let hold = self.holds.peek().map(|Reverse(hold)| hold.until_ms);
         let probe = self.pools.iter().filter_map(|pool| pool.probe_at_ms).min();
-        let again = (!self.unreleased.is_empty() || !self.put_off.is_empty()).then_some(0);
+        let again = (!self.unreleased.is_empty()).then_some(self.retry.at_ms());
+        let refusals = (!self.put_off.is_empty()).then_some(0);
         let (report, beat) = (self.reporter.due_ms(), self.pulse.due_ms());
-        [deadline, hold, probe, again, self.flush_at_ms, Some(report), Some(beat)]
+        [deadline, hold, probe, again, refusals, self.flush_at_ms, Some(report), Some(beat)]
             .into_iter()
             .flatten()
             .min()

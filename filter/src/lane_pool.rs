@@ -102,20 +102,27 @@ impl LanePool {
     }
 
     /// Gives a slot back. One that is back already, given back for this lane while it was believed dead, changes
-    /// nothing.
+    /// nothing. `mark` hears of each slot that goes to a waiter of this lane, and of its stream, before it does, and
+    /// perhaps of another one if somebody else was faster.
     pub(crate) fn release(
         &mut self,
         serial: Serial,
         outcome: Outcome,
         now_ms: u64,
+        lane: LaneId,
+        mut mark: impl FnMut(u32, Serial),
     ) -> Result<Vec<Grant>, FilterError> {
+        let waiters = &self.waiters;
         let (grants, probe_at_ms) = self.shared.transact(|pool| {
             let grants = pool.release(serial, outcome, now_ms)?;
             let probe_at_ms = pool.root().probe_at_ms();
-            Ok(match grants {
-                Some(grants) => Step::Commit((grants, probe_at_ms)),
-                None => Step::Leave((Vec::new(), probe_at_ms)),
-            })
+            let Some(grants) = grants else { return Ok(Step::Leave((Vec::new(), probe_at_ms))) };
+            for grant in grants.iter().filter(|grant| grant.lane == lane) {
+                if let Some(context) = waiters.get(&grant.ticket) {
+                    mark(*context, grant.serial);
+                }
+            }
+            Ok(Step::Commit((grants, probe_at_ms)))
         })?;
         self.probe_at_ms = probe_at_ms;
         Ok(grants)

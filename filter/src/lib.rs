@@ -31,6 +31,7 @@ mod recovery;
 mod refusal;
 mod report;
 mod request;
+mod retry;
 mod settings;
 mod shared;
 mod stream;

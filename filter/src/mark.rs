@@ -31,6 +31,16 @@ impl Marker {
         Self { lane, pool: pool.clone() }
     }
 
+    /// The same for the stream of any context of this VM, where that of `current` is running.
+    pub(crate) fn put_on(&self, context: u32, current: u32, serial: Option<Serial>) {
+        if context == current {
+            self.put(serial);
+        } else if host::set_effective_context(context).is_ok() {
+            self.put(serial);
+            let _ = host::set_effective_context(current);
+        }
+    }
+
     /// Marks the current stream with its slot, or wipes its mark. A mark that the host refuses is missed only if this
     /// lane dies; the slot comes back later then.
     pub(crate) fn put(&self, serial: Option<Serial>) {

@@ -70,7 +70,7 @@ impl Lane {
             since_ms: now_ms,
             waited_ms: 0,
             phase: Phase::Done,
-            is_marked: false,
+            mark: None,
             is_unclear: false,
             is_fine: false,
             replacement: None,
@@ -86,7 +86,7 @@ impl Lane {
         };
         match taken.take {
             Take::Taken { worker, serial } => {
-                stream.is_marked = true;
+                stream.mark = Some(serial);
                 let target = lane_pool.target(worker, taken.names_epoch);
                 let addressed = target.and_then(|target| {
                     self.address(&target, 0)?;
@@ -337,7 +337,7 @@ impl Lane {
     fn wipe_mark(&self, stream: &Stream) {
         let took_ms = self.released_ms.saturating_sub(stream.since_ms);
         let is_asked_about = !stream.is_fine || took_ms >= mark::ASKED_FROM_MS / 2;
-        if stream.is_marked && is_asked_about {
+        if stream.mark.is_some() && is_asked_about {
             mark::wipe();
         }
     }
@@ -372,7 +372,7 @@ impl Lane {
     fn finish_abandoned(&mut self, context: u32, pool: usize, held: &Held) {
         self.finish(context);
         if let Some(stream) = self.streams.get_mut(&context) {
-            stream.is_marked = false;
+            stream.mark = None;
         }
         self.abandon(pool, held);
     }

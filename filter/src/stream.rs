@@ -23,8 +23,8 @@ pub(crate) struct Stream {
     /// How long it waited for its slot.
     pub(crate) waited_ms: u64,
     pub(crate) phase: Phase,
-    /// It carries a mark for the witness, which is to be wiped.
-    pub(crate) is_marked: bool,
+    /// The slot that its mark names, where that is to be wiped at its end.
+    pub(crate) mark: Option<Serial>,
     /// Nobody knows whose answer it gets: when that ends, its worker may still be busy.
     pub(crate) is_unclear: bool,
     /// Its answer is no error.

@@ -29,8 +29,10 @@ impl Lane {
         }
         // A wake-up may have been dropped with an older root context.
         self.on_wake_up();
-        for (pool, serial, outcome) in std::mem::take(&mut self.unreleased) {
-            self.release(pool, serial, outcome);
+        if self.retry.at_ms() <= host::now_ms() {
+            for (pool, serial, outcome) in std::mem::take(&mut self.unreleased) {
+                self.release(pool, serial, outcome);
+            }
         }
         self.refuse_put_off();
         let now_ms = host::now_ms();
