@@ -78,13 +78,28 @@ async fn look(
             return true;
         }
         if began.elapsed() > RECOVERED_WITHIN {
-            let not: Vec<_> = rows.iter().filter(|row| !row.is_idle() || row.waiting != Some(0)).collect();
+            let not = rows.iter().filter(|row| !row.is_idle() || row.waiting != Some(0)).map(describe);
+            let list = not.collect::<Vec<_>>().join("; ");
+            let (at, within) = (run.elapsed().as_secs(), RECOVERED_WITHIN.as_secs());
             run.violations
-                .add(format!("not within {RECOVERED_WITHIN:?} of the last fault: {what}; {not:#?}"));
+                .add(format!("at {at} s, {within} s after the last fault, not yet: {what}; {list}"));
             return false;
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
+}
+
+fn describe(row: &WorkerFigures) -> String {
+    let number = |number: Option<u64>| number.map_or_else(|| "?".to_owned(), |number| number.to_string());
+    format!(
+        "{} {}: capacity {}, in flight {}, free {}, waiting {}",
+        row.worker,
+        row.state,
+        number(row.capacity),
+        number(row.in_flight),
+        number(row.free),
+        number(row.waiting)
+    )
 }
 
 /// Sends a few requests at a time, whatever they get.
