@@ -68,6 +68,7 @@ all)
     lint
     filter_and_units
     end_to_end
+    section "Fuzzing, briefly" tests/fuzz/run.sh short
     ;;
 quick) filter_and_units ;;
 lint) lint ;;

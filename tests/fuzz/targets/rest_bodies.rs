@@ -34,7 +34,6 @@ use slotway::{
     xds::Coordinators,
 };
 use slotway_config::FilterConfig;
-use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tower_service::Service;
 
@@ -60,7 +59,6 @@ struct Site {
     config: Config,
     store: Arc<SqliteStore>,
     token: Arc<AdminToken>,
-    _directory: TempDir,
 }
 
 /// A control plane without its ports.
@@ -80,11 +78,12 @@ struct Answer {
 impl Site {
     fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let directory = tempfile::tempdir().expect("a directory");
-        let store = runtime.block_on(SqliteStore::open(directory.path())).expect("a store");
-        let token = AdminToken::load_or_create(&directory.path().join("admin-token")).expect("a token");
+        // `run.sh` sees to it that it is in memory, and removes it.
+        let directory = std::env::temp_dir().join(format!("slotway-fuzz-{}", std::process::id()));
+        let store = runtime.block_on(SqliteStore::open(&directory)).expect("a store");
+        let token = AdminToken::load_or_create(&directory.join("admin-token")).expect("a token");
         let config = serde_json::from_str(POOLS).expect("a configuration");
-        Self { runtime, config, store: Arc::new(store), token: Arc::new(token), _directory: directory }
+        Self { runtime, config, store: Arc::new(store), token: Arc::new(token) }
     }
 
     async fn converse(&self, text: &str) {
