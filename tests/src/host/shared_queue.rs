@@ -33,11 +33,6 @@ impl SharedQueues {
         token
     }
 
-    /// Who is woken when something comes into a queue.
-    pub(crate) fn wakes(&self, vm_id: &str, name: &[u8]) -> Option<Place> {
-        self.resolve(vm_id, name).and_then(|token| self.queues.get(&token)).map(|queue| queue.place)
-    }
-
     /// Who is woken when something comes into the queue of this number.
     pub(crate) fn wakes_by(&self, token: u32) -> Option<(Place, u32)> {
         self.queues.get(&token).map(|queue| (queue.place, queue.context))

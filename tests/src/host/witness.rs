@@ -30,7 +30,11 @@ impl Lane {
             Some(vm) => vm,
             None => match self.start_witness().await {
                 Ok(vm) => vm,
-                Err(error) => return self.process.lock().note(|| format!("no witness: {error}")),
+                Err(error) => {
+                    let mut process = self.process.lock();
+                    process.witnesses_lost += 1;
+                    return process.note(|| format!("no witness: {error}"));
+                }
             },
         };
         let of_vm = vm.id;

@@ -12,10 +12,6 @@ use crate::{
     },
 };
 
-/// A wake-up whose context number is a stream's in a reborn VM kills that VM: the SDK (proxy-wasm 0.2.5)
-/// panics. To be set when the filter no longer leaves such wake-ups to the SDK.
-const STREAMS_BEAR_WAKEUPS: bool = true;
-
 /// What a lane could do now.
 enum Candidate {
     Item(u64),
@@ -229,9 +225,6 @@ impl Run {
             (contexts, newest)
         });
         if now.is_some() && now != registered && self.plan.stray_wakeups {
-            if !STREAMS_BEAR_WAKEUPS {
-                contexts.retain(|(_, context)| !matches!(context, Context::Stream(_)));
-            }
             // Number 0, the VM itself, is nobody's root context in any VM.
             contexts.retain(|(id, _)| *id != 0);
             if !contexts.is_empty() {
@@ -244,10 +237,6 @@ impl Run {
             Some(_) if now != registered => self.coverage.note(Kind::StrayWakeup),
             Some((id, _)) if Some(*id) != root => self.coverage.note(Kind::OldRootWakeup),
             Some(_) => {}
-        }
-        if found.is_none() || (!STREAMS_BEAR_WAKEUPS && matches!(found, Some((_, Context::Stream(_))))) {
-            // Nobody is there: the event comes to nothing.
-            wakeup.context = u32::MAX;
         }
         Event::Wakeup(wakeup)
     }

@@ -6,10 +6,6 @@ use crate::{
     sim::dice::Dice,
 };
 
-/// Whether the filter holds a slot where the host cannot tell it whose answer it sees. To be set when it
-/// does.
-const JUDGES_SAFELY: bool = true;
-
 /// One pool at the beginning of a run.
 #[derive(Debug, Clone)]
 pub(crate) struct PoolPlan {
@@ -130,7 +126,7 @@ impl Plan {
             fail_per_mille: d.of([0, 0, 30, 150, 500]),
             hang_per_mille: d.of([0, 0, 0, 30]),
             sick_workers: d.one_in(3),
-            oblivious: d.one_in(2) && (!faulty || JUDGES_SAFELY),
+            oblivious: d.one_in(2),
             pushes: if pushing { d.between(1, if long { 20 } else { 5 }) } else { 0 },
             push_spread_ms: d.of([0, 1, 20, 200]),
             traps_max: if trappy { d.between(1, 4) } else { 0 },

@@ -17,9 +17,6 @@ use crate::{
 /// What may take its time: back-offs of reports and ticks, a second for a grant under way.
 const REST_MS: u64 = 4_000;
 
-/// Whether a stream keeps its mark for as long as its slot is held, after a route's timeout too. To be set when it does.
-const MARKS_ARE_KEPT: bool = true;
-
 impl Run {
     /// Lets everything that is under way end, within bounds, and looks that nothing is left behind.
     pub(crate) fn come_to_rest(&mut self) -> Check {
@@ -140,12 +137,12 @@ impl Run {
         REST_MS + 2 * wait_ms + hold_ms + 2 * answer_ms + service_ms + 5 * self.plan.lane_lease_ms
     }
 
-    /// Where the witness' word was lost (a host call failed, the lane died that had heard it, there was none yet), a
-    /// dead lane's slots come home when its requests must be over. After how long, then.
+    /// Where the witness' word was lost (a host call failed, there was no witness yet, or it trapped too), or where one
+    /// lane died on another's account, a dead lane's slots come home when its requests must be over. After how long,
+    /// then. After one death with all else well they come home soon.
     fn must_be_over_ms(&self) -> Option<u64> {
         let lost = self.host.inspect(|process| process.witnesses_lost > 0 || process.unresolved > 0);
-        let excused =
-            self.traps > 0 && (lost || self.witness_lost || self.plan.has_faults() || !MARKS_ARE_KEPT);
+        let excused = self.traps > 0 && (lost || self.unmarked || self.traps > 1 || self.plan.has_faults());
         excused.then(|| self.configs.config.pools.iter().filter_map(Pool::held_ms_max).max())?
     }
 

@@ -25,6 +25,9 @@ pub(crate) const NS_PER_US: u64 = 1_000;
 /// No run needs so many steps: one that does goes round in circles.
 const STEPS_MAX: u64 = 100_000;
 
+/// How often, in a thousand, a lane that may trap does so just after an exchange.
+const TRAP_PER_COMMIT: u64 = 30;
+
 /// One run under way.
 pub(crate) struct Run {
     pub(crate) host: Host,
@@ -42,8 +45,8 @@ pub(crate) struct Run {
     pub(crate) calm: bool,
     pub(crate) steps: u64,
     pub(crate) traps: u64,
-    /// A lane has died that had heard of the ends of dead lanes' requests.
-    pub(crate) witness_lost: bool,
+    /// A lane has died with a slot that no stream is marked with.
+    pub(crate) unmarked: bool,
     pub(crate) last_call: u64,
     /// The pool that all further requests are for.
     pub(crate) only_pool: Option<usize>,
@@ -89,7 +92,7 @@ impl Run {
             calm: false,
             steps: 0,
             traps: 0,
-            witness_lost: false,
+            unmarked: false,
             last_call: 0,
             only_pool: None,
             wait_max_ms: wait_ms.clone(),
@@ -230,7 +233,10 @@ impl Run {
 
     /// Takes a busy lane on by one host call, at which it may trap.
     fn step(&mut self, lane: LaneId) -> Check {
-        if !self.calm && self.traps < self.plan.traps_max && self.dice.per_mille(self.plan.trap_per_mille) {
+        // Just after an exchange much is known to this lane alone.
+        let committed = std::mem::take(&mut self.lanes[lane.0].committed);
+        let per_mille = if committed { TRAP_PER_COMMIT } else { self.plan.trap_per_mille };
+        if !self.calm && self.traps < self.plan.traps_max && self.dice.per_mille(per_mille) {
             self.note(|| format!("{lane} is to trap at its next host call"));
             self.host.trap(lane);
         }

@@ -2,7 +2,7 @@
 
 use crate::{
     HostError,
-    host::{CallAnswer, Context, LaneId, LocalReply, Place, ReplyBy, StreamId, WorkerFailure},
+    host::{CallAnswer, Context, LaneId, LocalReply, Place, ReplyBy, StreamId, VmId, WorkerFailure},
     sim::{
         agenda::What,
         client::{Client, Part, Stage},
@@ -17,10 +17,11 @@ use crate::{
 const TOLD_LATE_MS: u64 = 1_000;
 /// Rounding, and the events between two ticks.
 const SLACK_MS: u64 = 20;
-/// The queue of the lane that hears of the ends of dead lanes' requests.
-const ENDS_QUEUE: &[u8] = b"slotway/1/ends";
 /// What the wake-up queue of a lane is called, before its number.
 const LANE_QUEUE: &[u8] = b"slotway/1/lane/";
+/// Whether a lane marks a waiter of its own before it commits the grant. To be set when it does: until then a lane that
+/// dies in between leaves a slot of which nobody can tell.
+const OWN_GRANTS_ARE_MARKED: bool = false;
 /// `proxy_log` levels from here on say that something is wrong.
 const ERROR: u32 = 4;
 
@@ -31,6 +32,7 @@ impl Run {
             (&mut self.watch, &self.configs, &mut self.fleet, &mut self.coverage);
         let transition = self.host.inspect(|process| watch.look(&process.data, configs, fleet, coverage))?;
         let Some(transition) = transition else { return Ok(()) };
+        self.lanes[lane.0].committed = true;
         if let Some(view) = self.watch.view(transition.pool) {
             self.note(|| format!("      {view}"));
         }
@@ -209,12 +211,7 @@ impl Run {
         if self.plan.has_faults() {
             return Ok(());
         }
-        let number = self.host.inspect(|process| {
-            let state = self.host.vm_of(lane).and_then(|vm| process.vms.get(&vm))?;
-            let name = process.queues.name(state.own_queue?)?;
-            let number = name.strip_prefix(LANE_QUEUE)?;
-            std::str::from_utf8(number).ok()?.parse::<u16>().ok()
-        });
+        let number = self.host.vm_of(lane).and_then(|vm| self.number_of(vm));
         let Some(number) = number else { return Ok(()) };
         for pool in 0..self.plan.pools.len() {
             let Some(view) = self.watch.view(pool) else { continue };
@@ -233,6 +230,28 @@ impl Run {
             }
         }
         Ok(())
+    }
+
+    /// The filter's number of the lane that a VM is.
+    fn number_of(&self, vm: VmId) -> Option<u16> {
+        self.host.inspect(|process| {
+            let name = process.queues.name(process.vms.get(&vm)?.own_queue?)?;
+            let number = name.strip_prefix(LANE_QUEUE)?;
+            std::str::from_utf8(number).ok()?.parse().ok()
+        })
+    }
+
+    /// Whether a VM that has just died has a slot that no stream is marked with: the witness cannot tell of it.
+    fn has_unmarked(&self, dead: VmId) -> bool {
+        let Some(number) = self.number_of(dead).filter(|_| !OWN_GRANTS_ARE_MARKED) else { return false };
+        let marks: Vec<u64> = self.host.inspect(|process| {
+            let marks =
+                process.streams.values().filter_map(|stream| stream.seen.filter_state.get("slotway.slot"));
+            marks.filter_map(|mark| Some(u64::from_le_bytes(*mark.get(2..)?.first_chunk()?))).collect()
+        });
+        let views = (0..self.plan.pools.len()).filter_map(|pool| self.watch.view(pool));
+        let mut held = views.flat_map(|view| view.held.values());
+        held.any(|held| held.lane == number && !marks.contains(&held.serial))
     }
 
     /// Wake-ups go to the newest root context: an older one may be gone when they come.
@@ -260,15 +279,13 @@ impl Run {
     /// Whether the lane has another VM than before, or none.
     pub(crate) fn see_vm(&mut self, lane: LaneId, idle: bool) -> Check {
         let now = self.host.vm_of(lane);
-        let life = &mut self.lanes[lane.0];
-        if life.alive == now {
+        let before = self.lanes[lane.0].alive;
+        if before == now {
             return Ok(());
         }
-        if life.alive.is_some() {
+        if let Some(dead) = before {
             self.traps += 1;
-            // What it had heard of the ends of streams has died with it.
-            let heard = self.host.inspect(|process| process.queues.wakes(&process.vm_id, ENDS_QUEUE));
-            self.witness_lost |= heard == Some(Place::Lane(lane));
+            self.unmarked |= self.has_unmarked(dead);
             if !idle {
                 self.coverage.note(Kind::TrapAtCall);
             }
@@ -276,6 +293,7 @@ impl Run {
                 client.excused = true;
             }
         }
+        let life = &mut self.lanes[lane.0];
         life.alive = now;
         if now.is_some() {
             if life.vm.is_some() {
