@@ -26,6 +26,7 @@ mod rest_input;
 mod slot_order;
 mod starting;
 mod unreachable;
+mod upgrades;
 mod vanishing;
 mod waiting;
 mod worker_urls;

@@ -17,7 +17,7 @@ impl ServedApart {
     /// Starts both and waits until every worker is in force in Envoy.
     pub(crate) async fn start(setup: &Setup) -> Self {
         let site = Site::new(setup);
-        let control_plane = serve(&site).await;
+        let control_plane = serve(&site, &[]).await;
         let bootstrap = site.slotway("bootstrap").output().unwrap();
         assert!(bootstrap.status.success(), "{bootstrap:?}");
         let file = site.path().join("envoy.json");
@@ -32,7 +32,12 @@ impl ServedApart {
 
     /// Starts the control plane anew, once it has ended.
     pub(crate) async fn start_control_plane(&mut self) {
-        self.control_plane = serve(&self.site).await;
+        self.start_control_plane_with(&[]).await;
+    }
+
+    /// The same with arguments of its own.
+    pub(crate) async fn start_control_plane_with(&mut self, arguments: &[&str]) {
+        self.control_plane = serve(&self.site, arguments).await;
     }
 
     /// How often Envoy has got other clusters or listeners than it had.
@@ -49,8 +54,10 @@ impl ServedApart {
     }
 }
 
-async fn serve(site: &Site) -> Process {
-    let mut process = Process::start("control-plane", site.slotway("serve"), site.path());
+async fn serve(site: &Site, arguments: &[&str]) -> Process {
+    let mut command = site.slotway("serve");
+    command.args(arguments);
+    let mut process = Process::start("control-plane", command, site.path());
     process.says("slotway: serving", READY_WITHIN).await;
     process
 }

@@ -18,6 +18,7 @@ mod releasing;
 mod reporting;
 mod soak;
 mod starting;
+mod versions;
 mod waiting;
 
 /// The usual two workers.
