@@ -51,6 +51,15 @@ filter_and_units() {
     section "The filter in wasmtime" cargo test --locked --release -p slotway-tests
 }
 
+simulate() {
+    section "The simulator (release)" cargo build --locked --release -p slotway-tests --bin sim
+    section "Simulation: 10,000 seeds" target_sim --seeds 10000
+    section "The filter with seeded defects (wasm32)" filter/build.sh mutants
+    section "Simulation: every seeded defect is caught" target_sim --mutants --seeds 5000
+}
+
+target_sim() { "$CARGO_TARGET_DIR/release/sim" "$@"; }
+
 end_to_end() {
     section "Envoy" envoy/fetch.sh
     section "The binaries (release)" cargo build --locked --release -p slotway -p slotway-worker
@@ -67,6 +76,7 @@ case ${1:-} in
 all)
     lint
     filter_and_units
+    simulate
     end_to_end
     section "Fuzzing, briefly" tests/fuzz/run.sh short
     ;;
