@@ -204,6 +204,6 @@ async fn answer(
 /// What a request without a body is answered with.
 pub(crate) fn expected(id: u64) -> String {
     // One in sixteen is too long for one piece.
-    let times = if id % 16 == 0 { 4_000 } else { 1 };
+    let times = if id.is_multiple_of(16) { 4_000 } else { 1 };
     format!("answer to {id} ").repeat(times)
 }
