@@ -11,6 +11,7 @@ mod client;
 mod configs;
 mod coverage;
 mod dice;
+mod ends;
 mod faults;
 mod fleet;
 mod happen;

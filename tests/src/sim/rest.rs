@@ -138,7 +138,7 @@ impl Run {
     }
 
     /// Where the witness' word was lost (a host call failed, there was no witness yet, or it trapped too), or where one
-    /// lane died on another's account, a dead lane's slots come home when its requests must be over. After how long,
+    /// lane died on another's account or while it took a slot over, a dead lane's slots come home when its requests must be over. After how long,
     /// then. After one death with all else well they come home soon.
     fn must_be_over_ms(&self) -> Option<u64> {
         let lost = self.host.inspect(|process| process.witnesses_lost > 0 || process.unresolved > 0);

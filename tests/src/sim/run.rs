@@ -45,7 +45,7 @@ pub(crate) struct Run {
     pub(crate) calm: bool,
     pub(crate) steps: u64,
     pub(crate) traps: u64,
-    /// A lane has died with a slot that no stream is marked with.
+    /// A lane has died with a slot that no stream was marked with.
     pub(crate) unmarked: bool,
     pub(crate) last_call: u64,
     /// The pool that all further requests are for.
