@@ -15,7 +15,7 @@ use slotway_engine::{
 
 use crate::{
     error::FilterError, lane::Lane, lane_pool::LanePool, metrics::RequestOutcome, refusal::Reason,
-    stream::Phase,
+    shared::Step, stream::Phase,
 };
 
 /// Slots found in the ledger whose message may still come: they are remembered, so that it changes nothing.
@@ -108,11 +108,20 @@ impl Lane {
         Ok(held)
     }
 
-    /// Gives a stray slot to the waiter that it was on its way to.
+    /// Gives a stray slot to the waiter that it was on its way to, under a new number: the message that names the old one
+    /// may still turn up, also with whoever looks after this lane if it dies.
     fn take_up(&mut self, at: usize, ticket: Ticket, held: Held) -> Result<(), FilterError> {
         let Some(pool) = self.pools.get_mut(at) else { return Ok(()) };
-        let names_epoch = pool.shared.look(|pool| Ok(pool.root().names_epoch()))?;
-        let Held { serial, lane, worker, .. } = held;
+        let renumbered = pool.shared.transact(|pool| {
+            let names_epoch = pool.root().names_epoch();
+            Ok(match pool.renumber(held.serial)? {
+                Some(serial) => Step::Commit(Some((serial, names_epoch))),
+                None => Step::Leave(None),
+            })
+        })?;
+        // Given back meanwhile: the waiter joins the line again with the next audit.
+        let Some((serial, names_epoch)) = renumbered else { return Ok(()) };
+        let Held { lane, worker, .. } = held;
         pool.audit.astray.remove(&ticket);
         if !self.accept(at, Grant { lane, ticket, worker, serial, names_epoch }) {
             self.release(at, serial, Outcome::Abandoned);
@@ -176,13 +185,21 @@ impl LanePool {
 
     /// The slots under a lane's number.
     pub(crate) fn held(&mut self, lane: slotway_engine::LaneId) -> Result<Vec<Held>, FilterError> {
+        self.held_by(|holder| holder == lane)
+    }
+
+    /// The slots under the numbers of some lanes.
+    pub(crate) fn held_by(
+        &mut self,
+        wanted: impl Fn(slotway_engine::LaneId) -> bool,
+    ) -> Result<Vec<Held>, FilterError> {
         let mut all = Vec::new();
         let mut part = Some(0);
         // From the root to the pages, each by itself: the pool may change meanwhile.
         while let Some(at) = part {
             let (held, next) =
                 self.shared.look(|pool| Ok((pool.held(at)?, pool.root().ledger_part_after(at))))?;
-            all.extend(held.into_iter().filter(|held| held.lane == lane));
+            all.extend(held.into_iter().filter(|held| wanted(held.lane)));
             part = next;
         }
         Ok(all)

@@ -94,6 +94,13 @@ impl LaneTable {
         }
     }
 
+    /// Puts a lane that is not in the table into it, as dead.
+    pub(crate) fn take_in(&mut self, lane: LaneId, now_ms: u64, held_ms_max: u64) {
+        if !self.lanes.iter().any(|entry| entry.lane == lane) {
+            self.lanes.push(LaneEntry { lane, beat_ms: now_ms, held_ms_max, is_dead: true });
+        }
+    }
+
     /// Takes a dead lane out: nothing of it is left.
     pub(crate) fn remove(&mut self, lane: LaneId) {
         self.lanes.retain(|entry| entry.lane != lane || !entry.is_dead);

@@ -5,7 +5,7 @@
 //! that its request is over ([`crate::ends`]), and at the latest when it must be over. All of it can be done twice, by
 //! two lanes at once, and to a lane that was only stalled.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use slotway_engine::{
     LaneId, Ticket,
@@ -52,7 +52,7 @@ impl Lane {
             })
             .map(|((), table)| table)
         };
-        let table = match table {
+        let table = match table.and_then(|table| self.take_in_strangers(table, now_ms)) {
             Ok(table) => table,
             Err(error) => return self.complain("the table of lanes cannot be read", &error),
         };
@@ -69,6 +69,25 @@ impl Lane {
                 );
             }
         }
+    }
+
+    /// Puts lanes that hold slots and do not stand in the table back into it, as dead: one that was only stalled for so
+    /// long that it was forgotten, took a slot when it went on, and died before its next beat.
+    fn take_in_strangers(&mut self, table: LaneTable, now_ms: u64) -> Result<LaneTable, FilterError> {
+        let is_stranger = |lane| !table.lanes.iter().any(|entry| entry.lane == lane);
+        let mut strangers = BTreeSet::new();
+        for pool in &mut self.pools {
+            strangers.extend(pool.held_by(is_stranger)?.into_iter().map(|held| held.lane));
+        }
+        if strangers.is_empty() {
+            return Ok(table);
+        }
+        let held_ms_max = self.held_ms_max;
+        let taken_in = LaneTable::update(|table| {
+            strangers.iter().for_each(|lane| table.take_in(*lane, now_ms, held_ms_max));
+            Ok(())
+        })?;
+        Ok(taken_in.1)
     }
 
     /// Looks after one dead lane.

@@ -378,6 +378,17 @@ impl<'s, S: PageSource> Pool<'s, S> {
         self.root.line.evict(lane, from, places_max, &mut self.pages)
     }
 
+    /// Gives a slot that is out another number, at the lane that has it: a message with the old number, wherever it turns
+    /// up, can no longer give it back or away. `None`: it is back already, and nothing has changed.
+    ///
+    /// # Errors
+    /// [`Abort`]; nothing has changed then.
+    pub fn renumber(&mut self, serial: Serial) -> Result<Option<Serial>, Abort> {
+        let Some(held) = self.root.ledger.strike(serial, &mut self.pages)? else { return Ok(None) };
+        let renumbered = self.root.ledger.enter(held.lane, held.worker, held.probe, &mut self.pages)?;
+        Ok(Some(renumbered))
+    }
+
     /// Notes that the request of a lane that has this slot is over: should the lane turn out to be dead, the slot may come
     /// back. `false`: it was known, or the slot is not out at that lane, and nothing has changed.
     ///

@@ -110,3 +110,21 @@ fn what_is_over_is_noted_once_for_the_lane_that_has_it() {
         assert!(!world.memory.transact(|pool| pool.note_over(serial, lane)), "it is back");
     }
 }
+
+#[test]
+fn a_slot_with_a_new_number_does_not_come_back_by_its_old_one() {
+    let mut world = World::default();
+    world.configure(&[("W1", 100)]);
+    for _ in 0..100 {
+        world.request(0);
+    }
+    for at in [0, 99] {
+        let old = world.running[at].serial;
+        let new = world.memory.transact(|pool| pool.renumber(old)).expect("it is out");
+        world.running[at].serial = new;
+        assert_eq!(world.memory.transact(|pool| pool.release(old, Outcome::Answered, 0)), None);
+        assert_eq!(world.memory.transact(|pool| pool.renumber(old)), None);
+        world.check();
+    }
+    world.come_to_rest();
+}
