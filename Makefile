@@ -4,7 +4,7 @@
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test quick chaos fuzz sim sim-mutants fmt lint clean tools
+.PHONY: help run build test quick chaos fuzz sim sim-mutants model fmt lint clean tools
 
 help: ## Lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -46,6 +46,10 @@ sim-mutants: ## Shows that the simulator finds defects: each seeded one until it
 	@tests/tools/need.sh cargo cc
 	@filter/build.sh mutants
 	@cargo run --locked --release -q -p slotway-tests --bin sim -- --mutants --seeds $(or $(SEEDS),5000)
+
+model: ## Visits every state of the lanes' protocol in small cases; finds each seeded defect (LARGE=1 for more, TRACES=1)
+	@tests/tools/need.sh cargo cc
+	@cargo run --locked --release -q -p slotway-tests --bin model -- $(if $(LARGE),--large) $(if $(TRACES),--traces)
 
 fmt: ## Formats the sources
 	@cargo fmt --all

@@ -49,6 +49,7 @@ filter_and_units() {
     section "Filter, control plane, worker: units" \
         cargo test --locked --release -p slotway-filter -p slotway -p slotway-worker
     section "The filter in wasmtime" cargo test --locked --release -p slotway-tests
+    section "The lanes' protocol, exhaustively" cargo run --locked --release -q -p slotway-tests --bin model
 }
 
 simulate() {
