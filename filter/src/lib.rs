@@ -13,6 +13,7 @@
 
 mod abi;
 mod abi_calls;
+mod answer;
 mod audit;
 mod chaos;
 mod ends;

@@ -30,6 +30,7 @@ mod page;
 mod parking;
 mod pool;
 mod rate;
+mod recovery;
 mod root;
 mod survey;
 mod worker_table;
