@@ -185,6 +185,13 @@ fn check_line(before: Option<&PoolView>, after: &PoolView, pool: &str) -> Check 
             _ => Ok(()),
         };
     }
+    let struck: Vec<_> = before.held.values().filter(|held| !after.held.contains_key(&held.serial)).collect();
+    if let ([new], [old], []) = (&given[..], &struck[..], &gone[..])
+        && (new.lane, new.worker, new.probe) == (old.lane, old.worker, old.probe)
+    {
+        // An audit has found a slot that was on its way to a waiter, and given it a new number.
+        return Ok(());
+    }
     let served: Vec<_> = before.waiters.iter().take(given.len()).copied().collect();
     let right = served == gone && given.iter().zip(&served).all(|(held, (_, lane))| held.lane == *lane);
     if !right || (!before.waiters.is_empty() && given.len() > before.waiters.len()) {
