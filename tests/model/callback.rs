@@ -51,22 +51,21 @@ impl World<'_> {
                         of("hears the worker's answer to request {r} end, and reads the root to give back slot {s}")
                             .serial(request.serial),
                     );
-                    if self.case.may_leave {
-                        let mut next = self.begin();
-                        next.state.requests[usize::from(number)].phase = Phase::Abandoned;
-                        next.tell_end(lane, request.mark);
-                        let left = of(
-                            "is told that the client of request {r} has left; slot {s} is held until the timer",
-                        );
-                        self.push(next, left.serial(request.serial).optional());
-                    }
+
+                    let mut next = self.begin();
+                    next.state.requests[usize::from(number)].phase = Phase::Abandoned;
+                    next.tell_end(lane, request.mark);
+                    let left = of(
+                        "is told that the client of request {r} has left; slot {s} is held until the timer",
+                    );
+                    self.push(next, left.serial(request.serial).optional());
                 }
                 Phase::Abandoned => {
                     next.start(lane, Task::Release(request.serial, request.worker));
                     let due = of("reads the root to give back slot {s}, which request {r} had");
                     self.push(next, due.serial(request.serial));
                 }
-                Phase::Waiting if self.case.may_leave => {
+                Phase::Waiting => {
                     changed.phase = Phase::Over;
                     next.forget_waiter(lane, number);
                     if self.case.defect != Some(Defect::ForgetCancel) {
@@ -171,13 +170,13 @@ impl World<'_> {
             }
             let has_place = now.root.line.items().iter().any(|place| place.lane == dead);
             let has_slot = now.root.ledger.items().iter().any(|held| held.lane == dead);
-            let is_met = other.standing == Standing::Forgotten && (has_place || has_slot);
+            let is_met = other.standing == Standing::Forgotten && has_slot;
             if is_met && self.case.defect != Some(Defect::ForgetForEver) {
                 let mut next = self.begin();
                 next.lane(dead).standing = Standing::Dead;
                 self.push(
                     next,
-                    of("meets lane {l}, which it has forgotten, in the state, and looks after it again"),
+                    of("meets a slot of lane {l}, which was forgotten, and looks after it again"),
                 );
             }
             if other.standing != Standing::Dead {

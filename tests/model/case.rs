@@ -22,8 +22,6 @@ pub(crate) struct Case {
     pub(crate) may_trap: bool,
     /// One lane may be believed dead that lives.
     pub(crate) may_stall: bool,
-    /// Clients may leave, and deadlines come.
-    pub(crate) may_leave: bool,
     /// Requests may take for ever: no slot comes back because its request must be over. Then a lane may not die while
     /// a slot is in its hands alone, and the witness is asked about every stream.
     pub(crate) for_ever: bool,
@@ -40,77 +38,64 @@ impl Case {
         change: None,
         may_trap: false,
         may_stall: false,
-        may_leave: true,
         for_ever: false,
         defect: None,
     };
 
-    const TRAP: Self =
-        Self { name: "2 lanes, 3 requests, a trap", lanes: 2, requests: 3, may_trap: true, ..Self::BASE };
-    const TRAP_FOR_EVER: Self =
-        Self { name: "2 lanes, 3 requests, a trap, no end", for_ever: true, ..Self::TRAP };
-    const STALL: Self =
-        Self { name: "2 lanes, 3 requests, a stall", may_trap: false, may_stall: true, ..Self::TRAP };
-    const BOTH: Self = Self {
-        name: "2 lanes, 1 worker, a trap, a stall",
-        requests: 2,
-        capacity: [1, 0],
-        may_trap: true,
-        ..Self::STALL
-    };
-    const GROW: Self = Self { name: "3 lanes, 4 requests, grow", change: Some((0, 2)), ..Self::BASE };
+    const GROW: Self = Self { name: "grow", change: Some((0, 2)), ..Self::BASE };
     const SHRINK: Self =
-        Self { name: "3 lanes, 4 requests, shrink", capacity: [1, 2], change: Some((1, 1)), ..Self::BASE };
+        Self { name: "1 and 2 slots, shrink", capacity: [1, 2], change: Some((1, 1)), ..Self::BASE };
+    const TRAP: Self = Self { name: "a trap", may_trap: true, ..Self::BASE };
+    const TRAP_FOR_EVER: Self = Self { name: "a trap, requests without end", for_ever: true, ..Self::TRAP };
+    const STALL: Self = Self { name: "2 lanes, a stall", lanes: 2, may_stall: true, ..Self::BASE };
+    const BOTH: Self =
+        Self { name: "2 lanes, 1 worker, a trap, a stall", capacity: [1, 0], may_trap: true, ..Self::STALL };
 
     /// The cases of every run.
     pub(crate) fn all() -> Vec<Self> {
         vec![
-            Self { name: "3 lanes, 4 requests", ..Self::BASE },
+            Self { name: "no fault", ..Self::BASE },
             Self::GROW,
             Self::SHRINK,
-            Self { name: "3 lanes, 4 requests, remove", change: Some((1, 0)), ..Self::BASE },
+            Self { name: "remove", change: Some((1, 0)), ..Self::BASE },
             Self::TRAP,
             Self::TRAP_FOR_EVER,
-            Self { name: "3 lanes, 1 worker, a trap", lanes: 3, capacity: [1, 0], ..Self::TRAP },
-            Self {
-                name: "2 lanes, 2 requests, a trap, remove",
-                requests: 2,
-                change: Some((1, 0)),
-                ..Self::TRAP
-            },
+            Self { name: "3 requests, a trap, grow", requests: 3, change: Some((0, 2)), ..Self::TRAP },
+            Self { name: "3 requests, a trap, shrink", requests: 3, ..Self::SHRINK_TRAP },
+            Self { name: "3 requests, a trap, remove", requests: 3, change: Some((1, 0)), ..Self::TRAP },
             Self::STALL,
             Self::BOTH,
         ]
     }
 
+    const SHRINK_TRAP: Self = Self { may_trap: true, ..Self::SHRINK };
+
     /// Cases that take minutes.
     pub(crate) fn large() -> Vec<Self> {
         vec![
-            Self { name: "3 lanes, 3 requests, a trap", lanes: 3, ..Self::TRAP },
-            Self {
-                name: "3 lanes, 3 requests, a trap, remove",
-                lanes: 3,
-                change: Some((1, 0)),
-                ..Self::TRAP
-            },
-            Self { name: "3 lanes, 3 requests, a stall", lanes: 3, ..Self::STALL },
-            Self { name: "2 lanes, 2 requests, a trap, a stall", capacity: [1, 1], ..Self::BOTH },
-            Self { name: "3 lanes, 2 requests, a trap", lanes: 3, requests: 2, ..Self::TRAP },
+            Self { name: "a trap, grow", change: Some((0, 2)), ..Self::TRAP },
+            Self { name: "a trap, shrink", ..Self::SHRINK_TRAP },
+            Self { name: "a trap, remove", change: Some((1, 0)), ..Self::TRAP },
+            Self { name: "3 lanes, 3 requests, a stall", lanes: 3, requests: 3, ..Self::STALL },
+            Self { name: "2 lanes, 2 workers, a trap, a stall", capacity: [1, 1], ..Self::BOTH },
         ]
     }
 
     /// Where a defect is looked for, one case after the other.
     pub(crate) fn for_defects(defect: Defect) -> Vec<Self> {
+        let two_lanes = |case: Self| Self { lanes: 2, ..case };
         match defect {
             Defect::MintOneMore => vec![Self::GROW],
             Defect::ReuseSurplus | Defect::KeepSurplus => vec![Self::SHRINK],
-            Defect::NoTakeover | Defect::MarkAfter | Defect::MarkNever => vec![Self::TRAP_FOR_EVER],
-            Defect::NoRejoin => vec![Self::STALL],
+            Defect::NoTakeover | Defect::MarkAfter | Defect::MarkNever => {
+                vec![two_lanes(Self::TRAP_FOR_EVER)]
+            }
+            Defect::NoRejoin => vec![Self { requests: 3, ..Self::STALL }],
             Defect::ForgetForEver => vec![Self::BOTH],
             Defect::WitnessOfOther => {
-                vec![Self { name: "3 lanes, 1 worker, a trap, a stall", lanes: 3, ..Self::BOTH }]
+                vec![Self { name: "1 worker, a trap, a stall", lanes: 3, ..Self::BOTH }]
             }
-            _ => vec![Self::TRAP, Self::STALL],
+            _ => vec![two_lanes(Self::TRAP), Self::STALL],
         }
     }
 }

@@ -78,7 +78,7 @@ impl Root {
     }
 
     /// Gives a slot that is out a new serial. `None`: it is back.
-    pub(crate) fn readopt(
+    pub(crate) fn renumber(
         &mut self,
         serial: Serial,
         lane: LaneNumber,

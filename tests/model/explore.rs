@@ -6,7 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{case::Case, laws, state::State, step::Telling, world::World};
+use crate::{
+    case::Case,
+    laws,
+    state::{Phase, State},
+    step::Telling,
+    world::World,
+};
 
 /// What an exploration has found.
 #[derive(Debug)]
@@ -105,7 +111,11 @@ pub(crate) fn explore(case: &Case, states_max: usize) -> Found {
 
 /// Where a case begins.
 fn first(case: &Case) -> State {
-    State { root: crate::state::Root::new(case.capacity), out_max: case.capacity, ..State::default() }
+    let root = crate::state::Root::new(case.capacity);
+    let mut state = State { root, out_max: case.capacity, ..State::default() };
+    // Those that do not come are over from the beginning.
+    state.requests[case.requests..].iter_mut().for_each(|request| request.phase = Phase::Over);
+    state
 }
 
 /// The way to a state: at which states to take which of the steps that may follow.

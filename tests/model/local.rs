@@ -3,8 +3,35 @@
 use crate::{
     case::Case,
     state::{At, Lane, LaneNumber, Phase, RequestNumber, Serial, State, Task},
-    world::World,
+    world::{Next, World},
 };
+
+impl Next<'_> {
+    /// The VM dies. What it knew is gone.
+    pub(crate) fn trap(&mut self, lane: LaneNumber) {
+        self.state.has_trapped = true;
+        let own = self.lane(lane);
+        *own = Lane { is_dead: true, standing: own.standing, queue: own.queue, ..Lane::default() };
+        for request in self.state.requests.iter_mut().filter(|request| request.lane == lane) {
+            request.phase = match request.phase {
+                Phase::Arriving | Phase::Waiting | Phase::Ending if request.mark > 0 => Phase::Orphan,
+                Phase::Arriving | Phase::Waiting | Phase::Ending | Phase::Abandoned => Phase::Over,
+                Phase::Running => Phase::RunningOrphan,
+                other => other,
+            };
+            if request.phase == Phase::Orphan {
+                (request.ticket, request.serial, request.worker) = (0, 0, 0);
+            }
+        }
+    }
+
+    /// The witness sends the mark of a stream that has ended.
+    pub(crate) fn tell_end(&mut self, lane: LaneNumber, mark: Serial) {
+        if mark > 0 {
+            self.state.ends.push((lane, mark));
+        }
+    }
+}
 
 impl State {
     /// The state after the steps that a lane does by itself and nobody sees, where it cannot die in between nor be taken
