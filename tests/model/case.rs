@@ -73,11 +73,11 @@ impl Case {
     /// Cases that take minutes.
     pub(crate) fn large() -> Vec<Self> {
         vec![
-            Self { name: "a trap, grow", change: Some((0, 2)), ..Self::TRAP },
-            Self { name: "a trap, shrink", ..Self::SHRINK_TRAP },
             Self { name: "a trap, remove", change: Some((1, 0)), ..Self::TRAP },
+            Self { name: "a trap, shrink", ..Self::SHRINK_TRAP },
             Self { name: "3 lanes, 3 requests, a stall", lanes: 3, requests: 3, ..Self::STALL },
             Self { name: "2 lanes, 2 workers, a trap, a stall", capacity: [1, 1], ..Self::BOTH },
+            Self { name: "a trap, grow", change: Some((0, 2)), ..Self::TRAP },
         ]
     }
 

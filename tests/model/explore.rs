@@ -25,6 +25,8 @@ pub(crate) struct Found {
     pub(crate) at_rest: usize,
     /// How many steps the farthest state is away.
     pub(crate) depth: usize,
+    /// There are more states than may be; the others were not visited.
+    pub(crate) is_too_large: bool,
     /// How long it took.
     pub(crate) took: Duration,
     /// The first promise that is broken, and the shortest way there in words.
@@ -49,8 +51,15 @@ pub(crate) fn explore(case: &Case, states_max: usize) -> Found {
     let mut reached = vec![Reached { from: 0, nth: 0 }];
     // The states of one distance, and those of the next.
     let (mut here, mut there) = (vec![(0, first)], Vec::new());
-    let mut found =
-        Found { states: 1, transitions: 0, at_rest: 0, depth: 0, took: Duration::ZERO, broken: None };
+    let mut found = Found {
+        states: 1,
+        transitions: 0,
+        at_rest: 0,
+        depth: 0,
+        took: Duration::ZERO,
+        is_too_large: false,
+        broken: None,
+    };
     let mut settles = Settling::default();
     let mut next = Vec::new();
     'all: while !here.is_empty() {
@@ -91,7 +100,7 @@ pub(crate) fn explore(case: &Case, states_max: usize) -> Found {
             next = world.next;
             next.clear();
             if reached.len() > states_max {
-                found.broken = Some((format!("more than {states_max} states"), Vec::new()));
+                found.is_too_large = true;
                 break 'all;
             }
         }
@@ -100,6 +109,7 @@ pub(crate) fn explore(case: &Case, states_max: usize) -> Found {
     }
     found.states = reached.len();
     if found.broken.is_none()
+        && !found.is_too_large
         && let Some(number) = settles.first_that_does_not(reached.len())
     {
         let what = "from here on nothing leads to rest".to_owned();

@@ -48,7 +48,12 @@ mod state;
 mod step;
 mod world;
 
-use std::{process::ExitCode, time::Instant};
+use std::{
+    panic::resume_unwind,
+    process::ExitCode,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    time::Instant,
+};
 
 use crate::{case::Case, defect::Defect, explore::explore, pages::PageDefect};
 
@@ -72,8 +77,10 @@ fn explore_all(large: bool) -> bool {
     );
     let mut is_sound = true;
     let (mut states, mut transitions) = (0, 0);
-    for case in if large { Case::large() } else { Case::all() } {
-        let found = explore(&case, STATES_MAX);
+    let cases = if large { Case::large() } else { Case::all() };
+    // Large ones one by one, for their memory.
+    let threads = if large { 1 } else { threads() };
+    for (case, found) in cases.iter().zip(in_parallel(&cases, threads, |case| explore(case, STATES_MAX))) {
         let (seconds, name) = (found.took.as_secs_f64(), case.name);
         println!(
             "{name:<34} {:>10} {:>12} {:>8} {:>6} {seconds:>8.1}",
@@ -81,6 +88,10 @@ fn explore_all(large: bool) -> bool {
         );
         states += found.states;
         transitions += found.transitions;
+        if found.is_too_large {
+            is_sound = false;
+            println!("    TOO LARGE: not all of it was visited");
+        }
         if let Some((what, trace)) = found.broken {
             is_sound = false;
             println!("    BROKEN: {what}");
@@ -95,13 +106,16 @@ fn explore_all(large: bool) -> bool {
 fn find_defects(traces: bool) -> bool {
     println!("\n{:<74} {:>9} {:>6}  found by", "defect", "states", "steps");
     let mut is_sound = true;
-    for defect in Defect::ALL {
+    let searched = in_parallel(Defect::ALL, threads(), |defect| {
         let mut visited = 0;
         let caught = Case::for_defects(*defect).into_iter().find_map(|case| {
             let found = explore(&Case { defect: Some(*defect), ..case }, STATES_MAX);
             visited += found.states;
             found.broken.map(|broken| (case, broken))
         });
+        (visited, caught)
+    });
+    for (defect, (visited, caught)) in Defect::ALL.iter().zip(searched) {
         match caught {
             Some((case, (what, trace))) => {
                 println!("{:<74} {visited:>9} {:>6}  {what} ({})", defect.what(), trace.len(), case.name);
@@ -134,6 +148,34 @@ fn explore_pages() -> bool {
         println!("{:<74} {:>9} {:>6}  {word}", defect.what(), found.states, found.steps);
     }
     is_sound
+}
+
+/// How many explorations may go on at once.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).min(4)
+}
+
+/// What `work` makes of each item, in the order of the items.
+fn in_parallel<T: Sync, R: Send>(items: &[T], threads: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let take = || {
+        let mut done = Vec::new();
+        while let Some((at, item)) =
+            Some(next.fetch_add(1, Relaxed)).and_then(|at| Some((at, items.get(at)?)))
+        {
+            done.push((at, work(item)));
+        }
+        done
+    };
+    let mut done: Vec<_> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(take)).collect();
+        workers
+            .into_iter()
+            .flat_map(|worker| worker.join().unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect()
+    });
+    done.sort_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, result)| result).collect()
 }
 
 fn tell(trace: &[String]) {
