@@ -90,7 +90,12 @@ impl Lane {
         }
         let Some(pool) = self.pools.get_mut(at) else { return false };
         match pool.note_over(&mark) {
-            Ok(noted) => noted && self.estates.contains_key(&mark.lane),
+            Ok(noted) => {
+                if noted {
+                    self.ends.over_since_ms(at, mark.serial, host::now_ms());
+                }
+                noted && self.estates.contains_key(&mark.lane)
+            }
             Err(error) => {
                 self.complain("the end of a request cannot be noted yet", &error);
                 if self.ends.unnoted.len() < ENDS_MAX {

@@ -67,6 +67,8 @@ pub(crate) struct Lane {
     pub(crate) holds: BinaryHeap<Reverse<Hold>>,
     /// Releases that the host refused.
     pub(crate) unreleased: Vec<(usize, Serial, Outcome)>,
+    /// Places in the line that the host refused to give up.
+    pub(crate) unleft: Vec<(usize, u64)>,
     /// When they are tried again.
     pub(crate) retry: Retry,
     /// Other lanes' wake-up queues.
@@ -101,6 +103,7 @@ impl Lane {
             deadlines: BinaryHeap::new(),
             holds: BinaryHeap::new(),
             unreleased: Vec::new(),
+            unleft: Vec::new(),
             retry: Retry::default(),
             queues: HashMap::new(),
             reporter: Reporter::new(),
@@ -268,7 +271,8 @@ impl Lane {
         let deadline = self.deadlines.peek().map(|Reverse((at_ms, _))| *at_ms);
         let hold = self.holds.peek().map(|Reverse(hold)| hold.until_ms);
         let probe = self.pools.iter().filter_map(|pool| pool.probe_at_ms).min();
-        let again = (!self.unreleased.is_empty()).then_some(self.retry.at_ms());
+        let refused = !self.unreleased.is_empty() || !self.unleft.is_empty();
+        let again = refused.then_some(self.retry.at_ms());
         let refusals = (!self.put_off.is_empty()).then_some(0);
         let (report, beat) = (self.reporter.due_ms(), self.pulse.due_ms());
         [deadline, hold, probe, again, refusals, self.flush_at_ms, Some(report), Some(beat)]

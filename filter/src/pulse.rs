@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How often a lane beats within a lease.
-const BEATS_PER_LEASE: u64 = 5;
+pub(crate) const BEATS_PER_LEASE: u64 = 5;
 /// A lane is dead when it was silent for so many beats of another lane.
 const SILENT_BEATS_MAX: u32 = 4;
 /// How soon a beat that the host refused is tried again.

@@ -17,6 +17,7 @@ use crate::{
     host,
     lane::{Lane, queue_name},
     lane_table::{LaneEntry, LaneTable},
+    pulse::BEATS_PER_LEASE,
     wake_up::WakeUp,
 };
 
@@ -165,11 +166,13 @@ impl Lane {
 
     /// Gives back the dead lane's slots whose requests are over. Returns whether it has any left.
     fn give_back_held(&mut self, at: usize, dead: LaneEntry, now_ms: u64) -> Result<bool, FilterError> {
+        // Envoy logs a stream's end before it resets the request to the worker, on a thread that may be slower than this one.
+        let margin_ms = self.settings.as_ref().map_or(0, |settings| settings.lane_lease_ms / BEATS_PER_LEASE);
         let Some(pool) = self.pools.get_mut(at) else { return Ok(false) };
         let held = pool.held(dead.lane)?;
         let over = dead.beat_ms.checked_add(dead.held_ms_max).is_some_and(|over_ms| over_ms <= now_ms);
         let over = over || active(Mutant::OverAtOnce);
-        let hold_ms = pool.settings.abandoned_hold.as_ms();
+        let hold_ms = pool.settings.abandoned_hold.as_ms().max(margin_ms);
         for slot in &held {
             let ended = slot.is_over && {
                 let since_ms = self.ends.over_since_ms(at, slot.serial, now_ms);

@@ -28,7 +28,7 @@ pub(crate) enum Leave {
     Left(Standing),
     /// It has been given a slot, which is on its way to this lane.
     Granted,
-    /// The host refused. The place stays in the line, and the slot that it is given one day goes back.
+    /// The host refused. It is tried again; a slot that the place is given until then goes back.
     Failed,
 }
 
@@ -254,6 +254,8 @@ impl Lane {
             Ok((false, _)) => Leave::Granted,
             Err(error) => {
                 self.complain("a waiter cannot leave the line", &error);
+                self.retry.fail(host::now_ms());
+                self.unleft.push((pool, ticket));
                 Leave::Failed
             }
         }

@@ -33,6 +33,9 @@ impl Lane {
             for (pool, serial, outcome) in std::mem::take(&mut self.unreleased) {
                 self.release(pool, serial, outcome);
             }
+            for (pool, ticket) in std::mem::take(&mut self.unleft) {
+                self.leave_line(pool, ticket);
+            }
         }
         self.refuse_put_off();
         let now_ms = host::now_ms();
