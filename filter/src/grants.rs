@@ -14,7 +14,7 @@ use crate::{
     error::FilterError,
     host,
     lane::{Lane, queue_name},
-    lane_pool::Target,
+    lane_pool::{LanePool, MarkOwn, Target},
     mark::Marker,
     metrics::RequestOutcome,
     refusal::Reason,
@@ -29,26 +29,31 @@ impl Lane {
         self.deliver(pool, grants);
     }
 
-    fn give_back(&mut self, pool: usize, serial: Serial, outcome: Outcome) -> Vec<Grant> {
+    /// Makes a transition that may give slots to waiters. Like a request that takes a slot, a waiter of this lane is marked
+    /// before it is given one: should this VM die in between, Envoy still tells when its stream is over.
+    pub(crate) fn give<R>(
+        &mut self,
+        pool: usize,
+        transition: impl FnOnce(&mut LanePool, &mut MarkOwn<'_>) -> Result<(Vec<Grant>, R), FilterError>,
+    ) -> Result<(Vec<Grant>, Option<R>), FilterError> {
         let (Some(enrolment), Some(lane_pool)) = (self.enrolment, self.pools.get_mut(pool)) else {
-            return Vec::new();
+            return Ok((Vec::new(), None));
         };
-        self.released_ms = host::now_ms();
-        // Like a request that takes a slot, a waiter of this lane is marked before it is given one: should this VM die in
-        // between, Envoy still tells when its stream is over.
         let marker = Marker::new(enrolment.lane, &lane_pool.settings.name);
         let current = self.context;
         let mut marked = Vec::new();
-        let released =
-            lane_pool.release(serial, outcome, self.released_ms, enrolment.lane, |context, serial| {
-                marker.put_on(context, current, Some(serial));
-                marked.push((context, serial));
-            });
+        let made = transition(lane_pool, &mut |waiters, grants| {
+            for grant in grants.iter().filter(|grant| grant.lane == enrolment.lane) {
+                if let Some(context) = waiters.get(&grant.ticket) {
+                    marker.put_on(*context, current, Some(grant.serial));
+                    marked.push((*context, grant.serial));
+                }
+            }
+        });
         let given = |(context, serial): (u32, Serial)| {
             let to = |grant: &Grant| lane_pool.waiters.get(&grant.ticket) == Some(&context);
-            released
-                .as_ref()
-                .is_ok_and(|grants| grants.iter().any(|grant| grant.serial == serial && to(grant)))
+            made.as_ref()
+                .is_ok_and(|(grants, _)| grants.iter().any(|grant| grant.serial == serial && to(grant)))
         };
         for mark in marked {
             if given(mark) {
@@ -60,8 +65,15 @@ impl Lane {
                 marker.put_on(mark.0, current, None);
             }
         }
+        made.map(|(grants, result)| (grants, Some(result)))
+    }
+
+    fn give_back(&mut self, pool: usize, serial: Serial, outcome: Outcome) -> Vec<Grant> {
+        let now_ms = host::now_ms();
+        self.released_ms = now_ms;
+        let released = self.give(pool, |pool, mark| Ok((pool.release(serial, outcome, now_ms, mark)?, ())));
         match released {
-            Ok(grants) => {
+            Ok((grants, _)) => {
                 self.retry.succeed();
                 chaos::reach(Point::Released);
                 grants

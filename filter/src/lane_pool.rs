@@ -29,6 +29,10 @@ pub(crate) struct Taken {
     pub(crate) standing: Standing,
 }
 
+/// Hears of slots that are about to go to waiters, with the streams of those of this lane: perhaps of others the next
+/// time, if somebody else was faster.
+pub(crate) type MarkOwn<'a> = dyn FnMut(&HashMap<Ticket, u32>, &[Grant]) + 'a;
+
 /// What a refusal says about the pool.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Standing {
@@ -102,26 +106,20 @@ impl LanePool {
     }
 
     /// Gives a slot back. One that is back already, given back for this lane while it was believed dead, changes
-    /// nothing. `mark` hears of each slot that goes to a waiter of this lane, and of its stream, before it does, and
-    /// perhaps of another one if somebody else was faster.
+    /// nothing.
     pub(crate) fn release(
         &mut self,
         serial: Serial,
         outcome: Outcome,
         now_ms: u64,
-        lane: LaneId,
-        mut mark: impl FnMut(u32, Serial),
+        mark: &mut MarkOwn<'_>,
     ) -> Result<Vec<Grant>, FilterError> {
         let waiters = &self.waiters;
         let (grants, probe_at_ms) = self.shared.transact(|pool| {
             let grants = pool.release(serial, outcome, now_ms)?;
             let probe_at_ms = pool.root().probe_at_ms();
             let Some(grants) = grants else { return Ok(Step::Leave((Vec::new(), probe_at_ms))) };
-            for grant in grants.iter().filter(|grant| grant.lane == lane) {
-                if let Some(context) = waiters.get(&grant.ticket) {
-                    mark(*context, grant.serial);
-                }
-            }
+            mark(waiters, &grants);
             Ok(Step::Commit((grants, probe_at_ms)))
         })?;
         self.probe_at_ms = probe_at_ms;
@@ -142,12 +140,14 @@ impl LanePool {
     }
 
     /// Tries parked workers that are due.
-    pub(crate) fn probe(&mut self, now_ms: u64) -> Result<Vec<Grant>, FilterError> {
+    pub(crate) fn probe(&mut self, now_ms: u64, mark: &mut MarkOwn<'_>) -> Result<Vec<Grant>, FilterError> {
+        let waiters = &self.waiters;
         let (grants, probe_at_ms) = self.shared.transact(|pool| {
             if pool.root().probe_at_ms().is_none_or(|due_ms| due_ms > now_ms) {
                 return Ok(Step::Leave((Vec::new(), pool.root().probe_at_ms())));
             }
             let grants = pool.probe(now_ms)?;
+            mark(waiters, &grants);
             Ok(Step::Commit((grants, pool.root().probe_at_ms())))
         })?;
         self.probe_at_ms = probe_at_ms;
@@ -160,7 +160,9 @@ impl LanePool {
         &mut self,
         generation: u64,
         now_ms: u64,
-    ) -> Result<(Vec<Grant>, bool, u32), FilterError> {
+        mark: &mut MarkOwn<'_>,
+    ) -> Result<(Vec<Grant>, (bool, u32)), FilterError> {
+        let waiters = &self.waiters;
         let specs: Vec<_> = self
             .settings
             .workers
@@ -169,10 +171,11 @@ impl LanePool {
             .collect();
         self.shared.transact(|pool| {
             if pool.root().generation() >= generation && !active(Mutant::OldGeneration) {
-                return Ok(Step::Leave((Vec::new(), true, pool.root().capacity())));
+                return Ok(Step::Leave((Vec::new(), (true, pool.root().capacity()))));
             }
             let reconciled = pool.reconcile(generation, &specs, now_ms)?;
-            Ok(Step::Commit((reconciled.grants, reconciled.done, pool.root().capacity())))
+            mark(waiters, &reconciled.grants);
+            Ok(Step::Commit((reconciled.grants, (reconciled.done, pool.root().capacity()))))
         })
     }
 

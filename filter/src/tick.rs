@@ -102,15 +102,17 @@ impl Lane {
     /// Tries parked workers that are due.
     fn probe(&mut self, now_ms: u64) {
         for at in 0..self.pools.len() {
-            let Some(pool) = self.pools.get_mut(at) else { continue };
+            let Some(pool) = self.pools.get(at) else { continue };
             if pool.probe_at_ms.is_none_or(|due_ms| due_ms > now_ms) {
                 continue;
             }
-            match pool.probe(now_ms) {
-                Ok(grants) => self.deliver(at, grants),
+            match self.give(at, |pool, mark| Ok((pool.probe(now_ms, mark)?, ()))) {
+                Ok((grants, _)) => self.deliver(at, grants),
                 Err(error) => {
                     // Later, so that a host that refuses is not asked all the time.
-                    pool.probe_at_ms = Some(now_ms.saturating_add(slotway_engine::PROBE_FIRST_MS));
+                    if let Some(pool) = self.pools.get_mut(at) {
+                        pool.probe_at_ms = Some(now_ms.saturating_add(slotway_engine::PROBE_FIRST_MS));
+                    }
                     self.complain("parked workers cannot be tried", &error);
                 }
             }
@@ -121,10 +123,12 @@ impl Lane {
     pub(crate) fn reconcile(&mut self) {
         let Some(generation) = self.settings.as_ref().map(|settings| settings.generation) else { return };
         for at in 0..self.pools.len() {
-            while let Some(pool) = self.pools.get_mut(at) {
-                match pool.reconcile(generation, host::now_ms()) {
-                    Ok((grants, done, capacity)) => {
+            loop {
+                let now_ms = host::now_ms();
+                match self.give(at, |pool, mark| pool.reconcile(generation, now_ms, mark)) {
+                    Ok((grants, result)) => {
                         self.deliver(at, grants);
+                        let Some((done, capacity)) = result else { break };
                         if done {
                             self.refuse_without_workers(at, capacity);
                             break;
