@@ -242,12 +242,11 @@ impl Lane {
     /// Sets the host's timer to `due_ms`, on the newest root context.
     fn arm(&mut self, due_ms: u64) {
         let period_ms = due_ms.saturating_sub(host::now_ms()).max(1);
-        let _ = host::set_effective_context(self.root);
-        match host::set_tick_period(Duration::from_millis(period_ms)) {
+        let period = Duration::from_millis(period_ms);
+        match self.as_context(self.root, || Ok(host::set_tick_period(period)?)).and_then(|set| set) {
             Ok(()) => self.armed_ms = due_ms,
             Err(error) => host::log(LogLevel::Critical, &format!("slotway: no timer: {error}")),
         }
-        let _ = host::set_effective_context(self.context);
     }
 
     /// The timer has fired; it is set anew when the callback ends.
