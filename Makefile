@@ -7,7 +7,7 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 .PHONY: help run build test quick chaos fuzz sim sim-mutants model fmt lint clean tools
 
 help: ## Lists the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 run: build ## Builds and runs the demo: control plane, Envoy, two workers (Ctrl-C stops it)
 	@exec target/release/slotway up -f envoy/demo.yaml --demo-workers

@@ -49,11 +49,11 @@ filter_and_units() {
     section "Filter, control plane, worker: units" \
         cargo test --locked --release -p slotway-filter -p slotway -p slotway-worker
     section "The filter in wasmtime" cargo test --locked --release -p slotway-tests
-    section "The lanes' protocol, exhaustively" cargo run --locked --release -q -p slotway-tests --bin model
 }
 
 simulate() {
-    section "The simulator (release)" cargo build --locked --release -p slotway-tests --bin sim
+    section "The simulator and the model (release)" cargo build --locked --release -p slotway-tests --bins
+    section "The lanes' protocol, exhaustively" "$CARGO_TARGET_DIR/release/model"
     section "Simulation: 10,000 seeds" target_sim --seeds 10000
     section "The filter with seeded defects (wasm32)" filter/build.sh mutants
     section "Simulation: every seeded defect is caught" target_sim --mutants --seeds 5000
@@ -64,7 +64,6 @@ target_sim() { "$CARGO_TARGET_DIR/release/sim" "$@"; }
 end_to_end() {
     section "Envoy" envoy/fetch.sh
     section "The binaries (release)" cargo build --locked --release -p slotway -p slotway-worker
-    section "The filter that dies when it is told to (wasm32)" filter/build.sh chaos
     # Each test runs its own Envoy, control plane and workers.
     section "End to end with Envoy" \
         cargo test --locked --release -p slotway-tests --test e2e -- --test-threads "${E2E_THREADS:-2}"

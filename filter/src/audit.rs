@@ -9,12 +9,12 @@
 use std::collections::{BTreeSet, HashSet};
 
 use slotway_engine::{
-    Grant, Held, Outcome, Serial, TakeRequest, Ticket,
+    Grant, Held, LaneId, Outcome, Serial, Take, TakeRequest, Ticket,
     mutant::{Mutant, active},
 };
 
 use crate::{
-    error::FilterError, lane::Lane, lane_pool::LanePool, metrics::RequestOutcome, refusal::Reason,
+    error::FilterError, host, lane::Lane, lane_pool::LanePool, metrics::RequestOutcome, refusal::Reason,
     shared::Step, stream::Phase,
 };
 
@@ -137,14 +137,14 @@ impl Lane {
         let Some(context) = pool.waiters.remove(&ticket) else { return };
         let request = TakeRequest {
             lane: enrolment.lane,
-            now_ms: crate::host::now_ms(),
+            now_ms: host::now_ms(),
             may_wait: true,
             // It had its place before.
             waiting_max: u32::MAX,
         };
-        match pool.take(request, |_| ()) {
+        match pool.take(request, |_, _| ()) {
             Ok(taken) => match taken.take {
-                slotway_engine::Take::Taken { worker, serial } => {
+                Take::Taken { worker, serial } => {
                     pool.waiters.insert(ticket, context);
                     let names_epoch = taken.names_epoch;
                     let grant = Grant { lane: enrolment.lane, ticket, worker, serial, names_epoch };
@@ -152,7 +152,7 @@ impl Lane {
                         self.release(at, serial, Outcome::Abandoned);
                     }
                 }
-                slotway_engine::Take::Waiting(ticket) => {
+                Take::Waiting(ticket) => {
                     pool.waiters.insert(ticket, context);
                     if let Some(stream) = self.streams.get_mut(&context)
                         && let Phase::Waiting { ticket: place, .. } = &mut stream.phase
@@ -160,7 +160,7 @@ impl Lane {
                         *place = ticket;
                     }
                 }
-                slotway_engine::Take::Refused(_) => {
+                Take::Refused(_) => {
                     self.refuse(context, Reason::NoWorkers, RequestOutcome::NoWorkers, taken.standing);
                 }
             },
@@ -184,15 +184,12 @@ impl LanePool {
     }
 
     /// The slots under a lane's number.
-    pub(crate) fn held(&mut self, lane: slotway_engine::LaneId) -> Result<Vec<Held>, FilterError> {
+    pub(crate) fn held(&mut self, lane: LaneId) -> Result<Vec<Held>, FilterError> {
         self.held_by(|holder| holder == lane)
     }
 
     /// The slots under the numbers of some lanes.
-    pub(crate) fn held_by(
-        &mut self,
-        wanted: impl Fn(slotway_engine::LaneId) -> bool,
-    ) -> Result<Vec<Held>, FilterError> {
+    pub(crate) fn held_by(&mut self, wanted: impl Fn(LaneId) -> bool) -> Result<Vec<Held>, FilterError> {
         let mut all = Vec::new();
         let mut part = Some(0);
         // From the root to the pages, each by itself: the pool may change meanwhile.

@@ -16,7 +16,7 @@ use crate::{host, lane::Lane, lane_pool::LanePool, mark::Mark, shared::Step};
 
 /// The shared queue that the witness writes to, and that wakes the lane that looks after the dead.
 pub(crate) const QUEUE: &str = "slotway/1/ends";
-/// Ends whose `abandoned_hold` is still running. Beyond it, slots of dead lanes come back later.
+/// Ends that are remembered at once. Beyond it, slots of dead lanes come back a little later.
 const ENDS_MAX: usize = 65_536;
 
 /// This lane's part in hearing of ends.
@@ -25,7 +25,7 @@ pub(crate) struct Ends {
     queue: Option<u32>,
     /// Marks that the host refused to note; tried again with the next tick.
     unnoted: Vec<Mark>,
-    /// Since when dead lanes' requests are known to be over.
+    /// Since when requests are known to be over whose slots were still out then.
     since_ms: BTreeMap<(usize, Serial), u64>,
 }
 
@@ -51,10 +51,7 @@ impl Ends {
 impl Lane {
     /// Makes this lane the one that hears of ends.
     pub(crate) fn hear_of_ends(&mut self) {
-        let _ = host::set_effective_context(self.root);
-        let queue = host::register_queue(QUEUE);
-        let _ = host::set_effective_context(self.context);
-        match queue {
+        match self.register_queue(QUEUE) {
             Ok(queue) => self.ends.queue = Some(queue),
             Err(error) => self.complain("nobody tells of the ends of a dead lane's requests", &error.into()),
         }

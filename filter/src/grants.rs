@@ -15,7 +15,7 @@ use crate::{
     host,
     lane::{Lane, queue_name},
     lane_pool::{LanePool, MarkOwn, Target},
-    mark::Marker,
+    mark,
     metrics::RequestOutcome,
     refusal::Reason,
     stream::{Held, Phase},
@@ -39,30 +39,27 @@ impl Lane {
         let (Some(enrolment), Some(lane_pool)) = (self.enrolment, self.pools.get_mut(pool)) else {
             return Ok((Vec::new(), None));
         };
-        let marker = Marker::new(enrolment.lane, &lane_pool.settings.name);
-        let current = self.context;
+        let (lane, current) = (enrolment.lane, self.context);
         let mut marked = Vec::new();
-        let made = transition(lane_pool, &mut |waiters, grants| {
-            for grant in grants.iter().filter(|grant| grant.lane == enrolment.lane) {
+        let made = transition(lane_pool, &mut |pool, waiters, grants| {
+            for grant in grants.iter().filter(|grant| grant.lane == lane) {
                 if let Some(context) = waiters.get(&grant.ticket) {
-                    marker.put_on(*context, current, Some(grant.serial));
+                    let _ = host::as_context(current, *context, || mark::put(lane, pool, grant.serial));
                     marked.push((*context, grant.serial));
                 }
             }
         });
-        let given = |(context, serial): (u32, Serial)| {
+        let given = |context: u32, serial: Serial| {
             let to = |grant: &Grant| lane_pool.waiters.get(&grant.ticket) == Some(&context);
             made.as_ref()
                 .is_ok_and(|(grants, _)| grants.iter().any(|grant| grant.serial == serial && to(grant)))
         };
-        for mark in marked {
-            if given(mark) {
-                if let Some(stream) = self.streams.get_mut(&mark.0) {
-                    stream.mark = Some(mark.1);
-                }
-            } else {
+        for (context, serial) in marked {
+            if !given(context, serial) {
                 // Another lane was faster, and the slot is another one's.
-                marker.put_on(mark.0, current, None);
+                let _ = host::as_context(current, context, mark::wipe);
+            } else if let Some(stream) = self.streams.get_mut(&context) {
+                stream.mark = Some(serial);
             }
         }
         made.map(|(grants, result)| (grants, Some(result)))
@@ -172,12 +169,10 @@ impl Lane {
         stream.waited_ms = waited_ms;
         lane_pool.metrics.note_wait(waited_ms);
         let held = Held { serial: grant.serial, target };
-        let unmarked = stream.mark != Some(grant.serial);
-        stream.mark = Some(grant.serial);
-        let marker = unmarked.then(|| Marker::new(grant.lane, &lane_pool.settings.name));
+        let is_marked = stream.mark.replace(grant.serial) == Some(grant.serial);
         let resumed = self.as_context(context, || {
-            if let Some(marker) = marker {
-                marker.put(Some(held.serial));
+            if let (false, Some(pool)) = (is_marked, self.pools.get(pool)) {
+                mark::put(grant.lane, &pool.settings.name, grant.serial);
             }
             self.address(&held.target, waited_ms)?;
             Ok::<_, FilterError>(host::resume_request()?)

@@ -186,8 +186,20 @@ pub(crate) fn enqueue(queue: u32, message: &[u8]) -> Result<(), HostError> {
 
 /// Makes the host calls that follow speak of another context; the host forgets it when the current callback
 /// returns.
-pub(crate) fn set_effective_context(context: u32) -> Result<(), HostError> {
+fn set_effective_context(context: u32) -> Result<(), HostError> {
     check("set effective context", unsafe { abi::proxy_set_effective_context(context) })
+}
+
+/// Speaks as `context` for as long as `act` runs, within a callback of `current`.
+pub(crate) fn as_context<R>(current: u32, context: u32, act: impl FnOnce() -> R) -> Result<R, HostError> {
+    if context == current {
+        return Ok(act());
+    }
+    set_effective_context(context)?;
+    let result = act();
+    // A context that is about to be deleted cannot be spoken for any more, and says nothing more either.
+    let _ = set_effective_context(current);
+    Ok(result)
 }
 
 /// Lets a paused request go on, once the current callback has returned.

@@ -17,7 +17,7 @@ use crate::{
     abi::LogLevel,
     ends::Ends,
     error::FilterError,
-    host,
+    host::{self, HostError},
     lane_pool::LanePool,
     lane_table::LaneTable,
     metrics::FLUSH_MS,
@@ -207,28 +207,24 @@ impl Lane {
 
     /// Makes the newest root context the one that this lane's messages wake.
     pub(crate) fn register_wake_ups(&mut self) {
-        let Some(enrolment) = &mut self.enrolment else { return };
-        let _ = host::set_effective_context(self.root);
-        match host::register_queue(&queue_name(enrolment.lane)) {
-            Ok(queue) => enrolment.queue = queue,
+        let Some(lane) = self.enrolment.map(|enrolment| enrolment.lane) else { return };
+        match self.register_queue(&queue_name(lane)) {
+            Ok(queue) => self.enrolment = Some(Enrolment { lane, queue }),
             Err(error) => host::log(LogLevel::Critical, &format!("slotway: no wake-up queue: {error}")),
         }
-        let _ = host::set_effective_context(self.context);
         if self.ends.is_heard() {
             self.hear_of_ends();
         }
     }
 
     /// Speaks to the host as `context` for as long as `act` runs.
-    pub(crate) fn as_context<R>(&self, context: u32, act: impl FnOnce() -> R) -> Result<R, FilterError> {
-        if context == self.context {
-            return Ok(act());
-        }
-        host::set_effective_context(context)?;
-        let result = act();
-        // A context that is about to be deleted cannot be spoken for any more, and says nothing more either.
-        let _ = host::set_effective_context(self.context);
-        Ok(result)
+    pub(crate) fn as_context<R>(&self, context: u32, act: impl FnOnce() -> R) -> Result<R, HostError> {
+        host::as_context(self.context, context, act)
+    }
+
+    /// Makes the newest root context the one that a queue's messages wake. Makes the queue where there is none.
+    pub(crate) fn register_queue(&self, name: &str) -> Result<u32, HostError> {
+        self.as_context(self.root, || host::register_queue(name))?
     }
 
     /// Sets the host's timer, if this lane wants to be woken sooner than it would be.
@@ -243,7 +239,7 @@ impl Lane {
     fn arm(&mut self, due_ms: u64) {
         let period_ms = due_ms.saturating_sub(host::now_ms()).max(1);
         let period = Duration::from_millis(period_ms);
-        match self.as_context(self.root, || Ok(host::set_tick_period(period)?)).and_then(|set| set) {
+        match self.as_context(self.root, || host::set_tick_period(period)).flatten() {
             Ok(()) => self.armed_ms = due_ms,
             Err(error) => host::log(LogLevel::Critical, &format!("slotway: no timer: {error}")),
         }

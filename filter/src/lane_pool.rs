@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, rc::Rc};
 
-use slotway_config::{Pool as PoolSettings, WorkerUrl};
+use slotway_config::{Pool as PoolSettings, PoolName, WorkerUrl};
 use slotway_engine::{
     Grant, LaneId, Outcome, Serial, Take, TakeRequest, Ticket, WorkerIndex, WorkerSpec,
     mutant::{Mutant, active},
@@ -31,7 +31,7 @@ pub(crate) struct Taken {
 
 /// Hears of slots that are about to go to waiters, with the streams of those of this lane: perhaps of others the next
 /// time, if somebody else was faster.
-pub(crate) type MarkOwn<'a> = dyn FnMut(&HashMap<Ticket, u32>, &[Grant]) + 'a;
+pub(crate) type MarkOwn<'a> = dyn FnMut(&PoolName, &HashMap<Ticket, u32>, &[Grant]) + 'a;
 
 /// What a refusal says about the pool.
 #[derive(Debug, Clone, Copy, Default)]
@@ -75,16 +75,17 @@ impl LanePool {
     pub(crate) fn take(
         &mut self,
         request: TakeRequest,
-        mut mark: impl FnMut(Option<Serial>),
+        mut mark: impl FnMut(&PoolName, Option<Serial>),
     ) -> Result<Taken, FilterError> {
+        let name = &self.settings.name;
         let mut marked = false;
         let (taken, probe_at_ms) = self.shared.transact(|pool| {
             let take = pool.take(request)?;
             if let Take::Taken { serial, .. } = take {
-                mark(Some(serial));
+                mark(name, Some(serial));
                 marked = true;
             } else if std::mem::take(&mut marked) {
-                mark(None);
+                mark(name, None);
             }
             let root = pool.root();
             let standing = Standing { waiting: root.waiting(), expected_wait_ms: root.expected_wait_ms() };
@@ -114,12 +115,12 @@ impl LanePool {
         now_ms: u64,
         mark: &mut MarkOwn<'_>,
     ) -> Result<Vec<Grant>, FilterError> {
-        let waiters = &self.waiters;
+        let (name, waiters) = (&self.settings.name, &self.waiters);
         let (grants, probe_at_ms) = self.shared.transact(|pool| {
             let grants = pool.release(serial, outcome, now_ms)?;
             let probe_at_ms = pool.root().probe_at_ms();
             let Some(grants) = grants else { return Ok(Step::Leave((Vec::new(), probe_at_ms))) };
-            mark(waiters, &grants);
+            mark(name, waiters, &grants);
             Ok(Step::Commit((grants, probe_at_ms)))
         })?;
         self.probe_at_ms = probe_at_ms;
@@ -141,13 +142,13 @@ impl LanePool {
 
     /// Tries parked workers that are due.
     pub(crate) fn probe(&mut self, now_ms: u64, mark: &mut MarkOwn<'_>) -> Result<Vec<Grant>, FilterError> {
-        let waiters = &self.waiters;
+        let (name, waiters) = (&self.settings.name, &self.waiters);
         let (grants, probe_at_ms) = self.shared.transact(|pool| {
             if pool.root().probe_at_ms().is_none_or(|due_ms| due_ms > now_ms) {
                 return Ok(Step::Leave((Vec::new(), pool.root().probe_at_ms())));
             }
             let grants = pool.probe(now_ms)?;
-            mark(waiters, &grants);
+            mark(name, waiters, &grants);
             Ok(Step::Commit((grants, pool.root().probe_at_ms())))
         })?;
         self.probe_at_ms = probe_at_ms;
@@ -162,7 +163,7 @@ impl LanePool {
         now_ms: u64,
         mark: &mut MarkOwn<'_>,
     ) -> Result<(Vec<Grant>, (bool, u32)), FilterError> {
-        let waiters = &self.waiters;
+        let (name, waiters) = (&self.settings.name, &self.waiters);
         let specs: Vec<_> = self
             .settings
             .workers
@@ -174,7 +175,7 @@ impl LanePool {
                 return Ok(Step::Leave((Vec::new(), (true, pool.root().capacity()))));
             }
             let reconciled = pool.reconcile(generation, &specs, now_ms)?;
-            mark(waiters, &reconciled.grants);
+            mark(name, waiters, &reconciled.grants);
             Ok(Step::Commit((reconciled.grants, (reconciled.done, pool.root().capacity()))))
         })
     }

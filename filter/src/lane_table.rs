@@ -2,11 +2,9 @@
 
 use slotway_engine::{Abort, FORMAT, LaneId};
 
-use crate::{error::FilterError, host, shared::ONLY_IF_ABSENT};
+use crate::{error::FilterError, host, shared};
 
 const KEY: &str = "slotway/1/lanes";
-/// Attempts of one change. Each failed one means that another lane's has succeeded.
-const ATTEMPTS_MAX: usize = 1_000;
 /// Lanes in the table, dead ones included that still hold slots.
 const LANES_MAX: usize = 4_096;
 const ENTRY_BYTES: usize = 19;
@@ -42,23 +40,13 @@ impl LaneTable {
     pub(crate) fn update<R>(
         mut change: impl FnMut(&mut Self) -> Result<R, FilterError>,
     ) -> Result<(R, Self), FilterError> {
-        for _ in 0..ATTEMPTS_MAX {
-            let (before, cas) = match host::shared_data(KEY)? {
-                Some((bytes, cas)) => (Self::decode(&bytes)?, cas),
-                None => (Self::default(), ONLY_IF_ABSENT),
-            };
+        shared::exchange(KEY, |bytes| {
+            let before = bytes.map_or_else(|| Ok(Self::default()), Self::decode)?;
             let mut table = before.clone();
             let result = change(&mut table)?;
-            if table == before {
-                return Ok((result, table));
-            }
-            match host::set_shared_data(KEY, &table.encode(), cas) {
-                Ok(()) => return Ok((result, table)),
-                Err(error) if error.is_cas_mismatch() => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(FilterError::Contended)
+            let changed = (table != before).then(|| table.encode());
+            Ok((changed, (result, table)))
+        })
     }
 
     /// A number for a new lane.

@@ -20,37 +20,10 @@ pub(crate) struct Mark {
     pub(crate) pool: String,
 }
 
-/// Puts marks on streams of one pool.
-pub(crate) struct Marker {
-    lane: LaneId,
-    pool: PoolName,
-}
-
-impl Marker {
-    pub(crate) fn new(lane: LaneId, pool: &PoolName) -> Self {
-        Self { lane, pool: pool.clone() }
-    }
-
-    /// The same for the stream of any context of this VM, where that of `current` is running.
-    pub(crate) fn put_on(&self, context: u32, current: u32, serial: Option<Serial>) {
-        if context == current {
-            self.put(serial);
-        } else if host::set_effective_context(context).is_ok() {
-            self.put(serial);
-            let _ = host::set_effective_context(current);
-        }
-    }
-
-    /// Marks the current stream with its slot, or wipes its mark. A mark that the host refuses is missed only if this
-    /// lane dies; the slot comes back later then.
-    pub(crate) fn put(&self, serial: Option<Serial>) {
-        match serial {
-            Some(serial) => {
-                let _ = host::set_property(PROPERTY, &Mark::encode(self.lane, serial, self.pool.as_str()));
-            }
-            None => wipe(),
-        }
-    }
+/// Marks the current stream with its slot. A mark that the host refuses is missed only if this lane dies; the slot comes
+/// back later then.
+pub(crate) fn put(lane: LaneId, pool: &PoolName, serial: Serial) {
+    let _ = host::set_property(PROPERTY, &Mark::encode(lane, serial, pool.as_str()));
 }
 
 /// Wipes the current stream's mark.

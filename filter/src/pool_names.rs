@@ -3,12 +3,11 @@
 
 use slotway_config::{Pool as PoolSettings, PoolMatch, PoolName};
 
-use crate::{error::FilterError, host, lane::Lane, lane_pool::LanePool, shared::ONLY_IF_ABSENT};
+use crate::{error::FilterError, lane::Lane, lane_pool::LanePool, shared};
 
 const KEY: &str = "slotway/1/pools";
 /// Names that are remembered. Slots of a dead lane in a removed pool beyond them stay lost until Envoy is started again.
 const NAMES_MAX: usize = 1_024;
-const ATTEMPTS_MAX: usize = 1_000;
 
 impl Lane {
     /// Tells the other lanes of this one's pools, and takes in theirs.
@@ -27,25 +26,15 @@ impl Lane {
 
 /// Adds names to those that are known. Returns all.
 fn merge(own: &[PoolName]) -> Result<Vec<PoolName>, FilterError> {
-    for _ in 0..ATTEMPTS_MAX {
-        let (mut names, cas) = match host::shared_data(KEY)? {
-            Some((bytes, cas)) => (decode(&bytes), cas),
-            None => (Vec::new(), ONLY_IF_ABSENT),
-        };
+    shared::exchange(KEY, |bytes| {
+        let mut names = bytes.map_or_else(Vec::new, decode);
         let known = names.len();
         let new: Vec<_> = own.iter().filter(|name| !names.contains(name)).cloned().collect();
         names.extend(new);
         names.truncate(NAMES_MAX.max(known));
-        if names.len() == known {
-            return Ok(names);
-        }
-        match host::set_shared_data(KEY, &encode(&names), cas) {
-            Ok(()) => return Ok(names),
-            Err(error) if error.is_cas_mismatch() => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Err(FilterError::Contended)
+        let changed = (names.len() > known).then(|| encode(&names));
+        Ok((changed, names))
+    })
 }
 
 fn encode(names: &[PoolName]) -> Vec<u8> {

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use slotway_engine::{
-    LaneId, Ticket,
+    LaneId, Outcome, Ticket,
     mutant::{Mutant, active},
 };
 
@@ -27,10 +27,10 @@ const PLACES_MAX: usize = 64;
 const CLEAN_BEATS: u32 = 2;
 
 /// A dead lane that this one looks after.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Estate {
-    /// Its wake-up queue.
-    queue: Option<u32>,
+    /// Its wake-up queue, which wakes this lane now.
+    queue: u32,
     /// In how many beats nothing of it was found.
     clean: u32,
 }
@@ -94,7 +94,7 @@ impl Lane {
     /// Looks after one dead lane.
     fn settle(&mut self, dead: LaneEntry, now_ms: u64) -> Result<(), FilterError> {
         if !self.estates.contains_key(&dead.lane) {
-            let queue = Some(self.take_over_queue(dead.lane)?);
+            let queue = self.register_queue(&queue_name(dead.lane))?;
             self.estates.insert(dead.lane, Estate { queue, clean: 0 });
             self.warn(&format!("lane {} has died; lane {} looks after its slots", dead.lane, self.number()));
         }
@@ -115,14 +115,6 @@ impl Lane {
         Ok(())
     }
 
-    /// Makes what wakes the dead lane wake this one.
-    fn take_over_queue(&mut self, lane: LaneId) -> Result<u32, FilterError> {
-        let _ = host::set_effective_context(self.root);
-        let queue = host::register_queue(&queue_name(lane));
-        let _ = host::set_effective_context(self.context);
-        Ok(queue?)
-    }
-
     /// Gives back what was on its way to the dead lanes.
     pub(crate) fn drain_estates(&mut self) {
         let lanes: Vec<_> = self.estates.keys().copied().collect();
@@ -134,13 +126,13 @@ impl Lane {
     }
 
     fn drain_estate(&mut self, lane: LaneId) -> Result<bool, FilterError> {
-        let Some(queue) = self.estates.get(&lane).and_then(|estate| estate.queue) else { return Ok(false) };
+        let Some(queue) = self.estates.get(&lane).map(|estate| estate.queue) else { return Ok(false) };
         let mut found = false;
         while let Some(message) = host::dequeue(queue)? {
             found = true;
             let Some(wake_up) = WakeUp::decode(&message) else { continue };
             if let Some(pool) = self.pool_named(&wake_up.pool) {
-                self.release(pool, wake_up.grant.serial, slotway_engine::Outcome::Abandoned);
+                self.release(pool, wake_up.grant.serial, Outcome::Abandoned);
             }
         }
         Ok(found)
@@ -180,7 +172,7 @@ impl Lane {
             };
             if over || ended {
                 self.ends.forget(at, slot.serial);
-                self.release(at, slot.serial, slotway_engine::Outcome::Abandoned);
+                self.release(at, slot.serial, Outcome::Abandoned);
             }
         }
         Ok(!held.is_empty())

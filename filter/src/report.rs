@@ -16,7 +16,7 @@ use crate::{
     host,
     lane::Lane,
     metrics::Levels,
-    shared::{ONLY_IF_ABSENT, Step},
+    shared::{self, Step},
 };
 
 const LEASE_KEY: &str = "slotway/1/reporter";
@@ -310,22 +310,16 @@ fn gone(known: &WorkerReport, room: &mut usize) -> Option<WorkerReport> {
 
 /// Takes or renews the lease; `false` where another lane holds it.
 fn take_lease(lane: u16, now_ms: u64) -> Result<bool, FilterError> {
-    let cas = match host::shared_data(LEASE_KEY)? {
-        None => ONLY_IF_ABSENT,
-        Some((bytes, cas)) => {
+    shared::exchange(LEASE_KEY, |bytes| {
+        if let Some(bytes) = bytes {
             let holder = bytes.first_chunk::<2>().map(|bytes| u16::from_le_bytes(*bytes));
             let until_ms = bytes.last_chunk::<8>().map_or(0, |bytes| u64::from_le_bytes(*bytes));
             if holder != Some(lane) && until_ms > now_ms {
-                return Ok(false);
+                return Ok((None, false));
             }
-            cas
         }
-    };
-    let mut lease = lane.to_le_bytes().to_vec();
-    lease.extend_from_slice(&now_ms.saturating_add(LEASE_MS).to_le_bytes());
-    match host::set_shared_data(LEASE_KEY, &lease, cas) {
-        Ok(()) => Ok(true),
-        Err(error) if error.is_cas_mismatch() => Ok(false),
-        Err(error) => Err(error.into()),
-    }
+        let mut lease = lane.to_le_bytes().to_vec();
+        lease.extend_from_slice(&now_ms.saturating_add(LEASE_MS).to_le_bytes());
+        Ok((Some(lease), true))
+    })
 }

@@ -14,7 +14,7 @@ use crate::{
     host,
     lane::{Hold, Lane},
     lane_pool::Standing,
-    mark::{self, Marker},
+    mark,
     metrics::RequestOutcome,
     refusal::{Reason, Refusal},
     settings::Settings,
@@ -63,8 +63,10 @@ impl Lane {
             may_wait: wait_ms > 0,
             waiting_max: lane_pool.settings.max_waiting,
         };
-        let marker = Marker::new(enrolment.lane, &lane_pool.settings.name);
-        let taken = lane_pool.take(ask, |serial| marker.put(serial));
+        let taken = lane_pool.take(ask, |pool, serial| match serial {
+            Some(serial) => mark::put(enrolment.lane, pool, serial),
+            None => mark::wipe(),
+        });
         let mut stream = Stream {
             pool,
             since_ms: now_ms,
@@ -175,7 +177,8 @@ impl Lane {
         let mut headers = vec![("content-type", PROBLEM_JSON)];
         headers.extend(retry_after.as_deref().map(|seconds| ("retry-after", seconds)));
         let fields = self.settings.as_ref().is_some_and(|settings| settings.access_log_fields);
-        let sent = self.as_context(context, || {
+        // An error means that the stream has gone: nobody is left to be told.
+        let _ = self.as_context(context, || {
             if fields {
                 set_log_fields(None, waited_ms, reason.word());
             }
@@ -188,8 +191,6 @@ impl Lane {
                 body.as_bytes(),
             )
         });
-        // An error means that the stream has gone: nobody is left to be told.
-        drop(sent);
     }
 
     pub(crate) fn refusal(

@@ -18,7 +18,26 @@ const ATTEMPTS_MAX: usize = 10_000;
 
 /// A compare-and-swap number that the host does not hand out within its first four billion writes: stores a
 /// value only where there is none. (Number 0 would store it over another lane's.)
-pub(crate) const ONLY_IF_ABSENT: u32 = u32::MAX;
+const ONLY_IF_ABSENT: u32 = u32::MAX;
+
+/// Changes a value that stands by itself. `change` makes of what is there what shall be there, if that is something else;
+/// it is called again where another lane was faster.
+pub(crate) fn exchange<R>(
+    key: &str,
+    mut change: impl FnMut(Option<&[u8]>) -> Result<(Option<Vec<u8>>, R), FilterError>,
+) -> Result<R, FilterError> {
+    for _ in 0..ATTEMPTS_MAX {
+        let (before, cas) = host::shared_data(key)?.unzip();
+        let (changed, result) = change(before.as_deref())?;
+        let Some(after) = changed else { return Ok(result) };
+        match host::set_shared_data(key, &after, cas.unwrap_or(ONLY_IF_ABSENT)) {
+            Ok(()) => return Ok(result),
+            Err(error) if error.is_cas_mismatch() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(FilterError::Contended)
+}
 
 /// Where one pool's state is.
 #[derive(Debug)]

@@ -1,4 +1,6 @@
-//! Chance from a seed (splitmix64): the same seed, the same throws.
+//! Chance from a seed: the same seed, the same throws.
+
+use slotway_tests::split_mix;
 
 /// A stream of numbers.
 #[derive(Debug, Clone)]
@@ -13,11 +15,7 @@ impl Dice {
     }
 
     fn throw(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        split_mix::next(&mut self.0)
     }
 
     /// A number from `from` to `to`, both included.

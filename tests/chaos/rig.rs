@@ -2,7 +2,6 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::Command,
     sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
@@ -11,7 +10,7 @@ use rustix::process::Signal;
 use tokio::sync::Mutex;
 
 use crate::{
-    harness::{Api, Process, Setup, Site, artefact, envoy},
+    harness::{Api, Process, Setup, Site, artefact},
     run::Run,
 };
 
@@ -57,14 +56,8 @@ impl Rig {
         let site = Site::new(&setup);
         let starts = AtomicU32::new(0);
         let control_plane = Mutex::new(Some(serve(&site, &filter, &starts).await));
-        let bootstrap = site.slotway("bootstrap").output().unwrap();
-        assert!(bootstrap.status.success(), "{bootstrap:?}");
-        let file = site.path().join("envoy.json");
-        std::fs::write(&file, bootstrap.stdout).unwrap();
-        let mut command = Command::new(envoy());
-        command.arg("--config-path").arg(file).arg("--disable-hot-restart");
-        command.args(["--concurrency", &LANES.to_string()]);
-        let envoy = Process::start("envoy", command, site.path());
+        let arguments = ["--disable-hot-restart", "--concurrency", &LANES.to_string()].map(str::to_owned);
+        let envoy = site.start_envoy("envoy", &arguments);
         let rig = Self { control_plane, envoy, site, starts, filter, changes: Mutex::default() };
         rig.api().shows_idle(UP_WITHIN).await;
         rig

@@ -1,16 +1,12 @@
 //! One coordinator is one process: a second Envoy of the same node id, as Envoy's hot restart starts it, gets nothing while the first is
 //! there. Two would each give out every slot.
 
-use std::{
-    path::PathBuf,
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
 use crate::harness::{
-    Arrivals, Behaviour, Load, Process, SOON, Setup, Site, TestWorker, envoy, fresh_address, get, send, until,
+    Arrivals, Behaviour, Load, Process, SOON, Setup, Site, TestWorker, fresh_address, get, send, until,
 };
 
 /// Far below the time for which a second Envoy waits for the end of the first.
@@ -22,7 +18,6 @@ const REFUSED_WITHIN: Duration = Duration::from_secs(25);
 struct Restartable {
     site: Site,
     control_plane: Process,
-    bootstrap: PathBuf,
 }
 
 impl Restartable {
@@ -30,17 +25,12 @@ impl Restartable {
         let site = Site::new(setup);
         let mut control_plane = Process::start("control-plane", site.slotway("serve"), site.path());
         control_plane.says("slotway: serving", SOON).await;
-        let output = site.slotway("bootstrap").output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-        let bootstrap = site.path().join("envoy.json");
-        std::fs::write(&bootstrap, output.stdout).unwrap();
-        Self { site, control_plane, bootstrap }
+        Self { site, control_plane }
     }
 
     fn envoy(&self, name: &str, arguments: &[String]) -> Process {
-        let mut command = Command::new(envoy());
-        command.arg("--config-path").arg(&self.bootstrap).args(["--concurrency", "2"]).args(arguments);
-        Process::start(name, command, self.site.path())
+        let two_lanes = ["--concurrency", "2"].map(str::to_owned);
+        self.site.start_envoy(name, &[&two_lanes, arguments].concat())
     }
 
     async fn serves(&self, within: Duration) {

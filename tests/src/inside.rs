@@ -84,12 +84,7 @@ pub(crate) fn view(data: &SharedData, pool: &str) -> Result<PoolView, Abort> {
         let names = names.map(|name| Ok(String::from_utf8_lossy(&name?).into_owned()));
         let names = names.collect::<Result<_, Abort>>()?;
         let waiters = pool.waiters()?;
-        let mut held = BTreeMap::new();
-        let mut part = Some(0);
-        while let Some(at) = part {
-            held.extend(pool.held(at)?.into_iter().map(|held| (held.serial, held)));
-            part = pool.root().ledger_part_after(at);
-        }
+        let held = pool.all_held()?.into_iter().map(|held| (held.serial, held)).collect();
         let root = pool.root();
         let (commit, waiting, capacity) = (root.commit(), root.waiting(), root.capacity());
         Ok(PoolView { commit, waiting, capacity, waiters, held, spilled: false, survey, names })
@@ -155,22 +150,4 @@ impl PageSource for Pages<'_> {
             .get(VM_ID, key.as_bytes())
             .map_or_else(|| Ok(Page::default()), |(bytes, _)| Page::decode(bytes))
     }
-}
-
-/// Every slot of a pool that is out, by the ledger.
-///
-/// # Panics
-/// If the state cannot be read.
-#[must_use]
-pub fn held(data: &SharedData, pool: &str) -> Vec<slotway_engine::Held> {
-    look(data, pool, |pool| {
-        let mut held = Vec::new();
-        let mut part = Some(0);
-        while let Some(at) = part {
-            held.extend(pool.held(at)?);
-            part = pool.root().ledger_part_after(at);
-        }
-        Ok(held)
-    })
-    .expect("a pool that the engine wrote")
 }

@@ -65,8 +65,7 @@ pub fn parse(file: &Path, yaml: &str) -> Result<Config, ConfigFileError> {
         return Err(refuse(locate(yaml, "pools"), "pools: at least one pool is needed".to_owned()));
     }
     check_pools(&config.pools)
-        .map_err(|error| refuse(locate(yaml, &error.path), format!("{}: {}", error.path, error.reason)))?;
-    check_lane_lease(config.lane_lease)
+        .and_then(|()| check_lane_lease(config.lane_lease))
         .map_err(|error| refuse(locate(yaml, &error.path), format!("{}: {}", error.path, error.reason)))?;
     config
         .check_addresses()

@@ -135,31 +135,36 @@ impl Ledger {
         if serial < self.first {
             return self.strike_aged(serial, pages);
         }
-        let at = usize::try_from(serial - self.first).unwrap_or(usize::MAX);
-        let Some(young) = self.young[..self.count].get_mut(at).filter(|young| young.lane != BACK) else {
-            return Ok(None);
-        };
+        let Some(young) = self.young_mut(serial) else { return Ok(None) };
         let held = young.held(serial);
+        if active(Mutant::KeepInLedger) {
+            return Ok(Some(held));
+        }
         *young = Young::BACK;
         let back = self.young().iter().take_while(|young| young.lane == BACK).count();
         self.forget(back);
         Ok(Some(held))
     }
 
-    /// The slot of a serial that is out.
-    pub(crate) fn find<S: PageSource>(
+    /// The slot of a serial that is out and stands in the root.
+    fn young_mut(&mut self, serial: Serial) -> Option<&mut Young> {
+        let at = usize::try_from(serial.checked_sub(self.first)?).ok()?;
+        self.young[..self.count].get_mut(at).filter(|young| young.lane != BACK)
+    }
+
+    /// The slot of a serial that is out and stands in a page: which page, and where in it.
+    fn aged<S: PageSource>(
         &self,
         serial: Serial,
         pages: &mut Pages<'_, S>,
-    ) -> Result<Option<Held>, Abort> {
-        let mut part = Some(0);
-        while let Some(at) = part {
-            if let Some(held) = self.part(at, pages)?.into_iter().find(|held| held.serial == serial) {
-                return Ok(Some(held));
-            }
-            part = self.part_after(at);
+    ) -> Result<Option<(PageId, usize, Held)>, Abort> {
+        if self.aged == 0 {
+            return Ok(None);
         }
-        Ok(None)
+        let id = page_of(serial);
+        let entries = decode_page(pages.read(id)?)?;
+        let found = (0..).zip(entries).find(|(_, held)| held.serial == serial);
+        Ok(found.map(|(at, held)| (id, at * ENTRY_BYTES, held)))
     }
 
     /// Drops the oldest `count` young ones.
@@ -195,19 +200,17 @@ impl Ledger {
         serial: Serial,
         pages: &mut Pages<'_, S>,
     ) -> Result<Option<Held>, Abort> {
-        if self.aged == 0 {
-            return Ok(None);
+        let Some((id, at, held)) = self.aged(serial, pages)? else { return Ok(None) };
+        if active(Mutant::KeepInLedger) {
+            return Ok(Some(held));
         }
-        let id = page_of(serial);
-        let entries = decode_page(pages.read(id)?)?;
-        let Some(at) = entries.iter().position(|held| held.serial == serial) else { return Ok(None) };
         let page = pages.change(id)?;
-        page.drain(at * ENTRY_BYTES..(at + 1) * ENTRY_BYTES);
+        page.drain(at..at + ENTRY_BYTES);
         if page.is_empty() {
             self.filled[id.number as usize / 64] &= !(1 << (id.number % 64));
         }
         self.aged -= 1;
-        Ok(Some(entries[at]))
+        Ok(Some(held))
     }
 
     /// Notes that a lane's request is over. `false`: it was known, or the slot is not out at that lane.
@@ -217,23 +220,15 @@ impl Ledger {
         lane: LaneId,
         pages: &mut Pages<'_, S>,
     ) -> Result<bool, Abort> {
-        if let Some(at) = serial.checked_sub(self.first) {
-            let young = self.young[..self.count].get_mut(usize::try_from(at).unwrap_or(usize::MAX));
-            let Some(young) = young.filter(|young| young.lane == lane && lane != BACK && !young.is_over)
-            else {
-                return Ok(false);
-            };
-            young.is_over = true;
-            return Ok(true);
+        if serial >= self.first {
+            let young = self.young_mut(serial).filter(|young| young.lane == lane && !young.is_over);
+            return Ok(young.map(|young| young.is_over = true).is_some());
         }
-        if self.aged == 0 {
+        let aged = self.aged(serial, pages)?;
+        let Some((id, at, _)) = aged.filter(|(_, _, held)| held.lane == lane && !held.is_over) else {
             return Ok(false);
-        }
-        let id = page_of(serial);
-        let entries = decode_page(pages.read(id)?)?;
-        let wanted = |held: &Held| held.serial == serial && held.lane == lane && !held.is_over;
-        let Some(at) = entries.iter().position(wanted) else { return Ok(false) };
-        match pages.change(id)?.get_mut(at * ENTRY_BYTES + OVER_AT) {
+        };
+        match pages.change(id)?.get_mut(at + OVER_AT) {
             Some(over) => *over = 1,
             None => return Err(Abort::Corrupt("a ledger's page ends too early")),
         }

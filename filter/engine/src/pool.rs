@@ -174,10 +174,6 @@ impl<'s, S: PageSource> Pool<'s, S> {
         outcome: Outcome,
         now_ms: u64,
     ) -> Result<Option<Vec<Grant>>, Abort> {
-        if active(Mutant::KeepInLedger) {
-            let found = self.root.ledger.find(serial, &mut self.pages)?;
-            return found.map(|held| self.take_back(held, outcome, now_ms)).transpose();
-        }
         match self.root.ledger.strike(serial, &mut self.pages)? {
             Some(held) => self.take_back(held, outcome, now_ms).map(Some),
             None => Ok(None),

@@ -46,6 +46,20 @@ impl<S: PageSource> Pool<'_, S> {
         self.root.ledger.part(part, &mut self.pages)
     }
 
+    /// Every slot that is out: for whoever looks at the whole pool.
+    ///
+    /// # Errors
+    /// [`Abort`] where a page cannot be read.
+    pub fn all_held(&mut self) -> Result<Vec<Held>, Abort> {
+        let mut held = Vec::new();
+        let mut part = Some(0);
+        while let Some(at) = part {
+            held.extend(self.held(at)?);
+            part = self.root.ledger_part_after(at);
+        }
+        Ok(held)
+    }
+
     /// Every waiter and its lane, the longest one first: for whoever looks at the whole pool.
     ///
     /// # Errors

@@ -1,10 +1,6 @@
-use std::{ops::Deref, process::Command};
+use std::ops::Deref;
 
-use super::{
-    Process, Setup,
-    site::{Site, envoy},
-    slotway::READY_WITHIN,
-};
+use super::{Process, Setup, site::Site, slotway::READY_WITHIN};
 
 /// `slotway serve` and an Envoy that does not belong to it, as on two machines.
 pub(crate) struct ServedApart {
@@ -18,14 +14,9 @@ impl ServedApart {
     pub(crate) async fn start(setup: &Setup) -> Self {
         let site = Site::new(setup);
         let control_plane = serve(&site, &[]).await;
-        let bootstrap = site.slotway("bootstrap").output().unwrap();
-        assert!(bootstrap.status.success(), "{bootstrap:?}");
-        let file = site.path().join("envoy.json");
-        std::fs::write(&file, bootstrap.stdout).unwrap();
-        let mut command = Command::new(envoy());
-        command.arg("--config-path").arg(file).arg("--disable-hot-restart");
-        command.args(["--concurrency", &setup.lanes.to_string()]);
-        let started = Self { control_plane, _envoy: Process::start("envoy", command, site.path()), site };
+        let arguments =
+            ["--disable-hot-restart", "--concurrency", &setup.lanes.to_string()].map(str::to_owned);
+        let started = Self { control_plane, _envoy: site.start_envoy("envoy", &arguments), site };
         started.api().shows_idle(READY_WITHIN).await;
         started
     }

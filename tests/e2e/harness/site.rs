@@ -7,7 +7,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{Answer, Api, Setup, fresh_address, get, send, setup::Addresses};
+use super::{Answer, Api, Process, Setup, fresh_address, get, send, setup::Addresses};
 
 /// Where one test's processes run: fresh addresses, a fresh directory with configuration, state and logs.
 pub(crate) struct Site {
@@ -79,6 +79,17 @@ impl Site {
         slotway.arg(command).arg("-f").arg(self.file()).current_dir(root());
         slotway.env("SLOTWAY_FILTER", artefact("SLOTWAY_FILTER", "target/slotway_filter.wasm"));
         slotway
+    }
+
+    /// Starts an Envoy by the bootstrap of the control plane, as one on another machine would be.
+    pub(crate) fn start_envoy(&self, name: &str, arguments: &[String]) -> Process {
+        let bootstrap = self.slotway("bootstrap").output().unwrap();
+        assert!(bootstrap.status.success(), "{bootstrap:?}");
+        let file = self.path().join("envoy.json");
+        std::fs::write(&file, bootstrap.stdout).unwrap();
+        let mut command = Command::new(envoy());
+        command.arg("--config-path").arg(file).args(arguments);
+        Process::start(name, command, self.path())
     }
 }
 

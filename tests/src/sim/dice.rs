@@ -1,6 +1,8 @@
 //! Chance, from a seed.
 
-/// SplitMix64: the same rolls for the same seed, on every machine.
+use crate::split_mix;
+
+/// The same rolls for the same seed, on every machine.
 #[derive(Debug, Clone)]
 pub(crate) struct Dice(u64);
 
@@ -18,10 +20,7 @@ impl Dice {
     }
 
     pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
+        split_mix::next(&mut self.0)
     }
 
     /// A number below `sides`, which is at least 1.

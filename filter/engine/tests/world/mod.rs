@@ -203,15 +203,7 @@ impl World {
 
     /// Every slot in the ledger.
     pub(crate) fn held(&mut self) -> Vec<Held> {
-        self.memory.look(|pool| {
-            let mut held = Vec::new();
-            let mut part = Some(0);
-            while let Some(at) = part {
-                held.extend(pool.held(at)?);
-                part = pool.root().ledger_part_after(at);
-            }
-            Ok(held)
-        })
+        self.memory.look(|pool| pool.all_held())
     }
 
     pub(crate) fn survey(&mut self) -> Survey {

@@ -2,7 +2,10 @@
 
 use wasmtime::Linker;
 
-use crate::host::{call::Stop, imports::import, vm::VmData};
+use crate::{
+    host::{call::Stop, imports::import, vm::VmData},
+    split_mix,
+};
 
 /// `__WASI_ERRNO_BADF`, `__WASI_ERRNO_NOTSUP`.
 const BAD_FILE: u32 = 8;
@@ -25,7 +28,7 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
     import!(linker, RandomGet, (buffer: u32, len: u32), |c| {
         let bytes: Vec<u8> = {
             let mut process = c.process();
-            (0..len).map(|_| next_random(&mut process.random)).collect()
+            (0..len).map(|_| (split_mix::next(&mut process.random) >> 56) as u8).collect()
         };
         c.write(buffer, &bytes)
     });
@@ -54,11 +57,4 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
         Err(wasmtime::Error::msg(format!("the module called proc_exit({code})")))
     })?;
     Ok(())
-}
-
-/// SplitMix64: the same bytes in each run.
-fn next_random(state: &mut u64) -> u8 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mixed = (*state ^ *state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    ((mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb) >> 56) as u8
 }
