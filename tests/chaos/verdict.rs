@@ -17,6 +17,9 @@ use crate::{
 /// A clock that counts whole milliseconds, twice.
 const ROUNDING: Duration = Duration::from_millis(5);
 
+/// How much later than Envoy sends a request a worker notices it, on a machine that is busy with chaos.
+const NOTICED_LATE: Duration = Duration::from_millis(250);
+
 /// A request that a client has sent, and when it was over.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Exchange {
@@ -97,8 +100,10 @@ fn judge_answer(run: &Run, sent: &Exchange, fate: Option<Fate>, answer: &Answer,
         "queue_full" if fate.is_none() => return Verdict::Refused(reason.to_owned()),
         "worker_unreachable" => unreachable_worker(run, sent, fate, answer),
         "answer_timeout" => {
-            let long = fate.is_some_and(|fate| fate.lasted() + ROUNDING >= ANSWER_TIMEOUT);
-            long.then_some("the worker hung")
+            // Envoy's clock runs from before the worker notices the request to after it: never longer than the client's.
+            let long = sent.ended.duration_since(sent.at) + ROUNDING >= ANSWER_TIMEOUT;
+            let hung = fate.is_some_and(|fate| fate.lasted() + NOTICED_LATE >= ANSWER_TIMEOUT);
+            (long && hung).then_some("the worker hung")
         }
         _ => None,
     };
