@@ -1,0 +1,68 @@
+use std::{path::PathBuf, time::Duration};
+
+use crate::case::KEYS;
+
+/// Rounds of a full run: enough for a median that one bad round does not move.
+const ROUNDS: usize = 7;
+const QUICK_ROUNDS: usize = 3;
+const SLICE: Duration = Duration::from_secs(3);
+const QUICK_SLICE: Duration = Duration::from_secs(1);
+
+/// What the command line asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Arguments {
+    /// Short slices and few rounds: whether everything runs, not what it is worth.
+    pub(crate) quick: bool,
+    /// The cases to run, by key, in their order.
+    pub(crate) cases: Vec<String>,
+    /// How often each contender of a case is measured.
+    pub(crate) rounds: usize,
+    /// Where the report goes; `None` is `target/bench`.
+    pub(crate) out: Option<PathBuf>,
+}
+
+impl Arguments {
+    /// Reads the arguments behind the program's name.
+    pub(crate) fn read(arguments: impl IntoIterator<Item = String>) -> Result<Self, String> {
+        let mut read = Self { quick: false, cases: KEYS.map(str::to_owned).to_vec(), rounds: 0, out: None };
+        let mut arguments = arguments.into_iter();
+        while let Some(argument) = arguments.next() {
+            let mut value = || arguments.next().ok_or_else(|| format!("{argument} wants a value behind it"));
+            match argument.as_str() {
+                "--quick" => read.quick = true,
+                // cargo bench says so to each benchmark.
+                "--bench" => {}
+                "--case" => read.cases = cases(&value()?)?,
+                "--rounds" => {
+                    let value = value()?;
+                    read.rounds =
+                        value.parse().ok().filter(|rounds| (1..=1000).contains(rounds)).ok_or_else(|| {
+                            format!("--rounds {value:?}: a number from 1 to 1000 is wanted")
+                        })?;
+                }
+                "--out" => read.out = Some(value()?.into()),
+                _ => {
+                    let known = "--quick, --case KEY[,KEY], --rounds N, --out DIRECTORY";
+                    return Err(format!("{argument} is unknown; there are {known}"));
+                }
+            }
+        }
+        if read.rounds == 0 {
+            read.rounds = if read.quick { QUICK_ROUNDS } else { ROUNDS };
+        }
+        Ok(read)
+    }
+
+    /// How long each contender is measured at a time.
+    pub(crate) fn slice(&self) -> Duration {
+        if self.quick { QUICK_SLICE } else { SLICE }
+    }
+}
+
+fn cases(list: &str) -> Result<Vec<String>, String> {
+    let wanted: Vec<&str> = list.split(',').collect();
+    if let Some(unknown) = wanted.iter().find(|key| !KEYS.contains(key)) {
+        return Err(format!("--case {unknown}: no such case; there are {}", KEYS.join(", ")));
+    }
+    Ok(KEYS.into_iter().filter(|key| wanted.contains(key)).map(str::to_owned).collect())
+}

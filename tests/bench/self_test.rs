@@ -1,0 +1,11 @@
+//! What the benchmark does with its measurements: a benchmark has no tests of its own.
+
+// Test support: a broken expectation ends the test at once, with its message.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+// Each of these modules is used as a whole by the benchmark only.
+#![allow(dead_code)]
+
+mod number;
+mod report;
+mod statistics;
+mod table;
