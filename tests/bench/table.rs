@@ -101,7 +101,7 @@ mod tests {
         let throughput = line("bare Envoy, throughput");
         assert!(throughput.contains("0.900") && throughput.contains("0.800 to 1.000"), "{throughput}");
         assert!(throughput.contains("at least 0.820") && throughput.ends_with("  reached"), "{throughput}");
-        assert!(line("bare Envoy, p99").ends_with("at most 1.250    NOT REACHED"), "{text}");
+        assert!(line("bare Envoy, p99").ends_with("at most 1.250   NOT REACHED"), "{text}");
         assert!(
             text.contains("2 bars, 1 not reached\n  overhead: Slotway / bare Envoy, p99: 1.500"),
             "{text}"
