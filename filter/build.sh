@@ -1,11 +1,14 @@
 #!/bin/sh
 # usage: filter/build.sh [chaos|mutants]
+#        filter/build.sh --package PACKAGE FILE
 #
 # Builds the filter that Envoy runs, target/slotway_filter.wasm: release, without debug sections. The file is replaced
 # only when its content changes.
 #
 # A variant is for tests: the filter with the feature of that name, as target/slotway_filter_<variant>.wasm beside the
 # filter itself.
+#
+# The second form builds another package of the workspace in the same way, into FILE: a filter to measure beside.
 #
 # rustc needs a standard library for wasm32-unknown-unknown. In this order: the toolchain has it; rustup brings it;
 # Debian's packages bring its source, from which cargo builds it (a minute, the first time).
@@ -14,6 +17,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 target=wasm32-unknown-unknown
+package=slotway-filter
 variant=${1:-}
 case $variant in
 "")
@@ -25,11 +29,18 @@ chaos | mutants)
     # Its own directories: variants in one would build each other anew.
     rustup_dir=target/wasm-$variant debian_dir=target/wasm-debian-$variant
     ;;
+--package)
+    package=$2 filter=$3 features= variant=
+    rustup_dir=target debian_dir=target/wasm-debian
+    ;;
 *)
-    echo "usage: $0 [chaos|mutants]" >&2
+    echo "usage: $0 [chaos|mutants], or $0 --package PACKAGE FILE" >&2
     exit 2
     ;;
 esac
+module=$(echo "$package" | tr - _).wasm
+what="the filter for Envoy"
+[ "$package" = slotway-filter ] || what=$package
 debian_packages="rustc-web cargo-web rust-web-src lld"
 way=${WASM_TOOLCHAIN:-auto}
 # Settings for the machine's own toolchain, such as a linker, would break a build for wasm32.
@@ -64,8 +75,8 @@ debian_installs_source() {
 
 build_with_rustup() {
     # shellcheck disable=SC2086 # the features are words
-    CARGO_TARGET_DIR=$rustup_dir cargo build --locked -p slotway-filter --lib --profile wasm --target "$target" $features
-    built=$rustup_dir/$target/wasm/slotway_filter.wasm
+    CARGO_TARGET_DIR=$rustup_dir cargo build --locked -p "$package" --lib --profile wasm --target "$target" $features
+    built=$rustup_dir/$target/wasm/$module
 }
 
 # Its own directory: two compilers in one would build everything anew at each change between them.
@@ -73,9 +84,9 @@ build_with_debian() {
     # shellcheck disable=SC2086 # the features are words
     env RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR="$debian_dir" \
         CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=wasm-ld \
-        /usr/bin/cargo build --locked -p slotway-filter --lib --profile wasm --target "$target" $features \
+        /usr/bin/cargo build --locked -p "$package" --lib --profile wasm --target "$target" $features \
         -Zbuild-std=std,panic_abort
-    built=$debian_dir/$target/wasm/slotway_filter.wasm
+    built=$debian_dir/$target/wasm/$module
 }
 
 case $way in
@@ -89,12 +100,12 @@ esac
 if [ "$way" = rustup ]; then
     toolchain_has_target || rustup_adds_target ||
         fail "rustup cannot add $target: see its message above, or try WASM_TOOLCHAIN=debian"
-    say "building the filter for Envoy${variant:+, with $variant}"
+    say "building $what${variant:+, with $variant}"
     build_with_rustup
 else
     debian_has_source || debian_installs_source ||
         fail "no compiler for $target: 'rustup target add $target' adds one, or, on Debian, 'apt-get install $debian_packages'"
-    say "building the filter for Envoy${variant:+, with $variant,} with Debian's $(/usr/bin/rustc --version | cut -d' ' -f1-2)"
+    say "building $what${variant:+, with $variant,} with Debian's $(/usr/bin/rustc --version | cut -d' ' -f1-2)"
     build_with_debian
 fi
 

@@ -1,0 +1,50 @@
+//! Filters that do nothing: how much of Slotway's cost is that of any filter.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
+
+/// A module that hears of each request's headers and lets it go on: what Envoy asks for any wasm filter.
+pub(crate) fn continue_only() -> PathBuf {
+    static MODULE: OnceLock<PathBuf> = OnceLock::new();
+    MODULE
+        .get_or_init(|| {
+            let module = target().join("continue.wasm");
+            std::fs::write(&module, wat::parse_str(include_str!("continue.wat")).unwrap()).unwrap();
+            module
+        })
+        .clone()
+}
+
+/// The smallest filter that the proxy-wasm SDK makes: a context for each request, and every callback called.
+pub(crate) fn empty_sdk() -> PathBuf {
+    static MODULE: OnceLock<PathBuf> = OnceLock::new();
+    MODULE
+        .get_or_init(|| {
+            let module = target().join("empty_sdk.wasm");
+            let mut build = Command::new(repository().join("filter/build.sh"));
+            build.args(["--package", "slotway-empty-filter"]).arg(&module);
+            let built = build.output().unwrap();
+            assert!(
+                built.status.success(),
+                "{build:?}: {}{}",
+                String::from_utf8_lossy(&built.stdout),
+                String::from_utf8_lossy(&built.stderr),
+            );
+            module
+        })
+        .clone()
+}
+
+/// The benchmark's folder below `target`.
+fn target() -> PathBuf {
+    let folder = repository().join("target/bench");
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
