@@ -6,6 +6,9 @@
 #![allow(dead_code)]
 
 mod number;
+mod page;
+mod picture;
 mod report;
 mod statistics;
+mod svg;
 mod table;

@@ -1,0 +1,233 @@
+//! The report as a page, `docs/BENCHMARKS.md`, with a picture for each case, `docs/benchmarks/<case>.svg`.
+//!
+//! What people have to say about the figures stands in `tests/bench/page`: `introduction.md`, `method.md`, `guard.md`, and
+//! `<case>.md` for what belongs to one case.
+
+use std::{fs, path::Path};
+
+use crate::{
+    number::{number, with_unit},
+    picture::picture,
+    report::{Case, Figure, Machine, Report},
+    statistics::Spread,
+    table::{bar_text, reached_text},
+};
+
+/// The page's name, and that of the folder of its pictures beside it.
+const PAGE: &str = "BENCHMARKS.md";
+const PICTURES: &str = "benchmarks";
+
+/// Writes the page and its pictures below `folder`, with the hand-written parts in `parts`.
+///
+/// # Errors
+/// With the name of what cannot be written or read.
+pub(crate) fn write(report: &Report, parts: &Path, folder: &Path) -> Result<(), String> {
+    let pictures = folder.join(PICTURES);
+    fs::create_dir_all(&pictures).map_err(|error| format!("{}: {error}", pictures.display()))?;
+    for case in &report.cases {
+        let path = pictures.join(format!("{}.svg", case.key));
+        fs::write(&path, picture(case, &foot(report)))
+            .map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    let path = folder.join(PAGE);
+    let text =
+        page(report, &|name| part(parts, name)).map_err(|error| format!("{}: {error}", parts.display()))?;
+    fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// A hand-written part; a case may have none.
+fn part(parts: &Path, name: &str) -> Result<Option<String>, String> {
+    match fs::read_to_string(parts.join(format!("{name}.md"))) {
+        Ok(text) => Ok(Some(text.trim().to_owned())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("{name}.md: {error}")),
+    }
+}
+
+type Parts<'a> = &'a dyn Fn(&str) -> Result<Option<String>, String>;
+
+fn page(report: &Report, parts: Parts<'_>) -> Result<String, String> {
+    let needed = |name: &str| parts(name)?.ok_or_else(|| format!("{name}.md is missing"));
+    let mut text = format!(
+        "<!-- Written by `make bench`: what people wrote of it stands in tests/bench/page. -->\n# Benchmarks\n\n{}\n",
+        needed("introduction")?
+    );
+    if report.quick {
+        text += "\n**From a quick run: few and short rounds, a first look and no result.**\n";
+    }
+    text += &format!("\n## The machine\n\n{}", machine_table(&report.machine));
+    text += &format!("\n## How it is measured\n\n{}\n", needed("method")?);
+    text += &format!("\n## What is reached\n\n{}", bars_table(report));
+    for case in &report.cases {
+        text += &section(case);
+        if let Some(words) = parts(&case.key)? {
+            text += &format!("\n{words}\n");
+        }
+    }
+    text += &format!("\n## Against creeping costs\n\n{}\n", needed("guard")?);
+    Ok(text)
+}
+
+/// Where the figures are from, for the pictures.
+fn foot(report: &Report) -> String {
+    let Machine { cpu, cores, envoy, date, .. } = &report.machine;
+    let quick = if report.quick { ", a quick run" } else { "" };
+    format!("{cpu}, {cores} cores; Envoy {envoy}; {date}{quick}")
+}
+
+fn machine_table(machine: &Machine) -> String {
+    let memory_gib = machine.memory_bytes as f64 / (1 << 30) as f64;
+    let rows = [
+        ("processor", format!("{}, {} cores", machine.cpu, machine.cores)),
+        ("memory", format!("{memory_gib:.1} GiB")),
+        ("kernel", machine.kernel.clone()),
+        ("Envoy", machine.envoy.clone()),
+        ("HAProxy", machine.haproxy.clone()),
+        ("nginx", machine.nginx.clone()),
+        ("wrk", machine.wrk.clone()),
+        ("date", machine.date.clone()),
+    ];
+    let mut text = "| | |\n|---|---|\n".to_owned();
+    for (name, value) in rows.iter().filter(|(_, value)| !value.is_empty()) {
+        text += &format!("| {name} | {} |\n", cell(value));
+    }
+    text
+}
+
+/// Every figure that has a bar to reach, of all cases.
+fn bars_table(report: &Report) -> String {
+    let mut text = "| case | | median | to be | |\n|---|---|---:|---:|---|\n".to_owned();
+    for case in &report.cases {
+        for figure in &case.figures {
+            let Some(bar) = bar_text(figure) else { continue };
+            text += &format!(
+                "| [{}](#{}) | {} | {} | {bar} | {} |\n",
+                cell(&case.title),
+                anchor(&case.title),
+                cell(&figure.name),
+                with_unit(figure.median, &figure.unit),
+                emphasis(figure),
+            );
+        }
+    }
+    text
+}
+
+fn section(case: &Case) -> String {
+    let Case { key, title, what, rounds, .. } = case;
+    let mut text =
+        format!("\n## {title}\n\n{what}\n\n![{}]({PICTURES}/{key}.svg)\n", title.replace(['[', ']'], ""));
+    if !case.figures.is_empty() {
+        text += &format!(
+            "\n| {rounds} rounds | median | lowest to highest | to be | |\n|---|---:|---:|---:|---|\n"
+        );
+        for figure in &case.figures {
+            text += &format!(
+                "| {} | {} | {} to {} | {} | {} |\n",
+                cell(&figure.name),
+                with_unit(figure.median, &figure.unit),
+                number(figure.low),
+                number(figure.high),
+                bar_text(figure).unwrap_or_default(),
+                emphasis(figure),
+            );
+        }
+    }
+    if !case.series.is_empty() {
+        text += "\n<details><summary>What these were made from</summary>\n\n| | unit | median | lowest to highest |\n|---|---|---:|---:|\n";
+        for series in case.series.iter().filter(|series| !series.values.is_empty()) {
+            let Spread { median, low, high } = Spread::of(&series.values);
+            text += &format!(
+                "| {} | {} | {} | {} to {} |\n",
+                cell(&series.name),
+                cell(&series.unit),
+                number(median),
+                number(low),
+                number(high)
+            );
+        }
+        text += "\n</details>\n";
+    }
+    text
+}
+
+fn emphasis(figure: &Figure) -> String {
+    match figure.reached {
+        Some(false) => format!("**{}**", reached_text(figure).to_lowercase()),
+        _ => reached_text(figure).to_owned(),
+    }
+}
+
+/// Text within a table.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|").replace(['\n', '\r'], " ").replace('<', "&lt;")
+}
+
+/// What a heading is linked by.
+fn anchor(title: &str) -> String {
+    title
+        .to_lowercase()
+        .chars()
+        .filter(|letter| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_'))
+        .map(|letter| if letter == ' ' { '-' } else { letter })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::example;
+
+    fn parts_in(folder: &Path) {
+        for name in ["introduction", "method", "guard"] {
+            fs::write(folder.join(format!("{name}.md")), format!("Words of {name}.\n")).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_page_has_each_case_with_its_picture_and_what_people_wrote() {
+        let (parts, docs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        parts_in(parts.path());
+        fs::write(parts.path().join("overhead.md"), "Why p99 is missed.").unwrap();
+        write(&example(), parts.path(), docs.path()).unwrap();
+        let page = fs::read_to_string(docs.path().join("BENCHMARKS.md")).unwrap();
+        for words in [
+            "Words of introduction.",
+            "Words of method.",
+            "Words of guard.",
+            "Why p99 is missed.",
+            "Some CPU, 2 cores",
+            "## Overhead",
+            "![Overhead](benchmarks/overhead.svg)",
+            "| Slotway / bare Envoy, p99 | 1.500 | 1.250 to 2.000 | at most 1.250 | **not reached** |",
+            "| [Overhead](#overhead) | Slotway / bare Envoy, throughput | 0.900 | at least 0.820 | reached |",
+        ] {
+            assert!(page.contains(words), "{words}\n{page}");
+        }
+        let picture = fs::read_to_string(docs.path().join("benchmarks/overhead.svg")).unwrap();
+        assert!(picture.starts_with("<svg") && picture.contains("2030-12-31"));
+    }
+
+    #[test]
+    fn a_page_without_what_people_must_write_is_refused_by_name() {
+        let (parts, docs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        parts_in(parts.path());
+        fs::remove_file(parts.path().join("method.md")).unwrap();
+        let error = write(&example(), parts.path(), docs.path()).unwrap_err();
+        assert!(error.contains("method.md is missing"), "{error}");
+    }
+
+    #[test]
+    fn a_quick_run_says_on_the_page_that_it_is_no_result() {
+        let quick = Report { quick: true, ..example() };
+        let words = |_: &str| Ok(Some("words".to_owned()));
+        assert!(page(&quick, &words).unwrap().contains("quick run"));
+        assert!(!page(&example(), &words).unwrap().contains("quick run"));
+    }
+
+    #[test]
+    fn a_cell_stays_within_its_table() {
+        assert_eq!(cell("a | b\nc"), "a \\| b c");
+        assert_eq!(anchor("Hand-off: same thread, other thread"), "hand-off-same-thread-other-thread");
+    }
+}
