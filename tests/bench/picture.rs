@@ -9,12 +9,14 @@ use crate::{
     table::{bar_text, reached_text},
 };
 
-const WIDTH: f64 = 880.0;
+const WIDTH: f64 = 920.0;
 const PADDING: f64 = 22.0;
 /// Where bars begin, and where they end at the latest: names are to the left, values to the right.
 const PLOT_FROM: f64 = 322.0;
 const PLOT_TO: f64 = 682.0;
 const VALUE_AT: f64 = 696.0;
+/// A value of so many letters leaves no room for its spread beside it.
+const LONG_VALUE_LETTERS: usize = 8;
 /// About how many letters of a name fit in a line.
 const NAME_LETTERS: usize = 42;
 const LINE_HEIGHT: f64 = 16.0;
@@ -45,7 +47,10 @@ pub(crate) fn picture(case: &Case, foot: &str) -> String {
     for panel in panels(case) {
         y = panel.draw(&mut svg, y) + 18.0;
     }
-    let rounds = format!("Bars: median of {} rounds. Lines: lowest to highest round.", case.rounds);
+    let rounds = match case.rounds {
+        1 => "Bars: a single round.".to_owned(),
+        rounds => format!("Bars: median of {rounds} rounds. Lines: lowest to highest round."),
+    };
     let marks = " Dashed marks: to be reached; the arrow points to what is better.";
     let has_bars = case.figures.iter().any(|figure| figure.bar.is_some());
     svg.text(PADDING, y, "small", Anchor::Start, &(rounds + if has_bars { marks } else { "" }));
@@ -90,10 +95,11 @@ fn heading(group: &str, unit: &str) -> String {
 }
 
 fn capitalised(text: &str) -> String {
+    let first_word = text.split([' ', ',']).next().unwrap_or_default();
     let mut letters = text.chars();
-    // `ms` and the like stay as they are.
     match letters.next() {
-        Some(first) if text.len() > 3 => first.to_uppercase().chain(letters).collect(),
+        // `ms` and the like stay as they are.
+        Some(first) if first_word.len() > 3 => first.to_uppercase().chain(letters).collect(),
         _ => text.to_owned(),
     }
 }
@@ -125,8 +131,14 @@ impl Row {
     }
 
     fn height(&self) -> f64 {
-        let lines = wrapped(&self.name, NAME_LETTERS).len().max(if self.verdict.is_some() { 2 } else { 1 });
+        let value_lines = 1 + usize::from(self.is_long()) + usize::from(self.verdict.is_some());
+        let lines = wrapped(&self.name, NAME_LETTERS).len().max(value_lines);
         lines as f64 * LINE_HEIGHT + 10.0
+    }
+
+    /// Whether the spread needs a line of its own.
+    fn is_long(&self) -> bool {
+        number(self.spread.high).len() >= LONG_VALUE_LETTERS
     }
 
     fn largest(&self) -> f64 {
@@ -151,11 +163,22 @@ impl Row {
             svg.line((x, middle - half), (x, middle + half), "limit");
             svg.arrow(x, middle - half + 4.0, matches!(bar, Bar::AtLeast(_)));
         }
-        let base = if self.verdict.is_some() { middle - 3.5 } else { middle + 4.5 };
-        let value = number(median);
-        svg.text(VALUE_AT, base, "value", Anchor::Start, &value);
+        self.draw_value(svg, middle);
+    }
+
+    /// The value, its spread, and what is said of the bar to reach.
+    fn draw_value(&self, svg: &mut Svg, middle: f64) {
+        let Spread { median, low, high } = self.spread;
+        let lines = 1 + usize::from(self.is_long()) + usize::from(self.verdict.is_some());
+        let mut base = middle + 4.5 - (lines - 1) as f64 * LINE_HEIGHT / 2.0;
+        svg.text(VALUE_AT, base, "value", Anchor::Start, &number(median));
         let spread = format!("{} to {}", number(low), number(high));
-        svg.text(WIDTH - PADDING, base, "small", Anchor::End, &spread);
+        if self.is_long() {
+            base += LINE_HEIGHT;
+            svg.text(VALUE_AT, base, "small", Anchor::Start, &spread);
+        } else {
+            svg.text(WIDTH - PADDING, base, "small", Anchor::End, &spread);
+        }
         if let Some(verdict) = &self.verdict {
             let class = if self.class == "missed" { "small missed-text" } else { "small" };
             svg.text(VALUE_AT, base + LINE_HEIGHT, class, Anchor::Start, verdict);
