@@ -8,25 +8,94 @@
     clippy::panic,
     reason = "a benchmark ends where it cannot go on"
 )]
+#![allow(unused_imports, reason = "the modules' own tests are run by self_test.rs")]
 
 mod arguments;
 mod case;
+mod clock;
+mod closed;
+mod contender;
+mod cpus;
 #[allow(dead_code, unused_imports, reason = "the end-to-end tests use the rest")]
 #[path = "../e2e/harness/mod.rs"]
 mod harness;
+mod load;
+mod machine;
+mod module;
+mod number;
+mod poll;
+mod report;
+mod statistics;
+mod table;
+mod worker;
 
-use std::process::ExitCode;
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Instant,
+};
 
 use arguments::Arguments;
+use case::Bench;
+use cpus::Cpus;
+use report::{Machine, Report};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Sockets of 10,000 clients, in the proxy on both sides.
+const FILES: u64 = 65_536;
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::read(std::env::args().skip(1)) {
-        Ok(arguments) => arguments,
+    let prepared = Arguments::read(std::env::args().skip(1)).and_then(|arguments| {
+        raise_file_limit();
+        Ok((arguments, Cpus::share_out()?))
+    });
+    let (arguments, cpus) = match prepared {
+        Ok(prepared) => prepared,
         Err(what) => {
             eprintln!("bench: {what}");
             return ExitCode::from(2);
         }
     };
-    println!("bench: {} rounds of {:?}", arguments.rounds, arguments.slice());
+    let out = arguments.out.clone().unwrap_or_else(|| repository().join("target/bench"));
+    std::fs::create_dir_all(&out).unwrap();
+    // The processes are started on this thread: they end when the thread ends that has started them.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let report = runtime.block_on(measure(&arguments, cpus));
+    let file = out.join("report.json");
+    if let Err(what) = report.write(&file) {
+        eprintln!("bench: {what}");
+        return ExitCode::FAILURE;
+    }
+    print!("{}", table::table(&report));
+    println!("bench: {}", file.display());
     ExitCode::SUCCESS
+}
+
+async fn measure(arguments: &Arguments, cpus: Cpus) -> Report {
+    let machine = Machine::here();
+    let slice = arguments.slice();
+    let bench = Bench { quick: arguments.quick, rounds: arguments.rounds, slice, cpus };
+    println!("bench: {} rounds, {slice:?} each time, {} of {}", bench.rounds, machine.cores, machine.cpu);
+    let mut cases = Vec::new();
+    for key in &arguments.cases {
+        let began = Instant::now();
+        println!("bench: {key}");
+        cases.push(case::run(key, &bench).await);
+        println!("bench: {key} took {:.0} s", began.elapsed().as_secs_f64());
+    }
+    Report { machine, quick: arguments.quick, cases }
+}
+
+/// As far as this user may; a case that needs more says so.
+fn raise_file_limit() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted =
+        Rlimit { current: Some(FILES), maximum: Some(maximum.map_or(FILES, |maximum| maximum.max(FILES))) };
+    if current.is_some_and(|current| current < FILES) && setrlimit(Resource::Nofile, wanted).is_err() {
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    }
+}
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }

@@ -1,0 +1,70 @@
+//! What Slotway costs a request that need not wait.
+
+use std::time::Duration;
+
+use super::Bench;
+use crate::{
+    closed,
+    contender::{envoy, haproxy, nginx, slotway},
+    module,
+    report::Case,
+    worker::Workers,
+};
+
+/// More than there are requests at once, so that none waits.
+const SLOTS: u32 = 1_000;
+const CONNECTIONS: u32 = 16;
+
+/// All that Slotway configures in Envoy, but for the filter.
+const CONFIGURATION: &str = "Slotway without its filter";
+
+/// Runs it.
+pub(crate) async fn run(bench: &Bench) -> Case {
+    let cpus = &bench.cpus;
+    let workers = Workers::start(Duration::ZERO);
+    let at = workers.addresses(1);
+    let with_slotway = slotway::start(&slotway::setup(&workers, 1, SLOTS), cpus).await;
+    let generated = envoy::Generated::of(&with_slotway).await;
+    let bare = generated.bare(&at);
+    let contenders = [
+        bare.clone().start("bare Envoy", cpus).await,
+        bare.clone().with_module(&module::continue_only()).start("raw module", cpus).await,
+        bare.with_module(&module::empty_sdk()).start("empty SDK filter", cpus).await,
+        generated.without_filter(&at).start(CONFIGURATION, cpus).await,
+        with_slotway,
+        envoy::default(&at).start("Envoy by default", cpus).await,
+        haproxy::start(&at, haproxy::Wanted::queueing(SLOTS), cpus).await,
+        nginx::start(&at, SLOTS, cpus).await,
+    ];
+    let contenders: Vec<_> = contenders.iter().collect();
+    let rounds = closed::measure(bench, &contenders, CONNECTIONS).await;
+    let busy = |name: &str| crate::statistics::median(&rounds.of(name).busy);
+    for contender in &contenders {
+        println!("  {}: {:.0} % of its processor", contender.name, busy(&contender.name) * 100.0);
+    }
+    Case {
+        key: "overhead".into(),
+        title: "What a slot costs that is free".into(),
+        what: format!(
+            "Answers that cost nothing, {CONNECTIONS} connections, {SLOTS} slots, so that nobody waits. Each proxy has one thread and a processor of \
+             its own; clients and workers have the other."
+        ),
+        rounds: bench.rounds as u32,
+        figures: vec![
+            rounds
+                .ratio("throughput", "Slotway", "bare Envoy", |measured| &measured.per_second)
+                .at_least(0.82),
+            rounds
+                .ratio("throughput", "Slotway", "raw module", |measured| &measured.per_second)
+                .at_least(0.90),
+            rounds.ratio("throughput", "Slotway", "empty SDK filter", |measured| &measured.per_second),
+            rounds.ratio("throughput", CONFIGURATION, "bare Envoy", |measured| &measured.per_second),
+            rounds.ratio("p99", "Slotway", "bare Envoy", |measured| &measured.p99).at_most(1.25),
+            rounds.ratio("CPU", "Slotway", "bare Envoy", |measured| &measured.cpu_us),
+            rounds.ratio("throughput", "Slotway", "Envoy by default", |measured| &measured.per_second),
+            rounds.ratio("throughput", "bare Envoy", "Envoy by default", |measured| &measured.per_second),
+            rounds.ratio("throughput", "Slotway", "HAProxy", |measured| &measured.per_second),
+        ],
+        series: rounds.series(""),
+    }
+}

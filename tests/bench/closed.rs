@@ -1,0 +1,124 @@
+//! Throughput side by side: each contender in turn under the same closed loop.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    case::Bench,
+    contender::Contender,
+    load::wrk::{self, Run},
+    report::{Figure, Series},
+};
+
+/// One contender's rounds.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Measured {
+    /// Good answers a second.
+    pub(crate) per_second: Vec<f64>,
+    /// Milliseconds.
+    pub(crate) p50: Vec<f64>,
+    /// Milliseconds.
+    pub(crate) p99: Vec<f64>,
+    /// Microseconds of the proxy's processor time for each request.
+    pub(crate) cpu_us: Vec<f64>,
+    /// How much of one processor the proxy has used.
+    pub(crate) busy: Vec<f64>,
+    /// Requests that failed.
+    pub(crate) failures: Vec<f64>,
+}
+
+/// All contenders' rounds, by name.
+pub(crate) struct Rounds {
+    names: Vec<String>,
+    by_name: HashMap<String, Measured>,
+}
+
+/// One contender's turn.
+pub(crate) async fn slice(contender: &Contender, connections: u32, length: Duration) -> Turn {
+    let before = contender.cpu_time();
+    let began = Instant::now();
+    let run = wrk::run(contender.address, "/", connections, length).await;
+    Turn { run, cpu: contender.cpu_time() - before, took: began.elapsed() }
+}
+
+/// What came of one contender's turn.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    /// What the clients have seen.
+    pub(crate) run: Run,
+    /// The proxy's processor time.
+    pub(crate) cpu: Duration,
+    took: Duration,
+}
+
+/// Measures the contenders in turn. A request that fails ends the bench: its figures would mean nothing.
+pub(crate) async fn measure(bench: &Bench, contenders: &[&Contender], connections: u32) -> Rounds {
+    let mut rounds = Rounds {
+        names: contenders.iter().map(|contender| contender.name.clone()).collect(),
+        by_name: HashMap::new(),
+    };
+    for contender in contenders {
+        slice(contender, connections, Duration::from_secs(1)).await;
+    }
+    for round in 0..bench.rounds {
+        for contender in contenders {
+            let turn = slice(contender, connections, bench.slice).await;
+            let name = &contender.name;
+            assert_eq!(turn.run.failures(), 0, "{name}: requests have failed in round {round}: {turn:?}");
+            rounds.by_name.entry(name.clone()).or_default().add(&turn);
+        }
+    }
+    rounds
+}
+
+impl Measured {
+    /// Adds a round.
+    pub(crate) fn add(&mut self, turn: &Turn) {
+        let Turn { run, cpu, took } = turn;
+        self.per_second.push(run.per_second);
+        self.p50.push(run.p50.as_secs_f64() * 1e3);
+        self.p99.push(run.p99.as_secs_f64() * 1e3);
+        self.cpu_us.push(cpu.as_secs_f64() * 1e6 / run.answers.max(1) as f64);
+        self.busy.push(cpu.as_secs_f64() / took.as_secs_f64());
+        self.failures.push(run.failures() as f64);
+    }
+}
+
+impl Rounds {
+    /// A contender's.
+    pub(crate) fn of(&self, name: &str) -> &Measured {
+        self.by_name.get(name).unwrap_or_else(|| panic!("{name} was not measured"))
+    }
+
+    /// A ratio of two contenders.
+    pub(crate) fn ratio(
+        &self,
+        what: &str,
+        over: &str,
+        under: &str,
+        value: fn(&Measured) -> &Vec<f64>,
+    ) -> Figure {
+        Figure::ratio(format!("{over} / {under}, {what}"), value(self.of(over)), value(self.of(under)))
+    }
+
+    /// Throughput, latencies and processor time of all, in the order in which they were measured; `group` stands before their names.
+    pub(crate) fn series(&self, group: &str) -> Vec<Series> {
+        type Value = fn(&Measured) -> &Vec<f64>;
+        let kinds: [(&str, Value); 4] = [
+            ("requests/s", |measured| &measured.per_second),
+            ("us of CPU/request", |measured| &measured.cpu_us),
+            ("ms, p50", |measured| &measured.p50),
+            ("ms, p99", |measured| &measured.p99),
+        ];
+        kinds
+            .iter()
+            .flat_map(|(unit, value)| {
+                self.names.iter().map(move |name| {
+                    Series::new(format!("{group}{name}"), *unit, value(self.of(name)).clone())
+                })
+            })
+            .collect()
+    }
+}

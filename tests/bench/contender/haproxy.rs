@@ -1,0 +1,48 @@
+//! HAProxy: a queue of its own, in front of servers with `maxconn`.
+
+use std::net::SocketAddr;
+
+use super::{Contender, Place, directory, installed, write};
+use crate::{cpus::Cpus, harness::fresh_address};
+
+/// How HAProxy shall be configured beyond the workers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    /// Each worker's `maxconn`.
+    pub(crate) capacity: u32,
+    /// `timeout queue`.
+    pub(crate) queue_timeout: &'a str,
+    /// Requests that may wait before the next is refused; 0: any number.
+    pub(crate) max_queue: u32,
+    /// Its threads; with more than one they run on all processors.
+    pub(crate) threads: u32,
+}
+
+impl Wanted<'_> {
+    /// One thread and a queue without end.
+    pub(crate) fn queueing(capacity: u32) -> Self {
+        Self { capacity, queue_timeout: "120s", max_queue: 0, threads: 1 }
+    }
+}
+
+/// Starts HAProxy in front of these workers.
+pub(crate) async fn start(workers: &[SocketAddr], wanted: Wanted<'_>, cpus: &Cpus) -> Contender {
+    let address = fresh_address();
+    let Wanted { capacity, queue_timeout, max_queue, threads } = wanted;
+    // It wants two files for each connection, which is more than many a user may have and than so few workers need.
+    let mut text = format!(
+        "global\n    nbthread {threads}\n    maxconn 12000\n    no strict-limits\n\
+         defaults\n    mode http\n    option http-keep-alive\n    http-reuse always\n    \
+         timeout connect 2s\n    timeout client 600s\n    timeout server 600s\n    timeout queue {queue_timeout}\n\
+         frontend clients\n    bind {address}\n    default_backend workers\n\
+         backend workers\n    balance leastconn\n"
+    );
+    for (number, worker) in workers.iter().enumerate() {
+        text += &format!("    server w{number} {worker} maxconn {capacity} maxqueue {max_queue}\n");
+    }
+    let directory = directory();
+    let file = write(directory.path(), "haproxy.cfg", &text);
+    let mut command = installed("haproxy");
+    command.arg("-db").arg("-f").arg(file);
+    Contender::start("HAProxy", command, Place { address, directory, threads, cpus }).await
+}

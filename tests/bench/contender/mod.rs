@@ -1,0 +1,135 @@
+//! What is compared: how each proxy is configured and started.
+
+pub(crate) mod envoy;
+pub(crate) mod haproxy;
+pub(crate) mod nginx;
+pub(crate) mod slotway;
+
+use std::{
+    net::{SocketAddr, TcpStream},
+    path::Path,
+    process::Command,
+    time::Duration,
+};
+
+use tempfile::TempDir;
+
+use crate::{
+    cpus::Cpus,
+    harness::{Process, Site, until},
+};
+
+/// How long a proxy may take to be up, with thousands of workers.
+pub(crate) const UP_WITHIN: Duration = Duration::from_secs(60);
+
+/// A proxy that runs and waits for requests; it ends with its owner.
+pub(crate) struct Contender {
+    /// As it is called in the report.
+    pub(crate) name: String,
+    /// Where it takes requests.
+    pub(crate) address: SocketAddr,
+    // Before what it depends on, so that it ends first.
+    process: Process,
+    kept: Kept,
+}
+
+/// Where a proxy runs.
+struct Place<'a> {
+    /// Where it takes requests.
+    address: SocketAddr,
+    /// For its files.
+    directory: TempDir,
+    threads: u32,
+    cpus: &'a Cpus,
+}
+
+/// What must live as long as the proxy.
+enum Kept {
+    Directory(#[expect(dead_code, reason = "kept only")] TempDir),
+    /// The control plane runs apart, and its work is not the proxy's.
+    Slotway {
+        #[expect(dead_code, reason = "kept only")]
+        control_plane: Process,
+        site: Site,
+    },
+}
+
+impl Contender {
+    /// Starts `command` as a proxy of so many threads, and waits until it listens.
+    async fn start(name: &str, command: Command, at: Place<'_>) -> Self {
+        let Place { address, directory, threads, cpus } = at;
+        let mut process = cpus.place(threads, || Process::start("proxy", command, directory.path()));
+        listening(name, &mut process, address).await;
+        Self { name: name.to_owned(), address, process, kept: Kept::Directory(directory) }
+    }
+
+    /// The same under another name.
+    pub(crate) fn named(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.name);
+        self
+    }
+
+    /// The proxy's process.
+    pub(crate) fn pid(&self) -> i32 {
+        self.process.pid().as_raw_nonzero().get()
+    }
+
+    /// The site of a contender that is Slotway, with its API and its Envoy's statistics.
+    pub(crate) fn site(&self) -> &Site {
+        match &self.kept {
+            Kept::Slotway { site, .. } => site,
+            Kept::Directory(_) => panic!("{} is not Slotway", self.name),
+        }
+    }
+
+    /// The processor time that the proxy has used, all its threads together.
+    pub(crate) fn cpu_time(&self) -> Duration {
+        let tasks = format!("/proc/{}/task", self.pid());
+        let tasks =
+            std::fs::read_dir(&tasks).unwrap_or_else(|error| panic!("{} has ended: {error}", self.name));
+        let ran_ns = |task: std::fs::DirEntry| {
+            let ran = std::fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
+            ran.split(' ').next().and_then(|ran| ran.parse().ok()).unwrap_or(0)
+        };
+        Duration::from_nanos(tasks.flatten().map(ran_ns).sum())
+    }
+
+    /// Memory that the proxy has in use.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+}
+
+/// Waits until somebody takes connections at `address`, while `process` lives.
+async fn listening(name: &str, process: &mut Process, address: SocketAddr) {
+    until(&format!("{name} listens on {address}"), UP_WITHIN, async || {
+        if let Some(status) = process.has_ended() {
+            panic!("{name} ended with {status}; what it said follows");
+        }
+        TcpStream::connect(address).is_ok().then_some(())
+    })
+    .await;
+}
+
+/// A directory for one contender.
+fn directory() -> TempDir {
+    TempDir::with_prefix("slotway-bench-").unwrap()
+}
+
+/// Writes a configuration.
+fn write(directory: &Path, name: &str, text: &str) -> std::path::PathBuf {
+    let path = directory.join(name);
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+/// A program of the system's packages.
+pub(crate) fn installed(program: &str) -> Command {
+    let paths = ["/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin"];
+    let found = paths.iter().map(|path| Path::new(path).join(program)).find(|path| path.exists());
+    Command::new(
+        found.unwrap_or_else(|| panic!("{program} is missing: apt-get install {program}, or make bench")),
+    )
+}

@@ -1,0 +1,45 @@
+//! Slotway: `slotway serve`, and an Envoy by its bootstrap.
+
+use std::time::Duration;
+
+use super::{Contender, Kept, UP_WITHIN};
+use crate::{
+    cpus::Cpus,
+    harness::{Process, Setup, Site, artefact, until},
+    worker::Workers,
+};
+
+const NAME: &str = "Slotway";
+
+/// A pool of `count` workers, each of this capacity, with a line that is long enough for every case.
+pub(crate) fn setup(workers: &Workers, count: u32, capacity: u32) -> Setup {
+    let setup = Setup::default().lanes(1).pool("max_waiting", 65_536).pool("free_worker_timeout", "120s");
+    (0..count)
+        .fold(setup, |setup, number| setup.worker(&format!("http://{}", workers.address(number)), capacity))
+}
+
+/// Starts it, and waits until every worker is in force.
+pub(crate) async fn start(setup: &Setup, cpus: &Cpus) -> Contender {
+    let site = Site::new(setup);
+    let mut serve = site.slotway("serve");
+    serve.env("SLOTWAY_FILTER", artefact("SLOTWAY_FILTER", "target/slotway_filter.wasm"));
+    let mut control_plane = Process::start("control-plane", serve, site.path());
+    control_plane.says("slotway: serving", UP_WITHIN).await;
+    let arguments =
+        ["--log-level", "warn", "--disable-hot-restart", "--concurrency", &setup.lanes.to_string()];
+    let arguments = arguments.map(str::to_owned);
+    let envoy = cpus.place(setup.lanes, || site.start_envoy("envoy", &arguments));
+    until("every worker is in force", UP_WITHIN, async || {
+        let workers = site.api().workers().await;
+        workers.iter().all(crate::harness::WorkerFigures::is_idle).then_some(())
+    })
+    .await;
+    // The last clusters' configuration may be on its way to Envoy's thread.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    Contender {
+        name: NAME.to_owned(),
+        address: site.address(),
+        process: envoy,
+        kept: Kept::Slotway { control_plane, site },
+    }
+}

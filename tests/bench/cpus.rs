@@ -1,0 +1,77 @@
+use rustix::{
+    process::Pid,
+    thread::{CpuSet, sched_getaffinity, sched_setaffinity},
+};
+
+/// Which processors who may use. The proxy under test has one for itself, and is what limits the throughput; clients and workers share the others.
+#[derive(Clone)]
+pub(crate) struct Cpus {
+    proxy: CpuSet,
+    load: CpuSet,
+    all: CpuSet,
+}
+
+impl Cpus {
+    /// Shares out what this process may use, and moves it to its part. Before any thread is started.
+    ///
+    /// # Errors
+    /// Where there is only one processor.
+    pub(crate) fn share_out() -> Result<Self, String> {
+        let all =
+            sched_getaffinity(None).map_err(|error| format!("the processors are not known: {error}"))?;
+        let first = (0..CpuSet::MAX_CPU).find(|cpu| all.is_set(*cpu));
+        let Some(first) = first.filter(|_| all.count() >= 2) else {
+            return Err(
+                "one processor for the proxy and one for the load are needed; there is only one".into()
+            );
+        };
+        let mut proxy = CpuSet::new();
+        proxy.set(first);
+        let mut load = all;
+        load.unset(first);
+        let cpus = Self { proxy, load, all };
+        set(&cpus.load);
+        Ok(cpus)
+    }
+
+    /// Starts a proxy: with one thread on the proxy's own processor, with more on all.
+    pub(crate) fn place<T>(&self, threads: u32, start: impl FnOnce() -> T) -> T {
+        self.within(if threads == 1 { &self.proxy } else { &self.all }, start)
+    }
+
+    /// What a thread starts inherits its processors.
+    fn within<T>(&self, set_to: &CpuSet, start: impl FnOnce() -> T) -> T {
+        let before = sched_getaffinity(None).unwrap();
+        set(set_to);
+        let started = start();
+        set(&before);
+        started
+    }
+
+    /// Lets every thread of this process onto all processors, as long as the returned value lives.
+    pub(crate) fn spread(&self) -> Spread<'_> {
+        set_every_thread(&self.all);
+        Spread(self)
+    }
+}
+
+/// Every thread of this process may use all processors.
+pub(crate) struct Spread<'a>(&'a Cpus);
+
+impl Drop for Spread<'_> {
+    fn drop(&mut self) {
+        set_every_thread(&self.0.load);
+    }
+}
+
+fn set(cpus: &CpuSet) {
+    sched_setaffinity(None, cpus).unwrap();
+}
+
+fn set_every_thread(cpus: &CpuSet) {
+    for task in std::fs::read_dir("/proc/self/task").unwrap() {
+        let task = task.unwrap().file_name().to_string_lossy().parse().unwrap();
+        // A thread that has just ended needs none.
+        let _ = sched_setaffinity(Pid::from_raw(task), cpus);
+    }
+}

@@ -1,0 +1,134 @@
+//! The workers behind all contenders: one thread that answers on every address of 127.0.0.0/8, so that thousands of worker URLs cost no more
+//! than one.
+
+mod connection;
+mod request;
+mod serving;
+
+use std::{
+    collections::HashMap,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use serving::Serving;
+
+/// Requests for a path that begins so are answered with `x-arrived-ns` and `x-answered-ns`.
+pub(crate) const STAMPED: &str = "/stamped";
+
+/// Workers that can be told how long a job takes, and that count. Ends with its owner.
+pub(crate) struct Workers {
+    port: u16,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the thread shares with its owner.
+#[derive(Default)]
+pub(crate) struct Shared {
+    job_ns: AtomicU64,
+    recording: AtomicBool,
+    ending: AtomicBool,
+    counted: Mutex<Counted>,
+}
+
+/// What was counted since the last [`Workers::count_anew`].
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Counted {
+    /// Answers written.
+    pub(crate) answered: u64,
+    /// Requests whose connection was closed before the answer.
+    pub(crate) abandoned: u64,
+    /// Sum over all answers of the time from the request's arrival to the answer's last byte.
+    pub(crate) service_ns: u64,
+    /// The most requests at once, per worker.
+    pub(crate) most: HashMap<Ipv4Addr, u32>,
+    /// Each answer, if that was asked for.
+    pub(crate) jobs: Vec<Job>,
+}
+
+/// One answered request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Job {
+    /// Which worker.
+    pub(crate) worker: Ipv4Addr,
+    /// When its head had been read.
+    pub(crate) arrived_ns: u64,
+    /// When its answer had been written.
+    pub(crate) answered_ns: u64,
+}
+
+impl Counted {
+    /// The mean time from arrival to answer.
+    pub(crate) fn mean_service(&self) -> Duration {
+        Duration::from_nanos(self.service_ns / self.answered.max(1))
+    }
+
+    /// The most requests that any worker had at once.
+    pub(crate) fn most_of_all(&self) -> u32 {
+        self.most.values().copied().max().unwrap_or_default()
+    }
+}
+
+impl Workers {
+    /// Starts them, on the processors of the calling thread; a job takes as long as `job`.
+    pub(crate) fn start(job: Duration) -> Self {
+        let listener =
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, crate::harness::fresh_address().port())).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let shared = Arc::new(Shared::default());
+        let serving = Arc::clone(&shared);
+        let thread = thread::Builder::new()
+            .name("workers".into())
+            .spawn(move || Serving::new(listener, serving).unwrap().serve().unwrap())
+            .unwrap();
+        let workers = Self { port, shared, thread: Some(thread) };
+        workers.set_job(job);
+        workers
+    }
+
+    /// How long a job takes from now on.
+    pub(crate) fn set_job(&self, job: Duration) {
+        self.shared.job_ns.store(job.as_nanos() as u64, Ordering::Relaxed);
+    }
+
+    /// The address of a worker; there are 16 million.
+    pub(crate) fn address(&self, number: u32) -> SocketAddr {
+        (Ipv4Addr::from_bits(Ipv4Addr::LOCALHOST.to_bits() + number), self.port).into()
+    }
+
+    /// The addresses of the first workers.
+    pub(crate) fn addresses(&self, count: u32) -> Vec<SocketAddr> {
+        (0..count).map(|number| self.address(number)).collect()
+    }
+
+    /// Forgets what was counted. What is at a worker stays counted as being there.
+    pub(crate) fn count_anew(&self) {
+        *self.shared.counted.lock().unwrap() = Counted::default();
+    }
+
+    /// Notes each answer from now on, or no longer.
+    pub(crate) fn record(&self, jobs: bool) {
+        self.shared.recording.store(jobs, Ordering::Relaxed);
+    }
+
+    /// What was counted.
+    pub(crate) fn counted(&self) -> Counted {
+        self.shared.counted.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.shared.ending.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let ended = thread.join();
+            assert!(ended.is_ok() || thread::panicking(), "the workers have failed");
+        }
+    }
+}
