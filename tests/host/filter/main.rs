@@ -8,6 +8,7 @@ mod crashes;
 mod dice;
 mod dying;
 mod faults;
+mod fuel;
 mod interleaving;
 mod leaving;
 mod module;
