@@ -19,12 +19,20 @@ pub(crate) struct Arguments {
     pub(crate) rounds: usize,
     /// Where the report goes; `None` is `target/bench`.
     pub(crate) out: Option<PathBuf>,
+    /// A report to write the page from; nothing is measured then.
+    pub(crate) render: Option<PathBuf>,
 }
 
 impl Arguments {
     /// Reads the arguments behind the program's name.
     pub(crate) fn read(arguments: impl IntoIterator<Item = String>) -> Result<Self, String> {
-        let mut read = Self { quick: false, cases: KEYS.map(str::to_owned).to_vec(), rounds: 0, out: None };
+        let mut read = Self {
+            quick: false,
+            cases: KEYS.map(str::to_owned).to_vec(),
+            rounds: 0,
+            out: None,
+            render: None,
+        };
         let mut arguments = arguments.into_iter();
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or_else(|| format!("{argument} wants a value behind it"));
@@ -41,8 +49,9 @@ impl Arguments {
                         })?;
                 }
                 "--out" => read.out = Some(value()?.into()),
+                "--render" => read.render = Some(value()?.into()),
                 _ => {
-                    let known = "--quick, --case KEY[,KEY], --rounds N, --out DIRECTORY";
+                    let known = "--quick, --case KEY[,KEY], --rounds N, --out DIRECTORY, --render REPORT";
                     return Err(format!("{argument} is unknown; there are {known}"));
                 }
             }

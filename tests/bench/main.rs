@@ -23,9 +23,12 @@ mod load;
 mod machine;
 mod module;
 mod number;
+mod page;
+mod picture;
 mod poll;
 mod report;
 mod statistics;
+mod svg;
 mod table;
 mod worker;
 
@@ -56,19 +59,37 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let out = arguments.out.clone().unwrap_or_else(|| repository().join("target/bench"));
+    let out = repository().join(arguments.out.as_deref().unwrap_or(Path::new("target/bench")));
     std::fs::create_dir_all(&out).unwrap();
+    if let Some(file) = &arguments.render {
+        return finish(Report::read(&repository().join(file)).and_then(|report| show(&report, &out)));
+    }
     // The processes are started on this thread: they end when the thread ends that has started them.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let report = runtime.block_on(measure(&arguments, cpus));
     let file = out.join("report.json");
-    if let Err(what) = report.write(&file) {
-        eprintln!("bench: {what}");
-        return ExitCode::FAILURE;
+    finish(report.write(&file).and_then(|()| show(&report, &out)))
+}
+
+/// The table on the terminal, and the page: the project's own if all of it was measured at length, else one beside the report.
+fn show(report: &Report, out: &Path) -> Result<(), String> {
+    print!("{}", table::table(report));
+    let complete =
+        !report.quick && case::KEYS.iter().all(|key| report.cases.iter().any(|case| case.key == *key));
+    let folder = if complete { repository().join("docs") } else { out.to_owned() };
+    page::write(report, &repository().join("tests/bench/page"), &folder)?;
+    println!("bench: {} and {}", out.join("report.json").display(), folder.join("BENCHMARKS.md").display());
+    Ok(())
+}
+
+fn finish(done: Result<(), String>) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(what) => {
+            eprintln!("bench: {what}");
+            ExitCode::FAILURE
+        }
     }
-    print!("{}", table::table(&report));
-    println!("bench: {}", file.display());
-    ExitCode::SUCCESS
 }
 
 async fn measure(arguments: &Arguments, cpus: Cpus) -> Report {
