@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -10,6 +11,7 @@ use crate::{
     contender::Contender,
     load::wrk::{self, Run},
     report::{Figure, Series},
+    statistics::median,
 };
 
 /// One contender's rounds.
@@ -35,11 +37,32 @@ pub(crate) struct Rounds {
     by_name: HashMap<String, Measured>,
 }
 
+/// A closed loop.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Load<'a> {
+    /// Each sends its next request when it has its answer.
+    pub(crate) connections: u32,
+    /// wrk's program, if it is to do more than to ask for `/`.
+    pub(crate) script: Option<&'a Path>,
+    /// Whether each turn begins with an unmeasured second: where connections to many workers must be opened that a proxy lets go when it is idle.
+    pub(crate) warmed: bool,
+}
+
+impl Load<'_> {
+    /// So many connections.
+    pub(crate) fn of(connections: u32) -> Self {
+        Self { connections, script: None, warmed: false }
+    }
+}
+
 /// One contender's turn.
-pub(crate) async fn slice(contender: &Contender, connections: u32, length: Duration) -> Turn {
+pub(crate) async fn slice(contender: &Contender, load: Load<'_>, length: Duration) -> Turn {
+    if load.warmed {
+        wrk::run(contender.address, load, Duration::from_secs(1)).await;
+    }
     let before = contender.cpu_time();
     let began = Instant::now();
-    let run = wrk::run(contender.address, "/", connections, length).await;
+    let run = wrk::run(contender.address, load, length).await;
     Turn { run, cpu: contender.cpu_time() - before, took: began.elapsed() }
 }
 
@@ -53,18 +76,22 @@ pub(crate) struct Turn {
     took: Duration,
 }
 
-/// Measures the contenders in turn. A request that fails ends the bench: its figures would mean nothing.
-pub(crate) async fn measure(bench: &Bench, contenders: &[&Contender], connections: u32) -> Rounds {
-    let mut rounds = Rounds {
-        names: contenders.iter().map(|contender| contender.name.clone()).collect(),
-        by_name: HashMap::new(),
-    };
-    for contender in contenders {
-        slice(contender, connections, Duration::from_secs(1)).await;
+/// Measures the contenders in turn, under the same load. A request that fails ends the bench: its figures would mean nothing.
+pub(crate) async fn measure(bench: &Bench, contenders: &[&Contender], load: Load<'_>) -> Rounds {
+    let turns: Vec<_> = contenders.iter().map(|contender| (*contender, load)).collect();
+    measure_each(bench, &turns).await
+}
+
+/// The same where each has a load of its own.
+pub(crate) async fn measure_each(bench: &Bench, turns: &[(&Contender, Load<'_>)]) -> Rounds {
+    let names = turns.iter().map(|(contender, _)| contender.name.clone()).collect();
+    let mut rounds = Rounds { names, by_name: HashMap::new() };
+    for (contender, load) in turns.iter().filter(|(_, load)| !load.warmed) {
+        slice(contender, *load, Duration::from_secs(1)).await;
     }
     for round in 0..bench.rounds {
-        for contender in contenders {
-            let turn = slice(contender, connections, bench.slice).await;
+        for (contender, load) in turns {
+            let turn = slice(contender, *load, bench.slice).await;
             let name = &contender.name;
             assert_eq!(turn.run.failures(), 0, "{name}: requests have failed in round {round}: {turn:?}");
             rounds.by_name.entry(name.clone()).or_default().add(&turn);
@@ -101,6 +128,13 @@ impl Rounds {
         value: fn(&Measured) -> &Vec<f64>,
     ) -> Figure {
         Figure::ratio(format!("{over} / {under}, {what}"), value(self.of(over)), value(self.of(under)))
+    }
+
+    /// Prints how busy each proxy was: one that is not is not what limits the throughput.
+    pub(crate) fn print_busy(&self) {
+        for name in &self.names {
+            println!("  {name}: {:.0} % of a processor", median(&self.of(name).busy) * 100.0);
+        }
     }
 
     /// Throughput, latencies and processor time of all, in the order in which they were measured; `group` stands before their names.

@@ -1,11 +1,14 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use rustix::{
     process::Pid,
     thread::{CpuSet, sched_getaffinity, sched_setaffinity},
 };
 
 /// Which processors who may use. The proxy under test has one for itself, and is what limits the throughput; clients and workers share the others.
-#[derive(Clone)]
 pub(crate) struct Cpus {
+    /// Whether everybody may use all.
+    spread: AtomicBool,
     proxy: CpuSet,
     load: CpuSet,
     all: CpuSet,
@@ -29,14 +32,15 @@ impl Cpus {
         proxy.set(first);
         let mut load = all;
         load.unset(first);
-        let cpus = Self { proxy, load, all };
+        let cpus = Self { spread: AtomicBool::new(false), proxy, load, all };
         set(&cpus.load);
         Ok(cpus)
     }
 
     /// Starts a proxy: with one thread on the proxy's own processor, with more on all.
     pub(crate) fn place<T>(&self, threads: u32, start: impl FnOnce() -> T) -> T {
-        self.within(if threads == 1 { &self.proxy } else { &self.all }, start)
+        let alone = threads == 1 && !self.spread.load(Ordering::Relaxed);
+        self.within(if alone { &self.proxy } else { &self.all }, start)
     }
 
     /// What a thread starts inherits its processors.
@@ -48,18 +52,20 @@ impl Cpus {
         started
     }
 
-    /// Lets every thread of this process onto all processors, as long as the returned value lives.
+    /// Lets everybody onto all processors, as long as the returned value lives: every thread of this process, and whatever is started.
     pub(crate) fn spread(&self) -> Spread<'_> {
+        self.spread.store(true, Ordering::Relaxed);
         set_every_thread(&self.all);
         Spread(self)
     }
 }
 
-/// Every thread of this process may use all processors.
+/// Everybody may use all processors.
 pub(crate) struct Spread<'a>(&'a Cpus);
 
 impl Drop for Spread<'_> {
     fn drop(&mut self) {
+        self.0.spread.store(false, Ordering::Relaxed);
         set_every_thread(&self.0.load);
     }
 }

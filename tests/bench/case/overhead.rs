@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Bench;
 use crate::{
-    closed,
+    closed::{self, Load},
     contender::{envoy, haproxy, nginx, slotway},
     module,
     report::Case,
@@ -37,11 +37,8 @@ pub(crate) async fn run(bench: &Bench) -> Case {
         nginx::start(&at, SLOTS, cpus).await,
     ];
     let contenders: Vec<_> = contenders.iter().collect();
-    let rounds = closed::measure(bench, &contenders, CONNECTIONS).await;
-    let busy = |name: &str| crate::statistics::median(&rounds.of(name).busy);
-    for contender in &contenders {
-        println!("  {}: {:.0} % of its processor", contender.name, busy(&contender.name) * 100.0);
-    }
+    let rounds = closed::measure(bench, &contenders, Load::of(CONNECTIONS)).await;
+    rounds.print_busy();
     Case {
         key: "overhead".into(),
         title: "What a slot costs that is free".into(),

@@ -124,9 +124,30 @@ impl Plan {
         self
     }
 
-    /// With a setting of the cluster.
-    pub(crate) fn cluster(mut self, field: &str, value: Value) -> Self {
-        self.clusters[0][field] = value;
+    /// With Envoy's own limit on connections, and a queue without end for what is beyond: what comes closest to slots in Envoy without a filter.
+    pub(crate) fn queueing(mut self, connections: u32) -> Self {
+        let threshold = json!({
+            "max_connections": connections, "max_pending_requests": u32::MAX, "max_requests": u32::MAX, "max_retries": 0,
+        });
+        self.clusters[0]["circuit_breakers"] = json!({ "thresholds": [threshold] });
+        self.clusters[0]["lb_policy"] = "LEAST_REQUEST".into();
+        self
+    }
+
+    /// With a cluster for each worker, as Slotway has them, of which the request's header names one.
+    pub(crate) fn cluster_by(mut self, header: &str, workers: &[SocketAddr]) -> Self {
+        let template = self.clusters[0].clone();
+        let cluster = |worker: &SocketAddr| {
+            let mut cluster = template.clone();
+            cluster["name"] = worker.to_string().into();
+            cluster["load_assignment"] = endpoints(&[*worker]);
+            cluster["load_assignment"]["cluster_name"] = worker.to_string().into();
+            cluster
+        };
+        self.clusters = workers.iter().map(cluster).collect();
+        let action = &mut self.manager()["route_config"]["virtual_hosts"][0]["routes"][0]["route"];
+        action.as_object_mut().unwrap().remove("cluster");
+        action["cluster_header"] = header.into();
         self
     }
 

@@ -1,3 +1,5 @@
 //! The load: wrk, where throughput is asked for, and requests at fixed times, where waiting is.
 
+pub(crate) mod arrivals;
+pub(crate) mod clients;
 pub(crate) mod wrk;

@@ -18,6 +18,8 @@ use std::{
 
 use serving::Serving;
 
+use crate::clock::now_ns;
+
 /// Requests for a path that begins so are answered with `x-arrived-ns` and `x-answered-ns`.
 pub(crate) const STAMPED: &str = "/stamped";
 
@@ -50,6 +52,11 @@ pub(crate) struct Counted {
     pub(crate) most: HashMap<Ipv4Addr, u32>,
     /// Each answer, if that was asked for.
     pub(crate) jobs: Vec<Job>,
+    /// Sum over the workers of the time with a job, per job: with 3 jobs at once for a second, 3 seconds.
+    busy_ns: u64,
+    in_flight: u64,
+    since_ns: u64,
+    changed_ns: u64,
 }
 
 /// One answered request.
@@ -64,6 +71,36 @@ pub(crate) struct Job {
 }
 
 impl Counted {
+    fn from(now_ns: u64, in_flight: u64) -> Self {
+        Self { in_flight, since_ns: now_ns, changed_ns: now_ns, ..Self::default() }
+    }
+
+    fn at(&mut self, now_ns: u64) {
+        self.busy_ns += self.in_flight * now_ns.saturating_sub(self.changed_ns);
+        self.changed_ns = self.changed_ns.max(now_ns);
+    }
+
+    fn arrived(&mut self, now_ns: u64) {
+        self.at(now_ns);
+        self.in_flight += 1;
+    }
+
+    fn left(&mut self, now_ns: u64) {
+        self.at(now_ns);
+        self.in_flight -= 1;
+    }
+
+    /// How many jobs there were at once, on average.
+    pub(crate) fn mean_in_flight(&self) -> f64 {
+        self.busy_ns as f64 / (self.changed_ns - self.since_ns).max(1) as f64
+    }
+
+    /// Jobs a second, by Little's law: as many as there are at once, by the time that each takes. A count of answers would depend on how many
+    /// of a few slots happen to end just before the last moment, or just behind it.
+    pub(crate) fn per_second(&self) -> f64 {
+        self.mean_in_flight() / self.mean_service().as_secs_f64().max(1e-9)
+    }
+
     /// The mean time from arrival to answer.
     pub(crate) fn mean_service(&self) -> Duration {
         Duration::from_nanos(self.service_ns / self.answered.max(1))
@@ -109,7 +146,8 @@ impl Workers {
 
     /// Forgets what was counted. What is at a worker stays counted as being there.
     pub(crate) fn count_anew(&self) {
-        *self.shared.counted.lock().unwrap() = Counted::default();
+        let mut counted = self.shared.counted.lock().unwrap();
+        *counted = Counted::from(now_ns(), counted.in_flight);
     }
 
     /// Notes each answer from now on, or no longer.
@@ -119,7 +157,9 @@ impl Workers {
 
     /// What was counted.
     pub(crate) fn counted(&self) -> Counted {
-        self.shared.counted.lock().unwrap().clone()
+        let mut counted = self.shared.counted.lock().unwrap();
+        counted.at(now_ns());
+        counted.clone()
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Counted, Job, Shared,
+    Job, Shared,
     connection::{Came, Connection},
 };
 use crate::{clock::now_ns, poll::Poll};
@@ -97,6 +97,7 @@ impl Serving {
                 *in_flight += 1;
                 {
                     let mut counted = self.shared.counted.lock().unwrap();
+                    counted.arrived(now);
                     let most = counted.most.entry(worker).or_default();
                     *most = (*most).max(*in_flight);
                 }
@@ -132,9 +133,10 @@ impl Serving {
         }
         connection.arrived_ns = None;
         let worker = connection.worker;
-        self.left(worker);
+        *self.in_flight.get_mut(&worker).unwrap() -= 1;
         let answered_ns = now_ns();
-        let mut counted: std::sync::MutexGuard<'_, Counted> = self.shared.counted.lock().unwrap();
+        let mut counted = self.shared.counted.lock().unwrap();
+        counted.left(answered_ns);
         counted.answered += 1;
         counted.service_ns += answered_ns - arrived_ns;
         if self.shared.recording.load(Ordering::Relaxed) {
@@ -142,16 +144,14 @@ impl Serving {
         }
     }
 
-    fn left(&mut self, worker: Ipv4Addr) {
-        *self.in_flight.get_mut(&worker).unwrap() -= 1;
-    }
-
     fn close(&mut self, place: usize) {
         let Some(connection) = self.connections[place].take() else { return };
         self.free.push(place);
         if connection.arrived_ns.is_some() {
-            self.left(connection.worker);
-            self.shared.counted.lock().unwrap().abandoned += 1;
+            *self.in_flight.get_mut(&connection.worker).unwrap() -= 1;
+            let mut counted = self.shared.counted.lock().unwrap();
+            counted.left(now_ns());
+            counted.abandoned += 1;
         }
     }
 }

@@ -1,0 +1,77 @@
+//! Whether a waiter is refused when its time is over, and not later.
+
+use std::time::Duration;
+
+use super::Bench;
+use crate::{
+    contender::{haproxy, slotway},
+    load::{
+        arrivals::{self, Schedule},
+        clients::Clients,
+    },
+    report::Case,
+    statistics::quantile,
+    values::Values,
+    worker::Workers,
+};
+
+/// How long each waits.
+const WAIT: Duration = Duration::from_secs(2);
+/// So that, once the first have waited, 1,000 wait at any time.
+const PER_SECOND: f64 = 500.0;
+/// The job of the request that has the only slot: longer than the case.
+const FOR_EVER: Duration = Duration::from_secs(3_600);
+
+const P50: &str = "ms late, p50";
+const P99: &str = "ms late, p99";
+const EARLIEST: &str = "ms late, the earliest";
+
+/// Runs it.
+pub(crate) async fn run(bench: &Bench) -> Case {
+    let workers = Workers::start(FOR_EVER);
+    let setup = slotway::setup(&workers, 1, 1);
+    let wanted = haproxy::Wanted { queue_timeout: "2s", ..haproxy::Wanted::queueing(1) };
+    let sites = [
+        (slotway::start(&setup, &bench.cpus).await, "x-slotway-wait-timeout-ms: 2000\r\n"),
+        (haproxy::start(&workers.addresses(1), wanted, &bench.cpus).await, ""),
+    ];
+    let mut holders = Vec::new();
+    for (contender, _) in &sites {
+        let mut holder = Clients::new(contender.address);
+        let client = holder.connect();
+        holder.send(client, "/", "", &[]);
+        holders.push(holder);
+    }
+    let mut values = Values::default();
+    for round in 0..bench.rounds {
+        let schedule = Schedule::by_chance(PER_SECOND, bench.slice + WAIT, round as u64);
+        for (contender, headers) in &sites {
+            let name = &contender.name;
+            let sent = arrivals::run(contender.address, "/", headers, &schedule).await;
+            assert!(sent.iter().all(|sent| sent.status == 503), "{name}: an answer that is no refusal");
+            // Those that came last have fewer beside them.
+            let first = sent.iter().map(|sent| sent.intended_ns).min().unwrap_or_default();
+            let last = first + bench.slice.as_nanos() as u64;
+            let late: Vec<f64> = sent
+                .iter()
+                .filter(|sent| sent.intended_ns <= last)
+                .map(|sent| (sent.latency().as_secs_f64() - WAIT.as_secs_f64()) * 1e3)
+                .collect();
+            values.add(name, P50, quantile(&late, 0.5));
+            values.add(name, P99, quantile(&late, 0.99));
+            values.add(name, EARLIEST, quantile(&late, 0.0));
+        }
+    }
+    Case {
+        key: "deadline".into(),
+        title: "Refused in time".into(),
+        what: format!(
+            "One slot, which is taken all the time, and requests that come by chance, {PER_SECOND} a second. Each waits for {} s and is refused, so that 1,000 \
+             wait at any time. How late the refusal is with the client, counted from the moment at which the request was to be sent.",
+            WAIT.as_secs()
+        ),
+        rounds: bench.rounds as u32,
+        figures: vec![values.figure("Slotway", P99).at_most(5.0), values.figure("Slotway", P50)],
+        series: values.series(),
+    }
+}

@@ -1,0 +1,186 @@
+//! How long a slot is nobody's: from a worker's answer to its next request.
+
+use std::{collections::HashMap, time::Duration};
+
+use super::Bench;
+use crate::{
+    clock::now_ns,
+    contender::{Contender, envoy, haproxy, slotway},
+    harness::{get, send, until},
+    load::clients::{Answer, Clients},
+    report::Case,
+    statistics::quantile,
+    values::Values,
+    worker::{STAMPED, Workers},
+};
+
+const CLIENTS: usize = 16;
+const JOB: Duration = Duration::from_millis(2);
+/// How often clients look for their answers: not at once, since a client that wakes up with its answer would be in the next request's way. There
+/// are always some that wait.
+const LOOK_EVERY: Duration = Duration::from_micros(700);
+const WARM_UP: Duration = Duration::from_millis(300);
+const SOON: Duration = Duration::from_secs(10);
+
+const SAME: &str = "Slotway, two threads, same thread";
+const OTHER: &str = "Slotway, two threads, other thread";
+const SLOTWAY: &str = "Slotway, one thread";
+const HAPROXY: &str = "HAProxy, one thread";
+const HAPROXY_TWO: &str = "HAProxy, two threads";
+const BREAKER: &str = "Envoy's own queue, one thread";
+
+const P50: &str = "us, p50";
+const P99: &str = "us, p99";
+
+/// A contender with its clients.
+struct Site {
+    contender: Contender,
+    clients: Clients,
+    /// On which of the proxy's threads each client's connection is, where that is told apart.
+    threads: Option<Vec<usize>>,
+}
+
+/// A handoff: from which client's request to which client's, and how long it took.
+struct Handoff {
+    from: usize,
+    to: usize,
+    took_us: f64,
+}
+
+/// Runs it.
+pub(crate) async fn run(bench: &Bench) -> Case {
+    let workers = Workers::start(JOB);
+    let at = workers.addresses(1);
+    let setup = slotway::setup(&workers, 1, 1);
+    let one = slotway::start(&setup.clone().lanes(1), &bench.cpus).await.named(SLOTWAY);
+    let own_queue = envoy::Generated::of(&one).await.bare(&at).queueing(1).start(BREAKER, &bench.cpus).await;
+    let two = slotway::start(&setup.lanes(2), &bench.cpus).await.named("Slotway, two threads");
+    let of_two = haproxy::Wanted { threads: 2, ..haproxy::Wanted::queueing(1) };
+    let mut sites = [
+        Site::new(one),
+        Site::new(haproxy::start(&at, haproxy::Wanted::queueing(1), &bench.cpus).await.named(HAPROXY)),
+        Site::new(own_queue),
+        Site::with_threads(two).await,
+        Site::new(haproxy::start(&at, of_two, &bench.cpus).await.named(HAPROXY_TWO)),
+    ];
+    let mut values = Values::default();
+    for _ in 0..bench.rounds {
+        for site in &mut sites {
+            let mut by_kind: HashMap<String, Vec<f64>> = HashMap::new();
+            for handoff in site.measure(bench.slice) {
+                by_kind.entry(site.kind(&handoff).to_owned()).or_default().push(handoff.took_us);
+            }
+            for (kind, took_us) in by_kind {
+                assert!(took_us.len() >= 100, "{kind}: only {} handoffs", took_us.len());
+                values.add(&kind, P50, quantile(&took_us, 0.5));
+                values.add(&kind, P99, quantile(&took_us, 0.99));
+            }
+        }
+    }
+    let pairs = [(SLOTWAY, HAPROXY), (SAME, HAPROXY_TWO), (OTHER, HAPROXY_TWO)];
+    let figures = [P50, P99].iter().flat_map(|unit| {
+        pairs.iter().map(|(over, under)| values.ratio(over, under, unit).at_most(1.5)).collect::<Vec<_>>()
+    });
+    Case {
+        key: "handoff".into(),
+        title: "From one request to the next".into(),
+        what: format!(
+            "One worker of capacity 1 with jobs of {} ms, and {CLIENTS} clients: how long the worker has nothing to do between two jobs, from the moment at \
+             which it begins to write an answer until it has the next request. A proxy of one thread has a processor of its own; two threads share all \
+             processors with worker and clients. With two threads the next request may come from a client on the same thread or on the other one.",
+            JOB.as_millis()
+        ),
+        rounds: bench.rounds as u32,
+        figures: figures.collect(),
+        series: values.series(),
+    }
+}
+
+impl Site {
+    fn new(contender: Contender) -> Self {
+        let mut clients = Clients::new(contender.address);
+        clients.connect_all(CLIENTS);
+        Self { contender, clients, threads: None }
+    }
+
+    /// Connects one client after the other, and looks which thread has one more.
+    async fn with_threads(contender: Contender) -> Self {
+        let mut clients = Clients::new(contender.address);
+        let mut threads = Vec::new();
+        let mut before = connections(&contender).await;
+        for _ in 0..CLIENTS {
+            clients.connect();
+            let now = until("Envoy has taken the connection", SOON, async || {
+                let now = connections(&contender).await;
+                (now.iter().sum::<u64>() > before.iter().sum()).then_some(now)
+            })
+            .await;
+            let more: Vec<usize> = (0..now.len()).filter(|thread| now[*thread] > before[*thread]).collect();
+            assert_eq!(more.len(), 1, "one thread has a connection more: {before:?}, {now:?}");
+            threads.push(more[0]);
+            before = now;
+        }
+        assert!(before.iter().all(|connections| *connections >= 2), "clients on both threads: {before:?}");
+        Self { contender, clients, threads: Some(threads) }
+    }
+
+    fn kind(&self, handoff: &Handoff) -> &str {
+        match &self.threads {
+            Some(threads) if threads[handoff.from] == threads[handoff.to] => SAME,
+            Some(_) => OTHER,
+            None => &self.contender.name,
+        }
+    }
+
+    /// Lets each client ask again whenever it has its answer, and gives all handoffs of that time.
+    fn measure(&mut self, length: Duration) -> Vec<Handoff> {
+        let begin = now_ns() + WARM_UP.as_nanos() as u64;
+        let end = begin + length.as_nanos() as u64;
+        let mut answers: Vec<Answer> = Vec::new();
+        let mut under_way = CLIENTS;
+        for client in 0..CLIENTS {
+            self.clients.send(client, STAMPED, "", &[]);
+        }
+        while under_way > 0 {
+            std::thread::sleep(LOOK_EVERY);
+            for answer in self.clients.answers(now_ns()) {
+                assert_eq!(answer.status, 200, "{}", self.contender.name);
+                answers.push(answer);
+                if now_ns() < end {
+                    self.clients.send(answer.client, STAMPED, "", &[]);
+                } else {
+                    under_way -= 1;
+                }
+            }
+        }
+        let times = |answer: &Answer| (answer.arrived_ns.unwrap(), answer.written_ns.unwrap());
+        answers.sort_by_key(|answer| answer.arrived_ns);
+        // What was answered before the last client had stopped had somebody waiting behind it.
+        let counted = |pair: &&[Answer]| (begin..end).contains(&times(&pair[0]).1);
+        answers
+            .windows(2)
+            .filter(counted)
+            .map(|pair| {
+                let (written, arrived) = (times(&pair[0]).1, times(&pair[1]).0);
+                assert!(arrived >= written, "{}: two jobs at once", self.contender.name);
+                Handoff {
+                    from: pair[0].client,
+                    to: pair[1].client,
+                    took_us: (arrived - written) as f64 / 1e3,
+                }
+            })
+            .collect()
+    }
+}
+
+/// How many clients' connections each of Envoy's threads has.
+async fn connections(contender: &Contender) -> Vec<u64> {
+    let addresses = contender.site().addresses();
+    let stats = send(addresses.admin, get("/stats?filter=downstream_cx_active")).await.unwrap().text();
+    let listener = format!("_{}.worker_", addresses.listen.port());
+    stats
+        .lines()
+        .filter(|line| line.contains(&listener))
+        .filter_map(|line| line.rsplit(' ').next()?.parse().ok())
+        .collect()
+}

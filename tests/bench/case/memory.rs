@@ -1,0 +1,138 @@
+//! What a waiter and a lane need of the proxy's memory.
+
+use std::time::{Duration, Instant};
+
+use super::Bench;
+use crate::{
+    contender::{Contender, envoy, haproxy, slotway},
+    harness::SOON,
+    load::clients::Clients,
+    report::Case,
+    values::Values,
+    worker::Workers,
+};
+
+/// How many wait, and with how large a body.
+const LINES: [(usize, usize, &str); 2] = [(2_000, 0, "empty bodies"), (200, 1_000_000, "bodies of 1 MB")];
+const THREADS: [u32; 2] = [1, 3];
+/// So that each thread has served some.
+const CLIENTS: usize = 64;
+/// The job of the request that has the only slot: longer than the case.
+const FOR_EVER: Duration = Duration::from_secs(3_600);
+/// The proxy's memory has come to rest when it has not changed for so long, by more than it always does.
+const AT_REST: Duration = Duration::from_millis(600);
+const CHANGE_BYTES: u64 = 64 * 1024;
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+const SLOTWAY: &str = "Slotway";
+const HAPROXY: &str = "HAProxy";
+const BARE: &str = "bare Envoy";
+const PER_WAITER: &str = "bytes/waiter";
+const PER_LANE: &str = "bytes/thread";
+const WHOLE: &str = "bytes, one thread, at rest";
+
+/// Runs it. Each round has proxies of its own, since none gives back all that it has had.
+pub(crate) async fn run(bench: &Bench) -> Case {
+    let workers = Workers::start(Duration::ZERO);
+    let at = workers.addresses(1);
+    let setup = slotway::setup(&workers, 1, 1);
+    let mut values = Values::default();
+    for _ in 0..bench.rounds {
+        workers.set_job(FOR_EVER);
+        for (waiting, body, name) in LINES {
+            let with_slotway = slotway::start(&setup, &bench.cpus).await;
+            values.add(
+                &format!("{name}: {SLOTWAY}"),
+                PER_WAITER,
+                per_waiter(&with_slotway, waiting, body).await,
+            );
+            drop(with_slotway);
+            let with_haproxy = haproxy::start(&at, haproxy::Wanted::queueing(1), &bench.cpus).await;
+            values.add(
+                &format!("{name}: {HAPROXY}"),
+                PER_WAITER,
+                per_waiter(&with_haproxy, waiting, body).await,
+            );
+        }
+        workers.set_job(Duration::ZERO);
+        let mut at_rest: [Vec<f64>; 3] = Default::default();
+        for threads in THREADS {
+            let with_slotway = slotway::start(&setup.clone().lanes(threads), &bench.cpus).await;
+            let bare = envoy::Generated::of(&with_slotway).await.bare(&at).threads(threads);
+            at_rest[0].push(after_serving(&with_slotway).await);
+            drop(with_slotway);
+            at_rest[1].push(after_serving(&bare.start(BARE, &bench.cpus).await).await);
+            let wanted = haproxy::Wanted { threads, ..haproxy::Wanted::queueing(1) };
+            at_rest[2].push(after_serving(&haproxy::start(&at, wanted, &bench.cpus).await).await);
+        }
+        for (name, at_rest) in [SLOTWAY, BARE, HAPROXY].into_iter().zip(at_rest) {
+            let more = f64::from(THREADS[1] - THREADS[0]);
+            values.add(name, PER_LANE, (at_rest[1] - at_rest[0]) / more);
+            values.add(name, WHOLE, at_rest[0]);
+        }
+    }
+    let beside = LINES.iter().map(|(_, _, name)| values.ratio_in(name, SLOTWAY, HAPROXY, PER_WAITER));
+    let own = LINES.iter().map(|(_, _, name)| values.figure(&format!("{name}: {SLOTWAY}"), PER_WAITER));
+    let figures = own.chain([values.figure(SLOTWAY, PER_LANE)]).chain(beside);
+    Case {
+        key: "memory".into(),
+        title: "Memory".into(),
+        what: format!(
+            "How much the proxy's resident memory grows when {} requests without a body come to wait, each on a connection of its own, and when {} with a \
+             body of 1 MB do, by the number of waiters. Then how much more a proxy of {} threads has than one of one thread, by the number of threads, when \
+             each has served requests. What the system holds for connections is not the proxy's and not counted.",
+            LINES[0].0, LINES[1].0, THREADS[1]
+        ),
+        rounds: bench.rounds as u32,
+        figures: figures.collect(),
+        series: values.series(),
+    }
+}
+
+/// What a waiter adds.
+async fn per_waiter(contender: &Contender, waiting: usize, body: usize) -> f64 {
+    let body = vec![b'x'; body];
+    let mut clients = Clients::new(contender.address);
+    let holder = clients.connect();
+    clients.send(holder, "/", "", &[]);
+    let before = resident_at_rest(contender).await;
+    for _ in 0..waiting {
+        let client = clients.connect();
+        clients.send(client, "/", "", &body);
+    }
+    if contender.name == SLOTWAY {
+        contender.site().api().shows_waiting(waiting as u64).await;
+    }
+    let after = resident_at_rest(contender).await;
+    let answers = clients.answers(0);
+    assert!(answers.is_empty(), "{}: not all wait: {answers:?}", contender.name);
+    (after as f64 - before as f64) / waiting as f64
+}
+
+/// Memory when each thread has served requests.
+async fn after_serving(contender: &Contender) -> f64 {
+    let mut clients = Clients::new(contender.address);
+    for _ in 0..CLIENTS {
+        let client = clients.connect();
+        clients.send(client, "/", "", &[]);
+        assert_eq!(clients.answer_of(client, SOON).status, 200);
+    }
+    drop(clients);
+    resident_at_rest(contender).await as f64
+}
+
+/// Waits until the proxy's memory does not change any more.
+async fn resident_at_rest(contender: &Contender) -> u64 {
+    let began = Instant::now();
+    let (mut at, mut since) = (contender.resident_bytes(), Instant::now());
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let now = contender.resident_bytes();
+        if now.abs_diff(at) > CHANGE_BYTES {
+            (at, since) = (now, Instant::now());
+        } else if since.elapsed() >= AT_REST {
+            return now;
+        }
+        assert!(began.elapsed() < SOON, "{}: its memory goes on changing: {at}, {now}", contender.name);
+    }
+}

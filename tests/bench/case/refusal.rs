@@ -1,0 +1,78 @@
+//! How many requests a second are told that there is no room.
+
+use std::time::Duration;
+
+use super::Bench;
+use crate::{
+    closed::Load,
+    contender::{haproxy, nginx, slotway},
+    load::{clients::Clients, wrk},
+    report::Case,
+    values::Values,
+    worker::Workers,
+};
+
+const CONNECTIONS: u32 = 16;
+/// The job of the request that has the only slot: longer than the case.
+const FOR_EVER: Duration = Duration::from_secs(3_600);
+
+const REFUSALS: &str = "refusals/s";
+const P99: &str = "ms, p99";
+const CPU: &str = "us of CPU/refusal";
+
+/// Runs it.
+pub(crate) async fn run(bench: &Bench) -> Case {
+    let workers = Workers::start(FOR_EVER);
+    let at = workers.addresses(1);
+    let setup = slotway::setup(&workers, 1, 1).pool("max_waiting", 1).pool("free_worker_timeout", "1h");
+    let full = haproxy::Wanted { queue_timeout: "1h", max_queue: 1, ..haproxy::Wanted::queueing(1) };
+    // nginx has no queue that could be full: it refuses when every worker has what it may have.
+    let contenders = [
+        (slotway::start(&setup, &bench.cpus).await, 2),
+        (haproxy::start(&at, full, &bench.cpus).await, 2),
+        (nginx::start(&at, 1, &bench.cpus).await, 1),
+    ];
+    let mut holders = Vec::new();
+    for (contender, count) in &contenders {
+        let mut clients = Clients::new(contender.address);
+        for _ in 0..*count {
+            let client = clients.connect();
+            clients.send(client, "/", "", &[]);
+        }
+        holders.push(clients);
+    }
+    let mut values = Values::default();
+    for (contender, _) in &contenders {
+        wrk::run(contender.address, Load::of(CONNECTIONS), Duration::from_secs(1)).await;
+    }
+    for _ in 0..bench.rounds {
+        for (contender, _) in &contenders {
+            let before = contender.cpu_time();
+            let run = wrk::run(contender.address, Load::of(CONNECTIONS), bench.slice).await;
+            let cpu = contender.cpu_time() - before;
+            let name = &contender.name;
+            assert_eq!(
+                (run.answers, run.socket_errors),
+                (run.other_status, 0),
+                "{name}: not only refusals: {run:?}"
+            );
+            values.add(name, REFUSALS, run.answers as f64 / bench.slice.as_secs_f64());
+            values.add(name, P99, run.p99.as_secs_f64() * 1e3);
+            values.add(name, CPU, cpu.as_secs_f64() * 1e6 / run.answers as f64);
+        }
+    }
+    Case {
+        key: "refusal".into(),
+        title: "Refused at once".into(),
+        what: format!(
+            "The only slot is taken and the line has its one waiter: {CONNECTIONS} connections ask again and again, and every request is refused. HAProxy with a \
+             limit on its queue; nginx, which has no queue, with its limit on connections."
+        ),
+        rounds: bench.rounds as u32,
+        figures: vec![
+            values.ratio("Slotway", "HAProxy", REFUSALS),
+            values.ratio("Slotway", "nginx", REFUSALS),
+        ],
+        series: values.series(),
+    }
+}

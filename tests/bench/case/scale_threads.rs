@@ -1,0 +1,55 @@
+//! What Slotway costs with one and with two threads of Envoy.
+
+use std::time::Duration;
+
+use super::Bench;
+use crate::{
+    closed::{self, Load},
+    contender::{Contender, envoy, slotway},
+    report::Case,
+    worker::Workers,
+};
+
+const SLOTS: u32 = 1_000;
+const CONNECTIONS: u32 = 32;
+
+/// Runs it.
+pub(crate) async fn run(bench: &Bench) -> Case {
+    let workers = Workers::start(Duration::ZERO);
+    let at = workers.addresses(1);
+    // Everybody on every processor: with two threads a proxy cannot have one for itself.
+    let _spread = bench.cpus.spread();
+    let mut contenders: Vec<Contender> = Vec::new();
+    for (threads, name) in [(1, "1 thread"), (2, "2 threads")] {
+        let setup = slotway::setup(&workers, 1, SLOTS).lanes(threads);
+        let with_slotway = slotway::start(&setup, &bench.cpus).await;
+        let bare = envoy::Generated::of(&with_slotway).await.bare(&at).threads(threads);
+        contenders.push(bare.start(&format!("bare Envoy, {name}"), &bench.cpus).await);
+        contenders.push(with_slotway.named(&format!("Slotway, {name}")));
+    }
+    let contenders: Vec<_> = contenders.iter().collect();
+    let rounds = closed::measure(bench, &contenders, Load::of(CONNECTIONS)).await;
+    rounds.print_busy();
+    Case {
+        key: "scale_threads".into(),
+        title: "One and two threads".into(),
+        what: format!(
+            "Answers that cost nothing, {CONNECTIONS} connections, {SLOTS} slots. Proxy, clients and workers share all processors, so that two threads \
+             are not twice as fast as one; what counts is the processor time for each request."
+        ),
+        rounds: bench.rounds as u32,
+        figures: vec![
+            rounds.ratio("throughput", "Slotway, 1 thread", "bare Envoy, 1 thread", |measured| {
+                &measured.per_second
+            }),
+            rounds.ratio("throughput", "Slotway, 2 threads", "bare Envoy, 2 threads", |measured| {
+                &measured.per_second
+            }),
+            rounds.ratio("CPU", "Slotway, 1 thread", "bare Envoy, 1 thread", |measured| &measured.cpu_us),
+            rounds.ratio("CPU", "Slotway, 2 threads", "bare Envoy, 2 threads", |measured| &measured.cpu_us),
+            rounds.ratio("CPU", "Slotway, 2 threads", "Slotway, 1 thread", |measured| &measured.cpu_us),
+            rounds.ratio("CPU", "bare Envoy, 2 threads", "bare Envoy, 1 thread", |measured| &measured.cpu_us),
+        ],
+        series: rounds.series(""),
+    }
+}

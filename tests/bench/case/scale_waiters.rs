@@ -1,0 +1,88 @@
+//! Whether a slot that goes to a waiter costs more where more wait.
+
+use std::time::Duration;
+
+use serde_json::json;
+use slotway_tests::world::{World, ms, pool};
+
+use super::Bench;
+use crate::{
+    closed::{self, Load},
+    contender::{Contender, envoy, haproxy, slotway},
+    report::{Case, Figure, Series},
+    worker::Workers,
+};
+
+const WORKERS: u32 = 2;
+const CAPACITY: u32 = 4;
+const WAITING: [(u32, &str); 3] = [(10, "10 waiting"), (1_000, "1,000 waiting"), (10_000, "10,000 waiting")];
+/// Over which instructions are counted: each 32nd changes a page.
+const GRANTS: u32 = 256;
+
+/// Runs it.
+pub(crate) async fn run(bench: &Bench) -> Case {
+    let workers = Workers::start(Duration::ZERO);
+    let at = workers.addresses(WORKERS);
+    let slots = WORKERS * CAPACITY;
+    // One that has served 10,000 clients is another than one that has never: each number of waiters has its own.
+    let mut contenders: Vec<(Contender, Load<'_>)> = Vec::new();
+    for (waiting, name) in WAITING {
+        let load = Load { warmed: true, ..Load::of(waiting + slots) };
+        let with_slotway = slotway::start(&slotway::setup(&workers, WORKERS, CAPACITY), &bench.cpus).await;
+        let own_queue = envoy::Generated::of(&with_slotway).await.bare(&at).queueing(slots);
+        contenders.push((with_slotway.named(&format!("Slotway, {name}")), load));
+        contenders.push((own_queue.start(&format!("Envoy's own queue, {name}"), &bench.cpus).await, load));
+        let haproxy = haproxy::start(&at, haproxy::Wanted::queueing(CAPACITY), &bench.cpus).await;
+        contenders.push((haproxy.named(&format!("HAProxy, {name}")), load));
+    }
+    let turns: Vec<_> = contenders.iter().map(|(contender, load)| (contender, *load)).collect();
+    let rounds = closed::measure_each(bench, &turns).await;
+    rounds.print_busy();
+    let few = WAITING[0].1;
+    let mut figures = Vec::new();
+    for (_, many) in &WAITING[1..] {
+        for who in ["Slotway", "Envoy's own queue", "HAProxy"] {
+            let cpu = |waiting: &str| &rounds.of(&format!("{who}, {waiting}")).cpu_us;
+            let figure = Figure::ratio(format!("{who}, {many} / {few}, CPU"), cpu(many), cpu(few));
+            figures.push(if who == "Slotway" { figure.at_most(1.10) } else { figure });
+        }
+    }
+    let fuel = WAITING.map(|(waiting, name)| (name, instructions_per_grant(waiting)));
+    for (many, per_grant) in &fuel[1..] {
+        let name = format!("filter, {many} / {few}, instructions");
+        figures.push(Figure::of(name, "ratio", &[per_grant / fuel[0].1]).at_most(1.10));
+    }
+    let counted = fuel.iter().map(|(name, per_grant)| {
+        Series::new(format!("filter, {name}"), "instructions/grant", vec![*per_grant])
+    });
+    Case {
+        key: "scale_waiters".into(),
+        title: "Many waiters".into(),
+        what: format!(
+            "Answers that cost nothing and {slots} slots, so that every request but {slots} waits. So many clients cost any proxy something: Envoy's own queue \
+             (its circuit breaker, whose limit holds for each thread and each of its connections apart) and HAProxy's stand beside. The instructions are the \
+             filter's own, from a worker's answer to the next request's way to it, in wasmtime."
+        ),
+        rounds: bench.rounds as u32,
+        figures,
+        series: rounds.series("").into_iter().chain(counted).collect(),
+    }
+}
+
+/// What the filter executes when a slot comes free and goes to the longest waiter, and a client asks for it anew.
+fn instructions_per_grant(waiting: u32) -> f64 {
+    let mut of_two = pool(&[("http://w1.test:9000", CAPACITY), ("http://w2.test:9000", CAPACITY)]);
+    of_two.max_waiting = 65_536;
+    of_two.free_worker_timeout = ms(3_600_000);
+    let mut world = World::new(1, of_two);
+    let mut line: std::collections::VecDeque<_> =
+        (0..waiting + WORKERS * CAPACITY).map(|_| world.send(0)).collect();
+    let before = world.host.usage().fuel;
+    for _ in 0..GRANTS {
+        // The oldest has a slot; whoever is answered stands in line again.
+        let served = line.pop_front().unwrap();
+        world.answer(served);
+        line.push_back(world.send(0));
+    }
+    (world.host.usage().fuel - before) as f64 / f64::from(GRANTS)
+}

@@ -1,0 +1,90 @@
+//! Whether a request costs more where there are more workers and slots.
+
+use std::{fmt::Write, net::SocketAddr, path::PathBuf, time::Duration};
+
+use tempfile::TempDir;
+
+use super::Bench;
+use crate::{
+    closed::{self, Load, Rounds},
+    contender::{Contender, envoy, slotway},
+    report::{Case, Figure},
+    statistics::ratios,
+    worker::Workers,
+};
+
+const CAPACITY: u32 = 4;
+/// Workers, and the slots that they are called after: the first has one worker of 2 among its three.
+const SIZES: [(u32, &str); 3] = [(3, "10 slots"), (250, "1,000 slots"), (2_500, "10,000 slots")];
+const CONNECTIONS: u32 = 8;
+/// Which worker's cluster a request is for, where nobody else chooses.
+const HEADER: &str = "x-cluster";
+
+/// Runs it.
+pub(crate) async fn run(bench: &Bench) -> Case {
+    let workers = Workers::start(Duration::ZERO);
+    let scripts = TempDir::with_prefix("slotway-bench-").unwrap();
+    let mut contenders: Vec<(Contender, PathBuf)> = Vec::new();
+    for (count, slots) in SIZES {
+        let at = workers.addresses(count);
+        let script = scripts.path().join(format!("{count}.lua"));
+        std::fs::write(&script, every_worker_in_turn(&at)).unwrap();
+        let mut setup = slotway::setup(&workers, count, CAPACITY);
+        if count == 3 {
+            let last = format!("http://{}", workers.address(2));
+            setup = slotway::setup(&workers, 2, CAPACITY).worker(&last, 2);
+        }
+        let with_slotway = slotway::start(&setup, &bench.cpus).await;
+        let bare = envoy::Generated::of(&with_slotway).await.bare(&at).cluster_by(HEADER, &at);
+        contenders.push((with_slotway.named(&format!("Slotway, {slots}")), script.clone()));
+        contenders.push((bare.start(&format!("bare Envoy, {slots}"), &bench.cpus).await, script));
+    }
+    // Each worker's connection is opened before the measured part of a turn, and a proxy that is idle for a second closes it.
+    let turns: Vec<_> = contenders
+        .iter()
+        .map(|(contender, script)| {
+            (contender, Load { script: Some(script.as_path()), warmed: true, ..Load::of(CONNECTIONS) })
+        })
+        .collect();
+    let rounds = closed::measure_each(bench, &turns).await;
+    rounds.print_busy();
+    let figures = SIZES[1..].iter().flat_map(|(_, slots)| compare(&rounds, slots)).collect();
+    Case {
+        key: "scale_workers".into(),
+        title: "Many workers and slots".into(),
+        what: format!(
+            "Answers that cost nothing, {CONNECTIONS} connections; workers of capacity {CAPACITY}, of which each gets a request in turn. Bare Envoy has as many \
+             clusters, and the client names the one that each request is for: so many connections to workers cost Envoy itself something."
+        ),
+        rounds: bench.rounds as u32,
+        figures,
+        series: rounds.series(""),
+    }
+}
+
+/// What `slots` cost more than the fewest.
+fn compare(rounds: &Rounds, slots: &str) -> [Figure; 3] {
+    let few = SIZES[0].1;
+    let of = |who: &str, slots: &str| &rounds.of(&format!("{who}, {slots}")).per_second;
+    let slotway = ratios(of("Slotway", slots), of("Slotway", few));
+    let bare = ratios(of("bare Envoy", slots), of("bare Envoy", few));
+    [
+        Figure::of(format!("Slotway, {slots} / {few}, throughput"), "ratio", &slotway).at_least(0.95),
+        Figure::of(format!("bare Envoy, {slots} / {few}, throughput"), "ratio", &bare),
+        Figure::ratio(format!("{slots} / {few}, throughput, Slotway / bare Envoy"), &slotway, &bare),
+    ]
+}
+
+/// A program for wrk: requests made beforehand, one for each worker, sent in turn.
+fn every_worker_in_turn(workers: &[SocketAddr]) -> String {
+    let mut names = String::new();
+    for worker in workers {
+        let _ = write!(names, "\"{worker}\",");
+    }
+    format!(
+        "local names = {{{names}}}\nlocal requests = {{}}\nlocal at = 0\n\
+         init = function()\n  for i, name in ipairs(names) do\n    \
+         requests[i] = wrk.format(\"GET\", \"/\", {{[\"host\"] = \"bench\", [\"{HEADER}\"] = name}})\n  end\nend\n\
+         request = function()\n  at = at % #requests + 1\n  return requests[at]\nend\n"
+    )
+}

@@ -1,0 +1,104 @@
+//! Open loop: requests at fixed times, whatever becomes of those before. What a client sees is measured from the moment at which its request was to be
+//! sent, so that a proxy that keeps the sender waiting gets no better figures for it.
+
+pub(super) mod answer;
+mod sender;
+
+use std::{net::SocketAddr, time::Duration};
+
+use slotway_tests::split_mix;
+
+use sender::Sender;
+
+/// How long the last answers may take to come.
+const LAST_WITHIN: Duration = Duration::from_secs(60);
+
+/// When requests are sent, from the beginning on, in nanoseconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Schedule(Vec<u64>);
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sent {
+    /// When it was to be sent.
+    pub(crate) intended_ns: u64,
+    /// When the last byte of its answer had come.
+    pub(crate) answered_ns: u64,
+    /// The answer's status; 0 if the connection was closed without.
+    pub(crate) status: u16,
+    /// When it came to the worker, if the answer tells.
+    pub(crate) arrived_ns: Option<u64>,
+}
+
+impl Sent {
+    /// From the moment at which it was to be sent until the worker had it.
+    pub(crate) fn wait(&self) -> Option<Duration> {
+        self.arrived_ns.map(|arrived| Duration::from_nanos(arrived.saturating_sub(self.intended_ns)))
+    }
+
+    /// From the moment at which it was to be sent until its answer had come.
+    pub(crate) fn latency(&self) -> Duration {
+        Duration::from_nanos(self.answered_ns.saturating_sub(self.intended_ns))
+    }
+}
+
+impl Schedule {
+    /// Evenly, at `per_second`.
+    pub(crate) fn even(per_second: f64, length: Duration) -> Self {
+        let count = (per_second * length.as_secs_f64()) as u64;
+        Self((0..count).map(|number| (number as f64 / per_second * 1e9) as u64).collect())
+    }
+
+    /// As many people do who know nothing of each other: with gaps of every length, on average `per_second`. The same seed gives the same times.
+    pub(crate) fn by_chance(per_second: f64, length: Duration, mut seed: u64) -> Self {
+        let mut times = Vec::new();
+        let mut at = 0.0;
+        loop {
+            // From 0, never 1.
+            let chance = (split_mix::next(&mut seed) >> 11) as f64 / (1_u64 << 53) as f64;
+            at += -(1.0 - chance).ln() / per_second;
+            if at >= length.as_secs_f64() {
+                return Self(times);
+            }
+            times.push((at * 1e9) as u64);
+        }
+    }
+
+    /// All at once, as fast as they can be sent.
+    pub(crate) fn at_once(count: usize) -> Self {
+        Self(vec![0; count])
+    }
+
+    /// How many requests there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// Sends requests for `path`, with these header lines (`name: value\r\n` each), and returns with the last answer.
+///
+/// # Panics
+/// Where the proxy takes no connection, answers what is no HTTP/1, or does not answer at all.
+pub(crate) async fn run(address: SocketAddr, path: &str, headers: &str, schedule: &Schedule) -> Vec<Sent> {
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\n{headers}\r\n");
+    let schedule = schedule.clone();
+    let sending = move || Sender::new(address, request.into_bytes())?.send(&schedule.0, LAST_WITHIN);
+    tokio::task::spawn_blocking(sending).await.unwrap().unwrap_or_else(|error| panic!("{address}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schedule_has_the_rate_that_was_asked_for() {
+        let even = Schedule::even(100.0, Duration::from_secs(2));
+        assert_eq!(even.len(), 200);
+        assert_eq!(even.0[..3], [0, 10_000_000, 20_000_000]);
+        let chance = Schedule::by_chance(1_000.0, Duration::from_secs(20), 7);
+        assert!((19_000..21_000).contains(&chance.len()), "{}", chance.len());
+        assert!(chance.0.is_sorted());
+        assert_eq!(chance, Schedule::by_chance(1_000.0, Duration::from_secs(20), 7));
+        assert_ne!(chance, Schedule::by_chance(1_000.0, Duration::from_secs(20), 8));
+    }
+}
