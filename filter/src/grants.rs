@@ -14,13 +14,30 @@ use crate::{
     error::FilterError,
     host,
     lane::{Lane, queue_name},
-    lane_pool::{LanePool, MarkOwn, Target},
+    lane_pool::{LanePool, MarkOwn, Standing, Target},
     mark,
     metrics::RequestOutcome,
     refusal::Reason,
     stream::{Held, Phase},
     wake_up::WakeUp,
 };
+
+/// Why a request is refused, and what is said and counted of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Refused {
+    pub(crate) reason: Reason,
+    pub(crate) outcome: RequestOutcome,
+    pub(crate) standing: Standing,
+}
+
+impl Refused {
+    /// Its slot cannot be brought to it.
+    const INTERNAL: Self = Self {
+        reason: Reason::Internal,
+        outcome: RequestOutcome::Internal,
+        standing: Standing { waiting: 0, expected_wait_ms: None },
+    };
+}
 
 impl Lane {
     /// Gives a slot back, and brings what that frees to the waiters.
@@ -160,7 +177,7 @@ impl Lane {
             Ok(target) => target,
             Err(error) => {
                 self.complain("a slot's worker is not known", &error);
-                self.refuse_apart(context);
+                self.refuse_apart(context, Refused::INTERNAL);
                 return false;
             }
         };
@@ -184,26 +201,27 @@ impl Lane {
             return true;
         }
         // The stream has gone, and its end was not told yet; were it still there, it would wait for ever.
-        self.refuse_apart(context);
+        self.refuse_apart(context, Refused::INTERNAL);
         false
     }
 
-    /// Refuses a stream that cannot be sent on. Within the callback of another stream the host would take the refusal for
-    /// that one's, and stop it (`stopNextIteration` of proxy-wasm-cpp-host); so it has to wait for the next tick.
-    fn refuse_apart(&mut self, context: u32) {
+    /// Refuses a stream that may be another one than that whose callback is running. The host would take the refusal for that one's, and
+    /// stop it (`stopNextIteration` of proxy-wasm-cpp-host); so it has to wait for the next tick then.
+    pub(crate) fn refuse_apart(&mut self, context: u32, refused: Refused) {
+        let Refused { reason, outcome, standing } = refused;
         if self.context == self.root || self.context == context {
-            return self.refuse(context, Reason::Internal, RequestOutcome::Internal, Default::default());
+            return self.refuse(context, reason, outcome, standing);
         }
         if let Some(stream) = self.streams.get_mut(&context) {
             stream.phase = Phase::Done;
-            self.put_off.push(context);
+            self.put_off.push((context, refused));
         }
     }
 
     /// Sends the refusals that had to wait.
     pub(crate) fn refuse_put_off(&mut self) {
-        for context in std::mem::take(&mut self.put_off) {
-            self.refuse(context, Reason::Internal, RequestOutcome::Internal, Default::default());
+        for (context, Refused { reason, outcome, standing }) in std::mem::take(&mut self.put_off) {
+            self.refuse(context, reason, outcome, standing);
         }
     }
 

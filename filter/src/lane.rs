@@ -17,6 +17,7 @@ use crate::{
     abi::LogLevel,
     ends::Ends,
     error::FilterError,
+    grants::Refused,
     host::{self, HostError},
     lane_pool::LanePool,
     lane_table::LaneTable,
@@ -59,6 +60,8 @@ pub(crate) struct Lane {
     pub(crate) root: u32,
     pub(crate) enrolment: Option<Enrolment>,
     pub(crate) settings: Option<Rc<Settings>>,
+    /// The newest configuration is not in force yet, and its root context is not woken.
+    is_renewed: bool,
     /// Every pool that any configuration of this VM has named; a removed one drains.
     pub(crate) pools: Vec<LanePool>,
     pub(crate) streams: HashMap<u32, Stream>,
@@ -82,7 +85,7 @@ pub(crate) struct Lane {
     /// This VM is no lane, but the witness.
     pub(crate) witness: Option<Witness>,
     /// Refusals that would stop the stream whose callback is running; sent with the next tick.
-    pub(crate) put_off: Vec<u32>,
+    pub(crate) put_off: Vec<(u32, Refused)>,
     /// When this lane last gave a slot back.
     pub(crate) released_ms: u64,
     /// When the metrics are handed over; `None` with nothing to hand over.
@@ -98,6 +101,7 @@ impl Lane {
             root: 0,
             enrolment: None,
             settings: None,
+            is_renewed: false,
             pools: Vec::new(),
             streams: HashMap::new(),
             deadlines: BinaryHeap::new(),
@@ -120,6 +124,10 @@ impl Lane {
     }
 
     /// Takes a configuration. `false` refuses it: what was in force stays in force.
+    ///
+    /// It is put in force a moment later, by the timer or with the next request. Should this VM die in this callback,
+    /// Envoy would take it for a module that cannot be configured, and never configure another VM from it again, on
+    /// any thread (`getOrCreateThreadLocalPlugin` of proxy-wasm-cpp-host fails the base VM). So nothing is done here but reading.
     pub(crate) fn on_configure(&mut self, root: u32, size: usize) -> bool {
         let bytes = host::plugin_configuration(size).map_err(FilterError::from);
         if bytes.as_ref().is_ok_and(|bytes| bytes == witness::CONFIGURATION) {
@@ -139,10 +147,8 @@ impl Lane {
         self.root = root;
         self.armed_ms = u64::MAX;
         self.adopt(&config);
-        if self.enrolment.is_some() {
-            // This VM is a lane already, so it is not one in which Envoy only tries a configuration out.
-            self.join_with_new_root();
-        }
+        // A VM that is no lane yet may be one in which Envoy only tries a configuration out.
+        self.is_renewed = self.enrolment.is_some();
         true
     }
 
@@ -171,9 +177,12 @@ impl Lane {
         self.settings = Some(Rc::new(Settings::new(config, order)));
     }
 
-    /// Makes sure that this VM is a lane. `false` where it cannot be one.
+    /// Makes sure that this VM is a lane, with its newest configuration in force. `false` where it cannot be one.
     pub(crate) fn enrol(&mut self) -> bool {
         if self.enrolment.is_some() {
+            if std::mem::take(&mut self.is_renewed) {
+                self.join_with_new_root();
+            }
             return true;
         }
         if self.settings.is_none() {
@@ -268,9 +277,9 @@ impl Lane {
         let probe = self.pools.iter().filter_map(|pool| pool.probe_at_ms).min();
         let refused = !self.unreleased.is_empty() || !self.unleft.is_empty();
         let again = refused.then_some(self.retry.at_ms());
-        let refusals = (!self.put_off.is_empty()).then_some(0);
+        let at_once = (self.is_renewed || !self.put_off.is_empty()).then_some(0);
         let (report, beat) = (self.reporter.due_ms(), self.pulse.due_ms());
-        [deadline, hold, probe, again, refusals, self.flush_at_ms, Some(report), Some(beat)]
+        [deadline, hold, probe, again, at_once, self.flush_at_ms, Some(report), Some(beat)]
             .into_iter()
             .flatten()
             .min()

@@ -8,8 +8,8 @@ use slotway_engine::{
 };
 
 use crate::{
-    host, lane::Lane, lane_pool::Standing, metrics::RequestOutcome, refusal::Reason, request::Leave,
-    stream::Phase,
+    grants::Refused, host, lane::Lane, lane_pool::Standing, metrics::RequestOutcome, refusal::Reason,
+    request::Leave, stream::Phase,
 };
 
 /// How long after its deadline a waiter waits for a slot that is on its way to it. It takes microseconds,
@@ -87,7 +87,7 @@ impl Lane {
             Reason::NoWorkers => RequestOutcome::NoWorkers,
             _ => RequestOutcome::WaitTimeout,
         };
-        self.refuse(context, reason, outcome, standing);
+        self.refuse_apart(context, Refused { reason, outcome, standing });
     }
 
     fn end_holds(&mut self, now_ms: u64) {

@@ -15,6 +15,8 @@ use crate::{
 
 /// How long after its configuration a lane has joined the others, in milliseconds.
 const JOINED_AFTER_MS: u64 = 20;
+/// The filter puts a configuration in force with its next tick.
+const IN_FORCE_AFTER_MS: u64 = 2;
 
 /// Lanes with the real filter, and the workers behind it.
 pub struct World {
@@ -96,7 +98,9 @@ impl World {
         };
         let host = Host::with_options(filter, lanes, options);
         let mut world = Self { host, fleet: Fleet::default(), config };
-        world.put_in_force().expect("a configuration that the filter takes");
+        let json = world.config.to_json().expect("a configuration");
+        world.host.configure(&json).expect("a configuration that the filter takes");
+        world.tell_fleet();
         world.advance(JOINED_AFTER_MS);
         world
     }
@@ -107,13 +111,28 @@ impl World {
         &self.config
     }
 
-    /// Changes the configuration and pushes it to every lane.
+    /// Changes the configuration and pushes it to every lane. It is in force when this returns.
     ///
     /// # Errors
     /// [`HostError::Configure`] if the filter refuses it.
     pub fn push(&mut self, change: impl FnOnce(&mut FilterConfig)) -> Result<(), HostError> {
-        let _ = self.change(change);
-        self.put_in_force()
+        let json = self.change(change);
+        self.host.configure(&json)?;
+        self.host.advance(IN_FORCE_AFTER_MS);
+        self.tell_fleet();
+        self.see();
+        Ok(())
+    }
+
+    /// Pushes to every lane, and nothing else happens before this returns.
+    ///
+    /// # Errors
+    /// [`HostError::Configure`] if the filter refuses it.
+    pub fn push_alone(&mut self, change: impl FnOnce(&mut FilterConfig)) -> Result<(), HostError> {
+        let json = self.change(change);
+        self.host.configure(&json)?;
+        self.tell_fleet();
+        Ok(())
     }
 
     /// Changes the configuration and pushes nothing. Returns it as JSON.
@@ -133,14 +152,6 @@ impl World {
     pub fn push_workers(&mut self, workers: &[(&str, u32)]) {
         self.push(|config| config.pools[0].workers = workers_of(workers))
             .expect("workers that the filter takes");
-    }
-
-    fn put_in_force(&mut self) -> Result<(), HostError> {
-        let json = self.config.to_json().expect("a configuration");
-        self.host.configure(&json)?;
-        self.tell_fleet();
-        self.see();
-        Ok(())
     }
 
     /// Tells the workers what they may have now. Slots that were given out before stay given out.

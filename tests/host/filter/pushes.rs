@@ -1,7 +1,7 @@
 //! Configurations that come while requests are under way.
 
 use slotway_tests::{
-    host::{Event, LaneId},
+    host::{Event, HostCall, LaneId},
     world::{World, ms, pool, workers_of},
 };
 
@@ -153,6 +153,7 @@ fn lanes_that_take_a_push_at_different_times_agree() {
     world.fleet.set_capacity(W2, 1, 0);
     let plugin = world.host.accept(&config.to_json().unwrap()).unwrap();
     world.host.run(LaneId(1), Event::Configure(plugin)).unwrap();
+    world.advance(2);
     // Lane 0 knows nothing of W2 yet, and sends requests there all the same.
     let next = world.send(0);
     assert_eq!(world.place(next).as_deref(), Some(W2));
@@ -184,4 +185,32 @@ fn another_policy_holds_for_the_requests_that_come_after_it() {
     let waiting = world.send(0);
     world.advance(100);
     assert_eq!(world.refusal(waiting).as_deref(), Some("wait_timeout"));
+}
+
+/// A VM that dies while it takes a configuration takes every other lane with it.
+#[test]
+fn a_configuration_is_only_read_while_it_comes() {
+    let mut world = World::new(2, pool(&[(W1, 1)]));
+    let streams: Vec<_> = (0..4).map(|number| world.send(number % 2)).collect();
+    world.push_workers(&[(W1, 3), (W2, 1)]);
+    assert!(streams.iter().all(|stream| world.place(*stream).is_some()), "it is in force");
+    let usage = world.host.usage_of_configuring();
+    let harmless = [
+        HostCall::GetBufferBytes,
+        HostCall::GetSharedData,
+        HostCall::ClockTimeGet,
+        HostCall::DefineMetric,
+        HostCall::SetTickPeriod,
+    ];
+    let others: Vec<_> = usage.host_calls.keys().filter(|call| !harmless.contains(call)).collect();
+    assert!(others.is_empty(), "{others:?}");
+}
+
+#[test]
+fn a_request_that_comes_right_after_a_configuration_meets_it() {
+    let mut world = World::new(1, pool(&[]));
+    world.send(0);
+    world.push_alone(|config| config.pools[0].workers = workers_of(&[(W1, 1)])).unwrap();
+    let stream = world.send(0);
+    assert_eq!(world.place(stream).as_deref(), Some(W1));
 }

@@ -13,7 +13,7 @@ const CLUSTER: &str = "control-plane";
 fn reporting(lanes: usize) -> World {
     let mut world = World::new(lanes, pool(&[(W1, 3), (W2, 4)]));
     world.host.add_cluster(CLUSTER);
-    world.push(|config| config.report_cluster = Some(CLUSTER.to_owned())).unwrap();
+    world.push_alone(|config| config.report_cluster = Some(CLUSTER.to_owned())).unwrap();
     world
 }
 
@@ -93,7 +93,7 @@ fn reports_go_on_after_a_push_that_ends_one_under_way() {
     world.advance(300);
     assert_eq!(world.host.http_calls().len(), 1);
     // With its root context, Envoy cancels the report and tells nobody.
-    world.push(|config| config.debug_headers = true).unwrap();
+    world.push_alone(|config| config.debug_headers = true).unwrap();
     assert_eq!(world.host.http_calls().len(), 0);
     world.advance(10_000);
     assert_eq!(world.host.http_calls().len(), 1);

@@ -63,7 +63,10 @@ impl<'a> Call<'a> {
         let process = &mut *self.process();
         let trap = lane.is_some_and(|lane| {
             process.at.remove(&lane);
-            process.traps.remove(&lane)
+            // A VM that traps while it is configured takes all lanes with it, for good. So the filter does nothing there that
+            // could (see `a_configuration_is_only_read_while_it_comes`), and the order holds until it has returned.
+            let is_configured = process.vms.get(&vm).is_some_and(|state| state.configuring.is_some());
+            !is_configured && process.traps.remove(&lane)
         });
         let context = process.vms.get(&vm).map_or(0, VmState::context);
         let verdict = if trap { Verdict::Trap } else { process.faults.verdict(lane, context, call) };

@@ -49,6 +49,12 @@ impl Host {
         self.process.lock().usage.clone()
     }
 
+    /// What it cost to take configurations.
+    #[must_use]
+    pub fn usage_of_configuring(&self) -> Usage {
+        self.process.lock().usage_of_configuring.clone()
+    }
+
     /// The clocks.
     #[must_use]
     pub fn clock(&self) -> Clock {

@@ -56,6 +56,8 @@ pub(crate) struct Process {
     pub(crate) streams: BTreeMap<StreamId, Stream>,
     pub(crate) faults: FaultPlan,
     pub(crate) usage: Usage,
+    /// The part of it that was used while configurations came.
+    pub(crate) usage_of_configuring: Usage,
     /// What the running or the last VM call cost.
     pub(crate) call_usage: BTreeMap<VmId, Usage>,
     pub(crate) log_level: u32,

@@ -127,6 +127,9 @@ impl Vm {
         let mut usage = process.call_usage.remove(&id).unwrap_or_default();
         usage.fuel = fuel;
         process.usage.add(&usage);
+        if callback == Callback::OnConfigure {
+            process.usage_of_configuring.add(&usage);
+        }
         process.charge(id, context, &usage);
         if let Some(state) = process.vms.get_mut(&id) {
             (state.current, state.effective) = (0, 0);

@@ -47,6 +47,7 @@ impl Run {
         let event = match candidates.swap_remove(at) {
             Candidate::Tick(vm, context) => {
                 self.lanes[lane.0].woken = true;
+                self.lanes[lane.0].ticks = true;
                 Some(Event::Tick { vm, context })
             }
             Candidate::Item(serial) => match self.agenda.take(serial) {

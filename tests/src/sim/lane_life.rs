@@ -15,6 +15,8 @@ pub(crate) struct LaneLife {
     pub(crate) leaving: Option<(StreamId, u64)>,
     /// Its event is a wake-up or a tick: what it brings to waiters comes from elsewhere.
     pub(crate) woken: bool,
+    /// Its event is a tick: when it is over, the newest configuration is in force.
+    pub(crate) ticks: bool,
     /// Its newest host call has changed a pool.
     pub(crate) committed: bool,
     /// How long it was held up altogether: stalled, or with the whole machine.

@@ -6,6 +6,7 @@ use crate::{
     sim::{
         agenda::What,
         client::{Client, Part, Stage},
+        configs::pool_name,
         coverage::Kind,
         run::{NS_PER_MS, NS_PER_US, Run},
         violation::{Check, violated},
@@ -172,6 +173,7 @@ impl Run {
         life.busy_since_ns = None;
         life.opening = None;
         life.woken = false;
+        let ticked = std::mem::take(&mut life.ticks);
         let leaving = life.leaving.take();
         if let Err(error) = end
             && !self.plan.has_faults()
@@ -182,7 +184,9 @@ impl Run {
                 format!("a configuration that a canary took is taken: {error}"),
             );
         }
-        self.see_queue(lane)?;
+        if ticked {
+            self.see_queue(lane)?;
+        }
         self.see_places(lane)?;
         if let Some((stream, since_ns)) = leaving {
             self.abandon(stream, since_ns);
@@ -237,14 +241,18 @@ impl Run {
     /// and nobody can tell of it.
     fn has_unmarked(&self, dead: VmId) -> bool {
         let Some(number) = self.number_of(dead) else { return false };
-        let marks: Vec<u64> = self.host.inspect(|process| {
-            let marks =
-                process.streams.values().filter_map(|stream| stream.seen.filter_state.get("slotway.slot"));
-            marks.filter_map(|mark| Some(u64::from_le_bytes(*mark.get(2..)?.first_chunk()?))).collect()
+        let marks: Vec<Vec<u8>> = self.host.inspect(|process| {
+            let streams = process.streams.values();
+            streams.filter_map(|stream| stream.seen.filter_state.get("slotway.slot").cloned()).collect()
         });
-        let views = (0..self.plan.pools.len()).filter_map(|pool| self.watch.view(pool));
-        let mut held = views.flat_map(|view| view.held.values());
-        held.any(|held| held.lane == number && !marks.contains(&held.serial))
+        (0..self.plan.pools.len()).any(|pool| {
+            let name = pool_name(pool);
+            let mut held = self.watch.view(pool).into_iter().flat_map(|view| view.held.values());
+            held.any(|held| {
+                let mark = [&number.to_le_bytes()[..], &held.serial.to_le_bytes(), name.as_bytes()].concat();
+                held.lane == number && !marks.contains(&mark)
+            })
+        })
     }
 
     /// Wake-ups go to the newest root context: an older one may be gone when they come.
