@@ -4,7 +4,7 @@ use crate::case::KEYS;
 
 /// Rounds of a full run: enough for a median that one bad round does not move.
 const ROUNDS: usize = 7;
-const QUICK_ROUNDS: usize = 3;
+const QUICK_ROUNDS: usize = 2;
 const SLICE: Duration = Duration::from_secs(3);
 const QUICK_SLICE: Duration = Duration::from_secs(1);
 

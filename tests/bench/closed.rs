@@ -9,7 +9,10 @@ use std::{
 use crate::{
     case::Bench,
     contender::Contender,
-    load::wrk::{self, Run},
+    load::{
+        crowd,
+        wrk::{self, Run},
+    },
     report::{Figure, Series},
     statistics::median,
 };
@@ -27,8 +30,6 @@ pub(crate) struct Measured {
     pub(crate) cpu_us: Vec<f64>,
     /// How much of one processor the proxy has used.
     pub(crate) busy: Vec<f64>,
-    /// Requests that failed.
-    pub(crate) failures: Vec<f64>,
 }
 
 /// All contenders' rounds, by name.
@@ -84,8 +85,7 @@ pub(crate) async fn measure(bench: &Bench, contenders: &[&Contender], load: Load
 
 /// The same where each has a load of its own.
 pub(crate) async fn measure_each(bench: &Bench, turns: &[(&Contender, Load<'_>)]) -> Rounds {
-    let names = turns.iter().map(|(contender, _)| contender.name.clone()).collect();
-    let mut rounds = Rounds { names, by_name: HashMap::new() };
+    let mut rounds = Rounds::new(turns.iter().map(|(contender, _)| contender.name.clone()).collect());
     for (contender, load) in turns.iter().filter(|(_, load)| !load.warmed) {
         slice(contender, *load, Duration::from_secs(1)).await;
     }
@@ -94,7 +94,22 @@ pub(crate) async fn measure_each(bench: &Bench, turns: &[(&Contender, Load<'_>)]
             let turn = slice(contender, *load, bench.slice).await;
             let name = &contender.name;
             assert_eq!(turn.run.failures(), 0, "{name}: requests have failed in round {round}: {turn:?}");
-            rounds.by_name.entry(name.clone()).or_default().add(&turn);
+            rounds.of_mut(name).add(&turn);
+        }
+    }
+    rounds
+}
+
+/// The same with a crowd of so many clients for each.
+pub(crate) async fn measure_crowds(bench: &Bench, turns: &[(&Contender, u32)]) -> Rounds {
+    let mut rounds = Rounds::new(turns.iter().map(|(contender, _)| contender.name.clone()).collect());
+    for _ in 0..bench.rounds {
+        for (contender, clients) in turns {
+            let crowd = crowd::run(contender, *clients, bench.slice).await;
+            let measured = rounds.of_mut(&contender.name);
+            measured.per_second.push(crowd.answers as f64 / crowd.took.as_secs_f64());
+            measured.cpu_us.push(crowd.cpu.as_secs_f64() * 1e6 / crowd.answers.max(1) as f64);
+            measured.busy.push(crowd.cpu.as_secs_f64() / crowd.took.as_secs_f64());
         }
     }
     rounds
@@ -109,11 +124,18 @@ impl Measured {
         self.p99.push(run.p99.as_secs_f64() * 1e3);
         self.cpu_us.push(cpu.as_secs_f64() * 1e6 / run.answers.max(1) as f64);
         self.busy.push(cpu.as_secs_f64() / took.as_secs_f64());
-        self.failures.push(run.failures() as f64);
     }
 }
 
 impl Rounds {
+    fn new(names: Vec<String>) -> Self {
+        Self { names, by_name: HashMap::new() }
+    }
+
+    fn of_mut(&mut self, name: &str) -> &mut Measured {
+        self.by_name.entry(name.to_owned()).or_default()
+    }
+
     /// A contender's.
     pub(crate) fn of(&self, name: &str) -> &Measured {
         self.by_name.get(name).unwrap_or_else(|| panic!("{name} was not measured"))
@@ -148,6 +170,8 @@ impl Rounds {
         ];
         kinds
             .iter()
+            // A crowd's latencies are not asked for.
+            .filter(|(_, value)| self.names.iter().all(|name| !value(self.of(name)).is_empty()))
             .flat_map(|(unit, value)| {
                 self.names.iter().map(move |name| {
                     Series::new(format!("{group}{name}"), *unit, value(self.of(name)).clone())

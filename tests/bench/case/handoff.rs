@@ -36,6 +36,8 @@ const P99: &str = "us, p99";
 struct Site {
     contender: Contender,
     clients: Clients,
+    /// Those that send requests, in the order in which they begin, and so in that of the line.
+    order: Vec<usize>,
     /// On which of the proxy's threads each client's connection is, where that is told apart.
     threads: Option<Vec<usize>>,
 }
@@ -99,17 +101,18 @@ pub(crate) async fn run(bench: &Bench) -> Case {
 impl Site {
     fn new(contender: Contender) -> Self {
         let mut clients = Clients::new(contender.address);
-        clients.connect_all(CLIENTS);
-        Self { contender, clients, threads: None }
+        let order = (0..CLIENTS).map(|_| clients.connect()).collect();
+        Self { contender, clients, order, threads: None }
     }
 
-    /// Connects one client after the other, and looks which thread has one more.
+    /// Connects one client after the other, and looks which thread has one more, until each of two threads has half of them.
     async fn with_threads(contender: Contender) -> Self {
         let mut clients = Clients::new(contender.address);
         let mut threads = Vec::new();
+        let mut of_thread: [Vec<usize>; 2] = Default::default();
         let mut before = connections(&contender).await;
-        for _ in 0..CLIENTS {
-            clients.connect();
+        while of_thread.iter().any(|clients| clients.len() < CLIENTS / 2) {
+            let client = clients.connect();
             let now = until("Envoy has taken the connection", SOON, async || {
                 let now = connections(&contender).await;
                 (now.iter().sum::<u64>() > before.iter().sum()).then_some(now)
@@ -118,10 +121,13 @@ impl Site {
             let more: Vec<usize> = (0..now.len()).filter(|thread| now[*thread] > before[*thread]).collect();
             assert_eq!(more.len(), 1, "one thread has a connection more: {before:?}, {now:?}");
             threads.push(more[0]);
+            of_thread[more[0]].push(client);
             before = now;
         }
-        assert!(before.iter().all(|connections| *connections >= 2), "clients on both threads: {before:?}");
-        Self { contender, clients, threads: Some(threads) }
+        // Two of the one and two of the other: every second one follows one of its own thread.
+        let [one, other] = of_thread.each_ref().map(|clients| clients[..CLIENTS / 2].chunks(2));
+        let order = one.zip(other).flat_map(|(one, other)| [one, other].concat()).collect();
+        Self { contender, clients, order, threads: Some(threads) }
     }
 
     fn kind(&self, handoff: &Handoff) -> &str {
@@ -138,8 +144,10 @@ impl Site {
         let end = begin + length.as_nanos() as u64;
         let mut answers: Vec<Answer> = Vec::new();
         let mut under_way = CLIENTS;
-        for client in 0..CLIENTS {
-            self.clients.send(client, STAMPED, "", &[]);
+        for client in &self.order {
+            self.clients.send(*client, STAMPED, "", &[]);
+            // So that no thread takes several at a time, and the line is in this order.
+            std::thread::sleep(LOOK_EVERY);
         }
         while under_way > 0 {
             std::thread::sleep(LOOK_EVERY);

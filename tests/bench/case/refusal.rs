@@ -66,7 +66,8 @@ pub(crate) async fn run(bench: &Bench) -> Case {
         title: "Refused at once".into(),
         what: format!(
             "The only slot is taken and the line has its one waiter: {CONNECTIONS} connections ask again and again, and every request is refused. HAProxy with a \
-             limit on its queue; nginx, which has no queue, with its limit on connections."
+             limit on its queue; nginx, which has no queue, with its limit on connections. These two refuse more than one processor can ask for: what they \
+             could do is told by the processor time that each refusal costs them."
         ),
         rounds: bench.rounds as u32,
         figures: vec![

@@ -7,7 +7,7 @@ use slotway_tests::world::{World, ms, pool};
 
 use super::Bench;
 use crate::{
-    closed::{self, Load},
+    closed,
     contender::{Contender, envoy, haproxy, slotway},
     report::{Case, Figure, Series},
     worker::Workers,
@@ -25,22 +25,23 @@ pub(crate) async fn run(bench: &Bench) -> Case {
     let at = workers.addresses(WORKERS);
     let slots = WORKERS * CAPACITY;
     // One that has served 10,000 clients is another than one that has never: each number of waiters has its own.
-    let mut contenders: Vec<(Contender, Load<'_>)> = Vec::new();
-    for (waiting, name) in WAITING {
-        let load = Load { warmed: true, ..Load::of(waiting + slots) };
+    let mut contenders: Vec<(Contender, u32)> = Vec::new();
+    let sizes = if bench.quick { &WAITING[..2] } else { &WAITING };
+    for (waiting, name) in sizes {
+        let clients = waiting + slots;
         let with_slotway = slotway::start(&slotway::setup(&workers, WORKERS, CAPACITY), &bench.cpus).await;
         let own_queue = envoy::Generated::of(&with_slotway).await.bare(&at).queueing(slots);
-        contenders.push((with_slotway.named(&format!("Slotway, {name}")), load));
-        contenders.push((own_queue.start(&format!("Envoy's own queue, {name}"), &bench.cpus).await, load));
+        contenders.push((with_slotway.named(&format!("Slotway, {name}")), clients));
+        contenders.push((own_queue.start(&format!("Envoy's own queue, {name}"), &bench.cpus).await, clients));
         let haproxy = haproxy::start(&at, haproxy::Wanted::queueing(CAPACITY), &bench.cpus).await;
-        contenders.push((haproxy.named(&format!("HAProxy, {name}")), load));
+        contenders.push((haproxy.named(&format!("HAProxy, {name}")), clients));
     }
-    let turns: Vec<_> = contenders.iter().map(|(contender, load)| (contender, *load)).collect();
-    let rounds = closed::measure_each(bench, &turns).await;
+    let turns: Vec<_> = contenders.iter().map(|(contender, clients)| (contender, *clients)).collect();
+    let rounds = closed::measure_crowds(bench, &turns).await;
     rounds.print_busy();
     let few = WAITING[0].1;
     let mut figures = Vec::new();
-    for (_, many) in &WAITING[1..] {
+    for (_, many) in &sizes[1..] {
         for who in ["Slotway", "Envoy's own queue", "HAProxy"] {
             let cpu = |waiting: &str| &rounds.of(&format!("{who}, {waiting}")).cpu_us;
             let figure = Figure::ratio(format!("{who}, {many} / {few}, CPU"), cpu(many), cpu(few));

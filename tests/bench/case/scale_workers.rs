@@ -25,7 +25,8 @@ pub(crate) async fn run(bench: &Bench) -> Case {
     let workers = Workers::start(Duration::ZERO);
     let scripts = TempDir::with_prefix("slotway-bench-").unwrap();
     let mut contenders: Vec<(Contender, PathBuf)> = Vec::new();
-    for (count, slots) in SIZES {
+    let sizes = if bench.quick { vec![SIZES[0], SIZES[2]] } else { SIZES.to_vec() };
+    for &(count, slots) in &sizes {
         let at = workers.addresses(count);
         let script = scripts.path().join(format!("{count}.lua"));
         std::fs::write(&script, every_worker_in_turn(&at)).unwrap();
@@ -48,7 +49,7 @@ pub(crate) async fn run(bench: &Bench) -> Case {
         .collect();
     let rounds = closed::measure_each(bench, &turns).await;
     rounds.print_busy();
-    let figures = SIZES[1..].iter().flat_map(|(_, slots)| compare(&rounds, slots)).collect();
+    let figures = sizes[1..].iter().flat_map(|(_, slots)| compare(&rounds, slots)).collect();
     Case {
         key: "scale_workers".into(),
         title: "Many workers and slots".into(),
@@ -69,9 +70,11 @@ fn compare(rounds: &Rounds, slots: &str) -> [Figure; 3] {
     let slotway = ratios(of("Slotway", slots), of("Slotway", few));
     let bare = ratios(of("bare Envoy", slots), of("bare Envoy", few));
     [
-        Figure::of(format!("Slotway, {slots} / {few}, throughput"), "ratio", &slotway).at_least(0.95),
+        // What so many connections to workers cost Envoy itself is not the filter's: the bar is for what is left.
+        Figure::of(format!("Slotway, {slots} / {few}, throughput"), "ratio", &slotway),
         Figure::of(format!("bare Envoy, {slots} / {few}, throughput"), "ratio", &bare),
-        Figure::ratio(format!("{slots} / {few}, throughput, Slotway / bare Envoy"), &slotway, &bare),
+        Figure::ratio(format!("{slots} / {few}, throughput, Slotway / bare Envoy"), &slotway, &bare)
+            .at_least(0.95),
     ]
 }
 

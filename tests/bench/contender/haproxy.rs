@@ -37,8 +37,12 @@ pub(crate) async fn start(workers: &[SocketAddr], wanted: Wanted<'_>, cpus: &Cpu
          frontend clients\n    bind {address}\n    default_backend workers\n\
          backend workers\n    balance leastconn\n"
     );
+    if max_queue > 0 {
+        // A server's `maxqueue` only sends requests to the queue of all servers, which has no end.
+        text += &format!("    http-request deny deny_status 503 if {{ queue(workers) ge {max_queue} }}\n");
+    }
     for (number, worker) in workers.iter().enumerate() {
-        text += &format!("    server w{number} {worker} maxconn {capacity} maxqueue {max_queue}\n");
+        text += &format!("    server w{number} {worker} maxconn {capacity}\n");
     }
     let directory = directory();
     let file = write(directory.path(), "haproxy.cfg", &text);

@@ -82,16 +82,9 @@ impl Contender {
         }
     }
 
-    /// The processor time that the proxy has used, all its threads together.
+    /// The processor time that the proxy has used.
     pub(crate) fn cpu_time(&self) -> Duration {
-        let tasks = format!("/proc/{}/task", self.pid());
-        let tasks =
-            std::fs::read_dir(&tasks).unwrap_or_else(|error| panic!("{} has ended: {error}", self.name));
-        let ran_ns = |task: std::fs::DirEntry| {
-            let ran = std::fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
-            ran.split(' ').next().and_then(|ran| ran.parse().ok()).unwrap_or(0)
-        };
-        Duration::from_nanos(tasks.flatten().map(ran_ns).sum())
+        cpu_time(self.pid())
     }
 
     /// Memory that the proxy has in use.
@@ -100,6 +93,20 @@ impl Contender {
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
+}
+
+/// The processor time of a process, all its threads together.
+///
+/// # Panics
+/// If it has ended.
+pub(crate) fn cpu_time(pid: i32) -> Duration {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task"));
+    let tasks = tasks.unwrap_or_else(|error| panic!("process {pid} has ended: {error}"));
+    let ran_ns = |task: std::fs::DirEntry| {
+        let ran = std::fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
+        ran.split(' ').next().and_then(|ran| ran.parse().ok()).unwrap_or(0)
+    };
+    Duration::from_nanos(tasks.flatten().map(ran_ns).sum())
 }
 
 /// Waits until somebody takes connections at `address`, while `process` lives.

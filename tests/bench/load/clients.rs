@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::arrivals::answer::head;
+use super::answer::head;
 use crate::{clock::now_ns, poll::Poll};
 
 const BUFFER: usize = 64 * 1024;
@@ -61,18 +61,6 @@ impl Clients {
         self.poll.add(&socket, self.clients.len() as u64).unwrap();
         self.clients.push(Client { socket, sent_ns: None, read: Vec::new() });
         self.clients.len() - 1
-    }
-
-    /// So many more.
-    pub(crate) fn connect_all(&mut self, count: usize) {
-        for _ in 0..count {
-            self.connect();
-        }
-    }
-
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
-        self.clients.len()
     }
 
     /// A client without a request sends one for `path`, with these header lines (`name: value\r\n` each) and this body.

@@ -1,5 +1,7 @@
 //! The load: wrk, where throughput is asked for, and requests at fixed times, where waiting is.
 
+mod answer;
 pub(crate) mod arrivals;
 pub(crate) mod clients;
+pub(crate) mod crowd;
 pub(crate) mod wrk;

@@ -1,8 +1,7 @@
 //! Open loop: requests at fixed times, whatever becomes of those before. What a client sees is measured from the moment at which its request was to be
 //! sent, so that a proxy that keeps the sender waiting gets no better figures for it.
 
-pub(super) mod answer;
-mod sender;
+pub(super) mod sender;
 
 use std::{net::SocketAddr, time::Duration};
 

@@ -4,8 +4,8 @@ use std::{
     time::Duration,
 };
 
-use super::{Sent, answer::head};
-use crate::{clock::now_ns, poll::Poll};
+use super::Sent;
+use crate::{clock::now_ns, load::answer::head, poll::Poll};
 
 const BUFFER: usize = 64 * 1024;
 

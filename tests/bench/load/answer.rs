@@ -22,7 +22,13 @@ pub(in crate::load) fn head(bytes: &[u8]) -> Result<Option<Head>, &'static str> 
     let status =
         status_line.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or("no status line")?;
     // HTTP/1.0 closes, unless it says otherwise.
-    let mut head = Head { length, status, arrived_ns: None, written_ns: None, closes: status_line.starts_with("HTTP/1.0") };
+    let mut head = Head {
+        length,
+        status,
+        arrived_ns: None,
+        written_ns: None,
+        closes: status_line.starts_with("HTTP/1.0"),
+    };
     let mut body = None;
     for line in lines {
         let (name, value) = line.split_once(':').unwrap_or_default();
@@ -47,8 +53,15 @@ mod tests {
 
     #[test]
     fn an_answer_is_read_when_its_head_is_whole() {
-        let answer = b"HTTP/1.1 200 OK\r\nX-Arrived-Ns: 12\r\nx-answered-ns: 34\r\ncontent-length: 2\r\n\r\nok";
-        let whole = Head { length: answer.len(), status: 200, arrived_ns: Some(12), written_ns: Some(34), closes: false };
+        let answer =
+            b"HTTP/1.1 200 OK\r\nX-Arrived-Ns: 12\r\nx-answered-ns: 34\r\ncontent-length: 2\r\n\r\nok";
+        let whole = Head {
+            length: answer.len(),
+            status: 200,
+            arrived_ns: Some(12),
+            written_ns: Some(34),
+            closes: false,
+        };
         for end in 0..answer.len() - 2 {
             assert_eq!(head(&answer[..end]), Ok(None));
         }
