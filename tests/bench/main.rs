@@ -30,6 +30,7 @@ mod report;
 mod statistics;
 mod svg;
 mod table;
+mod values;
 mod worker;
 
 use std::{

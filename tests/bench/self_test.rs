@@ -12,3 +12,4 @@ mod report;
 mod statistics;
 mod svg;
 mod table;
+mod values;

@@ -10,6 +10,8 @@ pub(crate) struct Setup {
     pub(crate) lanes: u32,
     debug_headers: bool,
     access_log: bool,
+    /// A pool that comes before the other one.
+    first_pool: Option<Value>,
     pool: Value,
 }
 
@@ -20,6 +22,7 @@ impl Default for Setup {
             lanes: 2,
             debug_headers: false,
             access_log: false,
+            first_pool: None,
             pool: json!({ "name": "test", "workers": [] }),
         }
     }
@@ -50,6 +53,12 @@ impl Setup {
         self
     }
 
+    /// Adds a pool before the other one, as the configuration file has it.
+    pub(crate) fn first_pool(mut self, pool: Value) -> Self {
+        self.first_pool = Some(pool);
+        self
+    }
+
     /// How many threads Envoy runs.
     pub(crate) fn lanes(mut self, lanes: u32) -> Self {
         self.lanes = lanes;
@@ -70,6 +79,7 @@ impl Setup {
 
     /// The file's text.
     pub(crate) fn yaml(&self, at: &Addresses, envoy: &Path, state: &Path) -> String {
+        let pools: Vec<&Value> = self.first_pool.iter().chain([&self.pool]).collect();
         let config = json!({
             "listen": at.listen,
             "api": at.api,
@@ -78,7 +88,7 @@ impl Setup {
             "state": state,
             "debug_headers": self.debug_headers,
             "access_log": self.access_log.then(|| state.with_file_name("access.log")),
-            "pools": [self.pool],
+            "pools": pools,
         });
         serde_json::to_string_pretty(&config).unwrap()
     }
