@@ -10,6 +10,7 @@ pub(crate) mod saturation;
 pub(crate) mod scale_threads;
 pub(crate) mod scale_waiters;
 pub(crate) mod scale_workers;
+pub(crate) mod settings;
 
 use std::time::Duration;
 
@@ -28,6 +29,9 @@ pub(crate) const KEYS: [&str; 10] = [
     "memory",
     "push",
 ];
+
+/// Cases that run only when they are asked for: they explain the figures of others.
+pub(crate) const MORE: [&str; 1] = ["settings"];
 
 /// How a case is to be run.
 pub(crate) struct Bench {
@@ -49,6 +53,7 @@ pub(crate) async fn run(key: &str, bench: &Bench) -> Case {
         "scale_waiters" => scale_waiters::run(bench).await,
         "scale_threads" => scale_threads::run(bench).await,
         "saturation" => saturation::run(bench).await,
+        "settings" => settings::run(bench).await,
         "handoff" => handoff::run(bench).await,
         "deadline" => deadline::run(bench).await,
         "refusal" => refusal::run(bench).await,

@@ -157,8 +157,14 @@ impl Plan {
         self
     }
 
-    fn manager(&mut self) -> &mut Value {
+    /// The connection manager's settings.
+    pub(crate) fn manager(&mut self) -> &mut Value {
         self.listener.pointer_mut(MANAGER).unwrap()
+    }
+
+    /// The cluster's settings.
+    pub(crate) fn cluster(&mut self) -> &mut Value {
+        &mut self.clusters[0]
     }
 
     /// Starts an Envoy by this plan.

@@ -1,0 +1,120 @@
+//! Where the processor time goes that Slotway's configuration of Envoy costs beside the filter: each setting alone, in an otherwise bare Envoy.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::Bench;
+use crate::{
+    closed::{self, Load},
+    contender::{
+        Contender,
+        envoy::{self, Generated, Plan},
+        slotway,
+    },
+    report::{Case, Figure},
+    worker::Workers,
+};
+
+const CONNECTIONS: u32 = 16;
+const BARE: &str = "bare Envoy";
+/// Long enough for the access log that looks for lost requests to look at a request.
+const LONG: Duration = Duration::from_millis(25);
+const LONG_CONNECTIONS: u32 = 256;
+
+/// Runs it.
+pub(crate) async fn run(bench: &Bench) -> Case {
+    let workers = Workers::start(Duration::ZERO);
+    let at = workers.addresses(1);
+    let with_slotway = slotway::start(&slotway::setup(&workers, 1, 1_000), &bench.cpus).await;
+    let generated = Generated::of(&with_slotway).await;
+    let bare = generated.bare(&at);
+    let all = generated.without_filter(&at);
+    let with = |change: &dyn Fn(&mut Plan)| {
+        let mut plan = bare.clone();
+        change(&mut plan);
+        plan
+    };
+    let without = |setting: &str| with(&|plan| drop(plan.manager().as_object_mut().unwrap().remove(setting)));
+    let plans: Vec<(&str, Plan)> = vec![
+        (BARE, bare.clone()),
+        // How far two go apart that are the same.
+        ("bare Envoy again", bare.clone()),
+        ("bare Envoy once more", bare.clone()),
+        ("without use_remote_address", without("use_remote_address")),
+        ("without normalize_path", without("normalize_path")),
+        ("without path_with_escaped_slashes_action", without("path_with_escaped_slashes_action")),
+        ("without request_headers_timeout", without("request_headers_timeout")),
+        ("without stream_idle_timeout", with(&|plan| plan.manager()["stream_idle_timeout"] = "0s".into())),
+        ("without early_header_mutation", without("early_header_mutation_extensions")),
+        ("with request ids", without("generate_request_id")),
+        (
+            "without suppressed headers",
+            with(&|plan| {
+                let filters = plan.manager()["http_filters"].as_array_mut().unwrap();
+                drop(filters[0]["typed_config"].as_object_mut().unwrap().remove("suppress_envoy_headers"));
+            }),
+        ),
+        (
+            "without the route's limits of time",
+            with(&|plan| {
+                let route = &mut plan.manager()["route_config"]["virtual_hosts"][0]["routes"][0]["route"];
+                *route = json!({ "cluster": route["cluster"].clone(), "auto_host_rewrite": true });
+            }),
+        ),
+        (
+            "with the header filter and routes",
+            with(&|plan| {
+                for part in ["http_filters", "route_config"] {
+                    plan.manager()[part] = all.clone().manager()[part].take();
+                }
+            }),
+        ),
+        ("with the workers' header filter", with(&|plan| *plan.cluster() = all.clone().cluster().take())),
+        (
+            "with the witness",
+            with(&|plan| plan.manager()["access_log"] = all.clone().manager()["access_log"].take()),
+        ),
+        ("all but the filter", all.clone()),
+        ("by default", envoy::default(&at)),
+    ];
+    let mut contenders: Vec<Contender> = Vec::new();
+    for (name, plan) in &plans {
+        contenders.push(plan.clone().start(name, &bench.cpus).await);
+    }
+    contenders.push(with_slotway);
+    let everybody: Vec<_> = contenders.iter().collect();
+    let short = closed::measure(bench, &everybody, Load::of(CONNECTIONS)).await;
+    workers.set_job(LONG);
+    let few: Vec<_> = contenders
+        .iter()
+        .filter(|contender| {
+            [BARE, "with the witness", "all but the filter", "Slotway"].contains(&contender.name.as_str())
+        })
+        .collect();
+    let long = closed::measure(bench, &few, Load::of(LONG_CONNECTIONS)).await;
+    let mut figures: Vec<Figure> = Vec::new();
+    for (group, rounds, measured) in [("", &short, &everybody), ("25 ms: ", &long, &few)] {
+        for contender in measured.iter().filter(|contender| contender.name != BARE) {
+            let pairs = rounds.of(&contender.name).cpu_us.iter().zip(&rounds.of(BARE).cpu_us);
+            let more: Vec<f64> = pairs.map(|(this, bare)| this - bare).collect();
+            figures.push(Figure::of(
+                format!("{group}{}, more than bare", contender.name),
+                "us of CPU/request",
+                &more,
+            ));
+        }
+    }
+    Case {
+        key: "settings".into(),
+        title: "What each setting costs".into(),
+        what: format!(
+            "Answers that cost nothing, {CONNECTIONS} connections; then answers after {} ms, {LONG_CONNECTIONS} connections. Bare Envoy has the settings that \
+             Slotway gives it; one of them is taken away, or something that Slotway adds is added.",
+            LONG.as_millis()
+        ),
+        rounds: bench.rounds as u32,
+        figures,
+        series: short.series("").into_iter().chain(long.series("25 ms: ")).collect(),
+    }
+}
