@@ -10,7 +10,7 @@ use crate::{
     picture::picture,
     report::{Case, Figure, Machine, Report},
     statistics::Spread,
-    table::{bar_text, reached_text},
+    table::{bar_text, reached_text, rounds_text},
 };
 
 /// The page's name, and that of the folder of its pictures beside it.
@@ -114,13 +114,12 @@ fn bars_table(report: &Report) -> String {
 }
 
 fn section(case: &Case) -> String {
-    let Case { key, title, what, rounds, .. } = case;
+    let Case { key, title, what, .. } = case;
+    let rounds = rounds_text(case);
     let mut text =
         format!("\n## {title}\n\n{what}\n\n![{}]({PICTURES}/{key}.svg)\n", title.replace(['[', ']'], ""));
     if !case.figures.is_empty() {
-        text += &format!(
-            "\n| {rounds} rounds | median | lowest to highest | to be | |\n|---|---:|---:|---:|---|\n"
-        );
+        text += &format!("\n| {rounds} | median | lowest to highest | to be | |\n|---|---:|---:|---:|---|\n");
         for figure in &case.figures {
             text += &format!(
                 "| {} | {} | {} to {} | {} | {} |\n",

@@ -10,7 +10,7 @@ use crate::{
 pub(crate) fn table(report: &Report) -> String {
     let mut text = String::new();
     for case in &report.cases {
-        text += &format!("\n{} [{}], {} rounds\n", case.title, case.key, case.rounds);
+        text += &format!("\n{} [{}], {}\n", case.title, case.key, rounds_text(case));
         text += &rows(&case_rows(case));
     }
     let missed = report.not_reached();
@@ -37,6 +37,11 @@ pub(crate) fn bar_text(figure: &Figure) -> Option<String> {
         Bar::AtLeast(limit) => format!("at least {}", number(limit)),
         Bar::AtMost(limit) => format!("at most {}", number(limit)),
     })
+}
+
+/// How often each contender had its turn, in words.
+pub(crate) fn rounds_text(case: &Case) -> String {
+    if case.rounds == 1 { "1 round".to_owned() } else { format!("{} rounds", case.rounds) }
 }
 
 /// Whether it is reached, in words.

@@ -12,8 +12,20 @@ use crate::{
     worker::Workers,
 };
 
-/// How many wait, and with how large a body.
-const LINES: [(usize, usize, &str); 2] = [(2_000, 0, "empty bodies"), (200, 1_000_000, "bodies of 1 MB")];
+/// Waiters of one kind.
+struct Line {
+    name: &'static str,
+    body_bytes: usize,
+    /// How many come before anything is counted: a proxy has some memory to spare at first.
+    before: usize,
+    /// How many are counted.
+    counted: usize,
+}
+
+const LINES: [Line; 2] = [
+    Line { name: "empty bodies", body_bytes: 0, before: 500, counted: 2_000 },
+    Line { name: "bodies of 1 MB", body_bytes: 1_000_000, before: 20, counted: 200 },
+];
 const THREADS: [u32; 2] = [1, 3];
 /// So that each thread has served some.
 const CLIENTS: usize = 64;
@@ -37,22 +49,17 @@ pub(crate) async fn run(bench: &Bench) -> Case {
     let at = workers.addresses(1);
     let setup = slotway::setup(&workers, 1, 1);
     let mut values = Values::default();
-    for _ in 0..bench.rounds {
+    // A quick look does not wait for so many to come and go.
+    let rounds = if bench.quick { 1 } else { bench.rounds };
+    for _ in 0..rounds {
         workers.set_job(FOR_EVER);
-        for (waiting, body, name) in LINES {
+        for line in &LINES {
+            let name = line.name;
             let with_slotway = slotway::start(&setup, &bench.cpus).await;
-            values.add(
-                &format!("{name}: {SLOTWAY}"),
-                PER_WAITER,
-                per_waiter(&with_slotway, waiting, body).await,
-            );
+            values.add(&format!("{name}: {SLOTWAY}"), PER_WAITER, per_waiter(&with_slotway, line).await);
             drop(with_slotway);
             let with_haproxy = haproxy::start(&at, haproxy::Wanted::queueing(1), &bench.cpus).await;
-            values.add(
-                &format!("{name}: {HAPROXY}"),
-                PER_WAITER,
-                per_waiter(&with_haproxy, waiting, body).await,
-            );
+            values.add(&format!("{name}: {HAPROXY}"), PER_WAITER, per_waiter(&with_haproxy, line).await);
         }
         workers.set_job(Duration::ZERO);
         let mut at_rest: [Vec<f64>; 3] = Default::default();
@@ -71,8 +78,8 @@ pub(crate) async fn run(bench: &Bench) -> Case {
             values.add(name, WHOLE, at_rest[0]);
         }
     }
-    let beside = LINES.iter().map(|(_, _, name)| values.ratio_in(name, SLOTWAY, HAPROXY, PER_WAITER));
-    let own = LINES.iter().map(|(_, _, name)| values.figure(&format!("{name}: {SLOTWAY}"), PER_WAITER));
+    let beside = LINES.iter().map(|line| values.ratio_in(line.name, SLOTWAY, HAPROXY, PER_WAITER));
+    let own = LINES.iter().map(|line| values.figure(&format!("{}: {SLOTWAY}", line.name), PER_WAITER));
     let figures = own.chain([values.figure(SLOTWAY, PER_LANE)]).chain(beside);
     Case {
         key: "memory".into(),
@@ -81,32 +88,36 @@ pub(crate) async fn run(bench: &Bench) -> Case {
             "How much the proxy's resident memory grows when {} requests without a body come to wait, each on a connection of its own, and when {} with a \
              body of 1 MB do, by the number of waiters. Then how much more a proxy of {} threads has than one of one thread, by the number of threads, when \
              each has served requests. What the system holds for connections is not the proxy's and not counted.",
-            LINES[0].0, LINES[1].0, THREADS[1]
+            LINES[0].counted, LINES[1].counted, THREADS[1]
         ),
-        rounds: bench.rounds as u32,
+        rounds: rounds as u32,
         figures: figures.collect(),
         series: values.series(),
     }
 }
 
 /// What a waiter adds.
-async fn per_waiter(contender: &Contender, waiting: usize, body: usize) -> f64 {
-    let body = vec![b'x'; body];
+async fn per_waiter(contender: &Contender, line: &Line) -> f64 {
+    let body = vec![b'x'; line.body_bytes];
     let mut clients = Clients::new(contender.address);
+    let mut waiting = 0;
+    let mut resident = Vec::new();
     let holder = clients.connect();
     clients.send(holder, "/", "", &[]);
-    let before = resident_at_rest(contender).await;
-    for _ in 0..waiting {
-        let client = clients.connect();
-        clients.send(client, "/", "", &body);
+    for more in [line.before, line.counted] {
+        for _ in 0..more {
+            let client = clients.connect();
+            clients.send(client, "/", "", &body);
+        }
+        waiting += more as u64;
+        if contender.name == SLOTWAY {
+            contender.site().api().shows_waiting(waiting).await;
+        }
+        resident.push(resident_at_rest(contender).await as f64);
     }
-    if contender.name == SLOTWAY {
-        contender.site().api().shows_waiting(waiting as u64).await;
-    }
-    let after = resident_at_rest(contender).await;
     let answers = clients.answers(0);
     assert!(answers.is_empty(), "{}: not all wait: {answers:?}", contender.name);
-    (after as f64 - before as f64) / waiting as f64
+    (resident[1] - resident[0]) / line.counted as f64
 }
 
 /// Memory when each thread has served requests.
