@@ -173,6 +173,7 @@ fn anchor(title: &str) -> String {
 }
 
 #[cfg(test)]
+#[allow(dead_code, reason = "the benchmark is compiled with this, but without the tests that need it")]
 mod tests {
     use super::*;
     use crate::report::example;

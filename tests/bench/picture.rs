@@ -246,6 +246,7 @@ fn wrapped(text: &str, letters: usize) -> Vec<String> {
 }
 
 #[cfg(test)]
+#[allow(dead_code, reason = "the benchmark is compiled with this, but without the tests that need it")]
 mod tests {
     use super::*;
     use crate::report::example;

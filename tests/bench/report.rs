@@ -192,6 +192,7 @@ impl Series {
 
 /// A small report, for the tests of what is made from one.
 #[cfg(test)]
+#[allow(dead_code, reason = "the benchmark is compiled with this, but without the tests that need it")]
 pub(crate) fn example() -> Report {
     let bare = [10.0, 20.0, 30.0];
     Report {
@@ -223,6 +224,7 @@ pub(crate) fn example() -> Report {
 }
 
 #[cfg(test)]
+#[allow(dead_code, reason = "the benchmark is compiled with this, but without the tests that need it")]
 mod tests {
     use super::*;
 

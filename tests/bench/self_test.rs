@@ -1,15 +1,29 @@
-//! What the benchmark does with its measurements: a benchmark has no tests of its own.
+//! What the benchmark does with its measurements: a benchmark has no tests of its own, so its modules are compiled here once more, with theirs.
 
 // Test support: a broken expectation ends the test at once, with its message.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-// Each of these modules is used as a whole by the benchmark only.
+// The modules are used as a whole by the benchmark only.
 #![allow(dead_code)]
 
+mod arguments;
+mod case;
+mod clock;
+mod closed;
+mod contender;
+mod cpus;
+#[allow(dead_code, unused_imports, reason = "the end-to-end tests use the rest")]
+#[path = "../e2e/harness/mod.rs"]
+mod harness;
+mod load;
+mod machine;
+mod module;
 mod number;
 mod page;
 mod picture;
+mod poll;
 mod report;
 mod statistics;
 mod svg;
 mod table;
 mod values;
+mod worker;

@@ -82,6 +82,7 @@ fn duration(text: &str) -> Option<Duration> {
 }
 
 #[cfg(test)]
+#[allow(dead_code, reason = "the benchmark is compiled with this, but without the tests that need it")]
 mod tests {
     use super::*;
 
