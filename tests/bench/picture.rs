@@ -64,16 +64,20 @@ fn group(name: &str) -> (&str, &str) {
 }
 
 fn panels(case: &Case) -> Vec<Panel> {
-    let figures = case.figures.iter().map(|figure| {
+    let of = |figure: &Figure, series: &Series| (&figure.name, &figure.unit) == (&series.name, &series.unit);
+    let series: Vec<&Series> = case.series.iter().filter(|series| !series.values.is_empty()).collect();
+    // A figure that is one contender's own is drawn beside the others', once.
+    let figures = case.figures.iter().filter(|figure| !series.iter().any(|series| of(figure, series)));
+    let mut panels = gathered(figures.map(|figure| {
         let (group, name) = group(&figure.name);
         (heading(group, &figure.unit), Row::figure(name, figure))
-    });
-    let series = case.series.iter().filter(|series| !series.values.is_empty()).map(|series| {
+    }));
+    panels.extend(gathered(series.iter().map(|series| {
         let (group, name) = group(&series.name);
-        (heading(group, &series.unit), Row::series(name, series))
-    });
-    let mut panels = gathered(figures);
-    panels.extend(gathered(series));
+        let figure = case.figures.iter().find(|figure| of(figure, series) && figure.bar.is_some());
+        let row = figure.map_or_else(|| Row::series(name, series), |figure| Row::figure(name, figure));
+        (heading(group, &series.unit), row)
+    })));
     panels
 }
 
@@ -131,14 +135,22 @@ impl Row {
     }
 
     fn height(&self) -> f64 {
-        let value_lines = 1 + usize::from(self.is_long()) + usize::from(self.verdict.is_some());
-        let lines = wrapped(&self.name, NAME_LETTERS).len().max(value_lines);
+        let lines = wrapped(&self.name, NAME_LETTERS).len().max(self.value_lines());
         lines as f64 * LINE_HEIGHT + 10.0
+    }
+
+    fn value_lines(&self) -> usize {
+        1 + usize::from(self.is_long()) + usize::from(self.verdict.is_some())
     }
 
     /// Whether the spread needs a line of its own.
     fn is_long(&self) -> bool {
-        number(self.spread.high).len() >= LONG_VALUE_LETTERS
+        number(self.spread.high).len() >= LONG_VALUE_LETTERS && self.spread_text().is_some()
+    }
+
+    fn spread_text(&self) -> Option<String> {
+        let Spread { low, high, .. } = self.spread;
+        (low < high).then(|| format!("{} to {}", number(low), number(high)))
     }
 
     fn largest(&self) -> f64 {
@@ -168,11 +180,9 @@ impl Row {
 
     /// The value, its spread, and what is said of the bar to reach.
     fn draw_value(&self, svg: &mut Svg, middle: f64) {
-        let Spread { median, low, high } = self.spread;
-        let lines = 1 + usize::from(self.is_long()) + usize::from(self.verdict.is_some());
-        let mut base = middle + 4.5 - (lines - 1) as f64 * LINE_HEIGHT / 2.0;
-        svg.text(VALUE_AT, base, "value", Anchor::Start, &number(median));
-        let spread = format!("{} to {}", number(low), number(high));
+        let mut base = middle + 4.5 - (self.value_lines() - 1) as f64 * LINE_HEIGHT / 2.0;
+        svg.text(VALUE_AT, base, "value", Anchor::Start, &number(self.spread.median));
+        let spread = self.spread_text().unwrap_or_default();
         if self.is_long() {
             base += LINE_HEIGHT;
             svg.text(VALUE_AT, base, "small", Anchor::Start, &spread);
@@ -304,6 +314,16 @@ mod tests {
         let headings: Vec<_> = panels.iter().map(|panel| panel.heading.as_str()).collect();
         assert_eq!(headings, ["2 ms: jobs/s", "5 ms: jobs/s", "2 ms: ms"]);
         assert_eq!(panels[0].rows.len(), 2);
+    }
+
+    #[test]
+    fn a_figure_that_is_a_contenders_own_is_drawn_among_the_contenders_with_its_bar() {
+        let figure = Figure::of("Slotway", "ms", &[7.0]).at_most(5.0);
+        let contenders = ["Slotway", "HAProxy"].map(|name| Series::new(name, "ms", vec![7.0]));
+        let panels = panels(&case_of(vec![figure], contenders.to_vec()));
+        assert_eq!(panels.len(), 1);
+        let rows: Vec<_> = panels[0].rows.iter().map(|row| (row.name.as_str(), row.class)).collect();
+        assert_eq!(rows, [("Slotway", "missed"), ("HAProxy", "other")]);
     }
 
     #[test]

@@ -40,13 +40,13 @@ impl Values {
 
     /// How one contender compares with another.
     pub(crate) fn ratio(&self, over: &str, under: &str, unit: &str) -> Figure {
-        Figure::ratio(format!("{over} / {under}, {unit}"), self.of(over, unit), self.of(under, unit))
+        Figure::ratio(format!("{over} / {under}, {}", what(unit)), self.of(over, unit), self.of(under, unit))
     }
 
     /// The same within a group, which stands before the contenders' names.
     pub(crate) fn ratio_in(&self, group: &str, over: &str, under: &str, unit: &str) -> Figure {
         let of = |name: &str| self.of(&format!("{group}: {name}"), unit);
-        Figure::ratio(format!("{group}: {over} / {under}, {unit}"), of(over), of(under))
+        Figure::ratio(format!("{group}: {over} / {under}, {}", what(unit)), of(over), of(under))
     }
 
     /// All of them; those of one unit together.
@@ -65,6 +65,11 @@ impl Values {
     }
 }
 
+/// A ratio has no unit: `ms, p99` is `p99` there.
+fn what(unit: &str) -> &str {
+    unit.split_once(", ").map_or(unit, |(_, what)| what)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,16 +78,16 @@ mod tests {
     fn values_are_kept_by_contender_and_unit_in_their_order() {
         let mut values = Values::default();
         for round in [1.0, 2.0] {
-            values.add("A", "ms", round);
+            values.add("A", "ms, p50", round);
             values.add("A", "bytes", round * 10.0);
-            values.add("B", "ms", round * 2.0);
+            values.add("B", "ms, p50", round * 2.0);
         }
         assert_eq!(values.of("A", "bytes"), [10.0, 20.0]);
-        let ratio = values.ratio("B", "A", "ms");
-        assert_eq!((ratio.name.as_str(), ratio.low, ratio.high), ("B / A, ms", 2.0, 2.0));
+        let ratio = values.ratio("B", "A", "ms, p50");
+        assert_eq!((ratio.name.as_str(), ratio.low, ratio.high), ("B / A, p50", 2.0, 2.0));
         let series = values.series();
         let names: Vec<_> =
             series.iter().map(|series| (series.name.as_str(), series.unit.as_str())).collect();
-        assert_eq!(names, [("A", "ms"), ("B", "ms"), ("A", "bytes")]);
+        assert_eq!(names, [("A", "ms, p50"), ("B", "ms, p50"), ("A", "bytes")]);
     }
 }
