@@ -7,6 +7,7 @@ use crate::{
     contender::{Contender, envoy, haproxy, slotway},
     harness::SOON,
     load::clients::Clients,
+    number::number,
     report::Case,
     values::Values,
     worker::Workers,
@@ -87,7 +88,9 @@ pub(crate) async fn run(bench: &Bench) -> Case {
             "How much the proxy's resident memory grows when {} requests without a body come to wait, each on a connection of its own, and when {} with a \
              body of 1 MB do, by the number of waiters. Then how much more a proxy of {} threads has than one of one thread, by the number of threads, when \
              each has served requests. What the system holds for connections is not the proxy's and not counted.",
-            LINES[0].counted, LINES[1].counted, THREADS[1]
+            number(LINES[0].counted as f64),
+            LINES[1].counted,
+            THREADS[1]
         ),
         rounds: rounds as u32,
         figures: figures.collect(),
