@@ -1,30 +1,56 @@
-//! Throughput side by side: each contender in turn under the same closed loop.
+//! Throughput side by side: each contender in turn under a closed loop.
 
 use std::{
     collections::HashMap,
-    path::Path,
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
 use crate::{
     case::Bench,
     contender::Contender,
-    load::{
-        crowd,
-        wrk::{self, Run},
-    },
+    load::{crowd, wrk},
     report::{Figure, Series},
     statistics::median,
 };
 
+const WARM_UP: Duration = Duration::from_secs(1);
+
+/// A closed loop.
+#[derive(Debug, Clone)]
+pub(crate) struct Load {
+    /// Each sends its next request when it has its answer.
+    pub(crate) connections: u32,
+    /// Who sends.
+    pub(crate) by: By,
+}
+
+/// Who sends the requests of a closed loop.
+#[derive(Debug, Clone)]
+pub(crate) enum By {
+    /// wrk, asking for `/`.
+    Wrk,
+    /// wrk with a program. Each turn begins with an unmeasured second: connections to many workers must be opened that a proxy lets go while it is idle.
+    Script(PathBuf),
+    /// Thousands of clients, more than wrk gets connected.
+    Crowd,
+}
+
+impl Load {
+    /// So many connections of wrk.
+    pub(crate) fn of(connections: u32) -> Self {
+        Self { connections, by: By::Wrk }
+    }
+}
+
 /// One contender's rounds.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Measured {
-    /// Good answers a second.
+    /// Answers a second.
     pub(crate) per_second: Vec<f64>,
-    /// Milliseconds.
+    /// Milliseconds; not of a crowd.
     pub(crate) p50: Vec<f64>,
-    /// Milliseconds.
+    /// Milliseconds; not of a crowd.
     pub(crate) p99: Vec<f64>,
     /// Microseconds of the proxy's processor time for each request.
     pub(crate) cpu_us: Vec<f64>,
@@ -33,112 +59,72 @@ pub(crate) struct Measured {
 }
 
 /// All contenders' rounds, by name.
+#[derive(Default)]
 pub(crate) struct Rounds {
     names: Vec<String>,
     by_name: HashMap<String, Measured>,
 }
 
-/// A closed loop.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Load<'a> {
-    /// Each sends its next request when it has its answer.
-    pub(crate) connections: u32,
-    /// wrk's program, if it is to do more than to ask for `/`.
-    pub(crate) script: Option<&'a Path>,
-    /// Whether each turn begins with an unmeasured second: where connections to many workers must be opened that a proxy lets go when it is idle.
-    pub(crate) warmed: bool,
-}
-
-impl Load<'_> {
-    /// So many connections.
-    pub(crate) fn of(connections: u32) -> Self {
-        Self { connections, script: None, warmed: false }
-    }
-}
-
-/// One contender's turn.
-pub(crate) async fn slice(contender: &Contender, load: Load<'_>, length: Duration) -> Turn {
-    if load.warmed {
-        wrk::run(contender.address, load, Duration::from_secs(1)).await;
-    }
-    let before = contender.cpu_time();
-    let began = Instant::now();
-    let run = wrk::run(contender.address, load, length).await;
-    Turn { run, cpu: contender.cpu_time() - before, took: began.elapsed() }
-}
-
-/// What came of one contender's turn.
-#[derive(Debug)]
-pub(crate) struct Turn {
-    /// What the clients have seen.
-    pub(crate) run: Run,
-    /// The proxy's processor time.
-    pub(crate) cpu: Duration,
-    took: Duration,
-}
-
-/// Measures the contenders in turn, under the same load. A request that fails ends the bench: its figures would mean nothing.
-pub(crate) async fn measure(bench: &Bench, contenders: &[&Contender], load: Load<'_>) -> Rounds {
-    let turns: Vec<_> = contenders.iter().map(|contender| (*contender, load)).collect();
-    measure_each(bench, &turns).await
-}
-
-/// The same where each has a load of its own.
-pub(crate) async fn measure_each(bench: &Bench, turns: &[(&Contender, Load<'_>)]) -> Rounds {
-    let mut rounds = Rounds::new(turns.iter().map(|(contender, _)| contender.name.clone()).collect());
-    for (contender, load) in turns.iter().filter(|(_, load)| !load.warmed) {
-        slice(contender, *load, Duration::from_secs(1)).await;
-    }
+/// Measures contenders in turn. Each round has them started anew: two Envoys of one configuration may differ by some percent as long as they live, by
+/// where their memory happens to be, and rounds with the same ones would repeat that. A short run starts them once.
+///
+/// # Panics
+/// If a request fails: the figures would mean nothing.
+pub(crate) async fn measure(bench: &Bench, mut start: impl AsyncFnMut() -> Vec<(Contender, Load)>) -> Rounds {
+    let mut rounds = Rounds::default();
+    let mut contenders = Vec::new();
     for round in 0..bench.rounds {
-        for (contender, load) in turns {
-            let turn = slice(contender, *load, bench.slice).await;
-            let name = &contender.name;
-            assert_eq!(turn.run.failures(), 0, "{name}: requests have failed in round {round}: {turn:?}");
-            rounds.of_mut(name).add(&turn);
+        let anew = round == 0 || !bench.quick;
+        if anew {
+            // First those of the last round must go.
+            contenders.clear();
+            contenders = start().await;
+        }
+        for (contender, load) in &contenders {
+            if anew && matches!(load.by, By::Wrk) {
+                wrk::run(contender.address, load, WARM_UP).await;
+            }
+        }
+        for (contender, load) in &contenders {
+            rounds.turn(contender, load, bench.slice).await;
         }
     }
     rounds
-}
-
-/// The same with a crowd of so many clients for each.
-pub(crate) async fn measure_crowds(bench: &Bench, turns: &[(&Contender, u32)]) -> Rounds {
-    let mut rounds = Rounds::new(turns.iter().map(|(contender, _)| contender.name.clone()).collect());
-    for _ in 0..bench.rounds {
-        for (contender, clients) in turns {
-            let crowd = crowd::run(contender, *clients, bench.slice).await;
-            let measured = rounds.of_mut(&contender.name);
-            measured.per_second.push(crowd.answers as f64 / crowd.took.as_secs_f64());
-            measured.cpu_us.push(crowd.cpu.as_secs_f64() * 1e6 / crowd.answers.max(1) as f64);
-            measured.busy.push(crowd.cpu.as_secs_f64() / crowd.took.as_secs_f64());
-        }
-    }
-    rounds
-}
-
-impl Measured {
-    /// Adds a round.
-    pub(crate) fn add(&mut self, turn: &Turn) {
-        let Turn { run, cpu, took } = turn;
-        self.per_second.push(run.per_second);
-        self.p50.push(run.p50.as_secs_f64() * 1e3);
-        self.p99.push(run.p99.as_secs_f64() * 1e3);
-        self.cpu_us.push(cpu.as_secs_f64() * 1e6 / run.answers.max(1) as f64);
-        self.busy.push(cpu.as_secs_f64() / took.as_secs_f64());
-    }
 }
 
 impl Rounds {
-    fn new(names: Vec<String>) -> Self {
-        Self { names, by_name: HashMap::new() }
-    }
-
-    fn of_mut(&mut self, name: &str) -> &mut Measured {
-        self.by_name.entry(name.to_owned()).or_default()
+    async fn turn(&mut self, contender: &Contender, load: &Load, length: Duration) {
+        if !self.by_name.contains_key(&contender.name) {
+            self.names.push(contender.name.clone());
+        }
+        let measured = self.by_name.entry(contender.name.clone()).or_default();
+        if matches!(load.by, By::Crowd) {
+            let crowd = crowd::run(contender, load.connections, length).await;
+            measured.add(crowd.answers, crowd.took, crowd.cpu);
+            measured.per_second.push(crowd.answers as f64 / crowd.took.as_secs_f64());
+            return;
+        }
+        if matches!(load.by, By::Script(_)) {
+            wrk::run(contender.address, load, WARM_UP).await;
+        }
+        let before = contender.cpu_time();
+        let began = Instant::now();
+        let run = wrk::run(contender.address, load, length).await;
+        assert_eq!(run.failures(), 0, "{}: requests have failed: {run:?}", contender.name);
+        measured.add(run.answers, began.elapsed(), contender.cpu_time() - before);
+        measured.per_second.push(run.per_second);
+        measured.p50.push(run.p50.as_secs_f64() * 1e3);
+        measured.p99.push(run.p99.as_secs_f64() * 1e3);
     }
 
     /// A contender's.
     pub(crate) fn of(&self, name: &str) -> &Measured {
         self.by_name.get(name).unwrap_or_else(|| panic!("{name} was not measured"))
+    }
+
+    /// The contenders, in the order in which they are measured.
+    pub(crate) fn names(&self) -> &[String] {
+        &self.names
     }
 
     /// A ratio of two contenders.
@@ -159,7 +145,7 @@ impl Rounds {
         }
     }
 
-    /// Throughput, latencies and processor time of all, in the order in which they were measured; `group` stands before their names.
+    /// Throughput, processor time and latencies of all; `group` stands before their names.
     pub(crate) fn series(&self, group: &str) -> Vec<Series> {
         type Value = fn(&Measured) -> &Vec<f64>;
         let kinds: [(&str, Value); 4] = [
@@ -168,15 +154,22 @@ impl Rounds {
             ("ms, p50", |measured| &measured.p50),
             ("ms, p99", |measured| &measured.p99),
         ];
-        kinds
-            .iter()
-            // A crowd's latencies are not asked for.
-            .filter(|(_, value)| self.names.iter().all(|name| !value(self.of(name)).is_empty()))
-            .flat_map(|(unit, value)| {
-                self.names.iter().map(move |name| {
-                    Series::new(format!("{group}{name}"), *unit, value(self.of(name)).clone())
-                })
-            })
-            .collect()
+        let mut series = Vec::new();
+        for (unit, value) in kinds {
+            for name in &self.names {
+                let values = value(self.of(name));
+                if !values.is_empty() {
+                    series.push(Series::new(format!("{group}{name}"), unit, values.clone()));
+                }
+            }
+        }
+        series
+    }
+}
+
+impl Measured {
+    fn add(&mut self, answers: u64, took: Duration, cpu: Duration) {
+        self.cpu_us.push(cpu.as_secs_f64() * 1e6 / answers.max(1) as f64);
+        self.busy.push(cpu.as_secs_f64() / took.as_secs_f64());
     }
 }

@@ -23,21 +23,23 @@ pub(crate) async fn run(bench: &Bench) -> Case {
     let cpus = &bench.cpus;
     let workers = Workers::start(Duration::ZERO);
     let at = workers.addresses(1);
-    let with_slotway = slotway::start(&slotway::setup(&workers, 1, SLOTS), cpus).await;
-    let generated = envoy::Generated::of(&with_slotway).await;
-    let bare = generated.bare(&at);
-    let contenders = [
-        bare.clone().start("bare Envoy", cpus).await,
-        bare.clone().with_module(&module::continue_only()).start("raw module", cpus).await,
-        bare.with_module(&module::empty_sdk()).start("empty SDK filter", cpus).await,
-        generated.without_filter(&at).start(CONFIGURATION, cpus).await,
-        with_slotway,
-        envoy::default(&at).start("Envoy by default", cpus).await,
-        haproxy::start(&at, haproxy::Wanted::queueing(SLOTS), cpus).await,
-        nginx::start(&at, SLOTS, cpus).await,
-    ];
-    let contenders: Vec<_> = contenders.iter().collect();
-    let rounds = closed::measure(bench, &contenders, Load::of(CONNECTIONS)).await;
+    let rounds = closed::measure(bench, async || {
+        let with_slotway = slotway::start(&slotway::setup(&workers, 1, SLOTS), cpus).await;
+        let generated = envoy::Generated::of(&with_slotway).await;
+        let bare = generated.bare(&at);
+        let contenders = [
+            bare.clone().start("bare Envoy", cpus).await,
+            bare.clone().with_module(&module::continue_only()).start("raw module", cpus).await,
+            bare.with_module(&module::empty_sdk()).start("empty SDK filter", cpus).await,
+            generated.without_filter(&at).start(CONFIGURATION, cpus).await,
+            with_slotway,
+            envoy::default(&at).start("Envoy by default", cpus).await,
+            haproxy::start(&at, haproxy::Wanted::queueing(SLOTS), cpus).await,
+            nginx::start(&at, SLOTS, cpus).await,
+        ];
+        contenders.into_iter().map(|contender| (contender, Load::of(CONNECTIONS))).collect()
+    })
+    .await;
     rounds.print_busy();
     Case {
         key: "overhead".into(),

@@ -43,12 +43,12 @@ pub(crate) async fn run(bench: &Bench) -> Case {
     }
     let mut values = Values::default();
     for (contender, _) in &contenders {
-        wrk::run(contender.address, Load::of(CONNECTIONS), Duration::from_secs(1)).await;
+        wrk::run(contender.address, &Load::of(CONNECTIONS), Duration::from_secs(1)).await;
     }
     for _ in 0..bench.rounds {
         for (contender, _) in &contenders {
             let before = contender.cpu_time();
-            let run = wrk::run(contender.address, Load::of(CONNECTIONS), bench.slice).await;
+            let run = wrk::run(contender.address, &Load::of(CONNECTIONS), bench.slice).await;
             let cpu = contender.cpu_time() - before;
             let name = &contender.name;
             assert_eq!(

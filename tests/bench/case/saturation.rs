@@ -132,7 +132,8 @@ async fn throughput(bench: &Bench, workers: &Workers, contenders: &[Contender], 
         for contender in contenders {
             let name = &contender.name;
             let connections = if name == EIGHT { SLOTS } else { clients };
-            let load = wrk::run(contender.address, Load::of(connections), bench.slice + 2 * MARGIN);
+            let load = Load::of(connections);
+            let load = wrk::run(contender.address, &load, bench.slice + 2 * MARGIN);
             let (run, counted) = tokio::join!(load, async {
                 tokio::time::sleep(MARGIN).await;
                 workers.count_anew();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Bench;
 use crate::{
     closed::{self, Load},
-    contender::{Contender, envoy, slotway},
+    contender::{envoy, slotway},
     report::Case,
     worker::Workers,
 };
@@ -19,16 +19,19 @@ pub(crate) async fn run(bench: &Bench) -> Case {
     let at = workers.addresses(1);
     // Everybody on every processor: with two threads a proxy cannot have one for itself.
     let _spread = bench.cpus.spread();
-    let mut contenders: Vec<Contender> = Vec::new();
-    for (threads, name) in [(1, "1 thread"), (2, "2 threads")] {
-        let setup = slotway::setup(&workers, 1, SLOTS).lanes(threads);
-        let with_slotway = slotway::start(&setup, &bench.cpus).await;
-        let bare = envoy::Generated::of(&with_slotway).await.bare(&at).threads(threads);
-        contenders.push(bare.start(&format!("bare Envoy, {name}"), &bench.cpus).await);
-        contenders.push(with_slotway.named(&format!("Slotway, {name}")));
-    }
-    let contenders: Vec<_> = contenders.iter().collect();
-    let rounds = closed::measure(bench, &contenders, Load::of(CONNECTIONS)).await;
+    let rounds = closed::measure(bench, async || {
+        let mut contenders = Vec::new();
+        for (threads, name) in [(1, "1 thread"), (2, "2 threads")] {
+            let setup = slotway::setup(&workers, 1, SLOTS).lanes(threads);
+            let with_slotway = slotway::start(&setup, &bench.cpus).await;
+            let bare = envoy::Generated::of(&with_slotway).await.bare(&at).threads(threads);
+            let bare = bare.start(&format!("bare Envoy, {name}"), &bench.cpus).await;
+            contenders.push((bare, Load::of(CONNECTIONS)));
+            contenders.push((with_slotway.named(&format!("Slotway, {name}")), Load::of(CONNECTIONS)));
+        }
+        contenders
+    })
+    .await;
     rounds.print_busy();
     Case {
         key: "scale_threads".into(),

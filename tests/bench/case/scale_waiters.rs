@@ -7,8 +7,8 @@ use slotway_tests::world::{World, ms, pool};
 
 use super::Bench;
 use crate::{
-    closed,
-    contender::{Contender, envoy, haproxy, slotway},
+    closed::{self, By, Load},
+    contender::{envoy, haproxy, slotway},
     report::{Case, Figure, Series},
     worker::Workers,
 };
@@ -24,20 +24,24 @@ pub(crate) async fn run(bench: &Bench) -> Case {
     let workers = Workers::start(Duration::ZERO);
     let at = workers.addresses(WORKERS);
     let slots = WORKERS * CAPACITY;
-    // One that has served 10,000 clients is another than one that has never: each number of waiters has its own.
-    let mut contenders: Vec<(Contender, u32)> = Vec::new();
     let sizes = if bench.quick { &WAITING[..2] } else { &WAITING };
-    for (waiting, name) in sizes {
-        let clients = waiting + slots;
-        let with_slotway = slotway::start(&slotway::setup(&workers, WORKERS, CAPACITY), &bench.cpus).await;
-        let own_queue = envoy::Generated::of(&with_slotway).await.bare(&at).queueing(slots);
-        contenders.push((with_slotway.named(&format!("Slotway, {name}")), clients));
-        contenders.push((own_queue.start(&format!("Envoy's own queue, {name}"), &bench.cpus).await, clients));
-        let haproxy = haproxy::start(&at, haproxy::Wanted::queueing(CAPACITY), &bench.cpus).await;
-        contenders.push((haproxy.named(&format!("HAProxy, {name}")), clients));
-    }
-    let turns: Vec<_> = contenders.iter().map(|(contender, clients)| (contender, *clients)).collect();
-    let rounds = closed::measure_crowds(bench, &turns).await;
+    let rounds = closed::measure(bench, async || {
+        let mut contenders = Vec::new();
+        // A proxy that has served 10,000 clients is another than one that never has: each number has its own.
+        for (waiting, name) in sizes {
+            let load = Load { connections: waiting + slots, by: By::Crowd };
+            let with_slotway =
+                slotway::start(&slotway::setup(&workers, WORKERS, CAPACITY), &bench.cpus).await;
+            let own_queue = envoy::Generated::of(&with_slotway).await.bare(&at).queueing(slots);
+            let own_queue = own_queue.start(&format!("Envoy's own queue, {name}"), &bench.cpus).await;
+            let haproxy = haproxy::start(&at, haproxy::Wanted::queueing(CAPACITY), &bench.cpus).await;
+            contenders.push((with_slotway.named(&format!("Slotway, {name}")), load.clone()));
+            contenders.push((own_queue, load.clone()));
+            contenders.push((haproxy.named(&format!("HAProxy, {name}")), load));
+        }
+        contenders
+    })
+    .await;
     rounds.print_busy();
     let few = WAITING[0].1;
     let mut figures = Vec::new();

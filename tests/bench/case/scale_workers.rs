@@ -1,13 +1,14 @@
 //! Whether a request costs more where there are more workers and slots.
 
-use std::{fmt::Write, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{fmt::Write, net::SocketAddr, time::Duration};
 
 use tempfile::TempDir;
 
 use super::Bench;
 use crate::{
-    closed::{self, Load, Rounds},
-    contender::{Contender, envoy, slotway},
+    closed::{self, By, Load, Rounds},
+    contender::{envoy, slotway},
+    harness::Setup,
     report::{Case, Figure},
     statistics::ratios,
     worker::Workers,
@@ -24,30 +25,22 @@ const HEADER: &str = "x-cluster";
 pub(crate) async fn run(bench: &Bench) -> Case {
     let workers = Workers::start(Duration::ZERO);
     let scripts = TempDir::with_prefix("slotway-bench-").unwrap();
-    let mut contenders: Vec<(Contender, PathBuf)> = Vec::new();
     let sizes = if bench.quick { vec![SIZES[0], SIZES[2]] } else { SIZES.to_vec() };
-    for &(count, slots) in &sizes {
-        let at = workers.addresses(count);
-        let script = scripts.path().join(format!("{count}.lua"));
-        std::fs::write(&script, every_worker_in_turn(&at)).unwrap();
-        let mut setup = slotway::setup(&workers, count, CAPACITY);
-        if count == 3 {
-            let last = format!("http://{}", workers.address(2));
-            setup = slotway::setup(&workers, 2, CAPACITY).worker(&last, 2);
+    let rounds = closed::measure(bench, async || {
+        let mut contenders = Vec::new();
+        for &(count, slots) in &sizes {
+            let at = workers.addresses(count);
+            let script = scripts.path().join(format!("{count}.lua"));
+            std::fs::write(&script, every_worker_in_turn(&at)).unwrap();
+            let load = Load { connections: CONNECTIONS, by: By::Script(script) };
+            let with_slotway = slotway::start(&setup(&workers, count), &bench.cpus).await;
+            let bare = envoy::Generated::of(&with_slotway).await.bare(&at).cluster_by(HEADER, &at);
+            contenders.push((with_slotway.named(&format!("Slotway, {slots}")), load.clone()));
+            contenders.push((bare.start(&format!("bare Envoy, {slots}"), &bench.cpus).await, load));
         }
-        let with_slotway = slotway::start(&setup, &bench.cpus).await;
-        let bare = envoy::Generated::of(&with_slotway).await.bare(&at).cluster_by(HEADER, &at);
-        contenders.push((with_slotway.named(&format!("Slotway, {slots}")), script.clone()));
-        contenders.push((bare.start(&format!("bare Envoy, {slots}"), &bench.cpus).await, script));
-    }
-    // Each worker's connection is opened before the measured part of a turn, and a proxy that is idle for a second closes it.
-    let turns: Vec<_> = contenders
-        .iter()
-        .map(|(contender, script)| {
-            (contender, Load { script: Some(script.as_path()), warmed: true, ..Load::of(CONNECTIONS) })
-        })
-        .collect();
-    let rounds = closed::measure_each(bench, &turns).await;
+        contenders
+    })
+    .await;
     rounds.print_busy();
     let figures = sizes[1..].iter().flat_map(|(_, slots)| compare(&rounds, slots)).collect();
     Case {
@@ -61,6 +54,15 @@ pub(crate) async fn run(bench: &Bench) -> Case {
         figures,
         series: rounds.series(""),
     }
+}
+
+/// So many workers; three have ten slots.
+fn setup(workers: &Workers, count: u32) -> Setup {
+    if count == SIZES[0].0 {
+        let last = format!("http://{}", workers.address(count - 1));
+        return slotway::setup(workers, count - 1, CAPACITY).worker(&last, 2);
+    }
+    slotway::setup(workers, count, CAPACITY)
 }
 
 /// What `slots` cost more than the fewest.

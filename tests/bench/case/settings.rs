@@ -22,11 +22,46 @@ const BARE: &str = "bare Envoy";
 const LONG: Duration = Duration::from_millis(25);
 const LONG_CONNECTIONS: u32 = 256;
 
+/// Who is measured with such answers too.
+const AT_LENGTH: [&str; 5] = [BARE, "bare Envoy again", "with the witness", "all but the filter", "Slotway"];
+
 /// Runs it.
 pub(crate) async fn run(bench: &Bench) -> Case {
     let workers = Workers::start(Duration::ZERO);
+    let short = closed::measure(bench, async || start(bench, &workers, Load::of(CONNECTIONS)).await).await;
+    workers.set_job(LONG);
+    let long = closed::measure(bench, async || {
+        let mut all = start(bench, &workers, Load::of(LONG_CONNECTIONS)).await;
+        all.retain(|(contender, _)| AT_LENGTH.contains(&contender.name.as_str()));
+        all
+    })
+    .await;
+    let mut figures: Vec<Figure> = Vec::new();
+    for (group, rounds) in [("", &short), ("25 ms: ", &long)] {
+        for name in rounds.names().iter().filter(|name| *name != BARE) {
+            let pairs = rounds.of(name).cpu_us.iter().zip(&rounds.of(BARE).cpu_us);
+            let more: Vec<f64> = pairs.map(|(this, bare)| this - bare).collect();
+            figures.push(Figure::of(format!("{group}{name}, more than bare"), "us of CPU/request", &more));
+        }
+    }
+    Case {
+        key: "settings".into(),
+        title: "What each setting costs".into(),
+        what: format!(
+            "Answers that cost nothing, {CONNECTIONS} connections; then answers after {} ms, {LONG_CONNECTIONS} connections. Bare Envoy has the settings that \
+             Slotway gives it; one of them is taken away, or something that Slotway adds is added.",
+            LONG.as_millis()
+        ),
+        rounds: bench.rounds as u32,
+        figures,
+        series: short.series("").into_iter().chain(long.series("25 ms: ")).collect(),
+    }
+}
+
+/// Bare Envoy, the same with one thing taken away or added, and Slotway.
+async fn start(bench: &Bench, workers: &Workers, load: Load) -> Vec<(Contender, Load)> {
     let at = workers.addresses(1);
-    let with_slotway = slotway::start(&slotway::setup(&workers, 1, 1_000), &bench.cpus).await;
+    let with_slotway = slotway::start(&slotway::setup(workers, 1, 1_000), &bench.cpus).await;
     let generated = Generated::of(&with_slotway).await;
     let bare = generated.bare(&at);
     let all = generated.without_filter(&at);
@@ -78,43 +113,10 @@ pub(crate) async fn run(bench: &Bench) -> Case {
         ("all but the filter", all.clone()),
         ("by default", envoy::default(&at)),
     ];
-    let mut contenders: Vec<Contender> = Vec::new();
-    for (name, plan) in &plans {
-        contenders.push(plan.clone().start(name, &bench.cpus).await);
+    let mut contenders = Vec::new();
+    for (name, plan) in plans {
+        contenders.push((plan.start(name, &bench.cpus).await, load.clone()));
     }
-    contenders.push(with_slotway);
-    let everybody: Vec<_> = contenders.iter().collect();
-    let short = closed::measure(bench, &everybody, Load::of(CONNECTIONS)).await;
-    workers.set_job(LONG);
-    let few: Vec<_> = contenders
-        .iter()
-        .filter(|contender| {
-            [BARE, "with the witness", "all but the filter", "Slotway"].contains(&contender.name.as_str())
-        })
-        .collect();
-    let long = closed::measure(bench, &few, Load::of(LONG_CONNECTIONS)).await;
-    let mut figures: Vec<Figure> = Vec::new();
-    for (group, rounds, measured) in [("", &short, &everybody), ("25 ms: ", &long, &few)] {
-        for contender in measured.iter().filter(|contender| contender.name != BARE) {
-            let pairs = rounds.of(&contender.name).cpu_us.iter().zip(&rounds.of(BARE).cpu_us);
-            let more: Vec<f64> = pairs.map(|(this, bare)| this - bare).collect();
-            figures.push(Figure::of(
-                format!("{group}{}, more than bare", contender.name),
-                "us of CPU/request",
-                &more,
-            ));
-        }
-    }
-    Case {
-        key: "settings".into(),
-        title: "What each setting costs".into(),
-        what: format!(
-            "Answers that cost nothing, {CONNECTIONS} connections; then answers after {} ms, {LONG_CONNECTIONS} connections. Bare Envoy has the settings that \
-             Slotway gives it; one of them is taken away, or something that Slotway adds is added.",
-            LONG.as_millis()
-        ),
-        rounds: bench.rounds as u32,
-        figures,
-        series: short.series("").into_iter().chain(long.series("25 ms: ")).collect(),
-    }
+    contenders.push((with_slotway, load));
+    contenders
 }

@@ -1,8 +1,8 @@
 //! Closed loop: each connection sends its next request when it has the answer to the last one.
 
-use std::{ffi::OsStr, net::SocketAddr, process::Stdio, time::Duration};
+use std::{net::SocketAddr, process::Stdio, time::Duration};
 
-use crate::closed::Load;
+use crate::closed::{By, Load};
 
 /// What one run of wrk has seen.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,16 +29,18 @@ impl Run {
 }
 
 /// Runs wrk with one thread.
-pub(crate) async fn run(address: SocketAddr, load: Load<'_>, length: Duration) -> Run {
+pub(crate) async fn run(address: SocketAddr, load: &Load, length: Duration) -> Run {
     let seconds = length.as_secs().max(1);
     let mut command = tokio::process::Command::from(crate::contender::installed("wrk"));
     command
         .args(["--threads", "1", "--latency", "--timeout", "60s"])
         .args(["--connections", &load.connections.to_string(), "--duration", &format!("{seconds}s")])
-        .args(load.script.into_iter().flat_map(|script| [OsStr::new("--script"), script.as_os_str()]))
         .arg(format!("http://{address}/"))
         .stdin(Stdio::null())
         .kill_on_drop(true);
+    if let By::Script(script) = &load.by {
+        command.arg("--script").arg(script);
+    }
     let output = command.output().await.unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{command:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
