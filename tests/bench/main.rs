@@ -34,6 +34,7 @@ mod values;
 mod worker;
 
 use std::{
+    fs::File,
     path::{Path, PathBuf},
     process::ExitCode,
     time::Instant,
@@ -65,11 +66,23 @@ fn main() -> ExitCode {
     if let Some(file) = &arguments.render {
         return finish(Report::read(&repository().join(file)).and_then(|report| show(&report, &out)));
     }
+    let _alone = alone();
     // The processes are started on this thread: they end when the thread ends that has started them.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let report = runtime.block_on(measure(&arguments, cpus));
     let file = out.join("report.json");
     finish(report.write(&file).and_then(|()| show(&report, &out)))
+}
+
+/// Waits until no other benchmark runs on this machine: two at once would measure each other.
+fn alone() -> Option<File> {
+    // Another user's is not ours to wait for.
+    let lock = File::create(std::env::temp_dir().join("slotway-bench.lock")).ok()?;
+    if lock.try_lock().is_err() {
+        println!("bench: another benchmark runs on this machine; waiting for its end");
+        lock.lock().unwrap();
+    }
+    Some(lock)
 }
 
 /// The table on the terminal, and the page: the project's own if all of it was measured at length, else one beside the report.
