@@ -6,6 +6,7 @@
 
 use std::{
     alloc::{Layout, alloc},
+    cell::Cell,
     ptr::null_mut,
     time::Duration,
 };
@@ -135,6 +136,11 @@ pub(crate) fn set_property(path: &str, value: &[u8]) -> Result<(), HostError> {
     check("set property", status)
 }
 
+thread_local! {
+    /// The newest number of the shared data that this VM knows of, or believes it has been given.
+    static NEWEST: Cell<u32> = const { Cell::new(0) };
+}
+
 /// A value of the shared data and the number that its next compare-and-swap must name; `None` where there is
 /// none.
 pub(crate) fn shared_data(key: &str) -> Result<Option<(Vec<u8>, u32)>, HostError> {
@@ -142,17 +148,29 @@ pub(crate) fn shared_data(key: &str) -> Result<Option<(Vec<u8>, u32)>, HostError
     let status =
         unsafe { abi::proxy_get_shared_data(key.as_ptr(), key.len(), &mut data, &mut size, &mut cas) };
     match check("get shared data", status) {
-        Ok(()) => Ok(Some((owned(data, size), cas))),
+        Ok(()) => {
+            NEWEST.set(newer(NEWEST.get(), cas));
+            Ok(Some((owned(data, size), cas)))
+        }
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// Stores a value if nobody has stored one since `cas` was read.
-pub(crate) fn set_shared_data(key: &str, value: &[u8], cas: u32) -> Result<(), HostError> {
+/// Stores a value if nobody has stored one since `cas` was read. Returns the number that the value has if nobody has stored
+/// anything since this VM last did, or last read the newest: the host counts all writes together. That is a guess.
+pub(crate) fn set_shared_data(key: &str, value: &[u8], cas: u32) -> Result<u32, HostError> {
     let status =
         unsafe { abi::proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), cas) };
-    check("set shared data", status)
+    check("set shared data", status)?;
+    // The host never gives 0.
+    NEWEST.set(NEWEST.get().checked_add(1).unwrap_or(1));
+    Ok(NEWEST.get())
+}
+
+/// The later one of two numbers that the host has given, which may have begun anew in between.
+fn newer(one: u32, other: u32) -> u32 {
+    if other.wrapping_sub(one) < u32::MAX / 2 { other } else { one }
 }
 
 /// Registers the current root context as the one that `name`'s messages wake.

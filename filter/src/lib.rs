@@ -20,6 +20,7 @@ mod ends;
 pub mod entry;
 mod error;
 mod grants;
+mod guesses;
 mod host;
 mod lane;
 mod lane_pool;

@@ -69,6 +69,7 @@ impl Lane {
             return;
         }
         self.pulse.due_ms = now_ms.saturating_add(settings.lane_lease_ms / BEATS_PER_LEASE);
+        self.pools.iter_mut().for_each(|pool| pool.shared.forget());
         let held_ms_max = self.held_ms_max;
         let beaten = LaneTable::update(|table| Ok(table.beat(enrolment.lane, now_ms, held_ms_max)));
         let (was_dead, table) = match beaten {

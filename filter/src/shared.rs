@@ -6,11 +6,11 @@
 use std::fmt::Write as _;
 
 use slotway_engine::{
-    Abort, Image, Page, PageId, PageSource, Pool, Region, Root,
+    Abort, Image, Page, PageId, PageSource, Pool, Region,
     mutant::{Mutant, active},
 };
 
-use crate::{error::FilterError, host};
+use crate::{error::FilterError, guesses::Guesses, host};
 
 /// Attempts of one transition. Each failed one means that another lane's has succeeded, so that only a host
 /// that refuses every write uses them up.
@@ -31,7 +31,7 @@ pub(crate) fn exchange<R>(
         let (changed, result) = change(before.as_deref())?;
         let Some(after) = changed else { return Ok(result) };
         match host::set_shared_data(key, &after, cas.unwrap_or(ONLY_IF_ABSENT)) {
-            Ok(()) => return Ok(result),
+            Ok(_) => return Ok(result),
             Err(error) if error.is_cas_mismatch() => {}
             Err(error) => return Err(error.into()),
         }
@@ -39,10 +39,27 @@ pub(crate) fn exchange<R>(
     Err(FilterError::Contended)
 }
 
-/// Where one pool's state is.
+/// Where one pool's state is, and what this lane knows of it.
+///
+/// **Skipping the read.** After an exchange the lane keeps the image that it has made, and begins the next transition with
+/// it, under the compare-and-swap number that the host must have given it if nobody has written anything since. The host hands
+/// numbers out in order, over all keys, and never twice (`SharedData::nextCas` of proxy-wasm-cpp-host), so a wrong number can
+/// only make the exchange fail, and then the state is read as ever. Alone, a transition is one call to the host instead of two, and
+/// nothing is decoded. What such a transition finds out *without* an exchange, such as a refusal, counts for nothing until it was
+/// found out again from what was read: nobody has said that nobody was faster.
+///
+/// A host that counts otherwise makes guesses fail, and nothing else. Where guesses fail, as between lanes that are all busy, fewer and
+/// fewer are made.
 #[derive(Debug)]
 pub(crate) struct SharedPool {
     root_key: String,
+    /// The newest image that this lane has read or made; of no use during a transition that was given up.
+    image: Image,
+    /// The number of `image`, if it is what this lane has stored last.
+    number: Option<u32>,
+    guesses: Guesses,
+    /// Where images are encoded.
+    bytes: Vec<u8>,
     /// The pool was there before: shared data has no delete, so a host that says otherwise is not believed.
     is_known: bool,
     pages: SharedPages,
@@ -57,6 +74,17 @@ pub(crate) enum Step<R> {
     Leave(R),
 }
 
+/// What an attempt of a transition has come to.
+#[derive(Debug)]
+enum Attempt<R> {
+    /// The pool is changed.
+    Made(R),
+    /// There was nothing to change.
+    Left(R),
+    /// Another lane was faster.
+    Late,
+}
+
 /// The pages of one pool.
 #[derive(Debug)]
 pub(crate) struct SharedPages {
@@ -69,6 +97,10 @@ impl SharedPool {
         let prefix = format!("slotway/1/{pool}/");
         Self {
             root_key: format!("{prefix}root"),
+            image: Image::default(),
+            number: None,
+            guesses: Guesses::default(),
+            bytes: Vec::new(),
             is_known: false,
             pages: SharedPages { prefix, key: String::new() },
         }
@@ -80,26 +112,23 @@ impl SharedPool {
         &mut self,
         mut step: impl FnMut(&mut Pool<'_, SharedPages>) -> Result<Step<R>, Abort>,
     ) -> Result<R, FilterError> {
-        for _ in 0..ATTEMPTS_MAX {
-            let (root, cas) = self.read_root()?;
-            let mut pool = Pool::new(root, &mut self.pages);
-            let result = match step(&mut pool) {
-                Ok(Step::Commit(result)) => result,
-                Ok(Step::Leave(result)) => return Ok(result),
-                Err(Abort::Stale) => continue,
-                Err(abort) => return Err(abort.into()),
-            };
-            let image = pool.commit();
-            match host::set_shared_data(&self.root_key, &image.encode(), cas) {
-                Ok(()) => {
-                    // It has happened now. What cannot be stored here is stored by the next reader, from the
-                    // log.
-                    let _ = self.pages.store(&image);
+        if let Some(number) = self.number.take().filter(|_| self.guesses.may_guess()) {
+            match self.attempt(number, &mut step) {
+                Ok(Attempt::Made(result)) => {
+                    self.guesses.note(true);
                     return Ok(result);
                 }
-                Err(error) if error.is_cas_mismatch() && active(Mutant::IgnoreMismatch) => return Ok(result),
-                Err(error) if error.is_cas_mismatch() => {}
-                Err(error) => return Err(error.into()),
+                Ok(Attempt::Left(result)) if active(Mutant::TrustGuess) => return Ok(result),
+                // Neither says that somebody was faster.
+                Ok(Attempt::Left(_)) | Err(_) => {}
+                Ok(Attempt::Late) => self.guesses.note(false),
+            }
+        }
+        for _ in 0..ATTEMPTS_MAX {
+            let number = self.read_image()?;
+            match self.attempt(number, &mut step)? {
+                Attempt::Made(result) | Attempt::Left(result) => return Ok(result),
+                Attempt::Late => {}
             }
         }
         Err(FilterError::Contended)
@@ -110,22 +139,60 @@ impl SharedPool {
         &mut self,
         mut look: impl FnMut(&mut Pool<'_, SharedPages>) -> Result<R, Abort>,
     ) -> Result<R, FilterError> {
+        self.number = None;
         self.transact(|pool| look(pool).map(Step::Leave))
     }
 
-    /// The newest root, every page of its log stored, and the number that its successor must name.
-    fn read_root(&mut self) -> Result<(Root, u32), FilterError> {
-        let Some((bytes, cas)) = host::shared_data(&self.root_key)? else {
-            return if self.is_known {
-                Err(FilterError::PoolGone)
-            } else {
-                Ok((Root::new(), ONLY_IF_ABSENT))
-            };
+    /// Forgets the number of the image in memory. Should a number come again, four billion writes later, this lane
+    /// has long forgotten it.
+    pub(crate) fn forget(&mut self) {
+        self.number = None;
+    }
+
+    /// Makes a step on the image in memory, and exchanges it for the one of that number.
+    fn attempt<R>(
+        &mut self,
+        number: u32,
+        step: &mut impl FnMut(&mut Pool<'_, SharedPages>) -> Result<Step<R>, Abort>,
+    ) -> Result<Attempt<R>, FilterError> {
+        let mut pool = Pool::new(&mut self.image, &mut self.pages);
+        let result = match step(&mut pool) {
+            Ok(Step::Commit(result)) => result,
+            Ok(Step::Leave(result)) => return Ok(Attempt::Left(result)),
+            Err(Abort::Stale) => return Ok(Attempt::Late),
+            Err(abort) => return Err(abort.into()),
+        };
+        pool.commit();
+        self.image.encode_to(&mut self.bytes);
+        match host::set_shared_data(&self.root_key, &self.bytes, number) {
+            Ok(number) => {
+                // It has happened now. What cannot be stored here is stored by the next reader, from the log.
+                let stored = self.pages.store(&self.image);
+                self.number = stored.ok().map(|()| number);
+                self.is_known = true;
+                Ok(Attempt::Made(result))
+            }
+            Err(error) if error.is_cas_mismatch() && active(Mutant::IgnoreMismatch) => {
+                Ok(Attempt::Made(result))
+            }
+            Err(error) if error.is_cas_mismatch() => Ok(Attempt::Late),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Reads the newest image, every page of its log stored. Returns the number that its successor must name.
+    fn read_image(&mut self) -> Result<u32, FilterError> {
+        let Some((bytes, number)) = host::shared_data(&self.root_key)? else {
+            if self.is_known {
+                return Err(FilterError::PoolGone);
+            }
+            self.image = Image::default();
+            return Ok(ONLY_IF_ABSENT);
         };
         self.is_known = true;
-        let image = Image::decode(&bytes)?;
-        self.pages.store(&image)?;
-        Ok((image.root, cas))
+        self.image.read(&bytes)?;
+        self.pages.store(&self.image)?;
+        Ok(number)
     }
 }
 
@@ -157,7 +224,7 @@ impl SharedPages {
                     None => ONLY_IF_ABSENT,
                 };
                 match host::set_shared_data(&self.key, &stored, cas) {
-                    Ok(()) => break,
+                    Ok(_) => break,
                     Err(error) if error.is_cas_mismatch() && attempt < ATTEMPTS_MAX => {}
                     Err(error) => return Err(error.into()),
                 }

@@ -3,8 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use slotway_engine::{
-    Abort, Held, Image, LaneId, Page, PageId, PageSource, Pool, Region, Root, Serial, Survey, Ticket,
-    WorkerSurvey,
+    Abort, Held, Image, LaneId, Page, PageId, PageSource, Pool, Region, Serial, Survey, Ticket, WorkerSurvey,
 };
 
 use crate::host::SharedData;
@@ -116,14 +115,13 @@ fn look<R>(
     look: impl FnOnce(&mut Pool<'_, Pages<'_>>) -> Result<R, Abort>,
 ) -> Result<R, Abort> {
     let prefix = format!("slotway/1/{pool}/");
-    let image = match data.get(VM_ID, format!("{prefix}root").as_bytes()) {
+    let mut image = match data.get(VM_ID, format!("{prefix}root").as_bytes()) {
         Some((bytes, _)) => Image::decode(bytes)?,
         None => Image::default(),
     };
     let logged = image.stored_pages().collect();
     let mut pages = Pages { data, prefix, logged };
-    let root: Root = image.root.clone();
-    look(&mut Pool::new(root, &mut pages))
+    look(&mut Pool::new(&mut image, &mut pages))
 }
 
 /// The pages of one pool, with those that the newest transition has logged in front.

@@ -4,6 +4,8 @@
 //! middle, the back. Entries join `back`; when it is full it becomes the last page of the middle. So one page
 //! is touched in [`CHUNK`] operations, and the root never holds more than two chunks.
 
+use std::fmt;
+
 use crate::{Abort, PageId, PageSource, Region, codec::Reader, page::Pages};
 
 /// Entries in a chunk: in one end of a queue, and in each of its pages.
@@ -14,33 +16,67 @@ pub const CHUNK: usize = 32;
 pub const RING_PAGES: u32 = 16_384;
 
 /// What can stand in a [`ChunkQueue`].
-pub(crate) trait Entry: Copy + Default {
-    const BYTES: usize;
-    fn put(self, out: &mut Vec<u8>);
-    fn get(reader: &mut Reader<'_>) -> Result<Self, Abort>;
+///
+/// Entries are kept as the bytes that are exchanged, so that a root is read and written in a few copies: each transition
+/// writes one and may read one, and uses two entries of it.
+pub(crate) trait Entry: Copy {
+    /// The entry as bytes.
+    type Raw: Copy + Default;
+    fn pack(self) -> Self::Raw;
+    fn unpack(raw: Self::Raw) -> Self;
+    fn bytes(raws: &[Self::Raw]) -> &[u8];
+    fn bytes_mut(raws: &mut [Self::Raw]) -> &mut [u8];
 }
 
 impl Entry for u16 {
-    const BYTES: usize = 2;
-    fn put(self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.to_le_bytes());
+    type Raw = [u8; 2];
+
+    fn pack(self) -> Self::Raw {
+        self.to_le_bytes()
     }
-    fn get(reader: &mut Reader<'_>) -> Result<Self, Abort> {
-        reader.u16()
+
+    fn unpack(raw: Self::Raw) -> Self {
+        Self::from_le_bytes(raw)
+    }
+
+    fn bytes(raws: &[Self::Raw]) -> &[u8] {
+        raws.as_flattened()
+    }
+
+    fn bytes_mut(raws: &mut [Self::Raw]) -> &mut [u8] {
+        raws.as_flattened_mut()
     }
 }
 
 /// Up to [`CHUNK`] entries in order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Chunk<T> {
-    entries: [T; CHUNK],
+#[derive(Clone, Copy)]
+struct Chunk<T: Entry> {
+    entries: [T::Raw; CHUNK],
     first: usize,
     end: usize,
 }
 
+impl<T: Entry> PartialEq for Chunk<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes() == other.bytes()
+    }
+}
+
+impl<T: Entry> Eq for Chunk<T> {}
+
+impl<T: Entry + fmt::Debug> fmt::Debug for Chunk<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
 impl<T: Entry> Chunk<T> {
     fn empty() -> Self {
-        Self { entries: [T::default(); CHUNK], first: 0, end: 0 }
+        Self { entries: [T::Raw::default(); CHUNK], first: 0, end: 0 }
+    }
+
+    fn clear(&mut self) {
+        (self.first, self.end) = (0, 0);
     }
 
     fn len(&self) -> usize {
@@ -55,14 +91,35 @@ impl<T: Entry> Chunk<T> {
         self.len() == CHUNK
     }
 
-    fn as_slice(&self) -> &[T] {
+    fn as_slice(&self) -> &[T::Raw] {
         &self.entries[self.first..self.end]
     }
 
+    fn bytes(&self) -> &[u8] {
+        T::bytes(self.as_slice())
+    }
+
+    fn iter(&self) -> impl Iterator<Item = T> {
+        self.as_slice().iter().copied().map(T::unpack)
+    }
+
+    fn first(&self) -> Option<T> {
+        self.as_slice().first().copied().map(T::unpack)
+    }
+
     fn pop(&mut self) -> Option<T> {
-        let entry = self.as_slice().first().copied()?;
+        let entry = self.first()?;
         self.first += 1;
         Some(entry)
+    }
+
+    /// Changes the entry at `at` from the first by `change`, which says whether it did.
+    fn update(&mut self, at: usize, change: impl FnOnce(&mut T) -> bool) -> bool {
+        let Some(raw) = self.entries[self.first..self.end].get_mut(at) else { return false };
+        let mut entry = T::unpack(*raw);
+        let changed = change(&mut entry);
+        *raw = entry.pack();
+        changed
     }
 
     /// Appends an entry; the chunk must not be full.
@@ -73,32 +130,35 @@ impl<T: Entry> Chunk<T> {
             self.end -= self.first;
             self.first = 0;
         }
-        self.entries[self.end] = entry;
+        self.entries[self.end] = entry.pack();
         self.end += 1;
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
         out.push(self.len() as u8);
-        self.as_slice().iter().for_each(|entry| entry.put(out));
+        out.extend_from_slice(self.bytes());
     }
 
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, Abort> {
+    fn read(&mut self, reader: &mut Reader<'_>) -> Result<(), Abort> {
         let count = usize::from(reader.u8()?);
         if count > CHUNK {
             return Err(Abort::Corrupt("a chunk of too many entries"));
         }
-        let mut chunk = Self::empty();
-        for entry in &mut chunk.entries[..count] {
-            *entry = T::get(reader)?;
-        }
-        chunk.end = count;
-        Ok(chunk)
+        self.fill(count, reader)
+    }
+
+    /// Has the `count` entries that come next.
+    fn fill(&mut self, count: usize, reader: &mut Reader<'_>) -> Result<(), Abort> {
+        (self.first, self.end) = (0, count);
+        let bytes = T::bytes_mut(&mut self.entries[..count]);
+        bytes.copy_from_slice(reader.bytes(bytes.len())?);
+        Ok(())
     }
 }
 
 /// The queue: see the module's text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ChunkQueue<T> {
+pub(crate) struct ChunkQueue<T: Entry> {
     front: Chunk<T>,
     back: Chunk<T>,
     /// Numbers of the middle's pages, `first..end`, each with exactly [`CHUNK`] entries. They wrap.
@@ -109,6 +169,13 @@ pub(crate) struct ChunkQueue<T> {
 impl<T: Entry> ChunkQueue<T> {
     pub(crate) fn empty() -> Self {
         Self { front: Chunk::empty(), back: Chunk::empty(), middle_first: 0, middle_end: 0 }
+    }
+
+    /// Forgets all entries.
+    pub(crate) fn clear(&mut self) {
+        self.front.clear();
+        self.back.clear();
+        (self.middle_first, self.middle_end) = (0, 0);
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -138,9 +205,9 @@ impl<T: Entry> ChunkQueue<T> {
                 return Err(Abort::NoRoom);
             }
             let id = page_id(region, self.middle_end);
-            pages.replace(id, encode_page(self.middle_end, self.back.as_slice()));
+            pages.replace(id, encode_page(self.middle_end, &self.back));
             self.middle_end = self.middle_end.wrapping_add(1);
-            self.back = Chunk::empty();
+            self.back.clear();
         }
         self.back.push(entry);
         Ok(())
@@ -159,7 +226,8 @@ impl<T: Entry> ChunkQueue<T> {
 
     fn refill<S: PageSource>(&mut self, region: Region, pages: &mut Pages<'_, S>) -> Result<(), Abort> {
         if self.middle_pages() == 0 {
-            self.front = std::mem::replace(&mut self.back, Chunk::empty());
+            std::mem::swap(&mut self.front, &mut self.back);
+            self.back.clear();
             return Ok(());
         }
         self.front = decode_page(self.middle_first, pages.read(page_id(region, self.middle_first))?)?;
@@ -173,9 +241,9 @@ impl<T: Entry> ChunkQueue<T> {
 
     /// The entry at the head, without a look at any page: `None` also where the head lies in a page.
     pub(crate) fn peek(&self) -> Option<T> {
-        self.front.as_slice().first().copied().or_else(|| {
+        self.front.first().or_else(|| {
             let head_in_back = self.middle_pages() == 0;
-            self.back.as_slice().first().copied().filter(|_| head_in_back)
+            self.back.first().filter(|_| head_in_back)
         })
     }
 
@@ -190,23 +258,20 @@ impl<T: Entry> ChunkQueue<T> {
         let front = self.front.len();
         let middle = self.middle_pages() as usize * CHUNK;
         if index < front {
-            return Ok(change(&mut self.front.entries[self.front.first + index]));
+            return Ok(self.front.update(index, change));
         }
         if index < front + middle {
             let at = index - front;
             let number = self.middle_first.wrapping_add((at / CHUNK) as u32);
             let id = page_id(region, number);
             let mut chunk: Chunk<T> = decode_page(number, pages.read(id)?)?;
-            let changed = change(&mut chunk.entries[at % CHUNK]);
+            let changed = chunk.update(at % CHUNK, change);
             if changed {
-                pages.replace(id, encode_page(number, chunk.as_slice()));
+                pages.replace(id, encode_page(number, &chunk));
             }
             return Ok(changed);
         }
-        match self.back.entries[self.back.first..self.back.end].get_mut(index - front - middle) {
-            Some(entry) => Ok(change(entry)),
-            None => Ok(false),
-        }
+        Ok(self.back.update(index - front - middle, change))
     }
 
     /// Calls `visit` with every entry, head first.
@@ -216,14 +281,14 @@ impl<T: Entry> ChunkQueue<T> {
         pages: &mut Pages<'_, S>,
         mut visit: impl FnMut(T),
     ) -> Result<(), Abort> {
-        self.front.as_slice().iter().copied().for_each(&mut visit);
+        self.front.iter().for_each(&mut visit);
         let mut number = self.middle_first;
         while number != self.middle_end {
             let chunk: Chunk<T> = decode_page(number, pages.read(page_id(region, number))?)?;
-            chunk.as_slice().iter().copied().for_each(&mut visit);
+            chunk.iter().for_each(&mut visit);
             number = number.wrapping_add(1);
         }
-        self.back.as_slice().iter().copied().for_each(&mut visit);
+        self.back.iter().for_each(&mut visit);
         Ok(())
     }
 
@@ -234,17 +299,14 @@ impl<T: Entry> ChunkQueue<T> {
         out.extend_from_slice(&self.middle_end.to_le_bytes());
     }
 
-    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, Abort> {
-        let queue = Self {
-            front: Chunk::decode(reader)?,
-            back: Chunk::decode(reader)?,
-            middle_first: reader.u32()?,
-            middle_end: reader.u32()?,
-        };
-        if queue.middle_pages() > RING_PAGES {
+    pub(crate) fn read(&mut self, reader: &mut Reader<'_>) -> Result<(), Abort> {
+        self.front.read(reader)?;
+        self.back.read(reader)?;
+        (self.middle_first, self.middle_end) = (reader.u32()?, reader.u32()?);
+        if self.middle_pages() > RING_PAGES {
             return Err(Abort::Corrupt("a queue of too many pages"));
         }
-        Ok(queue)
+        Ok(())
     }
 }
 
@@ -253,11 +315,8 @@ fn page_id(region: Region, number: u32) -> PageId {
 }
 
 /// A page names itself, so that one from an earlier round of the ring is never taken for it.
-fn encode_page<T: Entry>(number: u32, entries: &[T]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(4 + CHUNK * T::BYTES);
-    bytes.extend_from_slice(&number.to_le_bytes());
-    entries.iter().for_each(|entry| entry.put(&mut bytes));
-    bytes
+fn encode_page<T: Entry>(number: u32, chunk: &Chunk<T>) -> Vec<u8> {
+    [&number.to_le_bytes(), chunk.bytes()].concat()
 }
 
 fn decode_page<T: Entry>(number: u32, bytes: &[u8]) -> Result<Chunk<T>, Abort> {
@@ -266,9 +325,6 @@ fn decode_page<T: Entry>(number: u32, bytes: &[u8]) -> Result<Chunk<T>, Abort> {
         return Err(Abort::Corrupt("a queue's page is not the one it should be"));
     }
     let mut chunk = Chunk::empty();
-    for entry in &mut chunk.entries {
-        *entry = T::get(&mut reader)?;
-    }
-    chunk.end = CHUNK;
+    chunk.fill(CHUNK, &mut reader)?;
     Ok(chunk)
 }

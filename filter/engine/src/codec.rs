@@ -18,7 +18,7 @@ impl<'a> Reader<'a> {
         Ok(head)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Abort> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], Abort> {
         let (head, rest) = self.rest.split_first_chunk::<N>().ok_or(Abort::Corrupt("it ends too early"))?;
         self.rest = rest;
         Ok(*head)

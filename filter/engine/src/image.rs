@@ -23,17 +23,22 @@ impl Image {
     /// The image as bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let logged: usize = self.log.iter().map(|(_, bytes)| bytes.len() + 9).sum();
-        let mut out = Vec::with_capacity(768 + logged);
+        let mut out = Vec::with_capacity(1_024);
+        self.encode_to(&mut out);
+        out
+    }
+
+    /// The same, in place of what is in `out`.
+    pub fn encode_to(&self, out: &mut Vec<u8>) {
+        out.clear();
         out.push(FORMAT);
-        self.root.encode(&mut out);
+        self.root.encode(out);
         for (id, bytes) in &self.log {
             out.push(id.region as u8);
             out.extend_from_slice(&id.number.to_le_bytes());
             out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
             out.extend_from_slice(bytes);
         }
-        out
     }
 
     /// Reads what [`Image::encode`] wrote.
@@ -41,19 +46,29 @@ impl Image {
     /// # Errors
     /// [`Abort::Format`] for a layout of another version, [`Abort::Corrupt`] for what no version wrote.
     pub fn decode(bytes: &[u8]) -> Result<Self, Abort> {
+        let mut image = Self::default();
+        image.read(bytes)?;
+        Ok(image)
+    }
+
+    /// The same, in place of what is here; after an error that is neither the one nor the other.
+    ///
+    /// # Errors
+    /// As [`Image::decode`].
+    pub fn read(&mut self, bytes: &[u8]) -> Result<(), Abort> {
         let mut reader = Reader::new(bytes);
         let found = reader.u8()?;
         if found != FORMAT {
             return Err(Abort::Format { found, known: FORMAT });
         }
-        let root = Root::decode(&mut reader)?;
-        let mut log = Vec::new();
+        self.root.read(&mut reader)?;
+        self.log.clear();
         while !reader.is_empty() {
             let id = PageId::decode(reader.u8()?, reader.u32()?)?;
             let length = reader.u32()? as usize;
-            log.push((id, reader.bytes(length)?.to_vec()));
+            self.log.push((id, reader.bytes(length)?.to_vec()));
         }
-        Ok(Self { root, log })
+        Ok(())
     }
 
     /// The pages of the log as they are stored under their own keys.

@@ -10,7 +10,7 @@
 
 use crate::{
     Abort, LaneId, PageId, PageSource, ProbeTerm, Region, WorkerIndex,
-    chunk_queue::CHUNK,
+    chunk_queue::{CHUNK, Entry},
     codec::Reader,
     mutant::{Mutant, active},
     page::Pages,
@@ -25,6 +25,8 @@ const YOUNG_MAX: usize = 2 * CHUNK;
 pub const LEDGER_PAGES: u32 = 256;
 /// No lane has this number: the slot is back.
 const BACK: LaneId = LaneId::MAX;
+/// A young one that is back.
+const BACK_RAW: <Young as Entry>::Raw = [0xff, 0xff, 0, 0, 0, 0];
 /// Bits for all pages.
 const FILLED_WORDS: usize = (LEDGER_PAGES / 64) as usize;
 const ENTRY_BYTES: usize = 14;
@@ -56,37 +58,45 @@ struct Young {
 }
 
 impl Young {
-    const BACK: Self = Self { lane: BACK, worker: 0, probe: None, is_over: false };
-
     fn held(self, serial: Serial) -> Held {
         let Self { lane, worker, probe, is_over } = self;
         Held { serial, lane, worker, probe, is_over }
     }
+}
 
-    fn put(self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.lane.to_le_bytes());
-        out.extend_from_slice(&self.worker.to_le_bytes());
-        out.extend_from_slice(&[self.probe.map_or(0, ProbeTerm::get), u8::from(self.is_over)]);
+impl Entry for Young {
+    type Raw = [u8; 6];
+
+    fn pack(self) -> Self::Raw {
+        let ([lane, lane_high], [worker, worker_high]) = (self.lane.to_le_bytes(), self.worker.to_le_bytes());
+        let probe = self.probe.map_or(0, ProbeTerm::get);
+        [lane, lane_high, worker, worker_high, probe, u8::from(self.is_over)]
     }
 
-    fn get(reader: &mut Reader<'_>) -> Result<Self, Abort> {
-        let (lane, worker) = (reader.u16()?, reader.u16()?);
-        let probe = ProbeTerm::new(reader.u8()?);
-        let is_over = match reader.u8()? {
-            0 => false,
-            1 => true,
-            _ => return Err(Abort::Corrupt("a slot in no known condition")),
-        };
-        Ok(Self { lane, worker, probe, is_over })
+    fn unpack([lane, lane_high, worker, worker_high, probe, is_over]: Self::Raw) -> Self {
+        Self {
+            lane: LaneId::from_le_bytes([lane, lane_high]),
+            worker: WorkerIndex::from_le_bytes([worker, worker_high]),
+            probe: ProbeTerm::new(probe),
+            is_over: is_over != 0,
+        }
+    }
+
+    fn bytes(raws: &[Self::Raw]) -> &[u8] {
+        raws.as_flattened()
+    }
+
+    fn bytes_mut(raws: &mut [Self::Raw]) -> &mut [u8] {
+        raws.as_flattened_mut()
     }
 }
 
 /// The ledger: see the module's text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Ledger {
     /// The serial of `young[0]`; that of the next slot, where there are none.
     first: Serial,
-    young: [Young; YOUNG_MAX],
+    young: [<Young as Entry>::Raw; YOUNG_MAX],
     count: usize,
     /// How many stand in pages.
     aged: u32,
@@ -94,18 +104,28 @@ pub(crate) struct Ledger {
     filled: [u64; FILLED_WORDS],
 }
 
+impl PartialEq for Ledger {
+    fn eq(&self, other: &Self) -> bool {
+        let young = self.young[..self.count] == other.young[..other.count];
+        young && (self.first, self.aged, self.filled) == (other.first, other.aged, other.filled)
+    }
+}
+
+impl Eq for Ledger {}
+
 impl Ledger {
     pub(crate) fn empty() -> Self {
-        Self { first: 1, young: [Young::BACK; YOUNG_MAX], count: 0, aged: 0, filled: [0; FILLED_WORDS] }
+        Self { first: 1, young: [BACK_RAW; YOUNG_MAX], count: 0, aged: 0, filled: [0; FILLED_WORDS] }
     }
 
-    fn young(&self) -> &[Young] {
-        &self.young[..self.count]
+    /// The serials in the root, those that are back among them.
+    fn young(&self) -> impl Iterator<Item = Young> {
+        self.young[..self.count].iter().copied().map(Young::unpack)
     }
 
     /// How many slots are out.
     pub(crate) fn len(&self) -> usize {
-        self.aged as usize + self.young().iter().filter(|young| young.lane != BACK).count()
+        self.aged as usize + self.young().filter(|young| young.lane != BACK).count()
     }
 
     /// Writes down that a slot goes out.
@@ -121,7 +141,7 @@ impl Ledger {
             self.age(pages)?;
         }
         let serial = self.first + self.count as Serial;
-        self.young[self.count] = Young { lane, worker, probe, is_over: false };
+        self.young[self.count] = Young { lane, worker, probe, is_over: false }.pack();
         self.count += 1;
         Ok(serial)
     }
@@ -135,21 +155,24 @@ impl Ledger {
         if serial < self.first {
             return self.strike_aged(serial, pages);
         }
-        let Some(young) = self.young_mut(serial) else { return Ok(None) };
+        let Some((at, young)) = self.find_young(serial) else { return Ok(None) };
         let held = young.held(serial);
         if active(Mutant::KeepInLedger) {
             return Ok(Some(held));
         }
-        *young = Young::BACK;
-        let back = self.young().iter().take_while(|young| young.lane == BACK).count();
-        self.forget(back);
+        self.young[at] = BACK_RAW;
+        let back = self.young[..self.count].iter().take_while(|raw| **raw == BACK_RAW).count();
+        if back > 0 {
+            self.forget(back);
+        }
         Ok(Some(held))
     }
 
-    /// The slot of a serial that is out and stands in the root.
-    fn young_mut(&mut self, serial: Serial) -> Option<&mut Young> {
+    /// The slot of a serial that is out and stands in the root, and its place there.
+    fn find_young(&self, serial: Serial) -> Option<(usize, Young)> {
         let at = usize::try_from(serial.checked_sub(self.first)?).ok()?;
-        self.young[..self.count].get_mut(at).filter(|young| young.lane != BACK)
+        let young = Young::unpack(*self.young[..self.count].get(at)?);
+        (young.lane != BACK).then_some((at, young))
     }
 
     /// The slot of a serial that is out and stands in a page: which page, and where in it.
@@ -179,8 +202,8 @@ impl Ledger {
     /// Moves the oldest to pages.
     fn age<S: PageSource>(&mut self, pages: &mut Pages<'_, S>) -> Result<(), Abort> {
         for at in 0..CHUNK {
-            let young = self.young[at];
-            if young.lane == BACK || active(Mutant::ForgetAged) {
+            let raw = self.young[at];
+            if raw == BACK_RAW || active(Mutant::ForgetAged) {
                 continue;
             }
             let serial = self.first + at as Serial;
@@ -188,7 +211,7 @@ impl Ledger {
             self.filled[id.number as usize / 64] |= 1 << (id.number % 64);
             let page = pages.change(id)?;
             page.extend_from_slice(&serial.to_le_bytes());
-            young.put(page);
+            page.extend_from_slice(&raw);
             self.aged += 1;
         }
         self.forget(CHUNK);
@@ -221,8 +244,10 @@ impl Ledger {
         pages: &mut Pages<'_, S>,
     ) -> Result<bool, Abort> {
         if serial >= self.first {
-            let young = self.young_mut(serial).filter(|young| young.lane == lane && !young.is_over);
-            return Ok(young.map(|young| young.is_over = true).is_some());
+            let young = self.find_young(serial).filter(|(_, young)| young.lane == lane && !young.is_over);
+            let Some((at, young)) = young else { return Ok(false) };
+            self.young[at] = Young { is_over: true, ..young }.pack();
+            return Ok(true);
         }
         let aged = self.aged(serial, pages)?;
         let Some((id, at, _)) = aged.filter(|(_, _, held)| held.lane == lane && !held.is_over) else {
@@ -262,27 +287,25 @@ impl Ledger {
             self.filled.iter().for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
         }
         out.push(self.count as u8);
-        for young in self.young() {
-            young.put(out);
-        }
+        out.extend_from_slice(self.young[..self.count].as_flattened());
     }
 
-    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, Abort> {
-        let mut ledger = Self { first: reader.u64()?, aged: reader.u32()?, ..Self::empty() };
-        if ledger.aged > 0 {
-            for word in &mut ledger.filled {
+    pub(crate) fn read(&mut self, reader: &mut Reader<'_>) -> Result<(), Abort> {
+        (self.first, self.aged) = (reader.u64()?, reader.u32()?);
+        self.filled = [0; FILLED_WORDS];
+        if self.aged > 0 {
+            for word in &mut self.filled {
                 *word = reader.u64()?;
             }
         }
-        ledger.count = usize::from(reader.u8()?);
-        if ledger.count > YOUNG_MAX || ledger.first > Serial::MAX / 2 || ledger.aged > crate::root::COUNT_MAX
-        {
+        let count = usize::from(reader.u8()?);
+        if count > YOUNG_MAX || self.first > Serial::MAX / 2 || self.aged > crate::root::COUNT_MAX {
             return Err(Abort::Corrupt("a ledger that is too long"));
         }
-        for young in &mut ledger.young[..ledger.count] {
-            *young = Young::get(reader)?;
-        }
-        Ok(ledger)
+        self.count = count;
+        let young = self.young[..count].as_flattened_mut();
+        young.copy_from_slice(reader.bytes(young.len())?);
+        Ok(())
     }
 }
 
@@ -295,7 +318,7 @@ fn decode_page(bytes: &[u8]) -> Result<Vec<Held>, Abort> {
     let mut entries = Vec::with_capacity(bytes.len() / ENTRY_BYTES);
     while !reader.is_empty() {
         let serial = reader.u64()?;
-        entries.push(Young::get(&mut reader)?.held(serial));
+        entries.push(Young::unpack(reader.array()?).held(serial));
     }
     Ok(entries)
 }

@@ -24,23 +24,24 @@ pub(crate) struct Place {
 const HOLE: LaneId = LaneId::MAX;
 const SINCE_MS_MASK: u64 = (1 << 48) - 1;
 
-impl Default for Place {
-    fn default() -> Self {
-        Self { lane: HOLE, since_ms: 0 }
-    }
-}
-
 impl Entry for Place {
-    const BYTES: usize = 8;
+    type Raw = [u8; 8];
 
-    fn put(self, out: &mut Vec<u8>) {
-        let packed = u64::from(self.lane) << 48 | self.since_ms & SINCE_MS_MASK;
-        out.extend_from_slice(&packed.to_le_bytes());
+    fn pack(self) -> Self::Raw {
+        (u64::from(self.lane) << 48 | self.since_ms & SINCE_MS_MASK).to_le_bytes()
     }
 
-    fn get(reader: &mut Reader<'_>) -> Result<Self, Abort> {
-        let packed = reader.u64()?;
-        Ok(Self { lane: (packed >> 48) as LaneId, since_ms: packed & SINCE_MS_MASK })
+    fn unpack(raw: Self::Raw) -> Self {
+        let packed = u64::from_le_bytes(raw);
+        Self { lane: (packed >> 48) as LaneId, since_ms: packed & SINCE_MS_MASK }
+    }
+
+    fn bytes(raws: &[Self::Raw]) -> &[u8] {
+        raws.as_flattened()
+    }
+
+    fn bytes_mut(raws: &mut [Self::Raw]) -> &mut [u8] {
+        raws.as_flattened_mut()
     }
 }
 
@@ -210,7 +211,7 @@ impl Line {
     fn forget_holes(&mut self) {
         if self.waiting == 0 {
             self.head += self.places.len() as Ticket;
-            self.places = ChunkQueue::empty();
+            self.places.clear();
         }
     }
 
@@ -220,11 +221,12 @@ impl Line {
         out.extend_from_slice(&self.waiting.to_le_bytes());
     }
 
-    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, Abort> {
-        let line = Self { places: ChunkQueue::decode(reader)?, head: reader.u64()?, waiting: reader.u32()? };
-        if line.head > Ticket::MAX / 2 || line.waiting as usize > line.places.len() {
+    pub(crate) fn read(&mut self, reader: &mut Reader<'_>) -> Result<(), Abort> {
+        self.places.read(reader)?;
+        (self.head, self.waiting) = (reader.u64()?, reader.u32()?);
+        if self.head > Ticket::MAX / 2 || self.waiting as usize > self.places.len() {
             return Err(Abort::Corrupt("the line has fewer places than waiters"));
         }
-        Ok(line)
+        Ok(())
     }
 }

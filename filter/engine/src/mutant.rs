@@ -46,6 +46,7 @@ mutants! {
     NoLimit = "no limit", "more wait than max_waiting";
     OldGeneration = "older configuration wins", "a lane that takes a configuration late puts it in force over a newer one";
     IgnoreMismatch = "ignore the CAS mismatch", "an exchange that another lane won is taken for one's own";
+    TrustGuess = "trust a guess", "what a lane finds out from the state that it remembers counts without an exchange";
     NoPages = "log not stored", "the pages of a transition's log are never stored under their keys";
     ForgetCancel = "forget a cancel", "a waiter whose client has left stays in the line";
     DropWakeUp = "drop a wake-up", "a slot that arrives for a waiter is forgotten";

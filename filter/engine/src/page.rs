@@ -145,9 +145,11 @@ impl<'s, S: PageSource> Pages<'s, S> {
         self.open.insert(id, OpenPage { bytes, changed: true });
     }
 
-    /// The changed pages.
-    pub(crate) fn into_changes(self) -> Vec<(PageId, Vec<u8>)> {
-        self.open.into_iter().filter(|(_, page)| page.changed).map(|(id, page)| (id, page.bytes)).collect()
+    /// Puts the changed pages in place of what is in `log`.
+    pub(crate) fn changes_to(self, log: &mut Vec<(PageId, Vec<u8>)>) {
+        log.clear();
+        let changed = self.open.into_iter().filter(|(_, page)| page.changed);
+        log.extend(changed.map(|(id, page)| (id, page.bytes)));
     }
 
     fn open(&mut self, id: PageId) -> Result<&mut OpenPage, Abort> {

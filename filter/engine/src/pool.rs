@@ -3,7 +3,7 @@
 use std::num::NonZeroU8;
 
 use crate::{
-    Abort, Held, Image, PageSource, Region, Root, Serial,
+    Abort, Held, Image, PageId, PageSource, Region, Root, Serial,
     mutant::{Mutant, active},
     page::Pages,
     parking,
@@ -88,33 +88,35 @@ pub struct Grant {
 
 /// One transition of one pool: a root and its pages.
 pub struct Pool<'s, S> {
-    pub(crate) root: Root,
+    pub(crate) root: &'s mut Root,
+    log: &'s mut Vec<(PageId, Vec<u8>)>,
     pub(crate) pages: Pages<'s, S>,
 }
 
 impl<'s, S: PageSource> Pool<'s, S> {
-    /// Begins a transition from `root`, whose log must be stored.
+    /// Begins a transition from `image`, whose log must be stored. It changes the image at once: one that ends in an error, or
+    /// is not committed, leaves an image that is of no more use.
     #[must_use]
-    pub fn new(root: Root, source: &'s mut S) -> Self {
+    pub fn new(image: &'s mut Image, source: &'s mut S) -> Self {
+        let Image { root, log } = image;
         let pages = Pages::new(source, root.commit);
-        Self { root, pages }
+        Self { root, log, pages }
     }
 
     /// The root as the transition has it so far.
     #[must_use]
     pub fn root(&self) -> &Root {
-        &self.root
+        self.root
     }
 
-    /// Ends the transition: what is to be exchanged for the image that it began with.
-    #[must_use]
-    pub fn commit(self) -> Image {
-        let mut root = self.root;
+    /// Ends the transition: the image is what is to be exchanged for the one that it was.
+    pub fn commit(self) {
+        let Self { root, log, pages } = self;
         root.commit += 1;
         debug_assert!(root.capacity == 0 || root.workers_end > 0);
         debug_assert!(root.parked <= root.slots);
         debug_assert!(root.waiting() == 0 || root.free.is_empty(), "free slots and waiters at once");
-        Image { root, log: self.pages.into_changes() }
+        pages.changes_to(log);
     }
 
     /// Takes the slot at the head of the queue; with none free, a place in the line.
@@ -365,6 +367,6 @@ impl<'s, S: PageSource> Pool<'s, S> {
     /// # Errors
     /// [`Abort`] where it cannot be read.
     pub fn name(&mut self, worker: WorkerIndex) -> Result<Vec<u8>, Abort> {
-        Ok(self.pages.read(crate::PageId::new(Region::Name, u32::from(worker)))?.to_vec())
+        Ok(self.pages.read(PageId::new(Region::Name, u32::from(worker)))?.to_vec())
     }
 }

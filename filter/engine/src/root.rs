@@ -166,36 +166,24 @@ impl Root {
         self.ledger.encode(out);
     }
 
-    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, Abort> {
-        let (commit, generation) = (reader.u64()?, reader.u64()?);
-        let (probe_at_ms, watched) = (reader.u64()?, reader.u64()?);
-        let (names_epoch, workers_end) = (reader.u32()?, reader.u32()?);
-        let (capacity, slots, parked) = (reader.u32()?, reader.u32()?, reader.u32()?);
-        let rate = ReleaseRate::decode(reader)?;
-        let (free, line) = (ChunkQueue::decode(reader)?, Line::decode(reader)?);
-        let ledger = Ledger::decode(reader)?;
+    /// Reads what [`Root::encode`] wrote, in place of what is here.
+    pub(crate) fn read(&mut self, reader: &mut Reader<'_>) -> Result<(), Abort> {
+        (self.commit, self.generation) = (reader.u64()?, reader.u64()?);
+        (self.probe_at_ms, self.watched) = (reader.u64()?, reader.u64()?);
+        (self.names_epoch, self.workers_end) = (reader.u32()?, reader.u32()?);
+        (self.capacity, self.slots, self.parked) = (reader.u32()?, reader.u32()?, reader.u32()?);
+        self.rate = ReleaseRate::decode(reader)?;
+        self.free.read(reader)?;
+        self.line.read(reader)?;
+        self.ledger.read(reader)?;
         // Bounds that no pool comes near, within which no transition's sums overflow.
-        if commit > u64::MAX / 2 || workers_end > u32::from(WorkerIndex::MAX) {
+        if self.commit > u64::MAX / 2 || self.workers_end > u32::from(WorkerIndex::MAX) {
             return Err(Abort::Corrupt("a number that no pool reaches"));
         }
-        if capacity > COUNT_MAX || slots > COUNT_MAX || parked > slots {
+        if self.capacity > COUNT_MAX || self.slots > COUNT_MAX || self.parked > self.slots {
             return Err(Abort::Corrupt("more slots than a pool can have"));
         }
-        Ok(Self {
-            commit,
-            generation,
-            names_epoch,
-            workers_end,
-            capacity,
-            slots,
-            parked,
-            probe_at_ms,
-            watched,
-            rate,
-            free,
-            line,
-            ledger,
-        })
+        Ok(())
     }
 }
 

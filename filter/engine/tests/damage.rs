@@ -23,11 +23,12 @@ impl PageSource for Pages<'_> {
 
 impl Memory {
     fn transact<R>(&mut self, step: impl FnOnce(&mut Pool<'_, Pages<'_>>) -> Result<R, Abort>) -> R {
-        let image = if self.root.is_empty() { Image::default() } else { Image::decode(&self.root).unwrap() };
+        let mut image =
+            if self.root.is_empty() { Image::default() } else { Image::decode(&self.root).unwrap() };
         let mut pages = Pages(&self.pages);
-        let mut pool = Pool::new(image.root, &mut pages);
+        let mut pool = Pool::new(&mut image, &mut pages);
         let result = step(&mut pool).unwrap();
-        let image = pool.commit();
+        pool.commit();
         self.root = image.encode();
         self.pages.extend(image.stored_pages());
         result
@@ -38,9 +39,9 @@ impl Memory {
         &self,
         step: impl FnOnce(&mut Pool<'_, Pages<'_>>) -> Result<R, Abort>,
     ) -> Result<R, Abort> {
-        let image = Image::decode(&self.root)?;
+        let mut image = Image::decode(&self.root)?;
         let mut pages = Pages(&self.pages);
-        step(&mut Pool::new(image.root, &mut pages))
+        step(&mut Pool::new(&mut image, &mut pages))
     }
 
     fn attempt_everything(&self) {

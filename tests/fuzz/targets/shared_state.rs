@@ -96,7 +96,7 @@ impl State<'_> {
                 return;
             }
             let image = if self.root.is_empty() { Ok(Image::default()) } else { Image::decode(&self.root) };
-            let image = match image {
+            let mut image = match image {
                 Ok(image) => image,
                 Err(abort) => {
                     assert!(!sound, "{abort}");
@@ -105,9 +105,9 @@ impl State<'_> {
             };
             self.store(&image);
             let mut source = Source { pages: &self.pages, raw: self.raw };
-            let mut pool = Pool::new(image.root, &mut source);
+            let mut pool = Pool::new(&mut image, &mut source);
             if transition(&mut pool, bytes, &mut self.now_ms).is_ok() {
-                let image = pool.commit();
+                pool.commit();
                 self.root = image.encode();
                 let again = Image::decode(&self.root).map(|image| image.encode());
                 assert!(!sound || again.as_ref() == Ok(&self.root));

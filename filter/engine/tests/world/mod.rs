@@ -30,26 +30,26 @@ impl PageSource for Memory {
 impl Memory {
     /// Makes a transition, as a lane would: through bytes, and the last image's log written out first.
     pub(crate) fn transact<R>(&mut self, step: impl FnOnce(&mut Pool<'_, Self>) -> Result<R, Abort>) -> R {
-        let image =
+        let mut image =
             if self.image.is_empty() { Image::default() } else { Image::decode(&self.image).unwrap() };
         for (id, stored) in image.stored_pages() {
             self.writes += 1;
             self.pages.insert(id, stored);
         }
-        let mut pool = Pool::new(image.root, self);
+        let mut pool = Pool::new(&mut image, self);
         let result = step(&mut pool).unwrap();
-        let image = pool.commit();
+        pool.commit();
         self.image = image.encode();
         result
     }
 
     pub(crate) fn look<R>(&mut self, look: impl FnOnce(&mut Pool<'_, Self>) -> Result<R, Abort>) -> R {
-        let image =
+        let mut image =
             if self.image.is_empty() { Image::default() } else { Image::decode(&self.image).unwrap() };
         for (id, stored) in image.stored_pages() {
             self.pages.insert(id, stored);
         }
-        look(&mut Pool::new(image.root, self)).unwrap()
+        look(&mut Pool::new(&mut image, self)).unwrap()
     }
 
     pub(crate) fn root(&self) -> Root {

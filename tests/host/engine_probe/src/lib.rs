@@ -25,6 +25,7 @@ struct Stored;
 
 thread_local! {
     static SHARED: RefCell<Shared> = RefCell::default();
+    static IMAGE: *mut Image = Box::into_raw(Box::default());
     static POOL: RefCell<Option<Pool<'static, Stored>>> = const { RefCell::new(None) };
 }
 
@@ -48,23 +49,29 @@ fn take(may_wait: bool) -> Take {
 /// Begins a transition: the state is read, and what its last transition has left to be stored is stored.
 #[unsafe(no_mangle)]
 pub extern "C" fn read() {
-    let root = SHARED.with_borrow_mut(|shared| {
-        let image =
-            if shared.image.is_empty() { Image::default() } else { Image::decode(&shared.image).unwrap() };
+    // The image that a lane keeps, and reads into again and again.
+    // SAFETY: it is never freed, and no transition is under way that has it.
+    assert!(POOL.with_borrow(Option::is_none));
+    let image = unsafe { &mut *IMAGE.with(|image| *image) };
+    SHARED.with_borrow_mut(|shared| {
+        if !shared.image.is_empty() {
+            image.read(&shared.image).unwrap();
+        }
         for (id, stored) in image.stored_pages() {
             shared.pages.insert(id, stored);
         }
-        image.root
     });
     // Of no size, so nothing is leaked.
-    POOL.set(Some(Pool::new(root, Box::leak(Box::new(Stored)))));
+    POOL.set(Some(Pool::new(image, Box::leak(Box::new(Stored)))));
 }
 
 /// Ends a transition: what it has made is written.
 #[unsafe(no_mangle)]
 pub extern "C" fn write() {
-    let image = POOL.take().unwrap().commit().encode();
-    SHARED.with_borrow_mut(|shared| shared.image = image);
+    POOL.take().unwrap().commit();
+    // SAFETY: the transition is over.
+    let image = unsafe { &*IMAGE.with(|image| *image) };
+    SHARED.with_borrow_mut(|shared| image.encode_to(&mut shared.image));
 }
 
 /// Within a transition: two workers of this capacity.
