@@ -31,6 +31,7 @@ const BREAKER: &str = "Envoy's own queue, one thread";
 
 const P50: &str = "us, p50";
 const P99: &str = "us, p99";
+const CPU: &str = "us of the proxy's CPU/request, all of it";
 
 /// A contender with its clients.
 struct Site {
@@ -69,7 +70,11 @@ pub(crate) async fn run(bench: &Bench) -> Case {
     for _ in 0..bench.rounds {
         for site in &mut sites {
             let mut by_kind: HashMap<String, Vec<f64>> = HashMap::new();
-            for handoff in site.measure(bench.slice) {
+            let before = site.contender.cpu_time();
+            let (handoffs, answers) = site.measure(bench.slice);
+            let cpu = site.contender.cpu_time() - before;
+            values.add(&site.contender.name, CPU, cpu.as_secs_f64() * 1e6 / answers as f64);
+            for handoff in handoffs {
                 by_kind.entry(site.kind(&handoff).to_owned()).or_default().push(handoff.took_us);
             }
             for (kind, took_us) in by_kind {
@@ -138,8 +143,8 @@ impl Site {
         }
     }
 
-    /// Lets each client ask again whenever it has its answer, and gives all handoffs of that time.
-    fn measure(&mut self, length: Duration) -> Vec<Handoff> {
+    /// Lets each client ask again whenever it has its answer, and gives all handoffs of that time, and how many answers there were in all.
+    fn measure(&mut self, length: Duration) -> (Vec<Handoff>, usize) {
         let begin = now_ns() + WARM_UP.as_nanos() as u64;
         let end = begin + length.as_nanos() as u64;
         let mut answers: Vec<Answer> = Vec::new();
@@ -165,19 +170,12 @@ impl Site {
         answers.sort_by_key(|answer| answer.arrived_ns);
         // What was answered before the last client had stopped had somebody waiting behind it.
         let counted = |pair: &&[Answer]| (begin..end).contains(&times(&pair[0]).1);
-        answers
-            .windows(2)
-            .filter(counted)
-            .map(|pair| {
-                let (written, arrived) = (times(&pair[0]).1, times(&pair[1]).0);
-                assert!(arrived >= written, "{}: two jobs at once", self.contender.name);
-                Handoff {
-                    from: pair[0].client,
-                    to: pair[1].client,
-                    took_us: (arrived - written) as f64 / 1e3,
-                }
-            })
-            .collect()
+        let handoffs = answers.windows(2).filter(counted).map(|pair| {
+            let (written, arrived) = (times(&pair[0]).1, times(&pair[1]).0);
+            assert!(arrived >= written, "{}: two jobs at once", self.contender.name);
+            Handoff { from: pair[0].client, to: pair[1].client, took_us: (arrived - written) as f64 / 1e3 }
+        });
+        (handoffs.collect(), answers.len())
     }
 }
 
