@@ -4,7 +4,7 @@
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test quick chaos fuzz sim sim-mutants model fmt lint clean tools
+.PHONY: help run build test quick chaos bench fuzz sim sim-mutants model fmt lint clean tools
 
 help: ## Lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -30,6 +30,14 @@ chaos: build ## Breaks everything round a real Envoy at once, from one seed (SEE
 	@filter/build.sh chaos
 	@cargo test --locked --release -p slotway-tests --test chaos -- \
 		$(if $(SEED),--seed $(SEED)) --minutes $(or $(MINUTES),2)
+
+# One case, or several: CASE=overhead,saturation. How often each contender is measured: ROUNDS=n.
+bench: build ## Measures Slotway beside Envoy alone, HAProxy and nginx (QUICK=1 for a first look in three minutes)
+	@tests/tools/peers.sh
+	@mkdir -p target/bench
+	@filter/build.sh --package slotway-empty-filter target/bench/empty_sdk.wasm
+	@cargo bench --locked -q -p slotway-tests --bench peers -- \
+		$(if $(QUICK),--quick) $(if $(CASE),--case $(CASE)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 fuzz: ## Fuzzes what reads foreign bytes, each target for MINUTES minutes (1 if not said)
 	@tests/tools/need.sh cargo cc

@@ -16,6 +16,9 @@ use crate::{
 
 const WARM_UP: Duration = Duration::from_secs(1);
 
+/// What a proxy uses at least that limits the throughput.
+const BUSY_PERCENT: f64 = 85.0;
+
 /// A closed loop.
 #[derive(Debug, Clone)]
 pub(crate) struct Load {
@@ -138,10 +141,17 @@ impl Rounds {
         Figure::ratio(format!("{over} / {under}, {what}"), value(self.of(over)), value(self.of(under)))
     }
 
-    /// Prints how busy each proxy was: one that is not is not what limits the throughput.
+    /// Prints how busy each proxy was: one that is not is not what limits the throughput. An Envoy always is, unless somebody else is busy here.
     pub(crate) fn print_busy(&self) {
-        for name in &self.names {
-            println!("  {name}: {:.0} % of a processor", median(&self.of(name).busy) * 100.0);
+        let busy: Vec<_> =
+            self.names.iter().map(|name| (name, median(&self.of(name).busy) * 100.0)).collect();
+        for (name, percent) in &busy {
+            println!("  {name}: {percent:.0} % of a processor");
+        }
+        if busy.iter().any(|(name, percent)| name.contains("Envoy") && *percent < BUSY_PERCENT) {
+            println!(
+                "  This machine is not quiet: a proxy that limits the throughput should have had all of a processor."
+            );
         }
     }
 

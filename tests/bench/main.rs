@@ -11,6 +11,7 @@
 #![allow(unused_imports, reason = "the modules' own tests are run by self_test.rs")]
 
 mod arguments;
+mod artefacts;
 mod case;
 mod clock;
 mod closed;
@@ -67,11 +68,12 @@ fn main() -> ExitCode {
         return finish(Report::read(&repository().join(file)).and_then(|report| show(&report, &out)));
     }
     let _alone = alone();
+    if let Err(what) = artefacts::keep(&out) {
+        return finish(Err(what));
+    }
     // The processes are started on this thread: they end when the thread ends that has started them.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let report = runtime.block_on(measure(&arguments, cpus));
-    let file = out.join("report.json");
-    finish(report.write(&file).and_then(|()| show(&report, &out)))
+    finish(runtime.block_on(measure(&arguments, cpus, &out)).and_then(|report| show(&report, &out)))
 }
 
 /// Waits until no other benchmark runs on this machine: two at once would measure each other.
@@ -106,19 +108,21 @@ fn finish(done: Result<(), String>) -> ExitCode {
     }
 }
 
-async fn measure(arguments: &Arguments, cpus: Cpus) -> Report {
+/// Runs the cases. The report is written after each: a later one that fails does not take it away.
+async fn measure(arguments: &Arguments, cpus: Cpus, out: &Path) -> Result<Report, String> {
     let machine = Machine::here();
     let slice = arguments.slice();
     let bench = Bench { quick: arguments.quick, rounds: arguments.rounds, slice, cpus };
     println!("bench: {} rounds, {slice:?} each time, {} of {}", bench.rounds, machine.cores, machine.cpu);
-    let mut cases = Vec::new();
+    let mut report = Report { machine, quick: arguments.quick, cases: Vec::new() };
     for key in &arguments.cases {
         let began = Instant::now();
         println!("bench: {key}");
-        cases.push(case::run(key, &bench).await);
+        report.cases.push(case::run(key, &bench).await);
+        report.write(&out.join("report.json"))?;
         println!("bench: {key} took {:.0} s", began.elapsed().as_secs_f64());
     }
-    Report { machine, quick: arguments.quick, cases }
+    Ok(report)
 }
 
 /// As far as this user may; a case that needs more says so.

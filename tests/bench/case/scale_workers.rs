@@ -25,10 +25,10 @@ const HEADER: &str = "x-cluster";
 pub(crate) async fn run(bench: &Bench) -> Case {
     let workers = Workers::start(Duration::ZERO);
     let scripts = TempDir::with_prefix("slotway-bench-").unwrap();
-    let sizes = if bench.quick { vec![SIZES[0], SIZES[2]] } else { SIZES.to_vec() };
+    let sizes = if bench.quick { &SIZES[..2] } else { &SIZES };
     let rounds = closed::measure(bench, async || {
         let mut contenders = Vec::new();
-        for &(count, slots) in &sizes {
+        for &(count, slots) in sizes {
             let at = workers.addresses(count);
             let script = scripts.path().join(format!("{count}.lua"));
             std::fs::write(&script, every_worker_in_turn(&at)).unwrap();

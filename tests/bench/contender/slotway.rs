@@ -1,11 +1,11 @@
 //! Slotway: `slotway serve`, and an Envoy by its bootstrap.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Contender, Kept, UP_WITHIN};
 use crate::{
     cpus::Cpus,
-    harness::{Process, Setup, Site, artefact, until},
+    harness::{Process, Setup, Site, WorkerFigures, artefact},
     worker::Workers,
 };
 
@@ -29,11 +29,12 @@ pub(crate) async fn start(setup: &Setup, cpus: &Cpus) -> Contender {
         ["--log-level", "warn", "--disable-hot-restart", "--concurrency", &setup.lanes.to_string()];
     let arguments = arguments.map(str::to_owned);
     let envoy = cpus.place(setup.lanes, || site.start_envoy("envoy", &arguments));
-    until("every worker is in force", UP_WITHIN, async || {
-        let workers = site.api().workers().await;
-        workers.iter().all(crate::harness::WorkerFigures::is_idle).then_some(())
-    })
-    .await;
+    let began = Instant::now();
+    while !site.api().workers().await.iter().all(WorkerFigures::is_idle) {
+        assert!(began.elapsed() < UP_WITHIN, "not every worker is in force within {UP_WITHIN:?}");
+        // Seldom enough to leave the control plane its time: with thousands of workers an answer is long.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     // The last clusters' configuration may be on its way to Envoy's thread.
     tokio::time::sleep(Duration::from_millis(100)).await;
     Contender {
