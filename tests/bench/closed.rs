@@ -141,18 +141,23 @@ impl Rounds {
         Figure::ratio(format!("{over} / {under}, {what}"), value(self.of(over)), value(self.of(under)))
     }
 
-    /// Prints how busy each proxy was: one that is not is not what limits the throughput. An Envoy always is, unless somebody else is busy here.
+    /// Prints how busy each proxy was.
     pub(crate) fn print_busy(&self) {
-        let busy: Vec<_> =
-            self.names.iter().map(|name| (name, median(&self.of(name).busy) * 100.0)).collect();
-        for (name, percent) in &busy {
+        for (name, percent) in self.busy() {
             println!("  {name}: {percent:.0} % of a processor");
         }
-        if busy.iter().any(|(name, percent)| name.contains("Envoy") && *percent < BUSY_PERCENT) {
-            println!(
-                "  This machine is not quiet: a proxy that limits the throughput should have had all of a processor."
-            );
+    }
+
+    /// The same where each proxy has a processor to itself, and an Envoy limits the throughput: if it was not busy, somebody else was.
+    pub(crate) fn print_busy_alone(&self) {
+        self.print_busy();
+        if self.busy().any(|(name, percent)| name.contains("Envoy") && percent < BUSY_PERCENT) {
+            println!("  This machine is not quiet: an Envoy should have had all of its processor.");
         }
+    }
+
+    fn busy(&self) -> impl Iterator<Item = (&String, f64)> {
+        self.names.iter().map(|name| (name, median(&self.of(name).busy) * 100.0))
     }
 
     /// Throughput, processor time and latencies of all; `group` stands before their names.

@@ -40,7 +40,7 @@ pub(crate) async fn run(bench: &Bench) -> Case {
         contenders.into_iter().map(|contender| (contender, Load::of(CONNECTIONS))).collect()
     })
     .await;
-    rounds.print_busy();
+    rounds.print_busy_alone();
     Case {
         key: "overhead".into(),
         title: "What a slot costs that is free".into(),

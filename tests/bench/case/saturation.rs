@@ -43,6 +43,7 @@ const RATE: &str = "jobs/s";
 const USED: &str = "slots' time used";
 const MOST: &str = "jobs at once at one worker";
 const P99: &str = "ms, p99 of the wait";
+const LATE: &str = "ms, p99 of the sender's own delay";
 const P50: &str = "ms, p50 of the wait";
 
 impl Measured {
@@ -103,7 +104,7 @@ pub(crate) async fn run(bench: &Bench) -> Case {
         let group = format!("{WAIT_JOB_MS} ms, arrivals at {name}");
         let figure = measured.ratio(&group, HAPROXY, P99);
         figures.push(figure.at_most(1.05));
-        series.extend(measured.series(&group, &[P50, P99]));
+        series.extend(measured.series(&group, &[P50, P99, LATE]));
     }
     Case {
         key: "saturation".into(),
@@ -160,8 +161,8 @@ async fn throughput(bench: &Bench, workers: &Workers, contenders: &[Contender], 
 
 async fn waits(bench: &Bench, contenders: &[Contender], part: f64) -> Measured {
     let per_second = part * f64::from(SLOTS) * 1e3 / WAIT_JOB_MS as f64;
-    // Three slices, so that some requests are the last of a hundred.
-    let length = 3 * bench.slice;
+    // Longer than a slice, so that some requests are the last of a hundred.
+    let length = 2 * bench.slice;
     let mut measured = Measured::default();
     for round in 0..bench.rounds {
         let schedule = Schedule::by_chance(per_second, length, round as u64);
@@ -173,6 +174,8 @@ async fn waits(bench: &Bench, contenders: &[Contender], part: f64) -> Measured {
             let waits: Vec<f64> =
                 sent.iter().filter_map(|sent| sent.wait()).map(|wait| wait.as_secs_f64() * 1e3).collect();
             assert_eq!(waits.len(), schedule.len(), "{name}: answers without a time");
+            let late: Vec<f64> = sent.iter().map(|sent| sent.lateness().as_secs_f64() * 1e3).collect();
+            measured.add(name, LATE, quantile(&late, 0.99));
             measured.add(name, P50, quantile(&waits, 0.5));
             measured.add(name, P99, quantile(&waits, 0.99));
         }

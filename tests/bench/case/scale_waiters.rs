@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use serde_json::json;
 use slotway_tests::world::{World, ms, pool};
 
 use super::Bench;
@@ -42,7 +41,7 @@ pub(crate) async fn run(bench: &Bench) -> Case {
         contenders
     })
     .await;
-    rounds.print_busy();
+    rounds.print_busy_alone();
     let few = WAITING[0].1;
     let mut figures = Vec::new();
     for (_, many) in &sizes[1..] {

@@ -41,7 +41,7 @@ pub(crate) async fn run(bench: &Bench) -> Case {
         contenders
     })
     .await;
-    rounds.print_busy();
+    rounds.print_busy_alone();
     let figures = sizes[1..].iter().flat_map(|(_, slots)| compare(&rounds, slots)).collect();
     Case {
         key: "scale_workers".into(),

@@ -46,12 +46,14 @@ struct Place<'a> {
 /// What must live as long as the proxy.
 enum Kept {
     Directory(#[expect(dead_code, reason = "kept only")] TempDir),
-    /// The control plane runs apart, and its work is not the proxy's.
-    Slotway {
-        #[expect(dead_code, reason = "kept only")]
-        control_plane: Process,
-        site: Site,
-    },
+    Slotway(Box<Apart>),
+}
+
+/// What Slotway has beside its Envoy, and whose work is not the proxy's.
+struct Apart {
+    #[expect(dead_code, reason = "kept only")]
+    control_plane: Process,
+    site: Site,
 }
 
 impl Contender {
@@ -77,7 +79,7 @@ impl Contender {
     /// The site of a contender that is Slotway, with its API and its Envoy's statistics.
     pub(crate) fn site(&self) -> &Site {
         match &self.kept {
-            Kept::Slotway { site, .. } => site,
+            Kept::Slotway(apart) => &apart.site,
             Kept::Directory(_) => panic!("{} is not Slotway", self.name),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Contender, Kept, UP_WITHIN};
+use super::{Apart, Contender, Kept, UP_WITHIN};
 use crate::{
     cpus::Cpus,
     harness::{Process, Setup, Site, WorkerFigures, artefact},
@@ -41,6 +41,6 @@ pub(crate) async fn start(setup: &Setup, cpus: &Cpus) -> Contender {
         name: NAME.to_owned(),
         address: site.address(),
         process: envoy,
-        kept: Kept::Slotway { control_plane, site },
+        kept: Kept::Slotway(Box::new(Apart { control_plane, site })),
     }
 }

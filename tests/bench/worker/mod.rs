@@ -34,7 +34,6 @@ pub(crate) struct Workers {
 #[derive(Default)]
 pub(crate) struct Shared {
     job_ns: AtomicU64,
-    recording: AtomicBool,
     ending: AtomicBool,
     counted: Mutex<Counted>,
 }
@@ -50,24 +49,11 @@ pub(crate) struct Counted {
     pub(crate) service_ns: u64,
     /// The most requests at once, per worker.
     pub(crate) most: HashMap<Ipv4Addr, u32>,
-    /// Each answer, if that was asked for.
-    pub(crate) jobs: Vec<Job>,
     /// Sum over the workers of the time with a job, per job: with 3 jobs at once for a second, 3 seconds.
     busy_ns: u64,
     in_flight: u64,
     since_ns: u64,
     changed_ns: u64,
-}
-
-/// One answered request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Job {
-    /// Which worker.
-    pub(crate) worker: Ipv4Addr,
-    /// When its head had been read.
-    pub(crate) arrived_ns: u64,
-    /// When its answer had been written.
-    pub(crate) answered_ns: u64,
 }
 
 impl Counted {
@@ -148,11 +134,6 @@ impl Workers {
     pub(crate) fn count_anew(&self) {
         let mut counted = self.shared.counted.lock().unwrap();
         *counted = Counted::from(now_ns(), counted.in_flight);
-    }
-
-    /// Notes each answer from now on, or no longer.
-    pub(crate) fn record(&self, jobs: bool) {
-        self.shared.recording.store(jobs, Ordering::Relaxed);
     }
 
     /// What was counted.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Job, Shared,
+    Shared,
     connection::{Came, Connection},
 };
 use crate::{clock::now_ns, poll::Poll};
@@ -139,9 +139,6 @@ impl Serving {
         counted.left(answered_ns);
         counted.answered += 1;
         counted.service_ns += answered_ns - arrived_ns;
-        if self.shared.recording.load(Ordering::Relaxed) {
-            counted.jobs.push(Job { worker, arrived_ns, answered_ns });
-        }
     }
 
     fn close(&mut self, place: usize) {

@@ -21,6 +21,8 @@ pub(crate) struct Schedule(Vec<u64>);
 pub(crate) struct Sent {
     /// When it was to be sent.
     pub(crate) intended_ns: u64,
+    /// When it was.
+    pub(crate) sent_ns: u64,
     /// When the last byte of its answer had come.
     pub(crate) answered_ns: u64,
     /// The answer's status; 0 if the connection was closed without.
@@ -30,6 +32,11 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
+    /// By how much the sender itself was late.
+    pub(crate) fn lateness(&self) -> Duration {
+        Duration::from_nanos(self.sent_ns.saturating_sub(self.intended_ns))
+    }
+
     /// From the moment at which it was to be sent until the worker had it.
     pub(crate) fn wait(&self) -> Option<Duration> {
         self.arrived_ns.map(|arrived| Duration::from_nanos(arrived.saturating_sub(self.intended_ns)))
@@ -42,12 +49,6 @@ impl Sent {
 }
 
 impl Schedule {
-    /// Evenly, at `per_second`.
-    pub(crate) fn even(per_second: f64, length: Duration) -> Self {
-        let count = (per_second * length.as_secs_f64()) as u64;
-        Self((0..count).map(|number| (number as f64 / per_second * 1e9) as u64).collect())
-    }
-
     /// As many people do who know nothing of each other: with gaps of every length, on average `per_second`. The same seed gives the same times.
     pub(crate) fn by_chance(per_second: f64, length: Duration, mut seed: u64) -> Self {
         let mut times = Vec::new();
@@ -61,11 +62,6 @@ impl Schedule {
             }
             times.push((at * 1e9) as u64);
         }
-    }
-
-    /// All at once, as fast as they can be sent.
-    pub(crate) fn at_once(count: usize) -> Self {
-        Self(vec![0; count])
     }
 
     /// How many requests there are.
@@ -91,9 +87,6 @@ mod tests {
 
     #[test]
     fn a_schedule_has_the_rate_that_was_asked_for() {
-        let even = Schedule::even(100.0, Duration::from_secs(2));
-        assert_eq!(even.len(), 200);
-        assert_eq!(even.0[..3], [0, 10_000_000, 20_000_000]);
         let chance = Schedule::by_chance(1_000.0, Duration::from_secs(20), 7);
         assert!((19_000..21_000).contains(&chance.len()), "{}", chance.len());
         assert!(chance.0.is_sorted());

@@ -23,8 +23,8 @@ pub(super) struct Sender {
 
 struct Connection {
     socket: TcpStream,
-    /// Its request, as the moment at which it was to be sent.
-    intended_ns: Option<u64>,
+    /// Its request: when it was to be sent, and when it was.
+    request: Option<(u64, u64)>,
     read: Vec<u8>,
 }
 
@@ -66,7 +66,7 @@ impl Sender {
             None => self.connect()?,
         };
         let Some(connection) = self.connections[place].as_mut() else { return Ok(()) };
-        connection.intended_ns = Some(intended_ns);
+        connection.request = Some((intended_ns, now_ns()));
         self.under_way += 1;
         match connection.socket.write(&self.request) {
             Ok(written) if written == self.request.len() => Ok(()),
@@ -85,7 +85,7 @@ impl Sender {
         socket.set_nonblocking(true)?;
         let place = self.connections.len();
         self.poll.add(&socket, place as u64)?;
-        self.connections.push(Some(Connection { socket, intended_ns: None, read: Vec::new() }));
+        self.connections.push(Some(Connection { socket, request: None, read: Vec::new() }));
         Ok(place)
     }
 
@@ -112,10 +112,16 @@ impl Sender {
         }
         let answered_ns = now_ns();
         connection.read.clear();
-        let Some(intended_ns) = connection.intended_ns.take() else {
+        let Some((intended_ns, sent_ns)) = connection.request.take() else {
             return Err(io::Error::other("an answer to no request"));
         };
-        self.done.push(Sent { intended_ns, answered_ns, status: head.status, arrived_ns: head.arrived_ns });
+        self.done.push(Sent {
+            intended_ns,
+            sent_ns,
+            answered_ns,
+            status: head.status,
+            arrived_ns: head.arrived_ns,
+        });
         self.under_way -= 1;
         if head.closes {
             self.connections[place] = None;
@@ -128,8 +134,8 @@ impl Sender {
     fn close(&mut self, place: usize) {
         let Some(connection) = self.connections[place].take() else { return };
         self.idle.retain(|idle| *idle != place);
-        if let Some(intended_ns) = connection.intended_ns {
-            self.done.push(Sent { intended_ns, answered_ns: now_ns(), status: 0, arrived_ns: None });
+        if let Some((intended_ns, sent_ns)) = connection.request {
+            self.done.push(Sent { intended_ns, sent_ns, answered_ns: now_ns(), status: 0, arrived_ns: None });
             self.under_way -= 1;
         }
     }
