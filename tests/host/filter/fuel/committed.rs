@@ -8,8 +8,8 @@ use super::Measured;
 
 /// With the same compiler the same source costs the same, to the instruction.
 const TOLERANCE: f64 = 0.03;
-/// Another compiler makes other instructions of the same source.
-const TOLERANCE_OF_ANOTHER_COMPILER: f64 = 0.15;
+/// Another compiler makes other instructions of the same source: from one version to the next they differed by 1 %.
+const TOLERANCE_OF_ANOTHER_COMPILER: f64 = 0.08;
 const VARIABLE: &str = "SLOTWAY_FUEL";
 const COMMAND: &str =
     "filter/build.sh && SLOTWAY_FUEL=write cargo test --release -p slotway-tests --test filter fuel";
@@ -140,9 +140,9 @@ mod tests {
     #[test]
     fn another_compiler_may_differ_more_and_the_message_says_so() {
         let committed = costs("rustc 1", &[("take", 1000.0)]);
-        assert_eq!(compare(&committed, &costs("rustc 2", &[("take", 1149.0)])), Ok(()));
-        let error = compare(&committed, &costs("rustc 2", &[("take", 1151.0)])).unwrap_err();
-        assert!(error.contains("Built by rustc 2") && error.contains("of rustc 1: so only 15 %"), "{error}");
+        assert_eq!(compare(&committed, &costs("rustc 2", &[("take", 1079.0)])), Ok(()));
+        let error = compare(&committed, &costs("rustc 2", &[("take", 1081.0)])).unwrap_err();
+        assert!(error.contains("Built by rustc 2") && error.contains("of rustc 1: so only 8 %"), "{error}");
     }
 
     #[test]
