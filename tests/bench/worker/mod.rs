@@ -153,3 +153,88 @@ impl Drop for Workers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read, Write},
+        net::TcpStream,
+        time::Instant,
+    };
+
+    use super::*;
+
+    const JOB: Duration = Duration::from_millis(20);
+
+    fn ask(at: SocketAddr, path: &str) -> TcpStream {
+        let mut socket = TcpStream::connect(at).unwrap();
+        write!(socket, "POST {path} HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\nabc").unwrap();
+        socket
+    }
+
+    fn answer(socket: &mut TcpStream) -> String {
+        let mut text = String::new();
+        let mut buffer = [0; 1024];
+        while !text.ends_with("ok") {
+            let read = socket.read(&mut buffer).unwrap();
+            assert!(read > 0, "closed after {text:?}");
+            text += std::str::from_utf8(&buffer[..read]).unwrap();
+        }
+        text
+    }
+
+    fn until(workers: &Workers, what: impl Fn(&Counted) -> bool) -> Counted {
+        let began = Instant::now();
+        loop {
+            let counted = workers.counted();
+            if what(&counted) {
+                return counted;
+            }
+            assert!(began.elapsed() < Duration::from_secs(10), "{counted:?}");
+        }
+    }
+
+    #[test]
+    fn a_job_takes_its_time_and_the_most_at_once_is_counted_for_each_worker() {
+        let workers = Workers::start(JOB);
+        let mut three: Vec<_> = (0..3).map(|_| ask(workers.address(0), "/")).collect();
+        let mut one = ask(workers.address(7), "/");
+        for socket in three.iter_mut().chain([&mut one]) {
+            answer(socket);
+        }
+        let counted = until(&workers, |counted| counted.answered == 4);
+        let most = |number| {
+            counted.most[&match workers.address(number).ip() {
+                std::net::IpAddr::V4(ip) => ip,
+                std::net::IpAddr::V6(_) => unreachable!(),
+            }]
+        };
+        assert_eq!((most(0), most(7), counted.most_of_all()), (3, 1, 3));
+        assert!(counted.mean_service() >= JOB, "{counted:?}");
+        workers.count_anew();
+        assert_eq!((workers.counted().answered, workers.counted().most_of_all()), (0, 0));
+    }
+
+    #[test]
+    fn a_request_whose_client_leaves_is_abandoned() {
+        let workers = Workers::start(Duration::from_secs(3600));
+        let socket = ask(workers.address(0), "/");
+        until(&workers, |counted| counted.in_flight == 1);
+        drop(socket);
+        let counted = until(&workers, |counted| counted.abandoned == 1);
+        assert_eq!((counted.answered, counted.in_flight), (0, 0));
+    }
+
+    #[test]
+    fn the_times_are_told_where_they_are_asked_for() {
+        let workers = Workers::start(JOB);
+        let stamped = answer(&mut ask(workers.address(0), STAMPED));
+        let time = |name: &str| -> u64 {
+            let line = stamped.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            line.parse().unwrap()
+        };
+        let took = time("x-answered-ns: ") - time("x-arrived-ns: ");
+        assert!(took >= JOB.as_nanos() as u64, "{stamped}");
+        assert!(!answer(&mut ask(workers.address(0), "/")).contains("x-arrived-ns"));
+    }
+}

@@ -84,6 +84,23 @@ pub(crate) async fn run(address: SocketAddr, path: &str, headers: &str, schedule
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::worker::{STAMPED, Workers};
+
+    #[tokio::test]
+    async fn each_request_is_sent_when_it_is_due_and_its_wait_ends_at_the_worker() {
+        let workers = Workers::start(Duration::from_millis(30));
+        let schedule = Schedule(vec![0, 1_000_000, 2_000_000, 80_000_000]);
+        let sent = run(workers.address(0), STAMPED, "x-test: 1\r\n", &schedule).await;
+        assert_eq!(sent.iter().map(|sent| sent.status).collect::<Vec<_>>(), [200; 4]);
+        // Nobody has waited for another's answer, which takes longer than the next three need to be sent.
+        let counted = workers.counted();
+        assert!(counted.most_of_all() >= 2, "{counted:?}");
+        for one in &sent {
+            assert!(one.sent_ns >= one.intended_ns, "{one:?}");
+            assert!(one.wait().unwrap() >= one.lateness(), "{one:?}");
+            assert!(one.latency() >= one.wait().unwrap() + Duration::from_millis(30), "{one:?}");
+        }
+    }
 
     #[test]
     fn a_schedule_has_the_rate_that_was_asked_for() {
