@@ -31,7 +31,7 @@ const BREAKER: &str = "Envoy's own queue, one thread";
 
 const P50: &str = "us, p50";
 const P99: &str = "us, p99";
-const CPU: &str = "us of the proxy's CPU/request, all of it";
+const CPU: &str = "us of CPU/request";
 
 /// A contender with its clients.
 struct Site {

@@ -155,6 +155,7 @@ impl Drop for Workers {
 }
 
 #[cfg(test)]
+#[allow(dead_code, reason = "the benchmark is compiled with this, but without the tests that need it")]
 mod tests {
     use std::{
         io::{Read, Write},
