@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::Bench;
 use crate::{
-    closed::{self, By, Load, Rounds},
+    closed::{self, By, Load, Measured, Rounds},
     contender::{envoy, slotway},
     harness::Setup,
     report::{Case, Figure},
@@ -66,17 +66,24 @@ fn setup(workers: &Workers, count: u32) -> Setup {
 }
 
 /// What `slots` cost more than the fewest.
-fn compare(rounds: &Rounds, slots: &str) -> [Figure; 3] {
+fn compare(rounds: &Rounds, slots: &str) -> [Figure; 4] {
     let few = SIZES[0].1;
-    let of = |who: &str, slots: &str| &rounds.of(&format!("{who}, {slots}")).per_second;
-    let slotway = ratios(of("Slotway", slots), of("Slotway", few));
-    let bare = ratios(of("bare Envoy", slots), of("bare Envoy", few));
+    let of = |who: &str, slots: &str| rounds.of(&format!("{who}, {slots}"));
+    let grows =
+        |who: &str, value: fn(&Measured) -> &Vec<f64>| ratios(value(of(who, slots)), value(of(who, few)));
+    let (slotway, bare) = (
+        grows("Slotway", |measured| &measured.per_second),
+        grows("bare Envoy", |measured| &measured.per_second),
+    );
+    let (slotway_cpu, bare_cpu) =
+        (grows("Slotway", |measured| &measured.cpu_us), grows("bare Envoy", |measured| &measured.cpu_us));
     [
         // What so many connections to workers cost Envoy itself is not the filter's: the bar is for what is left.
         Figure::of(format!("Slotway, {slots} / {few}, throughput"), "ratio", &slotway),
         Figure::of(format!("bare Envoy, {slots} / {few}, throughput"), "ratio", &bare),
         Figure::ratio(format!("{slots} / {few}, throughput, Slotway / bare Envoy"), &slotway, &bare)
             .at_least(0.95),
+        Figure::ratio(format!("{slots} / {few}, CPU, Slotway / bare Envoy"), &slotway_cpu, &bare_cpu),
     ]
 }
 
