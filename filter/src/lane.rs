@@ -1,12 +1,8 @@
 //! One Envoy worker thread's VM: what it holds, how it joins the others, and when it wants to be woken.
 
-use std::{
-    cmp::Reverse,
-    collections::{BinaryHeap, HashMap},
-    rc::Rc,
-    time::Duration,
-};
+use std::{cmp::Reverse, collections::BinaryHeap, rc::Rc, time::Duration};
 
+use rustc_hash::FxHashMap;
 use slotway_config::FilterConfig;
 use slotway_engine::{
     Abort, LaneId, Outcome, Serial,
@@ -64,7 +60,7 @@ pub(crate) struct Lane {
     is_renewed: bool,
     /// Every pool that any configuration of this VM has named; a removed one drains.
     pub(crate) pools: Vec<LanePool>,
-    pub(crate) streams: HashMap<u32, Stream>,
+    pub(crate) streams: FxHashMap<u32, Stream>,
     /// Waiters' deadlines and streams; entries of those that have left the line are skipped.
     pub(crate) deadlines: BinaryHeap<Reverse<(u64, u32)>>,
     pub(crate) holds: BinaryHeap<Reverse<Hold>>,
@@ -75,7 +71,7 @@ pub(crate) struct Lane {
     /// When they are tried again.
     pub(crate) retry: Retry,
     /// Other lanes' wake-up queues.
-    pub(crate) queues: HashMap<LaneId, u32>,
+    pub(crate) queues: FxHashMap<LaneId, u32>,
     pub(crate) reporter: Reporter,
     pub(crate) pulse: Pulse,
     /// The longest that a request of this lane can have a slot, over all configurations that it had.
@@ -103,13 +99,13 @@ impl Lane {
             settings: None,
             is_renewed: false,
             pools: Vec::new(),
-            streams: HashMap::new(),
+            streams: FxHashMap::default(),
             deadlines: BinaryHeap::new(),
             holds: BinaryHeap::new(),
             unreleased: Vec::new(),
             unleft: Vec::new(),
             retry: Retry::default(),
-            queues: HashMap::new(),
+            queues: FxHashMap::default(),
             reporter: Reporter::new(),
             pulse: Pulse::default(),
             held_ms_max: 0,

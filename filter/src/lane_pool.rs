@@ -1,7 +1,8 @@
 //! One pool as one lane sees it.
 
-use std::{collections::HashMap, rc::Rc};
+use std::rc::Rc;
 
+use rustc_hash::FxHashMap;
 use slotway_config::{Pool as PoolSettings, PoolName, WorkerUrl};
 use slotway_engine::{
     Grant, LaneId, Outcome, Serial, Take, TakeRequest, Ticket, WorkerIndex, WorkerSpec,
@@ -31,7 +32,7 @@ pub(crate) struct Taken {
 
 /// Hears of slots that are about to go to waiters, with the streams of those of this lane: perhaps of others the next
 /// time, if somebody else was faster.
-pub(crate) type MarkOwn<'a> = dyn FnMut(&PoolName, &HashMap<Ticket, u32>, &[Grant]) + 'a;
+pub(crate) type MarkOwn<'a> = dyn FnMut(&PoolName, &FxHashMap<Ticket, u32>, &[Grant]) + 'a;
 
 /// What a refusal says about the pool.
 #[derive(Debug, Clone, Copy, Default)]
@@ -47,7 +48,7 @@ pub(crate) struct LanePool {
     pub(crate) settings: PoolSettings,
     pub(crate) shared: SharedPool,
     /// This lane's waiters, and the stream of each.
-    pub(crate) waiters: HashMap<Ticket, u32>,
+    pub(crate) waiters: FxHashMap<Ticket, u32>,
     /// When a parked worker is due for a probe, as far as this lane knows.
     pub(crate) probe_at_ms: Option<u64>,
     pub(crate) metrics: PoolMetrics,
@@ -61,7 +62,7 @@ impl LanePool {
         Self {
             shared: SharedPool::new(settings.name.as_str()),
             metrics: PoolMetrics::define(&settings.name),
-            waiters: HashMap::new(),
+            waiters: FxHashMap::default(),
             audit: Audit::default(),
             probe_at_ms: None,
             targets: Vec::new(),

@@ -75,7 +75,10 @@ impl Run {
             What::Gone(stream) => self.leave(lane, stream),
             What::Finish(stream) => self.clients.contains_key(&stream).then_some(Event::Finish(stream)),
             What::Wakeup(wakeup, vm) => Some(self.wake(lane, wakeup, vm)),
-            What::Configure(plugin) => Some(Event::Configure(plugin)),
+            What::Configure(plugin) => {
+                self.lanes[lane.0].is_renewed = true;
+                Some(Event::Configure(plugin))
+            }
             What::Call(serial, answer) => {
                 let call = self.host.take_call(serial)?;
                 let answered = matches!(&answer, CallAnswer::Answer { headers, .. } if headers.get(":status") == Some("202"));

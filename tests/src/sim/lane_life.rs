@@ -17,6 +17,8 @@ pub(crate) struct LaneLife {
     pub(crate) woken: bool,
     /// Its event is a tick: when it is over, the newest configuration is in force.
     pub(crate) ticks: bool,
+    /// It has not ticked since it took a configuration, which may not be in force.
+    pub(crate) is_renewed: bool,
     /// Its newest host call has changed a pool.
     pub(crate) committed: bool,
     /// How long it was held up altogether: stalled, or with the whole machine.

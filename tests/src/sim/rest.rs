@@ -84,7 +84,16 @@ impl Run {
     fn try_parked(&mut self) -> Check {
         for at in 0..self.plan.pools.len() {
             let Some(view) = self.watch.view(at).filter(|view| view.survey.parked > 0) else { continue };
-            let requests = view.capacity;
+            // A host call that failed may have kept the newest configuration from being in force yet.
+            let wanted = self
+                .configs
+                .config
+                .pools
+                .iter()
+                .find(|pool| pool.name.as_str() == super::configs::pool_name(at));
+            let wanted =
+                wanted.map_or(0, |pool| pool.workers.iter().map(|worker| worker.capacity.get()).sum());
+            let requests = view.capacity.max(wanted);
             self.host.advance_silently(PROBE_MAX_MS);
             self.only_pool = Some(at);
             self.plan.service_ms = 5;
@@ -165,6 +174,11 @@ impl Run {
         let dead = self.lanes.iter().all(|life| life.alive.is_none());
         let under_way = self.agenda.iter().any(|item| !matches!(item.what, What::Call(..)));
         let busy = self.lanes.iter().any(|life| life.busy_since_ns.is_some());
+        // A host call that failed may have cost a lane its timer.
+        let renewed = self.lanes.iter().any(|life| life.alive.is_some() && life.is_renewed);
+        if renewed && !self.plan.has_faults() {
+            return false;
+        }
         if dead || busy || under_way || !self.clients.is_empty() || self.fleet.running() > 0 {
             return false;
         }

@@ -185,6 +185,7 @@ impl Run {
             );
         }
         if ticked {
+            self.lanes[lane.0].is_renewed = false;
             self.see_queue(lane)?;
         }
         self.see_places(lane)?;
