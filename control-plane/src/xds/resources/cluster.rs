@@ -25,13 +25,6 @@ use envoy_types::{
                 },
             },
             extensions::{
-                filters::{
-                    http::{
-                        header_mutation::v3::{HeaderMutation, Mutations},
-                        upstream_codec::v3::UpstreamCodec,
-                    },
-                    network::http_connection_manager::v3::HttpFilter,
-                },
                 transport_sockets::tls::v3::{
                     CertificateValidationContext, CommonTlsContext, SubjectAltNameMatcher,
                     UpstreamTlsContext, common_tls_context::ValidationContextType,
@@ -50,11 +43,11 @@ use envoy_types::{
     },
     util::pack_any,
 };
-use slotway_config::{Protocol, Scheme, Worker, WorkerUrl, headers};
+use slotway_config::{Protocol, Scheme, Worker, WorkerUrl};
 
 use super::{
     RESOURCE_NAME,
-    protobuf::{address, duration, http_filter, keepalive, number, remove_prefix},
+    protobuf::{address, duration, keepalive, number},
 };
 use crate::xds::resource_set::Resource;
 
@@ -173,26 +166,8 @@ fn protocol(protocol: Protocol) -> HttpProtocolOptions {
         upstream_protocol_options: Some(UpstreamProtocolOptions::ExplicitHttpConfig(ExplicitHttpConfig {
             protocol_config: Some(config),
         })),
-        http_filters: vec![strip(), codec()],
         ..HttpProtocolOptions::default()
     }
-}
-
-/// The last that happens to a request and the first that happens to an answer: our headers are not the worker's business
-/// and must not be forged by it. It runs once the cluster is chosen, so it cannot change the choice: a filter before the
-/// router that took the worker's header away would lose the route.
-fn strip() -> HttpFilter {
-    let mutations = Mutations {
-        request_mutations: vec![remove_prefix(headers::PREFIX)],
-        response_mutations: vec![remove_prefix(headers::PREFIX)],
-        ..Mutations::default()
-    };
-    let config = HeaderMutation { mutations: Some(mutations), ..HeaderMutation::default() };
-    http_filter("envoy.filters.http.header_mutation", pack_any(config))
-}
-
-fn codec() -> HttpFilter {
-    http_filter("envoy.filters.http.upstream_codec", pack_any(UpstreamCodec {}))
 }
 
 /// TLS that verifies both the chain and the name.

@@ -1,7 +1,7 @@
 //! The resources themselves: one file for each type, each a pure function of what is wanted.
 
 mod access_log;
-mod answer_timeout;
+mod before_router;
 pub(crate) mod cluster;
 pub(crate) mod filter;
 pub(crate) mod listener;

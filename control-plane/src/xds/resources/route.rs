@@ -18,7 +18,7 @@ use envoy_types::{
 use slotway_config::{Pool, WaitDuration, Worker, headers};
 
 use super::{
-    RESOURCE_NAME, answer_timeout,
+    RESOURCE_NAME, before_router,
     cluster::PATH_PREFIX,
     protobuf::{duration, yes},
 };
@@ -80,14 +80,14 @@ fn route(pool: &Pool, draining: &[Worker], headers: Vec<HeaderMatcher>, idle: Du
             cluster_not_found_response_code: ClusterNotFoundResponseCode::ServiceUnavailable.into(),
             host_rewrite_specifier: Some(HostRewriteSpecifier::AutoHostRewrite(yes().unwrap_or_default())),
             path_rewrite,
-            // What counts where the answer may take for ever; else `answer_timeout` does.
+            // What counts where the answer may take for ever; else the header of `before_router` does.
             timeout: duration(pool.answer_timeout.as_duration()),
             idle_timeout: duration(idle),
             flush_timeout: duration(SILENCE),
             max_stream_duration: max_stream_duration(pool),
             ..RouteAction::default()
         })),
-        typed_per_filter_config: [answer_timeout::of_route(pool.answer_timeout.as_duration())].into(),
+        typed_per_filter_config: [before_router::of_route(pool.answer_timeout.as_duration())].into(),
         ..Route::default()
     }
 }

@@ -158,7 +158,7 @@ fn the_limit_of_an_answer_is_told_in_the_way_that_counts_beside_a_limit_of_the_s
     for route in &routes.virtual_hosts[0].routes {
         let told = &route.typed_per_filter_config["envoy.filters.http.header_mutation"];
         let told = HeaderMutationPerRoute::decode(&*told.value).unwrap().mutations.unwrap();
-        let Some(HeaderAction::Append(set)) = &told.request_mutations[0].action else { panic!("not set") };
+        let Some(HeaderAction::Append(set)) = &told.request_mutations[1].action else { panic!("not set") };
         let header = set.header.as_ref().unwrap();
         assert_eq!((header.key.as_str(), header.value.as_str()), ("x-envoy-upstream-rq-timeout-ms", "1500"));
     }
