@@ -76,6 +76,8 @@ pub(crate) struct Lane {
     pub(crate) pulse: Pulse,
     /// The longest that a request of this lane can have a slot, over all configurations that it had.
     pub(crate) held_ms_max: u64,
+    /// The same as the other lanes know it.
+    told_ms_max: u64,
     pub(crate) estates: Estates,
     pub(crate) ends: Ends,
     /// This VM is no lane, but the witness.
@@ -109,6 +111,7 @@ impl Lane {
             reporter: Reporter::new(),
             pulse: Pulse::default(),
             held_ms_max: 0,
+            told_ms_max: 0,
             estates: Estates::new(),
             ends: Ends::default(),
             witness: None,
@@ -176,7 +179,12 @@ impl Lane {
     /// Makes sure that this VM is a lane, with its newest configuration in force. `false` where it cannot be one.
     pub(crate) fn enrol(&mut self) -> bool {
         if self.enrolment.is_some() {
-            if std::mem::take(&mut self.is_renewed) {
+            if self.is_renewed {
+                if let Err(error) = self.tell_bound() {
+                    self.complain("the other lanes cannot be told of this one's configuration", &error);
+                    return false;
+                }
+                self.is_renewed = false;
                 self.join_with_new_root();
             }
             return true;
@@ -188,6 +196,7 @@ impl Lane {
         match LaneTable::update(|table| table.enrol(host::now_ms(), held_ms_max)) {
             Ok((lane, _)) => {
                 self.enrolment = Some(Enrolment { lane, queue: 0 });
+                self.told_ms_max = held_ms_max;
                 self.join_with_new_root();
                 true
             }
@@ -196,6 +205,20 @@ impl Lane {
                 false
             }
         }
+    }
+
+    /// Tells the other lanes, before one more slot is taken, for how long this lane's requests can have slots at most: should it die
+    /// before its next beat, they are given back after that time.
+    fn tell_bound(&mut self) -> Result<(), FilterError> {
+        let (Some(enrolment), held_ms_max) = (self.enrolment, self.held_ms_max) else { return Ok(()) };
+        if held_ms_max > self.told_ms_max {
+            LaneTable::update(|table| {
+                table.raise_bound(enrolment.lane, held_ms_max);
+                Ok(())
+            })?;
+            self.told_ms_max = held_ms_max;
+        }
+        Ok(())
     }
 
     /// What a new lane does, and an old one with a new root context: wake-ups go to the root, and the

@@ -74,6 +74,13 @@ impl LaneTable {
         }
     }
 
+    /// A lane's requests can have slots for longer than it has said so far.
+    pub(crate) fn raise_bound(&mut self, lane: LaneId, held_ms_max: u64) {
+        if let Some(entry) = self.lanes.iter_mut().find(|entry| entry.lane == lane) {
+            entry.held_ms_max = entry.held_ms_max.max(held_ms_max);
+        }
+    }
+
     /// Marks a lane as dead, unless it was heard of meanwhile.
     pub(crate) fn bury(&mut self, lane: LaneId, beat_ms: u64) {
         let silent = self.lanes.iter_mut().find(|entry| entry.lane == lane && entry.beat_ms == beat_ms);

@@ -26,6 +26,22 @@ fn a_lane_that_trapped_serves_again_and_its_slots_are_not_given_out_twice() {
     assert_eq!(world.survey().free, 2);
 }
 
+/// What a lane's death means is read in the table of lanes, where it says how long its requests can last.
+#[test]
+fn a_lane_that_dies_right_after_a_longer_answer_timeout_came_keeps_its_slots_for_that_long() {
+    let mut setup = pool(&[(W1, 1)]);
+    setup.answer_timeout = ms(1_000);
+    let mut world = World::new(2, setup);
+    world.push_alone(|config| config.pools[0].answer_timeout = ms(3_600_000)).unwrap();
+    let lost = world.send(0);
+    assert_eq!(world.place(lost).as_deref(), Some(W1));
+    world.host.trap(LaneId(0));
+    // Ten minutes are for sending the request.
+    world.advance(700_000);
+    let waiting = world.send(1);
+    assert!(world.waits(waiting), "the worker may still compute");
+}
+
 #[test]
 fn a_trap_at_any_host_call_of_a_request_breaks_nothing_for_the_other_lane() {
     for call in [HostCall::GetSharedData, HostCall::SetSharedData, HostCall::ReplaceHeaderMapValue] {
