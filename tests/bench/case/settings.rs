@@ -105,7 +105,6 @@ async fn start(bench: &Bench, workers: &Workers, load: Load) -> Vec<(Contender, 
                 }
             }),
         ),
-        ("with the workers' header filter", with(&|plan| *plan.cluster() = all.clone().cluster().take())),
         (
             "with the witness",
             with(&|plan| plan.manager()["access_log"] = all.clone().manager()["access_log"].take()),

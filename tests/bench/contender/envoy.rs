@@ -11,8 +11,6 @@ use crate::{
 };
 
 const MANAGER: &str = "/filter_chains/0/filters/0/typed_config";
-const PROTOCOL: &str =
-    "/typed_extension_protocol_options/envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 const ROUTER: &str = "envoy.filters.http.router";
 const CLUSTER: &str = "workers";
 
@@ -65,7 +63,6 @@ impl Generated {
         // The second route is the one that requests take which have a slot.
         let action = manager["route_config"]["virtual_hosts"][0]["routes"][1]["route"].take();
         manager["route_config"] = route_config(&action);
-        plan.clusters[0].pointer_mut(PROTOCOL).unwrap().as_object_mut().unwrap().remove("http_filters");
         plan
     }
 
@@ -160,11 +157,6 @@ impl Plan {
     /// The connection manager's settings.
     pub(crate) fn manager(&mut self) -> &mut Value {
         self.listener.pointer_mut(MANAGER).unwrap()
-    }
-
-    /// The cluster's settings.
-    pub(crate) fn cluster(&mut self) -> &mut Value {
-        &mut self.clusters[0]
     }
 
     /// Starts an Envoy by this plan.
