@@ -239,12 +239,14 @@ impl Order {
 
     /// Whether the node has all the clusters and limits that `snapshot` needs.
     ///
-    /// A node that has no configuration of ours has nothing that could break. It need only have been offered them: Envoy
-    /// takes what it can of a response that it rejects, and a part of the workers is better than none.
+    /// A node that has no configuration of ours has nothing that could break. It need only have been offered the clusters: Envoy
+    /// takes what it can of a response that it rejects, and a part of the workers is better than none. Limits it takes or
+    /// does not take as a whole; a node that refused them and got a configuration all the same would state no version
+    /// of them on its next stream, and be sent lower ones than that configuration needs.
     fn is_made(&self, snapshot: &Snapshot) -> bool {
         let is_bare = self.is_new && self.filters.in_force.is_none() && self.clusters.in_force.is_none();
         self.clusters.has(is_bare, |set| set.covers(&snapshot.clusters))
-            && self.limits.has(is_bare, |limits| limits.covers(&snapshot.limits))
+            && self.limits.has(false, |limits| limits.covers(&snapshot.limits))
     }
 
     fn is_refused(&self) -> bool {

@@ -173,6 +173,23 @@ fn a_node_that_had_nothing_is_not_left_without_all_for_one_rejected_cluster() {
 }
 
 #[test]
+fn a_raised_limit_that_is_rejected_holds_up_the_capacity_also_where_nothing_was_in_force() {
+    let (first, second) = (of(1, &[(A, 1)]), of(2, &[(A, 2)]));
+    let mut order = Order::new(first);
+    [Runtime, Cluster, Filter].into_iter().for_each(|ty| order.subscribed(ty, true));
+    order.advance();
+    send(&mut order, &[Runtime, Cluster]);
+    order.rejected(Cluster);
+    ack(&mut order, &[Runtime]);
+    order.retarget(second.clone());
+    order.advance();
+    send(&mut order, &[Runtime]);
+    order.rejected(Runtime);
+    order.advance();
+    assert!(!is_wanted(&order, Filter, &second), "the older, lower limit is in force");
+}
+
+#[test]
 fn a_node_that_kept_something_stays_with_it_when_a_cluster_is_rejected() {
     let mut order = Order::new(of(1, &[(A, 1), (B, 1)]));
     order.has_kept_something();
