@@ -78,7 +78,7 @@ impl<T> Track<T> {
         let not_wrong = |what: &Option<Arc<T>>| what.is_none() || right(what);
         !self.subscribed
             || right(&self.in_force) && not_wrong(&self.sent) && not_wrong(&self.rejected)
-            || or_offered && right(&self.rejected)
+            || or_offered && right(&self.rejected) && not_wrong(&self.sent)
     }
 
     /// Whether the last answer was a rejection, and nothing was sent since.

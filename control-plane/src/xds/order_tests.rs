@@ -173,6 +173,26 @@ fn a_node_that_had_nothing_is_not_left_without_all_for_one_rejected_cluster() {
 }
 
 #[test]
+fn clusters_that_were_offered_and_rejected_count_for_nothing_once_their_removal_is_under_way() {
+    let (first, none, again) = (of(1, &[(A, 1), (B, 1)]), of(2, &[]), of(3, &[(A, 1)]));
+    let mut order = Order::new(first);
+    order.subscribed(Cluster, true);
+    order.advance();
+    send(&mut order, &[Cluster]);
+    order.retarget(none);
+    order.rejected(Cluster);
+    order.advance();
+    send(&mut order, &[Cluster]);
+    order.retarget(again.clone());
+    order.advance();
+    assert!(!is_wanted(&order, Filter, &again), "the cluster that it names is about to go");
+    ack(&mut order, &[Cluster]);
+    send(&mut order, &[Cluster]);
+    ack(&mut order, &[Cluster]);
+    assert!(is_wanted(&order, Filter, &again));
+}
+
+#[test]
 fn a_raised_limit_that_is_rejected_holds_up_the_capacity_also_where_nothing_was_in_force() {
     let (first, second) = (of(1, &[(A, 1)]), of(2, &[(A, 2)]));
     let mut order = Order::new(first);
