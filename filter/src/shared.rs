@@ -53,7 +53,7 @@ pub(crate) fn exchange<R>(
 #[derive(Debug)]
 pub(crate) struct SharedPool {
     root_key: String,
-    /// The newest image that this lane has read or made; of no use during a transition that was given up.
+    /// The newest image that this lane has read or made; of no use after a transition that was given up.
     image: Image,
     /// The number of `image`, if it is what this lane has stored last.
     number: Option<u32>,

@@ -1,7 +1,8 @@
 //! Slotway beside its peers: `make bench`.
 //!
-//! Each case starts its contenders once, and measures them in turn (A B C A B C ...) for a few seconds at a time, so that what the machine does
-//! meanwhile befalls all of them. What counts is the ratio within a round; the report has the median of the rounds and their spread.
+//! Each case measures its contenders in turn (A B C A B C ...) for a few seconds at a time, so that what the machine does meanwhile befalls all of
+//! them. Many have them started anew in each round: [`closed::measure`] says why. What counts is the ratio within a round; the report has the median of
+//! the rounds and their spread.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

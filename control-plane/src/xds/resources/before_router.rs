@@ -25,7 +25,6 @@ use envoy_types::{
     },
     util::pack_any,
 };
-
 use slotway_config::headers;
 
 use super::protobuf::{http_filter, remove_prefix};
