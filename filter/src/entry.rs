@@ -117,7 +117,8 @@ pub extern "C" fn proxy_on_response_trailers(context: u32, _trailers: usize) -> 
     Action::Continue as u32
 }
 
-/// A stream has ended.
+/// A stream has ended: Envoy's last word on each, whatever became of it (access loggers are told by `completeRequest` of its connection
+/// manager). So nobody listens for the context's own end (`proxy_on_delete`).
 #[cfg_attr(target_arch = "wasm32", unsafe(no_mangle))]
 pub extern "C" fn proxy_on_log(context: u32) {
     chaos::reach(Point::Log);
@@ -128,10 +129,4 @@ pub extern "C" fn proxy_on_log(context: u32) {
             lane.on_stream_end(context);
         }
     });
-}
-
-/// A context is gone: the safety net under [`proxy_on_log`].
-#[cfg_attr(target_arch = "wasm32", unsafe(no_mangle))]
-pub extern "C" fn proxy_on_delete(context: u32) {
-    with_lane(context, |lane| lane.on_stream_end(context));
 }

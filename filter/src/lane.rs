@@ -291,18 +291,24 @@ impl Lane {
                 u64::MAX
             };
         }
-        let deadline = self.deadlines.peek().map(|Reverse((at_ms, _))| *at_ms);
-        let hold = self.holds.peek().map(|Reverse(hold)| hold.until_ms);
-        let probe = self.pools.iter().filter_map(|pool| pool.probe_at_ms).min();
-        let refused = !self.unreleased.is_empty() || !self.unleft.is_empty();
-        let again = refused.then_some(self.retry.at_ms());
-        let at_once = (self.is_renewed || !self.put_off.is_empty()).then_some(0);
-        let (report, beat) = (self.reporter.due_ms(), self.pulse.due_ms());
-        [deadline, hold, probe, again, at_once, self.flush_at_ms, Some(report), Some(beat)]
-            .into_iter()
-            .flatten()
-            .min()
-            .unwrap_or(u64::MAX)
+        if self.is_renewed || !self.put_off.is_empty() {
+            return 0;
+        }
+        // Every callback comes by here, so this is plain.
+        let mut next_ms = self.reporter.due_ms().min(self.pulse.due_ms());
+        if let Some(Reverse((at_ms, _))) = self.deadlines.peek() {
+            next_ms = next_ms.min(*at_ms);
+        }
+        if let Some(Reverse(hold)) = self.holds.peek() {
+            next_ms = next_ms.min(hold.until_ms);
+        }
+        for pool in &self.pools {
+            next_ms = next_ms.min(pool.probe_at_ms.unwrap_or(u64::MAX));
+        }
+        if !self.unreleased.is_empty() || !self.unleft.is_empty() {
+            next_ms = next_ms.min(self.retry.at_ms());
+        }
+        next_ms.min(self.flush_at_ms.unwrap_or(u64::MAX))
     }
 
     /// Counts a request's end.

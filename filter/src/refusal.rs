@@ -23,69 +23,115 @@ pub(crate) enum Reason {
     Internal,
 }
 
+/// What is said of a [`Reason`].
+struct Words {
+    /// The HTTP status.
+    status: u32,
+    /// For programs: in the body, the metrics and the access log.
+    word: &'static str,
+    /// What Envoy's access log shows as `RESPONSE_CODE_DETAILS`.
+    details: &'static str,
+    /// The body's beginning, the same for each: its type (RFC 9457, 3.1.1), the status, the word, a title for people, and what to do.
+    begins: &'static str,
+    /// For callers whose protocol has a place for a message and none for a body.
+    message: &'static str,
+}
+
+/// Puts together, when this is compiled, what does not differ between refusals for the same reason: a full line is when there are many.
+macro_rules! words {
+    ($status:literal, $word:literal, $type:literal, $title:literal, $detail:literal) => {
+        Words {
+            status: $status,
+            word: $word,
+            details: concat!("slotway_", $word),
+            begins: concat!(
+                r#"{"type":"urn:slotway:problem:"#,
+                $type,
+                r#"","title":""#,
+                $title,
+                r#"","status":"#,
+                stringify!($status),
+                r#","detail":""#,
+                $detail,
+                r#"","reason":""#,
+                $word,
+                r#"","waited_ms":"#
+            ),
+            message: concat!($word, ": ", $title, ". ", $detail),
+        }
+    };
+}
+
 impl Reason {
-    /// HTTP status, the word for programs, the title for people, and what to do.
-    fn parts(self) -> (u32, &'static str, &'static str, &'static str) {
+    fn words(self) -> &'static Words {
         match self {
-            Self::QueueFull => (
+            Self::QueueFull => &words!(
                 503,
                 "queue_full",
+                "queue-full",
                 "Too many requests are waiting",
-                "Every worker is busy and as many requests wait as may. Try again after Retry-After seconds.",
+                "Every worker is busy and as many requests wait as may. Try again after Retry-After seconds."
             ),
-            Self::WaitTimeout => (
+            Self::WaitTimeout => &words!(
                 503,
                 "wait_timeout",
+                "wait-timeout",
                 "No worker came free in time",
-                "Every worker was busy for as long as the request could wait. Try again after Retry-After seconds.",
+                "Every worker was busy for as long as the request could wait. Try again after Retry-After seconds."
             ),
-            Self::NoWorkers => (
+            Self::NoWorkers => &words!(
                 503,
                 "no_workers",
+                "no-workers",
                 "The pool has no workers",
-                "An operator has to add a worker: POST /coordinator/workers.",
+                "An operator has to add a worker: POST /coordinator/workers."
             ),
-            Self::WorkerUnreachable => (
+            Self::WorkerUnreachable => &words!(
                 503,
                 "worker_unreachable",
+                "worker-unreachable",
                 "The worker could not be reached",
-                "The worker went away before it answered, and is left alone for a while. Other workers go on; try again.",
+                "The worker went away before it answered, and is left alone for a while. Other workers go on; try again."
             ),
-            Self::AnswerTimeout => (
+            Self::AnswerTimeout => &words!(
                 504,
                 "answer_timeout",
+                "answer-timeout",
                 "The worker did not answer in time",
-                "The worker took longer than the pool's answer_timeout.",
+                "The worker took longer than the pool's answer_timeout."
             ),
-            Self::NoPool => (
+            Self::NoPool => &words!(
                 404,
                 "no_pool",
+                "no-pool",
                 "No pool takes requests for this path",
-                "Check the path against the pools' match.prefix.",
+                "Check the path against the pools' match.prefix."
             ),
-            Self::BadWaitTimeout => (
+            Self::BadWaitTimeout => &words!(
                 400,
                 "bad_wait_timeout",
+                "bad-wait-timeout",
                 "x-slotway-wait-timeout-ms is not a number",
-                "Give whole milliseconds, 0 for no waiting, or leave the header out.",
+                "Give whole milliseconds, 0 for no waiting, or leave the header out."
             ),
-            Self::Internal => (
+            Self::Internal => &words!(
                 503,
                 "internal",
+                "internal",
                 "Slotway cannot serve requests at the moment",
-                "Envoy's log says why. Try again after Retry-After seconds.",
+                "Envoy's log says why. Try again after Retry-After seconds."
             ),
         }
     }
 
     /// The HTTP status.
     pub(crate) fn status(self) -> u32 {
-        self.parts().0
+        self.words().status
     }
 
     /// The word for programs: in the body, the metrics and the access log.
     pub(crate) fn word(self) -> &'static str {
-        self.parts().1
+        self.words().word
     }
 
     /// What a gRPC caller gets: the code that stands for the HTTP status.
@@ -105,8 +151,8 @@ impl Reason {
     }
 
     /// What Envoy's access log shows as `RESPONSE_CODE_DETAILS`.
-    pub(crate) fn details(self) -> String {
-        format!("slotway_{}", self.word())
+    pub(crate) fn details(self) -> &'static str {
+        self.words().details
     }
 
     fn may_come_back(self) -> bool {
@@ -147,40 +193,66 @@ impl Refusal<'_> {
     }
 
     /// One line, for callers whose protocol has a place for a message and none for a body.
-    pub(crate) fn message(&self) -> String {
-        let (_, word, title, detail) = self.reason.parts();
-        format!("{word}: {title}. {detail}")
+    pub(crate) fn message(&self) -> &'static str {
+        self.reason.words().message
     }
 
-    /// The body.
+    /// The body: JSON, put together by hand, since many are refused where one is. A pool's name has no letters that JSON would escape
+    /// ([`PoolName`]), nor have our own words.
     pub(crate) fn body(&self) -> String {
-        let (status, word, title, detail) = self.reason.parts();
-        let mut body = serde_json::json!({
-            "type": format!("urn:slotway:problem:{}", word.replace('_', "-")),
-            "title": title,
-            "status": status,
-            "detail": detail,
-            "reason": word,
-            "waited_ms": self.waited_ms,
-            "waiting": self.waiting,
-        });
-        if let Some(fields) = body.as_object_mut() {
-            if let Some(pool) = self.pool {
-                fields.insert("pool".to_owned(), pool.as_str().into());
-            }
-            if let Some(seconds) = self.retry_after_s() {
-                fields.insert("retry_after_s".to_owned(), seconds.into());
-            }
+        let words = self.reason.words();
+        let mut body = String::with_capacity(words.begins.len().saturating_add(BODY_REST_BYTES));
+        body.push_str(words.begins);
+        push_number(&mut body, self.waited_ms);
+        body.push_str(r#","waiting":"#);
+        push_number(&mut body, u64::from(self.waiting));
+        if let Some(pool) = self.pool {
+            body.push_str(r#","pool":""#);
+            body.push_str(pool.as_str());
+            body.push('"');
         }
-        let mut text = body.to_string();
-        text.push('\n');
-        text
+        if let Some(seconds) = self.retry_after_s() {
+            body.push_str(r#","retry_after_s":"#);
+            push_number(&mut body, seconds);
+        }
+        body.push_str("}\n");
+        body
     }
+}
+
+/// What follows the fixed beginning of a body: three numbers, a pool's name, and what they are called.
+const BODY_REST_BYTES: usize = 160;
+
+/// Appends a number in decimal digits.
+pub(crate) fn push_number(text: &mut String, mut number: u64) {
+    let mut digits = [b'0'; 20];
+    let mut begins = digits.len();
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0'.saturating_add((number % 10) as u8);
+        number /= 10;
+        begins = begins.saturating_sub(1);
+        if number == 0 {
+            break;
+        }
+    }
+    let digits = digits.get(begins..).and_then(|digits| std::str::from_utf8(digits).ok());
+    text.push_str(digits.unwrap_or("0"));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const REASONS: [Reason; 8] = [
+        Reason::QueueFull,
+        Reason::WaitTimeout,
+        Reason::NoWorkers,
+        Reason::WorkerUnreachable,
+        Reason::AnswerTimeout,
+        Reason::NoPool,
+        Reason::BadWaitTimeout,
+        Reason::Internal,
+    ];
 
     fn refusal(reason: Reason) -> Refusal<'static> {
         Refusal { reason, pool: None, waited_ms: 7, waiting: 3, expected_wait_ms: None, jitter: 0 }
@@ -194,6 +266,36 @@ mod tests {
         assert_eq!(body["reason"], "wait_timeout");
         assert_eq!((body["status"].as_u64(), body["waited_ms"].as_u64()), (Some(503), Some(7)));
         assert_eq!((body["waiting"].as_u64(), body["retry_after_s"].as_u64()), (Some(3), Some(1)));
+    }
+
+    #[test]
+    fn every_refusal_is_json_of_the_same_shape() {
+        let pool: PoolName = "a-pool_0".parse().expect("a name");
+        for reason in REASONS {
+            let refusal = Refusal { pool: Some(&pool), waited_ms: u64::MAX, waiting: 0, ..refusal(reason) };
+            let body: serde_json::Value = serde_json::from_str(&refusal.body()).expect("JSON");
+            let kind = format!("urn:slotway:problem:{}", reason.word().replace('_', "-"));
+            assert_eq!((body["type"].as_str(), body["reason"].as_str()), (Some(&*kind), Some(reason.word())));
+            assert_eq!(body["status"], reason.status());
+            assert_eq!((body["waited_ms"].as_u64(), body["waiting"].as_u64()), (Some(u64::MAX), Some(0)));
+            assert_eq!(
+                (body["pool"].as_str(), body["retry_after_s"].as_u64()),
+                (Some("a-pool_0"), refusal.retry_after_s())
+            );
+            let (title, detail) =
+                (body["title"].as_str().expect("title"), body["detail"].as_str().expect("detail"));
+            assert_eq!(refusal.message(), format!("{}: {title}. {detail}", reason.word()));
+            assert_eq!(reason.details(), format!("slotway_{}", reason.word()));
+        }
+    }
+
+    #[test]
+    fn numbers_are_written_as_people_write_them() {
+        for number in [0, 7, 10, 99, 100, 1_234_567_890, u64::MAX] {
+            let mut text = String::from("=");
+            push_number(&mut text, number);
+            assert_eq!(text, format!("={number}"));
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A request's way through the filter: taking, waiting, ending. What lies between is in `grants` and `answer`.
 
-use std::cmp::Reverse;
+use std::{borrow::Cow, cmp::Reverse};
 
 use slotway_config::headers;
 use slotway_engine::{
@@ -16,7 +16,7 @@ use crate::{
     lane_pool::Standing,
     mark,
     metrics::RequestOutcome,
-    refusal::{Reason, Refusal},
+    refusal::{Reason, Refusal, push_number},
     settings::Settings,
     stream::{Held, Phase, Stream},
 };
@@ -172,22 +172,32 @@ impl Lane {
         standing: Standing,
     ) {
         let refusal = self.refusal(context, reason, pool, waited_ms, standing);
-
-        let retry_after = refusal.retry_after_s().map(|seconds| seconds.to_string());
-        let mut headers = vec![("content-type", PROBLEM_JSON)];
-        headers.extend(retry_after.as_deref().map(|seconds| ("retry-after", seconds)));
+        let mut seconds = String::new();
+        let content_type = ("content-type", PROBLEM_JSON);
+        let (alone, both);
+        let headers: &[_] = match refusal.retry_after_s() {
+            None => {
+                alone = [content_type];
+                &alone
+            }
+            Some(number) => {
+                push_number(&mut seconds, number);
+                both = [content_type, ("retry-after", &*seconds)];
+                &both
+            }
+        };
         let fields = self.settings.as_ref().is_some_and(|settings| settings.access_log_fields);
         // An error means that the stream has gone: nobody is left to be told.
         let _ = self.as_context(context, || {
             if fields {
                 set_log_fields(None, waited_ms, reason.word());
             }
-            let body = if is_grpc() { refusal.message() } else { refusal.body() };
+            let body = if is_grpc() { Cow::Borrowed(refusal.message()) } else { Cow::Owned(refusal.body()) };
             host::send_local_response(
                 reason.status(),
                 reason.grpc_status(),
-                &reason.details(),
-                &headers,
+                reason.details(),
+                headers,
                 body.as_bytes(),
             )
         });

@@ -5,11 +5,10 @@ use wasmtime::{Engine, ExternType, Module};
 
 /// Every function that Envoy may call. Envoy calls what is there, for each request or each piece of one, and takes what
 /// is absent for a callback that has nothing to say: a name more costs every request, a name less is a deaf filter.
-const EXPORTS: [&str; 13] = [
+const EXPORTS: [&str; 12] = [
     "_initialize",
     "proxy_abi_version_0_2_1",
     "proxy_on_configure",
-    "proxy_on_delete",
     "proxy_on_http_call_response",
     "proxy_on_log",
     "proxy_on_memory_allocate",
