@@ -18,8 +18,16 @@ pub(crate) fn setup(workers: &Workers, count: u32, capacity: u32) -> Setup {
         .fold(setup, |setup, number| setup.worker(&format!("http://{}", workers.address(number)), capacity))
 }
 
+/// Makes Envoy's event loop go by the precise clock, as the README says.
+pub(crate) const PRECISE_TIMER: (&str, &str) = ("EVENT_PRECISE_TIMER", "1");
+
 /// Starts it, and waits until every worker is in force.
 pub(crate) async fn start(setup: &Setup, cpus: &Cpus) -> Contender {
+    start_with(setup, cpus, None).await
+}
+
+/// The same with a variable in Envoy's environment.
+pub(crate) async fn start_with(setup: &Setup, cpus: &Cpus, variable: Option<(&str, &str)>) -> Contender {
     let site = Site::new(setup);
     let mut serve = site.slotway("serve");
     serve.env("SLOTWAY_FILTER", artefact("SLOTWAY_FILTER", "target/slotway_filter.wasm"));
@@ -28,7 +36,7 @@ pub(crate) async fn start(setup: &Setup, cpus: &Cpus) -> Contender {
     let arguments =
         ["--log-level", "warn", "--disable-hot-restart", "--concurrency", &setup.lanes.to_string()];
     let arguments = arguments.map(str::to_owned);
-    let envoy = cpus.place(setup.lanes, || site.start_envoy("envoy", &arguments));
+    let envoy = cpus.place(setup.lanes, || site.start_envoy_with("envoy", &arguments, variable));
     let began = Instant::now();
     while !site.api().workers().await.iter().all(WorkerFigures::is_idle) {
         assert!(began.elapsed() < UP_WITHIN, "not every worker is in force within {UP_WITHIN:?}");

@@ -83,12 +83,22 @@ impl Site {
 
     /// Starts an Envoy by the bootstrap of the control plane, as one on another machine would be.
     pub(crate) fn start_envoy(&self, name: &str, arguments: &[String]) -> Process {
+        self.start_envoy_with(name, arguments, None)
+    }
+
+    /// The same with a variable in its environment.
+    pub(crate) fn start_envoy_with(
+        &self,
+        name: &str,
+        arguments: &[String],
+        variable: Option<(&str, &str)>,
+    ) -> Process {
         let bootstrap = self.slotway("bootstrap").output().unwrap();
         assert!(bootstrap.status.success(), "{bootstrap:?}");
         let file = self.path().join("envoy.json");
         std::fs::write(&file, bootstrap.stdout).unwrap();
         let mut command = Command::new(envoy());
-        command.arg("--config-path").arg(file).args(arguments);
+        command.arg("--config-path").arg(file).args(arguments).envs(variable);
         Process::start(name, command, self.path())
     }
 }
