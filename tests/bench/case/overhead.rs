@@ -18,6 +18,9 @@ const CONNECTIONS: u32 = 16;
 /// All that Slotway configures in Envoy, but for the filter.
 const CONFIGURATION: &str = "Slotway without its filter";
 
+/// The host calls of a request of Slotway's, and nothing else.
+const SAME_CALLS: &str = "raw module, Slotway's calls";
+
 /// Runs it.
 pub(crate) async fn run(bench: &Bench) -> Case {
     let cpus = &bench.cpus;
@@ -30,7 +33,8 @@ pub(crate) async fn run(bench: &Bench) -> Case {
         let contenders = [
             bare.clone().start("bare Envoy", cpus).await,
             bare.clone().with_module(&module::continue_only()).start("raw module", cpus).await,
-            bare.with_module(&module::empty_sdk()).start("empty SDK filter", cpus).await,
+            bare.clone().with_module(&module::empty_sdk()).start("empty SDK filter", cpus).await,
+            bare.with_module(&module::same_calls()).start(SAME_CALLS, cpus).await,
             generated.without_filter(&at).start(CONFIGURATION, cpus).await,
             with_slotway,
             envoy::default(&at).start("Envoy by default", cpus).await,
@@ -57,6 +61,8 @@ pub(crate) async fn run(bench: &Bench) -> Case {
                 .ratio("throughput", "Slotway", "raw module", |measured| &measured.per_second)
                 .at_least(0.90),
             rounds.ratio("throughput", "Slotway", "empty SDK filter", |measured| &measured.per_second),
+            rounds.ratio("throughput", SAME_CALLS, "bare Envoy", |measured| &measured.per_second),
+            rounds.ratio("throughput", "Slotway", SAME_CALLS, |measured| &measured.per_second),
             rounds.ratio("throughput", CONFIGURATION, "bare Envoy", |measured| &measured.per_second),
             rounds.ratio("p99", "Slotway", "bare Envoy", |measured| &measured.p99).at_most(1.25),
             rounds.ratio("CPU", "Slotway", "bare Envoy", |measured| &measured.cpu_us),

@@ -9,13 +9,19 @@ use std::{
 /// A module that hears of each request's headers and lets it go on: what Envoy asks for any wasm filter.
 pub(crate) fn continue_only() -> PathBuf {
     static MODULE: OnceLock<PathBuf> = OnceLock::new();
-    MODULE
-        .get_or_init(|| {
-            let module = target().join("continue.wasm");
-            std::fs::write(&module, wat::parse_str(include_str!("continue.wat")).unwrap()).unwrap();
-            module
-        })
-        .clone()
+    MODULE.get_or_init(|| assemble("continue.wasm", include_str!("continue.wat"))).clone()
+}
+
+/// A module that makes the host calls of a request of Slotway's, and does nothing else: the floor under a filter that does what Slotway's does.
+pub(crate) fn same_calls() -> PathBuf {
+    static MODULE: OnceLock<PathBuf> = OnceLock::new();
+    MODULE.get_or_init(|| assemble("calls.wasm", include_str!("calls.wat"))).clone()
+}
+
+fn assemble(name: &str, text: &str) -> PathBuf {
+    let module = target().join(name);
+    std::fs::write(&module, wat::parse_str(text).unwrap()).unwrap();
+    module
 }
 
 /// The smallest filter that the proxy-wasm SDK makes: a context for each request, and every callback called.
