@@ -1,7 +1,7 @@
 //! The report as a page, `docs/BENCHMARKS.md`, with a picture for each case, `docs/benchmarks/<case>.svg`.
 //!
-//! What people have to say about the figures stands in `tests/bench/page`: `introduction.md`, `method.md`, `guard.md`, and
-//! `<case>.md` for what belongs to one case.
+//! What people have to say about the figures stands in `tests/bench/page`: `introduction.md`, `method.md`, `not_reached.md`, `guard.md`,
+//! and `<case>.md` for what belongs to one case.
 
 use std::{fs, path::Path};
 
@@ -58,6 +58,9 @@ fn page(report: &Report, parts: Parts<'_>) -> Result<String, String> {
     text += &format!("\n## The machine\n\n{}", machine_table(&report.machine));
     text += &format!("\n## How it is measured\n\n{}\n", needed("method")?);
     text += &format!("\n## What is reached\n\n{}", bars_table(report));
+    if let Some(words) = parts("not_reached")? {
+        text += &format!("\n## What is not, and why\n\n{words}\n");
+    }
     for case in &report.cases {
         text += &section(case);
         if let Some(words) = parts(&case.key)? {
@@ -188,14 +191,16 @@ mod tests {
     fn the_page_has_each_case_with_its_picture_and_what_people_wrote() {
         let (parts, docs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         parts_in(parts.path());
-        fs::write(parts.path().join("overhead.md"), "Why p99 is missed.").unwrap();
+        fs::write(parts.path().join("overhead.md"), "Of what it is made.").unwrap();
+        fs::write(parts.path().join("not_reached.md"), "Why p99 is missed.").unwrap();
         write(&example(), parts.path(), docs.path()).unwrap();
         let page = fs::read_to_string(docs.path().join("BENCHMARKS.md")).unwrap();
         for words in [
             "Words of introduction.",
             "Words of method.",
             "Words of guard.",
-            "Why p99 is missed.",
+            "Of what it is made.",
+            "## What is not, and why\n\nWhy p99 is missed.",
             "Some CPU, 2 cores",
             "## Overhead",
             "![Overhead](benchmarks/overhead.svg)",
