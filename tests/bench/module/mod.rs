@@ -12,7 +12,7 @@ pub(crate) fn continue_only() -> PathBuf {
     MODULE.get_or_init(|| assemble("continue.wasm", include_str!("continue.wat"))).clone()
 }
 
-/// A module that makes the host calls of a request of Slotway's, and does nothing else: the floor under a filter that does what Slotway's does.
+/// A module that makes the host calls of a request of Slotway's, and does nothing else: what is left if our own code cost nothing.
 pub(crate) fn same_calls() -> PathBuf {
     static MODULE: OnceLock<PathBuf> = OnceLock::new();
     MODULE.get_or_init(|| assemble("calls.wasm", include_str!("calls.wat"))).clone()
