@@ -8,7 +8,7 @@ use serde::Serialize;
 use tokio::{sync::watch, time::timeout};
 use tracing::warn;
 
-use super::{ResourceType, limits::REASON_BYTES_MAX, node::Node, session::Session};
+use super::{ResourceType, Variant, limits::REASON_BYTES_MAX, node::Node, session::Session};
 
 /// How what a coordinator has compares to what it shall have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, utoipa::ToSchema)]
@@ -53,6 +53,8 @@ pub struct CoordinatorStatus {
     pub cluster: String,
     /// The version that it states, for example `1.40.0`.
     pub envoy_version: String,
+    /// Which variant of xDS it speaks.
+    pub protocol: Variant,
     /// Since when its stream is open, in milliseconds since 1970.
     pub connected_since_unix_ms: u64,
     /// The generation of the filter's configuration that it has acknowledged.
@@ -149,8 +151,13 @@ impl Coordinators {
     /// A coordinator counts its slots within its process. Were two processes of one id configured, as Envoy's hot restart would have
     /// it, each would give every slot out. An Envoy that has lost its connection overlaps with itself until its old stream is found dead,
     /// and waits here for that; it goes on with what it has.
-    pub(crate) async fn connect(&self, node: &Node, patience: Duration) -> Option<Place<'_>> {
-        if let Some(place) = self.take(node) {
+    pub(crate) async fn connect(
+        &self,
+        node: &Node,
+        protocol: Variant,
+        patience: Duration,
+    ) -> Option<Place<'_>> {
+        if let Some(place) = self.take(node, protocol) {
             return Some(place);
         }
         warn!(
@@ -160,7 +167,7 @@ impl Coordinators {
         let mut changes = self.changes.subscribe();
         let taken = async {
             loop {
-                match self.take(node) {
+                match self.take(node, protocol) {
                     Some(place) => return place,
                     // The sender lives as long as `self`, so this cannot fail.
                     None => drop(changes.changed().await),
@@ -170,7 +177,7 @@ impl Coordinators {
         timeout(patience, taken).await.ok()
     }
 
-    fn take(&self, node: &Node) -> Option<Place<'_>> {
+    fn take(&self, node: &Node, protocol: Variant) -> Option<Place<'_>> {
         let mut inner = self.lock();
         if inner.streams.contains_key(&node.id) {
             return None;
@@ -179,6 +186,7 @@ impl Coordinators {
             node: node.id.clone(),
             cluster: node.cluster.clone(),
             envoy_version: node.envoy_version.clone(),
+            protocol,
             connected_since_unix_ms: now_unix_ms(),
             generation: None,
             state: SyncState::Stale,

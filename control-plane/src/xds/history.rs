@@ -1,6 +1,6 @@
 use std::{
-    collections::{BTreeSet, VecDeque},
-    sync::{Arc, Mutex, PoisonError},
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use super::{
@@ -15,27 +15,36 @@ use super::{
 pub(crate) struct History {
     pub(crate) clusters: Recent<ResourceSet>,
     pub(crate) limits: Recent<Limits>,
-    /// Nodes whose clusters are another set than the version that they state.
+    /// Nodes whose clusters may be another set than the version that they state.
     pub(crate) doubts: Doubts,
 }
 
-/// Nodes that rejected their clusters last: such a node has taken a part of them and still states the version before, also
-/// on its next stream.
+/// Nodes that were sent clusters and have not acknowledged them: such a node may have taken a part of them, and states the version
+/// before on its next stream. What it was sent is kept until it acknowledges something.
 #[derive(Debug, Default)]
-pub(crate) struct Doubts(Mutex<BTreeSet<String>>);
+pub(crate) struct Doubts(Mutex<BTreeMap<String, Arc<ResourceSet>>>);
 
 impl Doubts {
-    pub(crate) fn contains(&self, node_id: &str) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(node_id)
+    /// All that the node may have a part of.
+    pub(crate) fn of(&self, node_id: &str) -> Option<Arc<ResourceSet>> {
+        self.lock().get(node_id).cloned()
     }
 
-    pub(crate) fn set(&self, node_id: &str, is_doubtful: bool) {
-        let mut nodes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !is_doubtful {
-            nodes.remove(node_id);
+    pub(crate) fn offered(&self, node_id: &str, set: &Arc<ResourceSet>) {
+        let mut nodes = self.lock();
+        if let Some(doubtful) = nodes.get_mut(node_id) {
+            *doubtful = ResourceSet::union([set, doubtful]);
         } else if nodes.len() < DOUBTS_MAX {
-            nodes.insert(node_id.to_owned());
+            nodes.insert(node_id.to_owned(), set.clone());
         }
+    }
+
+    pub(crate) fn settle(&self, node_id: &str) {
+        self.lock().remove(node_id);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<ResourceSet>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

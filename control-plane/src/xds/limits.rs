@@ -10,13 +10,15 @@ pub const NAMES_MAX: usize = 1_024;
 pub const NAME_BYTES_MAX: usize = 2_048;
 /// Longest id, cluster or version that is taken from a node, in bytes.
 pub const NODE_TEXT_BYTES_MAX: usize = 256;
-/// Largest request of a node, in bytes; the largest part of one is the reason of a rejection.
-pub const REQUEST_BYTES_MAX: usize = 1 << 20;
+/// Largest request of a node, in bytes; the largest part of one is the list of what it has kept from an earlier stream.
+pub const REQUEST_BYTES_MAX: usize = 8 << 20;
+/// Most resources that a node can say it has kept from an earlier stream.
+pub const KEPT_MAX: usize = 65_536;
 /// Longest part of a rejection's reason that is kept and shown, in bytes.
 pub const REASON_BYTES_MAX: usize = 4_096;
 /// How many of the last sets of clusters are remembered for nodes that connect again.
 pub const HISTORY_MAX: usize = 16;
-/// Of how many nodes that rejected their clusters is remembered that they did.
+/// Of how many nodes that have not acknowledged their clusters is remembered which they were sent.
 pub const DOUBTS_MAX: usize = 4_096;
 /// Responses on their way to a node: one for each type, since one for each may be unacknowledged.
 pub const RESPONSES_MAX: usize = super::ResourceType::ALL.len();

@@ -4,17 +4,23 @@
 //! a [`snapshot::Snapshot`] of resources, built once for all streams. On a stream, [`order::Order`] decides what of it
 //! may be in force now, so that no configuration ever names a cluster that Envoy lacks, and
 //! [`subscription::Subscription`] decides whether that must be sent. Both are pure values that know neither gRPC nor
-//! time, nor whether a protocol sends whole states or differences; [`session::Session`] joins them, and only
-//! [`server`] does input and output. [`Coordinators`] holds what every Envoy has acknowledged or rejected.
+//! time; [`session::Session`] joins them. State of the world and the incremental protocol are two ways to write down the same
+//! messages ([`protocol`]), and only [`server`] does input and output. [`Coordinators`] holds what every Envoy has acknowledged or rejected.
 //!
 //! The protocol: <https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol>.
 
 mod coordinators;
+#[cfg(test)]
+mod fake_envoy;
 mod history;
+mod holdings;
+mod interest;
 pub mod limits;
 pub mod liveness;
+mod message;
 mod node;
 mod order;
+mod protocol;
 mod resource_set;
 mod resource_type;
 mod resources;
@@ -26,6 +32,7 @@ mod subscription;
 mod testing;
 
 pub use coordinators::{CoordinatorStatus, Coordinators, Rejection, SyncState, TypeStatus};
+pub use protocol::Variant;
 pub use resource_type::ResourceType;
 pub use resources::{RESOURCE_NAME, XDS_CLUSTER};
 pub use server::XdsServer;

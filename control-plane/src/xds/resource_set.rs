@@ -17,6 +17,17 @@ impl Version {
         &self.0
     }
 
+    /// The version of the whole whose resources have these names and versions, in the order of the names.
+    pub(crate) fn of_all<'a>(all: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut hasher = Sha256::new();
+        for (name, version) in all {
+            hasher.update(name.as_bytes());
+            hasher.update([0]);
+            hasher.update(version.as_bytes());
+        }
+        Self::of(hasher)
+    }
+
     fn of(hasher: Sha256) -> Self {
         let digest = hasher.finalize();
         Self(digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect::<String>().into())
@@ -50,6 +61,10 @@ impl Resource {
         &self.name
     }
 
+    pub(crate) fn version(&self) -> &Version {
+        &self.version
+    }
+
     pub(crate) fn body(&self) -> &Any {
         &self.body
     }
@@ -69,6 +84,10 @@ impl ResourceSet {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.resources.is_empty()
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Arc<Resource>> {
+        self.resources.get(name)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Resource>> {
@@ -112,13 +131,9 @@ impl ResourceSet {
     }
 
     fn of(resources: BTreeMap<Arc<str>, Arc<Resource>>) -> Self {
-        let mut hasher = Sha256::new();
-        for (name, resource) in &resources {
-            hasher.update(name.as_bytes());
-            hasher.update([0]);
-            hasher.update(resource.version.as_str().as_bytes());
-        }
-        Self { resources, version: Version::of(hasher) }
+        let versions = resources.iter().map(|(name, resource)| (&**name, resource.version.as_str()));
+        let version = Version::of_all(versions);
+        Self { resources, version }
     }
 }
 

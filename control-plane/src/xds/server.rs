@@ -18,7 +18,9 @@ use super::{
     coordinators::{Place, shortened},
     history::History,
     limits::{HANDOVER, REQUEST_BYTES_MAX, RESPONSES_MAX, STREAMS_MAX},
+    message::Incoming,
     node::Node,
+    protocol::{Incremental, Protocol, StateOfTheWorld},
     session::{Event, Session},
     snapshot::{Snapshot, Snapshots},
 };
@@ -76,47 +78,58 @@ impl AggregatedDiscoveryService for XdsServer {
         &self,
         request: Request<Streaming<DiscoveryRequest>>,
     ) -> Result<Response<Self::StreamAggregatedResourcesStream>, Status> {
-        let permit = self.shared.streams.clone().try_acquire_owned().map_err(|_| {
-            Status::resource_exhausted(format!("{STREAMS_MAX} coordinators are connected, no more are taken"))
-        })?;
-        let (responses, stream) = mpsc::channel(RESPONSES_MAX);
-        tokio::spawn(serve(self.shared.clone(), request.into_inner(), responses, permit));
-        Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
+        self.open::<StateOfTheWorld>(request.into_inner())
     }
 
     async fn delta_aggregated_resources(
         &self,
-        _: Request<Streaming<DeltaDiscoveryRequest>>,
+        request: Request<Streaming<DeltaDiscoveryRequest>>,
     ) -> Result<Response<Self::DeltaAggregatedResourcesStream>, Status> {
-        Err(Status::unimplemented(
-            "only the state of the world is served: set api_type to GRPC, not DELTA_GRPC",
-        ))
+        self.open::<Incremental>(request.into_inner())
+    }
+}
+
+impl XdsServer {
+    fn open<P: Protocol>(
+        &self,
+        requests: Streaming<P::Request>,
+    ) -> Result<Response<Responses<P::Response>>, Status> {
+        let permit = self.shared.streams.clone().try_acquire_owned().map_err(|_| {
+            Status::resource_exhausted(format!("{STREAMS_MAX} coordinators are connected, no more are taken"))
+        })?;
+        let (responses, stream) = mpsc::channel(RESPONSES_MAX);
+        tokio::spawn(serve::<P>(self.shared.clone(), requests, responses, permit));
+        Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
     }
 }
 
 /// Serves one stream to its end.
-async fn serve(
+async fn serve<P: Protocol>(
     shared: Arc<Shared>,
-    mut requests: Streaming<DiscoveryRequest>,
-    responses: mpsc::Sender<Result<DiscoveryResponse, Status>>,
+    mut requests: Streaming<P::Request>,
+    responses: mpsc::Sender<Result<P::Response, Status>>,
     permit: OwnedSemaphorePermit,
 ) {
-    if let Err(status) = converse(&shared, &mut requests, &responses, permit).await {
+    if let Err(status) = converse::<P>(&shared, &mut requests, &responses, permit).await {
         warn!(code = ?status.code(), reason = status.message(), "xDS stream ended");
         // The node may have gone; then nobody is left to be told.
         let _ = responses.send(Err(status)).await;
     }
 }
 
-async fn converse(
+async fn converse<P: Protocol>(
     shared: &Shared,
-    requests: &mut Streaming<DiscoveryRequest>,
-    responses: &mpsc::Sender<Result<DiscoveryResponse, Status>>,
+    requests: &mut Streaming<P::Request>,
+    responses: &mpsc::Sender<Result<P::Response, Status>>,
     permit: OwnedSemaphorePermit,
 ) -> Result<(), Status> {
     let Some(mut first) = requests.message().await? else { return Ok(()) };
-    let node = Node::read(first.node.take())?;
-    let place = shared.coordinators.connect(&node, shared.handover).await.ok_or_else(|| occupied(&node))?;
+    let node = Node::read(P::node(&mut first))?;
+    let place = shared
+        .coordinators
+        .connect(&node, P::VARIANT, shared.handover)
+        .await
+        .ok_or_else(|| occupied(&node))?;
     let mut desired = shared.desired.clone();
     let mut stream = NodeStream {
         session: Session::new(&node.id, snapshot(shared, &mut desired, &node)?),
@@ -126,10 +139,10 @@ async fn converse(
         node: &node,
     };
     info!(node = node.id, envoy = node.envoy_version, "coordinator connected");
-    stream.receive(first)?;
+    stream.receive(P::read(first)?)?;
     loop {
         for response in stream.session.responses(&shared.history) {
-            if responses.send(Ok(response)).await.is_err() {
+            if responses.send(Ok(P::write(&response))).await.is_err() {
                 break;
             }
         }
@@ -137,7 +150,7 @@ async fn converse(
         let lingers_until = stream.session.target().lingers_until;
         tokio::select! {
             request = requests.message() => match request {
-                Ok(Some(request)) => stream.receive(request)?,
+                Ok(Some(request)) => stream.receive(P::read(request)?)?,
                 Ok(None) | Err(_) => break,
             },
             () = until(lingers_until) => {
@@ -173,8 +186,8 @@ struct NodeStream<'a> {
 }
 
 impl NodeStream<'_> {
-    fn receive(&mut self, request: DiscoveryRequest) -> Result<(), Status> {
-        match self.session.receive(request, &self.shared.history)? {
+    fn receive(&mut self, incoming: Incoming) -> Result<(), Status> {
+        match self.session.receive(incoming, &self.shared.history)? {
             Event::None | Event::Acked(_) => {}
             Event::Rejected(ty, reason) => {
                 warn!(

@@ -23,7 +23,7 @@ use crate::{
     xds::{
         Coordinators, RESOURCE_NAME,
         ResourceType::{self, Cluster, Filter, Listener, Route, Runtime},
-        SyncState,
+        SyncState, Variant,
         testing::desired,
     },
 };
@@ -287,10 +287,27 @@ async fn streams_end_with_the_control_plane() {
 }
 
 #[tokio::test]
-async fn incremental_xds_is_refused_with_what_to_do_instead() {
+async fn an_incremental_node_is_sent_what_changes_and_shown_as_one() {
     let control_plane = ControlPlane::start().await;
-    let (_requests, stream) = mpsc::channel::<DeltaDiscoveryRequest>(1);
+    let (requests, stream) = mpsc::channel(16);
     let mut client = control_plane.client().await;
-    let refused = soon(client.delta_aggregated_resources(ReceiverStream::new(stream))).await;
-    assert_eq!(refused.expect_err("it was taken").code(), Code::Unimplemented);
+    let response = soon(client.delta_aggregated_resources(ReceiverStream::new(stream))).await;
+    let mut responses = response.unwrap().into_inner();
+    let node = Node { id: "one".to_owned(), ..Node::default() };
+    let request = DeltaDiscoveryRequest {
+        node: Some(node),
+        type_url: Cluster.type_url().to_owned(),
+        ..DeltaDiscoveryRequest::default()
+    };
+    requests.send(request.clone()).await.unwrap();
+    let first = soon(responses.message()).await.unwrap().unwrap();
+    assert_eq!(first.resources.iter().map(|own| own.name.as_str()).collect::<Vec<_>>(), [A]);
+    let ack = |nonce| DeltaDiscoveryRequest { node: None, response_nonce: nonce, ..request.clone() };
+    requests.send(ack(first.nonce)).await.unwrap();
+    control_plane.until(|all| all.get("one").is_some_and(|one| one.state == SyncState::Synced)).await;
+    assert_eq!(control_plane.coordinators.get("one").unwrap().protocol, Variant::Incremental);
+    control_plane.desired.send(Arc::new(desired(2, &[(A, 5), (B, 1)]))).unwrap();
+    let second = soon(responses.message()).await.unwrap().unwrap();
+    assert_eq!(second.resources.iter().map(|own| own.name.as_str()).collect::<Vec<_>>(), [B]);
+    assert!(second.removed_resources.is_empty());
 }

@@ -1,22 +1,19 @@
 //! One stream: its subscriptions and the order of its changes. It does no input or output itself.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
-use envoy_types::pb::envoy::{
-    config::core::v3::ControlPlane,
-    service::discovery::v3::{DiscoveryRequest, DiscoveryResponse},
-};
 use tonic::Status;
 
 use super::{
     ResourceType,
     coordinators::SyncState,
     history::History,
-    limits::{NAME_BYTES_MAX, NAMES_MAX, NODE_TEXT_BYTES_MAX},
+    limits::NAMES_MAX,
+    message::{Incoming, Outgoing},
     order::Order,
     resource_set::{ResourceSet, Version},
     snapshot::Snapshot,
-    subscription::{Answer, Offer, Request, Subscription},
+    subscription::{Answer, Offer, Subscription},
 };
 
 /// What a request led to that others should know.
@@ -59,29 +56,40 @@ impl Session {
     }
 
     /// Takes a request in.
-    pub(crate) fn receive(&mut self, request: DiscoveryRequest, history: &History) -> Result<Event, Status> {
-        let Some(ty) = ResourceType::from_type_url(&request.type_url) else {
-            return Ok(Event::Unknown(request.type_url));
+    ///
+    /// # Errors
+    /// `RESOURCE_EXHAUSTED` for a subscription with too many names.
+    pub(crate) fn receive(&mut self, incoming: Incoming, history: &History) -> Result<Event, Status> {
+        let Incoming { type_url, mut request } = incoming;
+        let Some(ty) = ResourceType::from_type_url(&type_url) else {
+            return Ok(Event::Unknown(type_url));
         };
-        let mut request = checked(request)?;
         let subscription = &mut self.subscriptions[ty as usize];
-        let was_new = !subscription.is_subscribed();
-        let stated = Version::stated(&request.version);
-        if was_new && !request.version.is_empty() {
+        let was_new = !subscription.interest().is_something();
+        let stated = request.stated();
+        if was_new && stated.is_some() {
             self.order.has_kept_something();
-            if ty == ResourceType::Cluster && history.doubts.contains(&self.node_id) {
-                request.version.clear();
-            }
+        }
+        if was_new
+            && ty == ResourceType::Cluster
+            && let Some(offered) = history.doubts.of(&self.node_id)
+        {
+            request.doubt(&offered);
         }
         let answer = subscription.receive(request, ty.is_wildcard());
-        self.order.subscribed(ty, subscription.is_subscribed());
-        match ty {
-            ResourceType::Cluster if was_new => self.order.inherit_clusters(history.clusters.recall(&stated)),
-            ResourceType::Runtime if was_new => self.order.inherit_limits(history.limits.recall(&stated)),
-            _ => {}
+        if subscription.interest().len() > NAMES_MAX {
+            return Err(Status::resource_exhausted(format!("a subscription can list {NAMES_MAX} names")));
         }
-        if ty == ResourceType::Cluster && answer != Answer::None {
-            history.doubts.set(&self.node_id, answer != Answer::Acked);
+        self.order.subscribed(ty, subscription.interest().is_something());
+        match ty {
+            ResourceType::Cluster if was_new => {
+                self.order.inherit_clusters(stated.and_then(|version| history.clusters.recall(&version)));
+            }
+            ResourceType::Runtime if was_new => {
+                self.order.inherit_limits(stated.and_then(|version| history.limits.recall(&version)));
+            }
+            ResourceType::Cluster if answer == Answer::Acked => history.doubts.settle(&self.node_id),
+            _ => {}
         }
         Ok(match answer {
             Answer::None => Event::None,
@@ -97,7 +105,7 @@ impl Session {
     }
 
     /// The responses that are due now, in the order in which they must be sent; they count as sent.
-    pub(crate) fn responses(&mut self, history: &History) -> Vec<DiscoveryResponse> {
+    pub(crate) fn responses(&mut self, history: &History) -> Vec<Outgoing> {
         let mut responses = Vec::new();
         loop {
             self.order.advance();
@@ -106,18 +114,23 @@ impl Session {
                 let Some(set) = self.order.wanted(ty) else { continue };
                 let subscription = &mut self.subscriptions[ty as usize];
                 let selected = select(&set, subscription);
-                // State of the world cannot say that a named resource does not exist: such names stay unanswered.
-                if selected.is_empty() && !subscription.wants_all() {
-                    continue;
-                }
-                match subscription.offer(selected.version()) {
+                match subscription.offer(&selected) {
                     Offer::Hold => {}
                     // Only news at the start of a stream, where the node has kept it from the stream before.
                     Offer::InForce => confirmed |= self.order.confirm(ty),
-                    Offer::Send(nonce) => {
+                    Offer::Send(nonce, difference) => {
                         self.order.sent(ty);
                         self.order.remember(ty, selected.version(), history);
-                        responses.push(response(ty, &selected, nonce));
+                        if ty == ResourceType::Cluster {
+                            history.doubts.offered(&self.node_id, &selected);
+                        }
+                        responses.push(Outgoing {
+                            ty,
+                            version: selected.version().clone(),
+                            nonce,
+                            resources: difference.resources,
+                            removed: difference.removed,
+                        });
                     }
                 }
             }
@@ -130,7 +143,8 @@ impl Session {
     /// The types that the node subscribes to: the version that it shall have in the end, the one that it has, and how
     /// the two compare.
     pub(crate) fn states(&self) -> impl Iterator<Item = (ResourceType, Version, Option<Version>, SyncState)> {
-        let types = ResourceType::ALL.into_iter().filter(|ty| self.subscription(*ty).is_subscribed());
+        let types =
+            ResourceType::ALL.into_iter().filter(|ty| self.subscription(*ty).interest().is_something());
         types.map(|ty| {
             let subscription = self.subscription(ty);
             let wanted = select(self.order.target().set(ty), subscription).version().clone();
@@ -154,46 +168,12 @@ impl Session {
 
 /// What of `set` the node wants.
 fn select(set: &Arc<ResourceSet>, subscription: &Subscription) -> Arc<ResourceSet> {
-    if subscription.wants_all() || set.iter().all(|resource| subscription.wants(resource.name())) {
+    let interest = subscription.interest();
+    if interest.wants_all() || set.iter().all(|resource| interest.wants(resource.name())) {
         set.clone()
     } else {
-        Arc::new(set.select(|name| subscription.wants(name)))
+        Arc::new(set.select(|name| interest.wants(name)))
     }
-}
-
-fn response(ty: ResourceType, set: &ResourceSet, nonce: String) -> DiscoveryResponse {
-    DiscoveryResponse {
-        version_info: set.version().as_str().to_owned(),
-        resources: set.iter().map(|resource| resource.body().clone()).collect(),
-        type_url: ty.type_url().to_owned(),
-        nonce,
-        control_plane: Some(ControlPlane { identifier: "slotway".to_owned() }),
-        ..DiscoveryResponse::default()
-    }
-}
-
-/// The part of a request that concerns a subscription, within its bounds.
-fn checked(request: DiscoveryRequest) -> Result<Request, Status> {
-    let text_right = [&request.version_info, &request.response_nonce]
-        .into_iter()
-        .all(|text| text.len() <= NODE_TEXT_BYTES_MAX);
-    let names_right = request.resource_names.len() <= NAMES_MAX
-        && request.resource_names.iter().all(|name| name.len() <= NAME_BYTES_MAX);
-    if !text_right || !names_right {
-        return Err(Status::resource_exhausted(format!(
-            "a subscription can list {NAMES_MAX} names of {NAME_BYTES_MAX} bytes, its version and nonce can have \
-             {NODE_TEXT_BYTES_MAX} bytes"
-        )));
-    }
-    let error = request.error_detail.map(|status| {
-        if status.message.is_empty() { format!("code {}", status.code) } else { status.message }
-    });
-    Ok(Request {
-        version: request.version_info,
-        names: request.resource_names.into_iter().collect::<BTreeSet<_>>(),
-        nonce: request.response_nonce,
-        error,
-    })
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! A node in memory that accepts, refuses, repeats itself, answers late and connects again, against the real session.
+//! A node in memory that accepts, refuses, repeats itself, answers late and connects again, against the real session, in both
+//! protocols.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -6,51 +7,27 @@ use std::{
     time::Duration,
 };
 
-use envoy_types::pb::{
-    envoy::{
-        config::{cluster::v3::Cluster, core::v3::TypedExtensionConfig},
-        extensions::filters::http::wasm::v3::Wasm,
-        service::{
-            discovery::v3::{DiscoveryRequest, DiscoveryResponse},
-            runtime::v3::Runtime,
-        },
-    },
-    google::{
-        protobuf::{StringValue, value::Kind},
-        rpc::Status,
-    },
-};
+use envoy_types::pb::envoy::service::discovery::v3::{DeltaDiscoveryRequest, DiscoveryRequest};
 use proptest::prelude::*;
-use prost::Message;
-use slotway_config::{FilterConfig, WaitDuration, Worker};
+use slotway_config::WaitDuration;
 
 use super::{Event, Session};
 use crate::{
     model::Desired,
     xds::{
-        RESOURCE_NAME, ResourceType, SyncState,
+        ResourceType, SyncState,
+        Variant::{self, Incremental, StateOfTheWorld},
+        fake_envoy::{FakeEnvoy, Response},
         history::History,
+        message::{Ask, Incoming, Request},
+        protocol::{self, Protocol},
         snapshot::Snapshots,
-        testing::{LANES, desired, worker},
+        testing::{desired, worker},
     },
 };
 
 const URLS: [&str; 5] = ["http://a", "http://b:81", "https://c", "http://127.0.0.1:9001/x", "http://e"];
-
-/// What an Envoy has in force, and what it has been sent and not answered.
-#[derive(Default)]
-struct FakeEnvoy {
-    clusters: BTreeSet<String>,
-    /// Clusters that may be missing: it refused them, and took the rest of the same response.
-    unsure: BTreeSet<String>,
-    /// Clusters that its configuration names and that the control plane cannot know of, until there is another one.
-    unknown: BTreeSet<String>,
-    limits: BTreeMap<String, u32>,
-    filter: Option<FilterConfig>,
-    versions: BTreeMap<&'static str, String>,
-    inbox: BTreeMap<&'static str, VecDeque<DiscoveryResponse>>,
-    last_refused: BTreeMap<&'static str, String>,
-}
+const BOTH: [Variant; 2] = [StateOfTheWorld, Incremental];
 
 /// The whole: control plane and node.
 struct World {
@@ -62,12 +39,12 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
+    fn new(variant: Variant) -> Self {
         let desired = Arc::new(desired(1, &[(URLS[0], 1)]));
         // Time has no part here: what lingers is tested with the snapshots.
         let snapshots = Snapshots::lingering(Duration::ZERO);
         let session = Session::new("node", snapshots.of(&desired, "node").unwrap());
-        let envoy = FakeEnvoy::default();
+        let envoy = FakeEnvoy::new(variant);
         let mut world = Self { envoy, snapshots, history: History::default(), desired, session };
         world.connect();
         world
@@ -76,29 +53,15 @@ impl World {
     /// Opens a stream and asks for everything, as Envoy does: in the order in which it first subscribed.
     fn connect(&mut self) {
         self.session = Session::new("node", self.snapshots.of(&self.desired, "node").unwrap());
-        self.envoy.inbox.clear();
-        self.envoy.last_refused.clear();
-        if !self.envoy.versions.contains_key(ResourceType::Cluster.type_url()) {
-            // It has only ever taken a part of its clusters, and states no version by which we could know which.
-            self.envoy.unknown = self.envoy.named();
-        }
+        self.envoy.reconnects();
         for ty in ResourceType::ALL {
-            let version = self.envoy.versions.get(ty.type_url()).cloned().unwrap_or_default();
-            self.request(ty, &version, "", None);
+            self.request(ty, "", None);
         }
     }
 
-    fn request(&mut self, ty: ResourceType, version: &str, nonce: &str, error: Option<&str>) -> Event {
-        let names = if ty.is_wildcard() { vec![] } else { vec![RESOURCE_NAME.to_owned()] };
-        let request = DiscoveryRequest {
-            version_info: version.to_owned(),
-            resource_names: names,
-            type_url: ty.type_url().to_owned(),
-            response_nonce: nonce.to_owned(),
-            error_detail: error.map(|message| Status { message: message.to_owned(), ..Status::default() }),
-            ..DiscoveryRequest::default()
-        };
-        let event = self.session.receive(request, &self.history).unwrap();
+    fn request(&mut self, ty: ResourceType, nonce: &str, error: Option<&str>) -> Event {
+        let incoming = self.envoy.request(ty, nonce, error);
+        let event = self.session.receive(incoming, &self.history).unwrap();
         self.pump();
         event
     }
@@ -111,12 +74,13 @@ impl World {
 
     /// Takes what the session sends to the node's inbox, and checks what must hold of it.
     fn pump(&mut self) {
-        for response in self.session.responses(&self.history) {
-            let ty = ResourceType::from_type_url(&response.type_url).unwrap();
-            let inbox = self.envoy.inbox.entry(ty.type_url()).or_default();
+        for outgoing in self.session.responses(&self.history) {
+            let response = Response::read(self.envoy.variant, &outgoing);
+            let ty = response.ty;
+            let inbox = self.envoy.inbox.entry(ty).or_default();
             assert!(inbox.is_empty(), "a second {ty:?} response before the first one was answered");
-            let refused = self.envoy.last_refused.get(ty.type_url());
-            assert_ne!(refused, Some(&response.version_info), "{ty:?} sent again after its rejection");
+            let refused = self.envoy.last_refused.get(&ty);
+            assert_ne!(refused, Some(&response.version), "{ty:?} sent again after its rejection");
             inbox.push_back(response);
         }
         assert!(self.session.responses(&self.history).is_empty(), "asking again must not send again");
@@ -125,38 +89,40 @@ impl World {
     /// The node takes the response of this type, if there is one.
     fn accept(&mut self, ty: ResourceType) -> bool {
         let Some(response) = self.take(ty) else { return false };
-        self.envoy.apply(ty, &response, None);
-        self.envoy.last_refused.remove(ty.type_url());
-        self.envoy.versions.insert(ty.type_url(), response.version_info.clone());
-        self.envoy.check();
-        let event = self.request(ty, &response.version_info, &response.nonce, None);
+        self.envoy.accept(&response);
+        let event = self.request(ty, &response.nonce, None);
         assert_eq!(event, Event::Acked(ty));
         true
     }
 
-    /// The node refuses the response of this type, if there is one; of clusters all but one new one.
+    /// The node refuses the response of this type, if there is one with something to refuse.
     fn refuse(&mut self, ty: ResourceType) {
         let Some(response) = self.take(ty) else { return };
-        if ty == ResourceType::Cluster {
-            let names = response.resources.iter().map(|any| Cluster::decode(&*any.value).unwrap().name);
-            let bad = names.into_iter().find(|name| !self.envoy.clusters.contains(name));
-            let Some(bad) = bad else { return self.answer_as_accepted(ty, response) };
-            self.envoy.apply(ty, &response, Some(&bad));
+        if !self.envoy.refuse(&response) {
+            self.envoy.inbox.entry(ty).or_default().push_front(response);
+            self.accept(ty);
+            return;
         }
-        self.envoy.last_refused.insert(ty.type_url(), response.version_info.clone());
-        self.envoy.check();
-        let kept = self.envoy.versions.get(ty.type_url()).cloned().unwrap_or_default();
-        let event = self.request(ty, &kept, &response.nonce, Some("no"));
+        let event = self.request(ty, &response.nonce, Some("no"));
         assert_eq!(event, Event::Rejected(ty, "no".to_owned()));
     }
 
-    fn answer_as_accepted(&mut self, ty: ResourceType, response: DiscoveryResponse) {
-        self.envoy.inbox.entry(ty.type_url()).or_default().push_front(response);
-        self.accept(ty);
+    /// The node accepts or refuses the response of this type, and its stream ends before it can say so.
+    fn lose_the_answer(&mut self, ty: ResourceType, refuses: bool) {
+        if let Some(response) = self.take(ty)
+            && !(refuses && self.envoy.refuse(&response))
+        {
+            self.envoy.accept(&response);
+        }
+        self.connect();
     }
 
-    fn take(&mut self, ty: ResourceType) -> Option<DiscoveryResponse> {
-        self.envoy.inbox.get_mut(ty.type_url())?.pop_front()
+    fn take(&mut self, ty: ResourceType) -> Option<Response> {
+        self.envoy.inbox.get_mut(&ty)?.pop_front()
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.envoy.inbox.values().all(VecDeque::is_empty)
     }
 
     /// Accepts everything until nothing is left to send.
@@ -171,72 +137,6 @@ impl World {
     }
 }
 
-impl FakeEnvoy {
-    fn apply(&mut self, ty: ResourceType, response: &DiscoveryResponse, but: Option<&String>) {
-        let bodies = response.resources.iter().map(|any| &*any.value);
-        match ty {
-            ResourceType::Cluster => {
-                self.clusters = bodies.map(|body| Cluster::decode(body).unwrap().name).collect();
-                self.unsure.retain(|name| !self.clusters.contains(name));
-                if let Some(bad) = but {
-                    self.clusters.remove(bad);
-                    self.unsure.insert(bad.clone());
-                }
-            }
-            ResourceType::Runtime => self.limits = bodies.flat_map(limits).collect(),
-            ResourceType::Filter => {
-                self.filter = bodies.map(filter_config).next();
-                self.unknown.clear();
-            }
-            ResourceType::Listener | ResourceType::Route => {}
-        }
-    }
-
-    fn workers(&self) -> impl Iterator<Item = &Worker> {
-        self.filter.iter().flat_map(|config| &config.pools).flat_map(|pool| &pool.workers)
-    }
-
-    fn named(&self) -> BTreeSet<String> {
-        self.workers().map(|worker| worker.worker.as_str().to_owned()).collect()
-    }
-
-    /// What make-before-break promises.
-    fn check(&self) {
-        for worker in self.workers() {
-            let name = worker.worker.as_str();
-            assert!(
-                [&self.clusters, &self.unsure, &self.unknown].into_iter().any(|names| names.contains(name)),
-                "the filter's configuration names {name}, whose cluster is not there"
-            );
-            // Without a limit of its own, the cluster's own high one counts.
-            let limit = self.limits.get(name).copied().unwrap_or(u32::MAX);
-            assert!(
-                limit >= worker.capacity.get() + LANES,
-                "{name} may have {} requests, and its limit is {limit}",
-                worker.capacity
-            );
-        }
-    }
-}
-
-fn limits(body: &[u8]) -> BTreeMap<String, u32> {
-    let fields = Runtime::decode(body).unwrap().layer.unwrap_or_default().fields;
-    let limit = |(key, value): (String, envoy_types::pb::google::protobuf::Value)| {
-        let name =
-            key.strip_prefix("circuit_breakers.").unwrap().strip_suffix(".default.max_requests").unwrap();
-        let Some(Kind::NumberValue(number)) = value.kind else { panic!("not a number") };
-        (name.to_owned(), number as u32)
-    };
-    fields.into_iter().map(limit).collect()
-}
-
-fn filter_config(body: &[u8]) -> FilterConfig {
-    let extension = TypedExtensionConfig::decode(body).unwrap();
-    let wasm = Wasm::decode(&*extension.typed_config.unwrap().value).unwrap();
-    let json = StringValue::decode(&*wasm.config.unwrap().configuration.unwrap().value).unwrap();
-    FilterConfig::from_json(json.value.as_bytes()).unwrap()
-}
-
 #[derive(Debug, Clone)]
 enum Step {
     Change(Vec<(usize, u32)>),
@@ -247,6 +147,8 @@ enum Step {
     /// The same request once more.
     Repeat(usize),
     Reconnect,
+    /// The node takes or refuses a response, and the stream ends before its answer arrives.
+    Lose(usize, bool),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -257,7 +159,8 @@ fn step() -> impl Strategy<Value = Step> {
         8 => ty.clone().prop_map(Step::Accept),
         1 => ty.clone().prop_map(Step::Refuse),
         1 => (ty.clone(), any::<bool>()).prop_map(|(ty, refuses)| Step::Stale(ty, refuses)),
-        1 => ty.prop_map(Step::Repeat),
+        1 => ty.clone().prop_map(Step::Repeat),
+        1 => (ty, any::<bool>()).prop_map(|(ty, refuses)| Step::Lose(ty, refuses)),
         1 => Just(Step::Reconnect),
     ]
 }
@@ -267,9 +170,10 @@ proptest! {
 
     #[test]
     fn whatever_the_node_answers_nothing_is_named_that_is_not_there_and_all_comes_to_rest(
+        variant in prop::sample::select(&BOTH[..]),
         steps in prop::collection::vec(step(), 0..120),
     ) {
-        let mut world = World::new();
+        let mut world = World::new(variant);
         let mut generation = 1;
         for step in steps {
             match step {
@@ -281,16 +185,17 @@ proptest! {
                 Step::Accept(ty) => drop(world.accept(ResourceType::ALL[ty])),
                 Step::Refuse(ty) => world.refuse(ResourceType::ALL[ty]),
                 Step::Stale(ty, refuses) => {
-                    let event = world.request(ResourceType::ALL[ty], "x", "stale", refuses.then_some("no"));
+                    let event = world.request(ResourceType::ALL[ty], "stale", refuses.then_some("no"));
                     prop_assert_eq!(event, Event::None);
                 }
                 Step::Repeat(ty) => {
                     let ty = ResourceType::ALL[ty];
-                    if world.envoy.inbox.get(ty.type_url()).is_some_and(VecDeque::is_empty) {
-                        world.request(ty, "", "", None);
+                    if world.envoy.inbox.get(&ty).is_some_and(VecDeque::is_empty) {
+                        world.request(ty, "", None);
                     }
                 }
                 Step::Reconnect => world.connect(),
+                Step::Lose(ty, refuses) => world.lose_the_answer(ResourceType::ALL[ty], refuses),
             }
         }
         // The faults stop, and every content that was rejected is mended.
@@ -310,105 +215,166 @@ proptest! {
 
 #[test]
 fn a_draining_worker_keeps_its_cluster_and_its_limit_but_is_not_configured() {
-    let mut world = World::new();
-    world.settle();
-    let mut next = desired(2, &[(URLS[1], 1)]);
-    next.draining = vec![worker(URLS[0], 1)];
-    world.change(next);
-    world.settle();
-    assert_eq!(world.envoy.clusters.len(), 2);
-    assert_eq!(world.envoy.limits.len(), 2);
-    assert_eq!(world.envoy.filter.as_ref().unwrap().pools[0].workers.len(), 1);
+    for variant in BOTH {
+        let mut world = World::new(variant);
+        world.settle();
+        let mut next = desired(2, &[(URLS[1], 1)]);
+        next.draining = vec![worker(URLS[0], 1)];
+        world.change(next);
+        world.settle();
+        assert_eq!(world.envoy.clusters.len(), 2);
+        assert_eq!(world.envoy.limits.len(), 2);
+        assert_eq!(world.envoy.filter.as_ref().unwrap().pools[0].workers.len(), 1);
+    }
 }
 
 #[test]
 fn a_node_that_connects_again_is_sent_nothing_that_it_has() {
-    let mut world = World::new();
-    world.settle();
-    world.connect();
-    assert!(world.envoy.inbox.values().all(VecDeque::is_empty));
-    assert_eq!(world.session.generation_in_force(), Some(1));
+    for variant in BOTH {
+        let mut world = World::new(variant);
+        world.settle();
+        world.connect();
+        assert!(world.is_quiet());
+        assert_eq!(world.session.generation_in_force(), Some(1));
+    }
 }
 
 #[test]
 fn the_same_wanted_state_has_the_same_versions_after_a_restart() {
-    let mut world = World::new();
-    let mut next = desired(2, &[(URLS[0], 1), (URLS[1], 2), (URLS[2], 3), (URLS[3], 4)]);
-    next.listener.access_log = Some("/log".into());
-    world.change(next);
-    world.settle();
-    for _ in 0..10 {
-        (world.snapshots, world.history) = Default::default();
-        world.connect();
-        assert!(world.envoy.inbox.values().all(VecDeque::is_empty));
+    for variant in BOTH {
+        let mut world = World::new(variant);
+        let mut next = desired(2, &[(URLS[0], 1), (URLS[1], 2), (URLS[2], 3), (URLS[3], 4)]);
+        next.listener.access_log = Some("/log".into());
+        world.change(next);
+        world.settle();
+        for _ in 0..10 {
+            (world.snapshots, world.history) = Default::default();
+            world.connect();
+            assert!(world.is_quiet());
+        }
     }
 }
 
 #[test]
 fn a_capacity_changes_neither_clusters_nor_listener_nor_routes() {
-    let mut world = World::new();
-    world.settle();
-    let before = world.envoy.versions.clone();
-    world.change(desired(2, &[(URLS[0], 9)]));
-    world.settle();
-    let after = &world.envoy.versions;
-    let changed: Vec<_> =
-        ResourceType::ALL.into_iter().filter(|ty| before[ty.type_url()] != after[ty.type_url()]).collect();
-    assert_eq!(changed, [ResourceType::Runtime, ResourceType::Filter]);
+    for variant in BOTH {
+        let mut world = World::new(variant);
+        world.settle();
+        let before = world.envoy.versions.clone();
+        world.change(desired(2, &[(URLS[0], 9)]));
+        world.settle();
+        let after = &world.envoy.versions;
+        let changed: Vec<_> = ResourceType::ALL.into_iter().filter(|ty| before[ty] != after[ty]).collect();
+        assert_eq!(changed, [ResourceType::Runtime, ResourceType::Filter]);
+    }
 }
 
 #[test]
 fn a_rejection_is_shown_until_it_is_mended() {
-    let mut world = World::new();
-    world.settle();
-    let state = |world: &World| {
-        let mut states = world.session.states();
-        states.find(|(ty, ..)| *ty == ResourceType::Cluster).map(|(.., state)| state).unwrap()
-    };
-    world.change(desired(2, &[(URLS[0], 1), (URLS[1], 1)]));
-    world.refuse(ResourceType::Cluster);
-    world.settle();
-    assert_eq!(state(&world), SyncState::Rejected);
-    assert_eq!(world.session.generation_in_force(), Some(1), "what was there stays in force");
-    world.change(desired(3, &[(URLS[0], 1)]));
-    world.settle();
-    assert_eq!(state(&world), SyncState::Synced);
-    assert_eq!(world.session.generation_in_force(), Some(3));
+    for variant in BOTH {
+        let mut world = World::new(variant);
+        world.settle();
+        let state = |world: &World| {
+            let mut states = world.session.states();
+            states.find(|(ty, ..)| *ty == ResourceType::Cluster).map(|(.., state)| state).unwrap()
+        };
+        world.change(desired(2, &[(URLS[0], 1), (URLS[1], 1)]));
+        world.refuse(ResourceType::Cluster);
+        world.settle();
+        assert_eq!(state(&world), SyncState::Rejected);
+        assert_eq!(world.session.generation_in_force(), Some(1), "what was there stays in force");
+        world.change(desired(3, &[(URLS[0], 1)]));
+        world.settle();
+        assert_eq!(state(&world), SyncState::Synced);
+        assert_eq!(world.session.generation_in_force(), Some(3));
+    }
+}
+
+#[test]
+fn the_incremental_protocol_sends_the_new_cluster_alone() {
+    for (variant, resources) in [(StateOfTheWorld, 4), (Incremental, 1)] {
+        let mut world = World::new(variant);
+        world.change(desired(2, &[(URLS[0], 1), (URLS[1], 1), (URLS[2], 1)]));
+        world.settle();
+        world.change(desired(3, &[(URLS[0], 1), (URLS[1], 1), (URLS[2], 1), (URLS[3], 1)]));
+        assert_eq!(world.envoy.inbox[&ResourceType::Cluster][0].len(), resources, "{variant:?}");
+    }
 }
 
 #[test]
 fn a_type_that_is_not_served_is_ignored() {
-    let mut world = World::new();
+    let mut world = World::new(StateOfTheWorld);
     let type_url = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret".to_owned();
-    let request = DiscoveryRequest { type_url: type_url.clone(), ..DiscoveryRequest::default() };
-    assert_eq!(world.session.receive(request, &world.history).unwrap(), Event::Unknown(type_url));
+    let ask = Ask::All { names: BTreeSet::new(), version: String::new() };
+    let request = Request { ask, nonce: String::new(), error: None };
+    let event = world.session.receive(Incoming { type_url: type_url.clone(), request }, &world.history);
+    assert_eq!(event.unwrap(), Event::Unknown(type_url));
     assert!(world.session.responses(&world.history).is_empty());
 }
 
 #[test]
-fn a_name_that_does_not_exist_is_not_answered() {
-    let mut world = World::new();
-    world.settle();
-    let request = DiscoveryRequest {
+fn a_name_that_does_not_exist_is_unanswered_or_said_to_be_removed() {
+    let incoming = |ask| Incoming {
         type_url: ResourceType::Route.type_url().to_owned(),
-        resource_names: vec!["another".to_owned()],
-        ..DiscoveryRequest::default()
+        request: Request { ask, nonce: String::new(), error: None },
     };
-    world.session.receive(request, &world.history).unwrap();
+    let names = BTreeSet::from(["another".to_owned()]);
+    let mut world = World::new(StateOfTheWorld);
+    world.settle();
+    let ask = Ask::All { names: names.clone(), version: String::new() };
+    world.session.receive(incoming(ask), &world.history).unwrap();
     assert!(world.session.responses(&world.history).is_empty());
+
+    let mut world = World::new(Incremental);
+    world.settle();
+    let ask = Ask::Changes { subscribe: names, unsubscribe: BTreeSet::new(), kept: BTreeMap::new() };
+    world.session.receive(incoming(ask), &world.history).unwrap();
+    let responses = world.session.responses(&world.history);
+    assert_eq!(responses.len(), 1);
+    assert_eq!(*responses[0].removed[0], *"another");
+    assert!(responses[0].resources.is_empty());
 }
 
 #[test]
-fn a_subscription_beyond_its_bounds_is_refused() {
-    let mut world = World::new();
-    let names = |names: Vec<String>| DiscoveryRequest {
-        type_url: ResourceType::Cluster.type_url().to_owned(),
-        resource_names: names,
-        ..DiscoveryRequest::default()
+fn a_request_beyond_its_bounds_is_refused() {
+    let many: Vec<_> = (0..2_000).map(|n| n.to_string()).collect();
+    let long = || vec!["x".repeat(4_000)];
+    let whole = |names| DiscoveryRequest { resource_names: names, ..Default::default() };
+    let subscribe = |names| DeltaDiscoveryRequest { resource_names_subscribe: names, ..Default::default() };
+    let unsubscribe =
+        |names| DeltaDiscoveryRequest { resource_names_unsubscribe: names, ..Default::default() };
+    let kept = |name: String, version: String| DeltaDiscoveryRequest {
+        initial_resource_versions: [(name, version)].into(),
+        ..Default::default()
     };
-    let many = (0..2_000).map(|n| n.to_string()).collect();
-    for request in [names(many), names(vec!["x".repeat(4_000)])] {
-        let status = world.session.receive(request, &world.history).unwrap_err();
-        assert_eq!(status.code(), tonic::Code::ResourceExhausted);
+    let all = |request| protocol::StateOfTheWorld::read(request).map(drop);
+    let changes = |request| protocol::Incremental::read(request).map(drop);
+    for refused in [
+        all(whole(many.clone())),
+        all(whole(long())),
+        all(DiscoveryRequest { version_info: "v".repeat(300), ..Default::default() }),
+        all(DiscoveryRequest { response_nonce: "n".repeat(300), ..Default::default() }),
+        changes(subscribe(many.clone())),
+        changes(subscribe(long())),
+        changes(unsubscribe(many.clone())),
+        changes(kept("x".repeat(4_000), "v".to_owned())),
+        changes(kept("x".to_owned(), "v".repeat(300))),
+        changes(DeltaDiscoveryRequest { response_nonce: "n".repeat(300), ..Default::default() }),
+    ] {
+        assert_eq!(refused.unwrap_err().code(), tonic::Code::ResourceExhausted);
     }
+}
+
+#[test]
+fn a_subscription_that_grows_request_by_request_has_its_bound() {
+    let mut world = World::new(Incremental);
+    let mut subscribe = |first: usize| {
+        let names = (first..first + 1_000).map(|n| n.to_string()).collect();
+        let ask = Ask::Changes { subscribe: names, unsubscribe: BTreeSet::new(), kept: BTreeMap::new() };
+        let request = Request { ask, nonce: String::new(), error: None };
+        let type_url = ResourceType::Route.type_url().to_owned();
+        world.session.receive(Incoming { type_url, request }, &world.history)
+    };
+    subscribe(0).unwrap();
+    assert_eq!(subscribe(1_000).unwrap_err().code(), tonic::Code::ResourceExhausted);
 }

@@ -1,20 +1,15 @@
-//! What one type on one stream is subscribed to, and what the node said to it. State of the world:
-//! <https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol#basic-protocol-overview>.
+//! What one type on one stream is subscribed to, and what the node said to it. One logic for both protocols:
+//! <https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol#basic-protocol-overview>. They differ in how a node says
+//! what it wants ([`Interest`]) and in that the incremental one sends differences ([`Holdings`]).
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use super::resource_set::Version;
-
-/// What a node asks or answers for one type: the part of a `DiscoveryRequest` that concerns a subscription.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Request {
-    pub(crate) version: String,
-    pub(crate) names: BTreeSet<String>,
-    pub(crate) nonce: String,
-    /// The reason of a rejection. Only this tells one, never a comparison of versions.
-    /// <https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol#ack-and-nack>
-    pub(crate) error: Option<String>,
-}
+use super::{
+    holdings::{Difference, Holdings},
+    interest::{Interest, Owed},
+    message::{Ask, Request},
+    resource_set::{ResourceSet, Version},
+};
 
 /// What a request said about the last response.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,148 +23,163 @@ pub(crate) enum Answer {
 }
 
 /// Whether a content must be sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Offer {
     /// Not now: nobody wants it, a response is unacknowledged, or the node has refused this very content.
     Hold,
     /// The node has it already.
     InForce,
     /// It must be sent, with this nonce.
-    Send(String),
+    Send(String, Difference),
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Names {
-    /// Everything, because the first request named nothing.
-    LegacyWildcard,
-    /// These, `*` among them for everything.
-    Listed(BTreeSet<String>),
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 enum Known {
     /// The node has this content.
     Acked(Version),
-    /// The node was sent this content and has not answered yet.
-    Sent(Version),
+    /// The node was sent this content, the names among it, and has not answered yet.
+    Sent(Arc<ResourceSet>, Vec<Arc<str>>),
     /// The node has refused this content, perhaps after it took a part of it.
     Rejected(Version),
 }
 
 /// One type on one stream.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Subscription {
-    names: Option<Names>,
+    interest: Interest,
     nonces: u64,
     known: Option<Known>,
     acked: Option<Version>,
-    owed: bool,
+    owed: Owed,
+    /// What the node has, resource by resource; only the incremental protocol needs it.
+    holdings: Option<Holdings>,
 }
 
 impl Subscription {
-    /// Takes a request in. `wildcard`: the type lets an empty first list mean everything.
+    /// Takes a request in. `wildcard`: the type lets a first request without names mean everything.
     pub(crate) fn receive(&mut self, request: Request, wildcard: bool) -> Answer {
-        if self.names.is_none() {
-            return self.first(request, wildcard);
-        }
-        // A nonce that is not the last one's answers a response that a later one has overtaken: ignored.
-        // https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol#resource-updates
-        if !request.nonce.is_empty() && request.nonce != self.nonces.to_string() {
+        if !self.interest.is_stated() {
+            self.first(request, wildcard);
             return Answer::None;
         }
-        let changed = self.resubscribe(request.names, wildcard);
-        let sent = match &self.known {
-            Some(Known::Sent(version)) if !request.nonce.is_empty() => version.clone(),
-            Some(Known::Acked(_)) if request.error.is_none() && !changed => {
-                // Neither an answer nor a change: the node has a second use for the same names and waits for them.
-                self.owed = true;
+        let answers = request.nonce == self.nonces.to_string();
+        match request.ask {
+            // A nonce that is not the last one's answers a response that a later one has overtaken, and its names are older
+            // than that: ignored. https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol#resource-updates
+            Ask::All { .. } if !answers && !request.nonce.is_empty() => return Answer::None,
+            Ask::All { names, .. } => {
+                let (changed, owed) = self.interest.replace(names, wildcard);
+                self.owed.add(owed);
+                if matches!(self.known, Some(Known::Acked(_))) && request.error.is_none() && !changed {
+                    // Neither an answer nor a change: the node has a second use for the same names and waits for them.
+                    self.owed = Owed::All;
+                }
+            }
+            // Names that come and go are said only once, so they count whatever the nonce.
+            Ask::Changes { subscribe, unsubscribe, .. } => {
+                self.interest.adjust(subscribe, &unsubscribe, wildcard, &mut self.owed);
+            }
+        }
+        if answers { self.answer(request.error) } else { Answer::None }
+    }
+
+    /// The first request of a type on a stream may state what the node has kept from an earlier stream; that is not sent again.
+    /// <https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol#ack-nack-and-resource-type-instance-version>
+    fn first(&mut self, request: Request, wildcard: bool) {
+        match request.ask {
+            Ask::All { names, version } => {
+                // What it has not got it is sent anyway.
+                let _ = self.interest.replace(names, wildcard);
+                if !version.is_empty() && request.error.is_none() {
+                    let version = Version::stated(&version);
+                    self.acked = Some(version.clone());
+                    self.known = Some(Known::Acked(version));
+                }
+            }
+            Ask::Changes { subscribe, unsubscribe, kept } => {
+                self.interest.adjust(subscribe, &unsubscribe, wildcard, &mut self.owed);
+                self.owed = match std::mem::take(&mut self.owed) {
+                    Owed::All if !kept.is_empty() => Owed::Nothing,
+                    Owed::Names(mut names) => {
+                        names.retain(|name| !kept.contains_key(name));
+                        if names.is_empty() { Owed::Nothing } else { Owed::Names(names) }
+                    }
+                    owed => owed,
+                };
+                self.holdings = Some(Holdings::stated(kept));
+            }
+        }
+    }
+
+    /// The node has answered the last response.
+    fn answer(&mut self, error: Option<String>) -> Answer {
+        let (set, names) = match self.known.take() {
+            Some(Known::Sent(set, names)) => (set, names),
+            known => {
+                self.known = known;
                 return Answer::None;
             }
-            _ => return Answer::None,
         };
-        match request.error {
+        let version = set.version().clone();
+        match error {
             Some(reason) => {
-                self.known = Some(Known::Rejected(sent));
+                if let Some(holdings) = &mut self.holdings {
+                    holdings.refused(names);
+                }
+                self.known = Some(Known::Rejected(version));
                 Answer::Rejected(reason)
             }
             None => {
-                self.acked = Some(sent.clone());
-                self.known = Some(Known::Acked(sent));
+                self.has(set);
                 Answer::Acked
             }
         }
     }
 
-    /// The first request of a type on a stream may state what the node has kept from an earlier stream.
-    /// <https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol#ack-nack-and-resource-type-instance-version>
-    fn first(&mut self, request: Request, wildcard: bool) -> Answer {
-        self.resubscribe(request.names, wildcard);
-        self.owed = false;
-        if !request.version.is_empty() && request.error.is_none() {
-            let version = Version::stated(&request.version);
-            self.acked = Some(version.clone());
-            self.known = Some(Known::Acked(version));
-        }
-        Answer::None
-    }
-
-    /// Sets the names; whether they changed. New ones are owed a response even if its version is an old one.
-    /// <https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol#how-the-client-specifies-what-resources-to-return>
-    fn resubscribe(&mut self, names: BTreeSet<String>, wildcard: bool) -> bool {
-        let legacy = wildcard && matches!(self.names, None | Some(Names::LegacyWildcard));
-        let next = if legacy && names.is_empty() { Names::LegacyWildcard } else { Names::Listed(names) };
-        if self.names.as_ref() == Some(&next) {
-            return false;
-        }
-        self.owed |= match (&self.names, &next) {
-            (Some(Names::Listed(old)), Names::Listed(new)) => !new.is_subset(old),
-            _ => true,
-        };
-        self.names = Some(next);
-        true
-    }
-
-    /// Whether the node wants anything of this type.
-    pub(crate) fn is_subscribed(&self) -> bool {
-        match &self.names {
-            None => false,
-            Some(Names::LegacyWildcard) => true,
-            Some(Names::Listed(names)) => !names.is_empty(),
+    fn has(&mut self, set: Arc<ResourceSet>) {
+        self.acked = Some(set.version().clone());
+        self.known = Some(Known::Acked(set.version().clone()));
+        if let Some(holdings) = &mut self.holdings {
+            holdings.acked(set);
         }
     }
 
-    /// Whether the node wants everything of this type.
-    pub(crate) fn wants_all(&self) -> bool {
-        match &self.names {
-            Some(Names::LegacyWildcard) => true,
-            Some(Names::Listed(names)) => names.contains("*"),
-            None => false,
-        }
+    /// What the node wants of this type.
+    pub(crate) fn interest(&self) -> &Interest {
+        &self.interest
     }
 
-    /// Whether the node wants the resource of this name.
-    pub(crate) fn wants(&self, name: &str) -> bool {
-        self.wants_all() || matches!(&self.names, Some(Names::Listed(names)) if names.contains(name))
-    }
-
-    /// Whether `version` must be sent; where it must, it counts as sent.
+    /// Whether `set`, of what the node wants, must be sent; where it must, it counts as sent.
     ///
     /// One response may be unacknowledged at a time: what changes meanwhile is offered again later and coalesces. What
     /// was sent last is not sent again, so that a rejected content is parked until it changes.
-    pub(crate) fn offer(&mut self, version: &Version) -> Offer {
-        if !self.is_subscribed() {
+    pub(crate) fn offer(&mut self, set: &Arc<ResourceSet>) -> Offer {
+        if !self.interest.is_something() {
             return Offer::Hold;
         }
         match &self.known {
-            Some(Known::Sent(_)) => return Offer::Hold,
-            Some(Known::Rejected(rejected)) if rejected == version => return Offer::Hold,
-            Some(Known::Acked(acked)) if acked == version && !self.owed => return Offer::InForce,
+            Some(Known::Sent(..)) => return Offer::Hold,
+            Some(Known::Rejected(rejected)) if rejected == set.version() => return Offer::Hold,
+            Some(Known::Acked(acked)) if acked == set.version() && self.owed.is_nothing() => {
+                return Offer::InForce;
+            }
             _ => {}
         }
-        self.owed = false;
+        let difference = match &self.holdings {
+            Some(holdings) => holdings.difference(set, &self.interest, &self.owed),
+            // State of the world cannot say that a name does not exist: it stays unanswered.
+            None if set.is_empty() && !self.interest.wants_all() => return Offer::Hold,
+            None => Difference { resources: set.iter().cloned().collect(), removed: Vec::new() },
+        };
+        if self.holdings.is_some() && difference.is_empty() && self.owed.is_nothing() {
+            self.has(set.clone());
+            return Offer::InForce;
+        }
+        self.owed = Owed::Nothing;
         self.nonces += 1;
-        self.known = Some(Known::Sent(version.clone()));
-        Offer::Send(self.nonces.to_string())
+        let names = if self.holdings.is_some() { difference.names().collect() } else { Vec::new() };
+        self.known = Some(Known::Sent(set.clone(), names));
+        Offer::Send(self.nonces.to_string(), difference)
     }
 
     /// The content that the node last accepted.

@@ -1,0 +1,105 @@
+//! What a node has of one type, resource by resource: what the incremental protocol sends follows from it.
+//! <https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol#incremental-xds>.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use super::{
+    interest::{Interest, Owed},
+    resource_set::{Resource, ResourceSet},
+};
+
+/// What a node has of one type.
+#[derive(Debug, Clone)]
+pub(crate) struct Holdings {
+    base: Base,
+    /// After a rejection: what was in that response. The node may have taken any part of it.
+    in_doubt: BTreeSet<Arc<str>>,
+}
+
+#[derive(Debug, Clone)]
+enum Base {
+    /// What it says that it has kept from an earlier stream: version by name.
+    Stated(BTreeMap<String, String>),
+    /// What it has acknowledged. Shared with all others that have the same.
+    Acked(Arc<ResourceSet>),
+}
+
+/// What brings a node from what it has to what it shall have.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Difference {
+    pub(crate) resources: Vec<Arc<Resource>>,
+    pub(crate) removed: Vec<Arc<str>>,
+}
+
+impl Difference {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.resources.is_empty() && self.removed.is_empty()
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = Arc<str>> {
+        let changed = self.resources.iter().map(|resource| Arc::from(resource.name()));
+        changed.chain(self.removed.iter().cloned())
+    }
+}
+
+impl Holdings {
+    /// What a node says in its first request.
+    pub(crate) fn stated(kept: BTreeMap<String, String>) -> Self {
+        Self { base: Base::Stated(kept), in_doubt: BTreeSet::new() }
+    }
+
+    /// The node has exactly this.
+    pub(crate) fn acked(&mut self, set: Arc<ResourceSet>) {
+        *self = Self { base: Base::Acked(set), in_doubt: BTreeSet::new() };
+    }
+
+    /// The node has refused a response with these names.
+    pub(crate) fn refused(&mut self, names: Vec<Arc<str>>) {
+        self.in_doubt.extend(names);
+    }
+
+    /// What must be sent so that the node has `wanted`: what it lacks or has otherwise, what is in doubt, and what is owed. A name that
+    /// it wants and that does not exist is said to be removed, so that it need not wait for it.
+    /// <https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol#knowing-when-a-requested-resource-does-not-exist>
+    pub(crate) fn difference(&self, wanted: &ResourceSet, interest: &Interest, owed: &Owed) -> Difference {
+        let has = |resource: &Resource| {
+            self.version(resource.name()) == Some(resource.version().as_str())
+                && !self.in_doubt.contains(resource.name())
+                && !owed.includes(resource.name())
+        };
+        let resources = match &self.base {
+            Base::Acked(set)
+                if set.version() == wanted.version() && self.in_doubt.is_empty() && owed.is_nothing() =>
+            {
+                return Difference::default();
+            }
+            _ => wanted.iter().filter(|resource| !has(resource)).cloned().collect(),
+        };
+        let gone: BTreeSet<Arc<str>> = self
+            .names()
+            .chain(self.in_doubt.iter().map(|name| &**name))
+            .chain(owed.names().filter(|name| *name != "*"))
+            .filter(|name| wanted.get(name).is_none() && interest.wants(name))
+            .map(Arc::from)
+            .collect();
+        Difference { resources, removed: gone.into_iter().collect() }
+    }
+
+    fn version(&self, name: &str) -> Option<&str> {
+        match &self.base {
+            Base::Stated(kept) => kept.get(name).map(String::as_str),
+            Base::Acked(set) => set.get(name).map(|resource| resource.version().as_str()),
+        }
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let (stated, acked) = match &self.base {
+            Base::Stated(kept) => (Some(kept.keys().map(String::as_str)), None),
+            Base::Acked(set) => (None, Some(set.iter().map(|resource| resource.name()))),
+        };
+        stated.into_iter().flatten().chain(acked.into_iter().flatten())
+    }
+}

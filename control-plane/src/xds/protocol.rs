@@ -1,0 +1,167 @@
+//! The two protocols on the wire. They differ in their messages alone; what is said is the same
+//! ([`Incoming`], [`Outgoing`]).
+
+use std::collections::BTreeSet;
+
+use envoy_types::pb::{
+    envoy::{
+        config::core::v3::{ControlPlane, Node as NodeMessage},
+        service::discovery::v3::{
+            DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse, Resource,
+        },
+    },
+    google::rpc,
+};
+use serde::Serialize;
+use tonic::Status;
+
+use super::{
+    limits::{KEPT_MAX, NAME_BYTES_MAX, NAMES_MAX, NODE_TEXT_BYTES_MAX},
+    message::{Ask, Incoming, Outgoing, Request},
+};
+
+/// How responses tell what has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Variant {
+    /// Each response has everything of its type.
+    StateOfTheWorld,
+    /// Each response has what has changed.
+    Incremental,
+}
+
+/// One of the protocols: its messages.
+pub(crate) trait Protocol: Send + 'static {
+    const VARIANT: Variant;
+    type Request: Send;
+    type Response: Send;
+
+    /// Takes the node out of a request.
+    fn node(request: &mut Self::Request) -> Option<NodeMessage>;
+
+    /// Reads a request, within its bounds.
+    ///
+    /// # Errors
+    /// `RESOURCE_EXHAUSTED` beyond them.
+    fn read(request: Self::Request) -> Result<Incoming, Status>;
+
+    fn write(outgoing: &Outgoing) -> Self::Response;
+}
+
+/// <https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol#four-variants>
+pub(crate) struct StateOfTheWorld;
+
+impl Protocol for StateOfTheWorld {
+    const VARIANT: Variant = Variant::StateOfTheWorld;
+    type Request = DiscoveryRequest;
+    type Response = DiscoveryResponse;
+
+    fn node(request: &mut DiscoveryRequest) -> Option<NodeMessage> {
+        request.node.take()
+    }
+
+    fn read(request: DiscoveryRequest) -> Result<Incoming, Status> {
+        check_texts([&request.version_info, &request.response_nonce])?;
+        let names = names(request.resource_names)?;
+        let ask = Ask::All { names, version: request.version_info };
+        let request = Request { ask, nonce: request.response_nonce, error: request.error_detail.map(reason) }
+            .of_type(request.type_url);
+        Ok(request)
+    }
+
+    fn write(outgoing: &Outgoing) -> DiscoveryResponse {
+        DiscoveryResponse {
+            version_info: outgoing.version.as_str().to_owned(),
+            resources: outgoing.resources.iter().map(|resource| resource.body().clone()).collect(),
+            type_url: outgoing.ty.type_url().to_owned(),
+            nonce: outgoing.nonce.clone(),
+            control_plane: Some(ourselves()),
+            ..DiscoveryResponse::default()
+        }
+    }
+}
+
+/// <https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol#incremental-xds>
+pub(crate) struct Incremental;
+
+impl Protocol for Incremental {
+    const VARIANT: Variant = Variant::Incremental;
+    type Request = DeltaDiscoveryRequest;
+    type Response = DeltaDiscoveryResponse;
+
+    fn node(request: &mut DeltaDiscoveryRequest) -> Option<NodeMessage> {
+        request.node.take()
+    }
+
+    fn read(request: DeltaDiscoveryRequest) -> Result<Incoming, Status> {
+        check_texts([&request.response_nonce])?;
+        let kept = &request.initial_resource_versions;
+        if kept.len() > KEPT_MAX
+            || kept
+                .iter()
+                .any(|(name, version)| name.len() > NAME_BYTES_MAX || version.len() > NODE_TEXT_BYTES_MAX)
+        {
+            return Err(Status::resource_exhausted(format!(
+                "initial_resource_versions can list {KEPT_MAX} names of {NAME_BYTES_MAX} bytes with versions of \
+                 {NODE_TEXT_BYTES_MAX} bytes"
+            )));
+        }
+        let ask = Ask::Changes {
+            subscribe: names(request.resource_names_subscribe)?,
+            unsubscribe: names(request.resource_names_unsubscribe)?,
+            kept: request.initial_resource_versions.into_iter().collect(),
+        };
+        let request = Request { ask, nonce: request.response_nonce, error: request.error_detail.map(reason) }
+            .of_type(request.type_url);
+        Ok(request)
+    }
+
+    fn write(outgoing: &Outgoing) -> DeltaDiscoveryResponse {
+        let resource = |resource: &super::resource_set::Resource| Resource {
+            name: resource.name().to_owned(),
+            version: resource.version().as_str().to_owned(),
+            resource: Some(resource.body().clone()),
+            ..Resource::default()
+        };
+        DeltaDiscoveryResponse {
+            system_version_info: outgoing.version.as_str().to_owned(),
+            resources: outgoing.resources.iter().map(|own| resource(own)).collect(),
+            type_url: outgoing.ty.type_url().to_owned(),
+            removed_resources: outgoing.removed.iter().map(|name| (**name).to_owned()).collect(),
+            nonce: outgoing.nonce.clone(),
+            control_plane: Some(ourselves()),
+            ..DeltaDiscoveryResponse::default()
+        }
+    }
+}
+
+impl Request {
+    fn of_type(self, type_url: String) -> Incoming {
+        Incoming { type_url, request: self }
+    }
+}
+
+fn ourselves() -> ControlPlane {
+    ControlPlane { identifier: "slotway".to_owned() }
+}
+
+fn reason(status: rpc::Status) -> String {
+    if status.message.is_empty() { format!("code {}", status.code) } else { status.message }
+}
+
+fn check_texts<const N: usize>(texts: [&String; N]) -> Result<(), Status> {
+    if texts.into_iter().all(|text| text.len() <= NODE_TEXT_BYTES_MAX) {
+        return Ok(());
+    }
+    let reason = format!("a version and a nonce can have {NODE_TEXT_BYTES_MAX} bytes");
+    Err(Status::resource_exhausted(reason))
+}
+
+fn names(names: Vec<String>) -> Result<BTreeSet<String>, Status> {
+    if names.len() <= NAMES_MAX && names.iter().all(|name| name.len() <= NAME_BYTES_MAX) {
+        return Ok(names.into_iter().collect());
+    }
+    Err(Status::resource_exhausted(format!(
+        "a subscription can list {NAMES_MAX} names of {NAME_BYTES_MAX} bytes"
+    )))
+}
