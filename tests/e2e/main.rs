@@ -30,3 +30,4 @@ mod upgrades;
 mod vanishing;
 mod waiting;
 mod worker_urls;
+mod xds_variants;

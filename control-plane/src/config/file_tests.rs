@@ -71,6 +71,7 @@ const WRONG: &[(&str, &str, (u64, u64), &str)] = &[
     ("1024", "1000000", (11, 18), "at most 65536"),
     ("capacity: 3", "capacity: 0", (13, 54), "from 1 to 65535"),
     ("capacity: 3", "capacity: 65536", (13, 54), "from 1 to 65535"),
+    ("concurrency: 2", "xds_variant: delta", (4, 46), "`state-of-the-world` or `incremental`"),
     ("concurrency: 2", "concurrency: two", (4, 46), "a whole number is needed"),
     ("capacity: 3", "capacity: -3", (13, 54), "from 1 to 65535"),
     ("capacity: 3", "capacity: many", (13, 44), "a whole number from 1 to 65535"),

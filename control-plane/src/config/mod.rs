@@ -15,6 +15,8 @@ use slotway_config::{Pool, WaitDuration, default_lane_lease};
 pub use file::{ConfigFileError, FILE_BYTES_MAX, load, parse};
 pub use overrides::Overrides;
 
+use crate::xds::Variant;
+
 /// Most worker threads that Envoy may be told to run.
 pub const CONCURRENCY_MAX: u32 = 256;
 
@@ -63,11 +65,19 @@ pub struct EnvoySettings {
     /// The Envoy to run; searched for if absent.
     #[serde(default)]
     pub path: Option<PathBuf>,
+    /// Which variant of xDS Envoy is told to speak; the control plane speaks both.
+    #[serde(default)]
+    pub xds_variant: Variant,
 }
 
 impl Default for EnvoySettings {
     fn default() -> Self {
-        Self { admin: default_admin(), concurrency: default_concurrency(), path: None }
+        Self {
+            admin: default_admin(),
+            concurrency: default_concurrency(),
+            path: None,
+            xds_variant: Variant::default(),
+        }
     }
 }
 

@@ -3,6 +3,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::Args;
 
 use super::Config;
+use crate::xds::Variant;
 
 /// Settings that a flag or the environment may say instead of the file: flag over environment over file.
 #[derive(Debug, Clone, Default, Args)]
@@ -23,6 +24,9 @@ pub struct Overrides {
     #[arg(long, env = "SLOTWAY_CONCURRENCY", value_name = "NUMBER",
           value_parser = clap::value_parser!(u32).range(1..=i64::from(super::CONCURRENCY_MAX)))]
     pub concurrency: Option<u32>,
+    /// Which variant of xDS Envoy is told to speak
+    #[arg(long, env = "SLOTWAY_XDS_VARIANT", value_enum, value_name = "VARIANT")]
+    pub xds_variant: Option<Variant>,
     /// The directory of the database, the admin token and Envoy's log
     #[arg(long, env = "SLOTWAY_STATE", value_name = "DIRECTORY")]
     pub state: Option<PathBuf>,
@@ -36,6 +40,7 @@ impl Overrides {
         config.xds = self.xds.unwrap_or(config.xds);
         config.envoy.admin = self.envoy_admin.unwrap_or(config.envoy.admin);
         config.envoy.concurrency = self.concurrency.unwrap_or(config.envoy.concurrency);
+        config.envoy.xds_variant = self.xds_variant.unwrap_or(config.envoy.xds_variant);
         if let Some(state) = &self.state {
             config.state.clone_from(state);
         }

@@ -8,7 +8,7 @@ use slotway_config::WorkerUrl;
 use crate::{
     config::Config,
     error::Error,
-    xds::{RESOURCE_NAME, XDS_CLUSTER},
+    xds::{RESOURCE_NAME, Variant, XDS_CLUSTER},
 };
 
 /// The group of an Envoy that `slotway up` runs.
@@ -33,12 +33,16 @@ pub fn bootstrap(config: &Config, xds: SocketAddr, node: &str) -> Result<Value, 
     let source = json!({ "ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s" });
     // Envoy's own bound is 30 s, far too long to be without a control plane that is back.
     let reconnect = json!({ "retry_back_off": { "base_interval": "0.25s", "max_interval": "5s" } });
+    let api_type = match config.envoy.xds_variant {
+        Variant::StateOfTheWorld => "GRPC",
+        Variant::Incremental => "DELTA_GRPC",
+    };
     Ok(json!({
         "node": { "id": node, "cluster": NODE_CLUSTER },
         "admin": { "address": address(config.envoy.admin) },
         "dynamic_resources": {
             "ads_config": {
-                "api_type": "GRPC",
+                "api_type": api_type,
                 "transport_api_version": "V3",
                 "set_node_on_first_message_only": true,
                 "grpc_services": [{ "envoy_grpc": { "cluster_name": XDS_CLUSTER, "retry_policy": reconnect } }],

@@ -237,7 +237,7 @@ impl Order {
         }
     }
 
-    /// Whether the node has all the clusters and limits that `snapshot` needs.
+    /// Whether the node has all the clusters and limits that the configuration of `snapshot` needs.
     ///
     /// A node that has no configuration of ours has nothing that could break. It need only have been offered the clusters: Envoy
     /// takes what it can of a response that it rejects, and a part of the workers is better than none. Limits it takes or
@@ -245,7 +245,7 @@ impl Order {
     /// of them on its next stream, and be sent lower ones than that configuration needs.
     fn is_made(&self, snapshot: &Snapshot) -> bool {
         let is_bare = self.is_new && self.filters.in_force.is_none() && self.clusters.in_force.is_none();
-        self.clusters.has(is_bare, |set| set.covers(&snapshot.clusters))
+        self.clusters.has(is_bare, |set| set.covers(&snapshot.named))
             && self.limits.has(false, |limits| limits.covers(&snapshot.limits))
     }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use clap::ValueEnum;
 use envoy_types::pb::{
     envoy::{
         config::core::v3::{ControlPlane, Node as NodeMessage},
@@ -12,7 +13,7 @@ use envoy_types::pb::{
     },
     google::rpc,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tonic::Status;
 
 use super::{
@@ -21,12 +22,13 @@ use super::{
 };
 
 /// How responses tell what has changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Variant {
     /// Each response has everything of its type.
     StateOfTheWorld,
     /// Each response has what has changed.
+    #[default]
     Incremental,
 }
 

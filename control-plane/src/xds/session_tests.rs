@@ -139,7 +139,8 @@ impl World {
 
 #[derive(Debug, Clone)]
 enum Step {
-    Change(Vec<(usize, u32)>),
+    /// Workers with their capacities, and others that drain.
+    Change(Vec<(usize, u32)>, BTreeSet<usize>),
     Accept(usize),
     Refuse(usize),
     /// An answer to a response that a later one has overtaken, or to one that never was.
@@ -154,8 +155,11 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let ty = 0..ResourceType::ALL.len();
     prop_oneof![
-        4 => prop::collection::btree_map(0..URLS.len(), 1..20_u32, 0..=URLS.len())
-            .prop_map(|workers| Step::Change(workers.into_iter().collect())),
+        4 => (
+            prop::collection::btree_map(0..URLS.len(), 1..20_u32, 0..=URLS.len()),
+            prop::collection::btree_set(0..URLS.len(), 0..=2),
+        )
+            .prop_map(|(workers, draining)| Step::Change(workers.into_iter().collect(), draining)),
         8 => ty.clone().prop_map(Step::Accept),
         1 => ty.clone().prop_map(Step::Refuse),
         1 => (ty.clone(), any::<bool>()).prop_map(|(ty, refuses)| Step::Stale(ty, refuses)),
@@ -177,10 +181,12 @@ proptest! {
         let mut generation = 1;
         for step in steps {
             match step {
-                Step::Change(workers) => {
+                Step::Change(workers, draining) => {
                     generation += 1;
+                    let drains = draining.iter().filter(|url| workers.iter().all(|(other, _)| other != *url));
+                    let drains = drains.map(|url| worker(URLS[*url], 1)).collect();
                     let workers: Vec<_> = workers.iter().map(|(url, n)| (URLS[*url], *n)).collect();
-                    world.change(desired(generation, &workers));
+                    world.change(Desired { draining: drains, ..desired(generation, &workers) });
                 }
                 Step::Accept(ty) => drop(world.accept(ResourceType::ALL[ty])),
                 Step::Refuse(ty) => world.refuse(ResourceType::ALL[ty]),
@@ -298,6 +304,23 @@ fn the_incremental_protocol_sends_the_new_cluster_alone() {
         world.settle();
         world.change(desired(3, &[(URLS[0], 1), (URLS[1], 1), (URLS[2], 1), (URLS[3], 1)]));
         assert_eq!(world.envoy.inbox[&ResourceType::Cluster][0].len(), resources, "{variant:?}");
+    }
+}
+
+#[test]
+fn a_worker_whose_cluster_was_refused_can_be_removed_though_it_drains_first() {
+    for variant in BOTH {
+        let mut world = World::new(variant);
+        world.settle();
+        world.change(desired(2, &[(URLS[0], 1), (URLS[1], 1)]));
+        world.refuse(ResourceType::Cluster);
+        world.settle();
+        world.change(Desired { draining: vec![worker(URLS[1], 1)], ..desired(3, &[(URLS[0], 1)]) });
+        world.settle();
+        assert_eq!(world.session.generation_in_force(), Some(3), "without it no drain ever ends");
+        world.change(desired(4, &[(URLS[0], 1)]));
+        world.settle();
+        assert!(world.session.states().all(|(.., state)| state == SyncState::Synced));
     }
 }
 

@@ -1,7 +1,7 @@
 //! What one node shall have, as resources.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -22,6 +22,9 @@ use crate::model::Desired;
 pub(crate) struct Snapshot {
     pub(crate) generation: u64,
     pub(crate) clusters: Arc<ResourceSet>,
+    /// Those of them that the filter's configuration names: all but those of workers that drain. A worker that drains needs its
+    /// cluster where it is, but nothing has to wait for one that Envoy does not have, or has refused.
+    pub(crate) named: Arc<ResourceSet>,
     /// The limits that its capacities need.
     pub(crate) limits: Arc<Limits>,
     /// The limits that the node shall have: those, and higher ones that linger from before.
@@ -52,6 +55,7 @@ impl Snapshot {
 struct Shared {
     desired: Arc<Desired>,
     clusters: Arc<ResourceSet>,
+    named: Arc<ResourceSet>,
     limits: Arc<Limits>,
     /// Limits that were higher before, and until when they linger.
     peaks: BTreeMap<String, (u32, Instant)>,
@@ -86,6 +90,7 @@ impl Snapshots {
         Ok(Arc::new(Snapshot {
             generation: desired.generation,
             clusters: shared.clusters.clone(),
+            named: shared.named.clone(),
             limits: shared.limits.clone(),
             lingering: shared.lingering(),
             lingers_until: shared.lingers_until(),
@@ -126,9 +131,18 @@ impl Shared {
             })
             .collect();
         let limits = Limits::new(workers(), desired.listener.lanes);
+        let clusters: Arc<ResourceSet> =
+            Arc::new(by_worker.values().map(|(_, resource)| resource.clone()).collect());
+        let named = if desired.draining.is_empty() {
+            clusters.clone()
+        } else {
+            let drains: HashSet<_> = desired.draining.iter().map(|worker| worker.worker.as_str()).collect();
+            Arc::new(clusters.select(|name| !drains.contains(name)))
+        };
         Self {
             peaks: last.map(|last| last.peaks_before(&limits, now, linger)).unwrap_or_default(),
-            clusters: Arc::new(by_worker.values().map(|(_, resource)| resource.clone()).collect()),
+            clusters,
+            named,
             limits: Arc::new(limits),
             listeners: Arc::new(ResourceSet::from_iter([Arc::new(listener::resource(&desired.listener))])),
             routes: Arc::new(ResourceSet::from_iter([Arc::new(route::resource(

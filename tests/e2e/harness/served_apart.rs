@@ -1,11 +1,14 @@
 use std::ops::Deref;
 
-use super::{Process, Setup, site::Site, slotway::READY_WITHIN};
+use rustix::process::Signal;
+
+use super::{Process, SOON, Setup, site::Site, slotway::READY_WITHIN};
 
 /// `slotway serve` and an Envoy that does not belong to it, as on two machines.
 pub(crate) struct ServedApart {
     pub(crate) control_plane: Process,
-    _envoy: Process,
+    envoy: Process,
+    lanes: u32,
     site: Site,
 }
 
@@ -14,9 +17,8 @@ impl ServedApart {
     pub(crate) async fn start(setup: &Setup) -> Self {
         let site = Site::new(setup);
         let control_plane = serve(&site, &[]).await;
-        let arguments =
-            ["--disable-hot-restart", "--concurrency", &setup.lanes.to_string()].map(str::to_owned);
-        let started = Self { control_plane, _envoy: site.start_envoy("envoy", &arguments), site };
+        let envoy = start_envoy(&site, setup.lanes);
+        let started = Self { control_plane, envoy, lanes: setup.lanes, site };
         started.api().shows_idle(READY_WITHIN).await;
         started
     }
@@ -31,6 +33,13 @@ impl ServedApart {
         self.control_plane = serve(&self.site, arguments).await;
     }
 
+    /// Kills Envoy and starts it anew.
+    pub(crate) async fn restart_envoy(&mut self) {
+        self.envoy.signal(Signal::KILL);
+        self.envoy.ended(SOON).await;
+        self.envoy = start_envoy(&self.site, self.lanes);
+    }
+
     /// How often Envoy has got other clusters or listeners than it had.
     pub(crate) async fn updates(&self) -> Vec<String> {
         let counted = ["cluster_manager.cluster_", "listener_manager.listener_"];
@@ -43,6 +52,11 @@ impl ServedApart {
         });
         lines.map(str::to_owned).collect()
     }
+}
+
+fn start_envoy(site: &Site, lanes: u32) -> Process {
+    let arguments = ["--disable-hot-restart", "--concurrency", &lanes.to_string()].map(str::to_owned);
+    site.start_envoy("envoy", &arguments)
 }
 
 async fn serve(site: &Site, arguments: &[&str]) -> Process {

@@ -10,6 +10,7 @@ pub(crate) struct Setup {
     pub(crate) lanes: u32,
     debug_headers: bool,
     access_log: bool,
+    xds_variant: &'static str,
     /// A pool that comes before the other one.
     first_pool: Option<Value>,
     pool: Value,
@@ -22,6 +23,7 @@ impl Default for Setup {
             lanes: 2,
             debug_headers: false,
             access_log: false,
+            xds_variant: "incremental",
             first_pool: None,
             pool: json!({ "name": "test", "workers": [] }),
         }
@@ -59,6 +61,12 @@ impl Setup {
         self
     }
 
+    /// Which variant of xDS Envoy speaks.
+    pub(crate) fn xds_variant(mut self, variant: &'static str) -> Self {
+        self.xds_variant = variant;
+        self
+    }
+
     /// How many threads Envoy runs.
     pub(crate) fn lanes(mut self, lanes: u32) -> Self {
         self.lanes = lanes;
@@ -84,7 +92,7 @@ impl Setup {
             "listen": at.listen,
             "api": at.api,
             "xds": at.xds,
-            "envoy": { "admin": at.admin, "concurrency": self.lanes, "path": envoy },
+            "envoy": { "admin": at.admin, "concurrency": self.lanes, "path": envoy, "xds_variant": self.xds_variant },
             "state": state,
             "debug_headers": self.debug_headers,
             "access_log": self.access_log.then(|| state.with_file_name("access.log")),
