@@ -9,6 +9,7 @@ use std::{
 
 use axum::{Router, extract::DefaultBodyLimit, serve::ListenerExt};
 use tokio::{task::JoinSet, time::MissedTickBehavior};
+use tokio_rustls::rustls::ServerConfig;
 
 use crate::{
     api::{self, ApiState, auth::AdminToken},
@@ -18,7 +19,10 @@ use crate::{
     reports::{REPORT_BYTES_MAX, Reports},
     store::SqliteStore,
     workers::{NOBODY_GRACE, Workers},
-    xds::{Coordinators, XdsServer, liveness},
+    xds::{
+        Coordinators, XdsServer, liveness,
+        port::{self, Peer, Port},
+    },
 };
 
 /// How often it is looked whether removed workers have drained; a report of a coordinator makes it look at once.
@@ -77,6 +81,8 @@ impl ControlPlane {
     pub async fn start(config: &Config, filter_wasm: PathBuf, ports: Ports) -> Result<Self, Error> {
         let state = config.state_absolute().map_err(|error| Error::file(&config.state, error))?;
         let store = Arc::new(SqliteStore::open(&state).await?);
+        let access = config.access()?;
+        let tls = config.xds_tls.as_ref().map(port::tls).transpose()?;
         let token = Arc::new(AdminToken::load_or_create(&crate::config::token_path(&state))?);
         let reports = Arc::new(Reports::default());
         let access_log = config.access_log.as_ref().map(std::path::absolute).transpose();
@@ -86,6 +92,7 @@ impl ControlPlane {
             lane_lease: config.lane_lease,
             access_log: access_log.map_err(|error| Error::file("access_log", error))?,
             filter_wasm,
+            groups: config.groups(),
             lanes: config.envoy.concurrency,
         };
         let workers =
@@ -99,16 +106,15 @@ impl ControlPlane {
             coordinators: Arc::clone(&coordinators),
             token: Arc::clone(&token),
         };
-        let xds_router = XdsServer::new(workers.desired(), Arc::clone(&coordinators))
-            .into_router()
-            .merge(api::report_router(state.clone()).layer(DefaultBodyLimit::max(REPORT_BYTES_MAX)));
+        let xds_router = XdsServer::new(workers.desired(), Arc::clone(&coordinators), access)
+            .into_router(api::report_router(state.clone()).layer(DefaultBodyLimit::max(REPORT_BYTES_MAX)));
         let address = |listener: &TcpListener| {
             listener.local_addr().map_err(|error| system("reading a port's address", &error))
         };
         let (api, xds) = (address(&ports.api)?, address(&ports.xds)?);
         let mut tasks = JoinSet::new();
         // xDS first: the API's port tells that it is served.
-        tasks.spawn(serve(ports.xds, xds_router)?);
+        tasks.spawn(serve_xds(ports.xds, tls, xds_router)?);
         tasks.spawn(serve(ports.api, api::router(state))?);
         tasks.spawn(settle(Arc::clone(&workers), Arc::clone(&coordinators)));
         Ok(Self { workers, reports, coordinators, token, api, xds, tasks })
@@ -129,6 +135,19 @@ impl ControlPlane {
 
 fn system(doing: &'static str, reason: &dyn ToString) -> Error {
     Error::System { doing, reason: reason.to_string() }
+}
+
+/// Serves xDS, with or without TLS.
+fn serve_xds(
+    listener: TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+    router: Router,
+) -> Result<impl Future<Output = Result<(), Error>> + Send, Error> {
+    let taken = listener.set_nonblocking(true).and_then(|()| tokio::net::TcpListener::from_std(listener));
+    let port = taken.and_then(|listener| Port::new(listener, tls));
+    let port = port.map_err(|error| system("taking a port over", &error))?;
+    let service = router.into_make_service_with_connect_info::<Peer>();
+    Ok(async move { axum::serve(port, service).await.map_err(|error| system("serving", &error)) })
 }
 
 /// Serves HTTP/1.1, and HTTP/2 by prior knowledge, on a port.

@@ -14,6 +14,7 @@ pub mod config;
 pub mod control_plane;
 pub mod envoy;
 mod error;
+pub mod groups;
 pub mod model;
 pub mod reports;
 pub mod store;

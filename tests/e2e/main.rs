@@ -30,4 +30,5 @@ mod upgrades;
 mod vanishing;
 mod waiting;
 mod worker_urls;
+mod xds_access;
 mod xds_variants;

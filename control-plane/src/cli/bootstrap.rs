@@ -1,7 +1,7 @@
 use clap::Args;
 
 use super::{Configured, output::say};
-use crate::{envoy::bootstrap, error::Error};
+use crate::{envoy::bootstrap, error::Error, groups::DEFAULT_GROUP};
 
 /// `slotway bootstrap`
 #[derive(Debug, Args)]
@@ -11,12 +11,15 @@ pub(super) struct Bootstrap {
     /// The name of that Envoy, its own among all that join
     #[arg(long, value_name = "NAME", default_value = bootstrap::NODE_ID)]
     node: String,
+    /// The group of that Envoy: it gets the pools of its group. The bootstrap holds the group's token, if there is one
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_GROUP)]
+    group: String,
 }
 
 impl Bootstrap {
     pub(super) fn run(&self) -> Result<(), Error> {
         let config = self.configured.load()?;
-        say(format_args!("{:#}", bootstrap::bootstrap(&config, config.xds, &self.node)?));
+        say(format_args!("{:#}", bootstrap::bootstrap(&config, config.xds, &self.node, &self.group)?));
         Ok(())
     }
 }

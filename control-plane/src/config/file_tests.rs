@@ -71,7 +71,7 @@ const WRONG: &[(&str, &str, (u64, u64), &str)] = &[
     ("1024", "1000000", (11, 18), "at most 65536"),
     ("capacity: 3", "capacity: 0", (13, 54), "from 1 to 65535"),
     ("capacity: 3", "capacity: 65536", (13, 54), "from 1 to 65535"),
-    ("concurrency: 2", "xds_variant: delta", (4, 46), "`state-of-the-world` or `incremental`"),
+    ("concurrency: 2", "xds_variant: delta", (4, 46), "expected one of state-of-the-world, incremental"),
     ("concurrency: 2", "concurrency: two", (4, 46), "a whole number is needed"),
     ("capacity: 3", "capacity: -3", (13, 54), "from 1 to 65535"),
     ("capacity: 3", "capacity: many", (13, 44), "a whole number from 1 to 65535"),
@@ -119,6 +119,75 @@ fn a_wrong_file_is_refused_with_line_column_and_reason() {
         }
     }
     assert!(surprises.is_empty(), "{}", surprises.join("\n"));
+}
+
+/// What `groups` and what goes with them may not be: the lines, where the error must be, and what it must say.
+const WRONG_GROUPS: &[(&str, (u64, u64), &str)] = &[
+    ("groups: [{ name: '' }]", (1, 18), "1 to 256 visible ASCII characters"),
+    ("groups: [{ name: 'a b' }]", (1, 18), "1 to 256 visible ASCII characters"),
+    ("groups: [{ name: a }]", (1, 18), "group \"a\" has no pool"),
+    ("groups: [{ name: a, pools: [other] }]", (1, 29), "there is no pool other"),
+    ("groups: [{ name: a, pools: ['Not One'] }]", (1, 29), "is not a name for a pool"),
+    ("groups: [{ name: a, pools: [preannotation] }, { name: a }]", (1, 55), "there is another group \"a\""),
+    (
+        "groups: [{ name: a, pools: [preannotation] }, { name: b, pools: [preannotation] }]",
+        (1, 66),
+        "pool preannotation is already in group \"a\"",
+    ),
+    ("groups: [{ name: a, pools: [preannotation] }, { name: slotway }]", (1, 55), "has no pool"),
+    ("groups: [{ name: slotway, token: x }]", (1, 27), "unknown field `token`"),
+    (
+        "groups: [{ name: slotway, certificate_names: [edge] }]",
+        (1, 46),
+        "without `xds_tls.client_ca_file` Envoys have no certificates",
+    ),
+    ("xds_tls: { certificate_file: a }", (1, 12), "missing field `key_file`"),
+    (
+        "envoy: { tls: { ca_file: a, server_name: b, certificate_file: c } }",
+        (1, 15),
+        "a certificate and its key go together",
+    ),
+];
+
+#[test]
+fn wrong_groups_are_refused_with_line_column_and_reason() {
+    let pools = "\npools: [{ name: preannotation, workers: [] }]";
+    let mut surprises = Vec::new();
+    for (lines, at, says) in WRONG_GROUPS {
+        let error = parsed(&format!("{lines}{pools}")).expect_err(lines);
+        if error.at != Some(*at) || !error.reason.contains(says) {
+            surprises.push(format!("{lines:?}: expected {at:?} {says}, got {error}"));
+        }
+    }
+    assert!(surprises.is_empty(), "{}", surprises.join("\n"));
+}
+
+#[test]
+fn groups_have_their_pools_and_the_rest_is_the_default_group() {
+    let config = parsed(
+        "groups: [{ name: gpu, pools: [training], token_file: t, certificate_names: [edge] }, { name: slotway }]\n\
+         xds_tls: { certificate_file: c, key_file: k, client_ca_file: a }\n\
+         pools: [{ name: training, match: { prefix: /t }, workers: [] }, { name: ocr, workers: [] }]",
+    )
+    .unwrap();
+    let groups = config.groups();
+    assert_eq!((groups.of(&config.pools[0].name), groups.of(&config.pools[1].name)), ("gpu", "slotway"));
+}
+
+#[test]
+fn a_file_without_a_token_is_refused_and_what_it_holds_is_not_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("token");
+    let mut config = parsed("groups: [{ name: slotway }]\npools: [{ name: p, workers: [] }]").unwrap();
+    config.groups[0].token_file = Some(file.clone());
+    assert!(config.access().unwrap_err().to_string().contains("token"));
+    for wrong in ["", "short", "with a space in the middle", &"x".repeat(1_025)] {
+        std::fs::write(&file, wrong).unwrap();
+        let error = config.access().unwrap_err().to_string();
+        assert!(error.contains("holds no token") && (wrong.is_empty() || !error.contains(wrong)), "{error}");
+    }
+    std::fs::write(&file, "0123456789abcdef\n").unwrap();
+    config.access().unwrap();
 }
 
 #[test]

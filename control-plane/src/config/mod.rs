@@ -1,6 +1,7 @@
 //! The configuration of `slotway up` and `slotway serve`: a YAML file, over which environment and flags go.
 
 mod file;
+mod groups;
 mod locate;
 mod overrides;
 
@@ -13,9 +14,17 @@ use serde::Deserialize;
 use slotway_config::{Pool, WaitDuration, default_lane_lease};
 
 pub use file::{ConfigFileError, FILE_BYTES_MAX, load, parse};
+pub use groups::{EnvoyTls, GroupSettings, XdsTls};
 pub use overrides::Overrides;
 
-use crate::xds::Variant;
+use crate::{
+    error::Error,
+    groups::Groups,
+    xds::{
+        Variant,
+        access::{Access, Requirement},
+    },
+};
 
 /// Most worker threads that Envoy may be told to run.
 pub const CONCURRENCY_MAX: u32 = 256;
@@ -48,6 +57,12 @@ pub struct Config {
     /// Envoy's access log; none is written without it. Relative to the working directory.
     #[serde(default)]
     pub access_log: Option<PathBuf>,
+    /// TLS on the port of xDS; without it, xDS is served in the clear.
+    #[serde(default)]
+    pub xds_tls: Option<XdsTls>,
+    /// Groups of Envoys beside the one that has every pool, and how their Envoys show that they belong to them.
+    #[serde(default)]
+    pub groups: Vec<GroupSettings>,
     /// The pools, in the order in which their matches are tried.
     pub pools: Vec<Pool>,
 }
@@ -65,6 +80,9 @@ pub struct EnvoySettings {
     /// The Envoy to run; searched for if absent.
     #[serde(default)]
     pub path: Option<PathBuf>,
+    /// How Envoy reaches a control plane that has `xds_tls`.
+    #[serde(default)]
+    pub tls: Option<EnvoyTls>,
     /// Which variant of xDS Envoy is told to speak; the control plane speaks both.
     #[serde(default)]
     pub xds_variant: Variant,
@@ -76,6 +94,7 @@ impl Default for EnvoySettings {
             admin: default_admin(),
             concurrency: default_concurrency(),
             path: None,
+            tls: None,
             xds_variant: Variant::default(),
         }
     }
@@ -92,6 +111,8 @@ impl Default for Config {
             debug_headers: false,
             lane_lease: default_lane_lease(),
             access_log: None,
+            xds_tls: None,
+            groups: Vec::new(),
             pools: Vec::new(),
         }
     }
@@ -113,6 +134,25 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    /// Which group each pool belongs to.
+    #[must_use]
+    pub fn groups(&self) -> Groups {
+        groups::of(&self.groups)
+    }
+
+    /// What each group asks of its Envoys, with the tokens from their files.
+    ///
+    /// # Errors
+    /// [`Error::File`] for a file that cannot be read or holds no token.
+    pub fn access(&self) -> Result<Access, Error> {
+        let requirement = |group: &GroupSettings| {
+            let token = group.token()?;
+            let names = group.certificate_names.clone();
+            Ok((group.name.clone(), Requirement::new(token.as_deref(), names)))
+        };
+        self.groups.iter().map(requirement).collect()
     }
 
     /// The addresses that Slotway itself or its Envoy listens on, each with the name of its setting.

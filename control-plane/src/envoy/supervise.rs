@@ -3,6 +3,8 @@
 use std::{
     convert::Infallible,
     ffi::OsString,
+    io::Write,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -17,6 +19,7 @@ use crate::{
     config::Config,
     control_plane::ControlPlane,
     error::Error,
+    groups::DEFAULT_GROUP,
     xds::{Coordinators, SyncState},
 };
 
@@ -54,8 +57,8 @@ impl Supervisor {
         state: &Path,
     ) -> Result<Self, Error> {
         let file = state.join("envoy.json");
-        let text = format!("{:#}\n", bootstrap(config, control_plane.xds, NODE_ID)?);
-        std::fs::write(&file, text).map_err(|error| Error::file(&file, error))?;
+        let text = format!("{:#}\n", bootstrap(config, control_plane.xds, NODE_ID, DEFAULT_GROUP)?);
+        write_secret(&file, &text).map_err(|error| Error::file(&file, error))?;
         let mut arguments: Vec<OsString> = vec!["--config-path".into(), file.into()];
         arguments.extend(["--concurrency".into(), config.envoy.concurrency.to_string().into()]);
         // Without it two Envoys on one machine meet in one piece of shared memory.
@@ -90,6 +93,14 @@ impl Supervisor {
     pub async fn stop(self) {
         self.process.stop().await;
     }
+}
+
+/// Writes a file that its owner alone can read: a token may be in it.
+fn write_secret(file: &Path, text: &str) -> std::io::Result<()> {
+    let mut options = std::fs::File::options();
+    let mut open = options.create(true).truncate(true).write(true).mode(0o600).open(file)?;
+    open.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+    open.write_all(text.as_bytes())
 }
 
 /// Waits until Envoy has acknowledged its whole configuration and answers on its port.

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    model::{Desired, ListenerSettings},
+    model::{Desired, Draining, ListenerSettings},
 };
 
 /// The pools and all workers that are known: a plain value, whose changes are pure functions.
@@ -220,9 +220,13 @@ impl Roster {
     /// What Envoy shall have.
     pub(crate) fn desired(&self) -> Desired {
         let draining = self.draining().filter_map(|(url, _)| self.records.get(url));
-        let mut draining: Vec<_> =
-            draining.chain(self.without_pool()).map(|record| record.entry.worker.clone()).collect();
-        draining.sort_by(|one, other| one.worker.cmp(&other.worker));
+        let drains = |record: &WorkerRecord| Draining {
+            worker: record.entry.worker.clone(),
+            // A worker that moves has its new pool in its entry.
+            pool: (!matches!(record.standing, Standing::Moving { .. })).then(|| record.entry.pool.clone()),
+        };
+        let mut draining: Vec<_> = draining.chain(self.without_pool()).map(drains).collect();
+        draining.sort_by(|one, other| one.worker.worker.cmp(&other.worker.worker));
         Desired {
             generation: self.generation,
             pools: self.pools_in_force(),

@@ -53,6 +53,7 @@ impl House {
 
 fn settings() -> ListenerSettings {
     ListenerSettings {
+        groups: Default::default(),
         listen: "127.0.0.1:10000".parse().unwrap(),
         debug_headers: false,
         lane_lease: slotway_config::default_lane_lease(),
@@ -102,7 +103,7 @@ fn line(pool: &str, url: &str, capacity: u32) -> (String, String, u32) {
 }
 
 fn draining(workers: &Workers) -> Vec<String> {
-    workers.desired().borrow().draining.iter().map(|worker| worker.worker.to_string()).collect()
+    workers.desired().borrow().draining.iter().map(|draining| draining.worker.worker.to_string()).collect()
 }
 
 fn generation(workers: &Workers) -> u64 {

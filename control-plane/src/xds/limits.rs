@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Most streams at once; the next one is refused with `RESOURCE_EXHAUSTED`.
-pub const STREAMS_MAX: usize = 1_024;
+pub const STREAMS_MAX: usize = 16_384;
 /// Most resource names that one subscription can list.
 pub const NAMES_MAX: usize = 1_024;
 /// Longest resource name, in bytes.
@@ -19,9 +19,13 @@ pub const REASON_BYTES_MAX: usize = 4_096;
 /// How many of the last sets of clusters are remembered for nodes that connect again.
 pub const HISTORY_MAX: usize = 16;
 /// Of how many nodes that have not acknowledged their clusters is remembered which they were sent.
-pub const DOUBTS_MAX: usize = 4_096;
+pub const DOUBTS_MAX: usize = STREAMS_MAX;
+/// Of how many refused nodes, and of how many addresses, it is remembered that their refusal was logged.
+pub const TOLD_MAX: usize = 1_024;
 /// Responses on their way to a node: one for each type, since one for each may be unacknowledged.
 pub const RESPONSES_MAX: usize = super::ResourceType::ALL.len();
+/// How long the first request of a stream may take to come.
+pub const FIRST_WITHIN: Duration = Duration::from_secs(15);
 /// How long a worker's limit in Envoy stays as high as it was after its capacity was lowered: longer than Envoy's threads, and
 /// the requests that are on their way to the worker, ever take.
 pub const LINGER: Duration = Duration::from_secs(5);

@@ -9,6 +9,7 @@
 //!
 //! The protocol: <https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol>.
 
+pub mod access;
 mod coordinators;
 #[cfg(test)]
 mod fake_envoy;
@@ -20,6 +21,7 @@ pub mod liveness;
 mod message;
 mod node;
 mod order;
+pub mod port;
 mod protocol;
 mod resource_set;
 mod resource_type;
@@ -29,7 +31,8 @@ mod session;
 mod snapshot;
 mod subscription;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
+mod told;
 
 pub use coordinators::{CoordinatorStatus, Coordinators, Rejection, SyncState, TypeStatus};
 pub use protocol::Variant;

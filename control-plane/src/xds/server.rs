@@ -1,4 +1,15 @@
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use axum::{
+    extract::{ConnectInfo, State},
+    http::{Extensions, HeaderValue, header},
+    middleware,
+    response::IntoResponse,
+};
 
 use envoy_types::pb::envoy::service::discovery::v3::{
     DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
@@ -7,24 +18,27 @@ use envoy_types::pb::envoy::service::discovery::v3::{
 use futures_core::Stream;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
-    time::Instant,
+    time::{Instant, timeout},
 };
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status, Streaming, service::Routes};
+use tonic::{Request, Response, Status, Streaming, metadata::MetadataValue, service::Routes};
 use tracing::{info, warn};
 
 use super::{
     Coordinators,
+    access::{Access, Shown},
     coordinators::{Place, shortened},
     history::History,
-    limits::{HANDOVER, REQUEST_BYTES_MAX, RESPONSES_MAX, STREAMS_MAX},
+    limits::{FIRST_WITHIN, HANDOVER, REQUEST_BYTES_MAX, RESPONSES_MAX, STREAMS_MAX},
     message::Incoming,
     node::Node,
+    port::Peer,
     protocol::{Incremental, Protocol, StateOfTheWorld},
     session::{Event, Session},
     snapshot::{Snapshot, Snapshots},
+    told::Told,
 };
-use crate::model::Desired;
+use crate::{error::Error, model::Desired};
 
 /// The aggregated discovery service (ADS): one stream to each coordinator.
 #[derive(Debug)]
@@ -38,34 +52,51 @@ struct Shared {
     coordinators: Arc<Coordinators>,
     snapshots: Snapshots,
     history: History,
+    access: Access,
+    /// What was logged of nodes whose stream ended for a reason of theirs.
+    told: Mutex<Told>,
     streams: Arc<Semaphore>,
     /// How long a second stream of a node id waits for the end of the first.
     handover: Duration,
 }
 
+impl Shared {
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 type Responses<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 impl XdsServer {
-    /// A server that brings each value of `desired` to every node, and writes into `coordinators` how that goes. The
+    /// A server that brings each value of `desired` to every node that `access` lets in, and writes into `coordinators` how that goes. The
     /// streams end when the sender of `desired` is gone.
     #[must_use]
-    pub fn new(desired: watch::Receiver<Arc<Desired>>, coordinators: Arc<Coordinators>) -> Self {
+    pub fn new(
+        desired: watch::Receiver<Arc<Desired>>,
+        coordinators: Arc<Coordinators>,
+        access: Access,
+    ) -> Self {
         let shared = Shared {
             desired,
             coordinators,
             snapshots: Snapshots::default(),
             history: History::default(),
+            access,
+            told: Mutex::default(),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             handover: HANDOVER,
         };
         Self { shared: Arc::new(shared) }
     }
 
-    /// The service as a router, to be served over HTTP/2.
-    pub fn into_router(self) -> axum::Router {
+    /// The service as a router, to be served over HTTP/2 on a [`Port`](super::port::Port), with `beside` for those who are let into
+    /// some group.
+    pub fn into_router(self, beside: axum::Router) -> axum::Router {
+        let beside = beside.layer(middleware::from_fn_with_state(self.shared.clone(), only_nodes));
         let service =
             AggregatedDiscoveryServiceServer::new(self).max_decoding_message_size(REQUEST_BYTES_MAX);
-        Routes::new(service).prepare().into_axum_router()
+        Routes::new(service).prepare().into_axum_router().merge(beside)
     }
 }
 
@@ -78,27 +109,29 @@ impl AggregatedDiscoveryService for XdsServer {
         &self,
         request: Request<Streaming<DiscoveryRequest>>,
     ) -> Result<Response<Self::StreamAggregatedResourcesStream>, Status> {
-        self.open::<StateOfTheWorld>(request.into_inner())
+        self.open::<StateOfTheWorld>(request)
     }
 
     async fn delta_aggregated_resources(
         &self,
         request: Request<Streaming<DeltaDiscoveryRequest>>,
     ) -> Result<Response<Self::DeltaAggregatedResourcesStream>, Status> {
-        self.open::<Incremental>(request.into_inner())
+        self.open::<Incremental>(request)
     }
 }
 
 impl XdsServer {
     fn open<P: Protocol>(
         &self,
-        requests: Streaming<P::Request>,
+        request: Request<Streaming<P::Request>>,
     ) -> Result<Response<Responses<P::Response>>, Status> {
+        let shown =
+            shown(request.extensions(), request.metadata().get("authorization").map(MetadataValue::as_bytes));
         let permit = self.shared.streams.clone().try_acquire_owned().map_err(|_| {
             Status::resource_exhausted(format!("{STREAMS_MAX} coordinators are connected, no more are taken"))
         })?;
         let (responses, stream) = mpsc::channel(RESPONSES_MAX);
-        tokio::spawn(serve::<P>(self.shared.clone(), requests, responses, permit));
+        tokio::spawn(serve::<P>(self.shared.clone(), shown, request.into_inner(), responses, permit));
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
     }
 }
@@ -106,39 +139,48 @@ impl XdsServer {
 /// Serves one stream to its end.
 async fn serve<P: Protocol>(
     shared: Arc<Shared>,
+    shown: Shown,
     mut requests: Streaming<P::Request>,
     responses: mpsc::Sender<Result<P::Response, Status>>,
     permit: OwnedSemaphorePermit,
 ) {
-    if let Err(status) = converse::<P>(&shared, &mut requests, &responses, permit).await {
-        warn!(code = ?status.code(), reason = status.message(), "xDS stream ended");
+    let mut who = String::new();
+    if let Err(status) = converse::<P>(&shared, &shown, &mut who, &mut requests, &responses, permit).await {
+        if shared.told().is_news(&who, status.message()) {
+            warn!(node = who, code = ?status.code(), reason = status.message(), "xDS stream ended");
+        }
         // The node may have gone; then nobody is left to be told.
         let _ = responses.send(Err(status)).await;
     }
 }
 
+/// `who` becomes the node's id, as soon as it is known.
 async fn converse<P: Protocol>(
     shared: &Shared,
+    shown: &Shown,
+    who: &mut String,
     requests: &mut Streaming<P::Request>,
     responses: &mpsc::Sender<Result<P::Response, Status>>,
     permit: OwnedSemaphorePermit,
 ) -> Result<(), Status> {
-    let Some(mut first) = requests.message().await? else { return Ok(()) };
+    let first = timeout(FIRST_WITHIN, requests.message()).await;
+    let first = first.map_err(|_| Status::deadline_exceeded("the stream's first request did not come"))?;
+    let Some(mut first) = first? else { return Ok(()) };
     let node = Node::read(P::node(&mut first))?;
+    who.clone_from(&node.id);
+    let mut desired = shared.desired.clone();
+    // Who is refused is told so before it can take a place from another one.
+    shared.access.admit(&node.cluster, shown)?;
+    let target = snapshot(shared, &mut desired, &node)?;
     let place = shared
         .coordinators
         .connect(&node, P::VARIANT, shared.handover)
         .await
         .ok_or_else(|| occupied(&node))?;
-    let mut desired = shared.desired.clone();
-    let mut stream = NodeStream {
-        session: Session::new(&node.id, snapshot(shared, &mut desired, &node)?),
-        _permit: permit,
-        place,
-        shared,
-        node: &node,
-    };
-    info!(node = node.id, envoy = node.envoy_version, "coordinator connected");
+    let mut stream =
+        NodeStream { session: Session::new(&node.id, target), _permit: permit, place, shared, node: &node };
+    info!(node = node.id, group = node.cluster, envoy = node.envoy_version, "coordinator connected");
+    shared.told().forget(&node.id);
     stream.receive(P::read(first)?)?;
     loop {
         for response in stream.session.responses(&shared.history) {
@@ -225,7 +267,41 @@ fn snapshot(
     node: &Node,
 ) -> Result<Arc<Snapshot>, Status> {
     let desired = desired.borrow_and_update().clone();
-    shared.snapshots.of(&desired, &node.id).map_err(|error| Status::internal(error.to_string()))
+    let snapshot = shared.snapshots.of(&desired, &node.cluster, &node.id);
+    snapshot.map_err(|error| Status::internal(error.to_string()))?.ok_or_else(|| {
+        Status::permission_denied(format!(
+            "no pool belongs to the group {:?}, which this Envoy states as its node.cluster: `slotway bootstrap --group NAME` \
+             states another one, and `groups` in the control plane's configuration say which there are",
+            node.cluster
+        ))
+    })
+}
+
+/// What a request shows of the node that has sent it.
+fn shown(extensions: &Extensions, authorization: Option<&[u8]>) -> Shown {
+    let peer = extensions.get::<ConnectInfo<Peer>>();
+    let bearer = |given: &[u8]| {
+        let (scheme, token) = given.split_at_checked(7)?;
+        scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.to_vec())
+    };
+    Shown {
+        certificate_names: peer.map(|ConnectInfo(peer)| peer.certificate_names.to_vec()).unwrap_or_default(),
+        token: authorization.and_then(bearer),
+    }
+}
+
+/// Lets only those through who are let into some group.
+async fn only_nodes(
+    State(shared): State<Arc<Shared>>,
+    request: axum::extract::Request,
+    next: middleware::Next,
+) -> axum::response::Response {
+    let authorization = request.headers().get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
+    let shown = shown(request.extensions(), authorization);
+    if shared.access.admits_anywhere(&shown) {
+        return next.run(request).await;
+    }
+    Error::Unauthorized("reports need the token or the certificate of a group, as xDS does").into_response()
 }
 
 #[cfg(test)]

@@ -19,17 +19,36 @@ use tonic::{Code, Status, Streaming, transport::Channel};
 
 use super::{Snapshots, XdsServer};
 use crate::{
+    groups::DEFAULT_GROUP,
     model::Desired,
     xds::{
         Coordinators, RESOURCE_NAME,
         ResourceType::{self, Cluster, Filter, Listener, Route, Runtime},
         SyncState, Variant,
-        testing::desired,
+        access::{Access, Requirement},
+        port::{Peer, Port},
+        testing::{self, desired},
     },
 };
 
 const A: &str = "http://a";
 const B: &str = "http://b";
+const TOKEN: &str = "the token of group gpu";
+
+/// One group that asks for a token, beside the default one.
+fn access() -> Access {
+    [("gpu".to_owned(), Requirement::new(Some(TOKEN), Vec::new()))].into_iter().collect()
+}
+
+/// The default group's worker, and those of group `gpu`.
+fn two_groups(generation: u64, gpu: &[(&str, u32)]) -> Arc<Desired> {
+    let mut desired = desired(generation, &[(A, 1)]);
+    let mut pool = testing::desired(generation, gpu).pools.remove(0);
+    pool.name = "training".parse().unwrap();
+    desired.listener.groups = [(pool.name.clone(), "gpu".to_owned())].into_iter().collect();
+    desired.pools.push(pool);
+    Arc::new(desired)
+}
 
 struct ControlPlane {
     desired: watch::Sender<Arc<Desired>>,
@@ -45,11 +64,15 @@ impl ControlPlane {
     async fn start_with(adjust: impl Fn(&mut super::Shared)) -> Self {
         let (desired, wanted) = watch::channel(Arc::new(desired(1, &[(A, 1)])));
         let coordinators = Arc::new(Coordinators::new());
-        let mut server = XdsServer::new(wanted, coordinators.clone());
+        let mut server = XdsServer::new(wanted, coordinators.clone(), access());
         adjust(Arc::get_mut(&mut server.shared).unwrap());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(async { axum::serve(listener, server.into_router()).await.unwrap() });
+        tokio::spawn(async {
+            let port = Port::new(listener, None).unwrap();
+            let router = server.into_router(axum::Router::new());
+            axum::serve(port, router.into_make_service_with_connect_info::<Peer>()).await.unwrap();
+        });
         Self { desired, coordinators, address }
     }
 
@@ -58,10 +81,14 @@ impl ControlPlane {
     }
 
     async fn node(&self, id: &str) -> FakeNode {
+        self.node_of(id, DEFAULT_GROUP, None).await
+    }
+
+    async fn node_of(&self, id: &str, group: &str, token: Option<&str>) -> FakeNode {
         let (requests, stream) = mpsc::channel(16);
         let node = Node {
             id: id.to_owned(),
-            cluster: "group".to_owned(),
+            cluster: group.to_owned(),
             user_agent_version_type: Some(UserAgentVersionType::UserAgentBuildVersion(BuildVersion {
                 version: Some(SemanticVersion { major_number: 1, minor_number: 40, patch: 0 }),
                 metadata: None,
@@ -69,7 +96,11 @@ impl ControlPlane {
             ..Node::default()
         };
         let mut client = self.client().await;
-        let response = soon(client.stream_aggregated_resources(ReceiverStream::new(stream))).await;
+        let mut request = tonic::Request::new(ReceiverStream::new(stream));
+        if let Some(token) = token {
+            request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+        }
+        let response = soon(client.stream_aggregated_resources(request)).await;
         FakeNode { node: Some(node), requests, responses: response.unwrap().into_inner() }
     }
 
@@ -151,7 +182,7 @@ async fn a_node_gets_everything_in_order_and_is_shown_as_synced() {
     assert_eq!(node.accept(5).await, [Runtime, Cluster, Listener, Route, Filter]);
     soon(control_plane.coordinators.synced("one", 1)).await;
     let status = control_plane.coordinators.get("one").unwrap();
-    assert_eq!((status.cluster.as_str(), status.envoy_version.as_str()), ("group", "1.40.0"));
+    assert_eq!((status.cluster.as_str(), status.envoy_version.as_str()), ("slotway", "1.40.0"));
     assert_eq!((status.generation, status.state), (Some(1), SyncState::Synced));
     assert_eq!(status.types.len(), 5);
 }
@@ -293,7 +324,7 @@ async fn an_incremental_node_is_sent_what_changes_and_shown_as_one() {
     let mut client = control_plane.client().await;
     let response = soon(client.delta_aggregated_resources(ReceiverStream::new(stream))).await;
     let mut responses = response.unwrap().into_inner();
-    let node = Node { id: "one".to_owned(), ..Node::default() };
+    let node = Node { id: "one".to_owned(), cluster: DEFAULT_GROUP.to_owned(), ..Node::default() };
     let request = DeltaDiscoveryRequest {
         node: Some(node),
         type_url: Cluster.type_url().to_owned(),
@@ -310,4 +341,53 @@ async fn an_incremental_node_is_sent_what_changes_and_shown_as_one() {
     let second = soon(responses.message()).await.unwrap().unwrap();
     assert_eq!(second.resources.iter().map(|own| own.name.as_str()).collect::<Vec<_>>(), [B]);
     assert!(second.removed_resources.is_empty());
+}
+
+#[tokio::test]
+async fn a_node_sees_only_what_its_group_has() {
+    let control_plane = ControlPlane::start().await;
+    control_plane.desired.send(two_groups(2, &[(B, 1)])).unwrap();
+    let mut gpu = control_plane.node_of("one", "gpu", Some(TOKEN)).await;
+    let mut own = control_plane.node("two").await;
+    for (node, worker) in [(&mut gpu, B), (&mut own, A)] {
+        node.send(Cluster, None).await;
+        let (_, response) = node.next().await;
+        let names: Vec<_> = response.resources.iter().map(cluster_name).collect();
+        assert_eq!(names, [worker]);
+    }
+}
+
+fn cluster_name(body: &envoy_types::pb::google::protobuf::Any) -> String {
+    use envoy_types::pb::envoy::config::cluster::v3::Cluster;
+    prost::Message::decode(&*body.value).map(|cluster: Cluster| cluster.name).unwrap()
+}
+
+#[tokio::test]
+async fn a_node_of_no_group_or_with_a_wrong_token_is_refused_with_what_to_do_and_takes_no_place() {
+    let control_plane = ControlPlane::start().await;
+    control_plane.desired.send(two_groups(2, &[(B, 1)])).unwrap();
+    for (group, token, code, told) in [
+        ("nobody", None, Code::PermissionDenied, "--group NAME"),
+        ("", None, Code::PermissionDenied, "node.cluster"),
+        ("gpu", None, Code::Unauthenticated, "needs a token"),
+        ("gpu", Some("another token"), Code::Unauthenticated, "--group gpu"),
+    ] {
+        let mut node = control_plane.node_of("one", group, token).await;
+        node.send(Cluster, None).await;
+        let status = node.end().await;
+        assert_eq!(status.code(), code, "{group:?}");
+        assert!(status.message().contains(told), "{status}");
+        assert!(!status.message().contains(TOKEN), "{status}");
+        assert!(control_plane.coordinators.list().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_group_whose_last_pool_goes_ends_its_streams() {
+    let control_plane = ControlPlane::start().await;
+    control_plane.desired.send(two_groups(2, &[(B, 1)])).unwrap();
+    let mut node = control_plane.node_of("one", "gpu", Some(TOKEN)).await;
+    node.settle().await;
+    control_plane.desired.send(Arc::new(desired(3, &[(A, 1)]))).unwrap();
+    assert_eq!(node.end().await.code(), Code::PermissionDenied);
 }

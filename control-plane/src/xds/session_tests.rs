@@ -13,7 +13,8 @@ use slotway_config::WaitDuration;
 
 use super::{Event, Session};
 use crate::{
-    model::Desired,
+    groups::DEFAULT_GROUP,
+    model::{Desired, Draining},
     xds::{
         ResourceType, SyncState,
         Variant::{self, Incremental, StateOfTheWorld},
@@ -29,6 +30,10 @@ use crate::{
 const URLS: [&str; 5] = ["http://a", "http://b:81", "https://c", "http://127.0.0.1:9001/x", "http://e"];
 const BOTH: [Variant; 2] = [StateOfTheWorld, Incremental];
 
+fn drains(url: &str) -> Draining {
+    Draining { worker: worker(url, 1), pool: None }
+}
+
 /// The whole: control plane and node.
 struct World {
     envoy: FakeEnvoy,
@@ -43,7 +48,7 @@ impl World {
         let desired = Arc::new(desired(1, &[(URLS[0], 1)]));
         // Time has no part here: what lingers is tested with the snapshots.
         let snapshots = Snapshots::lingering(Duration::ZERO);
-        let session = Session::new("node", snapshots.of(&desired, "node").unwrap());
+        let session = Session::new("node", snapshots.of(&desired, DEFAULT_GROUP, "node").unwrap().unwrap());
         let envoy = FakeEnvoy::new(variant);
         let mut world = Self { envoy, snapshots, history: History::default(), desired, session };
         world.connect();
@@ -52,7 +57,8 @@ impl World {
 
     /// Opens a stream and asks for everything, as Envoy does: in the order in which it first subscribed.
     fn connect(&mut self) {
-        self.session = Session::new("node", self.snapshots.of(&self.desired, "node").unwrap());
+        self.session =
+            Session::new("node", self.snapshots.of(&self.desired, DEFAULT_GROUP, "node").unwrap().unwrap());
         self.envoy.reconnects();
         for ty in ResourceType::ALL {
             self.request(ty, "", None);
@@ -68,7 +74,7 @@ impl World {
 
     fn change(&mut self, desired: Desired) {
         self.desired = Arc::new(desired);
-        self.session.retarget(self.snapshots.of(&self.desired, "node").unwrap());
+        self.session.retarget(self.snapshots.of(&self.desired, DEFAULT_GROUP, "node").unwrap().unwrap());
         self.pump();
     }
 
@@ -183,10 +189,10 @@ proptest! {
             match step {
                 Step::Change(workers, draining) => {
                     generation += 1;
-                    let drains = draining.iter().filter(|url| workers.iter().all(|(other, _)| other != *url));
-                    let drains = drains.map(|url| worker(URLS[*url], 1)).collect();
+                    let draining = draining.iter().filter(|url| workers.iter().all(|(other, _)| other != *url));
+                    let draining = draining.map(|url| drains(URLS[*url])).collect();
                     let workers: Vec<_> = workers.iter().map(|(url, n)| (URLS[*url], *n)).collect();
-                    world.change(Desired { draining: drains, ..desired(generation, &workers) });
+                    world.change(Desired { draining, ..desired(generation, &workers) });
                 }
                 Step::Accept(ty) => drop(world.accept(ResourceType::ALL[ty])),
                 Step::Refuse(ty) => world.refuse(ResourceType::ALL[ty]),
@@ -225,7 +231,7 @@ fn a_draining_worker_keeps_its_cluster_and_its_limit_but_is_not_configured() {
         let mut world = World::new(variant);
         world.settle();
         let mut next = desired(2, &[(URLS[1], 1)]);
-        next.draining = vec![worker(URLS[0], 1)];
+        next.draining = vec![drains(URLS[0])];
         world.change(next);
         world.settle();
         assert_eq!(world.envoy.clusters.len(), 2);
@@ -315,7 +321,7 @@ fn a_worker_whose_cluster_was_refused_can_be_removed_though_it_drains_first() {
         world.change(desired(2, &[(URLS[0], 1), (URLS[1], 1)]));
         world.refuse(ResourceType::Cluster);
         world.settle();
-        world.change(Desired { draining: vec![worker(URLS[1], 1)], ..desired(3, &[(URLS[0], 1)]) });
+        world.change(Desired { draining: vec![drains(URLS[1])], ..desired(3, &[(URLS[0], 1)]) });
         world.settle();
         assert_eq!(world.session.generation_in_force(), Some(3), "without it no drain ever ends");
         world.change(desired(4, &[(URLS[0], 1)]));

@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -50,10 +53,12 @@ impl Snapshot {
     }
 }
 
-/// What is the same for every node.
+/// What is the same for every node of a group.
 #[derive(Debug)]
 struct Shared {
     desired: Arc<Desired>,
+    /// The part of it that is the group's.
+    own: Arc<Desired>,
     clusters: Arc<ResourceSet>,
     named: Arc<ResourceSet>,
     limits: Arc<Limits>,
@@ -68,8 +73,11 @@ struct Shared {
 /// Builds snapshots, the common part once for all nodes.
 #[derive(Debug)]
 pub(crate) struct Snapshots {
-    last: Mutex<Option<Arc<Shared>>>,
+    /// The last one of each group.
+    last: Mutex<HashMap<String, Arc<Shared>>>,
     linger: Duration,
+    /// How many common parts were built.
+    built: AtomicU64,
 }
 
 impl Default for Snapshots {
@@ -81,13 +89,18 @@ impl Default for Snapshots {
 impl Snapshots {
     /// Snapshots in which a lowered limit lingers for so long.
     pub(crate) fn lingering(linger: Duration) -> Self {
-        Self { last: Mutex::default(), linger }
+        Self { last: Mutex::default(), linger, built: AtomicU64::new(0) }
     }
 
-    /// The snapshot of `desired` for the node `node_id`.
-    pub(crate) fn of(&self, desired: &Arc<Desired>, node_id: &str) -> Result<Arc<Snapshot>, ConfigError> {
-        let shared = self.shared(desired);
-        Ok(Arc::new(Snapshot {
+    /// The snapshot of `desired` for the node `node_id` of a group; none if no pool belongs to the group.
+    pub(crate) fn of(
+        &self,
+        desired: &Arc<Desired>,
+        group: &str,
+        node_id: &str,
+    ) -> Result<Option<Arc<Snapshot>>, ConfigError> {
+        let Some(shared) = self.shared(desired, group) else { return Ok(None) };
+        Ok(Some(Arc::new(Snapshot {
             generation: desired.generation,
             clusters: shared.clusters.clone(),
             named: shared.named.clone(),
@@ -96,29 +109,40 @@ impl Snapshots {
             lingers_until: shared.lingers_until(),
             listeners: shared.listeners.clone(),
             routes: shared.routes.clone(),
-            filters: Arc::new(ResourceSet::from_iter([Arc::new(filter::resource(desired, node_id)?)])),
-        }))
+            filters: Arc::new(ResourceSet::from_iter([Arc::new(filter::resource(&shared.own, node_id)?)])),
+        })))
     }
 
-    fn shared(&self, desired: &Arc<Desired>) -> Arc<Shared> {
+    fn shared(&self, desired: &Arc<Desired>, group: &str) -> Option<Arc<Shared>> {
         // Held while building: the other streams wait for the one build instead of each doing its own.
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         let lingers = |shared: &Shared| shared.lingers_until().is_none_or(|until| now < until);
-        match &*last {
-            Some(shared) if Arc::ptr_eq(&shared.desired, desired) && lingers(shared) => shared.clone(),
-            _ => {
-                let shared = Arc::new(Shared::build(desired, last.as_deref(), now, self.linger));
-                *last = Some(shared.clone());
-                shared
+        match last.get(group) {
+            Some(shared) if Arc::ptr_eq(&shared.desired, desired) && lingers(shared) => Some(shared.clone()),
+            known => {
+                // What is not a group is not remembered, so that nobody can fill the map.
+                let own = desired.of_group(group)?;
+                self.built.fetch_add(1, Ordering::Relaxed);
+                let known = known.map(Arc::as_ref);
+                let shared = Arc::new(Shared::build(desired, own, known, now, self.linger));
+                last.insert(group.to_owned(), shared.clone());
+                Some(shared)
             }
         }
     }
 }
 
 impl Shared {
-    fn build(desired: &Arc<Desired>, last: Option<&Self>, now: Instant, linger: Duration) -> Self {
-        let workers = || desired.pools.iter().flat_map(|pool| &pool.workers).chain(&desired.draining);
+    fn build(
+        desired: &Arc<Desired>,
+        own: Arc<Desired>,
+        last: Option<&Self>,
+        now: Instant,
+        linger: Duration,
+    ) -> Self {
+        let draining: Vec<_> = own.draining.iter().map(|draining| draining.worker.clone()).collect();
+        let workers = || own.pools.iter().flat_map(|pool| &pool.workers).chain(&draining);
         let by_worker: HashMap<_, _> = workers()
             .map(|worker| {
                 let name = worker.worker.as_str();
@@ -130,13 +154,13 @@ impl Shared {
                 (name.to_owned(), (worker.clone(), resource))
             })
             .collect();
-        let limits = Limits::new(workers(), desired.listener.lanes);
+        let limits = Limits::new(workers(), own.listener.lanes);
         let clusters: Arc<ResourceSet> =
             Arc::new(by_worker.values().map(|(_, resource)| resource.clone()).collect());
-        let named = if desired.draining.is_empty() {
+        let named = if draining.is_empty() {
             clusters.clone()
         } else {
-            let drains: HashSet<_> = desired.draining.iter().map(|worker| worker.worker.as_str()).collect();
+            let drains: HashSet<_> = draining.iter().map(|worker| worker.worker.as_str()).collect();
             Arc::new(clusters.select(|name| !drains.contains(name)))
         };
         Self {
@@ -144,12 +168,10 @@ impl Shared {
             clusters,
             named,
             limits: Arc::new(limits),
-            listeners: Arc::new(ResourceSet::from_iter([Arc::new(listener::resource(&desired.listener))])),
-            routes: Arc::new(ResourceSet::from_iter([Arc::new(route::resource(
-                &desired.pools,
-                &desired.draining,
-            ))])),
+            listeners: Arc::new(ResourceSet::from_iter([Arc::new(listener::resource(&own.listener))])),
+            routes: Arc::new(ResourceSet::from_iter([Arc::new(route::resource(&own.pools, &draining))])),
             desired: desired.clone(),
+            own: own.clone(),
             by_worker,
         }
     }
@@ -183,13 +205,13 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::xds::testing::desired;
+    use crate::{groups::DEFAULT_GROUP, xds::testing::desired};
 
     const WORKER: &str = "http://a";
 
     /// What the node shall have, once it has nothing else in force.
     fn limit(snapshots: &Snapshots, desired: &Arc<Desired>) -> u32 {
-        let snapshot = snapshots.of(desired, "node").unwrap();
+        let snapshot = snapshots.of(desired, DEFAULT_GROUP, "node").unwrap().unwrap();
         assert!(snapshot.lingering.covers(&snapshot.limits));
         snapshot.lingering.of(WORKER).unwrap()
     }
@@ -206,6 +228,30 @@ mod tests {
         assert_eq!(limit(&snapshots, &two), four + 2, "lowered again, from the higher one");
         tokio::time::advance(LINGER).await;
         assert_eq!(limit(&snapshots, &two), four - 2, "without another change");
-        assert!(snapshots.of(&two, "node").unwrap().lingers_until.is_none());
+        let now = snapshots.of(&two, DEFAULT_GROUP, "node").unwrap().unwrap();
+        assert!(now.lingers_until.is_none());
+    }
+
+    #[test]
+    fn ten_thousand_nodes_at_once_cost_one_build_and_a_group_of_nobody_none() {
+        let snapshots = Snapshots::default();
+        let wanted = Arc::new(desired(1, &[(WORKER, 1)]));
+        std::thread::scope(|scope| {
+            for thread in 0..8 {
+                let (snapshots, wanted) = (&snapshots, &wanted);
+                scope.spawn(move || {
+                    for node in 0..1_250 {
+                        let node = format!("{thread}-{node}");
+                        assert!(snapshots.of(wanted, DEFAULT_GROUP, &node).unwrap().is_some());
+                        assert!(snapshots.of(wanted, &node, &node).unwrap().is_none());
+                    }
+                });
+            }
+        });
+        assert_eq!(snapshots.built.load(Ordering::Relaxed), 1);
+        assert_eq!(snapshots.last.lock().unwrap().len(), 1);
+        let next = Arc::new(desired(2, &[(WORKER, 2)]));
+        (0..10).for_each(|node| drop(snapshots.of(&next, DEFAULT_GROUP, &node.to_string())));
+        assert_eq!(snapshots.built.load(Ordering::Relaxed), 2);
     }
 }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use slotway_config::{Capacity, Pool, PoolMatch, Protocol, Worker};
 
 use super::snapshot::{Snapshot, Snapshots};
-use crate::model::{Desired, ListenerSettings};
+use crate::{
+    groups::DEFAULT_GROUP,
+    model::{Desired, ListenerSettings},
+};
 
 pub(crate) const LANES: u32 = 2;
 
@@ -32,11 +35,12 @@ pub(crate) fn desired(generation: u64, workers: &[(&str, u32)]) -> Desired {
             lane_lease: slotway_config::default_lane_lease(),
             access_log: None,
             filter_wasm: "/slotway_filter.wasm".into(),
+            groups: Default::default(),
             lanes: LANES,
         },
     }
 }
 
 pub(crate) fn snapshot(desired: Desired) -> Arc<Snapshot> {
-    Snapshots::default().of(&Arc::new(desired), "node").unwrap()
+    Snapshots::default().of(&Arc::new(desired), DEFAULT_GROUP, "node").unwrap().unwrap()
 }

@@ -36,7 +36,8 @@ pub(crate) async fn start_with(setup: &Setup, cpus: &Cpus, variable: Option<(&st
     let arguments =
         ["--log-level", "warn", "--disable-hot-restart", "--concurrency", &setup.lanes.to_string()];
     let arguments = arguments.map(str::to_owned);
-    let envoy = cpus.place(setup.lanes, || site.start_envoy_with("envoy", &arguments, variable));
+    let bootstrap = site.bootstrap(&[]);
+    let envoy = cpus.place(setup.lanes, || site.start_envoy_in("envoy", &bootstrap, &arguments, variable));
     let began = Instant::now();
     while !site.api().workers().await.iter().all(WorkerFigures::is_idle) {
         assert!(began.elapsed() < UP_WITHIN, "not every worker is in force within {UP_WITHIN:?}");

@@ -15,12 +15,17 @@ pub(crate) struct ServedApart {
 impl ServedApart {
     /// Starts both and waits until every worker is in force in Envoy.
     pub(crate) async fn start(setup: &Setup) -> Self {
+        let started = Self::start_without_waiting(setup).await;
+        started.api().shows_idle(READY_WITHIN).await;
+        started
+    }
+
+    /// Starts both.
+    pub(crate) async fn start_without_waiting(setup: &Setup) -> Self {
         let site = Site::new(setup);
         let control_plane = serve(&site, &[]).await;
         let envoy = start_envoy(&site, setup.lanes);
-        let started = Self { control_plane, envoy, lanes: setup.lanes, site };
-        started.api().shows_idle(READY_WITHIN).await;
-        started
+        Self { control_plane, envoy, lanes: setup.lanes, site }
     }
 
     /// Starts the control plane anew, once it has ended.

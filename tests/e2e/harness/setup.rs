@@ -11,6 +11,9 @@ pub(crate) struct Setup {
     debug_headers: bool,
     access_log: bool,
     xds_variant: &'static str,
+    /// Further settings at the file's top, and of `envoy`.
+    top: Vec<(&'static str, Value)>,
+    envoy: Vec<(&'static str, Value)>,
     /// A pool that comes before the other one.
     first_pool: Option<Value>,
     pool: Value,
@@ -24,6 +27,8 @@ impl Default for Setup {
             debug_headers: false,
             access_log: false,
             xds_variant: "incremental",
+            top: Vec::new(),
+            envoy: Vec::new(),
             first_pool: None,
             pool: json!({ "name": "test", "workers": [] }),
         }
@@ -61,6 +66,18 @@ impl Setup {
         self
     }
 
+    /// Sets a field at the file's top.
+    pub(crate) fn top(mut self, field: &'static str, value: Value) -> Self {
+        self.top.push((field, value));
+        self
+    }
+
+    /// Sets a field of `envoy`.
+    pub(crate) fn envoy(mut self, field: &'static str, value: Value) -> Self {
+        self.envoy.push((field, value));
+        self
+    }
+
     /// Which variant of xDS Envoy speaks.
     pub(crate) fn xds_variant(mut self, variant: &'static str) -> Self {
         self.xds_variant = variant;
@@ -88,7 +105,7 @@ impl Setup {
     /// The file's text.
     pub(crate) fn yaml(&self, at: &Addresses, envoy: &Path, state: &Path) -> String {
         let pools: Vec<&Value> = self.first_pool.iter().chain([&self.pool]).collect();
-        let config = json!({
+        let mut config = json!({
             "listen": at.listen,
             "api": at.api,
             "xds": at.xds,
@@ -98,6 +115,8 @@ impl Setup {
             "access_log": self.access_log.then(|| state.with_file_name("access.log")),
             "pools": pools,
         });
+        self.top.iter().for_each(|(field, value)| config[*field] = value.clone());
+        self.envoy.iter().for_each(|(field, value)| config["envoy"][*field] = value.clone());
         serde_json::to_string_pretty(&config).unwrap()
     }
 }

@@ -5,6 +5,7 @@ use std::{
     process::Command,
 };
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{Answer, Api, Process, Setup, fresh_address, get, send, setup::Addresses};
@@ -81,22 +82,33 @@ impl Site {
         slotway
     }
 
+    /// The bootstrap of an Envoy, as `slotway bootstrap` prints it with further arguments.
+    pub(crate) fn bootstrap(&self, arguments: &[&str]) -> Value {
+        let bootstrap = self.slotway("bootstrap").args(arguments).output().unwrap();
+        assert!(bootstrap.status.success(), "{bootstrap:?}");
+        serde_json::from_slice(&bootstrap.stdout).unwrap()
+    }
+
     /// Starts an Envoy by the bootstrap of the control plane, as one on another machine would be.
     pub(crate) fn start_envoy(&self, name: &str, arguments: &[String]) -> Process {
-        self.start_envoy_with(name, arguments, None)
+        self.start_envoy_with(name, &self.bootstrap(&[]), arguments)
+    }
+
+    /// Starts an Envoy by a bootstrap.
+    pub(crate) fn start_envoy_with(&self, name: &str, bootstrap: &Value, arguments: &[String]) -> Process {
+        self.start_envoy_in(name, bootstrap, arguments, None)
     }
 
     /// The same with a variable in its environment.
-    pub(crate) fn start_envoy_with(
+    pub(crate) fn start_envoy_in(
         &self,
         name: &str,
+        bootstrap: &Value,
         arguments: &[String],
         variable: Option<(&str, &str)>,
     ) -> Process {
-        let bootstrap = self.slotway("bootstrap").output().unwrap();
-        assert!(bootstrap.status.success(), "{bootstrap:?}");
-        let file = self.path().join("envoy.json");
-        std::fs::write(&file, bootstrap.stdout).unwrap();
+        let file = self.path().join(format!("{name}.json"));
+        std::fs::write(&file, bootstrap.to_string()).unwrap();
         let mut command = Command::new(envoy());
         command.arg("--config-path").arg(file).args(arguments).envs(variable);
         Process::start(name, command, self.path())

@@ -26,6 +26,15 @@ impl Authority {
         std::fs::write(file, &self.pem).unwrap();
     }
 
+    /// Writes a certificate for `name` alone, and its key.
+    pub(crate) fn write_certificate(&self, name: &str, certificate_file: &Path, key_file: &Path) {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        std::fs::write(certificate_file, params.signed_by(&key, &self.issuer).unwrap().pem()).unwrap();
+        std::fs::write(key_file, key.serialize_pem()).unwrap();
+    }
+
     /// A server's side of TLS, with a certificate for `name` alone.
     pub(crate) fn server(&self, name: &str) -> TlsAcceptor {
         let key = KeyPair::generate().unwrap();

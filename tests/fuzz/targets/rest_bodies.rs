@@ -108,6 +108,7 @@ impl Site {
     async fn start(&self) -> ControlPlane {
         let reports = Arc::new(Reports::default());
         let listener = ListenerSettings {
+            groups: Default::default(),
             listen: self.config.listen,
             debug_headers: false,
             access_log: None,

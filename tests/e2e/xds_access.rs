@@ -1,0 +1,164 @@
+//! Who may connect to xDS: certificates, tokens and groups, with a real Envoy.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::harness::{
+    Api, Arrivals, Authority, Load, Process, SOON, ServedApart, Setup, TestWorker, fresh_address, get, send,
+    until,
+};
+
+const TOKEN: &str = "0123456789-the-token-of-the-default-group";
+/// How often a refused Envoy must have tried before what was logged of it is counted.
+const TRIES: u64 = 4;
+
+/// Certificates and tokens in files.
+struct Keys {
+    directory: TempDir,
+    nodes: Authority,
+}
+
+impl Keys {
+    fn new() -> Self {
+        let keys = Self { directory: TempDir::new().unwrap(), nodes: Authority::new() };
+        let server = Authority::new();
+        server.write(&keys.file("server-ca.pem"));
+        server.write_certificate("control.test", &keys.file("server.pem"), &keys.file("server.key"));
+        keys.nodes.write(&keys.file("nodes-ca.pem"));
+        keys.nodes.write_certificate("edge.test", &keys.file("edge.pem"), &keys.file("edge.key"));
+        keys.nodes.write_certificate("other.test", &keys.file("other.pem"), &keys.file("other.key"));
+        Authority::new().write_certificate("edge.test", &keys.file("forged.pem"), &keys.file("forged.key"));
+        std::fs::write(keys.file("token"), TOKEN).unwrap();
+        keys
+    }
+
+    fn file(&self, name: &str) -> std::path::PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn setup(&self, worker: &TestWorker) -> Setup {
+        Setup::with(&[(worker, 2)])
+            .top(
+                "xds_tls",
+                json!({
+                    "certificate_file": self.file("server.pem"), "key_file": self.file("server.key"),
+                    "client_ca_file": self.file("nodes-ca.pem"),
+                }),
+            )
+            .top(
+                "groups",
+                json!([{ "name": "slotway", "token_file": self.file("token"), "certificate_names": ["edge.test"] }]),
+            )
+            .envoy(
+                "tls",
+                json!({
+                    "ca_file": self.file("server-ca.pem"), "server_name": "control.test",
+                    "certificate_file": self.file("edge.pem"), "key_file": self.file("edge.key"),
+                }),
+            )
+    }
+}
+
+async fn nodes(api: &Api) -> BTreeSet<String> {
+    let envoys = api.get("/coordinator/envoys").await.json();
+    envoys.as_array().unwrap().iter().map(|envoy| envoy["node"].as_str().unwrap().to_owned()).collect()
+}
+
+/// A second Envoy, with ports of its own and whatever `edit` makes of its bootstrap.
+fn intruder(slotway: &ServedApart, edit: impl Fn(&mut Value)) -> (Process, std::net::SocketAddr) {
+    let mut bootstrap = slotway.bootstrap(&["--node", "intruder"]);
+    let admin = fresh_address();
+    bootstrap["admin"]["address"]["socket_address"]["port_value"] = json!(admin.port());
+    edit(&mut bootstrap);
+    let arguments = ["--disable-hot-restart", "--concurrency", "1"].map(str::to_owned);
+    (slotway.start_envoy_with("intruder", &bootstrap, &arguments), admin)
+}
+
+/// How often it has tried to get a configuration.
+async fn tries(admin: std::net::SocketAddr) -> Option<u64> {
+    let stats = send(admin, get("/stats")).await.ok()?.text();
+    let figure = |name: &str| stats.lines().find_map(|line| line.strip_prefix(name)?.parse::<u64>().ok());
+    let of = "cluster.slotway_control_plane.";
+    Some(figure(&format!("{of}upstream_rq_total: "))?.max(figure(&format!("{of}upstream_cx_total: "))?))
+}
+
+/// It tries again and again, is logged once with that reason, and is not let in.
+async fn is_refused(slotway: &ServedApart, reason: &str, edit: impl Fn(&mut Value)) {
+    let (_envoy, admin) = intruder(slotway, edit);
+    until("it tries again", SOON * 3, async || tries(admin).await.filter(|tries| *tries >= TRIES)).await;
+    let log = slotway.control_plane.output();
+    let lines = log.lines().filter(|line| line.contains(reason)).count();
+    assert_eq!(lines, 1, "{reason:?}\n{log}");
+    assert!(!log.contains(TOKEN), "the token is in the log");
+    assert_eq!(nodes(&slotway.api()).await, BTreeSet::from(["local".to_owned()]));
+}
+
+fn of_the_control_plane<'a>(bootstrap: &'a mut Value, path: &str) -> &'a mut Value {
+    bootstrap["static_resources"]["clusters"][0].pointer_mut(path).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_envoy_with_certificate_and_token_is_served_and_others_are_refused_and_logged_once() {
+    let keys = Keys::new();
+    let arrivals = Arrivals::default();
+    let worker = TestWorker::start("W1", &arrivals).await;
+    // It is up once the filter's reports arrive, which need the same as xDS.
+    let slotway = ServedApart::start(&keys.setup(&worker)).await;
+    assert_eq!(slotway.get("/").await.status, 200);
+    let load = Load::start(slotway.address(), 4);
+
+    let certificates = "/transport_socket/typed_config/common_tls_context/tls_certificates/0";
+    let show = |bootstrap: &mut Value, name: &str| {
+        let file = |end: &str| json!({ "filename": keys.file(&format!("{name}.{end}")) });
+        *of_the_control_plane(bootstrap, certificates) =
+            json!({ "certificate_chain": file("pem"), "private_key": file("key") });
+    };
+    is_refused(&slotway, "is not for this certificate", |bootstrap| show(bootstrap, "other")).await;
+    is_refused(&slotway, "a connection to xDS was refused", |bootstrap| show(bootstrap, "forged")).await;
+    is_refused(&slotway, "no pool belongs to the group", |bootstrap| {
+        bootstrap["node"]["cluster"] = json!("nobody");
+    })
+    .await;
+    let http = "/typed_extension_protocol_options/envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+    is_refused(&slotway, "the token is not that of group", |bootstrap| {
+        let header = "/http_filters/0/typed_config/mutations/request_mutations/0/append/header/value";
+        *of_the_control_plane(bootstrap, &format!("{http}{header}")) = json!("Bearer of-another-group");
+    })
+    .await;
+    is_refused(&slotway, "needs a token", |bootstrap| {
+        of_the_control_plane(bootstrap, http).as_object_mut().unwrap().remove("http_filters");
+    })
+    .await;
+
+    load.finish().await.assert_all_ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_group_has_an_envoy_with_its_own_pools_alone() {
+    let arrivals = Arrivals::default();
+    let (w1, w2) = (TestWorker::start("W1", &arrivals).await, TestWorker::start("W2", &arrivals).await);
+    let gpu = json!({ "name": "gpu", "match": { "prefix": "/gpu" },
+        "workers": [{ "worker": w2.url(), "capacity": 1 }] });
+    let setup = Setup::with(&[(&w1, 1)]).first_pool(gpu);
+    let setup = setup.top("groups", json!([{ "name": "accelerated", "pools": ["gpu"] }]));
+    let slotway = ServedApart::start_without_waiting(&setup).await;
+    let api = slotway.api();
+    let mut bootstrap = slotway.bootstrap(&["--node", "two", "--group", "accelerated"]);
+    let admin = fresh_address();
+    bootstrap["admin"]["address"]["socket_address"]["port_value"] = json!(admin.port());
+    let arguments = ["--disable-hot-restart", "--concurrency", "1"].map(str::to_owned);
+    let _two = slotway.start_envoy_with("two", &bootstrap, &arguments);
+    until("both are there", SOON, async || (nodes(&api).await.len() == 2).then_some(())).await;
+    let clusters = async |admin| {
+        let text = send(admin, get("/clusters")).await.ok()?.text();
+        let has = [w1.url(), w2.url()].map(|url| text.contains(&format!("{url}::")));
+        (has != [false, false]).then_some(has)
+    };
+    assert_eq!(
+        until("clusters", SOON, async || clusters(slotway.addresses().admin).await).await,
+        [true, false]
+    );
+    assert_eq!(until("clusters", SOON, async || clusters(admin).await).await, [false, true]);
+}
