@@ -17,7 +17,7 @@ use crate::{
     error::Error,
     model::ListenerSettings,
     reports::{REPORT_BYTES_MAX, Reports},
-    store::SqliteStore,
+    store,
     workers::{NOBODY_GRACE, Workers},
     xds::{
         Coordinators, XdsServer, liveness,
@@ -80,7 +80,7 @@ impl ControlPlane {
     /// [`Error`]: the state directory, the database, the stored workers.
     pub async fn start(config: &Config, filter_wasm: PathBuf, ports: Ports) -> Result<Self, Error> {
         let state = config.state_absolute().map_err(|error| Error::file(&config.state, error))?;
-        let store = Arc::new(SqliteStore::open(&state).await?);
+        let store = store::open(&config.store, &state).await?;
         let access = config.access()?;
         let tls = config.xds_tls.as_ref().map(port::tls).transpose()?;
         let token = Arc::new(AdminToken::load_or_create(&crate::config::token_path(&state))?);
@@ -96,7 +96,8 @@ impl ControlPlane {
             lanes: config.envoy.concurrency,
         };
         let workers =
-            Workers::open(store, Arc::clone(&reports), &config.pools, listener, NOBODY_GRACE).await?;
+            Workers::open(Arc::clone(&store), Arc::clone(&reports), &config.pools, listener, NOBODY_GRACE)
+                .await?;
         let workers = Arc::new(workers);
         let coordinators = Arc::new(Coordinators::new());
 
@@ -117,6 +118,7 @@ impl ControlPlane {
         tasks.spawn(serve_xds(ports.xds, tls, xds_router)?);
         tasks.spawn(serve(ports.api, api::router(state))?);
         tasks.spawn(settle(Arc::clone(&workers), Arc::clone(&coordinators)));
+        tasks.spawn(follow(Arc::clone(&workers)));
         Ok(Self { workers, reports, coordinators, token, api, xds, tasks })
     }
 
@@ -164,6 +166,11 @@ fn serve(
     });
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     Ok(async move { axum::serve(listener, service).await.map_err(|error| system("serving", &error)) })
+}
+
+async fn follow(workers: Arc<Workers>) -> Result<(), Error> {
+    workers.follow().await;
+    Ok(())
 }
 
 async fn settle(workers: Arc<Workers>, coordinators: Arc<Coordinators>) -> Result<(), Error> {

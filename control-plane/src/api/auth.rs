@@ -15,7 +15,7 @@ use subtle::ConstantTimeEq;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
 use super::ApiState;
-use crate::error::Error;
+use crate::{error::Error, store::Who};
 
 const TOKEN_BYTES: usize = 32;
 
@@ -74,15 +74,15 @@ impl AdminToken {
     }
 }
 
-/// A request that may change things: it carries the token.
-pub(super) struct Admin;
+/// A request that may change things: it carries the token. Who it is stands in the audit rows.
+pub(super) struct Admin(pub(super) Who);
 
 impl FromRequestParts<ApiState> for Admin {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Error> {
         match state.token.is_in(&parts.headers) {
-            Some(true) => Ok(Self),
+            Some(true) => Ok(Self(Who::ADMIN_TOKEN)),
             Some(false) => Err(Error::Unauthorized(
                 "the admin token is wrong; it is in `admin-token` in the state directory",
             )),

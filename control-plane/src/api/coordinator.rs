@@ -41,13 +41,13 @@ pub(super) async fn list_workers(_: Reader, State(state): State<ApiState>) -> Js
     (status = 409, description = "A worker is in another pool; nothing was changed", body = Problem),
 ), security(("admin_token" = [])))]
 pub(super) async fn put_workers(
-    _: Admin,
+    Admin(who): Admin,
     State(state): State<ApiState>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Vec<WorkerRow>>, Error> {
     let entries = read_entries(&headers, body)?;
-    state.workers.upsert(entries).await?;
+    state.workers.upsert(who, entries).await?;
     Ok(Json(state.workers.overview(Instant::now())))
 }
 
@@ -77,7 +77,7 @@ pub struct RemovedWorker {
     (status = 404, description = "There is no such worker", body = Problem),
 ), security(("admin_token" = [])))]
 pub(super) async fn delete_worker(
-    _: Admin,
+    Admin(who): Admin,
     State(state): State<ApiState>,
     query: Result<Query<Removed>, QueryRejection>,
 ) -> Result<(StatusCode, Json<RemovedWorker>), Error> {
@@ -86,7 +86,7 @@ pub(super) async fn delete_worker(
         query.map_err(|_| bad("say which worker: DELETE /coordinator/workers?worker=URL".to_owned()))?;
     let url: WorkerUrl =
         worker.parse().map_err(|error: slotway_config::ConfigError| bad(error.to_string()))?;
-    let (status, state) = match state.workers.remove(&url).await? {
+    let (status, state) = match state.workers.remove(who, &url).await? {
         Removal::Draining => (StatusCode::ACCEPTED, "draining"),
         Removal::Removed => (StatusCode::OK, "removed"),
     };

@@ -5,7 +5,7 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::error::Error;
+use crate::{error::Error, store::StoreError};
 
 /// What every refusal of this API looks like (RFC 9457, `application/problem+json`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -80,6 +80,13 @@ impl From<&Error> for Problem {
             }
             Error::ReportBaseMissing => {
                 problem(StatusCode::CONFLICT, "report-base-missing", "A full report is needed")
+            }
+            Error::Busy => problem(StatusCode::CONFLICT, "busy", "Others were faster each time"),
+            Error::Store(StoreError::Full { .. }) => {
+                problem(StatusCode::INSUFFICIENT_STORAGE, "store-full", "The database has no room left")
+            }
+            Error::Store(StoreError::Conflict { .. }) => {
+                problem(StatusCode::CONFLICT, "conflict", "The change contradicts what is there")
             }
             Error::Store(_) => {
                 problem(StatusCode::SERVICE_UNAVAILABLE, "store", "The database cannot be used")

@@ -43,7 +43,7 @@ impl Get {
             Some(file) => load(file)?,
             None => crate::config::Config::default(),
         };
-        workers.overrides.apply(&mut config);
+        workers.overrides.apply(&mut config)?;
         // Reads on this machine need no token; elsewhere it helps if it is here.
         let token = AdminToken::load(&token_path(&config.state)).ok();
         let text = client::get(config.api, "/coordinator/workers", token.as_ref()).await?;

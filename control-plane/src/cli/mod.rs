@@ -62,7 +62,7 @@ struct Configured {
 impl Configured {
     fn load(&self) -> Result<Config, Error> {
         let mut config = load(&self.file)?;
-        self.overrides.apply(&mut config);
+        self.overrides.apply(&mut config)?;
         config.check_addresses().map_err(|(setting, reason)| Error::Setting { setting, reason })?;
         Ok(config)
     }

@@ -20,6 +20,7 @@ pub use overrides::Overrides;
 use crate::{
     error::Error,
     groups::Groups,
+    store::StoreSettings,
     xds::{
         Variant,
         access::{Access, Requirement},
@@ -48,6 +49,10 @@ pub struct Config {
     /// The directory of the database, the admin token and Envoy's log. Relative to the working directory.
     #[serde(default = "default_state")]
     pub state: PathBuf,
+    /// Where workers and all other changes are kept: `sqlite`, in the state directory, or the URL of a PostgreSQL
+    /// database, which several control planes can share.
+    #[serde(default)]
+    pub store: StoreSettings,
     /// Adds `x-slotway-worker` and `x-slotway-wait-ms` to answers.
     #[serde(default)]
     pub debug_headers: bool,
@@ -108,6 +113,7 @@ impl Default for Config {
             xds: default_xds(),
             envoy: EnvoySettings::default(),
             state: default_state(),
+            store: StoreSettings::Sqlite,
             debug_headers: false,
             lane_lease: default_lane_lease(),
             access_log: None,

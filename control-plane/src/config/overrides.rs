@@ -3,7 +3,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::Args;
 
 use super::Config;
-use crate::xds::Variant;
+use crate::{error::Error, store::StoreSettings, xds::Variant};
 
 /// Settings that a flag or the environment may say instead of the file: flag over environment over file.
 #[derive(Debug, Clone, Default, Args)]
@@ -30,11 +30,21 @@ pub struct Overrides {
     /// The directory of the database, the admin token and Envoy's log
     #[arg(long, env = "SLOTWAY_STATE", value_name = "DIRECTORY")]
     pub state: Option<PathBuf>,
+    /// Where changes are kept: sqlite, or postgres://USER@HOST:PORT/DATABASE
+    // Text, since what is refused as a value is shown, and this may hold a password.
+    #[arg(long, env = "SLOTWAY_STORE", value_name = "STORE", hide_env_values = true)]
+    pub store: Option<String>,
 }
+
+/// The environment variable with the password of the PostgreSQL database.
+const STORE_PASSWORD: &str = "SLOTWAY_STORE_PASSWORD";
 
 impl Overrides {
     /// Puts what was said into `config`.
-    pub fn apply(&self, config: &mut Config) {
+    ///
+    /// # Errors
+    /// [`Error::Setting`] where it cannot be read.
+    pub fn apply(&self, config: &mut Config) -> Result<(), Error> {
         config.listen = self.listen.unwrap_or(config.listen);
         config.api = self.api.unwrap_or(config.api);
         config.xds = self.xds.unwrap_or(config.xds);
@@ -44,5 +54,12 @@ impl Overrides {
         if let Some(state) = &self.state {
             config.state.clone_from(state);
         }
+        if let Some(store) = &self.store {
+            config.store = store.parse().map_err(|reason| Error::Setting { setting: "store", reason })?;
+        }
+        if let (StoreSettings::Postgres(url), Ok(password)) = (&config.store, std::env::var(STORE_PASSWORD)) {
+            config.store = StoreSettings::Postgres(url.clone().with_password(password));
+        }
+        Ok(())
     }
 }

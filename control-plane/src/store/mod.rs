@@ -1,65 +1,43 @@
 //! Where the control plane keeps what it must not forget: documents (JSON text) by kind and key.
 //!
-//! The trait is small on purpose, so that a second database is one file: list what is there, commit a batch of writes
-//! whole or not at all. What the documents mean is the domain's business (`workers`), not the store's.
+//! The trait is small on purpose, so that a database is one folder: read, commit a batch of writes whole or not at all,
+//! watch. What the documents mean is the domain's business (`workers`), not the store's.
+//!
+//! Each batch that changes something gives the store its next *revision*, and every document that it writes has that
+//! revision. A writer may say which revision it has seen, and loses nothing that others wrote since; a watcher says
+//! from which revision on it wants the changes, and misses none.
+//!
+//! * [`SqliteStore`]: one file, one control plane. The default.
+//! * [`PostgresStore`]: one database for several control planes.
 
+mod audit;
+mod batch;
+mod change;
+mod document;
+mod error;
+mod health;
+mod postgres;
+mod settings;
 mod sqlite;
+mod state_directory;
 
-use std::{future::Future, path::PathBuf, pin::Pin};
+use std::{future::Future, path::Path, pin::Pin, sync::Arc};
 
+use tokio::sync::watch;
+
+pub(crate) use audit::AuditEntry;
+pub use audit::{AUDIT_PAGE_MAX, AUDIT_ROWS_MAX, AuditQuery, AuditRow, WHO_BYTES_MAX, Who};
+pub use batch::{BATCH_BYTES_MAX, Batch, Expected, WRITES_MAX, Write};
+pub use change::{Change, Commit, Watch};
+pub use document::{Document, KEY_BYTES_MAX, Kind, Listing, VALUE_BYTES_MAX};
+pub use error::StoreError;
+pub use health::Trouble;
+pub use postgres::PostgresStore;
+pub use settings::{PostgresUrl, StoreSettings};
 pub use sqlite::SqliteStore;
 
-/// What a document is about; kinds do not share keys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// A worker, by its base URL.
-    Worker,
-    /// Facts about the whole, by name: the generation, the settings that were last in force.
-    Fact,
-}
-
-impl Kind {
-    /// The kind's name in the database.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Worker => "worker",
-            Self::Fact => "fact",
-        }
-    }
-}
-
-/// A document as it is stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Document {
-    /// Its key among its kind.
-    pub key: String,
-    /// Counts up from 1 with each write of this document.
-    pub revision: u64,
-    /// JSON text.
-    pub value: String,
-}
-
-/// One write of a batch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Write {
-    /// Creates the document, or replaces it.
-    Put {
-        /// What it is about.
-        kind: Kind,
-        /// Its key among its kind.
-        key: String,
-        /// JSON text.
-        value: String,
-    },
-    /// Removes the document; nothing happens if there is none.
-    Delete {
-        /// What it is about.
-        kind: Kind,
-        /// Its key among its kind.
-        key: String,
-    },
-}
+/// Most rows of changes that a store remembers for watchers. One that has missed more reads everything anew.
+pub const CHANGES_MAX: u64 = 100_000;
 
 /// What a store's methods return: a future that the caller may box, so that a store can stand behind `dyn`.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -69,60 +47,45 @@ pub trait Store: Send + Sync {
     /// One document.
     fn get<'a>(&'a self, kind: Kind, key: &'a str) -> StoreFuture<'a, Option<Document>>;
 
-    /// All documents of a kind, ordered by key.
-    fn list(&self, kind: Kind) -> StoreFuture<'_, Vec<Document>>;
+    /// All documents of some kinds, as they were at one moment.
+    fn list<'a>(&'a self, kinds: &'a [Kind]) -> StoreFuture<'a, Listing>;
 
-    /// Makes all the writes, in their order, or none. It returns once they would survive a power cut.
-    fn commit(&self, writes: Vec<Write>) -> StoreFuture<'_, ()>;
+    /// Makes all the writes with their audit rows, or none, and returns the store's revision. It returns once they would
+    /// survive a power cut. Where it fails with [`StoreError::Unavailable`] while it commits, the batch may have been
+    /// made all the same, whole.
+    fn commit(&self, batch: Batch) -> StoreFuture<'_, u64>;
+
+    /// The commits after a revision, in order, a bounded number of them; none where there is nothing new.
+    fn changes(&self, after: u64) -> StoreFuture<'_, Vec<Commit>>;
+
+    /// The commits after a revision, and those that are yet to come, whoever makes them.
+    fn watch(&self, after: u64) -> Watch;
+
+    /// Audit rows, newest first.
+    fn audit<'a>(&'a self, query: &'a AuditQuery) -> StoreFuture<'a, Vec<AuditRow>>;
+
+    /// Whether the database takes changes, as far as is known.
+    fn trouble(&self) -> watch::Receiver<Option<Trouble>>;
+
+    /// Creates or replaces one document, and returns its revision.
+    fn put(&self, who: Who, kind: Kind, key: &str, value: &str, expected: Expected) -> StoreFuture<'_, u64> {
+        self.commit(Batch { who, writes: vec![Write::put(kind, key, value, expected)] })
+    }
+
+    /// Removes one document, and returns the store's revision.
+    fn delete(&self, who: Who, kind: Kind, key: &str, expected: Expected) -> StoreFuture<'_, u64> {
+        self.commit(Batch { who, writes: vec![Write::delete(kind, key, expected)] })
+    }
 }
 
-/// Why the store cannot do what it was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The file is not a database of ours, or a broken one. It was left as it is.
-    #[error(
-        "{file}: the database is damaged ({reason}); it was left untouched. Put a copy of it back, or move it \
-         and what is beside it (-wal, -shm) away to start with the workers of the configuration file alone"
-    )]
-    Damaged {
-        /// The database file.
-        file: PathBuf,
-        /// What was seen.
-        reason: String,
-    },
-    /// The file was written by a newer Slotway.
-    #[error(
-        "{file}: the database has schema {found}, and this slotway knows {known} at most: use a newer slotway"
-    )]
-    Newer {
-        /// The database file.
-        file: PathBuf,
-        /// Its schema.
-        found: i64,
-        /// The newest schema that this program knows.
-        known: i64,
-    },
-    /// A document that this program cannot read.
-    #[error("the database holds a {kind} {key:?} that cannot be read: {reason}")]
-    Document {
-        /// The document's kind.
-        kind: &'static str,
-        /// Its key.
-        key: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// Another control plane uses the state directory.
-    #[error(
-        "{0}: another slotway is running with this state directory; stop it, or give this one its own `state`"
-    )]
-    Locked(PathBuf),
-    /// The database could not be read or written.
-    #[error("{file}: the database cannot be used: {reason}")]
-    Unavailable {
-        /// The database file.
-        file: PathBuf,
-        /// What went wrong.
-        reason: String,
-    },
+/// Opens the store that the settings name. The state directory is made and locked in any case: two control planes must
+/// not share one.
+///
+/// # Errors
+/// [`StoreError`]; a database that is damaged or newer is left as it is.
+pub async fn open(settings: &StoreSettings, state: &Path) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(match settings {
+        StoreSettings::Sqlite => Arc::new(SqliteStore::open(state).await?),
+        StoreSettings::Postgres(url) => Arc::new(PostgresStore::open(url, state).await?),
+    })
 }

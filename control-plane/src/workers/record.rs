@@ -48,6 +48,14 @@ pub(crate) enum Standing {
 }
 
 impl Standing {
+    /// The first generation without the worker, while it drains.
+    pub(crate) fn drains_since(self) -> Option<u64> {
+        match self {
+            Self::Draining { since_generation } | Self::Moving { since_generation } => Some(since_generation),
+            Self::Active | Self::Removed => None,
+        }
+    }
+
     /// The standing once it was removed with `generation`: one that drains already goes on draining.
     pub(crate) fn removed(self, generation: u64) -> Self {
         match self {

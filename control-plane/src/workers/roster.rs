@@ -4,6 +4,7 @@ use slotway_config::{FieldError, Pool, PoolName, Scheme, Worker, WorkerUrl, chec
 
 use super::{
     WorkerEntry,
+    held::Held,
     record::{PoolWorker, Standing, WorkerRecord},
 };
 use crate::{
@@ -19,6 +20,13 @@ pub(crate) struct Roster {
     pub(crate) listener: ListenerSettings,
     pub(crate) records: BTreeMap<WorkerUrl, WorkerRecord>,
     pub(crate) generation: u64,
+    /// The store's revision that this reflects.
+    pub(crate) revision: u64,
+    /// The store's revision that wrote the generation, 0 where there is none yet. Whoever changes workers expects it, so
+    /// that of two control planes that change something at once one has to look again.
+    pub(crate) generation_revision: u64,
+    /// Workers that another control plane has let go of, and whose requests our own coordinators may still have.
+    pub(crate) held: BTreeMap<WorkerUrl, Held>,
     next_position: u64,
 }
 
@@ -38,7 +46,9 @@ impl Roster {
     ) -> Result<Self, Error> {
         let pools = declared.iter().map(|pool| Pool { workers: Vec::new(), ..pool.clone() }).collect();
         let next_position = records.values().map(|record| record.position + 1).max().unwrap_or_default();
-        let mut roster = Self { pools, listener, records, generation, next_position };
+        let (held, revision, generation_revision) = (BTreeMap::new(), 0, 0);
+        let mut roster =
+            Self { pools, listener, records, generation, revision, generation_revision, held, next_position };
         let mut in_file = HashSet::new();
         for pool in declared {
             for worker in &pool.workers {
@@ -52,7 +62,7 @@ impl Roster {
         for url in roster.records.iter().filter_map(gone).collect::<Vec<_>>() {
             roster.undeclare(&url);
         }
-        check_pools(&roster.pools_in_force()).map_err(|error| Error::Roster(error.to_string()))?;
+        check_pools(&roster.pools_with(|_| true)).map_err(|error| Error::Roster(error.to_string()))?;
         Ok(roster)
     }
 
@@ -109,7 +119,7 @@ impl Roster {
             }
             self.upsert_one(index, entry)?;
         }
-        check_pools(&self.pools_in_force()).map_err(|error| self.blame(&error, entries))
+        check_pools(&self.pools_with(|_| true)).map_err(|error| self.blame(&error, entries))
     }
 
     fn upsert_one(&mut self, index: usize, entry: &WorkerEntry) -> Result<(), Error> {
@@ -195,19 +205,17 @@ impl Roster {
         }
     }
 
-    /// All workers that take requests or drain.
+    /// All workers that take requests or drain; of one that is held, what it was.
     pub(crate) fn present(&self) -> impl Iterator<Item = (&WorkerUrl, &WorkerRecord)> {
-        self.records.iter().filter(|(_, record)| record.standing != Standing::Removed)
+        let known = self.records.iter();
+        let known = known
+            .filter(|(url, record)| record.standing != Standing::Removed && !self.held.contains_key(*url));
+        known.chain(self.held.iter().map(|(url, held)| (url, &held.record)))
     }
 
     /// The workers that drain, each with the first generation without it.
     pub(crate) fn draining(&self) -> impl Iterator<Item = (&WorkerUrl, u64)> {
-        self.records.iter().filter_map(|(url, record)| match record.standing {
-            Standing::Draining { since_generation } | Standing::Moving { since_generation } => {
-                Some((url, since_generation))
-            }
-            Standing::Active | Standing::Removed => None,
-        })
+        self.records.iter().filter_map(|(url, record)| Some((url, record.standing.drains_since()?)))
     }
 
     /// Workers that REST added to a pool that the file no longer has: they wait for the pool to come back.
@@ -225,19 +233,25 @@ impl Roster {
             // A worker that moves has its new pool in its entry.
             pool: (!matches!(record.standing, Standing::Moving { .. })).then(|| record.entry.pool.clone()),
         };
-        let mut draining: Vec<_> = draining.chain(self.without_pool()).map(drains).collect();
-        draining.sort_by(|one, other| one.worker.worker.cmp(&other.worker.worker));
+        let held = self.held.values().map(|held| &held.record);
+        let mut clusters = BTreeMap::new();
+        // A worker that is held keeps the cluster that its requests are at, so it comes last.
+        for record in draining.chain(self.without_pool()).chain(held) {
+            clusters.insert(&record.entry.worker.worker, drains(record));
+        }
         Desired {
             generation: self.generation,
-            pools: self.pools_in_force(),
-            draining,
+            pools: self.pools_with(|url| !self.held.contains_key(url)),
+            draining: clusters.into_values().collect(),
             listener: self.listener.clone(),
         }
     }
 
-    fn pools_in_force(&self) -> Vec<Pool> {
-        let mut records: Vec<_> =
-            self.records.values().filter(|record| record.standing == Standing::Active).collect();
+    /// The pools, each with those of its active workers that `wanted` names.
+    fn pools_with(&self, wanted: impl Fn(&WorkerUrl) -> bool) -> Vec<Pool> {
+        let active =
+            self.records.iter().filter(|(url, record)| record.standing == Standing::Active && wanted(url));
+        let mut records: Vec<_> = active.map(|(_, record)| record).collect();
         records.sort_by_key(|record| record.position);
         let mut pools = self.pools.clone();
         for pool in &mut pools {

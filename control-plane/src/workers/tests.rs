@@ -1,7 +1,7 @@
 use slotway_config::{PoolReport, Report, WorkerReport, WorkerState};
 
 use super::*;
-use crate::store::SqliteStore;
+use crate::store::{SqliteStore, Who};
 
 /// Workers over a real database in a directory that lives as long as this.
 struct House {
@@ -119,8 +119,8 @@ async fn a_restart_keeps_what_rest_changed_and_changes_nothing_in_envoy() {
     let declared = file(&[(A, 3), (B, 4)]);
     let before = {
         let workers = house.open(&declared).await;
-        workers.upsert(vec![entry(A, 9), in_pool("http://c", 2, "second")]).await.unwrap();
-        workers.remove(&url(B)).await.unwrap();
+        workers.upsert(Who::ADMIN_TOKEN, vec![entry(A, 9), in_pool("http://c", 2, "second")]).await.unwrap();
+        workers.remove(Who::ADMIN_TOKEN, &url(B)).await.unwrap();
         workers.desired().borrow().clone()
     };
     let workers = house.open(&declared).await;
@@ -134,7 +134,7 @@ async fn a_worker_that_rest_removed_stays_away_until_the_file_says_something_new
     let house = House::new();
     {
         let workers = house.open(&file(&[(A, 3), (B, 4)])).await;
-        workers.remove(&url(B)).await.unwrap();
+        workers.remove(Who::ADMIN_TOKEN, &url(B)).await.unwrap();
         workers.settle(Instant::now() + NOBODY_GRACE).await.unwrap();
         assert_eq!((in_force(&workers), draining(&workers)), (vec![line("first", A, 3)], vec![]));
     }
@@ -150,7 +150,7 @@ async fn an_edit_of_the_file_is_newer_than_what_rest_said_before() {
     let house = House::new();
     {
         let workers = house.open(&file(&[(A, 3)])).await;
-        workers.upsert(vec![entry(A, 9)]).await.unwrap();
+        workers.upsert(Who::ADMIN_TOKEN, vec![entry(A, 9)]).await.unwrap();
     }
     assert_eq!(in_force(&house.open(&file(&[(A, 3)])).await), [line("first", A, 9)]);
     assert_eq!(in_force(&house.open(&file(&[(A, 4)])).await), [line("first", A, 4)]);
@@ -163,7 +163,7 @@ async fn a_worker_of_rest_waits_for_a_pool_that_the_file_has_lost() {
     let house = House::new();
     {
         let workers = house.open(&file(&[(A, 3)])).await;
-        workers.upsert(vec![in_pool(B, 2, "second")]).await.unwrap();
+        workers.upsert(Who::ADMIN_TOKEN, vec![in_pool(B, 2, "second")]).await.unwrap();
     }
     {
         let workers = house.open(&file(&[(A, 3)])[..1]).await;
@@ -179,11 +179,11 @@ async fn the_generation_rises_with_each_change_and_over_a_lost_database() {
         let workers = house.open(&file(&[(A, 3)])).await;
         let mut last = generation(&workers);
         for capacity in 4..20 {
-            workers.upsert(vec![entry(A, capacity)]).await.unwrap();
+            workers.upsert(Who::ADMIN_TOKEN, vec![entry(A, capacity)]).await.unwrap();
             assert!(generation(&workers) > last);
             last = generation(&workers);
         }
-        workers.upsert(vec![entry(A, 19)]).await.unwrap();
+        workers.upsert(Who::ADMIN_TOKEN, vec![entry(A, 19)]).await.unwrap();
         assert_eq!(generation(&workers), last, "nothing changed");
         last
     };
@@ -208,7 +208,7 @@ async fn a_list_with_one_wrong_entry_changes_nothing() {
         (entry("http://new", 1), "the same worker cannot stand twice; the first is entry 0"),
     ];
     for (wrong, says) in wrong {
-        let error = workers.upsert(vec![entry("http://new", 1), wrong]).await.unwrap_err();
+        let error = workers.upsert(Who::ADMIN_TOKEN, vec![entry("http://new", 1), wrong]).await.unwrap_err();
         assert!(error.to_string().contains(says), "{error}");
         let (Error::BadBody { index, .. } | Error::Conflict { index, .. }) = error else { panic!("{error}") };
         assert_eq!(index, Some(1));
@@ -221,7 +221,7 @@ async fn more_slots_than_a_pool_can_have_are_refused_with_the_entry() {
     let house = House::new();
     let workers = house.open(&file(&[(A, 65_535), (B, 65_535)])).await;
     let list: Vec<_> = ["http://c", "http://d", "http://e"].iter().map(|url| entry(url, 65_535)).collect();
-    let error = workers.upsert(list).await.unwrap_err();
+    let error = workers.upsert(Who::ADMIN_TOKEN, list).await.unwrap_err();
     assert!(matches!(&error, Error::BadBody { index: Some(2), .. }), "{error}");
     assert_eq!(in_force(&workers).len(), 2);
 }
@@ -232,8 +232,12 @@ async fn a_removed_worker_keeps_its_cluster_until_each_coordinator_has_let_go_of
     let workers = house.open(&file(&[(A, 3), (B, 4)])).await;
     let now = Instant::now();
     workers.set_connected(vec!["one".to_owned(), "two".to_owned()], now);
-    assert_eq!(workers.remove(&url(A)).await.unwrap(), Removal::Draining);
-    assert_eq!(workers.remove(&url(A)).await.unwrap(), Removal::Draining, "a second time says the same");
+    assert_eq!(workers.remove(Who::ADMIN_TOKEN, &url(A)).await.unwrap(), Removal::Draining);
+    assert_eq!(
+        workers.remove(Who::ADMIN_TOKEN, &url(A)).await.unwrap(),
+        Removal::Draining,
+        "a second time says the same"
+    );
     let removed = generation(&workers);
     let settled = async || {
         workers.settle(now).await.unwrap();
@@ -257,7 +261,7 @@ async fn with_nobody_connected_a_removed_worker_goes_after_a_while() {
     let now = Instant::now();
     workers.set_connected(vec!["one".to_owned()], now);
     workers.set_connected(vec![], now);
-    workers.remove(&url(A)).await.unwrap();
+    workers.remove(Who::ADMIN_TOKEN, &url(A)).await.unwrap();
     workers.settle(now + NOBODY_GRACE - Duration::from_millis(1)).await.unwrap();
     assert_eq!(draining(&workers), [A]);
     workers.settle(now + NOBODY_GRACE).await.unwrap();
@@ -268,10 +272,10 @@ async fn with_nobody_connected_a_removed_worker_goes_after_a_while() {
 async fn a_draining_worker_that_is_added_again_takes_requests_again() {
     let house = House::new();
     let workers = house.open(&file(&[(A, 3), (B, 4)])).await;
-    workers.remove(&url(A)).await.unwrap();
-    let elsewhere = workers.upsert(vec![in_pool(A, 1, "second")]).await.unwrap_err();
+    workers.remove(Who::ADMIN_TOKEN, &url(A)).await.unwrap();
+    let elsewhere = workers.upsert(Who::ADMIN_TOKEN, vec![in_pool(A, 1, "second")]).await.unwrap_err();
     assert!(matches!(elsewhere, Error::Conflict { .. }), "its requests of the first pool are under way");
-    workers.upsert(vec![entry(A, 2)]).await.unwrap();
+    workers.upsert(Who::ADMIN_TOKEN, vec![entry(A, 2)]).await.unwrap();
     assert_eq!(in_force(&workers), [line("first", A, 2), line("first", B, 4)]);
     assert_eq!(draining(&workers), [""; 0]);
 }
@@ -280,7 +284,9 @@ async fn a_draining_worker_that_is_added_again_takes_requests_again() {
 async fn removing_an_unknown_worker_says_which_there_are() {
     let house = House::new();
     let workers = house.open(&file(&[(A, 3)])).await;
-    let Err(Error::UnknownWorker { worker, known }) = workers.remove(&url("http://z")).await else {
+    let Err(Error::UnknownWorker { worker, known }) =
+        workers.remove(Who::ADMIN_TOKEN, &url("http://z")).await
+    else {
         panic!("it was removed")
     };
     assert_eq!((worker.as_str(), known), ("http://z", vec![A.to_owned()]));
@@ -327,7 +333,7 @@ async fn a_worker_that_the_file_moves_drains_from_its_old_pool_before_the_new_on
     let workers = house.open(&moved).await;
     workers.set_connected(vec!["one".to_owned()], Instant::now());
     assert_eq!((in_force(&workers), draining(&workers)), (vec![line("first", A, 3)], vec![B.to_owned()]));
-    workers.upsert(vec![entry(B, 5)]).await.unwrap();
+    workers.upsert(Who::ADMIN_TOKEN, vec![entry(B, 5)]).await.unwrap();
     assert_eq!(draining(&workers), [B], "REST does not cut the drain short");
 
     let since = generation(&workers);

@@ -128,7 +128,7 @@ async fn a_database_of_a_newer_slotway_is_refused_and_left_alone() {
     // https://www.sqlite.org/fileformat.html: the user version stands at offset 60, big-endian.
     newer[60..64].copy_from_slice(&99_u32.to_be_bytes());
     let error = refused(&newer).await;
-    assert!(error.contains("has schema 99, and this slotway knows 1 at most"), "{error}");
+    assert!(error.contains("has schema 99, and this slotway knows 2 at most"), "{error}");
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ use slotway::{
     config::Config,
     model::ListenerSettings,
     reports::Reports,
-    store::{Kind, SqliteStore, Store, Write},
+    store::{Batch, Expected, Kind, SqliteStore, Store, Who, Write},
     workers::{NOBODY_GRACE, Workers},
     xds::Coordinators,
 };
@@ -117,11 +117,11 @@ impl Site {
             lane_lease: self.config.lane_lease,
         };
         let (store, pools) = (Arc::clone(&self.store), &self.config.pools);
-        let workers = Workers::open(store, Arc::clone(&reports), pools, listener, NOBODY_GRACE).await;
+        let workers = Workers::open(Arc::clone(&store) as Arc<dyn Store>, Arc::clone(&reports), pools, listener, NOBODY_GRACE).await;
         let workers = Arc::new(workers.expect("what was accepted can be loaded"));
         let coordinators = Arc::new(Coordinators::new());
         let state =
-            ApiState { workers: Arc::clone(&workers), reports, coordinators, token: Arc::clone(&self.token) };
+            ApiState { workers: Arc::clone(&workers), store, reports, coordinators, token: Arc::clone(&self.token) };
         ControlPlane {
             workers,
             api: api::router(state.clone()),
@@ -131,10 +131,10 @@ impl Site {
     }
 
     async fn reset(&self) {
-        let workers = self.store.list(Kind::Worker).await.expect("a store that works");
-        let delete = |key| Write::Delete { kind: Kind::Worker, key };
+        let workers = self.store.list(&[Kind::Worker]).await.expect("a store that works").documents;
+        let delete = |key| Write::delete(Kind::Worker, key, Expected::Anything);
         let writes = workers.into_iter().map(|worker| delete(worker.key)).collect();
-        self.store.commit(writes).await.expect("a store that works");
+        self.store.commit(Batch { who: Who::SYSTEM, writes }).await.expect("a store that works");
     }
 }
 

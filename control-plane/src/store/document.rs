@@ -1,0 +1,72 @@
+use super::StoreError;
+
+/// Longest key, in bytes: a worker's URL fits, and PostgreSQL can index it.
+pub const KEY_BYTES_MAX: usize = 2_048;
+/// Largest document, in bytes.
+pub const VALUE_BYTES_MAX: usize = 1024 * 1024;
+
+/// What a document is about; kinds do not share keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// A worker, by its base URL.
+    Worker,
+    /// What the configuration file last said of pools and listener.
+    Settings,
+    /// The program's own book-keeping, by name: the generation. Its changes leave no audit rows.
+    Fact,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Worker, Self::Settings, Self::Fact];
+
+    /// The kind's name in the database, in audit rows and in the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Worker => "worker",
+            Self::Settings => "settings",
+            Self::Fact => "fact",
+        }
+    }
+
+    /// The kind of a name.
+    ///
+    /// # Errors
+    /// [`StoreError::Document`] for a name that a newer program must have written.
+    pub fn parse(name: &str) -> Result<Self, StoreError> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name).ok_or_else(|| StoreError::Document {
+            kind: "document of kind",
+            key: name.to_owned(),
+            reason: "this slotway does not know the kind".to_owned(),
+        })
+    }
+
+    /// Whether a change of such a document leaves an audit row.
+    #[must_use]
+    pub fn is_audited(self) -> bool {
+        self != Self::Fact
+    }
+}
+
+/// A document as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// What it is about.
+    pub kind: Kind,
+    /// Its key among its kind.
+    pub key: String,
+    /// The store's revision that wrote it last.
+    pub revision: u64,
+    /// JSON text.
+    pub value: String,
+}
+
+/// Documents, and the store's revision at which they were all true together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// The revision to watch from.
+    pub revision: u64,
+    /// Ordered by kind, then by the bytes of the key.
+    pub documents: Vec<Document>,
+}

@@ -1,0 +1,56 @@
+//! What other control planes on the same store change, as our own coordinators must see it.
+//!
+//! Each control plane knows of its own coordinators only. One that finds a removed worker drained lets go of it in the
+//! store; here, requests to it may be under way yet. So the others *hold* it: its cluster stays, and it gets no slots
+//! in another pool, until their own coordinators have let go of it, too.
+
+use slotway_config::WorkerUrl;
+
+use super::{
+    record::{Standing, WorkerRecord},
+    roster::Roster,
+};
+
+/// A worker that the store has let go of, or has given to another pool, before our coordinators have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// What it was, draining.
+    pub(crate) record: WorkerRecord,
+    /// The first generation of ours without it.
+    pub(crate) since_generation: u64,
+}
+
+impl Roster {
+    /// Takes over what the store says of a worker; `None` where it has none.
+    pub(crate) fn replace(&mut self, url: &WorkerUrl, record: Option<WorkerRecord>) {
+        let before = match &record {
+            Some(record) => self.records.insert(url.clone(), record.clone()),
+            None => self.records.remove(url),
+        };
+        let now = record.filter(|record| record.standing != Standing::Removed);
+        if let Some(held) = self.held.get(url) {
+            // It is back where its requests are.
+            if now.is_some_and(|now| {
+                now.standing == Standing::Active && now.entry.pool == held.record.entry.pool
+            }) {
+                self.held.remove(url);
+            }
+            return;
+        }
+        let Some(before) = before.filter(|before| before.standing != Standing::Removed) else { return };
+        let let_go = match (before.standing, &now) {
+            (_, None) => true,
+            // It was in another pool than its record says, and that is over.
+            (Standing::Moving { .. }, Some(now)) => now.standing == Standing::Active,
+            (Standing::Active | Standing::Draining { .. }, Some(now)) => {
+                now.standing == Standing::Active && now.entry.pool != before.entry.pool
+            }
+            (Standing::Removed, Some(_)) => false,
+        };
+        if let_go {
+            let since_generation = before.standing.drains_since().unwrap_or(self.generation);
+            let record = WorkerRecord { standing: Standing::Draining { since_generation }, ..before };
+            self.held.insert(url.clone(), Held { record, since_generation });
+        }
+    }
+}

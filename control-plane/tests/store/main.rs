@@ -1,0 +1,45 @@
+//! The store: one set of laws over both databases, and what each has of its own. SQLite and PostgreSQL are real.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod audit_laws;
+mod batch_laws;
+mod bounds_laws;
+mod house;
+mod postgres;
+mod postgres_bad_days;
+mod sqlite;
+mod watch_laws;
+
+/// Makes each law a test over each database.
+macro_rules! laws {
+    ($($module:ident: $($law:ident),+;)+) => {
+        mod over_sqlite {
+            $($(#[tokio::test] async fn $law() { crate::$module::$law(&crate::house::House::sqlite()).await })+)+
+        }
+        mod over_postgres {
+            $($(#[tokio::test] async fn $law() { crate::$module::$law(&crate::house::House::postgres()).await })+)+
+        }
+    };
+}
+
+laws! {
+    batch_laws:
+        documents_are_listed_by_kind_and_by_the_bytes_of_their_keys,
+        of_many_writers_who_have_seen_one_revision_exactly_one_wins,
+        counting_up_by_many_at_once_loses_no_count,
+        a_batch_is_made_whole_or_not_at_all,
+        a_document_that_is_made_again_has_a_new_revision,
+        a_restart_keeps_documents_revisions_changes_and_audit_rows;
+    bounds_laws:
+        what_no_database_may_hold_is_refused_and_changes_nothing,
+        keys_and_documents_of_the_largest_size_are_kept,
+        what_is_too_old_is_forgotten_and_whoever_asks_for_it_is_told_so;
+    watch_laws:
+        a_watcher_sees_every_commit_once_and_in_order,
+        a_watcher_resumes_where_it_was,
+        a_watcher_that_comes_from_the_future_is_told_to_read_anew;
+    audit_laws:
+        a_change_leaves_who_when_what_before_and_after,
+        audit_rows_come_newest_first_by_pages_and_filters,
+        secrets_do_not_stand_in_audit_rows;
+}

@@ -1,0 +1,71 @@
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use super::programs::program;
+
+/// A disk that is easily full: memory, seen by one process and its children alone. It is gone with them.
+///
+/// It is mounted in a namespace of its own, which needs no privilege where the kernel allows users to have them.
+pub struct SmallDisk {
+    path: PathBuf,
+    bytes: u64,
+}
+
+impl SmallDisk {
+    /// A disk of so many bytes at `path`, once a process runs on it.
+    #[must_use]
+    pub fn new(path: PathBuf, bytes: u64) -> Self {
+        fs::create_dir(&path).unwrap();
+        Self { path, bytes }
+    }
+
+    /// Where it is mounted.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A shell script that runs on the disk.
+    #[must_use]
+    pub fn run(&self, script: &str) -> Command {
+        let mount = format!("mount -t tmpfs -o size={},mode=777 tmpfs '{}'", self.bytes, self.path.display());
+        let mut command = Command::new("unshare");
+        command.args(["--map-root-user", "--mount", "sh", "-euc", &format!("{mount}\n{script}")]);
+        command
+    }
+
+    /// Fills the disk of the process `pid` to the last byte.
+    pub fn fill(&self, pid: u32) {
+        use std::io::Write;
+        let mut filler = fs::File::create(self.seen_by(pid).join("filler")).unwrap();
+        for size in [65_536, 4_096, 512, 1] {
+            let block = vec![0x55; size];
+            while filler.write_all(&block).is_ok() {}
+        }
+    }
+
+    /// Takes away what [`SmallDisk::fill`] has made.
+    pub fn make_room(&self, pid: u32) {
+        fs::remove_file(self.seen_by(pid).join("filler")).unwrap();
+    }
+
+    /// The disk by the eyes of the process `pid`.
+    #[must_use]
+    pub fn seen_by(&self, pid: u32) -> PathBuf {
+        Path::new(&format!("/proc/{pid}/root")).join(self.path.strip_prefix("/").unwrap_or(&self.path))
+    }
+
+    /// Makes a database on the disk and serves it.
+    pub(crate) fn command(&self, initdb: &[String], server: &[String]) -> Command {
+        // In the first namespace one is root, as which PostgreSQL does not run; in a second one within it, nobody again.
+        let nobody = "unshare --user --map-user=65534 --map-group=65534";
+        let line = |name: &str, arguments: &[String]| {
+            let words = arguments.iter().map(|argument| format!("'{argument}'")).collect::<Vec<_>>();
+            format!("{nobody} '{}' {}", program(name).display(), words.join(" "))
+        };
+        self.run(&format!("cd /\n{} >&2\nexec {}", line("initdb", initdb), line("postgres", server)))
+    }
+}

@@ -1,0 +1,287 @@
+//! A real PostgreSQL for a test: made with `initdb` in a directory of its own, on a port of its own, and gone with the
+//! test, however that ends. `tests/tools/postgres.sh` installs the programs.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod disk;
+mod programs;
+
+use std::{
+    fs::{self, File},
+    net::TcpListener,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, geteuid, kill_process, set_parent_process_death_signal};
+use tempfile::TempDir;
+
+pub use disk::SmallDisk;
+use programs::program;
+
+/// The user, and the name of its database.
+const USER: &str = "slotway";
+/// What no log, error or answer may show. It needs escaping in a URL.
+pub const PASSWORD: &str = "hush/hush";
+const PASSWORD_IN_URL: &str = "hush%2Fhush";
+/// How long it may take to be up, or down: far beyond what it takes.
+const WITHIN: Duration = Duration::from_secs(60);
+/// PostgreSQL refuses to run as root; then it runs as `nobody`.
+const NOBODY: u32 = 65_534;
+
+/// A PostgreSQL with a database and a user `slotway`.
+pub struct Postgres {
+    child: Option<Child>,
+    port: u16,
+    disk: Option<SmallDisk>,
+    directory: TempDir,
+}
+
+impl Postgres {
+    /// Makes a database and starts it.
+    #[must_use]
+    pub fn start() -> Self {
+        let postgres = Self::prepared(None);
+        let mut initdb = Command::new(program("initdb"));
+        initdb.args(postgres.initdb_arguments());
+        let made = postgres.unprivileged(&mut initdb).output().unwrap();
+        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        postgres.running()
+    }
+
+    /// The same on a disk of so many bytes, of which making it takes about 40 million.
+    #[must_use]
+    pub fn start_on_small_disk(bytes: u64) -> Self {
+        let mut postgres = Self::prepared(Some(bytes));
+        postgres.start_again();
+        postgres
+    }
+
+    fn prepared(disk_bytes: Option<u64>) -> Self {
+        let directory = TempDir::with_prefix("slotway-pg-").unwrap();
+        fs::write(directory.path().join("password"), PASSWORD).unwrap();
+        if geteuid().is_root() && disk_bytes.is_none() {
+            for path in [directory.path().to_owned(), directory.path().join("password")] {
+                std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+            }
+        }
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let disk = disk_bytes.map(|bytes| SmallDisk::new(directory.path().join("disk"), bytes));
+        Self { child: None, port, disk, directory }
+    }
+
+    fn running(mut self) -> Self {
+        self.start_again();
+        self
+    }
+
+    /// Starts it after [`Postgres::stop`] or [`Postgres::kill`], with what it had.
+    pub fn start_again(&mut self) {
+        assert!(self.child.is_none(), "it runs");
+        let log = File::options().create(true).append(true).open(self.log()).unwrap();
+        let mut command = match &self.disk {
+            // One start is all that such a disk lives for.
+            Some(disk) => disk.command(&self.initdb_arguments(), &self.server_arguments()),
+            None => {
+                let mut command = Command::new(program("postgres"));
+                command.args(self.server_arguments());
+                self.unprivileged(&mut command);
+                command
+            }
+        };
+        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).process_group(0);
+        // SAFETY: one system call between fork and exec, which allocates nothing and takes no lock.
+        unsafe {
+            // Nothing is left behind where the test itself is ended. SIGQUIT ends it at once, with its children.
+            command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::QUIT))?));
+        }
+        let child = self.child.insert(command.spawn().unwrap());
+        let started = Instant::now();
+        loop {
+            let ready = Command::new(program("pg_isready"))
+                .args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()])
+                .status()
+                .unwrap();
+            if ready.success() {
+                break;
+            }
+            let ended = child.try_wait().unwrap();
+            let log = || fs::read_to_string(self.directory.path().join("log")).unwrap_or_default();
+            assert!(ended.is_none() && started.elapsed() < WITHIN, "PostgreSQL does not start: {}", log());
+            sleep(Duration::from_millis(20));
+        }
+        if self.sql_in("postgres", "SELECT 1 FROM pg_database WHERE datname = 'slotway'").is_empty() {
+            self.sql_in("postgres", "CREATE DATABASE slotway");
+        }
+    }
+
+    /// Ends it at once with all connections, as an administrator does.
+    pub fn stop(&mut self) {
+        self.end(Signal::INT);
+    }
+
+    /// Stops it in its tracks: connections stay, and nobody answers. [`Postgres::thaw`] lets it go on.
+    pub fn freeze(&self) {
+        self.signal_all(Signal::STOP);
+    }
+
+    /// Lets it go on after [`Postgres::freeze`].
+    pub fn thaw(&self) {
+        self.signal_all(Signal::CONT);
+    }
+
+    /// Where it is, with the password.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("postgres://{USER}:{PASSWORD_IN_URL}@127.0.0.1:{}/slotway", self.port)
+    }
+
+    /// Where it is, as it may be shown.
+    #[must_use]
+    pub fn url_without_password(&self) -> String {
+        format!("postgres://{USER}@127.0.0.1:{}/slotway", self.port)
+    }
+
+    /// Runs SQL in the database and returns what `psql` prints: a row a line, columns with `|` between.
+    pub fn sql(&self, sql: &str) -> String {
+        self.sql_in("slotway", sql)
+    }
+
+    /// The small disk that it is on.
+    ///
+    /// # Panics
+    /// Where it is not on one.
+    #[must_use]
+    pub fn disk(&self) -> &SmallDisk {
+        self.disk.as_ref().expect("it is on a small disk")
+    }
+
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
+    }
+
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_some())
+    }
+
+    /// What it has written.
+    #[must_use]
+    pub fn output(&self) -> String {
+        fs::read_to_string(self.log()).unwrap_or_default()
+    }
+
+    fn sql_in(&self, database: &str, sql: &str) -> String {
+        let output = Command::new(program("psql"))
+            .args([
+                "-XAtq",
+                "-v",
+                "ON_ERROR_STOP=1",
+                "-h",
+                "127.0.0.1",
+                "-U",
+                USER,
+                "-d",
+                database,
+                "-c",
+                sql,
+            ])
+            .args(["-p", &self.port.to_string()])
+            .env("PGPASSWORD", PASSWORD)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    }
+
+    fn log(&self) -> PathBuf {
+        self.directory.path().join("log")
+    }
+
+    fn data(&self) -> PathBuf {
+        self.disk.as_ref().map_or(self.directory.path(), |disk| disk.path()).join("data")
+    }
+
+    fn initdb_arguments(&self) -> Vec<String> {
+        let password = format!("--pwfile={}", self.directory.path().join("password").display());
+        let user = format!("--username={USER}");
+        let data = self.data().display().to_string();
+        // Sorted as people do: whoever wants an order of bytes has to say so.
+        let language = ["--encoding=UTF8", "--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en"];
+        let mut arguments = vec!["-D".to_owned(), data, user, password];
+        arguments
+            .extend(["--auth=scram-sha-256", "--no-sync"].into_iter().chain(language).map(str::to_owned));
+        arguments
+    }
+
+    fn server_arguments(&self) -> Vec<String> {
+        let mut arguments = vec!["-D".to_owned(), self.data().display().to_string()];
+        let port = format!("port={}", self.port);
+        for setting in [
+            port.as_str(),
+            "listen_addresses=127.0.0.1",
+            "unix_socket_directories=",
+            "shared_buffers=8MB",
+            "max_connections=60",
+            "fsync=off",
+            "autovacuum_naptime=1s",
+        ] {
+            arguments.extend(["-c".to_owned(), setting.to_owned()]);
+        }
+        arguments
+    }
+
+    fn unprivileged<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        if geteuid().is_root() {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        command.current_dir(self.directory.path())
+    }
+
+    fn signal_all(&self, signal: Signal) {
+        let postmaster = self.pid();
+        let children = fs::read_to_string(format!("/proc/{postmaster}/task/{postmaster}/children")).unwrap();
+        let children = children.split_whitespace().map(|pid| pid.parse().unwrap());
+        for pid in std::iter::once(postmaster).chain(children) {
+            let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+            // A child may have ended meanwhile.
+            let _ = kill_process(pid, signal);
+        }
+    }
+
+    fn end(&mut self, signal: Signal) {
+        let Some(mut child) = self.child.take() else { return };
+        let _ = kill_process(Pid::from_child(&child), signal);
+        let started = Instant::now();
+        while child.try_wait().unwrap().is_none() {
+            assert!(started.elapsed() < WITHIN, "PostgreSQL does not end");
+            sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        if self.child.is_some() {
+            self.thaw();
+            self.end(Signal::QUIT);
+        }
+        if std::thread::panicking() {
+            let output = self.output();
+            let lines: Vec<&str> = output.lines().collect();
+            eprintln!(
+                "--- PostgreSQL, last lines:\n{}\n---",
+                lines[lines.len().saturating_sub(30)..].join("\n")
+            );
+        }
+    }
+}
+
+/// Whether a path is a file that can be run.
+fn is_program(path: &Path) -> bool {
+    path.is_file()
+}
