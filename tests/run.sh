@@ -42,6 +42,7 @@ lint() {
 }
 
 filter_and_units() {
+    section "PostgreSQL" tests/tools/postgres.sh
     section "The filter for Envoy (wasm32)" filter/build.sh
     section "The filter that dies where a test wants it to" filter/build.sh chaos
     section "Engine and configuration: units, properties" \

@@ -103,6 +103,7 @@ impl ControlPlane {
 
         let state = ApiState {
             workers: Arc::clone(&workers),
+            store,
             reports: Arc::clone(&reports),
             coordinators: Arc::clone(&coordinators),
             token: Arc::clone(&token),

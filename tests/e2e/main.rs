@@ -23,6 +23,7 @@ mod membership;
 mod observability;
 mod real_worker;
 mod rest_input;
+mod several_control_planes;
 mod slot_order;
 mod starting;
 mod unreachable;

@@ -1,4 +1,4 @@
-use axum::extract::State;
+use axum::{extract::State, http::StatusCode};
 
 use super::ApiState;
 
@@ -8,8 +8,41 @@ pub(super) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// Tells that the store is loaded and xDS is served. This port opens only once both are so.
-#[utoipa::path(get, path = "/readyz", responses((status = 200, description = "It serves", body = String)))]
-pub(super) async fn readyz(State(state): State<ApiState>) -> String {
-    format!("ready\ngeneration {}\n", state.workers.desired().borrow().generation)
+/// Tells whether all works: xDS and REST are served, and the database takes changes. This port opens only once the
+/// store is loaded and xDS is served.
+#[utoipa::path(get, path = "/readyz", responses(
+    (status = 200, description = "All works", body = String),
+    (status = 503, description = "The database cannot be used: changes are refused, all else goes on", body = String),
+))]
+pub(super) async fn readyz(State(state): State<ApiState>) -> (StatusCode, String) {
+    let generation = state.workers.desired().borrow().generation;
+    let (status, store) = store_line(&state);
+    let word = if status == StatusCode::OK { "ready" } else { "not ready" };
+    (status, format!("{word}\ngeneration {generation}\nxds: served\n{store}"))
+}
+
+/// Tells that xDS is served, whatever the database does: for whoever decides which control plane an Envoy connects to.
+#[utoipa::path(get, path = "/readyz/xds", responses((status = 200, description = "xDS is served", body = String)))]
+pub(super) async fn readyz_xds() -> &'static str {
+    "xds: served\n"
+}
+
+/// Tells whether the database takes changes.
+#[utoipa::path(get, path = "/readyz/store", responses(
+    (status = 200, description = "It does", body = String),
+    (status = 503, description = "It does not", body = String),
+))]
+pub(super) async fn readyz_store(State(state): State<ApiState>) -> (StatusCode, String) {
+    store_line(&state)
+}
+
+fn store_line(state: &ApiState) -> (StatusCode, String) {
+    match &*state.store.trouble().borrow() {
+        None => (StatusCode::OK, "store: takes changes\n".to_owned()),
+        Some(trouble) => {
+            let since_s = trouble.since.elapsed().as_secs();
+            let line = format!("store: refuses changes for {since_s} s: {}\n", trouble.reason);
+            (StatusCode::SERVICE_UNAVAILABLE, line)
+        }
+    }
 }

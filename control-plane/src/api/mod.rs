@@ -1,5 +1,6 @@
 //! REST: what an operator, the CLI and the coordinator that Slotway replaces speak.
 
+mod audit;
 pub mod auth;
 mod coordinator;
 mod health;
@@ -16,8 +17,9 @@ use axum::{
 use utoipa::OpenApi;
 
 use self::auth::{AdminToken, BearerScheme};
-use crate::{reports::Reports, workers::Workers, xds::Coordinators};
+use crate::{reports::Reports, store::Store, workers::Workers, xds::Coordinators};
 
+pub use audit::{AuditPage, AuditedChange};
 pub use coordinator::RemovedWorker;
 pub use problem::Problem;
 
@@ -26,6 +28,8 @@ pub use problem::Problem;
 pub struct ApiState {
     /// The workers.
     pub workers: Arc<Workers>,
+    /// Where all is kept.
+    pub store: Arc<dyn Store>,
     /// The coordinators' figures.
     pub reports: Arc<Reports>,
     /// The coordinators' connections.
@@ -44,7 +48,10 @@ pub fn router(state: ApiState) -> Router {
         .route("/coordinator/envoys", get(coordinator::list_envoys))
         .route("/openapi.json", get(openapi))
         .route("/healthz", get(health::healthz))
+        .route("/api/v1/audit", get(audit::list_changes))
         .route("/readyz", get(health::readyz))
+        .route("/readyz/xds", get(health::readyz_xds))
+        .route("/readyz/store", get(health::readyz_store))
         .route("/metrics", get(metrics::metrics))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
@@ -66,7 +73,10 @@ pub fn report_router(state: ApiState) -> Router {
         coordinator::delete_worker,
         coordinator::list_envoys,
         health::healthz,
+        audit::list_changes,
         health::readyz,
+        health::readyz_xds,
+        health::readyz_store,
         metrics::metrics
     ),
     components(schemas(Problem)),

@@ -85,6 +85,9 @@ impl From<&Error> for Problem {
             Error::Store(StoreError::Full { .. }) => {
                 problem(StatusCode::INSUFFICIENT_STORAGE, "store-full", "The database has no room left")
             }
+            Error::Store(StoreError::Refused { .. }) => {
+                problem(StatusCode::BAD_REQUEST, "bad-body", "The body is not right")
+            }
             Error::Store(StoreError::Conflict { .. }) => {
                 problem(StatusCode::CONFLICT, "conflict", "The change contradicts what is there")
             }

@@ -26,6 +26,11 @@ pub(super) async fn take_report(
     })?;
     let now = Instant::now();
     state.reports.accept(report, now)?;
-    state.workers.settle(now).await?;
+    // A report is taken whatever the database does. Without one, nothing can be let go of, and the next look is soon.
+    if state.store.trouble().borrow().is_none()
+        && let Err(error) = state.workers.settle(now).await
+    {
+        tracing::warn!("a removed worker cannot be let go: {error}");
+    }
     Ok(StatusCode::NO_CONTENT)
 }

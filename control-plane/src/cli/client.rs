@@ -5,11 +5,19 @@ use std::{net::SocketAddr, time::Duration};
 use axum::body::Bytes;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::{api::auth::AdminToken, envoy::bootstrap::reachable, error::Error};
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// A query of those of the fields that are there.
+pub(super) fn query(fields: &[(&str, Option<&str>)]) -> String {
+    let there = fields.iter().filter_map(|(name, value)| Some((name, (*value)?)));
+    let pairs = there.map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
+    pairs.collect::<Vec<_>>().join("&")
+}
 
 /// Gets `path` as text.
 ///

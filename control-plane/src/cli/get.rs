@@ -2,7 +2,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{client, output::say};
+use super::{
+    client,
+    output::{aligned, say},
+};
 use crate::{
     api::auth::AdminToken,
     config::{Overrides, load, token_path},
@@ -92,19 +95,4 @@ fn render(rows: &[WorkerRow], output: Output) -> Result<String, Error> {
         lines.push(line);
     }
     Ok(aligned(&lines))
-}
-
-/// Columns as wide as their widest cell, two spaces apart.
-fn aligned(lines: &[Vec<String>]) -> String {
-    let columns = lines.first().map_or(0, Vec::len);
-    let widths: Vec<_> = (0..columns)
-        .map(|column| lines.iter().filter_map(|line| line.get(column)).map(String::len).max().unwrap_or(0))
-        .collect();
-    let mut text = String::new();
-    for line in lines {
-        let cells: Vec<_> = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        text.push_str(cells.join("  ").trim_end());
-        text.push('\n');
-    }
-    text
 }

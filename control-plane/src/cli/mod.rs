@@ -1,5 +1,6 @@
 //! The commands.
 
+mod audit;
 mod bootstrap;
 mod client;
 mod config;
@@ -45,6 +46,8 @@ enum Command {
         #[command(subcommand)]
         what: get::Get,
     },
+    /// Show what was changed, newest first: who, when, what it was and what it became
+    Audit(audit::Audit),
     /// Print the version
     Version,
 }
@@ -89,6 +92,7 @@ fn execute(command: Command) -> Result<(), Error> {
         }
         Command::Config { command } => command.run(),
         Command::Bootstrap(bootstrap) => bootstrap.run(),
+        Command::Audit(audit) => on_runtime(audit.run()),
         Command::Get { what } => on_runtime(what.run()),
         Command::Serve(serve) => {
             telemetry::start();

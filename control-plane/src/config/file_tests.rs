@@ -1,4 +1,5 @@
 use super::*;
+use crate::store::StoreSettings;
 
 const RIGHT: &str = r#"listen: 127.0.0.1:10000
 api: 127.0.0.1:8080
@@ -86,6 +87,14 @@ const WRONG: &[(&str, &str, (u64, u64), &str)] = &[
     ("debug_headers: false", "lane_lease: 1h", (6, 13), "1h is not from 1s to 1m"),
     ("debug_headers: false", "api: 127.0.0.1:1", (6, 1), "duplicate"),
     (
+        "state: .slotway",
+        "store: mysql://u:hush@h/d",
+        (5, 8),
+        "neither `sqlite` nor a URL that begins with postgres://",
+    ),
+    ("state: .slotway", "store: postgres://u:hush@h:port/d", (5, 8), "this is no URL of a database"),
+    ("state: .slotway", "store: { url: postgres://h/d }", (5, 8), "expected string"),
+    (
         "  - name",
         "  - { name: first }\n  - name",
         (10, 12),
@@ -114,6 +123,7 @@ fn a_wrong_file_is_refused_with_line_column_and_reason() {
         let error = parsed(&RIGHT.replacen(from, to, 1)).expect_err(to);
         let line = error.to_string();
         let at = format!("f.yaml:{}:{}: ", at.0, at.1);
+        assert!(!line.contains("hush"), "{line}");
         if !line.starts_with(&at) || !error.reason.contains(says) || line.contains('\n') {
             surprises.push(format!("{to:?}: expected {at}..{says}.., got {line}"));
         }
@@ -188,6 +198,16 @@ fn a_file_without_a_token_is_refused_and_what_it_holds_is_not_shown() {
     }
     std::fs::write(&file, "0123456789abcdef\n").unwrap();
     config.access().unwrap();
+}
+
+#[test]
+fn the_store_is_sqlite_unless_a_postgresql_database_is_named() {
+    assert_eq!(parsed(RIGHT).unwrap().store, StoreSettings::Sqlite);
+    assert_eq!(parsed(&format!("{RIGHT}store: sqlite\n")).unwrap().store, StoreSettings::Sqlite);
+    let config = parsed(&format!("{RIGHT}store: postgres://u:hush@h/d\n")).unwrap();
+    let StoreSettings::Postgres(url) = &config.store else { panic!("{config:?}") };
+    assert_eq!(url.to_string(), "postgres://u@h:5432/d");
+    assert!(!format!("{config:?}").contains("hush"));
 }
 
 #[test]

@@ -173,7 +173,8 @@ impl Book {
         Ok(())
     }
 
-    fn put_in_force(&self, next: Roster) {
+    fn put_in_force(&self, mut next: Roster) {
+        next.release_returned();
         let desired = Arc::new(next.desired());
         *self.roster.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
         // A commit that was not about workers is nothing to Envoy.

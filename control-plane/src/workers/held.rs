@@ -14,7 +14,7 @@ use super::{
 /// A worker that the store has let go of, or has given to another pool, before our coordinators have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Held {
-    /// What it was, draining.
+    /// What it was; draining, or moving.
     pub(crate) record: WorkerRecord,
     /// The first generation of ours without it.
     pub(crate) since_generation: u64,
@@ -28,13 +28,7 @@ impl Roster {
             None => self.records.remove(url),
         };
         let now = record.filter(|record| record.standing != Standing::Removed);
-        if let Some(held) = self.held.get(url) {
-            // It is back where its requests are.
-            if now.is_some_and(|now| {
-                now.standing == Standing::Active && now.entry.pool == held.record.entry.pool
-            }) {
-                self.held.remove(url);
-            }
+        if self.held.contains_key(url) {
             return;
         }
         let Some(before) = before.filter(|before| before.standing != Standing::Removed) else { return };
@@ -49,8 +43,23 @@ impl Roster {
         };
         if let_go {
             let since_generation = before.standing.drains_since().unwrap_or(self.generation);
-            let record = WorkerRecord { standing: Standing::Draining { since_generation }, ..before };
-            self.held.insert(url.clone(), Held { record, since_generation });
+            let standing = match before.standing {
+                Standing::Active => Standing::Draining { since_generation },
+                drains => drains,
+            };
+            self.held
+                .insert(url.clone(), Held { record: WorkerRecord { standing, ..before }, since_generation });
         }
+    }
+
+    /// No longer holds workers that are back where their requests are.
+    pub(crate) fn release_returned(&mut self) {
+        let records = &self.records;
+        self.held.retain(|url, Held { record: was, .. }| {
+            let now = records.get(url).filter(|now| now.standing == Standing::Active);
+            // Where the requests of a moving one are, its record does not say.
+            let moving = matches!(was.standing, Standing::Moving { .. });
+            moving || now.is_none_or(|now| now.entry.pool != was.entry.pool)
+        });
     }
 }

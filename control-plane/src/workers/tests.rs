@@ -3,6 +3,8 @@ use slotway_config::{PoolReport, Report, WorkerReport, WorkerState};
 use super::*;
 use crate::store::{SqliteStore, Who};
 
+mod shared;
+
 /// Workers over a real database in a directory that lives as long as this.
 struct House {
     directory: tempfile::TempDir,

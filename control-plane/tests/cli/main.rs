@@ -2,6 +2,9 @@
 //! against a real Envoy are in the crate `slotway-tests`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod bad_days;
 mod commands;
 mod house;
+mod http;
+mod several;
 mod up;

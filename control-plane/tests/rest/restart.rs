@@ -158,7 +158,13 @@ async fn while_the_database_cannot_be_written_changes_get_503_and_all_else_goes_
     let answer = change.await;
     assert_eq!((answer.status.as_u16(), answer.problem()), (503, "store"));
     assert_eq!(house.workers().await, before);
+    let ready = house.get("/readyz").await;
+    assert_eq!(ready.status.as_u16(), 503);
+    assert!(ready.body.as_str().unwrap().contains("store: refuses changes for 0 s: "), "{}", ready.body);
+    assert_eq!(house.get("/readyz/store").await.status.as_u16(), 503);
+    assert_eq!(house.get("/readyz/xds").await.status.as_u16(), 200, "an Envoy may come all the same");
     sqlx::raw_sql("COMMIT").execute(&mut other).await.unwrap();
     other.close().await.unwrap();
     assert_eq!(house.post(list).await.capacities().len(), 3);
+    assert_eq!(house.get("/readyz").await.status.as_u16(), 200);
 }

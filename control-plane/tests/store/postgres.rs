@@ -1,5 +1,5 @@
 use slotway::store::{Change, Kind, StoreError, StoreSettings};
-use slotway_test_postgres::PASSWORD;
+use slotway_test_postgres::{PASSWORD, Postgres};
 
 use crate::house::{House, commit, next, put, until, workers};
 
@@ -147,4 +147,31 @@ async fn connections_are_bounded_and_returned() {
     let open = server.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'slotway'");
     assert!((2..=9).contains(&open.parse().unwrap()), "{open}: at most eight, and one that listens");
     assert_eq!(workers(&*store).await.len(), 200);
+}
+
+#[tokio::test]
+async fn a_database_can_be_asked_for_its_certificate() {
+    let named = |names: &[&str]| {
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        rcgen::generate_simple_self_signed(names).unwrap()
+    };
+    let (right, wrong) = (named(&["localhost"]), named(&["localhost"]));
+    let mut house =
+        House::with(Postgres::start_with_tls(&right.cert.pem(), &right.signing_key.serialize_pem()));
+    let plain = house.server().url().replace("@127.0.0.1:", "@localhost:");
+    let asking = |mode: &str, name: &str| {
+        let file = house.directory.path().join(name);
+        let certificate = if name == "right" { &right } else { &wrong };
+        std::fs::write(&file, certificate.cert.pem()).unwrap();
+        format!("{plain}?sslmode={mode}&sslrootcert={}", file.display()).parse().unwrap()
+    };
+    let (verified, refused) = (asking("verify-full", "right"), asking("verify-full", "wrong"));
+    house.settings = verified;
+    commit(&*house.open().await, vec![put("a", "1")]).await;
+    let unencrypted = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
+        WHERE application_name = 'slotway' AND NOT ssl";
+    assert_eq!(house.server().sql(unencrypted), "0");
+    house.settings = refused;
+    let error = house.try_open().await.err().expect("it was opened").to_string();
+    assert!(error.contains("certificate"), "{error}");
 }

@@ -14,6 +14,7 @@ pub(crate) struct Setup {
     /// Further settings at the file's top, and of `envoy`.
     top: Vec<(&'static str, Value)>,
     envoy: Vec<(&'static str, Value)>,
+    store: Option<String>,
     /// A pool that comes before the other one.
     first_pool: Option<Value>,
     pool: Value,
@@ -29,6 +30,7 @@ impl Default for Setup {
             xds_variant: "incremental",
             top: Vec::new(),
             envoy: Vec::new(),
+            store: None,
             first_pool: None,
             pool: json!({ "name": "test", "workers": [] }),
         }
@@ -96,6 +98,12 @@ impl Setup {
         self
     }
 
+    /// The store; SQLite if it is not set.
+    pub(crate) fn store(mut self, url: &str) -> Self {
+        self.store = Some(url.to_owned());
+        self
+    }
+
     /// Envoy's access log, in `access.log` beside the state directory.
     pub(crate) fn access_log(mut self) -> Self {
         self.access_log = true;
@@ -111,6 +119,7 @@ impl Setup {
             "xds": at.xds,
             "envoy": { "admin": at.admin, "concurrency": self.lanes, "path": envoy, "xds_variant": self.xds_variant },
             "state": state,
+            "store": self.store.as_deref().unwrap_or("sqlite"),
             "debug_headers": self.debug_headers,
             "access_log": self.access_log.then(|| state.with_file_name("access.log")),
             "pools": pools,

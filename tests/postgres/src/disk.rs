@@ -18,6 +18,12 @@ impl SmallDisk {
     /// A disk of so many bytes at `path`, once a process runs on it.
     #[must_use]
     pub fn new(path: PathBuf, bytes: u64) -> Self {
+        let may = Command::new("unshare").args(["--map-root-user", "--mount", "true"]).status();
+        assert!(
+            may.is_ok_and(|status| status.success()),
+            "a small disk needs `unshare --map-root-user --mount`, which is not allowed here (in Docker: \
+             --security-opt seccomp=unconfined)"
+        );
         fs::create_dir(&path).unwrap();
         Self { path, bytes }
     }

@@ -8,7 +8,7 @@ mod programs;
 use std::{
     fs::{self, File},
     net::TcpListener,
-    os::unix::process::CommandExt,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread::sleep,
@@ -36,6 +36,7 @@ pub struct Postgres {
     child: Option<Child>,
     port: u16,
     disk: Option<SmallDisk>,
+    tls: bool,
     directory: TempDir,
 }
 
@@ -43,12 +44,18 @@ impl Postgres {
     /// Makes a database and starts it.
     #[must_use]
     pub fn start() -> Self {
-        let postgres = Self::prepared(None);
-        let mut initdb = Command::new(program("initdb"));
-        initdb.args(postgres.initdb_arguments());
-        let made = postgres.unprivileged(&mut initdb).output().unwrap();
-        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
-        postgres.running()
+        Self::prepared(None).made()
+    }
+
+    /// The same with a certificate for `localhost` and its key, both PEM; it answers to TLS, and without.
+    #[must_use]
+    pub fn start_with_tls(certificate: &str, key: &str) -> Self {
+        let mut postgres = Self::prepared(None);
+        for (name, pem) in [("certificate", certificate), ("key", key)] {
+            postgres.write_private(name, pem);
+        }
+        postgres.tls = true;
+        postgres.made()
     }
 
     /// The same on a disk of so many bytes, of which making it takes about 40 million.
@@ -61,20 +68,36 @@ impl Postgres {
 
     fn prepared(disk_bytes: Option<u64>) -> Self {
         let directory = TempDir::with_prefix("slotway-pg-").unwrap();
-        fs::write(directory.path().join("password"), PASSWORD).unwrap();
-        if geteuid().is_root() && disk_bytes.is_none() {
-            for path in [directory.path().to_owned(), directory.path().join("password")] {
-                std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
-            }
-        }
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let disk = disk_bytes.map(|bytes| SmallDisk::new(directory.path().join("disk"), bytes));
-        Self { child: None, port, disk, directory }
+        let postgres = Self { child: None, port, disk, tls: false, directory };
+        postgres.own(postgres.directory.path());
+        postgres.write_private("password", PASSWORD);
+        postgres
     }
 
-    fn running(mut self) -> Self {
+    fn made(mut self) -> Self {
+        let mut initdb = Command::new(program("initdb"));
+        initdb.args(self.initdb_arguments());
+        let made = self.unprivileged(&mut initdb).output().unwrap();
+        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
         self.start_again();
         self
+    }
+
+    /// A file for the server's eyes alone.
+    fn write_private(&self, name: &str, text: &str) {
+        let path = self.directory.path().join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        self.own(&path);
+    }
+
+    /// Gives a path to the user that the server runs as. On a small disk that is us, by the eyes of the system.
+    fn own(&self, path: &Path) {
+        if geteuid().is_root() && self.disk.is_none() {
+            std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+        }
     }
 
     /// Starts it after [`Postgres::stop`] or [`Postgres::kill`], with what it had.
@@ -221,6 +244,14 @@ impl Postgres {
     fn server_arguments(&self) -> Vec<String> {
         let mut arguments = vec!["-D".to_owned(), self.data().display().to_string()];
         let port = format!("port={}", self.port);
+        let directory = self.directory.path().display();
+        if self.tls {
+            let files = ["cert_file", "key_file"].into_iter().zip(["certificate", "key"]);
+            let files = files.map(|(setting, name)| format!("ssl_{setting}={directory}/{name}"));
+            for setting in std::iter::once("ssl=on".to_owned()).chain(files) {
+                arguments.extend(["-c".to_owned(), setting]);
+            }
+        }
         for setting in [
             port.as_str(),
             "listen_addresses=127.0.0.1",

@@ -102,10 +102,7 @@ async fn recorded(connection: &mut PgConnection, place: &str) -> Result<Option<i
     let explain = |error: sqlx::Error| explain(place, &error);
     // Not `to_regclass`: within a transaction it may still say what was so before the lock was waited for.
     let ours = "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = 'slotway' AND tablename = 'store')";
-    let ours: bool = sqlx::query_scalar(ours)
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(explain)?;
+    let ours: bool = sqlx::query_scalar(ours).fetch_one(&mut *connection).await.map_err(explain)?;
     if !ours {
         return Ok(None);
     }

@@ -11,7 +11,10 @@ use std::{
 };
 
 use serde_json::json;
-use sqlx::{Row, SqlitePool, sqlite::SqlitePoolOptions, sqlite::SqliteRow};
+use sqlx::{
+    Connection, Row, SqliteConnection, SqlitePool,
+    sqlite::{SqlitePoolOptions, SqliteRow},
+};
 use tokio::sync::watch;
 
 use super::{
@@ -69,8 +72,20 @@ impl SqliteStore {
 
 impl Database {
     async fn write(&self, batch: Batch) -> Result<u64, StoreError> {
+        let connection = self.pool.acquire().await;
+        let mut connection = connection.map_err(|error| file::explain(&self.file, &error))?;
+        let outcome = self.write_on(&mut connection, batch).await;
+        if outcome.as_ref().is_err_and(StoreError::is_about_the_database) {
+            // SQLite ends a transaction by itself where the disk is full, and sqlx goes on believing that there is one.
+            // https://www.sqlite.org/lang_transaction.html#response_to_errors_within_a_transaction
+            connection.close_on_drop();
+        }
+        outcome
+    }
+
+    async fn write_on(&self, connection: &mut SqliteConnection, batch: Batch) -> Result<u64, StoreError> {
         let explain = |error: sqlx::Error| file::explain(&self.file, &error);
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(explain)?;
+        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(explain)?;
         let who = batch.who.clone();
         let keys: Vec<_> = batch.writes.iter().map(|write| json!([write.kind.as_str(), write.key])).collect();
         let found = sqlx::query(
@@ -238,7 +253,11 @@ fn to_u64(number: i64) -> u64 {
 
 impl ReadChanges for Database {
     fn changes(&self, after: u64) -> StoreFuture<'_, Vec<Commit>> {
-        Box::pin(self.read_changes(after))
+        Box::pin(async move {
+            let outcome = self.read_changes(after).await;
+            self.health.note(&outcome, false);
+            outcome
+        })
     }
 }
 

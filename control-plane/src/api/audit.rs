@@ -1,0 +1,115 @@
+use axum::{
+    Json,
+    extract::{Query, State, rejection::QueryRejection},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use super::{ApiState, Problem, auth::Reader};
+use crate::{
+    error::Error,
+    store::{AUDIT_PAGE_MAX, AuditQuery, AuditRow},
+};
+
+/// How many rows an answer has where nobody says how many.
+const LIMIT: u32 = 100;
+
+/// Which changes are wanted.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    before: Option<u64>,
+    kind: Option<String>,
+    key: Option<String>,
+    who: Option<String>,
+    limit: Option<u32>,
+}
+
+/// A page of `GET /api/v1/audit`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct AuditPage {
+    /// The changes, newest first.
+    pub changes: Vec<AuditedChange>,
+    /// The `before` of the next page; absent on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<u64>,
+}
+
+/// One change of one document.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct AuditedChange {
+    /// Rises from change to change.
+    pub id: u64,
+    /// Changes that were made together share it.
+    pub revision: u64,
+    /// When (RFC 3339, UTC).
+    pub at: String,
+    /// Who: `admin token`, `config file`, or `system` where the program itself did it.
+    pub who: String,
+    /// What: `worker`, `settings`.
+    pub kind: String,
+    /// Which of them.
+    pub key: String,
+    /// What it was, without secrets; `null` where it is new.
+    #[schema(value_type = Object)]
+    pub before: Value,
+    /// What it became, without secrets; `null` where it was deleted.
+    #[schema(value_type = Object)]
+    pub after: Value,
+}
+
+impl From<AuditRow> for AuditedChange {
+    fn from(row: AuditRow) -> Self {
+        let AuditRow { id, revision, at_ms, who, kind, key, before, after } = row;
+        let document = |text: Option<String>| {
+            text.map_or(Value::Null, |text| serde_json::from_str(&text).unwrap_or(Value::String(text)))
+        };
+        let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(at_ms) * 1_000_000);
+        let at = at.ok().and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_else(|| format!("{at_ms} ms"));
+        Self { id, revision, at, who, kind, key, before: document(before), after: document(after) }
+    }
+}
+
+/// Lists what was changed, newest first: who, when, what it was and what it became.
+#[utoipa::path(get, path = "/api/v1/audit", params(
+    ("before" = Option<u64>, Query, description = "Only older changes than this one: the `next` of the page before"),
+    ("kind" = Option<String>, Query, description = "Only changes of this kind"),
+    ("key" = Option<String>, Query, description = "Only changes of this key, for a worker its base URL"),
+    ("who" = Option<String>, Query, description = "Only changes by them"),
+    ("limit" = Option<u32>, Query, description = "At most so many, from 1 to 1000; 100 if absent"),
+), responses(
+    (status = 200, description = "The changes", body = AuditPage),
+    (status = 400, description = "Not a filter", body = Problem),
+    (status = 401, description = "Not from this machine, and without the token", body = Problem),
+    (status = 503, description = "The database cannot be read", body = Problem),
+))]
+pub(super) async fn list_changes(
+    _: Reader,
+    State(state): State<ApiState>,
+    query: Result<Query<Wanted>, QueryRejection>,
+) -> Result<Json<AuditPage>, Error> {
+    let bad = |field: &str, reason| Error::BadBody { index: None, field: Some(field.to_owned()), reason };
+    let Query(wanted) = query.map_err(|rejection| Error::BadBody {
+        index: None,
+        field: None,
+        reason: format!("{}; there is before, kind, key, who and limit", rejection.body_text()),
+    })?;
+    let limit = wanted.limit.unwrap_or(LIMIT);
+    if !(1..=AUDIT_PAGE_MAX).contains(&limit) {
+        return Err(bad("limit", format!("{limit} is not from 1 to {AUDIT_PAGE_MAX}")));
+    }
+    let Wanted { before, kind, key, who, .. } = wanted;
+    for (field, text) in [("kind", &kind), ("key", &key), ("who", &who)] {
+        if text.as_ref().is_some_and(|text| text.contains('\0')) {
+            return Err(bad(field, "nothing has a NUL in its name".to_owned()));
+        }
+    }
+    // One more than is wanted tells whether there is a next page.
+    let query = AuditQuery { before, kind, key, who, limit: limit + 1 };
+    let mut rows = state.store.audit(&query).await?;
+    let more = rows.len() > limit as usize;
+    rows.truncate(limit as usize);
+    let next = rows.last().filter(|_| more).map(|row| row.id);
+    Ok(Json(AuditPage { changes: rows.into_iter().map(AuditedChange::from).collect(), next }))
+}

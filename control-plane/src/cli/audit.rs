@@ -1,0 +1,191 @@
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use serde_json::Value;
+
+use super::{
+    client::{self, query},
+    output::{aligned, say},
+};
+use crate::{
+    api::{AuditPage, AuditedChange, auth::AdminToken},
+    config::{Config, Overrides, load},
+    error::Error,
+    store::AUDIT_PAGE_MAX,
+};
+
+/// Longest value that the table shows of a field; `-o wide` and `-o json` show all.
+const CELL_CHARS_MAX: usize = 60;
+
+/// `slotway audit`
+#[derive(Debug, Args)]
+pub(super) struct Audit {
+    /// The configuration file of the control plane; without it the default addresses are asked
+    #[arg(short, long, env = "SLOTWAY_CONFIG", value_name = "FILE")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    overrides: Overrides,
+    /// Only changes of this kind: worker, settings
+    #[arg(long)]
+    kind: Option<String>,
+    /// Only changes of this key, for a worker its base URL
+    #[arg(long)]
+    key: Option<String>,
+    /// Only changes by them
+    #[arg(long)]
+    who: Option<String>,
+    /// Only changes older than the one with this number
+    #[arg(long, value_name = "ID")]
+    before: Option<u64>,
+    /// At most so many
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=i64::from(AUDIT_PAGE_MAX)))]
+    limit: u32,
+    /// How to show them
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    Table,
+    Wide,
+    Json,
+}
+
+impl Audit {
+    pub(super) async fn run(self) -> Result<(), Error> {
+        let mut config = match &self.file {
+            Some(file) => load(file)?,
+            None => Config::default(),
+        };
+        self.overrides.apply(&mut config)?;
+        let (before, limit) = (self.before.map(|before| before.to_string()), self.limit.to_string());
+        let filters = [
+            ("limit", Some(limit.as_str())),
+            ("before", before.as_deref()),
+            ("kind", self.kind.as_deref()),
+            ("key", self.key.as_deref()),
+            ("who", self.who.as_deref()),
+        ];
+        let path = format!("/api/v1/audit?{}", query(&filters));
+        let token = AdminToken::load(&config.token_path()).ok();
+        let text = client::get(config.api, &path, token.as_ref()).await?;
+        let page: AuditPage = serde_json::from_str(&text).map_err(|error| Error::Request {
+            url: config.api.to_string(),
+            reason: format!("the answer is no list of changes: {error}"),
+        })?;
+        say(render(&page, self.output)?.trim_end());
+        Ok(())
+    }
+}
+
+fn render(page: &AuditPage, output: Output) -> Result<String, Error> {
+    if output == Output::Json {
+        return serde_json::to_string_pretty(page)
+            .map_err(|error| Error::System { doing: "writing JSON", reason: error.to_string() });
+    }
+    let mut lines = vec![["ID", "AT", "WHO", "KIND", "KEY", "CHANGE"].map(str::to_owned).to_vec()];
+    for change in &page.changes {
+        let AuditedChange { id, at, who, kind, key, .. } = change;
+        let what = in_words(&change.before, &change.after, output == Output::Wide);
+        lines.push(vec![id.to_string(), at.clone(), who.clone(), kind.clone(), key.clone(), what]);
+    }
+    let mut text = aligned(&lines);
+    if let Some(next) = page.next {
+        text.push_str(&format!("older ones: --before {next}\n"));
+    }
+    Ok(text)
+}
+
+/// What became of a document: which fields differ, and for `whole` also what was added or removed.
+fn in_words(before: &Value, after: &Value, whole: bool) -> String {
+    match (before, after) {
+        (Value::Null, added) if whole => return format!("added {added}"),
+        (removed, Value::Null) if whole => return format!("removed {removed}"),
+        (Value::Null, _) => return "added".to_owned(),
+        (_, Value::Null) => return "removed".to_owned(),
+        _ => {}
+    }
+    let mut fields = Vec::new();
+    differences("", before, after, &mut fields);
+    if fields.is_empty() {
+        return "written again".to_owned();
+    }
+    let shown = |value: &Value| {
+        let text = value.to_string();
+        match text.char_indices().nth(CELL_CHARS_MAX) {
+            Some((end, _)) if !whole => format!("{}...", &text[..end]),
+            _ => text,
+        }
+    };
+    let line = |(path, before, after): &(String, Value, Value)| {
+        format!("{}: {} -> {}", path.trim_start_matches('.'), shown(before), shown(after))
+    };
+    format!("changed {}", fields.iter().map(line).collect::<Vec<_>>().join(", "))
+}
+
+/// The innermost fields that differ, with their paths.
+fn differences(path: &str, before: &Value, after: &Value, found: &mut Vec<(String, Value, Value)>) {
+    match (before, after) {
+        (Value::Object(before), Value::Object(after)) => {
+            let mut names: Vec<_> = before.keys().chain(after.keys()).collect();
+            names.sort_unstable();
+            names.dedup();
+            for name in names {
+                let (before, after) = (before.get(name), after.get(name));
+                let or_null = |value: Option<&Value>| value.cloned().unwrap_or_default();
+                differences(&format!("{path}.{name}"), &or_null(before), &or_null(after), found);
+            }
+        }
+        _ if before == after => {}
+        _ => found.push((path.to_owned(), before.clone(), after.clone())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_change_is_told_by_the_fields_that_differ() {
+        let one = json!({ "position": 0, "worker": { "capacity": 3, "worker": "http://a" } });
+        let two = json!({ "position": 0, "worker": { "capacity": 5, "worker": "http://a" }, "tls": {} });
+        let long = json!({ "a": "x".repeat(100) });
+        for (before, after, whole, told) in [
+            (&one, &two, false, "changed tls: null -> {}, worker.capacity: 3 -> 5"),
+            (&one, &one, false, "written again"),
+            (&Value::Null, &one, false, "added"),
+            (&one, &Value::Null, false, "removed"),
+        ] {
+            assert_eq!(in_words(before, after, whole), told);
+        }
+        assert!(in_words(&long, &json!({}), false).ends_with("xxx... -> null"));
+        assert!(in_words(&Value::Null, &one, true).starts_with("added {\"position\":0"));
+        assert!(in_words(&long, &json!({}), true).ends_with("xxx\" -> null"));
+    }
+
+    #[test]
+    fn the_table_has_a_line_for_each_change_and_says_how_to_go_on() {
+        let change = |id, key: &str| AuditedChange {
+            id,
+            revision: id,
+            at: "2026-11-21T10:00:00.5Z".to_owned(),
+            who: "admin token".to_owned(),
+            kind: "worker".to_owned(),
+            key: key.to_owned(),
+            before: Value::Null,
+            after: json!({}),
+        };
+        let page =
+            AuditPage { changes: vec![change(7, "http://a"), change(6, "http://longer")], next: Some(6) };
+        assert_eq!(
+            render(&page, Output::Table).unwrap(),
+            "ID  AT                      WHO          KIND    KEY            CHANGE\n\
+             7   2026-11-21T10:00:00.5Z  admin token  worker  http://a       added\n\
+             6   2026-11-21T10:00:00.5Z  admin token  worker  http://longer  added\n\
+             older ones: --before 6\n"
+        );
+    }
+}

@@ -1,0 +1,105 @@
+use axum::http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::house::House;
+
+const W1: &str = "http://127.0.0.1:9001";
+
+/// Who, kind, key, and the capacity before and after.
+fn told(change: &Value) -> (&str, &str, &str, &Value, &Value) {
+    let text = |field: &str| change[field].as_str().unwrap();
+    let capacity = |field: &str| &change[field]["worker"]["capacity"];
+    (text("who"), text("kind"), text("key"), capacity("before"), capacity("after"))
+}
+
+#[tokio::test]
+async fn every_change_is_told_with_who_made_it_and_what_it_was_before() {
+    let house = House::new().await;
+    house
+        .post(&format!(r#"[{{"worker": "{W1}", "capacity": 5}}, {{"worker": "http://new", "capacity": 2}}]"#))
+        .await;
+    house.delete("http://new").await;
+    let answer = house.get("/api/v1/audit").await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    let changes = answer.body["changes"].as_array().unwrap();
+    let (none, admin, file) = (&Value::Null, "admin token", "config file");
+    let (two, three, four, five) = (&json!(2), &json!(3), &json!(4), &json!(5));
+    let mut expected = vec![
+        (admin, "worker", "http://new", two, two),
+        (admin, "worker", "http://new", none, two),
+        (admin, "worker", W1, three, five),
+        (file, "settings", "file", none, none),
+        (file, "worker", "http://127.0.0.1:9002", none, four),
+        (file, "worker", W1, none, three),
+    ];
+    let mut seen: Vec<_> = changes.iter().map(told).collect();
+    // What the program itself did stands in between: nobody is connected, so the removed worker is let go of at some time.
+    seen.retain(|(who, ..)| *who != "system");
+    assert_eq!(seen.len(), expected.len(), "{:#}", answer.body);
+    // In one batch the order is that of the batch.
+    let by_batch = |told: &(&str, &str, &str, &Value, &Value)| (told.0 == file, told.2.to_owned());
+    seen[1..].sort_by_key(by_batch);
+    expected[1..].sort_by_key(by_batch);
+    assert_eq!(seen, expected);
+    assert_eq!(changes[0]["after"]["standing"], changes[0]["after"]["standing"]);
+    assert!(changes.iter().all(|change| change["at"].as_str().unwrap().ends_with('Z')), "{:#}", answer.body);
+    assert_eq!(changes[1]["revision"], changes[2]["revision"], "they were changed together");
+    assert_eq!(answer.body.get("next"), None, "these are all");
+}
+
+#[tokio::test]
+async fn what_was_refused_leaves_no_trace() {
+    let house = House::new().await;
+    let before = house.get("/api/v1/audit").await.body;
+    house.post(r#"[{"worker": "http://new", "capacity": 1}, {"worker": "http://new", "capacity": 1}]"#).await;
+    house.post(&format!(r#"[{{"worker": "{W1}", "capacity": 3}}]"#)).await;
+    assert_eq!(house.get("/api/v1/audit").await.body, before);
+}
+
+#[tokio::test]
+async fn changes_come_by_pages_and_filters() {
+    let house = House::new().await;
+    for capacity in 5..10 {
+        house.post(&format!(r#"[{{"worker": "{W1}", "capacity": {capacity}}}]"#)).await;
+    }
+    let capacities = |body: &Value| {
+        let changes = body["changes"].as_array().unwrap();
+        changes.iter().map(|change| told(change).4.as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    let filter = format!("kind=worker&key={W1}&who=admin%20token&limit=2");
+    let first = house.get(&format!("/api/v1/audit?{filter}")).await.body;
+    assert_eq!(capacities(&first), [9, 8]);
+    let second = house.get(&format!("/api/v1/audit?{filter}&before={}", first["next"])).await.body;
+    assert_eq!(capacities(&second), [7, 6]);
+    let last = house.get(&format!("/api/v1/audit?{filter}&before={}", second["next"])).await.body;
+    assert_eq!((capacities(&last), last.get("next")), (vec![5], None));
+    let nobody = house.get("/api/v1/audit?who=nobody").await.body;
+    assert_eq!(nobody, json!({ "changes": [] }));
+}
+
+#[tokio::test]
+async fn a_wrong_filter_is_refused_with_what_there_is() {
+    let house = House::new().await;
+    for (query, says) in [
+        ("limit=0", "0 is not from 1 to 1000"),
+        ("limit=1001", "1001 is not from 1 to 1000"),
+        ("limit=many", "there is before, kind, key, who and limit"),
+        ("before=-1", "there is before, kind, key, who and limit"),
+        ("since=1", "unknown field `since`"),
+        ("who=a%00b", "NUL"),
+    ] {
+        let answer = house.get(&format!("/api/v1/audit?{query}")).await;
+        assert_eq!((answer.status, answer.problem()), (StatusCode::BAD_REQUEST, "bad-body"), "{query}");
+        assert!(answer.body["detail"].as_str().unwrap().contains(says), "{query}: {}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn under_a_name_that_is_not_this_machines_the_audit_needs_the_token() {
+    let house = House::new().await;
+    let read =
+        async |headers: &[(&str, &str)]| house.send(Method::GET, "/api/v1/audit", headers, "").await.status;
+    assert_eq!(read(&[("host", "example.com")]).await, StatusCode::UNAUTHORIZED);
+    let authorization = house.control_plane.token.authorization();
+    assert_eq!(read(&[("host", "example.com"), ("authorization", &authorization)]).await, StatusCode::OK);
+}

@@ -1,0 +1,121 @@
+//! Several control planes on one PostgreSQL, each with an Envoy of its own.
+
+use rustix::process::Signal;
+use slotway_test_postgres::Postgres;
+
+use crate::harness::{Arrivals, Behaviour, Load, SOON, ServedApart, Setup, TestWorker, get, send, until};
+
+/// Two control planes with one file, and so one idea of the workers.
+async fn two(postgres: &Postgres, setup: Setup) -> (ServedApart, ServedApart) {
+    let setup = setup.store(&postgres.url());
+    (ServedApart::start(&setup).await, ServedApart::start(&setup).await)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_at_one_control_plane_reaches_the_envoys_of_the_other_and_fails_no_request() {
+    let postgres = Postgres::start();
+    let arrivals = Arrivals::default();
+    let w1 = TestWorker::start("W1", &arrivals).await;
+    let w2 = TestWorker::start("W2", &arrivals).await;
+    w1.behave(Behaviour::delay_ms(3));
+    w2.behave(Behaviour::delay_ms(3));
+    let (mut one, mut other) = two(&postgres, Setup::with(&[(&w1, 2)])).await;
+    let load = Load::start(other.address(), 12);
+    load.passes(100).await;
+
+    one.api().set(&[(&w2.url(), 3)]).await;
+    until("the new worker gets requests", SOON, async || (w2.total() >= 100).then_some(())).await;
+    let generation = one.api().workers().await[0].generation_wanted;
+    other
+        .api()
+        .shows("the generation of the one", |workers| {
+            workers.iter().all(|w| w.generation_wanted == generation)
+        })
+        .await;
+
+    // One is killed, and the other takes changes for both.
+    one.control_plane.signal(Signal::KILL);
+    one.control_plane.ended(SOON).await;
+    other.api().set(&[(&w1.url(), 4)]).await;
+    until("the new capacity is in use", SOON, async || (w1.highest() == 4).then_some(())).await;
+    one.start_control_plane().await;
+    let capacity = |workers: &[crate::harness::WorkerFigures]| {
+        workers.iter().any(|worker| worker.worker == w1.url() && worker.capacity == Some(4))
+    };
+    one.api().shows("what was changed without it", capacity).await;
+
+    // And now the other way round.
+    other.control_plane.signal(Signal::KILL);
+    other.control_plane.ended(SOON).await;
+    one.api().remove(&w2.url()).await;
+    load.passes(100).await;
+    other.start_control_plane().await;
+    other.api().shows("the removal", |workers| workers.iter().all(|worker| worker.worker != w2.url())).await;
+    let seen = w2.total();
+    load.passes(300).await;
+    assert_eq!(w2.total(), seen, "the removed worker gets no requests");
+    load.finish().await.assert_all_ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_is_removed_at_one_control_plane_ends_what_it_has_in_hand_for_the_other() {
+    let postgres = Postgres::start();
+    let arrivals = Arrivals::default();
+    let w1 = TestWorker::start("W1", &arrivals).await;
+    let w2 = TestWorker::start("W2", &arrivals).await;
+    w1.behave(Behaviour::held());
+    let (one, other) = two(&postgres, Setup::with(&[(&w1, 1), (&w2, 1)])).await;
+    let load = Load::start(other.address(), 3);
+    until("the worker has a request in hand", SOON, async || (w1.current() == 1).then_some(())).await;
+
+    let url = w1.url();
+    one.api().remove(&url).await;
+    // Its own Envoy has nothing there, so the one lets go of it at once.
+    one.api().shows("it is gone", |workers| workers.iter().all(|worker| worker.worker != url)).await;
+    other
+        .api()
+        .shows("it drains", |workers| workers.iter().any(|w| w.worker == url && w.state == "draining"))
+        .await;
+    load.passes(100).await;
+    let stats = other.envoy_stats().await;
+    assert!(
+        stats.contains(&format!("cluster.{}.", url.replace(':', "_"))),
+        "its cluster is gone with a request under way"
+    );
+    assert_eq!((w1.current(), w1.total()), (1, 1));
+    w1.release(1);
+    other.api().shows("it is gone", |workers| workers.iter().all(|worker| worker.worker != url)).await;
+    load.finish().await.assert_all_ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_database_is_gone_envoys_serve_on_and_changes_are_refused() {
+    let mut postgres = Postgres::start();
+    let arrivals = Arrivals::default();
+    let w1 = TestWorker::start("W1", &arrivals).await;
+    let w2 = TestWorker::start("W2", &arrivals).await;
+    w1.behave(Behaviour::delay_ms(3));
+    let (one, other) = two(&postgres, Setup::with(&[(&w1, 2)])).await;
+    let load = Load::start(one.address(), 6);
+    load.passes(100).await;
+    let list = format!(r#"[{{"worker": "{}", "capacity": 1}}]"#, w2.url());
+
+    postgres.stop();
+    let api = one.addresses().api;
+    let readiness = async || send(api, get("/readyz")).await.unwrap().status.as_u16();
+    until("readyz says so", SOON, async || (readiness().await == 503).then_some(())).await;
+    for _ in 0..3 {
+        let refused = one.api().request("POST", "/coordinator/workers", list.clone()).await;
+        assert_eq!(refused.status, 503, "{}", refused.text());
+        assert_eq!(refused.header("content-type"), "application/problem+json");
+        load.passes(50).await;
+    }
+    assert_eq!(one.api().workers().await.len(), 1, "reads go on");
+
+    postgres.start_again();
+    until("readyz is well again", 3 * SOON, async || (readiness().await == 200).then_some(())).await;
+    one.api().set(&[(&w2.url(), 1)]).await;
+    until("the change is in force at the one", SOON, async || (w2.total() > 0).then_some(())).await;
+    other.api().shows("the change", |workers| workers.len() == 2).await;
+    load.finish().await.assert_all_ok();
+}
