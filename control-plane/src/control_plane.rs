@@ -12,6 +12,7 @@ use tokio::{task::JoinSet, time::MissedTickBehavior};
 use tokio_rustls::rustls::ServerConfig;
 
 use crate::{
+    agents::Agents,
     api::{self, ApiState, auth::AdminToken},
     config::Config,
     error::Error,
@@ -95,6 +96,7 @@ impl ControlPlane {
             groups: config.groups(),
             lanes: config.envoy.concurrency,
         };
+        let agents = Arc::new(Agents::open(store.clone()).await?);
         let workers =
             Workers::open(Arc::clone(&store), Arc::clone(&reports), &config.pools, listener, NOBODY_GRACE)
                 .await?;
@@ -102,13 +104,14 @@ impl ControlPlane {
         let coordinators = Arc::new(Coordinators::new());
 
         let state = ApiState {
+            agents: Arc::clone(&agents),
             workers: Arc::clone(&workers),
             store,
             reports: Arc::clone(&reports),
             coordinators: Arc::clone(&coordinators),
             token: Arc::clone(&token),
         };
-        let xds_router = XdsServer::new(workers.desired(), Arc::clone(&coordinators), access)
+        let xds_router = XdsServer::new(workers.desired(), agents.told(), Arc::clone(&coordinators), access)
             .into_router(api::report_router(state.clone()).layer(DefaultBodyLimit::max(REPORT_BYTES_MAX)));
         let address = |listener: &TcpListener| {
             listener.local_addr().map_err(|error| system("reading a port's address", &error))
@@ -119,7 +122,7 @@ impl ControlPlane {
         tasks.spawn(serve_xds(ports.xds, tls, xds_router)?);
         tasks.spawn(serve(ports.api, api::router(state))?);
         tasks.spawn(settle(Arc::clone(&workers), Arc::clone(&coordinators)));
-        tasks.spawn(follow(Arc::clone(&workers)));
+        tasks.spawn(follow(Arc::clone(&workers), agents));
         Ok(Self { workers, reports, coordinators, token, api, xds, tasks })
     }
 
@@ -169,8 +172,8 @@ fn serve(
     Ok(async move { axum::serve(listener, service).await.map_err(|error| system("serving", &error)) })
 }
 
-async fn follow(workers: Arc<Workers>) -> Result<(), Error> {
-    workers.follow().await;
+async fn follow(workers: Arc<Workers>, agents: Arc<Agents>) -> Result<(), Error> {
+    tokio::join!(workers.follow(), agents.follow());
     Ok(())
 }
 
@@ -180,7 +183,9 @@ async fn settle(workers: Arc<Workers>, coordinators: Arc<Coordinators>) -> Resul
     loop {
         tick.tick().await;
         let now = Instant::now();
-        workers.set_connected(coordinators.list().into_iter().map(|status| status.node).collect(), now);
+        // An agent has no requests that a drain would have to wait for.
+        let connected = coordinators.list().into_iter().filter(|status| !status.is_agent());
+        workers.set_connected(connected.map(|status| status.node).collect(), now);
         if let Err(error) = workers.settle(now).await {
             // The worker drains a little longer; the next tick tries again.
             tracing::warn!("a removed worker cannot be let go: {error}");

@@ -57,9 +57,30 @@ pub enum Error {
         /// What there is, a bounded number of them.
         known: Vec<String>,
     },
+    /// There is no such backup job.
+    #[error("there is no backup job {name:?}")]
+    UnknownBackupJob {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// One server too many.
+    #[error("{}", no_place(.usage, .servers_max, .holders))]
+    NoPlace {
+        /// The usage whose places are taken; without it those of all usages are.
+        usage: Option<String>,
+        /// How many may run.
+        servers_max: u32,
+        /// The workers that hold the places.
+        holders: Vec<String>,
+    },
     /// The admin token is needed and did not come, or a wrong one did.
     #[error("{0}")]
     Unauthorized(&'static str),
+    /// A report of nobody who may connect to xDS.
+    #[error("reports need the token or the certificate of a group, as xDS does")]
+    NotANode,
     /// A body of another type than JSON.
     #[error("the body must be JSON: send it with `content-type: application/json`")]
     NotJson,
@@ -153,6 +174,15 @@ fn tail_of(log: &Option<PathBuf>, tail: &str) -> String {
         Some(log) => format!("; the end of its log {}:\n{}", log.display(), tail.trim_end()),
         None => String::new(),
     }
+}
+
+fn no_place(usage: &Option<String>, servers_max: &u32, holders: &[String]) -> String {
+    let of = usage.as_ref().map_or_else(|| "in all".to_owned(), |usage| format!("of usage {usage:?}"));
+    let held = if holders.is_empty() { "nobody".to_owned() } else { holders.join(", ") };
+    format!(
+        "at most {servers_max} servers {of} may run, and the places are held by {held}; take one away with \
+         DELETE /api/v1/servers?worker=URL, or raise the limit with PUT /api/v1/server-limits"
+    )
 }
 
 impl Error {

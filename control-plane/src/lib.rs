@@ -3,11 +3,13 @@
 //!
 //! * [`config`]: the configuration file.
 //! * [`workers`]: the domain. It keeps the workers in the [`store`] and publishes [`model::Desired`].
+//! * [`agents`]: what agents are told, and who is a server.
 //! * [`xds`]: brings that to Envoy. [`reports`]: hears from Envoy what is free.
 //! * [`api`]: REST. [`control_plane`] puts the parts together and serves them.
 //! * [`envoy`]: finds, starts and watches an Envoy of one's own.
 //! * [`cli`]: the commands.
 
+pub mod agents;
 pub mod api;
 pub mod cli;
 pub mod config;

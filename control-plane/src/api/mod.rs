@@ -7,6 +7,7 @@ mod health;
 mod metrics;
 mod problem;
 mod reports;
+mod v1;
 
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use axum::{
 use utoipa::OpenApi;
 
 use self::auth::{AdminToken, BearerScheme};
-use crate::{reports::Reports, store::Store, workers::Workers, xds::Coordinators};
+use crate::{agents::Agents, reports::Reports, store::Store, workers::Workers, xds::Coordinators};
 
 pub use audit::{AuditPage, AuditedChange};
 pub use coordinator::RemovedWorker;
@@ -26,6 +27,8 @@ pub use problem::Problem;
 /// What the handlers work with.
 #[derive(Clone)]
 pub struct ApiState {
+    /// What agents are told.
+    pub agents: Arc<Agents>,
     /// The workers.
     pub workers: Arc<Workers>,
     /// Where all is kept.
@@ -46,6 +49,7 @@ pub fn router(state: ApiState) -> Router {
             get(coordinator::list_workers).post(coordinator::put_workers).delete(coordinator::delete_worker),
         )
         .route("/coordinator/envoys", get(coordinator::list_envoys))
+        .merge(v1::router())
         .route("/openapi.json", get(openapi))
         .route("/healthz", get(health::healthz))
         .route("/api/v1/audit", get(audit::list_changes))
@@ -72,6 +76,17 @@ pub fn report_router(state: ApiState) -> Router {
         coordinator::put_workers,
         coordinator::delete_worker,
         coordinator::list_envoys,
+        v1::server_limits::get,
+        v1::server_limits::put,
+        v1::resource_profiles::get,
+        v1::resource_profiles::put,
+        v1::backup_jobs::list,
+        v1::backup_jobs::get,
+        v1::backup_jobs::put,
+        v1::backup_jobs::remove,
+        v1::servers::list,
+        v1::servers::mark,
+        v1::servers::unmark,
         health::healthz,
         audit::list_changes,
         health::readyz,

@@ -25,15 +25,19 @@ pub struct Problem {
     /// Which field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
-    /// For an unknown worker: which ones there are.
+    /// For what is unknown: which ones there are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known: Option<Vec<String>>,
+    /// For a server too many: the workers that hold the places.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holders: Option<Vec<String>>,
 }
 
 impl Problem {
     fn new(status: StatusCode, kind: &str, title: &str, detail: String) -> Self {
         let (kind, title) = (format!("urn:slotway:problem:{kind}"), title.to_owned());
-        Self { kind, title, status: status.as_u16(), detail, index: None, field: None, known: None }
+        let status = status.as_u16();
+        Self { kind, title, status, detail, index: None, field: None, known: None, holders: None }
     }
 }
 
@@ -69,9 +73,22 @@ impl From<&Error> for Problem {
                 known: Some(known.clone()),
                 ..problem(StatusCode::NOT_FOUND, "unknown-worker", "There is no such worker")
             },
+            Error::UnknownBackupJob { known, .. } => Self {
+                known: Some(known.clone()),
+                ..problem(StatusCode::NOT_FOUND, "unknown-backup-job", "There is no such backup job")
+            },
+            Error::NoPlace { holders, .. } => Self {
+                holders: Some(holders.clone()),
+                ..problem(StatusCode::CONFLICT, "no-place", "All places are taken")
+            },
             Error::Unauthorized(_) => {
                 problem(StatusCode::UNAUTHORIZED, "unauthorized", "The admin token is needed")
             }
+            Error::NotANode => problem(
+                StatusCode::UNAUTHORIZED,
+                "not-a-node",
+                "The token or the certificate of a group is needed",
+            ),
             Error::NotJson => {
                 problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", "The body must be JSON")
             }

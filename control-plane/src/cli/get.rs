@@ -1,6 +1,9 @@
+mod envoys;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use serde::de::DeserializeOwned;
 
 use super::{
     client,
@@ -11,17 +14,20 @@ use crate::{
     config::{Overrides, load, token_path},
     error::Error,
     workers::WorkerRow,
+    xds::CoordinatorStatus,
 };
 
 /// `slotway get`
 #[derive(Debug, Subcommand)]
 pub(super) enum Get {
     /// The workers: what each is doing and what is free
-    Workers(Workers),
+    Workers(Asked),
+    /// The Envoys that are connected: what each has, and what it has refused and why
+    Envoys(Asked),
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Workers {
+pub(super) struct Asked {
     /// The configuration file of the control plane; without it the default addresses are asked
     #[arg(short, long, env = "SLOTWAY_CONFIG", value_name = "FILE")]
     file: Option<PathBuf>,
@@ -41,30 +47,46 @@ enum Output {
 
 impl Get {
     pub(super) async fn run(self) -> Result<(), Error> {
-        let Self::Workers(workers) = self;
-        let mut config = match &workers.file {
-            Some(file) => load(file)?,
-            None => crate::config::Config::default(),
-        };
-        workers.overrides.apply(&mut config)?;
-        // Reads on this machine need no token; elsewhere it helps if it is here.
-        let token = AdminToken::load(&token_path(&config.state)).ok();
-        let text = client::get(config.api, "/coordinator/workers", token.as_ref()).await?;
-        let rows: Vec<WorkerRow> = serde_json::from_str(&text).map_err(|error| Error::Request {
-            url: config.api.to_string(),
-            reason: format!("the answer is not a list of workers: {error}"),
-        })?;
-        say(render(&rows, workers.output)?.trim_end());
+        match self {
+            Self::Workers(asked) => {
+                let rows: Vec<WorkerRow> = asked.get("/coordinator/workers").await?;
+                say(render(&rows, asked.output)?.trim_end());
+            }
+            Self::Envoys(asked) => {
+                let envoys: Vec<CoordinatorStatus> = asked.get("/coordinator/envoys").await?;
+                say(envoys::render(&envoys, asked.output)?.trim_end());
+            }
+        }
         Ok(())
     }
 }
 
+impl Asked {
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        let mut config = match &self.file {
+            Some(file) => load(file)?,
+            None => crate::config::Config::default(),
+        };
+        self.overrides.apply(&mut config)?;
+        // Reads on this machine need no token; elsewhere it helps if it is here.
+        let token = AdminToken::load(&token_path(&config.state)).ok();
+        let text = client::get(config.api, path, token.as_ref()).await?;
+        serde_json::from_str(&text).map_err(|error| Error::Request {
+            url: config.api.to_string(),
+            reason: format!("the answer is not what a control plane of this version answers: {error}"),
+        })
+    }
+}
+
+fn json(rows: &impl serde::Serialize) -> Result<String, Error> {
+    let text = serde_json::to_string_pretty(rows);
+    text.map(|text| text + "\n")
+        .map_err(|error| Error::System { doing: "writing JSON", reason: error.to_string() })
+}
+
 fn render(rows: &[WorkerRow], output: Output) -> Result<String, Error> {
     if output == Output::Json {
-        let text = serde_json::to_string_pretty(rows);
-        return text
-            .map(|text| text + "\n")
-            .map_err(|error| Error::System { doing: "writing JSON", reason: error.to_string() });
+        return json(&rows);
     }
     let number = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
     let mut headings = vec!["WORKER", "POOL", "STATE", "CAPACITY", "IN FLIGHT", "FREE", "WAITING"];

@@ -5,9 +5,11 @@ mod bootstrap;
 mod client;
 mod config;
 mod get;
+mod open_files;
 mod output;
 mod serve;
 mod up;
+mod xds;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -48,6 +50,11 @@ enum Command {
     },
     /// Show what was changed, newest first: who, when, what it was and what it became
     Audit(audit::Audit),
+    /// Be a node of xDS oneself
+    Xds {
+        #[command(subcommand)]
+        command: xds::Xds,
+    },
     /// Print the version
     Version,
 }
@@ -94,8 +101,10 @@ fn execute(command: Command) -> Result<(), Error> {
         Command::Bootstrap(bootstrap) => bootstrap.run(),
         Command::Audit(audit) => on_runtime(audit.run()),
         Command::Get { what } => on_runtime(what.run()),
+        Command::Xds { command } => on_runtime(command.run()),
         Command::Serve(serve) => {
             telemetry::start();
+            open_files::raise();
             on_runtime(serve.run())
         }
         Command::Up(up) => {

@@ -10,6 +10,14 @@ pub const VALUE_BYTES_MAX: usize = 1024 * 1024;
 pub enum Kind {
     /// A worker, by its base URL.
     Worker,
+    /// A worker that is marked as a server, by its base URL.
+    Server,
+    /// How many servers may run.
+    ServerLimits,
+    /// What servers may use.
+    ResourceProfiles,
+    /// A backup job, by its name.
+    BackupJob,
     /// What the configuration file last said of pools and listener.
     Settings,
     /// The program's own book-keeping, by name: the generation. Its changes leave no audit rows.
@@ -18,13 +26,25 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Worker, Self::Settings, Self::Fact];
+    pub const ALL: [Self; 7] = [
+        Self::Worker,
+        Self::Server,
+        Self::ServerLimits,
+        Self::ResourceProfiles,
+        Self::BackupJob,
+        Self::Settings,
+        Self::Fact,
+    ];
 
     /// The kind's name in the database, in audit rows and in the API.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Worker => "worker",
+            Self::Server => "server",
+            Self::ServerLimits => "server_limits",
+            Self::ResourceProfiles => "resource_profiles",
+            Self::BackupJob => "backup_job",
             Self::Settings => "settings",
             Self::Fact => "fact",
         }

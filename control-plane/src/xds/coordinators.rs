@@ -4,14 +4,14 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::{sync::watch, time::timeout};
 use tracing::warn;
 
 use super::{ResourceType, Variant, limits::REASON_BYTES_MAX, node::Node, session::Session};
 
 /// How what a coordinator has compares to what it shall have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum SyncState {
     /// It has acknowledged what it shall have.
@@ -23,7 +23,7 @@ pub enum SyncState {
 }
 
 /// Why a coordinator refused a change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Rejection {
     /// Envoy's own words.
     pub reason: String,
@@ -32,7 +32,7 @@ pub struct Rejection {
 }
 
 /// One type of resources at one coordinator.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct TypeStatus {
     /// The version that it shall have.
     pub wanted: String,
@@ -45,7 +45,7 @@ pub struct TypeStatus {
 }
 
 /// A connected coordinator: one Envoy process with one stream.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct CoordinatorStatus {
     /// Its `node.id`.
     pub node: String,
@@ -66,6 +66,14 @@ pub struct CoordinatorStatus {
 }
 
 impl CoordinatorStatus {
+    /// Whether it is no Envoy: it subscribes to nothing but what agents are told.
+    #[must_use]
+    pub fn is_agent(&self) -> bool {
+        let is_for_agents =
+            |url: &String| ResourceType::from_type_url(url).is_some_and(ResourceType::is_for_agents);
+        !self.types.is_empty() && self.types.keys().all(is_for_agents)
+    }
+
     /// Whether the filter's configuration of this generation, or a newer one, and all that goes with it is acknowledged.
     #[must_use]
     pub fn is_synced_on(&self, generation: u64) -> bool {

@@ -202,7 +202,7 @@ impl FakeEnvoy {
                 self.filter = bodies().map(filter_config).next();
                 self.unknown.clear();
             }
-            ResourceType::Listener | ResourceType::Route => {}
+            _ => {}
         }
     }
 

@@ -127,7 +127,7 @@ impl Order {
         let track = match ty {
             ResourceType::Cluster => &mut self.clusters.subscribed,
             ResourceType::Runtime => &mut self.limits.subscribed,
-            ResourceType::Listener | ResourceType::Route | ResourceType::Filter => return,
+            _ => return,
         };
         let is_news = subscribed && !*track;
         *track = subscribed;
@@ -168,7 +168,7 @@ impl Order {
             ResourceType::Cluster => self.clusters.sent(Some(self.wanted_clusters())),
             ResourceType::Runtime => self.limits.sent(Some(self.wanted_limits())),
             ResourceType::Filter => self.filters.sent(self.moved.clone()),
-            ResourceType::Listener | ResourceType::Route => {}
+            _ => {}
         }
     }
 
@@ -182,7 +182,7 @@ impl Order {
                 self.inherited_clusters = None;
                 self.inherited_limits = None;
             }
-            ResourceType::Listener | ResourceType::Route => {}
+            _ => {}
         }
     }
 
@@ -192,7 +192,7 @@ impl Order {
             ResourceType::Cluster => self.clusters.in_force.is_none(),
             ResourceType::Runtime => self.limits.in_force.is_none(),
             ResourceType::Filter => self.filters.in_force.is_none(),
-            ResourceType::Listener | ResourceType::Route => false,
+            _ => false,
         };
         if news {
             self.sent(ty);
@@ -207,7 +207,7 @@ impl Order {
             ResourceType::Cluster => self.clusters.rejected(),
             ResourceType::Runtime => self.limits.rejected(),
             ResourceType::Filter => self.filters.rejected(),
-            ResourceType::Listener | ResourceType::Route => {}
+            _ => {}
         }
     }
 
@@ -278,6 +278,10 @@ impl Order {
             ResourceType::Listener => self.moved.as_ref().map(|snapshot| snapshot.listeners.clone()),
             ResourceType::Route => self.moved.as_ref().map(|snapshot| snapshot.routes.clone()),
             ResourceType::Filter => self.moved.as_ref().map(|snapshot| snapshot.filters.clone()),
+            // Nothing of Envoy's needs these, and they need nothing of it.
+            ResourceType::ServerLimits | ResourceType::ResourceProfiles | ResourceType::BackupJob => {
+                Some(self.target.set(ty).clone())
+            }
         }
     }
 }

@@ -74,7 +74,7 @@ impl Protocol for StateOfTheWorld {
     fn write(outgoing: &Outgoing) -> DiscoveryResponse {
         DiscoveryResponse {
             version_info: outgoing.version.as_str().to_owned(),
-            resources: outgoing.resources.iter().map(|resource| resource.body().clone()).collect(),
+            resources: outgoing.resources.iter().map(|resource| resource.body()).collect(),
             type_url: outgoing.ty.type_url().to_owned(),
             nonce: outgoing.nonce.clone(),
             control_plane: Some(ourselves()),
@@ -122,7 +122,7 @@ impl Protocol for Incremental {
         let resource = |resource: &super::resource_set::Resource| Resource {
             name: resource.name().to_owned(),
             version: resource.version().as_str().to_owned(),
-            resource: Some(resource.body().clone()),
+            resource: Some(resource.body()),
             ..Resource::default()
         };
         DeltaDiscoveryResponse {

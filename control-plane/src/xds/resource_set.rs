@@ -40,12 +40,30 @@ impl fmt::Debug for Version {
     }
 }
 
-/// One resource, encoded, with the version of its content.
-#[derive(Debug, Clone, PartialEq)]
+/// One resource, with the version of its content.
+#[derive(Debug, Clone)]
 pub(crate) struct Resource {
     name: String,
     version: Version,
-    body: Any,
+    body: Body,
+}
+
+#[derive(Debug, Clone)]
+enum Body {
+    Whole(Any),
+    Deferred(Arc<dyn Deferred>),
+}
+
+/// A content that is made when it is sent: one that differs from node to node must not be kept for each of them.
+pub(crate) trait Deferred: fmt::Debug + Send + Sync {
+    fn make(&self) -> Any;
+}
+
+/// Equal versions mean equal content.
+impl PartialEq for Resource {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.version == other.version
+    }
 }
 
 impl Resource {
@@ -54,7 +72,17 @@ impl Resource {
         hasher.update(body.type_url.as_bytes());
         hasher.update([0]);
         hasher.update(&body.value);
-        Self { name, version: Version::of(hasher), body }
+        Self { name, version: Version::of(hasher), body: Body::Whole(body) }
+    }
+
+    /// A resource whose content is made later. It is a function of `parts` and nothing else.
+    pub(crate) fn deferred(name: String, parts: &[&[u8]], body: Arc<dyn Deferred>) -> Self {
+        let mut hasher = Sha256::new();
+        for part in parts {
+            hasher.update(part.len().to_be_bytes());
+            hasher.update(part);
+        }
+        Self { name, version: Version::of(hasher), body: Body::Deferred(body) }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -65,8 +93,11 @@ impl Resource {
         &self.version
     }
 
-    pub(crate) fn body(&self) -> &Any {
-        &self.body
+    pub(crate) fn body(&self) -> Any {
+        match &self.body {
+            Body::Whole(body) => body.clone(),
+            Body::Deferred(body) => body.make(),
+        }
     }
 }
 

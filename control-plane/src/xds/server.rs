@@ -38,7 +38,7 @@ use super::{
     snapshot::{Snapshot, Snapshots},
     told::Told,
 };
-use crate::{error::Error, model::Desired};
+use crate::{agents::ForAgents, error::Error, model::Desired};
 
 /// The aggregated discovery service (ADS): one stream to each coordinator.
 #[derive(Debug)]
@@ -49,6 +49,7 @@ pub struct XdsServer {
 #[derive(Debug)]
 struct Shared {
     desired: watch::Receiver<Arc<Desired>>,
+    told_agents: watch::Receiver<Arc<ForAgents>>,
     coordinators: Arc<Coordinators>,
     snapshots: Snapshots,
     history: History,
@@ -69,16 +70,18 @@ impl Shared {
 type Responses<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 impl XdsServer {
-    /// A server that brings each value of `desired` to every node that `access` lets in, and writes into `coordinators` how that goes. The
+    /// A server that brings each value of `desired`, and of what agents are told, to every node that `access` lets in, and writes into `coordinators` how that goes. The
     /// streams end when the sender of `desired` is gone.
     #[must_use]
     pub fn new(
         desired: watch::Receiver<Arc<Desired>>,
+        told_agents: watch::Receiver<Arc<ForAgents>>,
         coordinators: Arc<Coordinators>,
         access: Access,
     ) -> Self {
         let shared = Shared {
             desired,
+            told_agents,
             coordinators,
             snapshots: Snapshots::default(),
             history: History::default(),
@@ -169,9 +172,10 @@ async fn converse<P: Protocol>(
     let node = Node::read(P::node(&mut first))?;
     who.clone_from(&node.id);
     let mut desired = shared.desired.clone();
+    let mut told = shared.told_agents.clone();
     // Who is refused is told so before it can take a place from another one.
     shared.access.admit(&node.cluster, shown)?;
-    let target = snapshot(shared, &mut desired, &node)?;
+    let target = snapshot(shared, &mut desired, &mut told, &node)?;
     let place = shared
         .coordinators
         .connect(&node, P::VARIANT, shared.handover)
@@ -196,13 +200,13 @@ async fn converse<P: Protocol>(
                 Ok(None) | Err(_) => break,
             },
             () = until(lingers_until) => {
-                stream.session.retarget(snapshot(shared, &mut desired, &node)?);
+                stream.session.retarget(snapshot(shared, &mut desired, &mut told, &node)?);
             }
-            changed = desired.changed() => {
+            changed = either(&mut desired, &mut told) => {
                 if changed.is_err() {
                     return Err(Status::unavailable("the control plane is shutting down"));
                 }
-                stream.session.retarget(snapshot(shared, &mut desired, &node)?);
+                stream.session.retarget(snapshot(shared, &mut desired, &mut told, &node)?);
             }
         }
     }
@@ -260,14 +264,27 @@ async fn until(time: Option<Instant>) {
     }
 }
 
+/// Waits until one of both changes.
+async fn either(
+    desired: &mut watch::Receiver<Arc<Desired>>,
+    told: &mut watch::Receiver<Arc<ForAgents>>,
+) -> Result<(), watch::error::RecvError> {
+    tokio::select! {
+        changed = desired.changed() => changed,
+        changed = told.changed() => changed,
+    }
+}
+
 /// What the node shall have now.
 fn snapshot(
     shared: &Shared,
     desired: &mut watch::Receiver<Arc<Desired>>,
+    told: &mut watch::Receiver<Arc<ForAgents>>,
     node: &Node,
 ) -> Result<Arc<Snapshot>, Status> {
     let desired = desired.borrow_and_update().clone();
-    let snapshot = shared.snapshots.of(&desired, &node.cluster, &node.id);
+    let told = told.borrow_and_update().clone();
+    let snapshot = shared.snapshots.of(&desired, &told, &node.cluster, &node.id);
     snapshot.map_err(|error| Status::internal(error.to_string()))?.ok_or_else(|| {
         Status::permission_denied(format!(
             "no pool belongs to the group {:?}, which this Envoy states as its node.cluster: `slotway bootstrap --group NAME` \
@@ -301,7 +318,7 @@ async fn only_nodes(
     if shared.access.admits_anywhere(&shown) {
         return next.run(request).await;
     }
-    Error::Unauthorized("reports need the token or the certificate of a group, as xDS does").into_response()
+    Error::NotANode.into_response()
 }
 
 #[cfg(test)]

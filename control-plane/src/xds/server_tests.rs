@@ -19,6 +19,7 @@ use tonic::{Code, Status, Streaming, transport::Channel};
 
 use super::{Snapshots, XdsServer};
 use crate::{
+    agents::{ForAgents, ServerLimits, ServerLimitsBody, proto},
     groups::DEFAULT_GROUP,
     model::Desired,
     xds::{
@@ -27,7 +28,7 @@ use crate::{
         SyncState, Variant,
         access::{Access, Requirement},
         port::{Peer, Port},
-        testing::{self, desired},
+        testing::{self, OF_ENVOY, desired},
     },
 };
 
@@ -52,6 +53,7 @@ fn two_groups(generation: u64, gpu: &[(&str, u32)]) -> Arc<Desired> {
 
 struct ControlPlane {
     desired: watch::Sender<Arc<Desired>>,
+    told: watch::Sender<Arc<ForAgents>>,
     coordinators: Arc<Coordinators>,
     address: SocketAddr,
 }
@@ -63,8 +65,9 @@ impl ControlPlane {
 
     async fn start_with(adjust: impl Fn(&mut super::Shared)) -> Self {
         let (desired, wanted) = watch::channel(Arc::new(desired(1, &[(A, 1)])));
+        let (told, for_agents) = watch::channel(Arc::default());
         let coordinators = Arc::new(Coordinators::new());
-        let mut server = XdsServer::new(wanted, coordinators.clone(), access());
+        let mut server = XdsServer::new(wanted, for_agents, coordinators.clone(), access());
         adjust(Arc::get_mut(&mut server.shared).unwrap());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -73,7 +76,7 @@ impl ControlPlane {
             let router = server.into_router(axum::Router::new());
             axum::serve(port, router.into_make_service_with_connect_info::<Peer>()).await.unwrap();
         });
-        Self { desired, coordinators, address }
+        Self { desired, told, coordinators, address }
     }
 
     async fn client(&self) -> AggregatedDiscoveryServiceClient<Channel> {
@@ -157,10 +160,10 @@ impl FakeNode {
 
     /// Subscribes to everything and accepts it.
     async fn settle(&mut self) {
-        for ty in ResourceType::ALL {
+        for ty in OF_ENVOY {
             self.send(ty, None).await;
         }
-        self.accept(ResourceType::ALL.len()).await;
+        self.accept(OF_ENVOY.len()).await;
     }
 
     async fn end(&mut self) -> Status {
@@ -176,7 +179,7 @@ async fn soon<T>(what: impl Future<Output = T>) -> T {
 async fn a_node_gets_everything_in_order_and_is_shown_as_synced() {
     let control_plane = ControlPlane::start().await;
     let mut node = control_plane.node("one").await;
-    for ty in ResourceType::ALL {
+    for ty in OF_ENVOY {
         node.send(ty, None).await;
     }
     assert_eq!(node.accept(5).await, [Runtime, Cluster, Listener, Route, Filter]);
@@ -270,13 +273,13 @@ async fn a_second_stream_of_a_node_id_is_served_as_soon_as_the_first_is_gone() {
     let mut first = control_plane.node("one").await;
     first.settle().await;
     let mut second = control_plane.node("one").await;
-    for ty in ResourceType::ALL {
+    for ty in OF_ENVOY {
         second.send(ty, None).await;
     }
     let early = tokio::time::timeout(Duration::from_millis(100), second.responses.message()).await;
     assert!(early.is_err(), "it got {early:?} beside the first");
     drop(first);
-    second.accept(ResourceType::ALL.len()).await;
+    second.accept(OF_ENVOY.len()).await;
     soon(control_plane.coordinators.synced("one", 1)).await;
 }
 
@@ -308,8 +311,8 @@ async fn one_stream_too_many_is_refused_and_has_its_place_once_another_ends() {
 
 #[tokio::test]
 async fn streams_end_with_the_control_plane() {
-    let ControlPlane { desired, coordinators, address } = ControlPlane::start().await;
-    let control_plane = ControlPlane { desired: desired.clone(), coordinators, address };
+    let ControlPlane { desired, told, coordinators, address } = ControlPlane::start().await;
+    let control_plane = ControlPlane { desired: desired.clone(), told, coordinators, address };
     let mut node = control_plane.node("one").await;
     node.settle().await;
     soon(control_plane.coordinators.synced("one", 1)).await;
@@ -390,4 +393,37 @@ async fn a_group_whose_last_pool_goes_ends_its_streams() {
     node.settle().await;
     control_plane.desired.send(Arc::new(desired(3, &[(A, 1)]))).unwrap();
     assert_eq!(node.end().await.code(), Code::PermissionDenied);
+}
+
+#[tokio::test]
+async fn an_agent_is_told_what_changes_and_is_no_envoy() {
+    let control_plane = ControlPlane::start().await;
+    let (requests, stream) = mpsc::channel(16);
+    let mut client = control_plane.client().await;
+    let response = soon(client.delta_aggregated_resources(ReceiverStream::new(stream))).await;
+    let mut responses = response.unwrap().into_inner();
+    let first = DeltaDiscoveryRequest {
+        node: Some(Node { id: "agent".to_owned(), cluster: DEFAULT_GROUP.to_owned(), ..Node::default() }),
+        type_url: ResourceType::ServerLimits.type_url().to_owned(),
+        ..DeltaDiscoveryRequest::default()
+    };
+    requests.send(first.clone()).await.unwrap();
+    let mut next = async || {
+        let response = soon(responses.message()).await.unwrap().unwrap();
+        let nonce = response.nonce.clone();
+        let ack = DeltaDiscoveryRequest { node: None, response_nonce: nonce, ..first.clone() };
+        requests.send(ack).await.unwrap();
+        let [resource] = &response.resources[..] else { panic!("{response:?}") };
+        let body = resource.resource.as_ref().unwrap();
+        assert_eq!((resource.name.as_str(), body.type_url.as_str()), ("slotway", first.type_url.as_str()));
+        let limits: proto::ServerLimits = prost::Message::decode(&*body.value).unwrap();
+        limits.servers_max
+    };
+    assert_eq!(next().await, 2);
+    let limits = ServerLimitsBody { servers_max: 7, by_usage: [("training".to_owned(), 3)].into() };
+    let server_limits = ServerLimits::try_from(limits).unwrap();
+    control_plane.told.send(Arc::new(ForAgents { server_limits, ..ForAgents::default() })).unwrap();
+    assert_eq!(next().await, 7);
+    control_plane.until(|all| all.get("agent").is_some_and(|agent| agent.state == SyncState::Synced)).await;
+    assert!(control_plane.coordinators.get("agent").unwrap().is_agent());
 }

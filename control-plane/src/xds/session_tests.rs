@@ -23,7 +23,7 @@ use crate::{
         message::{Ask, Incoming, Request},
         protocol::{self, Protocol},
         snapshot::Snapshots,
-        testing::{desired, worker},
+        testing::{OF_ENVOY, desired, worker},
     },
 };
 
@@ -48,7 +48,10 @@ impl World {
         let desired = Arc::new(desired(1, &[(URLS[0], 1)]));
         // Time has no part here: what lingers is tested with the snapshots.
         let snapshots = Snapshots::lingering(Duration::ZERO);
-        let session = Session::new("node", snapshots.of(&desired, DEFAULT_GROUP, "node").unwrap().unwrap());
+        let session = Session::new(
+            "node",
+            snapshots.of(&desired, &Arc::default(), DEFAULT_GROUP, "node").unwrap().unwrap(),
+        );
         let envoy = FakeEnvoy::new(variant);
         let mut world = Self { envoy, snapshots, history: History::default(), desired, session };
         world.connect();
@@ -57,10 +60,12 @@ impl World {
 
     /// Opens a stream and asks for everything, as Envoy does: in the order in which it first subscribed.
     fn connect(&mut self) {
-        self.session =
-            Session::new("node", self.snapshots.of(&self.desired, DEFAULT_GROUP, "node").unwrap().unwrap());
+        self.session = Session::new(
+            "node",
+            self.snapshots.of(&self.desired, &Arc::default(), DEFAULT_GROUP, "node").unwrap().unwrap(),
+        );
         self.envoy.reconnects();
-        for ty in ResourceType::ALL {
+        for ty in OF_ENVOY {
             self.request(ty, "", None);
         }
     }
@@ -74,7 +79,9 @@ impl World {
 
     fn change(&mut self, desired: Desired) {
         self.desired = Arc::new(desired);
-        self.session.retarget(self.snapshots.of(&self.desired, DEFAULT_GROUP, "node").unwrap().unwrap());
+        self.session.retarget(
+            self.snapshots.of(&self.desired, &Arc::default(), DEFAULT_GROUP, "node").unwrap().unwrap(),
+        );
         self.pump();
     }
 
@@ -134,7 +141,7 @@ impl World {
     /// Accepts everything until nothing is left to send.
     fn settle(&mut self) {
         for _ in 0..100 {
-            let accepted = ResourceType::ALL.map(|ty| self.accept(ty));
+            let accepted = OF_ENVOY.map(|ty| self.accept(ty));
             if accepted == [false; 5] {
                 return;
             }
@@ -159,7 +166,7 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let ty = 0..ResourceType::ALL.len();
+    let ty = 0..OF_ENVOY.len();
     prop_oneof![
         4 => (
             prop::collection::btree_map(0..URLS.len(), 1..20_u32, 0..=URLS.len()),
@@ -194,20 +201,20 @@ proptest! {
                     let workers: Vec<_> = workers.iter().map(|(url, n)| (URLS[*url], *n)).collect();
                     world.change(Desired { draining, ..desired(generation, &workers) });
                 }
-                Step::Accept(ty) => drop(world.accept(ResourceType::ALL[ty])),
-                Step::Refuse(ty) => world.refuse(ResourceType::ALL[ty]),
+                Step::Accept(ty) => drop(world.accept(OF_ENVOY[ty])),
+                Step::Refuse(ty) => world.refuse(OF_ENVOY[ty]),
                 Step::Stale(ty, refuses) => {
-                    let event = world.request(ResourceType::ALL[ty], "stale", refuses.then_some("no"));
+                    let event = world.request(OF_ENVOY[ty], "stale", refuses.then_some("no"));
                     prop_assert_eq!(event, Event::None);
                 }
                 Step::Repeat(ty) => {
-                    let ty = ResourceType::ALL[ty];
+                    let ty = OF_ENVOY[ty];
                     if world.envoy.inbox.get(&ty).is_some_and(VecDeque::is_empty) {
                         world.request(ty, "", None);
                     }
                 }
                 Step::Reconnect => world.connect(),
-                Step::Lose(ty, refuses) => world.lose_the_answer(ResourceType::ALL[ty], refuses),
+                Step::Lose(ty, refuses) => world.lose_the_answer(OF_ENVOY[ty], refuses),
             }
         }
         // The faults stop, and every content that was rejected is mended.
@@ -276,7 +283,7 @@ fn a_capacity_changes_neither_clusters_nor_listener_nor_routes() {
         world.change(desired(2, &[(URLS[0], 9)]));
         world.settle();
         let after = &world.envoy.versions;
-        let changed: Vec<_> = ResourceType::ALL.into_iter().filter(|ty| before[ty] != after[ty]).collect();
+        let changed: Vec<_> = OF_ENVOY.into_iter().filter(|ty| before[ty] != after[ty]).collect();
         assert_eq!(changed, [ResourceType::Runtime, ResourceType::Filter]);
     }
 }
@@ -327,6 +334,22 @@ fn a_worker_whose_cluster_was_refused_can_be_removed_though_it_drains_first() {
         world.change(desired(4, &[(URLS[0], 1)]));
         world.settle();
         assert!(world.session.states().all(|(.., state)| state == SyncState::Synced));
+    }
+}
+
+#[test]
+fn a_node_that_never_answers_keeps_no_more_than_a_few_contents_alive() {
+    for variant in BOTH {
+        let mut world = World::new(variant);
+        let mut targets = Vec::new();
+        for generation in 2..1_000 {
+            let url = format!("http://worker-{generation}");
+            world.change(desired(generation, &[(&url, 1)]));
+            targets.push(Arc::downgrade(world.session.target()));
+        }
+        let alive = targets.iter().filter(|target| target.strong_count() > 0).count();
+        assert!(alive <= 4, "{alive} are alive");
+        assert!(world.envoy.inbox.values().all(|inbox| inbox.len() <= 1));
     }
 }
 

@@ -16,9 +16,9 @@ use super::{
     ResourceType,
     limits::LINGER,
     resource_set::{Resource, ResourceSet},
-    resources::{cluster, filter, listener, route, runtime::Limits},
+    resources::{agents::AgentSets, cluster, filter::Filter, listener, route, runtime::Limits},
 };
-use crate::model::Desired;
+use crate::{agents::ForAgents, model::Desired};
 
 /// All resources of one [`Desired`] for one node.
 #[derive(Debug)]
@@ -36,8 +36,10 @@ pub(crate) struct Snapshot {
     pub(crate) lingers_until: Option<Instant>,
     pub(crate) listeners: Arc<ResourceSet>,
     pub(crate) routes: Arc<ResourceSet>,
-    /// The only part that differs between nodes: it carries the node's id.
+    /// The only part that differs between the nodes of a group: it carries the node's id.
     pub(crate) filters: Arc<ResourceSet>,
+    /// What agents are told; the same for all groups.
+    pub(crate) agents: Arc<AgentSets>,
 }
 
 impl Snapshot {
@@ -49,6 +51,9 @@ impl Snapshot {
             ResourceType::Listener => &self.listeners,
             ResourceType::Route => &self.routes,
             ResourceType::Filter => &self.filters,
+            ResourceType::ServerLimits => &self.agents.server_limits,
+            ResourceType::ResourceProfiles => &self.agents.resource_profiles,
+            ResourceType::BackupJob => &self.agents.backup_jobs,
         }
     }
 }
@@ -57,11 +62,12 @@ impl Snapshot {
 #[derive(Debug)]
 struct Shared {
     desired: Arc<Desired>,
-    /// The part of it that is the group's.
-    own: Arc<Desired>,
+    filter: Arc<Filter>,
     clusters: Arc<ResourceSet>,
     named: Arc<ResourceSet>,
     limits: Arc<Limits>,
+    /// Those, and what lingers.
+    lingering: Arc<Limits>,
     /// Limits that were higher before, and until when they linger.
     peaks: BTreeMap<String, (u32, Instant)>,
     listeners: Arc<ResourceSet>,
@@ -75,6 +81,7 @@ struct Shared {
 pub(crate) struct Snapshots {
     /// The last one of each group.
     last: Mutex<HashMap<String, Arc<Shared>>>,
+    agents: Mutex<Option<(Arc<ForAgents>, Arc<AgentSets>)>>,
     linger: Duration,
     /// How many common parts were built.
     built: AtomicU64,
@@ -89,45 +96,61 @@ impl Default for Snapshots {
 impl Snapshots {
     /// Snapshots in which a lowered limit lingers for so long.
     pub(crate) fn lingering(linger: Duration) -> Self {
-        Self { last: Mutex::default(), linger, built: AtomicU64::new(0) }
+        Self { last: Mutex::default(), agents: Mutex::default(), linger, built: AtomicU64::new(0) }
     }
 
     /// The snapshot of `desired` for the node `node_id` of a group; none if no pool belongs to the group.
     pub(crate) fn of(
         &self,
         desired: &Arc<Desired>,
+        told: &Arc<ForAgents>,
         group: &str,
         node_id: &str,
     ) -> Result<Option<Arc<Snapshot>>, ConfigError> {
-        let Some(shared) = self.shared(desired, group) else { return Ok(None) };
+        let Some(shared) = self.shared(desired, group)? else { return Ok(None) };
         Ok(Some(Arc::new(Snapshot {
             generation: desired.generation,
             clusters: shared.clusters.clone(),
             named: shared.named.clone(),
             limits: shared.limits.clone(),
-            lingering: shared.lingering(),
+            lingering: shared.lingering.clone(),
             lingers_until: shared.lingers_until(),
             listeners: shared.listeners.clone(),
             routes: shared.routes.clone(),
-            filters: Arc::new(ResourceSet::from_iter([Arc::new(filter::resource(&shared.own, node_id)?)])),
+            filters: Arc::new(ResourceSet::from_iter([Arc::new(shared.filter.of(node_id))])),
+            agents: self.agents(told),
         })))
     }
 
-    fn shared(&self, desired: &Arc<Desired>, group: &str) -> Option<Arc<Shared>> {
+    fn agents(&self, told: &Arc<ForAgents>) -> Arc<AgentSets> {
+        let mut last = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some((known, sets)) if Arc::ptr_eq(known, told) => sets.clone(),
+            _ => {
+                let sets = Arc::new(AgentSets::new(told));
+                *last = Some((told.clone(), sets.clone()));
+                sets
+            }
+        }
+    }
+
+    fn shared(&self, desired: &Arc<Desired>, group: &str) -> Result<Option<Arc<Shared>>, ConfigError> {
         // Held while building: the other streams wait for the one build instead of each doing its own.
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         let lingers = |shared: &Shared| shared.lingers_until().is_none_or(|until| now < until);
         match last.get(group) {
-            Some(shared) if Arc::ptr_eq(&shared.desired, desired) && lingers(shared) => Some(shared.clone()),
+            Some(shared) if Arc::ptr_eq(&shared.desired, desired) && lingers(shared) => {
+                Ok(Some(shared.clone()))
+            }
             known => {
                 // What is not a group is not remembered, so that nobody can fill the map.
-                let own = desired.of_group(group)?;
+                let Some(own) = desired.of_group(group) else { return Ok(None) };
                 self.built.fetch_add(1, Ordering::Relaxed);
                 let known = known.map(Arc::as_ref);
-                let shared = Arc::new(Shared::build(desired, own, known, now, self.linger));
+                let shared = Arc::new(Shared::build(desired, own, known, now, self.linger)?);
                 last.insert(group.to_owned(), shared.clone());
-                Some(shared)
+                Ok(Some(shared))
             }
         }
     }
@@ -140,7 +163,7 @@ impl Shared {
         last: Option<&Self>,
         now: Instant,
         linger: Duration,
-    ) -> Self {
+    ) -> Result<Self, ConfigError> {
         let draining: Vec<_> = own.draining.iter().map(|draining| draining.worker.clone()).collect();
         let workers = || own.pools.iter().flat_map(|pool| &pool.workers).chain(&draining);
         let by_worker: HashMap<_, _> = workers()
@@ -163,17 +186,20 @@ impl Shared {
             let drains: HashSet<_> = draining.iter().map(|worker| worker.worker.as_str()).collect();
             Arc::new(clusters.select(|name| !drains.contains(name)))
         };
-        Self {
-            peaks: last.map(|last| last.peaks_before(&limits, now, linger)).unwrap_or_default(),
+        let peaks = last.map(|last| last.peaks_before(&limits, now, linger)).unwrap_or_default();
+        let limits = Arc::new(limits);
+        Ok(Self {
+            lingering: lingering(&limits, &peaks),
+            peaks,
             clusters,
             named,
-            limits: Arc::new(limits),
+            limits,
             listeners: Arc::new(ResourceSet::from_iter([Arc::new(listener::resource(&own.listener))])),
             routes: Arc::new(ResourceSet::from_iter([Arc::new(route::resource(&own.pools, &draining))])),
             desired: desired.clone(),
-            own: own.clone(),
+            filter: Arc::new(Filter::new(&own)?),
             by_worker,
-        }
+        })
     }
 
     /// What lingers when `next` follows this at `now`: what it lowers, and what lingered already.
@@ -192,14 +218,14 @@ impl Shared {
         peaks
     }
 
-    fn lingering(&self) -> Arc<Limits> {
-        let peaks = self.peaks.iter().map(|(cluster, (limit, _))| (cluster.clone(), *limit));
-        Limits::highest([&self.limits, &Arc::new(peaks.collect())])
-    }
-
     fn lingers_until(&self) -> Option<Instant> {
         self.peaks.values().map(|(_, until)| *until).min()
     }
+}
+
+fn lingering(limits: &Arc<Limits>, peaks: &BTreeMap<String, (u32, Instant)>) -> Arc<Limits> {
+    let peaks = peaks.iter().map(|(cluster, (limit, _))| (cluster.clone(), *limit));
+    Limits::highest([limits, &Arc::new(peaks.collect())])
 }
 
 #[cfg(test)]
@@ -211,7 +237,7 @@ mod tests {
 
     /// What the node shall have, once it has nothing else in force.
     fn limit(snapshots: &Snapshots, desired: &Arc<Desired>) -> u32 {
-        let snapshot = snapshots.of(desired, DEFAULT_GROUP, "node").unwrap().unwrap();
+        let snapshot = snapshots.of(desired, &Arc::default(), DEFAULT_GROUP, "node").unwrap().unwrap();
         assert!(snapshot.lingering.covers(&snapshot.limits));
         snapshot.lingering.of(WORKER).unwrap()
     }
@@ -228,7 +254,7 @@ mod tests {
         assert_eq!(limit(&snapshots, &two), four + 2, "lowered again, from the higher one");
         tokio::time::advance(LINGER).await;
         assert_eq!(limit(&snapshots, &two), four - 2, "without another change");
-        let now = snapshots.of(&two, DEFAULT_GROUP, "node").unwrap().unwrap();
+        let now = snapshots.of(&two, &Arc::default(), DEFAULT_GROUP, "node").unwrap().unwrap();
         assert!(now.lingers_until.is_none());
     }
 
@@ -242,8 +268,10 @@ mod tests {
                 scope.spawn(move || {
                     for node in 0..1_250 {
                         let node = format!("{thread}-{node}");
-                        assert!(snapshots.of(wanted, DEFAULT_GROUP, &node).unwrap().is_some());
-                        assert!(snapshots.of(wanted, &node, &node).unwrap().is_none());
+                        assert!(
+                            snapshots.of(wanted, &Arc::default(), DEFAULT_GROUP, &node).unwrap().is_some()
+                        );
+                        assert!(snapshots.of(wanted, &Arc::default(), &node, &node).unwrap().is_none());
                     }
                 });
             }
@@ -251,7 +279,7 @@ mod tests {
         assert_eq!(snapshots.built.load(Ordering::Relaxed), 1);
         assert_eq!(snapshots.last.lock().unwrap().len(), 1);
         let next = Arc::new(desired(2, &[(WORKER, 2)]));
-        (0..10).for_each(|node| drop(snapshots.of(&next, DEFAULT_GROUP, &node.to_string())));
+        (0..10).for_each(|node| drop(snapshots.of(&next, &Arc::default(), DEFAULT_GROUP, &node.to_string())));
         assert_eq!(snapshots.built.load(Ordering::Relaxed), 2);
     }
 }

@@ -4,11 +4,23 @@ use std::sync::Arc;
 
 use slotway_config::{Capacity, Pool, PoolMatch, Protocol, Worker};
 
-use super::snapshot::{Snapshot, Snapshots};
+use super::{
+    ResourceType,
+    snapshot::{Snapshot, Snapshots},
+};
 use crate::{
     groups::DEFAULT_GROUP,
     model::{Desired, ListenerSettings},
 };
+
+/// The types that an Envoy asks for, in the order in which changes are made.
+pub(crate) const OF_ENVOY: [ResourceType; 5] = [
+    ResourceType::Runtime,
+    ResourceType::Cluster,
+    ResourceType::Listener,
+    ResourceType::Route,
+    ResourceType::Filter,
+];
 
 pub(crate) const LANES: u32 = 2;
 
@@ -42,5 +54,5 @@ pub(crate) fn desired(generation: u64, workers: &[(&str, u32)]) -> Desired {
 }
 
 pub(crate) fn snapshot(desired: Desired) -> Arc<Snapshot> {
-    Snapshots::default().of(&Arc::new(desired), DEFAULT_GROUP, "node").unwrap().unwrap()
+    Snapshots::default().of(&Arc::new(desired), &Arc::default(), DEFAULT_GROUP, "node").unwrap().unwrap()
 }

@@ -25,6 +25,7 @@ use http_body_util::BodyExt;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use slotway::{
+    agents::Agents,
     api::{self, ApiState, auth::AdminToken},
     config::Config,
     model::ListenerSettings,
@@ -116,12 +117,14 @@ impl Site {
             lanes: 2,
             lane_lease: self.config.lane_lease,
         };
+        let agents = Agents::open(self.store.clone()).await;
+        let agents = Arc::new(agents.expect("what was accepted can be loaded"));
         let (store, pools) = (Arc::clone(&self.store), &self.config.pools);
         let workers = Workers::open(Arc::clone(&store) as Arc<dyn Store>, Arc::clone(&reports), pools, listener, NOBODY_GRACE).await;
         let workers = Arc::new(workers.expect("what was accepted can be loaded"));
         let coordinators = Arc::new(Coordinators::new());
         let state =
-            ApiState { workers: Arc::clone(&workers), store, reports, coordinators, token: Arc::clone(&self.token) };
+            ApiState { agents, workers: Arc::clone(&workers), store, reports, coordinators, token: Arc::clone(&self.token) };
         ControlPlane {
             workers,
             api: api::router(state.clone()),

@@ -1,6 +1,10 @@
 //! ECDS: the filter and its configuration.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use envoy_types::{
     pb::{
@@ -18,30 +22,69 @@ use envoy_types::{
     },
     util::pack_any,
 };
+use sha2::{Digest, Sha256};
 use slotway_config::{ConfigError, FilterConfig};
 
 use super::{RESOURCE_NAME, XDS_CLUSTER, protobuf::duration};
-use crate::{model::Desired, xds::resource_set::Resource};
+use crate::{
+    model::Desired,
+    xds::resource_set::{Deferred, Resource},
+};
 
-/// The filter with the configuration of one node.
-pub(crate) fn resource(desired: &Desired, node_id: &str) -> Result<Resource, ConfigError> {
-    let config = FilterConfig {
-        generation: desired.generation,
-        coordinator: node_id.to_owned(),
-        report_cluster: Some(XDS_CLUSTER.to_owned()),
-        debug_headers: desired.listener.debug_headers,
-        access_log_fields: desired.listener.access_log.is_some(),
-        lane_lease: desired.listener.lane_lease,
-        pools: desired.pools.clone(),
-    };
-    let configuration = pack_any(StringValue { value: config.to_json()? });
-    // Nothing that changes may stand in the VM's configuration: another one starts new VMs, without the slots of the old.
-    let plugin = plugin(&desired.listener.filter_wasm, configuration, None);
-    let extension = TypedExtensionConfig {
-        name: RESOURCE_NAME.to_owned(),
-        typed_config: Some(pack_any(Wasm { config: Some(plugin) })),
-    };
-    Ok(Resource::new(RESOURCE_NAME.to_owned(), pack_any(extension)))
+/// The filter with the configuration of a group. Only the node's name is missing, by which its reports are known.
+#[derive(Debug)]
+pub(crate) struct Filter {
+    /// The configuration of a coordinator without a name.
+    json: String,
+    digest: [u8; 32],
+    code: PathBuf,
+}
+
+/// How a configuration names no coordinator. Within a JSON string its quotes would be escaped, so it stands there once.
+const NAMELESS: &str = "\"coordinator\":\"\"";
+
+/// The filter of one node.
+#[derive(Debug)]
+struct OfNode {
+    filter: Arc<Filter>,
+    node_id: String,
+}
+
+impl Filter {
+    pub(crate) fn new(desired: &Desired) -> Result<Self, ConfigError> {
+        let config = FilterConfig {
+            generation: desired.generation,
+            coordinator: String::new(),
+            report_cluster: Some(XDS_CLUSTER.to_owned()),
+            debug_headers: desired.listener.debug_headers,
+            access_log_fields: desired.listener.access_log.is_some(),
+            lane_lease: desired.listener.lane_lease,
+            pools: desired.pools.clone(),
+        };
+        let json = config.to_json()?;
+        let digest = Sha256::digest(&json).into();
+        Ok(Self { json, digest, code: desired.listener.filter_wasm.clone() })
+    }
+
+    /// The filter of one node. With thousands of workers it is long, so it is put together when it is sent, and kept for nobody.
+    pub(crate) fn of(self: &Arc<Self>, node_id: &str) -> Resource {
+        let own = OfNode { filter: self.clone(), node_id: node_id.to_owned() };
+        let parts = [&self.digest[..], self.code.as_os_str().as_encoded_bytes(), node_id.as_bytes()];
+        Resource::deferred(RESOURCE_NAME.to_owned(), &parts, Arc::new(own))
+    }
+}
+
+impl Deferred for OfNode {
+    fn make(&self) -> Any {
+        let named = format!("\"coordinator\":{}", serde_json::Value::from(self.node_id.as_str()));
+        let value = self.filter.json.replacen(NAMELESS, &named, 1);
+        // Nothing that changes may stand in the VM's configuration: another one starts new VMs, without the slots of the old.
+        let plugin = plugin(&self.filter.code, pack_any(StringValue { value }), None);
+        pack_any(TypedExtensionConfig {
+            name: RESOURCE_NAME.to_owned(),
+            typed_config: Some(pack_any(Wasm { config: Some(plugin) })),
+        })
+    }
 }
 
 /// How soon after its start a VM that has died is replaced, with the next request. Until then Envoy answers this thread's

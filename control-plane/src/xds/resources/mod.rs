@@ -1,6 +1,7 @@
 //! The resources themselves: one file for each type, each a pure function of what is wanted.
 
 mod access_log;
+pub(crate) mod agents;
 mod before_router;
 pub(crate) mod cluster;
 pub(crate) mod filter;
