@@ -20,6 +20,7 @@ mod harness;
 mod headers;
 mod hot_restart;
 mod membership;
+mod names;
 mod observability;
 mod real_worker;
 mod rest_input;

@@ -1,6 +1,7 @@
 use std::ops::Deref;
 
 use rustix::process::Signal;
+use serde_json::Value;
 
 use super::{Process, SOON, Setup, site::Site, slotway::READY_WITHIN};
 
@@ -22,9 +23,16 @@ impl ServedApart {
 
     /// Starts both.
     pub(crate) async fn start_without_waiting(setup: &Setup) -> Self {
+        Self::start_edited(setup, |_| {}).await
+    }
+
+    /// Starts both, with whatever `edit` makes of Envoy's bootstrap.
+    pub(crate) async fn start_edited(setup: &Setup, edit: impl Fn(&mut Value)) -> Self {
         let site = Site::new(setup);
         let control_plane = serve(&site, &[]).await;
-        let envoy = start_envoy(&site, setup.lanes);
+        let mut bootstrap = site.bootstrap(&[]);
+        edit(&mut bootstrap);
+        let envoy = start_envoy(&site, &bootstrap, setup.lanes);
         Self { control_plane, envoy, lanes: setup.lanes, site }
     }
 
@@ -42,7 +50,7 @@ impl ServedApart {
     pub(crate) async fn restart_envoy(&mut self) {
         self.envoy.signal(Signal::KILL);
         self.envoy.ended(SOON).await;
-        self.envoy = start_envoy(&self.site, self.lanes);
+        self.envoy = start_envoy(&self.site, &self.site.bootstrap(&[]), self.lanes);
     }
 
     /// How often Envoy has got other clusters or listeners than it had.
@@ -59,9 +67,9 @@ impl ServedApart {
     }
 }
 
-fn start_envoy(site: &Site, lanes: u32) -> Process {
+fn start_envoy(site: &Site, bootstrap: &Value, lanes: u32) -> Process {
     let arguments = ["--disable-hot-restart", "--concurrency", &lanes.to_string()].map(str::to_owned);
-    site.start_envoy("envoy", &arguments)
+    site.start_envoy_with("envoy", bootstrap, &arguments)
 }
 
 async fn serve(site: &Site, arguments: &[&str]) -> Process {
