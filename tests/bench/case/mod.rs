@@ -1,6 +1,7 @@
 //! The cases: what is compared, under which load, and which bar must be reached.
 
 pub(crate) mod deadline;
+pub(crate) mod fleet;
 pub(crate) mod handoff;
 pub(crate) mod memory;
 pub(crate) mod overhead;
@@ -17,7 +18,7 @@ use std::time::Duration;
 use crate::{cpus::Cpus, report::Case};
 
 /// The cases' keys, in the order in which they run.
-pub(crate) const KEYS: [&str; 10] = [
+pub(crate) const KEYS: [&str; 11] = [
     "overhead",
     "scale_workers",
     "scale_waiters",
@@ -28,6 +29,7 @@ pub(crate) const KEYS: [&str; 10] = [
     "refusal",
     "memory",
     "push",
+    "fleet",
 ];
 
 /// Cases that run only when they are asked for: they explain the figures of others.
@@ -59,6 +61,7 @@ pub(crate) async fn run(key: &str, bench: &Bench) -> Case {
         "refusal" => refusal::run(bench).await,
         "memory" => memory::run(bench).await,
         "push" => push::run(bench).await,
+        "fleet" => fleet::run(bench).await,
         _ => panic!("there is no case {key}"),
     }
 }

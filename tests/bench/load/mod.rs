@@ -4,4 +4,5 @@ mod answer;
 pub(crate) mod arrivals;
 pub(crate) mod clients;
 pub(crate) mod crowd;
+pub(crate) mod nodes;
 pub(crate) mod wrk;
