@@ -104,7 +104,8 @@ impl Book {
             next.generation = next_generation(roster.generation);
             make(&mut next)?;
             let mut writes = differences(&roster.records, &next.records)?;
-            if writes.is_empty() {
+            // To let go of what was held changes no document, but Envoy has to be told, and that is what a generation is.
+            if writes.is_empty() && roster.held == next.held {
                 return Ok(());
             }
             writes.push(generation_of(&next)?);
@@ -126,14 +127,6 @@ impl Book {
     pub(super) async fn follow_up(&self) -> Result<(), Error> {
         let _one_at_a_time = self.changing.lock().await;
         self.catch_up().await
-    }
-
-    /// Lets go of workers that were held.
-    pub(super) async fn let_go(&self, urls: &[WorkerUrl]) {
-        let _one_at_a_time = self.changing.lock().await;
-        let mut next = Roster::clone(&self.roster());
-        next.held.retain(|url, _| !urls.contains(url));
-        self.put_in_force(next);
     }
 
     /// Only with `changing` held.

@@ -52,6 +52,12 @@ impl Roster {
         }
     }
 
+    /// No longer holds a worker whose requests have ended.
+    pub(crate) fn let_go(&mut self, url: &WorkerUrl, since_generation: u64) {
+        self.held
+            .retain(|held, Held { since_generation: since, .. }| held != url || *since != since_generation);
+    }
+
     /// No longer holds workers that are back where their requests are.
     pub(crate) fn release_returned(&mut self) {
         let records = &self.records;

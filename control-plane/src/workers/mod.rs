@@ -169,17 +169,15 @@ impl Workers {
             let held = roster.held.iter().filter(|(url, held)| over(url, held.since_generation));
             (
                 draining.map(|(url, since)| (url.clone(), since)).collect(),
-                held.map(|(url, _)| url.clone()).collect(),
+                held.map(|(url, held)| (url.clone(), held.since_generation)).collect(),
             )
         };
-        if !let_go.is_empty() {
-            self.book.let_go(&let_go).await;
-        }
-        if over.is_empty() {
+        if over.is_empty() && let_go.is_empty() {
             return Ok(());
         }
         let drained = move |next: &mut Roster| {
             over.iter().for_each(|(url, since_generation)| next.drained(url, *since_generation));
+            let_go.iter().for_each(|(url, since_generation)| next.let_go(url, *since_generation));
             Ok(())
         };
         self.change(Who::SYSTEM, drained).await
