@@ -8,3 +8,4 @@ mod house;
 mod http;
 mod several;
 mod up;
+mod watching;

@@ -120,11 +120,24 @@ impl Site {
         let agents = Agents::open(self.store.clone()).await;
         let agents = Arc::new(agents.expect("what was accepted can be loaded"));
         let (store, pools) = (Arc::clone(&self.store), &self.config.pools);
-        let workers = Workers::open(Arc::clone(&store) as Arc<dyn Store>, Arc::clone(&reports), pools, listener, NOBODY_GRACE).await;
+        let workers = Workers::open(
+            Arc::clone(&store) as Arc<dyn Store>,
+            Arc::clone(&reports),
+            pools,
+            listener,
+            NOBODY_GRACE,
+        )
+        .await;
         let workers = Arc::new(workers.expect("what was accepted can be loaded"));
         let coordinators = Arc::new(Coordinators::new());
-        let state =
-            ApiState { agents, workers: Arc::clone(&workers), store, reports, coordinators, token: Arc::clone(&self.token) };
+        let state = ApiState {
+            agents,
+            workers: Arc::clone(&workers),
+            store,
+            reports,
+            coordinators,
+            token: Arc::clone(&self.token),
+        };
         ControlPlane {
             workers,
             api: api::router(state.clone()),

@@ -1,0 +1,52 @@
+//! `slotway xds watch` at a control plane that runs.
+
+use std::{fs::File, process::Stdio};
+
+use serde_json::Value;
+
+use crate::{
+    house::{House, Running, stderr, wait_for},
+    http::send,
+};
+
+#[test]
+fn what_agents_are_told_is_printed_and_each_change_of_it() {
+    let house = House::new();
+    let mut serve = house.slotway(&["serve", "-f", "f.yaml", "--filter", "filter.wasm"]);
+    let _serving = Running(serve.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    let api = house.ports[1];
+    wait_for("an answer", || send(api, "GET", "/readyz", "none", "").filter(|(status, _)| *status == 200));
+
+    let printed = house.path("printed");
+    let mut watch = house.slotway(&["xds", "watch", "server-limits", "-f", "f.yaml"]);
+    let _watching = Running(watch.stdout(File::create(&printed).unwrap()).spawn().unwrap());
+    let line = |number: usize| {
+        wait_for("a line", || {
+            let text = std::fs::read_to_string(&printed).unwrap();
+            let whole = text.split_inclusive('\n').nth(number).filter(|line| line.ends_with('\n'));
+            whole.map(|line| serde_json::from_str::<Value>(line).unwrap())
+        })
+    };
+    let first = line(0);
+    assert_eq!(
+        (&first["name"], &first["resource"]["servers_max"]),
+        (&"slotway".into(), &2.into()),
+        "{first}"
+    );
+
+    let token = std::fs::read_to_string(house.path("state/admin-token")).unwrap();
+    let limits = r#"{ "servers_max": 7, "by_usage": { "training": 3 } }"#;
+    let (status, body) = send(api, "PUT", "/api/v1/server-limits", token.trim(), limits).unwrap();
+    assert_eq!(status, 200, "{body}");
+    let second = line(1);
+    assert_eq!(second["resource"]["servers_max"], 7, "{second}");
+    assert_ne!(first["version"], second["version"]);
+}
+
+#[test]
+fn a_watch_without_a_control_plane_says_what_to_do() {
+    let house = House::new();
+    let output = house.run(&["xds", "watch", "backup-jobs", "-f", "f.yaml"]);
+    assert!(!output.status.success());
+    assert!(stderr(&output).contains("is the control plane running?"), "{}", stderr(&output));
+}
