@@ -185,8 +185,9 @@ impl Database {
     async fn read_changes(&self, after: u64) -> Result<Vec<Commit>, Failure> {
         let from = i64::try_from(after).unwrap_or(i64::MAX);
         let rows = sqlx::query(
+            // Nothing of what cannot be told whole: that may be a hundred thousand rows.
             "SELECT s.revision AS newest, s.forgotten, c.revision, c.kind, c.key, c.value FROM slotway.store AS s
-             LEFT JOIN slotway.changes AS c ON c.revision > $1 AND c.revision <= $2 ORDER BY c.id",
+             LEFT JOIN slotway.changes AS c ON s.forgotten <= $1 AND c.revision > $1 AND c.revision <= $2 ORDER BY c.id",
         )
         .bind(from)
         .bind(from.saturating_add(COMMITS_AT_ONCE))
