@@ -32,9 +32,15 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 const USE_WITHIN: Duration = Duration::from_secs(5);
 /// What each write of a batch may take on top: the first start with a large file has a quarter of a million.
 const WRITE_WITHIN: Duration = Duration::from_millis(1);
-/// Bounds that the server itself keeps, so that a control plane that is cut off holds no lock for long.
-const SERVER_BOUNDS: [(&str, &str); 3] =
-    [("lock_timeout", "4s"), ("idle_in_transaction_session_timeout", "10s"), ("statement_timeout", "10min")];
+/// Bounds that the server itself keeps, so that a control plane that is cut off holds no lock for long. And no query is
+/// compiled: the server compiles what it takes for costly, which before it knows its tables may be any query, and on a
+/// busy machine that took more than [`USE_WITHIN`].
+const SERVER_SETTINGS: [(&str, &str); 4] = [
+    ("lock_timeout", "4s"),
+    ("idle_in_transaction_session_timeout", "10s"),
+    ("statement_timeout", "10min"),
+    ("jit", "off"),
+];
 /// Most commits that are read at once.
 const COMMITS_AT_ONCE: i64 = 64;
 /// What follows where a commit was sent and its answer did not come.
@@ -65,7 +71,7 @@ impl PostgresStore {
         let lock = state_directory::take(state)?;
         let place = url.to_string();
         let unavailable = |reason| StoreError::Unavailable { place: place.clone(), reason };
-        let options = url.options().map_err(unavailable)?.options(SERVER_BOUNDS);
+        let options = url.options().map_err(unavailable)?.options(SERVER_SETTINGS);
         let options = match options.get_application_name() {
             Some(_) => options,
             None => options.application_name("slotway"),
@@ -185,9 +191,12 @@ impl Database {
     async fn read_changes(&self, after: u64) -> Result<Vec<Commit>, Failure> {
         let from = i64::try_from(after).unwrap_or(i64::MAX);
         let rows = sqlx::query(
+            // `LIMIT 1` tells the planner that the store has one row; it takes a table of unknown size for a thousand.
             // Nothing of what cannot be told whole: that may be a hundred thousand rows.
-            "SELECT s.revision AS newest, s.forgotten, c.revision, c.kind, c.key, c.value FROM slotway.store AS s
-             LEFT JOIN slotway.changes AS c ON s.forgotten <= $1 AND c.revision > $1 AND c.revision <= $2 ORDER BY c.id",
+            "SELECT s.revision AS newest, s.forgotten, c.revision, c.kind, c.key, c.value
+             FROM (SELECT revision, forgotten FROM slotway.store LIMIT 1) AS s
+             LEFT JOIN slotway.changes AS c ON s.forgotten <= $1 AND c.revision > $1 AND c.revision <= $2
+             ORDER BY c.id",
         )
         .bind(from)
         .bind(from.saturating_add(COMMITS_AT_ONCE))
@@ -281,7 +290,8 @@ impl Store for PostgresStore {
         let read = async move {
             let kinds: Vec<_> = kinds.iter().map(|kind| kind.as_str()).collect();
             let rows = sqlx::query(
-                "SELECT s.revision AS newest, d.kind, d.key, d.revision, d.value FROM slotway.store AS s
+                "SELECT s.revision AS newest, d.kind, d.key, d.revision, d.value
+                 FROM (SELECT revision FROM slotway.store LIMIT 1) AS s
                  LEFT JOIN slotway.documents AS d ON d.kind = ANY($1) ORDER BY d.kind, d.key",
             )
             .bind(kinds)
