@@ -6,6 +6,8 @@
 compiler=$1
 shift
 case " $* " in
+# A build script runs on its own, without libFuzzer.
+*" --crate-name build_script_build "*) exec "$compiler" "$@" ;;
 *" opt-level="*" debug-assertions=on "* | *" opt-level="*" overflow-checks=on "*)
     exec "$compiler" "$@" --cfg fuzzing -Ccodegen-units=1 \
         -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
