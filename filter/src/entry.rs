@@ -117,8 +117,9 @@ pub extern "C" fn proxy_on_response_trailers(context: u32, _trailers: usize) -> 
     Action::Continue as u32
 }
 
-/// A stream has ended: Envoy's last word on each, whatever became of it (access loggers are told by `completeRequest` of its connection
-/// manager). So nobody listens for the context's own end (`proxy_on_delete`).
+/// A stream has ended: Envoy's last word on each, whatever became of it. `ConnectionManagerImpl::doDeferredStreamDestroy`,
+/// which every stream goes through, tells the access log handlers before it destroys the filters, and a wasm filter is one
+/// of them (`WasmFilterConfig`). So nobody listens for the context's own end (`proxy_on_delete`).
 #[cfg_attr(target_arch = "wasm32", unsafe(no_mangle))]
 pub extern "C" fn proxy_on_log(context: u32) {
     chaos::reach(Point::Log);

@@ -38,6 +38,7 @@ mod settings;
 mod shared;
 mod stream;
 mod tick;
+mod told_workers;
 mod wake_up;
 mod witness;
 

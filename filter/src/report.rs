@@ -2,13 +2,13 @@
 //!
 //! One lane of a coordinator reports for all: the one that holds a short lease in shared data, which another
 //! lane takes over when it is not renewed. It reports [`CHANGED_EVERY_MS`] after the last report while
-//! something changes, and [`SILENT_EVERY_MS`] else, through the cluster that Envoy has for xDS anyway, one
-//! report at a time, and never in the way of a request.
+//! something changes (later where reports take long), and [`SILENT_EVERY_MS`] else, through the cluster that
+//! Envoy has for xDS anyway, one report at a time, and never in the way of a request.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
-use slotway_config::{PoolReport, Report, WorkerReport, WorkerState, limits};
-use slotway_engine::{Survey, WorkerSurvey, WorkerSurveyState};
+use slotway_config::{PoolReport, Report, limits};
+use slotway_engine::Survey;
 
 use crate::{
     abi::{LogLevel, MapType},
@@ -17,12 +17,17 @@ use crate::{
     lane::Lane,
     metrics::Levels,
     shared::{self, Step},
+    told_workers::ToldWorkers,
 };
 
 const LEASE_KEY: &str = "slotway/1/reporter";
 /// How long a lane reports without renewing its lease.
 const LEASE_MS: u64 = 1_500;
 const CHANGED_EVERY_MS: u64 = 250;
+/// How many times as long as a report took the next one is put off for, at least: reporting takes a hundredth of a lane's time.
+const PAUSE_TIMES: u64 = 100;
+/// And for how long at most, so that the lease lasts until then.
+const PAUSE_MAX_MS: u64 = LEASE_MS - 500;
 const SILENT_EVERY_MS: u64 = 2_000;
 /// How often a lane that does not report looks whether it should.
 const IDLE_EVERY_MS: u64 = 1_000;
@@ -47,8 +52,10 @@ pub(crate) struct Reporter {
     commits: Vec<u64>,
     /// Somebody waited as of the last report, and waits longer now.
     waiting: bool,
-    /// What the control plane knows.
-    known: HashMap<(usize, u16), WorkerReport>,
+    /// What the control plane knows, by pool.
+    told: Vec<ToldWorkers>,
+    /// The last report was full, and there may be more to tell.
+    has_more: bool,
 }
 
 impl Reporter {
@@ -63,7 +70,8 @@ impl Reporter {
             call: None,
             commits: Vec::new(),
             waiting: false,
-            known: HashMap::new(),
+            told: Vec::new(),
+            has_more: false,
         }
     }
 
@@ -143,6 +151,10 @@ impl Lane {
             Err(FilterError::Contended) => {}
             Err(error) => self.complain("the pools cannot be looked at", &error),
         }
+        // A lane that looks at a large pool serves nobody meanwhile.
+        let took_ms = host::now_ms().saturating_sub(now_ms);
+        let pause_ms = took_ms.saturating_mul(PAUSE_TIMES).min(PAUSE_MAX_MS);
+        self.reporter.due_ms = self.reporter.due_ms.max(now_ms.saturating_add(pause_ms));
     }
 
     /// Looks at every pool; `None` where nothing has changed and the last report is fresh.
@@ -152,7 +164,7 @@ impl Lane {
             commits.push(pool.shared.look(|pool| Ok(pool.root().commit()))?);
         }
         let fresh = host::now_ms() < self.reporter.sent_ms.saturating_add(SILENT_EVERY_MS);
-        let same = commits == self.reporter.commits && !self.reporter.waiting;
+        let same = commits == self.reporter.commits && !self.reporter.waiting && !self.reporter.has_more;
         if same && fresh && !self.reporter.full_next {
             return Ok(None);
         }
@@ -174,14 +186,15 @@ impl Lane {
     fn compose(&mut self, coordinator: &str, surveys: &[Survey], now_ms: u64) -> Report {
         let full = std::mem::take(&mut self.reporter.full_next);
         if full {
-            self.reporter.known.clear();
+            self.reporter.told.clear();
         }
         self.reporter.sequence = self.reporter.sequence.saturating_add(1);
         let mut room = limits::WORKERS_PER_REPORT_MAX;
         let mut pools = Vec::with_capacity(surveys.len());
-        for (at, survey) in surveys.iter().enumerate() {
-            let workers = self.changed_workers(at, survey, &mut room);
-            let Some(pool) = self.pools.get(at) else { continue };
+        self.reporter.told.resize_with(surveys.len(), ToldWorkers::default);
+        for ((pool, told), survey) in self.pools.iter_mut().zip(&mut self.reporter.told).zip(surveys) {
+            let name = |worker| Some(pool.target(worker, survey.names_epoch).ok()?.url.clone());
+            let workers = told.news(survey, &mut room, name);
             pools.push(PoolReport {
                 pool: pool.settings.name.clone(),
                 free: survey.free,
@@ -192,6 +205,7 @@ impl Lane {
                 workers,
             });
         }
+        self.reporter.has_more = room == 0;
         Report {
             coordinator: coordinator.to_owned(),
             reporter: self.reporter.id,
@@ -200,57 +214,6 @@ impl Lane {
             generation: surveys.iter().map(|survey| survey.generation).min().unwrap_or(0),
             pools,
         }
-    }
-
-    /// The workers whose figures differ from what the control plane knows, as many as there is `room` for.
-    fn changed_workers(&mut self, at: usize, survey: &Survey, room: &mut usize) -> Vec<WorkerReport> {
-        let mut changed = Vec::new();
-        for figures in &survey.workers {
-            let Some(report) = self.worker_report(at, survey.names_epoch, figures) else { continue };
-            let key = (at, figures.worker);
-            match self.reporter.known.get(&key) {
-                Some(known) if *known == report => {}
-                Some(known) if known.worker != report.worker => {
-                    // The number has gone from a worker that has drained to a new one.
-                    changed.extend(gone(known, room));
-                    *room = note(room, &mut changed, report.clone());
-                    self.reporter.known.insert(key, report);
-                }
-                _ if *room == 0 => {}
-                _ => {
-                    *room = note(room, &mut changed, report.clone());
-                    self.reporter.known.insert(key, report);
-                }
-            }
-        }
-        let alive: std::collections::HashSet<_> =
-            survey.workers.iter().map(|figures| figures.worker).collect();
-        self.reporter.known.retain(|(pool, worker), known| {
-            let stays = *pool != at || alive.contains(worker) || *room == 0;
-            if !stays {
-                changed.extend(gone(known, room));
-            }
-            stays
-        });
-        changed
-    }
-
-    fn worker_report(&mut self, at: usize, names_epoch: u32, figures: &WorkerSurvey) -> Option<WorkerReport> {
-        let target = self.pools.get_mut(at)?.target(figures.worker, names_epoch).ok()?;
-        Some(WorkerReport {
-            worker: target.url.clone(),
-            capacity: figures.capacity,
-            in_flight: figures.in_flight,
-            free: figures.free,
-            parked: figures.parked,
-            failures: figures.failures,
-            state: match figures.state {
-                WorkerSurveyState::Active => WorkerState::Active,
-                WorkerSurveyState::Parked => WorkerState::Parked,
-                WorkerSurveyState::Probing => WorkerState::Probing,
-                WorkerSurveyState::Draining => WorkerState::Draining,
-            },
-        })
     }
 
     fn send_report(&mut self, cluster: &str, report: &Report, now_ms: u64) {
@@ -286,26 +249,6 @@ impl Lane {
             self.reporter.full_next = true;
         }
     }
-}
-
-/// Adds a report; returns the room that is left.
-fn note(room: &usize, changed: &mut Vec<WorkerReport>, report: WorkerReport) -> usize {
-    changed.push(report);
-    room.saturating_sub(1)
-}
-
-/// The last word about a worker.
-fn gone(known: &WorkerReport, room: &mut usize) -> Option<WorkerReport> {
-    *room = room.saturating_sub(1);
-    Some(WorkerReport {
-        capacity: 0,
-        in_flight: 0,
-        free: 0,
-        parked: 0,
-        failures: 0,
-        state: WorkerState::Gone,
-        worker: known.worker.clone(),
-    })
 }
 
 /// Takes or renews the lease; `false` where another lane holds it.

@@ -173,19 +173,11 @@ impl Lane {
     ) {
         let refusal = self.refusal(context, reason, pool, waited_ms, standing);
         let mut seconds = String::new();
-        let content_type = ("content-type", PROBLEM_JSON);
-        let (alone, both);
-        let headers: &[_] = match refusal.retry_after_s() {
-            None => {
-                alone = [content_type];
-                &alone
-            }
-            Some(number) => {
-                push_number(&mut seconds, number);
-                both = [content_type, ("retry-after", &*seconds)];
-                &both
-            }
-        };
+        if let Some(number) = refusal.retry_after_s() {
+            push_number(&mut seconds, number);
+        }
+        let headers = [("content-type", PROBLEM_JSON), ("retry-after", &*seconds)];
+        let headers = if seconds.is_empty() { &headers[..1] } else { &headers[..] };
         let fields = self.settings.as_ref().is_some_and(|settings| settings.access_log_fields);
         // An error means that the stream has gone: nobody is left to be told.
         let _ = self.as_context(context, || {

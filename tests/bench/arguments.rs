@@ -6,7 +6,7 @@ use crate::case::{KEYS, MORE};
 const ROUNDS: usize = 7;
 const QUICK_ROUNDS: usize = 2;
 const SLICE: Duration = Duration::from_secs(3);
-const QUICK_SLICE: Duration = Duration::from_secs(1);
+const QUICK_SLICE: Duration = Duration::from_millis(700);
 
 /// What the command line asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -88,14 +88,52 @@ pub(crate) async fn measure(bench: &Bench, mut start: impl AsyncFnMut() -> Vec<(
                 wrk::run(contender.address, load, WARM_UP).await;
             }
         }
-        for (contender, load) in &contenders {
-            rounds.turn(contender, load, bench.slice).await;
+        let turns = if bench.quick { 1 } else { turns(&contenders) };
+        let mut taken = Rounds::default();
+        for _ in 0..turns {
+            for (contender, load) in &contenders {
+                taken.turn(contender, load, bench.slice / turns).await;
+            }
         }
+        rounds.add(&taken);
     }
     rounds
 }
 
+/// How often a round goes over its contenders, to take the middle of each one's turns: what slows the machine for some seconds then meets all of them, or
+/// is thrown away. Fewer times where each turn begins with something unmeasured.
+fn turns(contenders: &[(Contender, Load)]) -> u32 {
+    let most = contenders.iter().map(|(_, load)| match load.by {
+        By::Wrk => 5,
+        By::Script(_) => 3,
+        By::Crowd => 1,
+    });
+    most.min().unwrap_or(1)
+}
+
 impl Rounds {
+    /// Adds a round, the middle of its turns.
+    fn add(&mut self, turns: &Self) {
+        for name in &turns.names {
+            if !self.by_name.contains_key(name) {
+                self.names.push(name.clone());
+            }
+            let taken = turns.of(name);
+            let measured = self.by_name.entry(name.clone()).or_default();
+            for (values, turns) in [
+                (&mut measured.per_second, &taken.per_second),
+                (&mut measured.p50, &taken.p50),
+                (&mut measured.p99, &taken.p99),
+                (&mut measured.cpu_us, &taken.cpu_us),
+                (&mut measured.busy, &taken.busy),
+            ] {
+                if !turns.is_empty() {
+                    values.push(median(turns));
+                }
+            }
+        }
+    }
+
     async fn turn(&mut self, contender: &Contender, load: &Load, length: Duration) {
         if !self.by_name.contains_key(&contender.name) {
             self.names.push(contender.name.clone());

@@ -81,8 +81,14 @@ impl<S: PageSource> Pool<'_, S> {
             ..Survey::default()
         };
         let mut slots = 0_u32;
+        let mut records = [worker_table::Record::VACANT; worker_table::RECORDS];
         for (worker, queued) in (0..).zip(queued) {
-            let record = worker_table::read(worker, &mut self.pages)?;
+            let in_page = usize::from(worker) % worker_table::RECORDS;
+            if in_page == 0 {
+                let page = u32::from(worker) / worker_table::RECORDS as u32;
+                records = worker_table::read_page(page, &mut self.pages)?;
+            }
+            let record = records[in_page];
             if record.is_vacant() {
                 continue;
             }

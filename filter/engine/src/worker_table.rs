@@ -132,6 +132,19 @@ pub(crate) fn read<S: PageSource>(worker: WorkerIndex, pages: &mut Pages<'_, S>)
     }
 }
 
+/// The records of a whole page: all workers from `number * RECORDS` on.
+pub(crate) fn read_page<S: PageSource>(
+    number: u32,
+    pages: &mut Pages<'_, S>,
+) -> Result<[Record; RECORDS], Abort> {
+    let bytes = pages.read(PageId::new(Region::Worker, number))?;
+    let mut records = [Record::VACANT; RECORDS];
+    for (record, bytes) in records.iter_mut().zip(bytes.chunks_exact(RECORD_BYTES)) {
+        *record = Record::get(&mut Reader::new(bytes))?;
+    }
+    Ok(records)
+}
+
 pub(crate) fn write<S: PageSource>(
     worker: WorkerIndex,
     record: &Record,

@@ -21,6 +21,9 @@ const CONFIGURATION: &str = "Slotway without its filter";
 /// The host calls of a request of Slotway's, and nothing else.
 const SAME_CALLS: &str = "raw module, Slotway's calls";
 
+/// The host calls without which no slot can be given out.
+const LEAST_CALLS: &str = "raw module, the least calls";
+
 /// Runs it.
 pub(crate) async fn run(bench: &Bench) -> Case {
     let cpus = &bench.cpus;
@@ -34,6 +37,7 @@ pub(crate) async fn run(bench: &Bench) -> Case {
             bare.clone().start("bare Envoy", cpus).await,
             bare.clone().with_module(&module::continue_only()).start("raw module", cpus).await,
             bare.clone().with_module(&module::empty_sdk()).start("empty SDK filter", cpus).await,
+            bare.clone().with_module(&module::least_calls()).start(LEAST_CALLS, cpus).await,
             bare.with_module(&module::same_calls()).start(SAME_CALLS, cpus).await,
             generated.without_filter(&at).start(CONFIGURATION, cpus).await,
             with_slotway,
@@ -61,6 +65,7 @@ pub(crate) async fn run(bench: &Bench) -> Case {
                 .ratio("throughput", "Slotway", "raw module", |measured| &measured.per_second)
                 .at_least(0.90),
             rounds.ratio("throughput", "Slotway", "empty SDK filter", |measured| &measured.per_second),
+            rounds.ratio("throughput", LEAST_CALLS, "bare Envoy", |measured| &measured.per_second),
             rounds.ratio("throughput", SAME_CALLS, "bare Envoy", |measured| &measured.per_second),
             rounds.ratio("throughput", "Slotway", SAME_CALLS, |measured| &measured.per_second),
             rounds.ratio("throughput", CONFIGURATION, "bare Envoy", |measured| &measured.per_second),

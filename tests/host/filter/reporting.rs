@@ -55,6 +55,24 @@ fn a_change_is_reported_in_time_and_alone() {
 }
 
 #[test]
+fn a_large_pool_is_told_in_reports_one_after_the_other() {
+    let names: Vec<_> = (0..2_500).map(|number| format!("http://w{number}.test:9000")).collect();
+    let workers: Vec<_> = names.iter().map(|name| (name.as_str(), 4)).collect();
+    let mut world = World::new(1, pool(&workers));
+    world.host.add_cluster(CLUSTER);
+    world.push_alone(|config| config.report_cluster = Some(CLUSTER.to_owned())).unwrap();
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        // Sooner than what has not changed is reported again.
+        world.advance(300);
+        told.extend(answer_reports(&mut world, 204).iter().map(|report| report.pools[0].workers.len()));
+    }
+    assert_eq!(told, [1_000, 1_000, 500]);
+    world.advance(300);
+    assert_eq!(answer_reports(&mut world, 204), [], "all of it is told");
+}
+
+#[test]
 fn a_control_plane_that_lacks_the_last_report_gets_a_full_one() {
     let mut world = reporting(2);
     world.advance(300);

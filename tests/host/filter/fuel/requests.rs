@@ -58,6 +58,25 @@ pub(super) fn measure() -> Measured {
             },
         ),
     );
+    let many: Vec<String> = (0..2_500).map(|number| format!("http://w{number}:80")).collect();
+    let many: Vec<(&str, u32)> = many.iter().map(|worker| (worker.as_str(), 4)).collect();
+    let mut many_slots = World::new(2, pool(&many));
+    for _ in &many {
+        // Each worker once: that a lane learns a worker's name belongs to its beginning.
+        let stream = many_slots.send(0);
+        many_slots.answer(stream);
+    }
+    note(
+        "finds one of 10,000 slots and is answered",
+        cost(
+            &mut many_slots,
+            |world| world,
+            |world, _| {
+                let stream = world.send(0);
+                world.answer(stream);
+            },
+        ),
+    );
     note(
         "waits and is granted on the same lane",
         cost(&mut Busy::new(2, 10), |busy| &mut busy.world, |busy, _| busy.wait_and_be_granted(0)),
