@@ -84,11 +84,11 @@ pub(crate) async fn measure(bench: &Bench, mut start: impl AsyncFnMut() -> Vec<(
             contenders = start().await;
         }
         for (contender, load) in &contenders {
-            if anew && matches!(load.by, By::Wrk) {
+            if anew && !bench.quick && matches!(load.by, By::Wrk) {
                 wrk::run(contender.address, load, WARM_UP).await;
             }
         }
-        let turns = if bench.quick { 1 } else { turns(&contenders) };
+        let turns = turns(&contenders, bench.slice);
         let mut taken = Rounds::default();
         for _ in 0..turns {
             for (contender, load) in &contenders {
@@ -101,14 +101,10 @@ pub(crate) async fn measure(bench: &Bench, mut start: impl AsyncFnMut() -> Vec<(
 }
 
 /// How often a round goes over its contenders, to take the middle of each one's turns: what slows the machine for some seconds then meets all of them, or
-/// is thrown away. Fewer times where each turn begins with something unmeasured.
-fn turns(contenders: &[(Contender, Load)]) -> u32 {
-    let most = contenders.iter().map(|(_, load)| match load.by {
-        By::Wrk => 5,
-        By::Script(_) => 3,
-        By::Crowd => 1,
-    });
-    most.min().unwrap_or(1)
+/// is thrown away. wrk's shortest turn is a second; a crowd is not worth gathering for less than a slice.
+fn turns(contenders: &[(Contender, Load)], slice: Duration) -> u32 {
+    let has_crowd = contenders.iter().any(|(_, load)| matches!(load.by, By::Crowd));
+    if has_crowd { 1 } else { u32::try_from(slice.as_secs()).unwrap_or(1).max(1) }
 }
 
 impl Rounds {
