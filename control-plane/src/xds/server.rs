@@ -322,5 +322,5 @@ async fn only_nodes(
 }
 
 #[cfg(test)]
-#[path = "server_tests.rs"]
+#[path = "server_tests/mod.rs"]
 mod tests;

@@ -177,5 +177,5 @@ fn select(set: &Arc<ResourceSet>, subscription: &Subscription) -> Arc<ResourceSe
 }
 
 #[cfg(test)]
-#[path = "session_tests.rs"]
+#[path = "session_tests/mod.rs"]
 mod tests;

@@ -1,0 +1,68 @@
+//! Who is let in, and to which pools.
+
+use std::sync::Arc;
+
+use tonic::Code;
+
+use super::scripted_node::{A, B, ControlPlane, TOKEN, two_groups};
+use crate::xds::{ResourceType::Cluster, testing::desired};
+
+#[tokio::test]
+async fn a_node_without_an_id_is_told_what_to_do() {
+    let control_plane = ControlPlane::start().await;
+    let mut node = control_plane.node("").await;
+    node.send(Cluster, None).await;
+    let status = node.end().await;
+    assert_eq!(status.code(), Code::InvalidArgument);
+    assert!(status.message().contains("node.id"), "{status}");
+    assert!(control_plane.coordinators.list().is_empty());
+}
+
+#[tokio::test]
+async fn a_node_sees_only_what_its_group_has() {
+    let control_plane = ControlPlane::start().await;
+    control_plane.desired.send(two_groups(2, &[(B, 1)])).unwrap();
+    let mut gpu = control_plane.node_of("one", "gpu", Some(TOKEN)).await;
+    let mut own = control_plane.node("two").await;
+    for (node, worker) in [(&mut gpu, B), (&mut own, A)] {
+        node.send(Cluster, None).await;
+        let (_, response) = node.next().await;
+        let names: Vec<_> = response.resources.iter().map(cluster_name).collect();
+        assert_eq!(names, [worker]);
+    }
+}
+
+fn cluster_name(body: &envoy_types::pb::google::protobuf::Any) -> String {
+    use envoy_types::pb::envoy::config::cluster::v3::Cluster;
+    prost::Message::decode(&*body.value).map(|cluster: Cluster| cluster.name).unwrap()
+}
+
+#[tokio::test]
+async fn a_node_of_no_group_or_with_a_wrong_token_is_refused_with_what_to_do_and_takes_no_place() {
+    let control_plane = ControlPlane::start().await;
+    control_plane.desired.send(two_groups(2, &[(B, 1)])).unwrap();
+    for (group, token, code, told) in [
+        ("nobody", None, Code::PermissionDenied, "--group NAME"),
+        ("", None, Code::PermissionDenied, "node.cluster"),
+        ("gpu", None, Code::Unauthenticated, "needs a token"),
+        ("gpu", Some("another token"), Code::Unauthenticated, "--group gpu"),
+    ] {
+        let mut node = control_plane.node_of("one", group, token).await;
+        node.send(Cluster, None).await;
+        let status = node.end().await;
+        assert_eq!(status.code(), code, "{group:?}");
+        assert!(status.message().contains(told), "{status}");
+        assert!(!status.message().contains(TOKEN), "{status}");
+        assert!(control_plane.coordinators.list().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_group_whose_last_pool_goes_ends_its_streams() {
+    let control_plane = ControlPlane::start().await;
+    control_plane.desired.send(two_groups(2, &[(B, 1)])).unwrap();
+    let mut node = control_plane.node_of("one", "gpu", Some(TOKEN)).await;
+    node.settle().await;
+    control_plane.desired.send(Arc::new(desired(3, &[(A, 1)]))).unwrap();
+    assert_eq!(node.end().await.code(), Code::PermissionDenied);
+}

@@ -1,0 +1,155 @@
+//! What a node is sent, and what is shown of it.
+
+use std::{sync::Arc, time::Duration};
+
+use envoy_types::pb::envoy::{config::core::v3::Node, service::discovery::v3::DeltaDiscoveryRequest};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Code;
+
+use super::{
+    super::Snapshots,
+    scripted_node::{A, B, ControlPlane, soon},
+};
+use crate::{
+    agents::{ForAgents, ServerLimits, ServerLimitsBody, proto},
+    groups::DEFAULT_GROUP,
+    xds::{
+        ResourceType::{self, Cluster, Filter, Listener, Route, Runtime},
+        SyncState, Variant,
+        testing::{OF_ENVOY, desired},
+    },
+};
+
+#[tokio::test]
+async fn a_node_gets_everything_in_order_and_is_shown_as_synced() {
+    let control_plane = ControlPlane::start().await;
+    let mut node = control_plane.node("one").await;
+    for ty in OF_ENVOY {
+        node.send(ty, None).await;
+    }
+    assert_eq!(node.accept(5).await, [Runtime, Cluster, Listener, Route, Filter]);
+    soon(control_plane.coordinators.synced("one", 1)).await;
+    let status = control_plane.coordinators.get("one").unwrap();
+    assert_eq!((status.cluster.as_str(), status.envoy_version.as_str()), ("slotway", "1.40.0"));
+    assert_eq!((status.generation, status.state), (Some(1), SyncState::Synced));
+    assert_eq!(status.types.len(), 5);
+}
+
+#[tokio::test]
+async fn a_change_is_pushed_make_before_break() {
+    let control_plane = ControlPlane::start().await;
+    let mut node = control_plane.node("one").await;
+    node.settle().await;
+    soon(control_plane.coordinators.synced("one", 1)).await;
+    control_plane.desired.send(Arc::new(desired(2, &[(B, 1)]))).unwrap();
+    assert_eq!(node.accept(5).await, [Runtime, Cluster, Filter, Runtime, Cluster]);
+    soon(control_plane.coordinators.synced("one", 2)).await;
+}
+
+#[tokio::test]
+async fn a_lowered_limit_follows_a_while_after_the_lowered_capacity() {
+    let linger = Duration::from_millis(500);
+    let control_plane =
+        ControlPlane::start_with(|shared| shared.snapshots = Snapshots::lingering(linger)).await;
+    let mut node = control_plane.node("one").await;
+    node.settle().await;
+    soon(control_plane.coordinators.synced("one", 1)).await;
+    control_plane.desired.send(Arc::new(desired(2, &[(B, 1)]))).unwrap();
+    assert_eq!(node.accept(4).await, [Runtime, Cluster, Filter, Cluster]);
+    soon(control_plane.coordinators.synced("one", 2)).await;
+    assert_eq!(node.accept(1).await, [Runtime]);
+}
+
+#[tokio::test]
+async fn a_rejection_is_counted_and_shown_with_its_reason_until_it_is_mended() {
+    let control_plane = ControlPlane::start().await;
+    let mut node = control_plane.node("one").await;
+    node.settle().await;
+    soon(control_plane.coordinators.synced("one", 1)).await;
+    control_plane.desired.send(Arc::new(desired(2, &[(A, 1), (B, 1)]))).unwrap();
+    assert_eq!(node.accept(1).await, [Runtime]);
+    let (ty, response) = node.next().await;
+    node.send(ty, Some((&response, Some("no such\nfile")))).await;
+    control_plane.until(|all| all.get("one").is_some_and(|one| one.state == SyncState::Rejected)).await;
+    let status = control_plane.coordinators.get("one").unwrap();
+    let clusters = &status.types[Cluster.type_url()];
+    assert_eq!(clusters.state, SyncState::Rejected);
+    assert_eq!(clusters.last_rejection.as_ref().unwrap().reason, "no such file");
+    assert_eq!(status.generation, Some(1));
+    assert_eq!(control_plane.coordinators.nacks_total()[Cluster.type_url()], 1);
+    assert_eq!(control_plane.coordinators.nacks_total()[Filter.type_url()], 0);
+    control_plane.desired.send(Arc::new(desired(3, &[(A, 1)]))).unwrap();
+    assert_eq!(node.accept(3).await, [Runtime, Cluster, Filter]);
+    soon(control_plane.coordinators.synced("one", 3)).await;
+}
+
+#[tokio::test]
+async fn an_incremental_node_is_sent_what_changes_and_shown_as_one() {
+    let control_plane = ControlPlane::start().await;
+    let (requests, stream) = mpsc::channel(16);
+    let mut client = control_plane.client().await;
+    let response = soon(client.delta_aggregated_resources(ReceiverStream::new(stream))).await;
+    let mut responses = response.unwrap().into_inner();
+    let node = Node { id: "one".to_owned(), cluster: DEFAULT_GROUP.to_owned(), ..Node::default() };
+    let request = DeltaDiscoveryRequest {
+        node: Some(node),
+        type_url: Cluster.type_url().to_owned(),
+        ..DeltaDiscoveryRequest::default()
+    };
+    requests.send(request.clone()).await.unwrap();
+    let first = soon(responses.message()).await.unwrap().unwrap();
+    assert_eq!(first.resources.iter().map(|own| own.name.as_str()).collect::<Vec<_>>(), [A]);
+    let ack = |nonce| DeltaDiscoveryRequest { node: None, response_nonce: nonce, ..request.clone() };
+    requests.send(ack(first.nonce)).await.unwrap();
+    control_plane.until(|all| all.get("one").is_some_and(|one| one.state == SyncState::Synced)).await;
+    assert_eq!(control_plane.coordinators.get("one").unwrap().protocol, Variant::Incremental);
+    control_plane.desired.send(Arc::new(desired(2, &[(A, 5), (B, 1)]))).unwrap();
+    let second = soon(responses.message()).await.unwrap().unwrap();
+    assert_eq!(second.resources.iter().map(|own| own.name.as_str()).collect::<Vec<_>>(), [B]);
+    assert!(second.removed_resources.is_empty());
+}
+
+#[tokio::test]
+async fn an_agent_is_told_what_changes_and_is_no_envoy() {
+    let control_plane = ControlPlane::start().await;
+    let (requests, stream) = mpsc::channel(16);
+    let mut client = control_plane.client().await;
+    let response = soon(client.delta_aggregated_resources(ReceiverStream::new(stream))).await;
+    let mut responses = response.unwrap().into_inner();
+    let first = DeltaDiscoveryRequest {
+        node: Some(Node { id: "agent".to_owned(), cluster: DEFAULT_GROUP.to_owned(), ..Node::default() }),
+        type_url: ResourceType::ServerLimits.type_url().to_owned(),
+        ..DeltaDiscoveryRequest::default()
+    };
+    requests.send(first.clone()).await.unwrap();
+    let mut next = async || {
+        let response = soon(responses.message()).await.unwrap().unwrap();
+        let nonce = response.nonce.clone();
+        let ack = DeltaDiscoveryRequest { node: None, response_nonce: nonce, ..first.clone() };
+        requests.send(ack).await.unwrap();
+        let [resource] = &response.resources[..] else { panic!("{response:?}") };
+        let body = resource.resource.as_ref().unwrap();
+        assert_eq!((resource.name.as_str(), body.type_url.as_str()), ("slotway", first.type_url.as_str()));
+        let limits: proto::ServerLimits = prost::Message::decode(&*body.value).unwrap();
+        limits.servers_max
+    };
+    assert_eq!(next().await, 2);
+    let limits = ServerLimitsBody { servers_max: 7, by_usage: [("training".to_owned(), 3)].into() };
+    let server_limits = ServerLimits::try_from(limits).unwrap();
+    control_plane.told.send(Arc::new(ForAgents { server_limits, ..ForAgents::default() })).unwrap();
+    assert_eq!(next().await, 7);
+    control_plane.until(|all| all.get("agent").is_some_and(|agent| agent.state == SyncState::Synced)).await;
+    assert!(control_plane.coordinators.get("agent").unwrap().is_agent());
+}
+
+#[tokio::test]
+async fn streams_end_with_the_control_plane() {
+    let ControlPlane { desired, told, coordinators, address } = ControlPlane::start().await;
+    let control_plane = ControlPlane { desired: desired.clone(), told, coordinators, address };
+    let mut node = control_plane.node("one").await;
+    node.settle().await;
+    soon(control_plane.coordinators.synced("one", 1)).await;
+    drop((desired, control_plane));
+    assert_eq!(node.end().await.code(), Code::Unavailable);
+}

@@ -1,0 +1,116 @@
+//! What a change sends, what a rejection leaves, and what a node that connects again is spared.
+
+use super::world::{BOTH, URLS, World, drains};
+use crate::{
+    model::Desired,
+    xds::{
+        ResourceType, SyncState,
+        Variant::{Incremental, StateOfTheWorld},
+        testing::{OF_ENVOY, desired},
+    },
+};
+
+#[test]
+fn a_draining_worker_keeps_its_cluster_and_its_limit_but_is_not_configured() {
+    for variant in BOTH {
+        let mut world = World::new(variant);
+        world.settle();
+        let mut next = desired(2, &[(URLS[1], 1)]);
+        next.draining = vec![drains(URLS[0])];
+        world.change(next);
+        world.settle();
+        assert_eq!(world.envoy.clusters.len(), 2);
+        assert_eq!(world.envoy.limits.len(), 2);
+        assert_eq!(world.envoy.filter.as_ref().unwrap().pools[0].workers.len(), 1);
+    }
+}
+
+#[test]
+fn a_node_that_connects_again_is_sent_nothing_that_it_has() {
+    for variant in BOTH {
+        let mut world = World::new(variant);
+        world.settle();
+        world.connect();
+        assert!(world.is_quiet());
+        assert_eq!(world.session.generation_in_force(), Some(1));
+    }
+}
+
+#[test]
+fn the_same_wanted_state_has_the_same_versions_after_a_restart() {
+    for variant in BOTH {
+        let mut world = World::new(variant);
+        let mut next = desired(2, &[(URLS[0], 1), (URLS[1], 2), (URLS[2], 3), (URLS[3], 4)]);
+        next.listener.access_log = Some("/log".into());
+        world.change(next);
+        world.settle();
+        for _ in 0..10 {
+            (world.snapshots, world.history) = Default::default();
+            world.connect();
+            assert!(world.is_quiet());
+        }
+    }
+}
+
+#[test]
+fn a_capacity_changes_neither_clusters_nor_listener_nor_routes() {
+    for variant in BOTH {
+        let mut world = World::new(variant);
+        world.settle();
+        let before = world.envoy.versions.clone();
+        world.change(desired(2, &[(URLS[0], 9)]));
+        world.settle();
+        let after = &world.envoy.versions;
+        let changed: Vec<_> = OF_ENVOY.into_iter().filter(|ty| before[ty] != after[ty]).collect();
+        assert_eq!(changed, [ResourceType::Runtime, ResourceType::Filter]);
+    }
+}
+
+#[test]
+fn a_rejection_is_shown_until_it_is_mended() {
+    for variant in BOTH {
+        let mut world = World::new(variant);
+        world.settle();
+        let state = |world: &World| {
+            let mut states = world.session.states();
+            states.find(|(ty, ..)| *ty == ResourceType::Cluster).map(|(.., state)| state).unwrap()
+        };
+        world.change(desired(2, &[(URLS[0], 1), (URLS[1], 1)]));
+        world.refuse(ResourceType::Cluster);
+        world.settle();
+        assert_eq!(state(&world), SyncState::Rejected);
+        assert_eq!(world.session.generation_in_force(), Some(1), "what was there stays in force");
+        world.change(desired(3, &[(URLS[0], 1)]));
+        world.settle();
+        assert_eq!(state(&world), SyncState::Synced);
+        assert_eq!(world.session.generation_in_force(), Some(3));
+    }
+}
+
+#[test]
+fn the_incremental_protocol_sends_the_new_cluster_alone() {
+    for (variant, resources) in [(StateOfTheWorld, 4), (Incremental, 1)] {
+        let mut world = World::new(variant);
+        world.change(desired(2, &[(URLS[0], 1), (URLS[1], 1), (URLS[2], 1)]));
+        world.settle();
+        world.change(desired(3, &[(URLS[0], 1), (URLS[1], 1), (URLS[2], 1), (URLS[3], 1)]));
+        assert_eq!(world.envoy.inbox[&ResourceType::Cluster][0].len(), resources, "{variant:?}");
+    }
+}
+
+#[test]
+fn a_worker_whose_cluster_was_refused_can_be_removed_though_it_drains_first() {
+    for variant in BOTH {
+        let mut world = World::new(variant);
+        world.settle();
+        world.change(desired(2, &[(URLS[0], 1), (URLS[1], 1)]));
+        world.refuse(ResourceType::Cluster);
+        world.settle();
+        world.change(Desired { draining: vec![drains(URLS[1])], ..desired(3, &[(URLS[0], 1)]) });
+        world.settle();
+        assert_eq!(world.session.generation_in_force(), Some(3), "without it no drain ever ends");
+        world.change(desired(4, &[(URLS[0], 1)]));
+        world.settle();
+        assert!(world.session.states().all(|(.., state)| state == SyncState::Synced));
+    }
+}
