@@ -21,7 +21,7 @@ use crate::{
     store,
     workers::{NOBODY_GRACE, Workers},
     xds::{
-        Coordinators, XdsServer, liveness,
+        Coordinators, Refusals, XdsServer, liveness,
         port::{self, Peer, Port},
     },
 };
@@ -119,7 +119,7 @@ impl ControlPlane {
         let (api, xds) = (address(&ports.api)?, address(&ports.xds)?);
         let mut tasks = JoinSet::new();
         // xDS first: the API's port tells that it is served.
-        tasks.spawn(serve_xds(ports.xds, tls, xds_router)?);
+        tasks.spawn(serve_xds(ports.xds, tls, Arc::clone(coordinators.refusals()), xds_router)?);
         tasks.spawn(serve(ports.api, api::router(state))?);
         tasks.spawn(settle(Arc::clone(&workers), Arc::clone(&coordinators)));
         tasks.spawn(follow(Arc::clone(&workers), agents));
@@ -147,10 +147,11 @@ fn system(doing: &'static str, reason: &dyn ToString) -> Error {
 fn serve_xds(
     listener: TcpListener,
     tls: Option<Arc<ServerConfig>>,
+    refusals: Arc<Refusals>,
     router: Router,
 ) -> Result<impl Future<Output = Result<(), Error>> + Send, Error> {
     let taken = listener.set_nonblocking(true).and_then(|()| tokio::net::TcpListener::from_std(listener));
-    let port = taken.and_then(|listener| Port::new(listener, tls));
+    let port = taken.and_then(|listener| Port::new(listener, tls, refusals));
     let port = port.map_err(|error| system("taking a port over", &error))?;
     let service = router.into_make_service_with_connect_info::<Peer>();
     Ok(async move { axum::serve(port, service).await.map_err(|error| system("serving", &error)) })

@@ -81,6 +81,12 @@ pub enum Error {
     /// A report of nobody who may connect to xDS.
     #[error("reports need the token or the certificate of a group, as xDS does")]
     NotANode,
+    /// A report that speaks for a node of a group that its sender is not let into.
+    #[error("{}", not_its_node(*connected))]
+    NotItsNode {
+        /// Whether the node is connected, and so its group known.
+        connected: bool,
+    },
     /// A body of another type than JSON.
     #[error("the body must be JSON: send it with `content-type: application/json`")]
     NotJson,
@@ -183,6 +189,16 @@ fn no_place(usage: &Option<String>, servers_max: &u32, holders: &[String]) -> St
         "at most {servers_max} servers {of} may run, and the places are held by {held}; take one away with \
          DELETE /api/v1/servers?worker=URL, or raise the limit with PUT /api/v1/server-limits"
     )
+}
+
+fn not_its_node(connected: bool) -> &'static str {
+    if connected {
+        "the report speaks for a coordinator of a group that its token or certificate does not let into; each group's Envoys \
+         send their own group's (`slotway bootstrap --group NAME`)"
+    } else {
+        "the report speaks for a coordinator that is not connected, so that its group is not known, and its token or \
+         certificate does not let into every group: report again once xDS is connected"
+    }
 }
 
 impl Error {

@@ -12,6 +12,8 @@ pub struct Desired {
     /// Only rises, also over restarts and lost databases: the greater of the stored one plus 1 and the Unix time in
     /// microseconds at which it was made.
     pub generation: u64,
+    /// The store's revision that made this generation: what was changed since another one stands in the audit rows between.
+    pub revision: u64,
     /// The pools in match order, each with the workers in force.
     pub pools: Vec<Pool>,
     /// Removed workers whose clusters must stay until they have drained. None of them stands in `pools`.

@@ -51,7 +51,7 @@ async fn what_one_control_plane_tells_agents_the_other_tells_too() {
 async fn who_changed_what_agents_are_told_stands_in_the_audit_rows() {
     let (_directory, one, _) = two().await;
     one.put_server_limits(Who::named("ada"), limits(3)).await.unwrap();
-    let query = AuditQuery { before: None, kind: None, key: None, who: None, limit: 10 };
+    let query = AuditQuery { limit: 10, ..AuditQuery::newest() };
     let rows = one.store.audit(&query).await.unwrap();
     let found: Vec<_> = rows.iter().map(|row| (row.who.as_str(), row.kind.as_str())).collect();
     assert_eq!(found, [("ada", "server_limits")]);

@@ -106,7 +106,7 @@ pub(super) async fn list_changes(
         }
     }
     // One more than is wanted tells whether there is a next page.
-    let query = AuditQuery { before, kind, key, who, limit: limit + 1 };
+    let query = AuditQuery { before, kind, key, who, limit: limit + 1, ..AuditQuery::newest() };
     let mut rows = state.store.audit(&query).await?;
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);

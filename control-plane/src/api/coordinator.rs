@@ -16,7 +16,6 @@ use super::{
 use crate::{
     error::Error,
     workers::{Removal, WorkerEntry, WorkerRow},
-    xds::CoordinatorStatus,
 };
 
 /// Most workers in one request.
@@ -91,15 +90,6 @@ pub(super) async fn delete_worker(
         Removal::Removed => (StatusCode::OK, "removed"),
     };
     Ok((status, Json(RemovedWorker { worker: url.to_string(), state: state.to_owned() })))
-}
-
-/// Lists the connected Envoys: which configuration each has acknowledged, and what it refused.
-#[utoipa::path(get, path = "/coordinator/envoys", responses(
-    (status = 200, description = "The connected Envoys", body = Vec<CoordinatorStatus>),
-    (status = 401, description = "Not from this machine, and without the token", body = Problem),
-))]
-pub(super) async fn list_envoys(_: Reader, State(state): State<ApiState>) -> Json<Vec<CoordinatorStatus>> {
-    Json(state.coordinators.list())
 }
 
 /// One worker of the list, as the API's description shows it; [`WorkerEntry`] is what is read.

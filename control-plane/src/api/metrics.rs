@@ -12,7 +12,7 @@ use prometheus_client::{
 };
 
 use super::{ApiState, auth::Reader};
-use crate::error::Error;
+use crate::{error::Error, xds::Refusal};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct SlotLabels {
@@ -28,6 +28,11 @@ struct PoolLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TypeLabels {
     type_url: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
 }
 
 /// Slots and waiting requests over all coordinators, and how the coordinators are doing, for Prometheus.
@@ -59,6 +64,11 @@ pub(super) async fn metrics(_: Reader, State(state): State<ApiState>) -> Result<
     for (type_url, number) in state.coordinators.nacks_total() {
         nacks.get_or_create(&TypeLabels { type_url: type_url.to_string() }).inc_by(number);
     }
+    let refused = Family::<ReasonLabels, Counter>::default();
+    for reason in Refusal::ALL {
+        let number = state.coordinators.refusals().of(reason);
+        refused.get_or_create(&ReasonLabels { reason: reason.as_str() }).inc_by(number);
+    }
     let connected = Gauge::<i64>::default();
     connected.set(i64::try_from(state.coordinators.list().len()).unwrap_or(i64::MAX));
     let generation = Gauge::<u64, AtomicU64>::default();
@@ -69,6 +79,7 @@ pub(super) async fn metrics(_: Reader, State(state): State<ApiState>) -> Result<
     registry.register("waiting", "Requests that wait for a slot", waiting);
     registry.register("coordinators_connected", "Envoys with an xDS stream", connected);
     registry.register("xds_nack", "Configurations that an Envoy refused", nacks);
+    registry.register("xds_refused", "Connections, streams and reports that were not let in", refused);
     registry.register("config_generation", "Generation of the wanted configuration", generation);
     let mut text = String::new();
     encode(&mut text, &registry)

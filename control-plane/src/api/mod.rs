@@ -3,6 +3,7 @@
 mod audit;
 pub mod auth;
 mod coordinator;
+mod envoys;
 mod health;
 mod metrics;
 mod problem;
@@ -48,7 +49,7 @@ pub fn router(state: ApiState) -> Router {
             "/coordinator/workers",
             get(coordinator::list_workers).post(coordinator::put_workers).delete(coordinator::delete_worker),
         )
-        .route("/coordinator/envoys", get(coordinator::list_envoys))
+        .route("/coordinator/envoys", get(envoys::list_envoys))
         .merge(v1::router())
         .route("/openapi.json", get(openapi))
         .route("/healthz", get(health::healthz))
@@ -75,7 +76,7 @@ pub fn report_router(state: ApiState) -> Router {
         coordinator::list_workers,
         coordinator::put_workers,
         coordinator::delete_worker,
-        coordinator::list_envoys,
+        envoys::list_envoys,
         v1::server_limits::get,
         v1::server_limits::put,
         v1::resource_profiles::get,

@@ -89,6 +89,11 @@ impl From<&Error> for Problem {
                 "not-a-node",
                 "The token or the certificate of a group is needed",
             ),
+            Error::NotItsNode { .. } => problem(
+                StatusCode::FORBIDDEN,
+                "not-its-node",
+                "The token or the certificate of the coordinator's group is needed",
+            ),
             Error::NotJson => {
                 problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", "The body must be JSON")
             }

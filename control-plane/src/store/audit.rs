@@ -78,6 +78,10 @@ pub struct AuditRow {
 pub struct AuditQuery {
     /// Only rows older than the one with this id: the next page.
     pub before: Option<u64>,
+    /// Only changes that were made after this revision of the store.
+    pub after_revision: Option<u64>,
+    /// Only changes that this revision of the store has.
+    pub up_to_revision: Option<u64>,
     /// Only changes of this kind.
     pub kind: Option<String>,
     /// Only changes of documents with this key.
@@ -86,6 +90,22 @@ pub struct AuditQuery {
     pub who: Option<String>,
     /// At most so many, from 1 to [`AUDIT_PAGE_MAX`].
     pub limit: u32,
+}
+
+impl AuditQuery {
+    /// The newest row of all.
+    #[must_use]
+    pub fn newest() -> Self {
+        Self {
+            before: None,
+            after_revision: None,
+            up_to_revision: None,
+            kind: None,
+            key: None,
+            who: None,
+            limit: 1,
+        }
+    }
 }
 
 /// The words that end the name of a field with a secret.

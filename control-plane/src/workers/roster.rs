@@ -241,6 +241,7 @@ impl Roster {
         }
         Desired {
             generation: self.generation,
+            revision: self.generation_revision,
             pools: self.pools_with(|url| !self.held.contains_key(url)),
             draining: clusters.into_values().collect(),
             listener: self.listener.clone(),

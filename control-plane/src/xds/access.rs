@@ -1,10 +1,12 @@
 //! Who may be in which group: by a certificate, a token, or both.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tonic::Status;
+
+use super::{Refusal, refusal::Ended};
 
 /// What a group asks of its Envoys.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -86,10 +88,14 @@ impl Access {
     ///
     /// # Errors
     /// `UNAUTHENTICATED` with what it lacks.
-    pub(crate) fn admit(&self, group: &str, shown: &Shown) -> Result<(), Status> {
+    pub(crate) fn admit(&self, group: &str, shown: &Shown) -> Result<(), Ended> {
         let Some(requirement) = self.0.get(group) else { return Ok(()) };
         requirement.meets(shown).map_err(|lack| {
-            Status::unauthenticated(match lack {
+            let refusal = match lack {
+                Lack::Certificate => Refusal::Certificate,
+                Lack::Token | Lack::RightToken => Refusal::Token,
+            };
+            let status = Status::unauthenticated(match lack {
                 Lack::Certificate => format!(
                     "group {group:?} is not for this certificate: it must have one of the names that the group's \
                      `certificate_names` list in the control plane's configuration"
@@ -101,7 +107,8 @@ impl Access {
                     "the token is not that of group {group:?}: `slotway bootstrap --group {group}` prints a bootstrap with \
                      the right one"
                 ),
-            })
+            });
+            Ended::refused(refusal, status)
         })
     }
 
@@ -110,6 +117,34 @@ impl Access {
         // A group that is not named here asks nothing, but it also may not exist; the default one always does.
         !self.0.contains_key(crate::groups::DEFAULT_GROUP)
             || self.0.values().any(|requirement| requirement.meets(shown).is_ok())
+    }
+
+    /// Whether it would be let into every group.
+    fn admits_everywhere(&self, shown: &Shown) -> bool {
+        self.0.values().all(|requirement| requirement.meets(shown).is_ok())
+    }
+}
+
+/// Who has sent a request beside xDS, as far as they have shown.
+#[derive(Clone)]
+pub struct Caller {
+    access: Arc<Access>,
+    shown: Shown,
+}
+
+impl Caller {
+    pub(crate) fn new(access: Arc<Access>, shown: Shown) -> Self {
+        Self { access, shown }
+    }
+
+    /// Whether they may speak for a node of this group. For a node whose group is not known, only those may who would be let
+    /// into every group: it could be of any.
+    #[must_use]
+    pub fn may_speak_for(&self, group: Option<&str>) -> bool {
+        match group {
+            Some(group) => self.access.admit(group, &self.shown).is_ok(),
+            None => self.access.admits_everywhere(&self.shown),
+        }
     }
 }
 
@@ -151,13 +186,40 @@ mod tests {
             match lacks {
                 "" => assert!(answer.is_ok(), "{group}: {answer:?}"),
                 lacks => {
-                    let status = answer.unwrap_err();
+                    let Ended { refusal, status } = answer.unwrap_err();
+                    let of_certificate = lacks.contains("certificate");
+                    let expected = if of_certificate { Refusal::Certificate } else { Refusal::Token };
+                    assert_eq!(refusal, Some(expected), "{group}");
                     assert_eq!(status.code(), tonic::Code::Unauthenticated);
                     assert!(status.message().contains(lacks), "{group}: {status}");
                     assert!(!status.message().contains("right\""), "{status}");
                 }
             }
         }
+    }
+
+    #[test]
+    fn who_is_let_into_a_group_may_speak_for_its_nodes_alone() {
+        let of = |group: &str, token: &str| (group.to_owned(), Requirement::new(Some(token), Vec::new()));
+        let access: Arc<Access> =
+            Arc::new([of("one", "1"), of("two", "2"), of("also", "1")].into_iter().collect());
+        let may = |token, group| Caller::new(access.clone(), shown(token, &[])).may_speak_for(group);
+        for (token, group, may_speak) in [
+            (Some("1"), Some("one"), true),
+            (Some("1"), Some("also"), true),
+            (Some("1"), Some("two"), false),
+            (Some("2"), Some("one"), false),
+            (Some("1"), None, false),
+            (Some("3"), Some("one"), false),
+            (None, Some("one"), false),
+            (None, None, false),
+            (None, Some("asks nothing"), true),
+        ] {
+            assert_eq!(may(token, group), may_speak, "{token:?} for {group:?}");
+        }
+        let alone: Arc<Access> = Arc::new([of("one", "1")].into_iter().collect());
+        let may = |token| Caller::new(alone.clone(), shown(token, &[])).may_speak_for(None);
+        assert_eq!((may(Some("1")), may(Some("2")), may(None)), (true, false, false));
     }
 
     #[test]

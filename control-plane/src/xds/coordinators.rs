@@ -1,6 +1,6 @@
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use tokio::{sync::watch, time::timeout};
 use tracing::warn;
 
-use super::{ResourceType, Variant, limits::REASON_BYTES_MAX, node::Node, session::Session};
+use super::{
+    Refusals, ResourceType, RevisionSpan, Variant, limits::REASON_BYTES_MAX, node::Node, session::Session,
+};
 
 /// How what a coordinator has compares to what it shall have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -29,6 +31,26 @@ pub struct Rejection {
     pub reason: String,
     /// When, in milliseconds since 1970.
     pub at_unix_ms: u64,
+    /// Who changed what that is in the refused configuration and in none that it accepted: what its reason names first, then
+    /// the newest, at most 3. Absent once it is mended, and where the database cannot be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<Vec<UnacceptedChange>>,
+    /// Between which of the store's revisions those changes stand.
+    #[serde(skip)]
+    pub revisions: Option<RevisionSpan>,
+}
+
+/// A change that a coordinator refused, perhaps together with others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct UnacceptedChange {
+    /// Who made it, as in the audit rows: `admin token`, `config file`, or `system` where the program itself did it.
+    pub who: String,
+    /// When, in milliseconds since 1970.
+    pub at_unix_ms: u64,
+    /// What was changed: `worker`, `settings`.
+    pub kind: String,
+    /// Which of them: a worker's base URL.
+    pub key: String,
 }
 
 /// One type of resources at one coordinator.
@@ -87,6 +109,7 @@ pub struct Coordinators {
     inner: Mutex<Inner>,
     /// Counts the changes, for those who wait for one.
     changes: watch::Sender<u64>,
+    refusals: Arc<Refusals>,
 }
 
 #[derive(Debug, Default)]
@@ -115,7 +138,7 @@ impl Coordinators {
     pub fn new() -> Self {
         let nacks = ResourceType::ALL.map(|ty| (ty.type_url().to_owned(), 0)).into();
         let inner = Inner { nacks, ..Inner::default() };
-        Self { inner: Mutex::new(inner), changes: watch::Sender::new(0) }
+        Self { inner: Mutex::new(inner), changes: watch::Sender::new(0), refusals: Arc::default() }
     }
 
     /// The connected coordinators by node id.
@@ -130,10 +153,22 @@ impl Coordinators {
         self.lock().streams.get(node).cloned()
     }
 
+    /// The group of this node id, if it is connected.
+    #[must_use]
+    pub fn group_of(&self, node: &str) -> Option<String> {
+        self.lock().streams.get(node).map(|status| status.cluster.clone())
+    }
+
     /// Rejections since the start, by type URL, types without one included.
     #[must_use]
     pub fn nacks_total(&self) -> BTreeMap<String, u64> {
         self.lock().nacks.clone()
+    }
+
+    /// How often somebody was not let in.
+    #[must_use]
+    pub fn refusals(&self) -> &Arc<Refusals> {
+        &self.refusals
     }
 
     /// A number that changes with each change here.
@@ -246,10 +281,11 @@ impl Place<'_> {
     }
 
     /// Writes down a rejection.
-    pub(crate) fn rejected(&self, ty: ResourceType, reason: &str) {
+    pub(crate) fn rejected(&self, ty: ResourceType, reason: &str, revisions: Option<RevisionSpan>) {
         let mut inner = self.coordinators.lock();
         *inner.nacks.entry(ty.type_url().to_owned()).or_default() += 1;
-        let rejection = Rejection { reason: shortened(reason), at_unix_ms: now_unix_ms() };
+        let rejection =
+            Rejection { reason: shortened(reason), at_unix_ms: now_unix_ms(), changes: None, revisions };
         if let Some(status) = inner.streams.get_mut(&self.node)
             && let Some(ty) = status.types.get_mut(ty.type_url())
         {

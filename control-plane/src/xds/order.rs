@@ -267,6 +267,17 @@ impl Order {
         Limits::highest(needed.chain(&self.inherited_limits).chain([&self.target.lingering]))
     }
 
+    /// The store's revision behind what is wanted of a type of Envoy's: its newest part.
+    pub(crate) fn revision_of(&self, ty: ResourceType) -> Option<u64> {
+        let newest = match ty {
+            ResourceType::Cluster | ResourceType::Runtime => self.users().next(),
+            ResourceType::Listener | ResourceType::Route | ResourceType::Filter => self.moved.as_ref(),
+            // What agents are told has no part in a generation.
+            ResourceType::ServerLimits | ResourceType::ResourceProfiles | ResourceType::BackupJob => None,
+        };
+        newest.map(|snapshot| snapshot.revision)
+    }
+
     /// What may be in force of this type now; `None` for what must wait.
     pub(crate) fn wanted(&self, ty: ResourceType) -> Option<Arc<ResourceSet>> {
         if self.making.is_none() && self.moved.is_none() {

@@ -30,7 +30,7 @@ use tokio_rustls::{
 };
 use tracing::warn;
 
-use super::{liveness, told::Told};
+use super::{Refusal, Refusals, liveness, told::Told};
 use crate::{config::XdsTls, error::Error};
 
 /// How long a connection may take to agree on TLS.
@@ -72,14 +72,18 @@ impl std::fmt::Debug for Connection {
 }
 
 impl Port {
-    /// Takes connections on `listener`.
+    /// Takes connections on `listener`, and counts those that do not agree on TLS.
     ///
     /// # Errors
     /// The system refuses to tell the port's address.
-    pub fn new(listener: TcpListener, tls: Option<Arc<ServerConfig>>) -> io::Result<Self> {
+    pub fn new(
+        listener: TcpListener,
+        tls: Option<Arc<ServerConfig>>,
+        refusals: Arc<Refusals>,
+    ) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let (ready, connections) = mpsc::channel(HANDSHAKES_MAX);
-        let accepting = tokio::spawn(accept(listener, tls.map(TlsAcceptor::from), ready));
+        let accepting = tokio::spawn(accept(listener, tls.map(TlsAcceptor::from), ready, refusals));
         Ok(Self { address, connections, accepting })
     }
 }
@@ -113,7 +117,12 @@ impl Connected<IncomingStream<'_, Port>> for Peer {
     }
 }
 
-async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, ready: mpsc::Sender<(Connection, Peer)>) {
+async fn accept(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    ready: mpsc::Sender<(Connection, Peer)>,
+    refusals: Arc<Refusals>,
+) {
     let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
     let told = Arc::new(Mutex::new(Told::default()));
     loop {
@@ -136,7 +145,7 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, ready: mpsc::Se
             }
             continue;
         };
-        let (ready, told) = (ready.clone(), told.clone());
+        let (ready, told, refusals) = (ready.clone(), told.clone(), refusals.clone());
         tokio::spawn(async move {
             let reason = match timeout(HANDSHAKE_WITHIN, tls.accept(stream)).await {
                 Ok(Ok(stream)) => {
@@ -149,6 +158,7 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, ready: mpsc::Se
                 Err(_) => format!("not within {} s", HANDSHAKE_WITHIN.as_secs()),
             };
             drop(permit);
+            refusals.count(Refusal::Tls);
             let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
             if told.is_news(&address.ip().to_string(), &reason) {
                 warn!(

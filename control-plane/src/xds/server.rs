@@ -25,8 +25,8 @@ use tonic::{Request, Response, Status, Streaming, metadata::MetadataValue, servi
 use tracing::{info, warn};
 
 use super::{
-    Coordinators,
-    access::{Access, Shown},
+    Coordinators, Refusal,
+    access::{Access, Caller, Shown},
     coordinators::{Place, shortened},
     history::History,
     limits::{FIRST_WITHIN, HANDOVER, REQUEST_BYTES_MAX, RESPONSES_MAX, STREAMS_MAX},
@@ -34,6 +34,7 @@ use super::{
     node::Node,
     port::Peer,
     protocol::{Incremental, Protocol, StateOfTheWorld},
+    refusal::Ended,
     session::{Event, Session},
     snapshot::{Snapshot, Snapshots},
     told::Told,
@@ -53,7 +54,7 @@ struct Shared {
     coordinators: Arc<Coordinators>,
     snapshots: Snapshots,
     history: History,
-    access: Access,
+    access: Arc<Access>,
     /// What was logged of nodes whose stream ended for a reason of theirs.
     told: Mutex<Told>,
     streams: Arc<Semaphore>,
@@ -64,6 +65,10 @@ struct Shared {
 impl Shared {
     fn told(&self) -> MutexGuard<'_, Told> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn refused(&self, reason: Refusal) {
+        self.coordinators.refusals().count(reason);
     }
 }
 
@@ -85,7 +90,7 @@ impl XdsServer {
             coordinators,
             snapshots: Snapshots::default(),
             history: History::default(),
-            access,
+            access: Arc::new(access),
             told: Mutex::default(),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             handover: HANDOVER,
@@ -131,6 +136,7 @@ impl XdsServer {
         let shown =
             shown(request.extensions(), request.metadata().get("authorization").map(MetadataValue::as_bytes));
         let permit = self.shared.streams.clone().try_acquire_owned().map_err(|_| {
+            self.shared.refused(Refusal::TooManyStreams);
             Status::resource_exhausted(format!("{STREAMS_MAX} coordinators are connected, no more are taken"))
         })?;
         let (responses, stream) = mpsc::channel(RESPONSES_MAX);
@@ -148,7 +154,12 @@ async fn serve<P: Protocol>(
     permit: OwnedSemaphorePermit,
 ) {
     let mut who = String::new();
-    if let Err(status) = converse::<P>(&shared, &shown, &mut who, &mut requests, &responses, permit).await {
+    if let Err(Ended { refusal, status }) =
+        converse::<P>(&shared, &shown, &mut who, &mut requests, &responses, permit).await
+    {
+        if let Some(refusal) = refusal {
+            shared.refused(refusal);
+        }
         if shared.told().is_news(&who, status.message()) {
             warn!(node = who, code = ?status.code(), reason = status.message(), "xDS stream ended");
         }
@@ -165,7 +176,7 @@ async fn converse<P: Protocol>(
     requests: &mut Streaming<P::Request>,
     responses: &mpsc::Sender<Result<P::Response, Status>>,
     permit: OwnedSemaphorePermit,
-) -> Result<(), Status> {
+) -> Result<(), Ended> {
     let first = timeout(FIRST_WITHIN, requests.message()).await;
     let first = first.map_err(|_| Status::deadline_exceeded("the stream's first request did not come"))?;
     let Some(mut first) = first? else { return Ok(()) };
@@ -204,7 +215,7 @@ async fn converse<P: Protocol>(
             }
             changed = either(&mut desired, &mut told) => {
                 if changed.is_err() {
-                    return Err(Status::unavailable("the control plane is shutting down"));
+                    return Err(Status::unavailable("the control plane is shutting down").into());
                 }
                 stream.session.retarget(snapshot(shared, &mut desired, &mut told, &node)?);
             }
@@ -242,7 +253,7 @@ impl NodeStream<'_> {
                     reason = shortened(&reason),
                     "a coordinator rejected its configuration; what it had before stays in force"
                 );
-                self.place.rejected(ty, &reason);
+                self.place.rejected(ty, &reason, self.session.refused_revisions(ty));
             }
             Event::Unknown(type_url) => {
                 info!(
@@ -307,17 +318,19 @@ fn shown(extensions: &Extensions, authorization: Option<&[u8]>) -> Shown {
     }
 }
 
-/// Lets only those through who are let into some group.
+/// Lets only those through who are let into some group, and tells who they are ([`Caller`]).
 async fn only_nodes(
     State(shared): State<Arc<Shared>>,
-    request: axum::extract::Request,
+    mut request: axum::extract::Request,
     next: middleware::Next,
 ) -> axum::response::Response {
     let authorization = request.headers().get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
     let shown = shown(request.extensions(), authorization);
     if shared.access.admits_anywhere(&shown) {
+        request.extensions_mut().insert(Caller::new(shared.access.clone(), shown));
         return next.run(request).await;
     }
+    shared.refused(Refusal::Report);
     Error::NotANode.into_response()
 }
 

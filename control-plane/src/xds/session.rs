@@ -12,6 +12,7 @@ use super::{
     message::{Incoming, Outgoing},
     order::Order,
     resource_set::{ResourceSet, Version},
+    revision_span::{RevisionSpan, Revisions},
     snapshot::Snapshot,
     subscription::{Answer, Offer, Subscription},
 };
@@ -34,12 +35,19 @@ pub(crate) enum Event {
 pub(crate) struct Session {
     node_id: String,
     subscriptions: [Subscription; ResourceType::ALL.len()],
+    /// By type, as the subscriptions are.
+    revisions: [Revisions; ResourceType::ALL.len()],
     order: Order,
 }
 
 impl Session {
     pub(crate) fn new(node_id: &str, target: Arc<Snapshot>) -> Self {
-        Self { node_id: node_id.to_owned(), subscriptions: Default::default(), order: Order::new(target) }
+        Self {
+            node_id: node_id.to_owned(),
+            subscriptions: Default::default(),
+            revisions: Default::default(),
+            order: Order::new(target),
+        }
     }
 
     pub(crate) fn retarget(&mut self, target: Arc<Snapshot>) {
@@ -95,6 +103,7 @@ impl Session {
             Answer::None => Event::None,
             Answer::Acked => {
                 self.order.acked(ty);
+                self.revisions[ty as usize].acked();
                 Event::Acked(ty)
             }
             Answer::Rejected(reason) => {
@@ -117,8 +126,12 @@ impl Session {
                 match subscription.offer(&selected) {
                     Offer::Hold => {}
                     // Only news at the start of a stream, where the node has kept it from the stream before.
-                    Offer::InForce => confirmed |= self.order.confirm(ty),
+                    Offer::InForce => {
+                        self.revisions[ty as usize].has(self.order.revision_of(ty));
+                        confirmed |= self.order.confirm(ty);
+                    }
                     Offer::Send(nonce, difference) => {
+                        self.revisions[ty as usize].sent(self.order.revision_of(ty));
                         self.order.sent(ty);
                         self.order.remember(ty, selected.version(), history);
                         if ty == ResourceType::Cluster {
@@ -158,6 +171,11 @@ impl Session {
             };
             (ty, wanted, acked, state)
         })
+    }
+
+    /// Which changes are in what the node has just refused of this type, and in nothing of it that it has accepted.
+    pub(crate) fn refused_revisions(&self, ty: ResourceType) -> Option<RevisionSpan> {
+        self.revisions[ty as usize].span()
     }
 
     /// The generation of the filter's configuration that the node has acknowledged on this stream.

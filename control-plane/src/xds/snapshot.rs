@@ -24,6 +24,8 @@ use crate::{agents::ForAgents, model::Desired};
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     pub(crate) generation: u64,
+    /// The store's revision that made the generation.
+    pub(crate) revision: u64,
     pub(crate) clusters: Arc<ResourceSet>,
     /// Those of them that the filter's configuration names: all but those of workers that drain. A worker that drains needs its
     /// cluster where it is, but nothing has to wait for one that Envoy does not have, or has refused.
@@ -110,6 +112,7 @@ impl Snapshots {
         let Some(shared) = self.shared(desired, group)? else { return Ok(None) };
         Ok(Some(Arc::new(Snapshot {
             generation: desired.generation,
+            revision: desired.revision,
             clusters: shared.clusters.clone(),
             named: shared.named.clone(),
             limits: shared.limits.clone(),

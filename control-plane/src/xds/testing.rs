@@ -39,6 +39,7 @@ pub(crate) fn desired(generation: u64, workers: &[(&str, u32)]) -> Desired {
     pool.workers = workers.iter().map(|(url, capacity)| worker(url, *capacity)).collect();
     Desired {
         generation,
+        revision: generation,
         pools: vec![pool],
         draining: Vec::new(),
         listener: ListenerSettings {

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 /// A control plane on ports of its own, with a state directory of its own.
 pub(crate) struct House {
     pub(crate) directory: TempDir,
+    file: String,
     pub(crate) control_plane: ControlPlane,
 }
 
@@ -34,7 +35,11 @@ pub(crate) const FILE: &str = r#"{
 }"#;
 
 pub(crate) async fn start(directory: &TempDir) -> Result<ControlPlane, slotway::Error> {
-    let mut config: Config = serde_json::from_str(FILE).unwrap();
+    start_with(directory, FILE).await
+}
+
+async fn start_with(directory: &TempDir, file: &str) -> Result<ControlPlane, slotway::Error> {
+    let mut config: Config = serde_json::from_str(file).unwrap();
     config.api.set_port(0);
     config.xds.set_port(0);
     config.state = directory.path().join("state");
@@ -43,24 +48,33 @@ pub(crate) async fn start(directory: &TempDir) -> Result<ControlPlane, slotway::
 
 impl House {
     pub(crate) async fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let control_plane = start(&directory).await.unwrap();
-        Self { directory, control_plane }
+        Self::with(tempfile::tempdir().unwrap(), FILE).await
+    }
+
+    /// One with a configuration file of its own.
+    pub(crate) async fn with(directory: TempDir, file: &str) -> Self {
+        let control_plane = start_with(&directory, file).await.unwrap();
+        Self { directory, file: file.to_owned(), control_plane }
+    }
+
+    /// One that has been started.
+    pub(crate) fn of(directory: TempDir, control_plane: ControlPlane) -> Self {
+        Self { directory, file: FILE.to_owned(), control_plane }
     }
 
     /// Stops the control plane and starts it again, as a restart of the process would.
     pub(crate) async fn restarted(self) -> Self {
-        let Self { directory, control_plane } = self;
+        let Self { directory, file, control_plane } = self;
         drop(control_plane);
         // Its tasks end, and so give up the database, when the runtime comes to them.
         let control_plane = loop {
-            match start(&directory).await {
+            match start_with(&directory, &file).await {
                 Ok(control_plane) => break control_plane,
                 Err(error) if error.to_string().contains("another slotway") => tokio::task::yield_now().await,
                 Err(error) => panic!("{error}"),
             }
         };
-        Self { directory, control_plane }
+        Self { directory, file, control_plane }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

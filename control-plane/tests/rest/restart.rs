@@ -118,7 +118,7 @@ async fn what_was_written_last_is_there_after_a_power_cut() {
     let directory = tempfile::tempdir().unwrap();
     abandoned(&house.directory.path().join("state"), &directory.path().join("state"));
     let control_plane = start(&directory).await.unwrap();
-    let workers = House { directory, control_plane }.workers().await;
+    let workers = House::of(directory, control_plane).workers().await;
     assert!(workers.contains(&pair("http://new", 2)), "{workers:?}");
 }
 

@@ -72,6 +72,30 @@ pub(crate) async fn audit_rows_come_newest_first_by_pages_and_filters(house: &Ho
     assert_eq!(ask(AuditQuery { before: Some(0), ..everything() }).await, [0; 0]);
 }
 
+pub(crate) async fn audit_rows_are_found_by_the_revisions_that_made_them(house: &House) {
+    let store = house.open().await;
+    let mut revisions = Vec::new();
+    for number in 0..4 {
+        // Two rows of one revision, and one without a row between two.
+        let writes = vec![put(&format!("a{number}"), "{}"), put(&format!("b{number}"), "{}")];
+        revisions.push(commit(&*store, writes).await);
+        store.put(Who::SYSTEM, Kind::Fact, "f", &number.to_string(), Expected::Anything).await.unwrap();
+    }
+    let ask = async |after_revision, up_to_revision| {
+        let query = AuditQuery { after_revision, up_to_revision, ..everything() };
+        let rows = store.audit(&query).await.unwrap();
+        rows.into_iter().map(|row| row.key).collect::<Vec<_>>()
+    };
+    assert_eq!(ask(Some(revisions[1]), Some(revisions[2])).await, ["b2", "a2"]);
+    assert_eq!(ask(Some(revisions[1] + 1), Some(revisions[3] - 1)).await, ["b2", "a2"]);
+    assert_eq!(ask(Some(revisions[2]), None).await, ["b3", "a3"]);
+    assert_eq!(ask(None, Some(revisions[0])).await, ["b0", "a0"]);
+    assert_eq!(ask(Some(0), None).await.len(), 8);
+    assert_eq!(ask(Some(revisions[3]), None).await, [""; 0]);
+    assert_eq!(ask(Some(u64::MAX), None).await, [""; 0]);
+    assert_eq!(ask(Some(revisions[2]), Some(revisions[1])).await, [""; 0]);
+}
+
 pub(crate) async fn secrets_do_not_stand_in_audit_rows(house: &House) {
     let store = house.open().await;
     let document = r#"{"to":"https://u:hush@h/","s3":{"secret_access_key":"hush"},"password":"hush"}"#;

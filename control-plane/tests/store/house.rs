@@ -80,7 +80,7 @@ pub(crate) async fn workers(store: &dyn Store) -> Vec<(String, String)> {
 
 /// All audit rows that fit into an answer.
 pub(crate) fn everything() -> AuditQuery {
-    AuditQuery { before: None, kind: None, key: None, who: None, limit: 1_000 }
+    AuditQuery { limit: 1_000, ..AuditQuery::newest() }
 }
 
 /// The next commit, which must come.

@@ -41,5 +41,6 @@ laws! {
     audit_laws:
         a_change_leaves_who_when_what_before_and_after,
         audit_rows_come_newest_first_by_pages_and_filters,
+        audit_rows_are_found_by_the_revisions_that_made_them,
         secrets_do_not_stand_in_audit_rows;
 }

@@ -1,15 +1,17 @@
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
 use super::{Output, aligned, json};
 use crate::{
     error::Error,
-    xds::{CoordinatorStatus, SyncState},
+    xds::{CoordinatorStatus, SyncState, UnacceptedChange},
 };
 
-/// A line for each Envoy; below one that has refused something, what and why.
+/// A line for each Envoy, or for each type that it has refused: what, who changed it, and why.
 pub(super) fn render(envoys: &[CoordinatorStatus], output: Output) -> Result<String, Error> {
     if output == Output::Json {
         return json(&envoys);
     }
-    let mut headings = vec!["NODE", "GROUP", "STATE", "GENERATION", "REFUSED", "REASON"];
+    let mut headings = vec!["NODE", "GROUP", "STATE", "GENERATION", "REFUSED", "CHANGED BY", "REASON"];
     if output == Output::Wide {
         headings.extend(["ENVOY", "PROTOCOL"]);
     }
@@ -19,14 +21,16 @@ pub(super) fn render(envoys: &[CoordinatorStatus], output: Output) -> Result<Str
         let mut refused: Vec<_> = refused
             .map(|(url, status)| {
                 let what = url.rsplit('.').next().unwrap_or_default();
-                let why = status.last_rejection.as_ref().map_or("-", |last| &last.reason);
-                (what, why)
+                let last = status.last_rejection.as_ref();
+                let why = last.map_or("-", |last| &last.reason);
+                let changes = last.and_then(|last| last.changes.as_deref()).unwrap_or_default();
+                (what, changed_by(changes, output == Output::Wide), why)
             })
             .collect();
         if refused.is_empty() {
-            refused.push(("-", "-"));
+            refused.push(("-", "-".to_owned(), "-"));
         }
-        for (what, why) in refused {
+        for (what, changed_by, why) in refused {
             let generation = envoy.generation.map_or_else(|| "-".to_owned(), |number| number.to_string());
             let mut line = vec![
                 envoy.node.clone(),
@@ -34,6 +38,7 @@ pub(super) fn render(envoys: &[CoordinatorStatus], output: Output) -> Result<Str
                 word(&envoy.state)?,
                 generation,
                 what.to_owned(),
+                changed_by,
                 why.to_owned(),
             ];
             if output == Output::Wide {
@@ -43,6 +48,21 @@ pub(super) fn render(envoys: &[CoordinatorStatus], output: Output) -> Result<Str
         }
     }
     Ok(aligned(&lines))
+}
+
+/// Who changed what, and when; without `all` only of the likeliest, and how many others there are.
+fn changed_by(changes: &[UnacceptedChange], all: bool) -> String {
+    let said = |change: &UnacceptedChange| {
+        let seconds = i64::try_from(change.at_unix_ms / 1_000).unwrap_or_default();
+        let at = OffsetDateTime::from_unix_timestamp(seconds).ok().and_then(|at| at.format(&Rfc3339).ok());
+        format!("{}: {} {} at {}", change.who, change.kind, change.key, at.unwrap_or_default())
+    };
+    match changes {
+        [] => "-".to_owned(),
+        [one] => said(one),
+        [one, others @ ..] if !all => format!("{} (and {} more)", said(one), others.len()),
+        changes => changes.iter().map(said).collect::<Vec<_>>().join("; "),
+    }
 }
 
 /// The word that the API has for it.
@@ -58,8 +78,19 @@ mod tests {
     use crate::xds::{Rejection, TypeStatus, Variant};
 
     #[test]
-    fn an_envoy_that_has_refused_something_is_shown_with_what_and_why() {
-        let rejection = Rejection { reason: "Invalid path: /nowhere.pem".to_owned(), at_unix_ms: 1 };
+    fn an_envoy_that_has_refused_something_is_shown_with_what_and_who_changed_it_and_why() {
+        let change = |who: &str, key: &str| UnacceptedChange {
+            who: who.to_owned(),
+            at_unix_ms: 1_795_000_000_999,
+            kind: "worker".to_owned(),
+            key: key.to_owned(),
+        };
+        let rejection = Rejection {
+            reason: "Invalid path: /nowhere.pem".to_owned(),
+            at_unix_ms: 1,
+            changes: Some(vec![change("Ada", "https://a"), change("admin token", "http://b")]),
+            revisions: None,
+        };
         let clusters = TypeStatus {
             wanted: "v2".to_owned(),
             acked: Some("v1".to_owned()),
@@ -81,9 +112,14 @@ mod tests {
         };
         assert_eq!(
             render(std::slice::from_ref(&envoy), Output::Table).unwrap(),
-            "NODE    GROUP    STATE     GENERATION  REFUSED  REASON\n\
-             edge-1  slotway  REJECTED  7           Cluster  Invalid path: /nowhere.pem\n"
+            "NODE    GROUP    STATE     GENERATION  REFUSED  \
+             CHANGED BY                                                  REASON\n\
+             edge-1  slotway  REJECTED  7           Cluster  \
+             Ada: worker https://a at 2026-11-18T11:06:40Z (and 1 more)  Invalid path: /nowhere.pem\n"
         );
-        assert!(render(&[envoy], Output::Wide).unwrap().contains("1.40.0  incremental"));
+        let wide = render(&[envoy], Output::Wide).unwrap();
+        for told in ["1.40.0  incremental", "; admin token: worker http://b at 2026-"] {
+            assert!(wide.contains(told), "{told:?} is not in\n{wide}");
+        }
     }
 }

@@ -331,6 +331,10 @@ impl Store for PostgresStore {
                 "SELECT id, revision, at_ms, who, kind, key, before, after FROM slotway.audit
                  WHERE ($1::bigint IS NULL OR id < $1) AND ($2::text IS NULL OR kind = $2)
                    AND ($3::text IS NULL OR key = $3) AND ($4::text IS NULL OR who = $4)
+                   AND ($7::bigint IS NULL OR revision <= $7)
+                   -- Rows rise by id and by revision alike, and only ids have an index.
+                   AND ($6::bigint IS NULL OR id > coalesce((SELECT last.id FROM slotway.audit AS last
+                        WHERE last.revision <= $6 ORDER BY last.id DESC LIMIT 1), 0))
                  ORDER BY id DESC LIMIT $5",
             )
             .bind(query.before.map(number))
@@ -338,6 +342,8 @@ impl Store for PostgresStore {
             .bind(query.key.as_deref())
             .bind(query.who.as_deref())
             .bind(i64::from(query.limit))
+            .bind(query.after_revision.map(number))
+            .bind(query.up_to_revision.map(number))
             .fetch_all(&self.0.pool)
             .await?;
             Ok(rows.iter().map(audit_row).collect::<Result<_, _>>()?)

@@ -141,17 +141,23 @@ impl Database {
     }
 
     async fn read_audit(&self, query: &AuditQuery) -> Result<Vec<AuditRow>, sqlx::Error> {
+        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         let rows = sqlx::query(
             "SELECT id, revision, at_ms, who, kind, key, before, after FROM audit
              WHERE (?1 IS NULL OR id < ?1) AND (?2 IS NULL OR kind = ?2) AND (?3 IS NULL OR key = ?3)
-               AND (?4 IS NULL OR who = ?4)
+               AND (?4 IS NULL OR who = ?4) AND (?7 IS NULL OR revision <= ?7)
+               -- Rows rise by id and by revision alike, and only ids have an index.
+               AND (?6 IS NULL OR id > coalesce(
+                   (SELECT last.id FROM audit AS last WHERE last.revision <= ?6 ORDER BY last.id DESC LIMIT 1), 0))
              ORDER BY id DESC LIMIT ?5",
         )
-        .bind(query.before.map(|before| i64::try_from(before).unwrap_or(i64::MAX)))
+        .bind(query.before.map(number))
         .bind(query.kind.as_deref())
         .bind(query.key.as_deref())
         .bind(query.who.as_deref())
         .bind(i64::from(query.limit))
+        .bind(query.after_revision.map(number))
+        .bind(query.up_to_revision.map(number))
         .fetch_all(&self.pool)
         .await?;
         let row = |row: &SqliteRow| {

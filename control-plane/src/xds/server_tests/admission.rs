@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tonic::Code;
 
 use super::scripted_node::{A, B, ControlPlane, TOKEN, two_groups};
-use crate::xds::{ResourceType::Cluster, testing::desired};
+use crate::xds::{Refusal, ResourceType::Cluster, testing::desired};
 
 #[tokio::test]
 async fn a_node_without_an_id_is_told_what_to_do() {
@@ -15,6 +15,7 @@ async fn a_node_without_an_id_is_told_what_to_do() {
     let status = node.end().await;
     assert_eq!(status.code(), Code::InvalidArgument);
     assert!(status.message().contains("node.id"), "{status}");
+    assert_eq!(control_plane.coordinators.refusals().of(Refusal::BadRequest), 1);
     assert!(control_plane.coordinators.list().is_empty());
 }
 

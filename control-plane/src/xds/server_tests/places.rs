@@ -8,6 +8,7 @@ use tonic::Code;
 
 use super::scripted_node::{A, B, ControlPlane, soon};
 use crate::xds::{
+    Refusal,
     ResourceType::Cluster,
     testing::{OF_ENVOY, desired},
 };
@@ -36,6 +37,7 @@ async fn a_second_stream_of_a_node_id_is_refused_with_what_to_do_and_the_first_g
     for told in ["\"one\"", "a node id of its own", "hot restart"] {
         assert!(status.message().contains(told), "{told:?} is not in {status}");
     }
+    assert_eq!(control_plane.coordinators.refusals().of(Refusal::NodeIdTaken), 1);
     control_plane.desired.send(Arc::new(desired(2, &[(A, 1), (B, 1)]))).unwrap();
     first.accept(3).await;
     soon(control_plane.coordinators.synced("one", 2)).await;
@@ -66,6 +68,7 @@ async fn one_stream_too_many_is_refused_and_has_its_place_once_another_ends() {
     let mut client = control_plane.client().await;
     let refused = soon(client.stream_aggregated_resources(ReceiverStream::new(stream))).await;
     assert_eq!(refused.expect_err("a second stream was taken").code(), Code::ResourceExhausted);
+    assert_eq!(control_plane.coordinators.refusals().of(Refusal::TooManyStreams), 1);
     drop(node);
     control_plane.until(|all| all.list().is_empty()).await;
     let mut next = control_plane.node("two").await;

@@ -69,8 +69,9 @@ impl ControlPlane {
         adjust(Arc::get_mut(&mut server.shared).unwrap());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let refusals = coordinators.refusals().clone();
         tokio::spawn(async {
-            let port = Port::new(listener, None).unwrap();
+            let port = Port::new(listener, None, refusals).unwrap();
             let router = server.into_router(axum::Router::new());
             axum::serve(port, router.into_make_service_with_connect_info::<Peer>()).await.unwrap();
         });
