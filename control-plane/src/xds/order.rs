@@ -243,9 +243,14 @@ impl Order {
     /// takes what it can of a response that it rejects, and a part of the workers is better than none. Limits it takes or
     /// does not take as a whole; a node that refused them and got a configuration all the same would state no version
     /// of them on its next stream, and be sent lower ones than that configuration needs.
+    ///
+    /// A configuration that names no cluster which the one in force does not name needs none made: so a worker can be removed
+    /// from a node that has refused its clusters from the start.
     fn is_made(&self, snapshot: &Snapshot) -> bool {
         let is_bare = self.is_new && self.filters.in_force.is_none() && self.clusters.in_force.is_none();
-        self.clusters.has(is_bare, |set| set.covers(&snapshot.named))
+        let in_force = self.filters.in_force.as_ref();
+        let names_nothing_new = in_force.is_some_and(|in_force| in_force.named.covers(&snapshot.named));
+        (names_nothing_new || self.clusters.has(is_bare, |set| set.covers(&snapshot.named)))
             && self.limits.has(false, |limits| limits.covers(&snapshot.limits))
     }
 
@@ -259,7 +264,30 @@ impl Order {
     }
 
     fn wanted_clusters(&self) -> Arc<ResourceSet> {
-        ResourceSet::union(self.users().map(|snapshot| &snapshot.clusters).chain(&self.inherited_clusters))
+        let needed: Vec<_> = self.users().map(|snapshot| self.needed_clusters(snapshot)).collect();
+        ResourceSet::union(needed.iter().chain(&self.inherited_clusters))
+    }
+
+    /// The clusters of a snapshot without those of workers that drain where the node has none of theirs. It can have no requests
+    /// there: it has refused the cluster, or was never sent it. Offered once more, it would only be refused once more, with all
+    /// that came since, and the worker would drain for ever.
+    fn needed_clusters(&self, snapshot: &Snapshot) -> Arc<ResourceSet> {
+        let Some(has) = &self.clusters.in_force else { return snapshot.clusters.clone() };
+        let is_named = |name: &str| self.users().any(|user| user.named.get(name).is_some());
+        let is_needed =
+            |name: &str| snapshot.named.get(name).is_some() || has.get(name).is_some() || is_named(name);
+        // Mostly nothing drains, and then nobody has to look.
+        let is_whole = Arc::ptr_eq(&snapshot.clusters, &snapshot.named)
+            || snapshot.clusters.iter().all(|cluster| is_needed(cluster.name()));
+        if is_whole { snapshot.clusters.clone() } else { Arc::new(snapshot.clusters.select(is_needed)) }
+    }
+
+    /// What the node shall have of this type in the end.
+    pub(crate) fn goal(&self, ty: ResourceType) -> Arc<ResourceSet> {
+        match ty {
+            ResourceType::Cluster => self.needed_clusters(&self.target),
+            _ => self.target.set(ty).clone(),
+        }
     }
 
     fn wanted_limits(&self) -> Arc<Limits> {

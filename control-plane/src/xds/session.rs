@@ -160,7 +160,7 @@ impl Session {
             ResourceType::ALL.into_iter().filter(|ty| self.subscription(*ty).interest().is_something());
         types.map(|ty| {
             let subscription = self.subscription(ty);
-            let wanted = select(self.order.target().set(ty), subscription).version().clone();
+            let wanted = select(&self.order.goal(ty), subscription).version().clone();
             let acked = subscription.acked().cloned();
             let state = if subscription.is_rejected() {
                 SyncState::Rejected

@@ -99,6 +99,39 @@ fn the_incremental_protocol_sends_the_new_cluster_alone() {
 }
 
 #[test]
+fn a_worker_whose_cluster_was_refused_can_be_removed_though_others_were_added_since() {
+    for variant in BOTH {
+        let mut world = World::new(variant);
+        world.settle();
+        world.change(desired(2, &[(URLS[0], 1), (URLS[1], 1)]));
+        world.refuse(ResourceType::Cluster);
+        world.settle();
+        world.change(desired(3, &[(URLS[0], 1), (URLS[1], 1), (URLS[2], 1)]));
+        world.refuse(ResourceType::Cluster);
+        world.settle();
+        let workers = [(URLS[0], 1), (URLS[2], 1)];
+        world.change(Desired { draining: vec![drains(URLS[1])], ..desired(4, &workers) });
+        world.settle();
+        assert_eq!(world.session.generation_in_force(), Some(4), "without it no drain ever ends");
+    }
+}
+
+#[test]
+fn a_worker_whose_cluster_was_refused_from_the_start_can_be_removed() {
+    for variant in BOTH {
+        let mut world = World::new(variant);
+        world.change(desired(2, &[(URLS[0], 1), (URLS[1], 1)]));
+        world.refuse(ResourceType::Cluster);
+        world.settle();
+        world.refuse(ResourceType::Cluster);
+        world.settle();
+        world.change(Desired { draining: vec![drains(URLS[0])], ..desired(3, &[(URLS[1], 1)]) });
+        world.settle();
+        assert_eq!(world.session.generation_in_force(), Some(3), "without it no drain ever ends");
+    }
+}
+
+#[test]
 fn a_worker_whose_cluster_was_refused_can_be_removed_though_it_drains_first() {
     for variant in BOTH {
         let mut world = World::new(variant);
