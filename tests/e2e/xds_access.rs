@@ -38,8 +38,9 @@ impl Keys {
         self.directory.path().join(name)
     }
 
-    fn setup(&self, worker: &TestWorker) -> Setup {
+    fn setup(&self, worker: &TestWorker, variant: &'static str) -> Setup {
         Setup::with(&[(worker, 2)])
+            .xds_variant(variant)
             .top(
                 "xds_tls",
                 json!({
@@ -99,14 +100,14 @@ fn of_the_control_plane<'a>(bootstrap: &'a mut Value, path: &str) -> &'a mut Val
     bootstrap["static_resources"]["clusters"][0].pointer_mut(path).unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_envoy_with_certificate_and_token_is_served_and_others_are_refused_and_logged_once() {
+async fn serves_who_shows_both_and_refuses_others(variant: &'static str) {
     let keys = Keys::new();
     let arrivals = Arrivals::default();
     let worker = TestWorker::start("W1", &arrivals).await;
     // It is up once the filter's reports arrive, which need the same as xDS.
-    let slotway = ServedApart::start(&keys.setup(&worker)).await;
+    let slotway = ServedApart::start(&keys.setup(&worker, variant)).await;
     assert_eq!(slotway.get("/").await.status, 200);
+    assert_eq!(slotway.api().get("/coordinator/envoys").await.json()[0]["protocol"], variant);
     let load = Load::start(slotway.address(), 4);
 
     let certificates = "/transport_socket/typed_config/common_tls_context/tls_certificates/0";
@@ -132,7 +133,30 @@ async fn an_envoy_with_certificate_and_token_is_served_and_others_are_refused_an
     })
     .await;
 
+    let metrics = slotway.api().get("/metrics").await.text();
+    let counted = |reason: &str| {
+        let start = format!("slotway_xds_refused_total{{reason=\"{reason}\"}} ");
+        let number = metrics.lines().find_map(|line| line.strip_prefix(&start)?.parse::<u64>().ok());
+        number.unwrap_or_else(|| panic!("{start} is not in\n{metrics}"))
+    };
+    for (reason, refused) in [("certificate", 1), ("tls", 1), ("unknown_group", 1), ("token", 2)] {
+        assert!(counted(reason) >= refused * (TRIES - 1), "{reason}\n{metrics}");
+    }
+    for reason in ["node_id_taken", "too_many_streams", "bad_request", "late", "report"] {
+        assert_eq!(counted(reason), 0, "{reason}\n{metrics}");
+    }
     load.finish().await.assert_all_ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn incremental_serves_an_envoy_with_certificate_and_token_and_refuses_others_and_logs_them_once() {
+    serves_who_shows_both_and_refuses_others("incremental").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn state_of_the_world_serves_an_envoy_with_certificate_and_token_and_refuses_others_and_logs_them_once()
+{
+    serves_who_shows_both_and_refuses_others("state-of-the-world").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

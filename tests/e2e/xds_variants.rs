@@ -54,9 +54,28 @@ async fn live_through_everything(variant: &'static str) {
     let reason = shown["types"][CLUSTERS]["last_rejection"]["reason"].as_str().unwrap_or_default();
     assert!(reason.contains("/nowhere.pem"), "{shown}");
     assert_eq!(shown["node"], "local");
+    let changes = &shown["types"][CLUSTERS]["last_rejection"]["changes"];
+    let [who, kind, key] = ["who", "kind", "key"].map(|field| changes[0][field].as_str().unwrap_or_default());
+    assert_eq!((who, kind, key), ("admin token", "worker", refused.as_str()), "{shown}");
     load.passes(100).await;
+    // Another one that is right is held up by it, and no longer once the wrong one is removed.
+    let w3 = TestWorker::start("W3", &arrivals).await;
+    api.set(&[(&w3.url(), 1)]).await;
+    until("the right one is refused with the wrong one", SOON, async || {
+        let shown = envoy(&api).await?;
+        let changes = shown["types"][CLUSTERS]["last_rejection"]["changes"].as_array()?.clone();
+        changes
+            .iter()
+            .map(|change| change["key"].as_str())
+            .eq([Some(&*refused), Some(&*w3.url())])
+            .then_some(())
+    })
+    .await;
     api.remove(&refused).await;
-    shows(&api, "SYNCED").await;
+    until("the right one gets requests", SOON, async || (w3.total() >= 10).then_some(())).await;
+    api.shows("the wrong one gone", |all| all.iter().all(|worker| worker.worker != refused)).await;
+    let mended = shows(&api, "SYNCED").await;
+    assert!(mended["types"][CLUSTERS]["last_rejection"].get("changes").is_none(), "{mended}");
 
     // The control plane goes and comes back: nothing is pushed anew, and changes go on.
     let before = slotway.updates().await;
@@ -82,7 +101,8 @@ async fn live_through_everything(variant: &'static str) {
     let load = Load::start(slotway.address(), 8);
     load.passes(100).await;
     load.finish().await.assert_all_ok();
-    assert!(w1.highest() <= 4 && w2.highest() <= 3, "{} and {}", w1.highest(), w2.highest());
+    let highest = [&w1, &w2, &w3].map(TestWorker::highest);
+    assert!(highest.into_iter().zip([4, 3, 1]).all(|(highest, capacity)| highest <= capacity), "{highest:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
