@@ -26,8 +26,8 @@ pub enum Error {
          the file, or with DELETE /coordinator/workers before the file changes"
     )]
     Roster(String),
-    /// Others changed the workers each time that a change was tried.
-    #[error("others change the workers all the time; nothing was changed, try again")]
+    /// Other control planes were faster each time that a change was tried.
+    #[error("other control planes change the same all the time; nothing was changed, try again")]
     Busy,
     /// A body is not what was asked for.
     #[error("{reason}")]

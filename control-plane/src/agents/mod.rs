@@ -81,7 +81,7 @@ impl Agents {
     /// Sets how many servers may run. Those that run already go on, also beyond the limit.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`Error::Busy`], [`Error::Store`].
     pub async fn put_server_limits(&self, who: Who, limits: ServerLimits) -> Result<(), Error> {
         self.change(who, |_| Ok((vec![kept::put_the_one(Kind::ServerLimits, &limits)?], ()))).await
     }
@@ -89,7 +89,7 @@ impl Agents {
     /// Sets what servers may use.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`Error::Busy`], [`Error::Store`].
     pub async fn put_resource_profiles(&self, who: Who, profiles: ResourceProfiles) -> Result<(), Error> {
         self.change(who, |_| Ok((vec![kept::put_the_one(Kind::ResourceProfiles, &profiles)?], ()))).await
     }
@@ -97,7 +97,7 @@ impl Agents {
     /// Adds a backup, or changes the one of this name.
     ///
     /// # Errors
-    /// [`Error::Conflict`] where there are too many, [`Error::Store`].
+    /// [`Error::Conflict`] where there are too many, [`Error::Busy`], [`Error::Store`].
     pub async fn put_backup_job(&self, who: Who, name: &PoolName, job: BackupJob) -> Result<(), Error> {
         self.change(who, |known| {
             let jobs = &known.told.backup_jobs;
@@ -113,7 +113,7 @@ impl Agents {
     /// Removes a backup's job, not the backups that it has made.
     ///
     /// # Errors
-    /// [`Error::UnknownBackupJob`], [`Error::Store`].
+    /// [`Error::UnknownBackupJob`], [`Error::Busy`], [`Error::Store`].
     pub async fn remove_backup_job(&self, who: Who, name: &str) -> Result<(), Error> {
         self.change(who, |known| {
             known.told.backup_job(name)?;
@@ -139,7 +139,7 @@ impl Agents {
     /// another one holds no place.
     ///
     /// # Errors
-    /// [`Error::UnknownWorker`], [`Error::NoPlace`], [`Error::Store`].
+    /// [`Error::UnknownWorker`], [`Error::NoPlace`], [`Error::Busy`], [`Error::Store`].
     pub async fn mark_server(
         &self,
         who: Who,
@@ -166,7 +166,7 @@ impl Agents {
     /// Takes the mark off a worker: it holds no place any longer.
     ///
     /// # Errors
-    /// [`Error::UnknownWorker`] where it has none, [`Error::Store`].
+    /// [`Error::UnknownWorker`] where it has none, [`Error::Busy`], [`Error::Store`].
     pub async fn unmark_server(&self, who: Who, worker: &WorkerUrl) -> Result<(), Error> {
         self.change(who, |known| {
             if !known.servers.clone().unmark(worker.as_str()) {
@@ -196,8 +196,7 @@ impl Agents {
                 return Ok(result);
             }
         }
-        let reason = "others change the same all the time; try again".to_owned();
-        Err(Error::Conflict { index: None, field: None, reason })
+        Err(Error::Busy)
     }
 
     /// The store's revision that is known here.

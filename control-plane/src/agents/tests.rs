@@ -1,5 +1,5 @@
 use super::*;
-use crate::store::{AuditQuery, SqliteStore};
+use crate::store::{AuditQuery, SqliteStore, contended::Contended};
 
 /// A store, and two control planes on it.
 async fn two() -> (tempfile::TempDir, Arc<Agents>, Arc<Agents>) {
@@ -55,4 +55,24 @@ async fn who_changed_what_agents_are_told_stands_in_the_audit_rows() {
     let rows = one.store.audit(&query).await.unwrap();
     let found: Vec<_> = rows.iter().map(|row| (row.who.as_str(), row.kind.as_str())).collect();
     assert_eq!(found, [("ada", "server_limits")]);
+}
+
+#[tokio::test]
+async fn a_change_that_others_are_faster_than_each_time_is_refused_as_busy_and_not_made() {
+    let directory = tempfile::tempdir().unwrap();
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(directory.path()).await.unwrap());
+    let contended = Contended::new(Arc::clone(&store));
+    let agents = Agents::open(Arc::clone(&contended) as Arc<dyn Store>).await.unwrap();
+    agents.put_server_limits(Who::ADMIN_TOKEN, limits(1)).await.unwrap();
+
+    contended.others_are_faster(ATTEMPTS_MAX);
+    let refused = agents.put_server_limits(Who::ADMIN_TOKEN, limits(2)).await;
+    assert!(matches!(refused, Err(Error::Busy)), "{refused:?}");
+    assert_eq!(contended.left(), 0, "it was tried as often as it may be");
+    assert_eq!(agents.current().server_limits, limits(1));
+    assert_eq!(Agents::open(store).await.unwrap().current().server_limits, limits(1), "nothing is stored");
+
+    contended.others_are_faster(ATTEMPTS_MAX - 1);
+    agents.put_server_limits(Who::ADMIN_TOKEN, limits(3)).await.unwrap();
+    assert_eq!((contended.left(), &agents.current().server_limits), (0, &limits(3)), "once is enough");
 }

@@ -140,3 +140,16 @@ pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
     let detail = format!("{method} is not possible at {}; GET /openapi.json tells what is", uri.path());
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Not with this method", detail)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_others_were_faster_than_is_told_that_nothing_was_changed_and_to_try_again() {
+        let problem = serde_json::to_value(Problem::from(&Error::Busy)).unwrap();
+        assert_eq!((&problem["status"], &problem["type"]), (&409.into(), &"urn:slotway:problem:busy".into()));
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains("nothing was changed, try again"), "{detail}");
+    }
+}

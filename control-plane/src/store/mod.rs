@@ -13,6 +13,8 @@
 mod audit;
 mod batch;
 mod change;
+#[cfg(test)]
+pub(crate) mod contended;
 mod document;
 mod error;
 mod health;

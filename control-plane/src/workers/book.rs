@@ -19,7 +19,7 @@ const GENERATION: &str = "generation";
 /// The key of what the configuration file last said.
 const SETTINGS: &str = "file";
 /// How often a change is tried where others are faster each time.
-const TRIES_MAX: usize = 32;
+pub(super) const TRIES_MAX: usize = 32;
 
 /// The roster in force, in memory and in the store.
 pub(super) struct Book {

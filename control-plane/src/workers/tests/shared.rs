@@ -2,7 +2,7 @@
 //! the same is in `tests/cli/several.rs` and `tests/e2e`.
 
 use super::*;
-use crate::store::{Batch, CHANGES_MAX, Expected, Kind, Write};
+use crate::store::{Batch, CHANGES_MAX, Expected, Kind, Write, contended::Contended};
 
 /// Two control planes, each with its own coordinators.
 struct Pair {
@@ -205,4 +205,39 @@ async fn who_has_missed_more_than_the_store_remembers_reads_all_anew() {
     assert_eq!(draining(&pair.other), [A], "it is held, as if its removal had been seen");
     assert_eq!(generation(&pair.other), generation(&pair.one));
     pair.other.upsert(Who::ADMIN_TOKEN, vec![entry(B, 6)]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_change_that_others_are_faster_than_each_time_is_refused_as_busy_and_not_made() {
+    let house = House::new();
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(house.directory.path()).await.unwrap());
+    let contended = Contended::new(Arc::clone(&store));
+    let over = async |store| {
+        Workers::open(store, Arc::clone(&house.reports), &file(&[(A, 3)]), settings(), NOBODY_GRACE).await
+    };
+    let workers = over(Arc::clone(&contended) as Arc<dyn Store>).await.unwrap();
+
+    contended.others_are_faster(book::TRIES_MAX);
+    let refused = workers.upsert(Who::ADMIN_TOKEN, vec![entry(A, 4)]).await;
+    assert!(matches!(refused, Err(Error::Busy)), "{refused:?}");
+    assert_eq!(contended.left(), 0, "it was tried as often as it may be");
+    assert_eq!(in_force(&workers), [line("first", A, 3)]);
+    contended.others_are_faster(book::TRIES_MAX - 1);
+    workers.upsert(Who::ADMIN_TOKEN, vec![entry(A, 5)]).await.unwrap();
+    assert_eq!((contended.left(), in_force(&workers)), (0, vec![line("first", A, 5)]), "once is enough");
+
+    contended.others_are_faster(book::TRIES_MAX);
+    let edit = file(&[(A, 3), (B, 1)]);
+    let edited = Workers::open(
+        Arc::clone(&contended) as Arc<dyn Store>,
+        Arc::clone(&house.reports),
+        &edit,
+        settings(),
+        NOBODY_GRACE,
+    );
+    assert!(
+        matches!(edited.await.err(), Some(Error::Busy)),
+        "a start that changes something is refused, too"
+    );
+    assert_eq!(in_force(&over(store).await.unwrap()), [line("first", A, 5)], "and changes nothing");
 }
