@@ -7,7 +7,9 @@ use envoy_types::pb::{
         config::{cluster::v3::Cluster, core::v3::TypedExtensionConfig},
         extensions::filters::http::wasm::v3::Wasm,
         service::{
-            discovery::v3::{DeltaDiscoveryRequest, DiscoveryRequest},
+            discovery::v3::{
+                DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
+            },
             runtime::v3::Runtime,
         },
     },
@@ -42,7 +44,7 @@ impl Response {
     pub(crate) fn read(variant: Variant, outgoing: &Outgoing) -> Self {
         match variant {
             Variant::StateOfTheWorld => {
-                let message = StateOfTheWorld::write(outgoing);
+                let message = DiscoveryResponse::decode(&*written::<StateOfTheWorld>(outgoing)).unwrap();
                 Self {
                     ty: ResourceType::from_type_url(&message.type_url).unwrap(),
                     nonce: message.nonce,
@@ -53,7 +55,7 @@ impl Response {
                 }
             }
             Variant::Incremental => {
-                let message = Incremental::write(outgoing);
+                let message = DeltaDiscoveryResponse::decode(&*written::<Incremental>(outgoing)).unwrap();
                 let versions = message.resources.iter().map(|own| (own.name.clone(), own.version.clone()));
                 Self {
                     ty: ResourceType::from_type_url(&message.type_url).unwrap(),
@@ -75,6 +77,11 @@ impl Response {
     fn clusters(&self) -> BTreeSet<String> {
         self.resources.iter().map(|any| Cluster::decode(&*any.value).unwrap().name).collect()
     }
+}
+
+/// The message's bytes, without what gRPC puts in front of them.
+fn written<P: Protocol>(outgoing: &Outgoing) -> Vec<u8> {
+    P::write(outgoing).into_pieces().concat().split_off(5)
 }
 
 /// An Envoy in memory.

@@ -40,7 +40,7 @@ impl Difference {
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = Arc<str>> {
-        let changed = self.resources.iter().map(|resource| Arc::from(resource.name()));
+        let changed = self.resources.iter().map(|resource| resource.name().clone());
         changed.chain(self.removed.iter().cloned())
     }
 }
@@ -98,7 +98,7 @@ impl Holdings {
     fn names(&self) -> impl Iterator<Item = &str> {
         let (stated, acked) = match &self.base {
             Base::Stated(kept) => (Some(kept.keys().map(String::as_str)), None),
-            Base::Acked(set) => (None, Some(set.iter().map(|resource| resource.name()))),
+            Base::Acked(set) => (None, Some(set.iter().map(|resource| &**resource.name()))),
         };
         stated.into_iter().flatten().chain(acked.into_iter().flatten())
     }

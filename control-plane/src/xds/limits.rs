@@ -12,6 +12,8 @@ pub const NAME_BYTES_MAX: usize = 2_048;
 pub const NODE_TEXT_BYTES_MAX: usize = 256;
 /// Largest request of a node, in bytes; the largest part of one is the list of what it has kept from an earlier stream.
 pub const REQUEST_BYTES_MAX: usize = 8 << 20;
+/// Memory for a request to begin with, in bytes: an acknowledgement fits.
+pub const REQUEST_BYTES_USUAL: usize = 1_024;
 /// Most resources that a node can say it has kept from an earlier stream.
 pub const KEPT_MAX: usize = 65_536;
 /// Longest part of a rejection's reason that is kept and shown, in bytes.

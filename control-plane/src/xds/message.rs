@@ -6,7 +6,8 @@ use std::{
 };
 
 use super::{
-    ResourceType,
+    ResourceType, Variant,
+    encoded::Frame,
     resource_set::{Resource, ResourceSet, Version},
 };
 
@@ -59,7 +60,7 @@ impl Request {
                 // No content has an empty version, so all of it differs from whatever is wanted.
                 kept.values_mut().for_each(String::clear);
                 for resource in offered.iter() {
-                    kept.entry(resource.name().to_owned()).or_default();
+                    kept.entry(resource.name().to_string()).or_default();
                 }
             }
         }
@@ -67,14 +68,25 @@ impl Request {
 }
 
 /// A response for one type.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Outgoing {
     pub(crate) ty: ResourceType,
-    /// The version of all that the node wants of the type.
-    pub(crate) version: Version,
+    /// All that the node wants of the type.
+    pub(crate) whole: Arc<ResourceSet>,
     pub(crate) nonce: String,
     /// State of the world: all of it. Incremental: what differs from what the node has.
     pub(crate) resources: Vec<Arc<Resource>>,
     /// Incremental alone: what the node must not have.
     pub(crate) removed: Vec<Arc<str>>,
+}
+
+impl Outgoing {
+    /// Adds the resources to a response; where they are all that there are, the bytes that others are sent, too.
+    pub(crate) fn write_resources(&self, variant: Variant, response: &mut Frame) {
+        // They are a part of the whole, so as many as it has are all of it.
+        if self.resources.len() == self.whole.len() && self.whole.write(variant, response) {
+            return;
+        }
+        self.resources.iter().for_each(|resource| resource.write(variant, response));
+    }
 }

@@ -11,6 +11,7 @@
 
 pub mod access;
 mod coordinators;
+mod encoded;
 #[cfg(test)]
 mod fake_envoy;
 mod history;
@@ -27,6 +28,7 @@ mod refusal;
 mod resource_set;
 mod resource_type;
 mod resources;
+mod response_body;
 mod revision_span;
 mod server;
 mod session;

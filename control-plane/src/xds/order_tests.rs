@@ -17,7 +17,7 @@ fn of(generation: u64, workers: &[(&str, u32)]) -> Arc<Snapshot> {
 
 fn clusters(order: &Order) -> Vec<String> {
     let wanted = order.wanted(Cluster).expect("clusters are always wanted");
-    wanted.iter().map(|resource| resource.name().to_owned()).collect()
+    wanted.iter().map(|resource| resource.name().to_string()).collect()
 }
 
 fn is_wanted(order: &Order, ty: ResourceType, of: &Snapshot) -> bool {

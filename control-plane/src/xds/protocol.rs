@@ -8,15 +8,17 @@ use envoy_types::pb::{
     envoy::{
         config::core::v3::{ControlPlane, Node as NodeMessage},
         service::discovery::v3::{
-            DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse, Resource,
+            DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
         },
     },
     google::rpc,
 };
+use prost::Message;
 use serde::{Deserialize, Serialize};
 use tonic::Status;
 
 use super::{
+    encoded::Frame,
     limits::{KEPT_MAX, NAME_BYTES_MAX, NAMES_MAX, NODE_TEXT_BYTES_MAX},
     message::{Ask, Incoming, Outgoing, Request},
 };
@@ -35,8 +37,9 @@ pub enum Variant {
 /// One of the protocols: its messages.
 pub(crate) trait Protocol: Send + 'static {
     const VARIANT: Variant;
-    type Request: Send;
-    type Response: Send;
+    /// The method of the aggregated discovery service.
+    const PATH: &str;
+    type Request: Message + Default + 'static;
 
     /// Takes the node out of a request.
     fn node(request: &mut Self::Request) -> Option<NodeMessage>;
@@ -47,7 +50,7 @@ pub(crate) trait Protocol: Send + 'static {
     /// `RESOURCE_EXHAUSTED` beyond them.
     fn read(request: Self::Request) -> Result<Incoming, Status>;
 
-    fn write(outgoing: &Outgoing) -> Self::Response;
+    fn write(outgoing: &Outgoing) -> Frame;
 }
 
 /// <https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol#four-variants>
@@ -55,8 +58,8 @@ pub(crate) struct StateOfTheWorld;
 
 impl Protocol for StateOfTheWorld {
     const VARIANT: Variant = Variant::StateOfTheWorld;
+    const PATH: &str = "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources";
     type Request = DiscoveryRequest;
-    type Response = DiscoveryResponse;
 
     fn node(request: &mut DiscoveryRequest) -> Option<NodeMessage> {
         request.node.take()
@@ -71,15 +74,16 @@ impl Protocol for StateOfTheWorld {
         Ok(request)
     }
 
-    fn write(outgoing: &Outgoing) -> DiscoveryResponse {
-        DiscoveryResponse {
-            version_info: outgoing.version.as_str().to_owned(),
-            resources: outgoing.resources.iter().map(|resource| resource.body()).collect(),
+    fn write(outgoing: &Outgoing) -> Frame {
+        let mut response = Frame::new(&DiscoveryResponse {
+            version_info: outgoing.whole.version().as_str().to_owned(),
             type_url: outgoing.ty.type_url().to_owned(),
             nonce: outgoing.nonce.clone(),
             control_plane: Some(ourselves()),
             ..DiscoveryResponse::default()
-        }
+        });
+        outgoing.write_resources(Self::VARIANT, &mut response);
+        response
     }
 }
 
@@ -88,8 +92,8 @@ pub(crate) struct Incremental;
 
 impl Protocol for Incremental {
     const VARIANT: Variant = Variant::Incremental;
+    const PATH: &str = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
     type Request = DeltaDiscoveryRequest;
-    type Response = DeltaDiscoveryResponse;
 
     fn node(request: &mut DeltaDiscoveryRequest) -> Option<NodeMessage> {
         request.node.take()
@@ -118,22 +122,17 @@ impl Protocol for Incremental {
         Ok(request)
     }
 
-    fn write(outgoing: &Outgoing) -> DeltaDiscoveryResponse {
-        let resource = |resource: &super::resource_set::Resource| Resource {
-            name: resource.name().to_owned(),
-            version: resource.version().as_str().to_owned(),
-            resource: Some(resource.body()),
-            ..Resource::default()
-        };
-        DeltaDiscoveryResponse {
-            system_version_info: outgoing.version.as_str().to_owned(),
-            resources: outgoing.resources.iter().map(|own| resource(own)).collect(),
+    fn write(outgoing: &Outgoing) -> Frame {
+        let mut response = Frame::new(&DeltaDiscoveryResponse {
+            system_version_info: outgoing.whole.version().as_str().to_owned(),
             type_url: outgoing.ty.type_url().to_owned(),
             removed_resources: outgoing.removed.iter().map(|name| (**name).to_owned()).collect(),
             nonce: outgoing.nonce.clone(),
             control_plane: Some(ourselves()),
             ..DeltaDiscoveryResponse::default()
-        }
+        });
+        outgoing.write_resources(Self::VARIANT, &mut response);
+        response
     }
 }
 

@@ -1,7 +1,19 @@
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
-use envoy_types::pb::google::protobuf::Any;
+use axum::body::Bytes;
+use envoy_types::pb::{envoy::service::discovery::v3::Resource as ResourceMessage, google::protobuf::Any};
+use prost::Message;
 use sha2::{Digest, Sha256};
+
+use super::{
+    Variant,
+    encoded::{Encoded, Frame, field},
+    history::Recent,
+};
 
 /// Names content: equal versions mean equal content, also after a restart and on another control plane.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,20 +55,25 @@ impl fmt::Debug for Version {
 /// One resource, with the version of its content.
 #[derive(Debug, Clone)]
 pub(crate) struct Resource {
-    name: String,
+    name: Arc<str>,
     version: Version,
     body: Body,
 }
 
 #[derive(Debug, Clone)]
 enum Body {
-    Whole(Any),
+    /// As the bytes of an `Any`.
+    Whole(Bytes),
     Deferred(Arc<dyn Deferred>),
 }
 
+/// The field of a response in which its resources are, and that of such a resource with its content.
+const RESOURCES: u32 = 2;
+
 /// A content that is made when it is sent: one that differs from node to node must not be kept for each of them.
 pub(crate) trait Deferred: fmt::Debug + Send + Sync {
-    fn make(&self) -> Any;
+    /// The bytes of an `Any`.
+    fn make(&self) -> Encoded;
 }
 
 /// Equal versions mean equal content.
@@ -72,7 +89,8 @@ impl Resource {
         hasher.update(body.type_url.as_bytes());
         hasher.update([0]);
         hasher.update(&body.value);
-        Self { name, version: Version::of(hasher), body: Body::Whole(body) }
+        let bytes = body.encode_to_vec().into();
+        Self { name: name.into(), version: Version::of(hasher), body: Body::Whole(bytes) }
     }
 
     /// A resource whose content is made later. It is a function of `parts` and nothing else.
@@ -82,10 +100,10 @@ impl Resource {
             hasher.update(part.len().to_be_bytes());
             hasher.update(part);
         }
-        Self { name, version: Version::of(hasher), body: Body::Deferred(body) }
+        Self { name: name.into(), version: Version::of(hasher), body: Body::Deferred(body) }
     }
 
-    pub(crate) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &Arc<str> {
         &self.name
     }
 
@@ -93,19 +111,40 @@ impl Resource {
         &self.version
     }
 
-    pub(crate) fn body(&self) -> Any {
-        match &self.body {
-            Body::Whole(body) => body.clone(),
+    /// What stands in a response's list of resources.
+    fn encode(&self, variant: Variant) -> Encoded {
+        let body = match &self.body {
+            Body::Whole(body) => Encoded::shared(body.clone()),
             Body::Deferred(body) => body.make(),
+        };
+        match variant {
+            Variant::StateOfTheWorld => body,
+            Variant::Incremental => {
+                let (name, version) = (self.name.to_string(), self.version.as_str().to_owned());
+                body.within(&ResourceMessage { name, version, ..ResourceMessage::default() }, 2)
+            }
         }
+    }
+
+    /// Adds it to a response.
+    pub(crate) fn write(&self, variant: Variant, response: &mut Frame) {
+        response.field(RESOURCES, &self.encode(variant));
+    }
+
+    #[cfg(test)]
+    pub(crate) fn body(&self) -> Any {
+        Any::decode(&*self.encode(Variant::StateOfTheWorld).to_vec()).unwrap()
     }
 }
 
 /// Resources of one type by name. Its version is that of its content: names and the version of each.
-#[derive(Clone)]
 pub(crate) struct ResourceSet {
     resources: BTreeMap<Arc<str>, Arc<Resource>>,
     version: Version,
+    /// All of it as in a response, for each [`Variant`]. None where it is for one node alone.
+    encoded: Option<[OnceLock<Bytes>; 2]>,
+    /// Its unions with other sets, by their version; nothing where it has all of theirs.
+    unions: Recent<Option<Arc<Self>>>,
 }
 
 impl ResourceSet {
@@ -115,6 +154,25 @@ impl ResourceSet {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.resources.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.resources.len()
+    }
+
+    /// Adds all of it to a response, shared with all others to whom it was added. `false` where it is not to be shared.
+    pub(crate) fn write(&self, variant: Variant, response: &mut Frame) -> bool {
+        let Some(encoded) = &self.encoded else { return false };
+        response.fields(encoded[variant as usize].get_or_init(|| {
+            let mut all = Vec::new();
+            for resource in self.resources.values() {
+                let bytes = resource.encode(variant).to_vec();
+                field(&mut all, RESOURCES, bytes.len());
+                all.extend(bytes);
+            }
+            all.into()
+        }));
+        true
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&Arc<Resource>> {
@@ -135,42 +193,48 @@ impl ResourceSet {
 
     /// Everything that stands in one of `sets`; where two differ, the content of the first one.
     pub(crate) fn union<'a>(sets: impl IntoIterator<Item = &'a Arc<Self>>) -> Arc<Self> {
-        let mut sets = sets.into_iter();
-        let Some(first) = sets.next() else { return Arc::new(Self::from_iter([])) };
-        let mut union: Option<BTreeMap<_, _>> = None;
-        for set in sets.filter(|set| set.version != first.version) {
-            let resources = union.get_or_insert_with(|| first.resources.clone());
-            for (name, resource) in &set.resources {
-                resources.entry(name.clone()).or_insert_with(|| resource.clone());
-            }
-        }
-        match union {
-            Some(resources) if resources.len() > first.resources.len() => Arc::new(Self::of(resources)),
-            _ => first.clone(),
-        }
+        let union = sets.into_iter().fold(None, |union: Option<Arc<Self>>, set| {
+            Some(union.map_or_else(|| set.clone(), |union| union.with(set)))
+        });
+        union.unwrap_or_else(|| Arc::new(Self::from_iter([])))
     }
 
-    /// Those whose name is wanted.
+    /// The union with one other set. It is the same for a thousand nodes, and made once.
+    fn with(self: &Arc<Self>, other: &Self) -> Arc<Self> {
+        if self.version == other.version {
+            return self.clone();
+        }
+        let union = self.unions.recall(&other.version).unwrap_or_else(|| {
+            let lacks = other.resources.keys().any(|name| !self.resources.contains_key(name));
+            let union = Arc::new(lacks.then(|| {
+                let mut resources = other.resources.clone();
+                resources.extend(self.resources.iter().map(|(name, own)| (name.clone(), own.clone())));
+                Arc::new(Self::of(resources))
+            }));
+            self.unions.remember(&other.version, union.clone());
+            union
+        });
+        union.as_ref().as_ref().unwrap_or(self).clone()
+    }
+
+    /// Those whose name is wanted. Each node wants others, so the bytes are not kept.
     pub(crate) fn select(&self, wanted: impl Fn(&str) -> bool) -> Self {
-        Self::of(
-            self.resources
-                .iter()
-                .filter(|(name, _)| wanted(name))
-                .map(|(name, resource)| (name.clone(), resource.clone()))
-                .collect(),
-        )
+        let selected = self.resources.iter().filter(|(name, _)| wanted(name));
+        let selected = selected.map(|(name, resource)| (name.clone(), resource.clone()));
+        Self { encoded: None, ..Self::of(selected.collect()) }
     }
 
     fn of(resources: BTreeMap<Arc<str>, Arc<Resource>>) -> Self {
         let versions = resources.iter().map(|(name, resource)| (&**name, resource.version.as_str()));
         let version = Version::of_all(versions);
-        Self { resources, version }
+        let is_whole = resources.values().all(|resource| matches!(resource.body, Body::Whole(_)));
+        Self { resources, version, encoded: is_whole.then(Default::default), unions: Recent::default() }
     }
 }
 
 impl FromIterator<Arc<Resource>> for ResourceSet {
     fn from_iter<I: IntoIterator<Item = Arc<Resource>>>(resources: I) -> Self {
-        Self::of(resources.into_iter().map(|resource| (resource.name().into(), resource)).collect())
+        Self::of(resources.into_iter().map(|resource| (resource.name().clone(), resource)).collect())
     }
 }
 

@@ -1,40 +1,37 @@
 use std::{
-    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use axum::{
-    extract::{ConnectInfo, State},
+    Router,
+    extract::{self, ConnectInfo, State},
     http::{Extensions, HeaderValue, header},
     middleware,
-    response::IntoResponse,
+    response::{IntoResponse, Response},
+    routing::post,
 };
-
-use envoy_types::pb::envoy::service::discovery::v3::{
-    DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
-    aggregated_discovery_service_server::{AggregatedDiscoveryService, AggregatedDiscoveryServiceServer},
-};
-use futures_core::Stream;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
     time::{Instant, timeout},
 };
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status, Streaming, metadata::MetadataValue, service::Routes};
+use tonic::{Status, Streaming, codec::BufferSettings, service::Routes};
+use tonic_prost::ProstDecoder;
 use tracing::{info, warn};
 
 use super::{
     Coordinators, Refusal,
     access::{Access, Caller, Shown},
     coordinators::{Place, shortened},
+    encoded::Frame,
     history::History,
-    limits::{FIRST_WITHIN, HANDOVER, REQUEST_BYTES_MAX, RESPONSES_MAX, STREAMS_MAX},
+    limits::{FIRST_WITHIN, HANDOVER, REQUEST_BYTES_MAX, REQUEST_BYTES_USUAL, RESPONSES_MAX, STREAMS_MAX},
     message::Incoming,
     node::Node,
     port::Peer,
     protocol::{Incremental, Protocol, StateOfTheWorld},
     refusal::Ended,
+    response_body::ResponseBody,
     session::{Event, Session},
     snapshot::{Snapshot, Snapshots},
     told::Told,
@@ -72,8 +69,6 @@ impl Shared {
     }
 }
 
-type Responses<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
-
 impl XdsServer {
     /// A server that brings each value of `desired`, and of what agents are told, to every node that `access` lets in, and writes into `coordinators` how that goes. The
     /// streams end when the sender of `desired` is gone.
@@ -100,49 +95,31 @@ impl XdsServer {
 
     /// The service as a router, to be served over HTTP/2 on a [`Port`](super::port::Port), with `beside` for those who are let into
     /// some group.
-    pub fn into_router(self, beside: axum::Router) -> axum::Router {
+    pub fn into_router(self, beside: Router) -> Router {
         let beside = beside.layer(middleware::from_fn_with_state(self.shared.clone(), only_nodes));
-        let service =
-            AggregatedDiscoveryServiceServer::new(self).max_decoding_message_size(REQUEST_BYTES_MAX);
-        Routes::new(service).prepare().into_axum_router().merge(beside)
+        let streams = Router::new()
+            .route(StateOfTheWorld::PATH, post(open::<StateOfTheWorld>))
+            .route(Incremental::PATH, post(open::<Incremental>))
+            .with_state(self.shared);
+        // What there is no service for is said in the way of gRPC.
+        Routes::default().into_axum_router().merge(streams).merge(beside)
     }
 }
 
-#[tonic::async_trait]
-impl AggregatedDiscoveryService for XdsServer {
-    type StreamAggregatedResourcesStream = Responses<DiscoveryResponse>;
-    type DeltaAggregatedResourcesStream = Responses<DeltaDiscoveryResponse>;
-
-    async fn stream_aggregated_resources(
-        &self,
-        request: Request<Streaming<DiscoveryRequest>>,
-    ) -> Result<Response<Self::StreamAggregatedResourcesStream>, Status> {
-        self.open::<StateOfTheWorld>(request)
-    }
-
-    async fn delta_aggregated_resources(
-        &self,
-        request: Request<Streaming<DeltaDiscoveryRequest>>,
-    ) -> Result<Response<Self::DeltaAggregatedResourcesStream>, Status> {
-        self.open::<Incremental>(request)
-    }
-}
-
-impl XdsServer {
-    fn open<P: Protocol>(
-        &self,
-        request: Request<Streaming<P::Request>>,
-    ) -> Result<Response<Responses<P::Response>>, Status> {
-        let shown =
-            shown(request.extensions(), request.metadata().get("authorization").map(MetadataValue::as_bytes));
-        let permit = self.shared.streams.clone().try_acquire_owned().map_err(|_| {
-            self.shared.refused(Refusal::TooManyStreams);
-            Status::resource_exhausted(format!("{STREAMS_MAX} coordinators are connected, no more are taken"))
-        })?;
-        let (responses, stream) = mpsc::channel(RESPONSES_MAX);
-        tokio::spawn(serve::<P>(self.shared.clone(), shown, request.into_inner(), responses, permit));
-        Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
-    }
+/// Opens a stream.
+async fn open<P: Protocol>(State(shared): State<Arc<Shared>>, request: extract::Request) -> Response {
+    let authorization = request.headers().get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
+    let shown = shown(request.extensions(), authorization);
+    let Ok(permit) = shared.streams.clone().try_acquire_owned() else {
+        shared.refused(Refusal::TooManyStreams);
+        let reason = format!("{STREAMS_MAX} coordinators are connected, no more are taken");
+        return Status::resource_exhausted(reason).into_http();
+    };
+    let decoder = ProstDecoder::new(BufferSettings::new(REQUEST_BYTES_USUAL, REQUEST_BYTES_USUAL));
+    let requests = Streaming::new_request(decoder, request.into_body(), None, Some(REQUEST_BYTES_MAX));
+    let (responses, messages) = mpsc::channel(RESPONSES_MAX);
+    tokio::spawn(serve::<P>(shared, shown, requests, responses, permit));
+    ResponseBody::new(messages).into_response()
 }
 
 /// Serves one stream to its end.
@@ -150,7 +127,7 @@ async fn serve<P: Protocol>(
     shared: Arc<Shared>,
     shown: Shown,
     mut requests: Streaming<P::Request>,
-    responses: mpsc::Sender<Result<P::Response, Status>>,
+    responses: mpsc::Sender<Result<Frame, Status>>,
     permit: OwnedSemaphorePermit,
 ) {
     let mut who = String::new();
@@ -174,7 +151,7 @@ async fn converse<P: Protocol>(
     shown: &Shown,
     who: &mut String,
     requests: &mut Streaming<P::Request>,
-    responses: &mpsc::Sender<Result<P::Response, Status>>,
+    responses: &mpsc::Sender<Result<Frame, Status>>,
     permit: OwnedSemaphorePermit,
 ) -> Result<(), Ended> {
     let first = timeout(FIRST_WITHIN, requests.message()).await;
@@ -321,9 +298,9 @@ fn shown(extensions: &Extensions, authorization: Option<&[u8]>) -> Shown {
 /// Lets only those through who are let into some group, and tells who they are ([`Caller`]).
 async fn only_nodes(
     State(shared): State<Arc<Shared>>,
-    mut request: axum::extract::Request,
+    mut request: extract::Request,
     next: middleware::Next,
-) -> axum::response::Response {
+) -> Response {
     let authorization = request.headers().get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
     let shown = shown(request.extensions(), authorization);
     if shared.access.admits_anywhere(&shown) {

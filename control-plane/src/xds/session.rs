@@ -139,7 +139,7 @@ impl Session {
                         }
                         responses.push(Outgoing {
                             ty,
-                            version: selected.version().clone(),
+                            whole: selected.clone(),
                             nonce,
                             resources: difference.resources,
                             removed: difference.removed,

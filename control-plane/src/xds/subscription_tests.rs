@@ -230,7 +230,7 @@ mod incremental {
 
     /// A first request that says what it has kept.
     fn kept(subscribe: &[&str], kept: &Arc<ResourceSet>) -> Request {
-        let versions = kept.iter().map(|own| (own.name().to_owned(), own.version().as_str().to_owned()));
+        let versions = kept.iter().map(|own| (own.name().to_string(), own.version().as_str().to_owned()));
         let mut request = changes("", subscribe, &[]);
         request.ask =
             Ask::Changes { subscribe: names(subscribe), unsubscribe: names(&[]), kept: versions.collect() };
@@ -240,7 +240,7 @@ mod incremental {
     /// The nonce, and the names that are sent and those that are removed.
     fn sent(subscription: &mut Subscription, set: &Arc<ResourceSet>) -> (String, Vec<String>, Vec<String>) {
         let Offer::Send(nonce, difference) = subscription.offer(set) else { panic!("nothing was sent") };
-        let resources = difference.resources.iter().map(|own| own.name().to_owned()).collect();
+        let resources = difference.resources.iter().map(|own| own.name().to_string()).collect();
         (nonce, resources, difference.removed.iter().map(|name| (**name).to_owned()).collect())
     }
 

@@ -6,42 +6,47 @@ use std::{
     time::Duration,
 };
 
-use envoy_types::{
-    pb::{
-        envoy::{
-            config::core::v3::{
-                AsyncDataSource, BackoffStrategy, DataSource, TypedExtensionConfig, async_data_source,
-                data_source,
-            },
-            extensions::{
-                filters::http::wasm::v3::Wasm,
-                wasm::v3::{FailurePolicy, PluginConfig, ReloadConfig, VmConfig, plugin_config::Vm},
-            },
+use axum::body::Bytes;
+use envoy_types::pb::{
+    envoy::{
+        config::core::v3::{
+            AsyncDataSource, BackoffStrategy, DataSource, TypedExtensionConfig, async_data_source,
+            data_source,
         },
-        google::protobuf::{Any, StringValue},
+        extensions::{
+            filters::http::wasm::v3::Wasm,
+            wasm::v3::{FailurePolicy, PluginConfig, ReloadConfig, VmConfig, plugin_config::Vm},
+        },
     },
-    util::pack_any,
+    google::protobuf::{Any, StringValue},
 };
+use prost::Name;
 use sha2::{Digest, Sha256};
 use slotway_config::{ConfigError, FilterConfig};
 
 use super::{RESOURCE_NAME, XDS_CLUSTER, protobuf::duration};
 use crate::{
     model::Desired,
-    xds::resource_set::{Deferred, Resource},
+    xds::{
+        encoded::Encoded,
+        resource_set::{Deferred, Resource},
+    },
 };
 
 /// The filter with the configuration of a group. Only the node's name is missing, by which its reports are known.
 #[derive(Debug)]
 pub(crate) struct Filter {
-    /// The configuration of a coordinator without a name.
-    json: String,
+    /// The configuration before and behind the coordinator's name. What is behind it is long, and all share it.
+    before: String,
+    behind: Bytes,
     digest: [u8; 32],
     code: PathBuf,
 }
 
 /// How a configuration names no coordinator. Within a JSON string its quotes would be escaped, so it stands there once.
 const NAMELESS: &str = "\"coordinator\":\"\"";
+/// How much of that comes before the name.
+const UNTIL_NAME: usize = NAMELESS.len() - 2;
 
 /// The filter of one node.
 #[derive(Debug)]
@@ -63,7 +68,11 @@ impl Filter {
         };
         let json = config.to_json()?;
         let digest = Sha256::digest(&json).into();
-        Ok(Self { json, digest, code: desired.listener.filter_wasm.clone() })
+        let (before, behind) = match json.find(NAMELESS) {
+            Some(at) => (json[..at + UNTIL_NAME].to_owned(), json[at + NAMELESS.len()..].to_owned()),
+            None => (String::new(), json),
+        };
+        Ok(Self { before, behind: behind.into(), digest, code: desired.listener.filter_wasm.clone() })
     }
 
     /// The filter of one node. With thousands of workers it is long, so it is put together when it is sent, and kept for nobody.
@@ -75,16 +84,20 @@ impl Filter {
 }
 
 impl Deferred for OfNode {
-    fn make(&self) -> Any {
-        let named = format!("\"coordinator\":{}", serde_json::Value::from(self.node_id.as_str()));
-        let value = self.filter.json.replacen(NAMELESS, &named, 1);
+    fn make(&self) -> Encoded {
+        let own = format!("{}{}", self.filter.before, serde_json::Value::from(self.node_id.as_str()));
+        let text = Encoded::text(own, self.filter.behind.clone()).within(&StringValue::default(), 1);
         // Nothing that changes may stand in the VM's configuration: another one starts new VMs, without the slots of the old.
-        let plugin = plugin(&self.filter.code, pack_any(StringValue { value }), None);
-        pack_any(TypedExtensionConfig {
-            name: RESOURCE_NAME.to_owned(),
-            typed_config: Some(pack_any(Wasm { config: Some(plugin) })),
-        })
+        let plugin = packed::<StringValue>(text).within(&plugin(&self.filter.code, None, None), 4);
+        let wasm = packed::<Wasm>(plugin.within(&Wasm::default(), 1));
+        let extension = TypedExtensionConfig { name: RESOURCE_NAME.to_owned(), typed_config: None };
+        packed::<TypedExtensionConfig>(wasm.within(&extension, 2))
     }
+}
+
+/// A message as the bytes of an `Any`.
+fn packed<M: Name>(message: Encoded) -> Encoded {
+    message.within(&Any { type_url: M::type_url(), value: Vec::new() }, 2)
 }
 
 /// How soon after its start a VM that has died is replaced, with the next request. Until then Envoy answers this thread's
@@ -92,12 +105,12 @@ impl Deferred for OfNode {
 const RELOAD_BACKOFF: Duration = Duration::from_millis(100);
 
 /// The module in Envoy: one VM on each thread for each configuration of the VM, all with the same shared data.
-pub(super) fn plugin(code: &Path, configuration: Any, of_vm: Option<Any>) -> PluginConfig {
+pub(super) fn plugin(code: &Path, configuration: Option<Any>, of_vm: Option<Any>) -> PluginConfig {
     let code = code.to_string_lossy().into_owned();
     PluginConfig {
         name: RESOURCE_NAME.to_owned(),
         root_id: RESOURCE_NAME.to_owned(),
-        configuration: Some(configuration),
+        configuration,
         failure_policy: FailurePolicy::FailReload.into(),
         reload_config: Some(ReloadConfig {
             backoff: Some(BackoffStrategy { base_interval: duration(RELOAD_BACKOFF), max_interval: None }),

@@ -23,13 +23,18 @@ use prost::{Message, Name};
 use slotway_config::Worker;
 
 use super::RESOURCE_NAME;
-use crate::xds::resource_set::{Resource, ResourceSet};
+use crate::xds::{
+    history::Recent,
+    resource_set::{Resource, ResourceSet},
+};
 
 /// The limit of each worker, by its cluster.
 #[derive(Debug, Default)]
 pub(crate) struct Limits {
     by_cluster: BTreeMap<String, u32>,
     encoded: OnceLock<Arc<ResourceSet>>,
+    /// The higher ones of these and others, by the version of the others; nothing where these are no lower.
+    raised: Recent<Option<Arc<Self>>>,
 }
 
 impl Limits {
@@ -54,25 +59,36 @@ impl Limits {
 
     /// Whether no worker has a lower limit here than in `other`.
     pub(crate) fn covers(&self, other: &Self) -> bool {
-        other
-            .by_cluster
-            .iter()
-            .all(|(cluster, limit)| self.by_cluster.get(cluster).is_some_and(|own| own >= limit))
+        std::ptr::eq(self, other) || self.raised_to(other).is_none()
     }
 
     /// The highest limit of each worker.
     pub(crate) fn highest<'a>(all: impl IntoIterator<Item = &'a Arc<Self>>) -> Arc<Self> {
-        let mut all = all.into_iter();
-        let Some(first) = all.next() else { return Arc::default() };
-        let mut highest: Option<BTreeMap<_, _>> = None;
-        for other in all.filter(|other| !first.covers(other)) {
-            let limits = highest.get_or_insert_with(|| first.by_cluster.clone());
+        let highest = all.into_iter().fold(None, |highest: Option<Arc<Self>>, limits| match highest {
+            Some(highest) if Arc::ptr_eq(&highest, limits) => Some(highest),
+            Some(highest) => Some(highest.raised_to(limits).as_ref().clone().unwrap_or(highest)),
+            None => Some(limits.clone()),
+        });
+        highest.unwrap_or_default()
+    }
+
+    /// The higher ones of these and `other`; nothing where these are no lower. It is the same for a thousand nodes, and made once.
+    fn raised_to(&self, other: &Self) -> Arc<Option<Arc<Self>>> {
+        let version = other.resources().version();
+        if version == self.resources().version() {
+            return Arc::new(None);
+        }
+        self.raised.recall(version).unwrap_or_else(|| {
+            let mut highest = self.by_cluster.clone();
             for (cluster, limit) in &other.by_cluster {
-                let own = limits.entry(cluster.clone()).or_default();
+                let own = highest.entry(cluster.clone()).or_default();
                 *own = (*own).max(*limit);
             }
-        }
-        highest.map_or_else(|| first.clone(), |limits| Arc::new(limits.into_iter().collect()))
+            let is_raised = highest != self.by_cluster;
+            let raised = Arc::new(is_raised.then(|| Arc::new(highest.into_iter().collect())));
+            self.raised.remember(version, raised.clone());
+            raised
+        })
     }
 
     /// The limits as the one resource of their type.
@@ -105,6 +121,6 @@ fn key(cluster: &str) -> String {
 
 impl FromIterator<(String, u32)> for Limits {
     fn from_iter<I: IntoIterator<Item = (String, u32)>>(limits: I) -> Self {
-        Self { by_cluster: limits.into_iter().collect(), encoded: OnceLock::new() }
+        Self { by_cluster: limits.into_iter().collect(), encoded: OnceLock::new(), raised: Recent::default() }
     }
 }

@@ -28,8 +28,8 @@ const WITNESS: &str = "witness";
 
 /// The access logger.
 pub(super) fn access_log(settings: &ListenerSettings) -> AccessLog {
-    let configuration = pack_any(StringValue { value: WITNESS.to_owned() });
-    let mut plugin = filter::plugin(&settings.filter_wasm, configuration.clone(), Some(configuration));
+    let configuration = Some(pack_any(StringValue { value: WITNESS.to_owned() }));
+    let mut plugin = filter::plugin(&settings.filter_wasm, configuration.clone(), configuration);
     plugin.name = format!("{}-{WITNESS}", plugin.name);
     plugin.root_id = plugin.name.clone();
     AccessLog {
