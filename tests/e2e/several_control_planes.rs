@@ -1,5 +1,7 @@
 //! Several control planes on one PostgreSQL, each with an Envoy of its own.
 
+use std::time::{Duration, Instant};
+
 use rustix::process::Signal;
 use slotway_test_postgres::Postgres;
 
@@ -89,32 +91,58 @@ async fn a_worker_that_is_removed_at_one_control_plane_ends_what_it_has_in_hand_
     load.finish().await.assert_all_ok();
 }
 
+/// How long the database is away, and how often it is asked for a change meanwhile.
+const AWAY: Duration = Duration::from_secs(60);
+const ASK_EVERY: Duration = Duration::from_secs(5);
+
 #[tokio::test(flavor = "multi_thread")]
-async fn while_the_database_is_gone_envoys_serve_on_and_changes_are_refused() {
+async fn while_the_database_is_gone_for_a_minute_envoys_serve_on_and_changes_are_refused() {
     let mut postgres = Postgres::start();
     let arrivals = Arrivals::default();
     let w1 = TestWorker::start("W1", &arrivals).await;
     let w2 = TestWorker::start("W2", &arrivals).await;
     w1.behave(Behaviour::delay_ms(3));
-    let (one, other) = two(&postgres, Setup::with(&[(&w1, 2)])).await;
+    let (one, mut other) = two(&postgres, Setup::with(&[(&w1, 2)])).await;
     let load = Load::start(one.address(), 6);
     load.passes(100).await;
     let list = format!(r#"[{{"worker": "{}", "capacity": 1}}]"#, w2.url());
 
     postgres.stop();
-    let api = one.addresses().api;
-    let readiness = async || send(api, get("/readyz")).await.unwrap().status.as_u16();
-    until("readyz says so", SOON, async || (readiness().await == 503).then_some(())).await;
-    for _ in 0..3 {
-        let refused = one.api().request("POST", "/coordinator/workers", list.clone()).await;
-        assert_eq!(refused.status, 503, "{}", refused.text());
-        assert_eq!(refused.header("content-type"), "application/problem+json");
-        load.passes(50).await;
+    let gone = Instant::now();
+    let ready = async |site: &ServedApart| send(site.addresses().api, get("/readyz")).await.unwrap();
+    for site in [&one, &other] {
+        until("readyz says so", SOON, async || (ready(site).await.status == 503).then_some(())).await;
     }
-    assert_eq!(one.api().workers().await.len(), 1, "reads go on");
+    let mut refusals = 0;
+    while gone.elapsed() < AWAY {
+        for site in [&one, &other] {
+            let refused = site.api().request("POST", "/coordinator/workers", list.clone()).await;
+            assert_eq!(refused.status, 503, "{}", refused.text());
+            assert_eq!(refused.header("content-type"), "application/problem+json");
+            assert_eq!(refused.json()["type"], "urn:slotway:problem:store", "{}", refused.text());
+            assert_eq!(site.api().workers().await.len(), 1, "reads go on");
+            let unready = ready(site).await;
+            assert_eq!(unready.status, 503, "{}", unready.text());
+            assert!(unready.text().contains("store: refuses changes"), "{}", unready.text());
+        }
+        refusals += 1;
+        load.passes(50).await;
+        if refusals == 1 {
+            // An Envoy that starts meanwhile gets all that there was.
+            other.restart_envoy().await;
+            let answers =
+                async || send(other.address(), get("/")).await.is_ok_and(|answer| answer.status == 200);
+            until("the new Envoy serves", 3 * SOON, async || answers().await.then_some(())).await;
+        }
+        tokio::time::sleep(ASK_EVERY.min(AWAY.saturating_sub(gone.elapsed()))).await;
+    }
 
     postgres.start_again();
-    until("readyz is well again", 3 * SOON, async || (readiness().await == 200).then_some(())).await;
+    for site in [&one, &other] {
+        until("readyz is well again", 3 * SOON, async || (ready(site).await.status == 200).then_some(()))
+            .await;
+        assert_eq!(site.api().workers().await.len(), 1, "what was refused {refusals} times is not made");
+    }
     one.api().set(&[(&w2.url(), 1)]).await;
     until("the change is in force at the one", SOON, async || (w2.total() > 0).then_some(())).await;
     other.api().shows("the change", |workers| workers.len() == 2).await;
