@@ -32,6 +32,8 @@ mod response_body;
 mod revision_span;
 mod server;
 mod session;
+#[cfg(test)]
+mod sharing_tests;
 mod snapshot;
 mod subscription;
 #[cfg(test)]
