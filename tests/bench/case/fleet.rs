@@ -7,6 +7,7 @@ use crate::{
     contender::slotway,
     harness::{Process, Site},
     load::nodes::Nodes,
+    number::number,
     report::Case,
     statistics::quantile,
     values::Values,
@@ -15,20 +16,23 @@ use crate::{
 
 /// How many Envoys.
 const NODES: usize = 1_000;
-/// How many workers there are, and within how long the slowest of a round's changes is to be at all Envoys, in milliseconds.
-const SIZES: [(u32, f64); 2] = [(10, 1_000.0), (1_000, 5_000.0)];
-/// What a stream may cost the control plane: far below what makes a thousand of them matter.
-const STREAM_BYTES_MAX: f64 = 512.0 * 1024.0;
+/// With so many workers: within how long the slowest of a round's changes is to be at all Envoys, in milliseconds, and what a stream may
+/// cost the control plane, in bytes.
+const SIZES: [(u32, &str, f64, f64); 2] =
+    [(10, "10 workers", 1_000.0, 64_000.0), (1_000, "1,000 workers", 5_000.0, 150_000.0)];
+const VARIANTS: [(&str, bool); 2] = [("incremental", true), ("state of the world", false)];
 /// Changes in a round.
 const CHANGES: u32 = 10;
+/// More rounds tell nothing more, and each has four thousand connections to make.
+const ROUNDS_MAX: usize = 3;
 /// How long anything may take before the case fails.
 const WITHIN: Duration = Duration::from_secs(120);
 /// For all that was sent to be acknowledged, and for memory to come to rest.
 const AT_REST: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_micros(500);
 
-const TIME_P50: &str = "ms, p50";
-const TIME_MAX: &str = "ms, the slowest";
+const TIME_P50: &str = "ms until all have a change, p50";
+const TIME_MAX: &str = "ms until all have a change, the slowest";
 const CONNECT: &str = "ms until all are configured";
 const PER_STREAM: &str = "bytes/stream";
 
@@ -36,28 +40,40 @@ const PER_STREAM: &str = "bytes/stream";
 pub(crate) async fn run(bench: &Bench) -> Case {
     let mut values = Values::default();
     let workers = Workers::start(Duration::ZERO);
-    let mut names = Vec::new();
-    for (count, most_ms) in SIZES {
-        for (variant, incremental) in [("incremental", true), ("state of the world", false)] {
-            let name = format!("{variant}, {count} workers");
-            for _ in 0..if bench.quick { 1 } else { bench.rounds.min(5) } {
-                round(&mut values, &name, &workers, count, incremental).await;
+    let rounds = if bench.quick { 1 } else { bench.rounds.min(ROUNDS_MAX) };
+    for _ in 0..rounds {
+        for (count, size, ..) in SIZES {
+            for (variant, incremental) in VARIANTS {
+                round(&mut values, &name(size, variant), &workers, count, incremental).await;
             }
-            names.push((name, most_ms));
         }
     }
-    let slowest = names.iter().map(|(name, most_ms)| values.figure(name, TIME_MAX).at_most(*most_ms));
-    let memory = names.iter().map(|(name, _)| values.figure(name, PER_STREAM).at_most(STREAM_BYTES_MAX));
+    answer(&values, rounds as u32)
+}
+
+/// The size is the group, with a scale of its own.
+fn name(size: &str, variant: &str) -> String {
+    format!("{size}: {variant}")
+}
+
+fn answer(values: &Values, rounds: u32) -> Case {
+    let mut figures = Vec::new();
+    for (_, size, slowest_ms_max, stream_bytes_max) in SIZES {
+        let names = VARIANTS.map(|(variant, _)| name(size, variant));
+        figures.extend(names.iter().map(|name| values.figure(name, TIME_MAX).at_most(slowest_ms_max)));
+        figures.extend(names.iter().map(|name| values.figure(name, PER_STREAM).at_most(stream_bytes_max)));
+    }
     Case {
         key: "fleet".into(),
         title: "A thousand Envoys".into(),
         what: format!(
-            "{NODES} simulated Envoys are connected to one control plane. How much its resident memory grows by a stream, once all have their \
+            "{} simulated Envoys are connected to one control plane. How much its resident memory grows by a stream, once all have their \
              configuration; then how long it takes from the call that raises the capacity of one worker until the filter's new configuration \
-             is at all {NODES}. {CHANGES} changes a round."
+             is at all of them. {CHANGES} changes a round.",
+            number(NODES as f64)
         ),
-        rounds: bench.rounds as u32,
-        figures: slowest.chain(memory).collect(),
+        rounds,
+        figures,
         series: values.series(),
     }
 }
@@ -102,4 +118,35 @@ fn resident_bytes(process: &Process) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", process.pid().as_raw_nonzero())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
+#[cfg(test)]
+#[allow(dead_code, reason = "the benchmark is compiled with this, but without the tests that need it")]
+mod tests {
+    use super::*;
+    use crate::picture::picture;
+
+    #[test]
+    fn each_size_and_variant_has_a_bar_for_the_time_and_one_for_the_memory() {
+        let mut values = Values::default();
+        for (_, size, slowest_ms_max, stream_bytes_max) in SIZES {
+            for (variant, _) in VARIANTS {
+                values.add(&name(size, variant), TIME_MAX, slowest_ms_max);
+                values.add(&name(size, variant), PER_STREAM, stream_bytes_max + 1.0);
+            }
+        }
+        let case = answer(&values, 1);
+        let reached = |unit: &str| {
+            let figures = case.figures.iter().filter(|figure| figure.unit == unit);
+            figures.map(|figure| figure.reached).collect::<Vec<_>>()
+        };
+        assert_eq!(reached(TIME_MAX), [Some(true); 4]);
+        assert_eq!(reached(PER_STREAM), [Some(false); 4]);
+        let picture = picture(&case, "");
+        for heading in
+            ["10 workers: bytes/stream", "1,000 workers: bytes/stream", "at most 150,000: NOT REACHED"]
+        {
+            assert!(picture.contains(heading), "{heading}\n{picture}");
+        }
+    }
 }
