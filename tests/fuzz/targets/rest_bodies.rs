@@ -25,12 +25,12 @@ use http_body_util::BodyExt;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use slotway::{
-    agents::Agents,
+    agents::{Agents, ForAgents, Server},
     api::{self, ApiState, auth::AdminToken},
     config::Config,
     model::ListenerSettings,
     reports::Reports,
-    store::{Batch, Expected, Kind, SqliteStore, Store, Who, Write},
+    store::{Batch, Expected, Kind, Listing, SqliteStore, Store, Who, Write},
     workers::{NOBODY_GRACE, Workers},
     xds::Coordinators,
 };
@@ -41,6 +41,9 @@ use tower_service::Service;
 /// Most requests in one input.
 const REQUESTS_MAX: usize = 16;
 const HOUR: Duration = Duration::from_secs(3_600);
+/// What requests can change.
+const CHANGED: [Kind; 5] =
+    [Kind::Worker, Kind::Server, Kind::ServerLimits, Kind::ResourceProfiles, Kind::BackupJob];
 
 const POOLS: &str = r#"{ "pools": [
     { "name": "preannotation", "workers": [{ "worker": "https://declared:9001/x", "capacity": 3 }] },
@@ -65,6 +68,7 @@ struct Site {
 /// A control plane without its ports.
 struct ControlPlane {
     workers: Arc<Workers>,
+    agents: Arc<Agents>,
     api: Router,
     reports: Router,
     authorization: String,
@@ -89,7 +93,7 @@ impl Site {
 
     async fn converse(&self, text: &str) {
         let mut control_plane = self.start().await;
-        let generation = control_plane.generation();
+        let revision = self.listing().await.revision;
         for request in text.split("\n---\n").take(REQUESTS_MAX) {
             if request.starts_with("SETTLE") {
                 control_plane.workers.settle(Instant::now() + HOUR).await.expect("a store that works");
@@ -97,11 +101,16 @@ impl Site {
                 control_plane.send(request, &body).await;
             }
         }
-        if control_plane.generation() != generation {
-            let before = control_plane.rows().await;
+        if self.listing().await.revision != revision {
+            let (before, told) = (control_plane.rows().await, control_plane.told().await);
             drop(control_plane);
-            let after = self.start().await.rows().await;
-            assert_eq!(identities(&before), identities(&after), "a restart changes something");
+            let mut restarted = self.start().await;
+            assert_eq!(
+                identities(&before),
+                identities(&restarted.rows().await),
+                "a restart changes something"
+            );
+            assert_eq!(told, restarted.told().await, "a restart changes what agents are told");
             self.reset().await;
         }
     }
@@ -131,7 +140,7 @@ impl Site {
         let workers = Arc::new(workers.expect("what was accepted can be loaded"));
         let coordinators = Arc::new(Coordinators::new());
         let state = ApiState {
-            agents,
+            agents: Arc::clone(&agents),
             workers: Arc::clone(&workers),
             store,
             reports,
@@ -140,16 +149,21 @@ impl Site {
         };
         ControlPlane {
             workers,
+            agents,
             api: api::router(state.clone()),
             reports: api::report_router(state),
             authorization: self.token.authorization(),
         }
     }
 
+    async fn listing(&self) -> Listing {
+        self.store.list(&CHANGED).await.expect("a store that works")
+    }
+
+    /// Removes what the requests have left, so that an input finds the same whatever ran before it.
     async fn reset(&self) {
-        let workers = self.store.list(&[Kind::Worker]).await.expect("a store that works").documents;
-        let delete = |key| Write::delete(Kind::Worker, key, Expected::Anything);
-        let writes = workers.into_iter().map(|worker| delete(worker.key)).collect();
+        let left = self.listing().await.documents.into_iter();
+        let writes = left.map(|left| Write::delete(left.kind, left.key, Expected::Anything)).collect();
         self.store.commit(Batch { who: Who::SYSTEM, writes }).await.expect("a store that works");
     }
 }
@@ -177,7 +191,7 @@ fn read_request(text: &str, authorization: &str) -> Option<(Request<Body>, Strin
 impl ControlPlane {
     async fn send(&mut self, request: Request<Body>, body: &str) {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let before = self.rows().await;
+        let (before, told) = (self.rows().await, self.told().await);
         let report = path == "/coordinator/report";
         let answer = call(if report { &mut self.reports } else { &mut self.api }, request).await;
         let after = self.rows().await;
@@ -189,6 +203,7 @@ impl ControlPlane {
         } else {
             // A report moves no worker, whatever it says; a refused one that builds on another may age that.
             assert_eq!(identities(&before), identities(&after), "a refusal changes something");
+            assert_eq!(told, self.told().await, "a refusal changes what agents are told");
             // The report's route has no pages of its own for what is not a report.
             if !(report && method != Method::POST) {
                 assert_is_problem(&answer, &method);
@@ -196,8 +211,9 @@ impl ControlPlane {
         }
     }
 
-    fn generation(&self) -> u64 {
-        self.workers.desired().borrow().generation
+    /// What agents are told, and which workers are servers.
+    async fn told(&self) -> (Arc<ForAgents>, Vec<Server>) {
+        (self.agents.current(), self.agents.servers().await)
     }
 
     async fn rows(&mut self) -> Vec<Value> {
