@@ -119,7 +119,7 @@ mod tests {
         WorkerSurvey {
             worker: number,
             capacity: 3,
-            free: 3 - in_flight,
+            free: 3_u32.saturating_sub(in_flight),
             in_flight,
             parked: 0,
             failures: 0,
