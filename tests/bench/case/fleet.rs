@@ -18,8 +18,9 @@ use crate::{
 const NODES: usize = 1_000;
 /// With so many workers: within how long the slowest of a round's changes is to be at all Envoys, in milliseconds, and what a stream may
 /// cost the control plane, in bytes.
-const SIZES: [(u32, &str, f64, f64); 2] =
+const SIZES: [Size; 2] =
     [(10, "10 workers", 1_000.0, 64_000.0), (1_000, "1,000 workers", 5_000.0, 150_000.0)];
+type Size = (u32, &'static str, f64, f64);
 const VARIANTS: [(&str, bool); 2] = [("incremental", true), ("state of the world", false)];
 /// Changes in a round.
 const CHANGES: u32 = 10;
@@ -41,14 +42,15 @@ pub(crate) async fn run(bench: &Bench) -> Case {
     let mut values = Values::default();
     let workers = Workers::start(Duration::ZERO);
     let rounds = if bench.quick { 1 } else { bench.rounds.min(ROUNDS_MAX) };
+    let sizes = if bench.quick { &SIZES[..1] } else { &SIZES[..] };
     for _ in 0..rounds {
-        for (count, size, ..) in SIZES {
+        for &(count, size, ..) in sizes {
             for (variant, incremental) in VARIANTS {
                 round(&mut values, &name(size, variant), &workers, count, incremental).await;
             }
         }
     }
-    answer(&values, rounds as u32)
+    answer(&values, sizes, rounds as u32)
 }
 
 /// The size is the group, with a scale of its own.
@@ -56,9 +58,9 @@ fn name(size: &str, variant: &str) -> String {
     format!("{size}: {variant}")
 }
 
-fn answer(values: &Values, rounds: u32) -> Case {
+fn answer(values: &Values, sizes: &[Size], rounds: u32) -> Case {
     let mut figures = Vec::new();
-    for (_, size, slowest_ms_max, stream_bytes_max) in SIZES {
+    for &(_, size, slowest_ms_max, stream_bytes_max) in sizes {
         let names = VARIANTS.map(|(variant, _)| name(size, variant));
         figures.extend(names.iter().map(|name| values.figure(name, TIME_MAX).at_most(slowest_ms_max)));
         figures.extend(names.iter().map(|name| values.figure(name, PER_STREAM).at_most(stream_bytes_max)));
@@ -129,13 +131,13 @@ mod tests {
     #[test]
     fn each_size_and_variant_has_a_bar_for_the_time_and_one_for_the_memory() {
         let mut values = Values::default();
-        for (_, size, slowest_ms_max, stream_bytes_max) in SIZES {
+        for &(_, size, slowest_ms_max, stream_bytes_max) in &SIZES {
             for (variant, _) in VARIANTS {
                 values.add(&name(size, variant), TIME_MAX, slowest_ms_max);
                 values.add(&name(size, variant), PER_STREAM, stream_bytes_max + 1.0);
             }
         }
-        let case = answer(&values, 1);
+        let case = answer(&values, &SIZES, 1);
         let reached = |unit: &str| {
             let figures = case.figures.iter().filter(|figure| figure.unit == unit);
             figures.map(|figure| figure.reached).collect::<Vec<_>>()
