@@ -133,7 +133,9 @@ pub struct Caller {
 }
 
 impl Caller {
-    pub(crate) fn new(access: Arc<Access>, shown: Shown) -> Self {
+    /// Somebody who has shown this.
+    #[must_use]
+    pub fn new(access: Arc<Access>, shown: Shown) -> Self {
         Self { access, shown }
     }
 

@@ -16,6 +16,7 @@ use std::{
 };
 
 use axum::{
+    Extension,
     Router,
     body::Body,
     extract::ConnectInfo,
@@ -32,7 +33,10 @@ use slotway::{
     reports::Reports,
     store::{Batch, Expected, Kind, Listing, SqliteStore, Store, Who, Write},
     workers::{NOBODY_GRACE, Workers},
-    xds::Coordinators,
+    xds::{
+        Coordinators,
+        access::{Caller, Shown},
+    },
 };
 use slotway_config::FilterConfig;
 use tokio::runtime::Runtime;
@@ -151,7 +155,8 @@ impl Site {
             workers,
             agents,
             api: api::router(state.clone()),
-            reports: api::report_router(state),
+            // No group asks for anything, as where the configuration names none.
+            reports: api::report_router(state).layer(Extension(Caller::new(Arc::default(), Shown::default()))),
             authorization: self.token.authorization(),
         }
     }
