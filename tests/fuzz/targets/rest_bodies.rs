@@ -16,8 +16,7 @@ use std::{
 };
 
 use axum::{
-    Extension,
-    Router,
+    Extension, Router,
     body::Body,
     extract::ConnectInfo,
     http::{Method, Request, StatusCode, header},
@@ -156,7 +155,8 @@ impl Site {
             agents,
             api: api::router(state.clone()),
             // No group asks for anything, as where the configuration names none.
-            reports: api::report_router(state).layer(Extension(Caller::new(Arc::default(), Shown::default()))),
+            reports: api::report_router(state)
+                .layer(Extension(Caller::new(Arc::default(), Shown::default()))),
             authorization: self.token.authorization(),
         }
     }
