@@ -164,7 +164,7 @@ impl Lane {
                 self.pools.iter_mut().enumerate().find(|(_, pool)| pool.settings.name == settings.name);
             match known {
                 Some((at, pool)) => {
-                    pool.settings = settings.clone();
+                    pool.adopt(settings.clone());
                     order.push(at);
                 }
                 None => {

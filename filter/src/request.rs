@@ -91,7 +91,7 @@ impl Lane {
                 stream.mark = Some(serial);
                 let target = lane_pool.target(worker, taken.names_epoch);
                 let addressed = target.and_then(|target| {
-                    self.address(&target, 0)?;
+                    self.address(pool, &target, 0)?;
                     Ok(Held { serial, target })
                 });
                 match addressed {

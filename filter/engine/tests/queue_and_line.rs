@@ -48,7 +48,8 @@ fn slots_of_a_worker_stand_apart_also_where_the_workers_are_too_many_for_one_tra
     }
     assert!(transitions > 1);
     let request = TakeRequest { lane: 0, now_ms: 0, may_wait: false, waiting_max: 0 };
-    let taken = memory.look(|pool| (0..4 * WORKERS).map(|_| pool.take(request)).collect::<Result<Vec<_>, _>>());
+    let taken =
+        memory.look(|pool| (0..4 * WORKERS).map(|_| pool.take(request)).collect::<Result<Vec<_>, _>>());
     let mut last = vec![None; WORKERS];
     for (at, take) in taken.into_iter().enumerate() {
         let Take::Taken { worker, .. } = take else { panic!("no slot: {take:?}") };
