@@ -182,11 +182,12 @@ impl Lane {
             }
         };
         let Some(stream) = self.streams.get_mut(&context) else { return false };
-        let waited_ms = host::now_ms().saturating_sub(stream.since_ms);
+        let now_ms = host::now_ms();
+        let waited_ms = now_ms.saturating_sub(stream.since_ms);
         stream.waited_ms = waited_ms;
-        lane_pool.metrics.note_wait(waited_ms);
         let held = Held { serial: grant.serial, target };
         let is_marked = stream.mark.replace(grant.serial) == Some(grant.serial);
+        self.note_wait(pool, waited_ms, now_ms);
         let resumed = self.as_context(context, || {
             if let (false, Some(pool)) = (is_marked, self.pools.get(pool)) {
                 mark::put(grant.lane, &pool.settings.name, grant.serial);

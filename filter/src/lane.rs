@@ -321,6 +321,14 @@ impl Lane {
         }
     }
 
+    /// Counts a wait that is over.
+    pub(crate) fn note_wait(&mut self, pool: usize, waited_ms: u64, now_ms: u64) {
+        if let Some(pool) = self.pools.get_mut(pool) {
+            pool.metrics.note_wait(waited_ms);
+            self.flush_at_ms = self.flush_at_ms.or(Some(now_ms.saturating_add(FLUSH_MS)));
+        }
+    }
+
     /// The place of a pool.
     pub(crate) fn pool_named(&self, name: &str) -> Option<usize> {
         self.pools.iter().position(|pool| pool.settings.name.as_str() == name)

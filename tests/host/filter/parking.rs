@@ -2,10 +2,10 @@
 
 use slotway_tests::{
     host::WorkerFailure,
-    world::{World, pool},
+    world::{World, ms, pool},
 };
 
-use crate::{W1, W2, ms};
+use crate::{W1, W2};
 
 #[test]
 fn a_worker_that_cannot_be_reached_is_parked_and_the_others_go_on() {
