@@ -13,10 +13,11 @@ use tokio_rustls::rustls::ServerConfig;
 
 use crate::{
     agents::Agents,
-    api::{self, ApiState, auth::AdminToken},
+    api::{self, ApiState},
     config::Config,
     error::Error,
     model::ListenerSettings,
+    people::{AdminToken, People},
     reports::{REPORT_BYTES_MAX, Reports},
     store,
     workers::{NOBODY_GRACE, Workers},
@@ -109,7 +110,7 @@ impl ControlPlane {
             store,
             reports: Arc::clone(&reports),
             coordinators: Arc::clone(&coordinators),
-            token: Arc::clone(&token),
+            people: Arc::new(People::new(Arc::clone(&token))),
         };
         let xds_router = XdsServer::new(workers.desired(), agents.told(), Arc::clone(&coordinators), access)
             .into_router(api::report_router(state.clone()).layer(DefaultBodyLimit::max(REPORT_BYTES_MAX)));

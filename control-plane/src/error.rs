@@ -49,6 +49,12 @@ pub enum Error {
         /// What is wrong and what would be right.
         reason: String,
     },
+    /// Somebody else has changed it since, or there is one where none was expected.
+    #[error("{}", stale(*found))]
+    Stale {
+        /// The version that is there; none where there is nothing.
+        found: Option<u64>,
+    },
     /// There is no such worker.
     #[error("there is no worker {worker:?}")]
     UnknownWorker {
@@ -75,9 +81,21 @@ pub enum Error {
         /// The workers that hold the places.
         holders: Vec<String>,
     },
-    /// The admin token is needed and did not come, or a wrong one did.
+    /// It is not known who asks: credentials are needed and did not come, or wrong ones did.
     #[error("{0}")]
     Unauthorized(&'static str),
+    /// It is known who asks, and they may not.
+    #[error(
+        "this needs the scope `{needs}`, and {who} has the scope `{has}`; ask an admin to do it, or for more"
+    )]
+    Forbidden {
+        /// Who asks.
+        who: String,
+        /// The scope that they have.
+        has: &'static str,
+        /// The scope that it needs.
+        needs: &'static str,
+    },
     /// A report of nobody who may connect to xDS.
     #[error("reports need the token or the certificate of a group, as xDS does")]
     NotANode,
@@ -189,6 +207,15 @@ fn no_place(usage: &Option<String>, servers_max: &u32, holders: &[String]) -> St
         "at most {servers_max} servers {of} may run, and the places are held by {held}; take one away with \
          DELETE /api/v1/servers?worker=URL, or raise the limit with PUT /api/v1/server-limits"
     )
+}
+
+fn stale(found: Option<u64>) -> String {
+    match found {
+        Some(version) => format!(
+            "it is at version {version} now, which is not what was expected; read it again and decide anew"
+        ),
+        None => "there is none, or no longer; read the list again and decide anew".to_owned(),
+    }
 }
 
 fn not_its_node(connected: bool) -> &'static str {

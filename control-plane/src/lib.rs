@@ -5,7 +5,7 @@
 //! * [`workers`]: the domain. It keeps the workers in the [`store`] and publishes [`model::Desired`].
 //! * [`agents`]: what agents are told, and who is a server.
 //! * [`xds`]: brings that to Envoy. [`reports`]: hears from Envoy what is free.
-//! * [`api`]: REST. [`control_plane`] puts the parts together and serves them.
+//! * [`people`]: who asks, and what they may do. [`api`]: REST. [`control_plane`] puts the parts together and serves them.
 //! * [`envoy`]: finds, starts and watches an Envoy of one's own.
 //! * [`cli`]: the commands.
 
@@ -18,6 +18,7 @@ pub mod envoy;
 mod error;
 pub mod groups;
 pub mod model;
+pub mod people;
 pub mod reports;
 pub mod store;
 mod telemetry;

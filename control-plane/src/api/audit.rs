@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{ApiState, Problem, auth::Reader};
+use super::{ApiState, Problem};
 use crate::{
     error::Error,
     store::{AUDIT_PAGE_MAX, AuditQuery, AuditRow},
@@ -85,7 +85,6 @@ impl From<AuditRow> for AuditedChange {
     (status = 503, description = "The database cannot be read", body = Problem),
 ))]
 pub(super) async fn list_changes(
-    _: Reader,
     State(state): State<ApiState>,
     query: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Json<AuditPage>, Error> {

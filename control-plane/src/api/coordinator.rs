@@ -9,10 +9,7 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use slotway_config::{WorkerUrl, limits};
 
-use super::{
-    ApiState, Problem,
-    auth::{Admin, Reader},
-};
+use super::{ApiState, Problem, access::By};
 use crate::{
     error::Error,
     workers::{Removal, WorkerEntry, WorkerRow},
@@ -28,7 +25,7 @@ pub(super) const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
     (status = 200, description = "The workers, with their figures", body = Vec<WorkerRow>),
     (status = 401, description = "Not from this machine, and without the token", body = Problem),
 ))]
-pub(super) async fn list_workers(_: Reader, State(state): State<ApiState>) -> Json<Vec<WorkerRow>> {
+pub(super) async fn list_workers(State(state): State<ApiState>) -> Json<Vec<WorkerRow>> {
     Json(state.workers.overview(Instant::now()))
 }
 
@@ -38,9 +35,9 @@ pub(super) async fn list_workers(_: Reader, State(state): State<ApiState>) -> Js
     (status = 400, description = "The list is not right; nothing was changed", body = Problem),
     (status = 401, description = "Without the token", body = Problem),
     (status = 409, description = "A worker is in another pool; nothing was changed", body = Problem),
-), security(("admin_token" = [])))]
+))]
 pub(super) async fn put_workers(
-    Admin(who): Admin,
+    By(who): By,
     State(state): State<ApiState>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
@@ -74,9 +71,9 @@ pub struct RemovedWorker {
     (status = 400, description = "Not a worker's base URL", body = Problem),
     (status = 401, description = "Without the token", body = Problem),
     (status = 404, description = "There is no such worker", body = Problem),
-), security(("admin_token" = [])))]
+))]
 pub(super) async fn delete_worker(
-    Admin(who): Admin,
+    By(who): By,
     State(state): State<ApiState>,
     query: Result<Query<Removed>, QueryRejection>,
 ) -> Result<(StatusCode, Json<RemovedWorker>), Error> {

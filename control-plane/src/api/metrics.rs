@@ -11,7 +11,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::{ApiState, auth::Reader};
+use super::ApiState;
 use crate::{error::Error, xds::Refusal};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -39,7 +39,7 @@ struct ReasonLabels {
 #[utoipa::path(get, path = "/metrics", responses(
     (status = 200, description = "Figures in OpenMetrics text", body = String, content_type = "application/openmetrics-text"),
 ))]
-pub(super) async fn metrics(_: Reader, State(state): State<ApiState>) -> Result<Response, Error> {
+pub(super) async fn metrics(State(state): State<ApiState>) -> Result<Response, Error> {
     let desired = state.workers.desired().borrow().clone();
     let latest = state.reports.latest(Instant::now());
 

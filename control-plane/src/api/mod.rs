@@ -1,29 +1,31 @@
 //! REST: what an operator, the CLI and the coordinator that Slotway replaces speak.
 
+mod access;
 mod audit;
-pub mod auth;
 mod coordinator;
 mod envoys;
 mod health;
 mod metrics;
 mod problem;
 mod reports;
+#[expect(dead_code, unused_imports, reason = "the resources that use it come next")]
+mod resource;
 mod v1;
 
 use std::sync::Arc;
 
-use axum::{
-    Router,
-    routing::{get, post},
-};
+use axum::{Extension, Router, body::Bytes, http::header, middleware, response::IntoResponse, routing::post};
 use utoipa::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-use self::auth::{AdminToken, BearerScheme};
-use crate::{agents::Agents, reports::Reports, store::Store, workers::Workers, xds::Coordinators};
+use crate::{
+    agents::Agents, people::People, reports::Reports, store::Store, workers::Workers, xds::Coordinators,
+};
 
 pub use audit::{AuditPage, AuditedChange};
 pub use coordinator::RemovedWorker;
 pub use problem::Problem;
+pub use resource::{List, Metadata, Resource};
 
 /// What the handlers work with.
 #[derive(Clone)]
@@ -38,26 +40,19 @@ pub struct ApiState {
     pub reports: Arc<Reports>,
     /// The coordinators' connections.
     pub coordinators: Arc<Coordinators>,
-    /// What a change needs.
-    pub token: Arc<AdminToken>,
+    /// Who may ask.
+    pub people: Arc<People>,
 }
 
 /// The routes of the API port.
 pub fn router(state: ApiState) -> Router {
-    Router::new()
-        .route(
-            "/coordinator/workers",
-            get(coordinator::list_workers).post(coordinator::put_workers).delete(coordinator::delete_worker),
-        )
-        .route("/coordinator/envoys", get(envoys::list_envoys))
-        .merge(v1::router())
-        .route("/openapi.json", get(openapi))
-        .route("/healthz", get(health::healthz))
-        .route("/api/v1/audit", get(audit::list_changes))
-        .route("/readyz", get(health::readyz))
-        .route("/readyz/xds", get(health::readyz_xds))
-        .route("/readyz/store", get(health::readyz_store))
-        .route("/metrics", get(metrics::metrics))
+    let (router, mut description) = described().split_for_parts();
+    access::describe(&mut description);
+    // It is made of string literals, which can always be written.
+    let text = description.to_json().unwrap_or_default();
+    router
+        .route_layer(middleware::from_fn_with_state(state.clone(), access::enforce))
+        .layer(Extension(DescriptionText(text.into())))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .with_state(state)
@@ -68,38 +63,46 @@ pub fn report_router(state: ApiState) -> Router {
     Router::new().route("/coordinator/report", post(reports::take_report)).with_state(state)
 }
 
-/// The description of this API.
+/// The description of this API, as `GET /openapi.json` has it.
+#[must_use]
+pub fn description() -> utoipa::openapi::OpenApi {
+    let mut description = described().into_openapi();
+    access::describe(&mut description);
+    description
+}
+
+/// What is said of the API as a whole; of each endpoint, its handler says it.
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Slotway", description = "Workers with slots behind Envoy: who there is, and what is free."),
-    paths(
-        coordinator::list_workers,
-        coordinator::put_workers,
-        coordinator::delete_worker,
-        envoys::list_envoys,
-        v1::server_limits::get,
-        v1::server_limits::put,
-        v1::resource_profiles::get,
-        v1::resource_profiles::put,
-        v1::backup_jobs::list,
-        v1::backup_jobs::get,
-        v1::backup_jobs::put,
-        v1::backup_jobs::remove,
-        v1::servers::list,
-        v1::servers::mark,
-        v1::servers::unmark,
-        health::healthz,
-        audit::list_changes,
-        health::readyz,
-        health::readyz_xds,
-        health::readyz_store,
-        metrics::metrics
+    info(
+        title = "Slotway",
+        description = "Workers with slots behind Envoy: who there is, and what is free."
     ),
-    components(schemas(Problem)),
-    modifiers(&BearerScheme)
+    components(schemas(Problem))
 )]
 struct Description;
 
-async fn openapi() -> axum::Json<utoipa::openapi::OpenApi> {
-    axum::Json(Description::openapi())
+/// The endpoints, each with its description: none can be served that is not described.
+fn described() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(coordinator::list_workers, coordinator::put_workers, coordinator::delete_worker))
+        .routes(routes!(envoys::list_envoys))
+        .routes(routes!(audit::list_changes))
+        .merge(v1::router())
+        .routes(routes!(openapi))
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::readyz_xds))
+        .routes(routes!(health::readyz_store))
+        .routes(routes!(metrics::metrics))
 }
+
+/// Describes this API.
+#[utoipa::path(get, path = "/openapi.json", responses((status = 200, description = "OpenAPI 3.1", body = Object)))]
+async fn openapi(Extension(DescriptionText(text)): Extension<DescriptionText>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], Bytes::clone(&text))
+}
+
+/// The description as it is sent.
+#[derive(Clone)]
+struct DescriptionText(Bytes);

@@ -69,6 +69,9 @@ impl From<&Error> for Problem {
                 field: field.map(str::to_owned),
                 ..problem(StatusCode::CONFLICT, "conflict", "The change contradicts what is there")
             },
+            Error::Stale { .. } => {
+                problem(StatusCode::PRECONDITION_FAILED, "stale", "It is another version that is there")
+            }
             Error::UnknownWorker { known, .. } => Self {
                 known: Some(known.clone()),
                 ..problem(StatusCode::NOT_FOUND, "unknown-worker", "There is no such worker")
@@ -82,8 +85,9 @@ impl From<&Error> for Problem {
                 ..problem(StatusCode::CONFLICT, "no-place", "All places are taken")
             },
             Error::Unauthorized(_) => {
-                problem(StatusCode::UNAUTHORIZED, "unauthorized", "The admin token is needed")
+                problem(StatusCode::UNAUTHORIZED, "unauthorized", "It is not known who asks")
             }
+            Error::Forbidden { .. } => problem(StatusCode::FORBIDDEN, "forbidden", "They may not"),
             Error::NotANode => problem(
                 StatusCode::UNAUTHORIZED,
                 "not-a-node",

@@ -8,9 +8,10 @@ use super::{
     output::{aligned, say},
 };
 use crate::{
-    api::{AuditPage, AuditedChange, auth::AdminToken},
+    api::{AuditPage, AuditedChange},
     config::{Config, Overrides, load},
     error::Error,
+    people::AdminToken,
     store::AUDIT_PAGE_MAX,
 };
 

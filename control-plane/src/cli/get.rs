@@ -10,9 +10,9 @@ use super::{
     output::{aligned, say},
 };
 use crate::{
-    api::auth::AdminToken,
     config::{Overrides, load, token_path},
     error::Error,
+    people::AdminToken,
     workers::WorkerRow,
     xds::CoordinatorStatus,
 };

@@ -22,6 +22,8 @@ pub struct Who(Cow<'static, str>);
 impl Who {
     /// Whoever has the admin token.
     pub const ADMIN_TOKEN: Self = Self(Cow::Borrowed("admin token"));
+    /// Somebody on this machine, without credentials. They change nothing.
+    pub const LOCAL: Self = Self(Cow::Borrowed("somebody on this machine"));
     /// The configuration file, read at a start.
     pub const CONFIG_FILE: Self = Self(Cow::Borrowed("config file"));
     /// The program itself, for example when a removed worker has drained.

@@ -82,7 +82,7 @@ async fn a_token_file_without_a_token_is_refused() {
     let file = house.directory.path().join("state/admin-token");
     for bad in ["", "short", "with spaces in the middle of it"] {
         std::fs::write(&file, bad).unwrap();
-        let error = slotway::api::auth::AdminToken::load_or_create(&file).unwrap_err();
+        let error = slotway::people::AdminToken::load_or_create(&file).unwrap_err();
         assert!(error.to_string().contains("holds no admin token"), "{error}");
     }
 }

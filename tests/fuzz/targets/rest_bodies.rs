@@ -26,9 +26,10 @@ use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use slotway::{
     agents::{Agents, ForAgents, Server},
-    api::{self, ApiState, auth::AdminToken},
+    api::{self, ApiState},
     config::Config,
     model::ListenerSettings,
+    people::{AdminToken, People},
     reports::Reports,
     store::{Batch, Expected, Kind, Listing, SqliteStore, Store, Who, Write},
     workers::{NOBODY_GRACE, Workers},
@@ -148,7 +149,7 @@ impl Site {
             store,
             reports,
             coordinators,
-            token: Arc::clone(&self.token),
+            people: Arc::new(People::new(Arc::clone(&self.token))),
         };
         ControlPlane {
             workers,

@@ -11,10 +11,7 @@ use slotway_config::PoolName;
 use super::{Stated, read};
 use crate::{
     agents::{BackupJob, BackupJobBody},
-    api::{
-        ApiState, Problem,
-        auth::{Admin, Reader},
-    },
+    api::{ApiState, Problem, access::By},
     error::Error,
 };
 
@@ -45,10 +42,7 @@ impl Shown {
     (status = 200, description = "The backup jobs", body = Vec<Shown>),
     (status = 401, description = "Not from this machine, and without the token", body = Problem),
 ))]
-pub(in crate::api) async fn list(
-    _: Reader,
-    State(state): State<ApiState>,
-) -> Result<Json<Vec<Stated<Shown>>>, Error> {
+pub(in crate::api) async fn list(State(state): State<ApiState>) -> Result<Json<Vec<Stated<Shown>>>, Error> {
     let current = state.agents.current();
     let shown = current.backup_jobs.iter().map(|(name, job)| Shown::new(name, job));
     Ok(Json(shown.collect::<Result<_, _>>()?))
@@ -61,7 +55,6 @@ pub(in crate::api) async fn list(
     (status = 404, description = "There is no such job", body = Problem),
 ))]
 pub(in crate::api) async fn get(
-    _: Reader,
     State(state): State<ApiState>,
     Path(name): Path<String>,
 ) -> Result<Json<Stated<Shown>>, Error> {
@@ -75,9 +68,9 @@ pub(in crate::api) async fn get(
     (status = 400, description = "It is not right; nothing was changed", body = Problem),
     (status = 401, description = "Without the token", body = Problem),
     (status = 409, description = "There are too many", body = Problem),
-), security(("admin_token" = [])))]
+))]
 pub(in crate::api) async fn put(
-    Admin(who): Admin,
+    By(who): By,
     State(state): State<ApiState>,
     Path(name): Path<String>,
     headers: HeaderMap,
@@ -102,9 +95,9 @@ pub(in crate::api) async fn put(
     (status = 204, description = "It is gone"),
     (status = 401, description = "Without the token", body = Problem),
     (status = 404, description = "There is no such job", body = Problem),
-), security(("admin_token" = [])))]
+))]
 pub(in crate::api) async fn remove(
-    Admin(who): Admin,
+    By(who): By,
     State(state): State<ApiState>,
     Path(name): Path<String>,
 ) -> Result<StatusCode, Error> {

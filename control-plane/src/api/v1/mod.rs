@@ -5,23 +5,21 @@ pub(super) mod resource_profiles;
 pub(super) mod server_limits;
 pub(super) mod servers;
 
-use axum::{Router, body::Bytes, extract::rejection::BytesRejection, http::HeaderMap, routing::get};
+use axum::{body::Bytes, extract::rejection::BytesRejection, http::HeaderMap};
 use serde::{Serialize, de::DeserializeOwned};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{ApiState, coordinator::json_body};
 use crate::error::Error;
 
 /// The routes.
-pub(super) fn router() -> Router<ApiState> {
-    Router::new()
-        .route("/api/v1/server-limits", get(server_limits::get).put(server_limits::put))
-        .route("/api/v1/resource-profiles", get(resource_profiles::get).put(resource_profiles::put))
-        .route("/api/v1/backup-jobs", get(backup_jobs::list))
-        .route(
-            "/api/v1/backup-jobs/{name}",
-            get(backup_jobs::get).put(backup_jobs::put).delete(backup_jobs::remove),
-        )
-        .route("/api/v1/servers", get(servers::list).post(servers::mark).delete(servers::unmark))
+pub(super) fn router() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(server_limits::get, server_limits::put))
+        .routes(routes!(resource_profiles::get, resource_profiles::put))
+        .routes(routes!(backup_jobs::list))
+        .routes(routes!(backup_jobs::get, backup_jobs::put, backup_jobs::remove))
+        .routes(routes!(servers::list, servers::mark, servers::unmark))
 }
 
 /// A value, and that it is but a value.

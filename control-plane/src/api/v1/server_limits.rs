@@ -8,10 +8,7 @@ use axum::{
 use super::{Stated, read};
 use crate::{
     agents::{ServerLimits, ServerLimitsBody},
-    api::{
-        ApiState, Problem,
-        auth::{Admin, Reader},
-    },
+    api::{ApiState, Problem, access::By},
     error::Error,
 };
 
@@ -20,7 +17,7 @@ use crate::{
     (status = 200, description = "How many servers may run", body = Stated<ServerLimitsBody>),
     (status = 401, description = "Not from this machine, and without the token", body = Problem),
 ))]
-pub(in crate::api) async fn get(_: Reader, State(state): State<ApiState>) -> Json<Stated<ServerLimits>> {
+pub(in crate::api) async fn get(State(state): State<ApiState>) -> Json<Stated<ServerLimits>> {
     Json(Stated::new(state.agents.current().server_limits.clone()))
 }
 
@@ -30,9 +27,9 @@ pub(in crate::api) async fn get(_: Reader, State(state): State<ApiState>) -> Jso
     (status = 200, description = "The limits as they are now", body = Stated<ServerLimitsBody>),
     (status = 400, description = "They are not right; nothing was changed", body = Problem),
     (status = 401, description = "Without the token", body = Problem),
-), security(("admin_token" = [])))]
+))]
 pub(in crate::api) async fn put(
-    Admin(who): Admin,
+    By(who): By,
     State(state): State<ApiState>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,

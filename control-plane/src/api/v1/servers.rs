@@ -12,10 +12,7 @@ use slotway_config::{PoolName, WorkerUrl};
 use super::{Stated, read};
 use crate::{
     agents::Server,
-    api::{
-        ApiState, Problem,
-        auth::{Admin, Reader},
-    },
+    api::{ApiState, Problem, access::By},
     error::Error,
 };
 
@@ -42,7 +39,7 @@ pub(in crate::api) struct Unmarked {
     (status = 200, description = "The servers", body = Vec<Server>),
     (status = 401, description = "Not from this machine, and without the token", body = Problem),
 ))]
-pub(in crate::api) async fn list(_: Reader, State(state): State<ApiState>) -> Json<Vec<Server>> {
+pub(in crate::api) async fn list(State(state): State<ApiState>) -> Json<Vec<Server>> {
     Json(state.agents.servers().await)
 }
 
@@ -53,9 +50,9 @@ pub(in crate::api) async fn list(_: Reader, State(state): State<ApiState>) -> Js
     (status = 401, description = "Without the token", body = Problem),
     (status = 404, description = "There is no such worker", body = Problem),
     (status = 409, description = "It would be one too many: `holders` have the places", body = Problem),
-), security(("admin_token" = [])))]
+))]
 pub(in crate::api) async fn mark(
-    Admin(who): Admin,
+    By(who): By,
     State(state): State<ApiState>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
@@ -74,9 +71,9 @@ pub(in crate::api) async fn mark(
     (status = 400, description = "Not a worker's base URL", body = Problem),
     (status = 401, description = "Without the token", body = Problem),
     (status = 404, description = "It is not marked", body = Problem),
-), security(("admin_token" = [])))]
+))]
 pub(in crate::api) async fn unmark(
-    Admin(who): Admin,
+    By(who): By,
     State(state): State<ApiState>,
     query: Result<Query<Unmarked>, QueryRejection>,
 ) -> Result<StatusCode, Error> {

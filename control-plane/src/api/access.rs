@@ -1,0 +1,164 @@
+//! What each endpoint needs, in one table. An endpoint that is not in it is not served: nothing is open by accident.
+
+use axum::{
+    extract::{FromRequestParts, MatchedPath, Request, State},
+    http::{Method, request::Parts},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use utoipa::openapi::{
+    OpenApi,
+    path::{Operation, PathItem},
+    security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+};
+
+use super::{ApiState, problem};
+use crate::{
+    error::Error,
+    people::{Identity, Scope},
+    store::Who,
+};
+
+/// What an endpoint needs of whoever asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Needs {
+    /// Nothing: anybody may ask.
+    Nothing,
+    /// This scope.
+    Scope(Scope),
+}
+
+const NOTHING: Needs = Needs::Nothing;
+const READ: Needs = Needs::Scope(Scope::Read);
+const WORKERS: Needs = Needs::Scope(Scope::Workers);
+const ADMIN: Needs = Needs::Scope(Scope::Admin);
+
+/// Every endpoint: its method, its path as the router has it, and what it needs.
+pub(super) const TABLE: &[(&str, &str, Needs)] = &[
+    ("GET", "/healthz", NOTHING),
+    ("GET", "/readyz", NOTHING),
+    ("GET", "/readyz/xds", NOTHING),
+    ("GET", "/readyz/store", NOTHING),
+    ("GET", "/openapi.json", NOTHING),
+    ("GET", "/metrics", READ),
+    ("GET", "/coordinator/workers", READ),
+    ("POST", "/coordinator/workers", WORKERS),
+    ("DELETE", "/coordinator/workers", WORKERS),
+    ("GET", "/coordinator/envoys", READ),
+    ("GET", "/api/v1/audit", READ),
+    ("GET", "/api/v1/server-limits", READ),
+    ("PUT", "/api/v1/server-limits", ADMIN),
+    ("GET", "/api/v1/resource-profiles", READ),
+    ("PUT", "/api/v1/resource-profiles", ADMIN),
+    ("GET", "/api/v1/backup-jobs", READ),
+    ("GET", "/api/v1/backup-jobs/{name}", READ),
+    ("PUT", "/api/v1/backup-jobs/{name}", ADMIN),
+    ("DELETE", "/api/v1/backup-jobs/{name}", ADMIN),
+    ("GET", "/api/v1/servers", READ),
+    ("POST", "/api/v1/servers", ADMIN),
+    ("DELETE", "/api/v1/servers", ADMIN),
+];
+
+/// What the table says of an endpoint. HEAD is GET without its body.
+fn needs(method: &Method, path: &str) -> Option<Needs> {
+    let method = if method == Method::HEAD { "GET" } else { method.as_str() };
+    TABLE.iter().find(|(listed, at, _)| *listed == method && *at == path).map(|(.., needs)| *needs)
+}
+
+/// Lets a request through to its endpoint if whoever sends it may, and tells the endpoint who that is.
+pub(super) async fn enforce(
+    State(state): State<ApiState>,
+    matched: MatchedPath,
+    request: Request,
+    next: Next,
+) -> Result<Response, Error> {
+    let (mut parts, body) = request.into_parts();
+    let Some(needs) = needs(&parts.method, matched.as_str()) else {
+        return Ok(problem::method_not_allowed(parts.method, parts.uri).await.into_response());
+    };
+    if let Needs::Scope(scope) = needs {
+        let identity = state.people.identify(&parts).await?.ok_or(Error::Unauthorized(
+            "say who you are: send `Authorization: Bearer TOKEN`; the admin token is in `admin-token` in the state directory. \
+             Without one, reads are for this machine alone, by its loopback address",
+        ))?;
+        if identity == Identity::LOCAL && scope > Scope::Read {
+            return Err(Error::Unauthorized(
+                "changes need a token: send `Authorization: Bearer TOKEN`; the admin token is in `admin-token` in the state directory",
+            ));
+        }
+        if identity.scope < scope {
+            let (who, has) = (identity.who.as_str().to_owned(), identity.scope.as_str());
+            return Err(Error::Forbidden { who, has, needs: scope.as_str() });
+        }
+        parts.extensions.insert(identity);
+    }
+    Ok(next.run(Request::from_parts(parts, body)).await)
+}
+
+/// Who sends the request, for the audit rows of what it changes.
+pub(super) struct By(pub(super) Who);
+
+impl FromRequestParts<ApiState> for By {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &ApiState) -> Result<Self, Error> {
+        let identity = parts.extensions.get::<Identity>();
+        identity.map(|identity| Self(identity.who.clone())).ok_or(Error::Unauthorized("say who you are"))
+    }
+}
+
+/// Puts into the API's description how to authenticate, and what each endpoint needs.
+pub(super) fn describe(api: &mut OpenApi) {
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+    let components = api.components.get_or_insert_with(Default::default);
+    components.add_security_scheme("token", SecurityScheme::Http(bearer));
+    for (path, item) in &mut api.paths.paths {
+        for (method, operation) in operations(item) {
+            if let Some(Needs::Scope(scope)) = needs(&method, path) {
+                operation.security = Some(vec![SecurityRequirement::new("token", [scope.as_str()])]);
+            }
+        }
+    }
+}
+
+/// The operations of a path, with their methods.
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
+    let PathItem { get, put, post, delete, patch, .. } = item;
+    let all = [
+        (Method::GET, get),
+        (Method::PUT, put),
+        (Method::POST, post),
+        (Method::DELETE, delete),
+        (Method::PATCH, patch),
+    ];
+    all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_endpoint_that_is_described_is_in_the_table_and_every_line_of_the_table_is_described() {
+        let mut api = super::super::description();
+        let described: BTreeSet<_> = api
+            .paths
+            .paths
+            .iter_mut()
+            .flat_map(|(path, item)| operations(item).map(|(method, _)| (method.to_string(), path.clone())))
+            .collect();
+        let listed: BTreeSet<_> =
+            TABLE.iter().map(|(method, path, _)| ((*method).to_owned(), (*path).to_owned())).collect();
+        assert_eq!(described, listed);
+        assert_eq!(listed.len(), TABLE.len(), "a line stands twice");
+    }
+
+    #[test]
+    fn only_what_tells_nothing_is_open_to_anybody() {
+        let open: Vec<_> =
+            TABLE.iter().filter(|(.., needs)| *needs == NOTHING).map(|(_, path, _)| *path).collect();
+        assert_eq!(open, ["/healthz", "/readyz", "/readyz/xds", "/readyz/store", "/openapi.json"]);
+    }
+}

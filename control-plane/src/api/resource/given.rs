@@ -1,0 +1,176 @@
+use std::collections::BTreeMap;
+
+use axum::{
+    body::Bytes,
+    extract::rejection::BytesRejection,
+    http::{HeaderMap, StatusCode, header},
+};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::{api::coordinator::BODY_BYTES_MAX, error::Error};
+
+/// A resource as somebody sends it. `status` may stand there, as a GET has answered it, and is not read.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[serde(bound(deserialize = "Spec: DeserializeOwned"))]
+pub(in crate::api) struct Given<Spec> {
+    /// What it is; must be right where it is said.
+    #[serde(default)]
+    pub(in crate::api) kind: Option<String>,
+    #[serde(default)]
+    pub(in crate::api) metadata: GivenMetadata,
+    pub(in crate::api) spec: Spec,
+    #[serde(default, rename = "status")]
+    _status: Option<Value>,
+}
+
+/// What somebody says of which resource.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::api) struct GivenMetadata {
+    #[serde(default)]
+    pub(in crate::api) name: Option<String>,
+    #[serde(default, rename = "resourceVersion")]
+    pub(in crate::api) resource_version: Option<String>,
+    #[serde(default)]
+    pub(in crate::api) labels: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(in crate::api) notes: String,
+}
+
+impl<Spec> Given<Spec> {
+    /// Looks whether it is what its path says.
+    ///
+    /// # Errors
+    /// [`Error::BadBody`] for another kind or name.
+    pub(in crate::api) fn is_of(&self, kind: &str, name: &str) -> Result<(), Error> {
+        let bad = |field: &str, reason: String| {
+            Err(Error::BadBody { index: None, field: Some(field.to_owned()), reason })
+        };
+        match (&self.kind, &self.metadata.name) {
+            (Some(given), _) if given != kind => bad(
+                "kind",
+                format!("it is {given:?}, and here is {kind:?}; leave it out, or send it to its own path"),
+            ),
+            (_, Some(given)) if given != name => bad(
+                "metadata.name",
+                format!("it is {given:?}, and the path says {name:?}; a name cannot be changed"),
+            ),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Reads a body of JSON, or says which field is wrong. Only JSON that says so: a page of another site cannot send that without
+/// asking first (CORS).
+///
+/// # Errors
+/// [`Error::NotJson`], [`Error::TooLarge`], [`Error::BadBody`].
+pub(in crate::api) fn read<T: DeserializeOwned>(
+    headers: &HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<T, Error> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if !matches!(kind.as_str(), "application/json" | "application/merge-patch+json") {
+        return Err(Error::NotJson);
+    }
+    let wrong = |field: Option<String>, reason: String| Error::BadBody { index: None, field, reason };
+    let body = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge(BODY_BYTES_MAX),
+        _ => wrong(None, "the body did not arrive whole".to_owned()),
+    })?;
+    let reader = &mut serde_json::Deserializer::from_slice(&body);
+    let value = located(&mut *reader)?;
+    reader.end().map_err(|error| wrong(None, error.to_string()))?;
+    Ok(value)
+}
+
+/// Applies a JSON Merge Patch (RFC 7396) to what is there, and reads the outcome.
+///
+/// # Errors
+/// [`Error::BadBody`].
+pub(in crate::api) fn merged<T: DeserializeOwned>(mut there: Value, patch: Value) -> Result<T, Error> {
+    if !patch.is_object() {
+        let reason = "a patch is a JSON object with what is to change".to_owned();
+        return Err(Error::BadBody { index: None, field: None, reason });
+    }
+    merge(&mut there, patch);
+    located(there)
+}
+
+fn located<'de, T: DeserializeOwned, D>(from: D) -> Result<T, Error>
+where
+    D: serde::Deserializer<'de>,
+    D::Error: std::fmt::Display,
+{
+    serde_path_to_error::deserialize(from).map_err(|error| {
+        let path = error.path().to_string();
+        let field = (path != ".").then_some(path);
+        Error::BadBody { index: None, field, reason: error.into_inner().to_string() }
+    })
+}
+
+/// RFC 7396, section 2. As deep as JSON that was read can be, which serde_json bounds at 128.
+fn merge(there: &mut Value, patch: Value) {
+    let Value::Object(patch) = patch else {
+        *there = patch;
+        return;
+    };
+    if !there.is_object() {
+        *there = Value::Object(serde_json::Map::new());
+    }
+    if let Value::Object(fields) = there {
+        for (name, value) in patch {
+            if value.is_null() {
+                fields.remove(&name);
+            } else {
+                merge(fields.entry(name).or_insert(Value::Null), value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// The examples of RFC 7396, appendix A, whose outcome is an object.
+    #[test]
+    fn a_patch_changes_what_it_names_and_leaves_the_rest() {
+        for (there, patch, becomes) in [
+            (json!({"a": "b"}), json!({"a": "c"}), json!({"a": "c"})),
+            (json!({"a": "b"}), json!({"b": "c"}), json!({"a": "b", "b": "c"})),
+            (json!({"a": "b"}), json!({"a": null}), json!({})),
+            (json!({"a": "b", "b": "c"}), json!({"a": null}), json!({"b": "c"})),
+            (json!({"a": ["b"]}), json!({"a": "c"}), json!({"a": "c"})),
+            (json!({"a": {"b": "c"}}), json!({"a": {"b": "d", "c": null}}), json!({"a": {"b": "d"}})),
+            (json!({"e": null}), json!({"a": 1}), json!({"e": null, "a": 1})),
+            (json!({}), json!({"a": {"bb": {"ccc": null}}}), json!({"a": {"bb": {}}})),
+        ] {
+            let outcome: Value = merged(there.clone(), patch.clone()).unwrap();
+            assert_eq!(outcome, becomes, "{there} {patch}");
+        }
+        assert!(merged::<Value>(json!({}), json!([])).is_err());
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_field() {
+        #[derive(Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Spec {
+            #[expect(dead_code, reason = "only whether it can be read counts")]
+            capacity: u32,
+        }
+        let error = merged::<Given<Spec>>(json!({}), json!({"spec": {"capacity": "x"}})).unwrap_err();
+        assert!(
+            matches!(&error, Error::BadBody { field: Some(field), .. } if field == "spec.capacity"),
+            "{error}"
+        );
+        let given: Given<Spec> = merged(json!({}), json!({"kind": "Pool", "spec": {"capacity": 1}})).unwrap();
+        assert!(given.is_of("Worker", "a").unwrap_err().to_string().contains("\"Pool\""));
+    }
+}

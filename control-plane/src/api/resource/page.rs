@@ -1,0 +1,71 @@
+use serde::Deserialize;
+
+use super::List;
+use crate::error::Error;
+
+/// Most resources on a page.
+pub(in crate::api) const LIMIT_MAX: usize = 1_000;
+/// How many a page has where nobody says.
+const LIMIT: usize = 500;
+
+/// Which page: `?limit=` and `?continue=`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub(in crate::api) struct PageQuery {
+    /// At most so many, from 1 to 1,000.
+    pub(in crate::api) limit: Option<usize>,
+    /// What the page before said.
+    #[serde(rename = "continue")]
+    pub(in crate::api) after: Option<String>,
+}
+
+/// One page of `items`, which are in the order of their names. A page goes on behind the last name of the one before, so what
+/// comes and goes meanwhile makes it neither repeat nor leave out anything else.
+///
+/// # Errors
+/// [`Error::BadBody`] for a limit that cannot be.
+pub(in crate::api) fn paged<Item>(
+    kind: &str,
+    revision: u64,
+    query: &PageQuery,
+    items: impl IntoIterator<Item = Item>,
+    name: impl Fn(&Item) -> &str,
+) -> Result<List<Item>, Error> {
+    let limit = query.limit.unwrap_or(LIMIT);
+    if !(1..=LIMIT_MAX).contains(&limit) {
+        let reason = format!("{limit} is not from 1 to {LIMIT_MAX}");
+        return Err(Error::BadBody { index: None, field: Some("limit".to_owned()), reason });
+    }
+    let mut rest =
+        items.into_iter().skip_while(|item| query.after.as_deref().is_some_and(|after| name(item) <= after));
+    let items: Vec<_> = rest.by_ref().take(limit).collect();
+    let next = rest.next().and(items.last()).map(|last| name(last).to_owned());
+    Ok(List { kind: format!("{kind}List"), resource_version: revision.to_string(), items, next })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_go_on_where_the_one_before_ended() {
+        let names = ["a", "b", "c", "d", "e"];
+        let page = |limit, after: Option<&str>| {
+            let query = PageQuery { limit: Some(limit), after: after.map(str::to_owned) };
+            let list = paged("Letter", 7, &query, names, |name| name).unwrap();
+            (list.items, list.next)
+        };
+        assert_eq!(page(2, None), (vec!["a", "b"], Some("b".to_owned())));
+        assert_eq!(page(2, Some("b")), (vec!["c", "d"], Some("d".to_owned())));
+        assert_eq!(page(2, Some("d")), (vec!["e"], None));
+        assert_eq!(page(2, Some("bb")), (vec!["c", "d"], Some("d".to_owned())), "b has gone meanwhile");
+        assert_eq!(page(5, None), (names.to_vec(), None));
+    }
+
+    #[test]
+    fn a_page_without_bound_is_refused() {
+        for limit in [0, LIMIT_MAX + 1] {
+            let query = PageQuery { limit: Some(limit), after: None };
+            assert!(paged("Letter", 7, &query, ["a"], |name| name).is_err());
+        }
+    }
+}
