@@ -30,6 +30,7 @@ mod set;
 mod settling;
 mod table;
 mod token;
+mod top;
 mod trust;
 mod unified;
 mod up;
@@ -103,6 +104,8 @@ enum Command {
         #[command(subcommand)]
         what: set::Set,
     },
+    /// Show pools, workers and who waits, as it changes
+    Top(top::Top),
     /// Show what each Envoy shall have, and what it has acknowledged
     ProxyStatus(proxy_status::ProxyStatus),
     /// Show what was changed, newest first: who, when, what it was and what it became
@@ -206,6 +209,7 @@ fn execute(command: Command) -> Result<(), Error> {
         Command::Cordon(cordon) => on_runtime(cordon.run()),
         Command::Uncordon(uncordon) => on_runtime(uncordon.run()),
         Command::Set { what } => on_runtime(what.run()),
+        Command::Top(top) => on_runtime(top.run()),
         Command::ProxyStatus(status) => on_runtime(status.run()),
         Command::Audit(audit) => on_runtime(audit.run()),
         Command::Token { command } => on_runtime(command.run()),
@@ -252,4 +256,16 @@ async fn asked_to_end() -> Result<(), Error> {
     };
     say(format_args!("slotway: stopping ({name})"));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    #[test]
+    fn no_two_flags_of_a_verb_are_alike() {
+        Cli::command().debug_assert();
+    }
 }

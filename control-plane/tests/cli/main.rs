@@ -3,9 +3,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod bad_days;
+mod changing;
 mod commands;
+mod fake_plane;
+mod following;
+mod golden;
+mod helps;
 mod house;
 mod http;
+mod looking;
+mod refused;
 mod several;
 mod up;
 mod watching;
