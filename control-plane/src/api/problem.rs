@@ -76,6 +76,10 @@ impl From<&Error> for Problem {
                 known: Some(known.clone()),
                 ..problem(StatusCode::NOT_FOUND, "unknown-worker", "There is no such worker")
             },
+            Error::UnknownCoordinator { known, .. } => Self {
+                known: Some(known.clone()),
+                ..problem(StatusCode::NOT_FOUND, "unknown-coordinator", "There is no such coordinator")
+            },
             Error::UnknownBackupJob { known, .. } => Self {
                 known: Some(known.clone()),
                 ..problem(StatusCode::NOT_FOUND, "unknown-backup-job", "There is no such backup job")
