@@ -20,11 +20,16 @@
 //! follows what the others change ([`Workers::follow`]).
 
 mod book;
+mod cordon;
 mod follow;
+mod health;
+mod heartbeat;
 mod held;
+mod labels;
 mod overview;
 mod record;
 mod roster;
+mod watched;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -42,8 +47,13 @@ use crate::{
     store::{Store, Who},
 };
 use book::Book;
+pub use cordon::Cordon;
+pub use health::{Health, START_STEPS};
+pub use heartbeat::Heartbeat;
+pub use labels::{Labels, Notes};
 pub use overview::{WorkerRow, WorkerStanding};
 use roster::Roster;
+pub use watched::{HealthChange, WatchedWorker};
 
 /// How long nobody may be connected before a removed worker counts as drained: longer than an Envoy takes to
 /// connect again.

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use slotway_config::{FieldError, Pool, PoolName, Scheme, Worker, WorkerUrl, check_pools};
 
@@ -62,7 +62,7 @@ impl Roster {
         for url in roster.records.iter().filter_map(gone).collect::<Vec<_>>() {
             roster.undeclare(&url);
         }
-        check_pools(&roster.pools_with(|_| true)).map_err(|error| Error::Roster(error.to_string()))?;
+        check_pools(&roster.pools_at_most()).map_err(|error| Error::Roster(error.to_string()))?;
         Ok(roster)
     }
 
@@ -73,19 +73,14 @@ impl Roster {
         match self.records.get_mut(&url) {
             Some(record) if record.declared.as_ref() == Some(&said) => {}
             Some(record) => {
-                let moved = record.entry.pool != said.pool;
-                record.standing = match record.standing {
-                    Standing::Active if moved => Standing::Moving { since_generation: self.generation },
-                    Standing::Draining { since_generation } if moved => Standing::Moving { since_generation },
-                    moving @ Standing::Moving { .. } => moving,
-                    Standing::Active | Standing::Draining { .. } | Standing::Removed => Standing::Active,
-                };
+                record.move_to(&said.pool, self.generation);
+                record.bring_back();
                 record.entry = said.clone();
                 record.declared = Some(said);
             }
             None => {
-                let (entry, declared) = (said.clone(), Some(said));
-                let record = WorkerRecord { position, entry, declared, standing: Standing::Active };
+                let entry = said.clone();
+                let record = WorkerRecord { declared: Some(said), ..WorkerRecord::new(position, entry) };
                 self.records.insert(url, record);
             }
         }
@@ -100,7 +95,7 @@ impl Roster {
             }
             Some(record) => {
                 record.declared = None;
-                record.standing = record.standing.removed(since_generation);
+                record.remove(since_generation);
             }
             None => {}
         }
@@ -119,7 +114,7 @@ impl Roster {
             }
             self.upsert_one(index, entry)?;
         }
-        check_pools(&self.pools_with(|_| true)).map_err(|error| self.blame(&error, entries))
+        check_pools(&self.pools_at_most()).map_err(|error| self.blame(&error, entries))
     }
 
     fn upsert_one(&mut self, index: usize, entry: &WorkerEntry) -> Result<(), Error> {
@@ -157,15 +152,11 @@ impl Roster {
         if worker.tls.is_some() && worker.worker.scheme() == Scheme::Http {
             return Err(bad(index, "tls", "only an https worker can have TLS settings".to_owned()));
         }
-        let record = WorkerRecord {
-            position: known.map_or(position, |known| known.position),
-            declared: known.and_then(|known| known.declared.clone()),
-            entry: PoolWorker { pool, worker },
-            standing: match known.map(|known| known.standing) {
-                Some(moving @ Standing::Moving { .. }) => moving,
-                _ => Standing::Active,
-            },
-        };
+        let mut record = known.cloned().unwrap_or_else(|| {
+            WorkerRecord::new(position, PoolWorker { pool: pool.clone(), worker: worker.clone() })
+        });
+        record.entry = PoolWorker { pool, worker };
+        record.bring_back();
         self.records.insert(entry.worker.clone(), record);
         Ok(())
     }
@@ -178,7 +169,7 @@ impl Roster {
         let known: Vec<_> = self.present().take(NAMED_MAX).map(|(url, _)| url.to_string()).collect();
         match self.records.get_mut(url) {
             Some(record) if record.standing != Standing::Removed => {
-                record.standing = record.standing.removed(self.generation);
+                record.remove(self.generation);
                 Ok(())
             }
             Some(_) | None => Err(Error::UnknownWorker { worker: url.to_string(), known }),
@@ -188,20 +179,23 @@ impl Roster {
     /// Forgets a worker that has drained since this generation, or keeps only that it was removed where the
     /// file still declares it. One that takes requests again since stays.
     pub(crate) fn drained(&mut self, url: &WorkerUrl, since_generation: u64) {
-        match self.records.get_mut(url) {
-            Some(record) if record.standing == (Standing::Draining { since_generation }) => {
+        let Some(record) = self.records.get_mut(url) else { return };
+        if record.standing.drains_since() != Some(since_generation) {
+            return;
+        }
+        match record.standing {
+            Standing::Moving { .. } => {
+                tracing::info!("worker {url} has drained and moves to pool {}", record.entry.pool);
+                record.drained();
+            }
+            Standing::Draining { .. } | Standing::Active | Standing::Removed => {
                 tracing::info!("worker {url} has drained and is gone");
                 if record.declared.is_some() {
-                    record.standing = Standing::Removed;
+                    record.drained();
                 } else {
                     self.records.remove(url);
                 }
             }
-            Some(record) if record.standing == (Standing::Moving { since_generation }) => {
-                tracing::info!("worker {url} has drained and moves to pool {}", record.entry.pool);
-                record.standing = Standing::Active;
-            }
-            Some(_) | None => {}
         }
     }
 
@@ -227,37 +221,56 @@ impl Roster {
 
     /// What Envoy shall have.
     pub(crate) fn desired(&self) -> Desired {
-        let draining = self.draining().filter_map(|(url, _)| self.records.get(url));
         let drains = |record: &WorkerRecord| Draining {
             worker: record.entry.worker.clone(),
-            // A worker that moves has its new pool in its entry.
-            pool: (!matches!(record.standing, Standing::Moving { .. })).then(|| record.entry.pool.clone()),
+            pool: record.pool_of_requests().cloned(),
+        };
+        // One that is cordoned or down, or whose pool is gone, has nothing to drain for, but it may come back at any time.
+        let out = |record: &&WorkerRecord| {
+            record.standing != Standing::Removed
+                && (record.in_force().is_none() || !self.has(&record.entry.pool))
         };
         let held = self.held.values().map(|held| &held.record);
         let mut clusters = BTreeMap::new();
         // A worker that is held keeps the cluster that its requests are at, so it comes last.
-        for record in draining.chain(self.without_pool()).chain(held) {
+        for record in self.records.values().filter(out).chain(held) {
             clusters.insert(&record.entry.worker.worker, drains(record));
         }
         Desired {
             generation: self.generation,
             revision: self.generation_revision,
-            pools: self.pools_with(|url| !self.held.contains_key(url)),
+            pools: self.pools_with(
+                |url, record| {
+                    if self.held.contains_key(url) { None } else { record.in_force() }
+                },
+            ),
             draining: clusters.into_values().collect(),
             listener: self.listener.clone(),
         }
     }
 
-    /// The pools, each with those of its active workers that `wanted` names.
-    fn pools_with(&self, wanted: impl Fn(&WorkerUrl) -> bool) -> Vec<Pool> {
-        let active =
-            self.records.iter().filter(|(url, record)| record.standing == Standing::Active && wanted(url));
-        let mut records: Vec<_> = active.map(|(_, record)| record).collect();
-        records.sort_by_key(|record| record.position);
+    /// The pools with all workers that may get requests in them without anybody's word, at their full capacity: what has to keep
+    /// within the bounds.
+    fn pools_at_most(&self) -> Vec<Pool> {
+        self.pools_with(|_, record| {
+            let comes = matches!(record.standing, Standing::Active | Standing::Moving { .. });
+            comes.then(|| record.entry.worker.clone())
+        })
+    }
+
+    /// The pools, each with its workers as `wanted` has them.
+    fn pools_with(&self, wanted: impl Fn(&WorkerUrl, &WorkerRecord) -> Option<Worker>) -> Vec<Pool> {
+        let mut by_pool: HashMap<&PoolName, Vec<(u64, Worker)>> = HashMap::new();
+        for (url, record) in &self.records {
+            if let Some(worker) = wanted(url, record) {
+                by_pool.entry(&record.entry.pool).or_default().push((record.position, worker));
+            }
+        }
         let mut pools = self.pools.clone();
         for pool in &mut pools {
-            let members = records.iter().filter(|record| record.entry.pool == pool.name);
-            pool.workers = members.map(|record| record.entry.worker.clone()).collect();
+            let mut members = by_pool.remove(&pool.name).unwrap_or_default();
+            members.sort_by_key(|(position, _)| *position);
+            pool.workers = members.into_iter().map(|(_, worker)| worker).collect();
         }
         pools
     }
