@@ -19,7 +19,8 @@ use crate::{
     model::ListenerSettings,
     people::{AdminToken, People},
     reports::{REPORT_BYTES_MAX, Reports},
-    store,
+    store::{self, StoreSettings},
+    watchdog::Watchdog,
     workers::{NOBODY_GRACE, Workers},
     xds::{
         Coordinators, Refusals, XdsServer, liveness,
@@ -103,13 +104,15 @@ impl ControlPlane {
                 .await?;
         let workers = Arc::new(workers);
         let coordinators = Arc::new(Coordinators::new());
+        let watchdog = Arc::<Watchdog>::default();
 
         let state = ApiState {
             agents: Arc::clone(&agents),
             workers: Arc::clone(&workers),
-            store,
+            store: Arc::clone(&store),
             reports: Arc::clone(&reports),
             coordinators: Arc::clone(&coordinators),
+            watchdog: Arc::clone(&watchdog),
             people: Arc::new(People::new(Arc::clone(&token))),
         };
         let xds_router = XdsServer::new(workers.desired(), agents.told(), Arc::clone(&coordinators), access)
@@ -124,6 +127,9 @@ impl ControlPlane {
         tasks.spawn(serve(ports.api, api::router(state))?);
         tasks.spawn(settle(Arc::clone(&workers), Arc::clone(&coordinators)));
         tasks.spawn(follow(Arc::clone(&workers), agents));
+        let is_shared = config.store != StoreSettings::Sqlite;
+        let watched = Arc::clone(&workers);
+        tasks.spawn(async move { watchdog.run(watched, store, is_shared).await });
         Ok(Self { workers, reports, coordinators, token, api, xds, tasks })
     }
 

@@ -6,6 +6,7 @@
 //! * [`agents`]: what agents are told, and who is a server.
 //! * [`xds`]: brings that to Envoy. [`reports`]: hears from Envoy what is free.
 //! * [`people`]: who asks, and what they may do. [`api`]: REST. [`control_plane`] puts the parts together and serves them.
+//! * [`watchdog`]: asks workers whether they are there.
 //! * [`envoy`]: finds, starts and watches an Envoy of one's own.
 //! * [`cli`]: the commands.
 
@@ -22,6 +23,7 @@ pub mod people;
 pub mod reports;
 pub mod store;
 mod telemetry;
+pub mod watchdog;
 pub mod workers;
 pub mod xds;
 

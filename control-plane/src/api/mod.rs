@@ -20,7 +20,8 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    agents::Agents, people::People, reports::Reports, store::Store, workers::Workers, xds::Coordinators,
+    agents::Agents, people::People, reports::Reports, store::Store, watchdog::Watchdog, workers::Workers,
+    xds::Coordinators,
 };
 
 pub use audit::{AuditPage, AuditedChange};
@@ -42,6 +43,8 @@ pub struct ApiState {
     pub reports: Arc<Reports>,
     /// The coordinators' connections.
     pub coordinators: Arc<Coordinators>,
+    /// Who asks workers whether they are there.
+    pub watchdog: Arc<Watchdog>,
     /// Who may ask.
     pub people: Arc<People>,
 }
