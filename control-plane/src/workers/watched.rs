@@ -59,6 +59,7 @@ impl Workers {
             Ok(())
         })
         .await
+        .map(drop)
     }
 }
 
