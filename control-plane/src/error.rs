@@ -79,6 +79,14 @@ pub enum Error {
         /// What is wrong with it.
         error: Box<Self>,
     },
+    /// There is no such coordinator.
+    #[error("no Envoy with the node id {name:?} is connected here")]
+    UnknownCoordinator {
+        /// What was asked for.
+        name: String,
+        /// What there is, a bounded number of them.
+        known: Vec<String>,
+    },
     /// There is no such backup job.
     #[error("there is no backup job {name:?}")]
     UnknownBackupJob {
