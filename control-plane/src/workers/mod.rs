@@ -21,14 +21,21 @@
 
 mod book;
 mod cordon;
+mod documents;
+mod file_word;
 mod follow;
 mod health;
 mod heartbeat;
 mod held;
 mod labels;
 mod overview;
+mod pool_record;
+mod pools;
+mod put_pool;
+mod put_worker;
 mod record;
 mod roster;
+mod upsert;
 mod watched;
 
 use std::{
@@ -53,6 +60,8 @@ pub(crate) use health::{FIRST_STEP, is_last_step, step_takes};
 pub use heartbeat::Heartbeat;
 pub use labels::{Labels, Notes};
 pub use overview::{WorkerRow, WorkerStanding};
+pub use put_pool::PoolSpec;
+pub use put_worker::WorkerSpec;
 use roster::Roster;
 pub use watched::{HealthChange, WatchedWorker};
 
@@ -134,7 +143,7 @@ impl Workers {
     /// # Errors
     /// [`Error::BadBody`], [`Error::Conflict`], [`Error::Store`].
     pub async fn upsert(&self, who: Who, entries: Vec<WorkerEntry>) -> Result<(), Error> {
-        self.change(who, move |next| next.upsert(&entries)).await
+        self.change(who, move |next| next.upsert(&entries)).await.map(drop)
     }
 
     /// Takes a worker out of its pool. It gets no further requests; those under way end as they would.
@@ -191,7 +200,7 @@ impl Workers {
             let_go.iter().for_each(|(url, since_generation)| next.let_go(url, *since_generation));
             Ok(())
         };
-        self.change(Who::SYSTEM, drained).await
+        self.change(Who::SYSTEM, drained).await.map(drop)
     }
 
     /// All workers, with the figures that the coordinators last reported.
@@ -206,11 +215,11 @@ impl Workers {
 
     /// Makes a change in a task of its own: a caller that goes away half-way (its client did) must not leave
     /// the store with a change that memory lacks.
-    async fn change(
+    async fn change<R: Send + 'static>(
         &self,
         who: Who,
-        make: impl Fn(&mut Roster) -> Result<(), Error> + Send + Sync + 'static,
-    ) -> Result<(), Error> {
+        make: impl Fn(&mut Roster) -> Result<R, Error> + Send + Sync + 'static,
+    ) -> Result<(R, Arc<Roster>), Error> {
         let book = Arc::clone(&self.book);
         let task = tokio::spawn(async move { book.change(who, make).await });
         task.await.map_err(|error| Error::System { doing: "making a change", reason: error.to_string() })?

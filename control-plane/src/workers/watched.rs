@@ -77,6 +77,7 @@ impl Workers {
             Ok(())
         })
         .await
+        .map(drop)
     }
 }
 
