@@ -5,9 +5,11 @@ mod audit;
 mod coordinator;
 mod coordinators;
 mod envoys;
+mod flattened;
 mod health;
 mod metrics;
 mod problem;
+mod refusals;
 mod reports;
 #[expect(dead_code, unused_imports, reason = "the resources that use it come next")]
 mod resource;
@@ -51,10 +53,9 @@ pub struct ApiState {
 
 /// The routes of the API port.
 pub fn router(state: ApiState) -> Router {
-    let (router, mut description) = described().split_for_parts();
-    access::describe(&mut description);
+    let (router, _) = described().split_for_parts();
     // It is made of string literals, which can always be written.
-    let text = description.to_json().unwrap_or_default();
+    let text = description().to_json().unwrap_or_default();
     router
         .route_layer(middleware::from_fn_with_state(state.clone(), access::enforce))
         .layer(Extension(DescriptionText(text.into())))
@@ -73,6 +74,8 @@ pub fn report_router(state: ApiState) -> Router {
 pub fn description() -> utoipa::openapi::OpenApi {
     let mut description = described().into_openapi();
     access::describe(&mut description);
+    refusals::describe(&mut description);
+    flattened::describe(&mut description);
     description
 }
 
@@ -83,7 +86,7 @@ pub fn description() -> utoipa::openapi::OpenApi {
         title = "Slotway",
         description = "Workers with slots behind Envoy: who there is, and what is free."
     ),
-    components(schemas(Problem))
+    components(schemas(Problem, CoordinatorSpec, CoordinatorState))
 )]
 struct Description;
 
