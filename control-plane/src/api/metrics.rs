@@ -12,7 +12,7 @@ use prometheus_client::{
 };
 
 use super::ApiState;
-use crate::{error::Error, xds::Refusal};
+use crate::{error::Error, workers::WorkerCondition, xds::Refusal};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct SlotLabels {
@@ -74,7 +74,21 @@ pub(super) async fn metrics(State(state): State<ApiState>) -> Result<Response, E
     let generation = Gauge::<u64, AtomicU64>::default();
     generation.set(desired.generation);
 
+    let workers = Family::<SlotLabels, Gauge>::default();
+    let view = state.workers.view(Instant::now());
+    for pool in &desired.pools {
+        for state in WorkerCondition::ALL {
+            let labels = SlotLabels { pool: pool.name.to_string(), state: state.as_str() };
+            workers.get_or_create(&labels).set(0);
+        }
+    }
+    for (_, record, status) in view.workers() {
+        let labels = SlotLabels { pool: record.entry.pool.to_string(), state: status.state.as_str() };
+        workers.get_or_create(&labels).inc();
+    }
+
     let mut registry = Registry::with_prefix("slotway");
+    registry.register("workers", "Workers by what they are doing", workers);
     registry.register("slots", "Slots over all coordinators", slots);
     registry.register("waiting", "Requests that wait for a slot", waiting);
     registry.register("coordinators_connected", "Envoys with an xDS stream", connected);

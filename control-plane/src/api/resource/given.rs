@@ -124,6 +124,10 @@ pub(in crate::api) fn read<T: DeserializeOwned>(
         StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge(BODY_BYTES_MAX),
         _ => wrong(None, "the body did not arrive whole".to_owned()),
     })?;
+    // Else a list of a resource's fields without their names would be read, too.
+    if body.trim_ascii_start().first().is_some_and(|first| *first == b'[') {
+        return Err(wrong(None, "a JSON object is needed, not a list".to_owned()));
+    }
     let reader = &mut serde_json::Deserializer::from_slice(&body);
     let value = located(&mut *reader)?;
     reader.end().map_err(|error| wrong(None, error.to_string()))?;
