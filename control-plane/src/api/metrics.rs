@@ -12,7 +12,11 @@ use prometheus_client::{
 };
 
 use super::ApiState;
-use crate::{error::Error, workers::Health, xds::Refusal};
+use crate::{
+    error::Error,
+    workers::{Health, WorkerCondition},
+    xds::Refusal,
+};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct SlotLabels {
@@ -97,8 +101,21 @@ pub(super) async fn metrics(State(state): State<ApiState>) -> Result<Response, E
     }
     let watching = Gauge::<i64>::default();
     watching.set(i64::from(state.watchdog.is_watching()));
+    let workers = Family::<SlotLabels, Gauge>::default();
+    let view = state.workers.view(Instant::now());
+    for pool in &desired.pools {
+        for state in WorkerCondition::ALL {
+            let labels = SlotLabels { pool: pool.name.to_string(), state: state.as_str() };
+            workers.get_or_create(&labels).set(0);
+        }
+    }
+    for (_, record, status) in view.workers() {
+        let labels = SlotLabels { pool: record.entry.pool.to_string(), state: status.state.as_str() };
+        workers.get_or_create(&labels).inc();
+    }
 
     let mut registry = Registry::with_prefix("slotway");
+    registry.register("workers", "Workers by what they are doing", workers);
     registry.register("slots", "Slots over all coordinators", slots);
     registry.register("waiting", "Requests that wait for a slot", waiting);
     registry.register("coordinators_connected", "Envoys with an xDS stream", connected);

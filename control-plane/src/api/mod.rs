@@ -11,7 +11,6 @@ mod metrics;
 mod problem;
 mod refusals;
 mod reports;
-#[expect(dead_code, unused_imports, reason = "the resources that use it come next")]
 mod resource;
 mod v1;
 
@@ -31,6 +30,10 @@ pub use coordinator::RemovedWorker;
 pub use coordinators::{CoordinatorPool, CoordinatorSpec, CoordinatorState};
 pub use problem::Problem;
 pub use resource::{List, Metadata, Resource};
+pub use v1::{
+    apply::{Action, Applied, AppliedItem},
+    policies::PolicyStatus,
+};
 
 /// What the handlers work with.
 #[derive(Clone)]

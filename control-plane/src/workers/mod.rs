@@ -20,8 +20,10 @@
 //! follows what the others change ([`Workers::follow`]).
 
 mod book;
+mod condition;
 mod cordon;
 mod documents;
+mod figures;
 mod file_word;
 mod follow;
 mod health;
@@ -35,6 +37,7 @@ mod put_pool;
 mod put_worker;
 mod record;
 mod roster;
+mod status;
 mod upsert;
 mod watched;
 
@@ -54,6 +57,7 @@ use crate::{
     store::{Store, Who},
 };
 use book::Book;
+pub use condition::WorkerCondition;
 pub use cordon::Cordon;
 pub use health::Health;
 pub(crate) use health::{FIRST_STEP, is_last_step, step_takes};
@@ -62,7 +66,11 @@ pub use labels::{Labels, Notes};
 pub use overview::{WorkerRow, WorkerStanding};
 pub use put_pool::PoolSpec;
 pub use put_worker::WorkerSpec;
-use roster::Roster;
+pub(crate) use put_worker::{Act, WantedWorker};
+pub(crate) use record::WorkerRecord;
+pub(crate) use roster::{Breach, BreachOf, Roster};
+pub(crate) use status::View;
+pub use status::{PoolStatus, WorkerStatus};
 pub use watched::{HealthChange, WatchedWorker};
 
 /// How long nobody may be connected before a removed worker counts as drained: longer than an Envoy takes to
@@ -176,22 +184,11 @@ impl Workers {
     /// [`Error::Store`].
     pub async fn settle(&self, now: Instant) -> Result<(), Error> {
         let roster = self.book.roster();
-        let (over, let_go): (Vec<_>, Vec<_>) = {
-            let presence = self.presence();
-            let over = |url: &WorkerUrl, since_generation| match presence.nobody_since {
-                Some(since) => now.saturating_duration_since(since) >= self.nobody_grace,
-                None => {
-                    let drained = |name: &String| self.reports.drained(name, url, since_generation);
-                    presence.connected.iter().all(drained)
-                }
-            };
-            let draining = roster.draining().filter(|(url, since)| over(url, *since));
-            let held = roster.held.iter().filter(|(url, held)| over(url, held.since_generation));
-            (
-                draining.map(|(url, since)| (url.clone(), since)).collect(),
-                held.map(|(url, held)| (url.clone(), held.since_generation)).collect(),
-            )
-        };
+        let draining = roster.draining().filter(|(url, since)| self.has_drained(url, *since, now));
+        let over: Vec<_> = draining.map(|(url, since)| (url.clone(), since)).collect();
+        let held = roster.held.iter().map(|(url, held)| (url, held.since_generation));
+        let held = held.filter(|(url, since)| self.has_drained(url, *since, now));
+        let let_go: Vec<_> = held.map(|(url, since)| (url.clone(), since)).collect();
         if over.is_empty() && let_go.is_empty() {
             return Ok(());
         }
@@ -201,6 +198,30 @@ impl Workers {
             Ok(())
         };
         self.change(Who::SYSTEM, drained).await.map(drop)
+    }
+
+    /// Whether no request is left at a worker that has been without slots since a generation: every connected coordinator has
+    /// the change and no request of the worker's, or nobody has been connected for a while.
+    pub(crate) fn has_drained(&self, url: &WorkerUrl, since_generation: u64, now: Instant) -> bool {
+        let presence = self.presence();
+        match presence.nobody_since {
+            Some(since) => now.saturating_duration_since(since) >= self.nobody_grace,
+            None => presence.connected.iter().all(|name| self.reports.drained(name, url, since_generation)),
+        }
+    }
+
+    /// Makes a change, or tries it out: all is looked at as if it were made, and nothing is. Returns what `make` does, and what is in
+    /// force after it.
+    ///
+    /// # Errors
+    /// What `make` says, [`Error::Busy`], [`Error::Store`].
+    pub(crate) async fn revise<R: Send + 'static>(
+        &self,
+        who: Who,
+        is_dry: bool,
+        make: impl Fn(&mut Roster) -> Result<R, Error> + Send + Sync + 'static,
+    ) -> Result<(R, Arc<Roster>), Error> {
+        if is_dry { self.book.try_out(make).await } else { self.change(who, make).await }
     }
 
     /// All workers, with the figures that the coordinators last reported.

@@ -1,5 +1,7 @@
 //! One worker as `/api/v1/workers` has it.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use serde::{Deserialize, Serialize};
 use slotway_config::{Capacity, PoolName, Protocol, Scheme, WaitDuration, Worker, WorkerTls, WorkerUrl};
 
@@ -60,6 +62,14 @@ pub(crate) struct Act {
     pub(crate) who: Who,
     /// As Unix time in milliseconds.
     pub(crate) at_ms: u64,
+}
+
+impl Act {
+    /// By somebody, now.
+    pub(crate) fn now(who: Who) -> Self {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self { who, at_ms: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX) }
+    }
 }
 
 impl WorkerRecord {

@@ -7,7 +7,10 @@ use super::{
     pools::Pools,
     record::{Standing, WorkerRecord},
 };
-use crate::model::{Desired, Draining, ListenerSettings};
+use crate::{
+    error::Error,
+    model::{Desired, Draining, ListenerSettings},
+};
 
 /// The pools and all workers that are known: a plain value, whose changes are pure functions. What the configuration file
 /// changes stands in `file_word`, what REST changes in `upsert`, `put_worker` and `put_pool`.
@@ -32,6 +35,8 @@ pub(crate) struct Roster {
 pub(crate) struct Breach {
     /// The pool; none where there are too many of them.
     pub(crate) pool: Option<PoolName>,
+    /// Another pool that has to do with it.
+    pub(crate) other: Option<PoolName>,
     /// Which part of it: of a pool's spec, or of a worker's.
     pub(crate) of: BreachOf,
     /// What is wrong and what would be right.
@@ -49,10 +54,26 @@ pub(crate) enum BreachOf {
     Workers,
 }
 
+impl From<Breach> for Error {
+    fn from(Breach { of, reason, .. }: Breach) -> Self {
+        let field = match of {
+            BreachOf::Pool => None,
+            BreachOf::Match => Some("spec.match"),
+            BreachOf::Workers => Some("spec.capacity"),
+        };
+        Self::Conflict { index: None, field, reason }
+    }
+}
+
 impl Roster {
     /// A worker that is there: it is in a pool, or drains from one.
     pub(crate) fn worker(&self, url: &WorkerUrl) -> Option<&WorkerRecord> {
         self.records.get(url).filter(|record| record.standing != Standing::Removed)
+    }
+
+    /// A worker as it is shown: one, too, that is only held.
+    pub(crate) fn shown_worker(&self, url: &WorkerUrl) -> Option<&WorkerRecord> {
+        self.worker(url).or_else(|| self.held.get(url).map(|held| &held.record))
     }
 
     /// All workers that take requests or drain; of one that is held, what it was.
@@ -113,7 +134,7 @@ impl Roster {
         let order = self.pools.in_order();
         if order.len() > limits::POOLS_MAX {
             let reason = format!("{} pools are too many: at most {}", order.len(), limits::POOLS_MAX);
-            return Err(Breach { pool: None, of: BreachOf::Pool, reason });
+            return Err(Breach { pool: None, other: None, of: BreachOf::Pool, reason });
         }
         for (name, record) in &order {
             if let Some(other) = self.pools.with_match(&record.matches, name) {
@@ -121,7 +142,12 @@ impl Roster {
                 let reason = format!(
                     "pools {name} and {other} have the same match, the prefix {prefix:?}; only one of them would get requests"
                 );
-                return Err(Breach { pool: Some((*name).clone()), of: BreachOf::Match, reason });
+                return Err(Breach {
+                    pool: Some((*name).clone()),
+                    other: Some(other.clone()),
+                    of: BreachOf::Match,
+                    reason,
+                });
             }
         }
         let pools = self.pools_with(|_, record| {
@@ -135,7 +161,7 @@ impl Roster {
                 Some(pool) => format!("pool {pool}: {}", error.reason),
                 None => error.reason,
             };
-            Breach { pool, of: BreachOf::Workers, reason }
+            Breach { pool, other: None, of: BreachOf::Workers, reason }
         })
     }
 

@@ -93,6 +93,8 @@ impl Roster {
                 record.remove(generation);
                 Ok(())
             }
+            // It is gone for others, and goes here once its requests have ended.
+            Some(_) | None if self.held.contains_key(url) => Ok(()),
             Some(_) | None => Err(unknown),
         }
     }
