@@ -76,6 +76,7 @@ pub(super) async fn enforce(
     let Some(needs) = needs(&parts.method, matched.as_str()) else {
         return Ok(problem::method_not_allowed(parts.method, parts.uri).await.into_response());
     };
+    let mut known = None;
     if let Needs::Scope(scope) = needs {
         let identity = state.people.identify(&parts).await?.ok_or(Error::Unauthorized(
             "say who you are: send `Authorization: Bearer TOKEN`; the admin token is in `admin-token` in the state directory. \
@@ -90,9 +91,15 @@ pub(super) async fn enforce(
             let (who, has) = (identity.who.as_str().to_owned(), identity.scope.as_str());
             return Err(Error::Forbidden { who, has, needs: scope.as_str() });
         }
+        known = Some(identity.clone());
         parts.extensions.insert(identity);
     }
-    Ok(next.run(Request::from_parts(parts, body)).await)
+    let mut response = next.run(Request::from_parts(parts, body)).await;
+    // For the log, which is written outside.
+    if let Some(identity) = known {
+        response.extensions_mut().insert(identity);
+    }
+    Ok(response)
 }
 
 /// Who sends the request, for the audit rows of what it changes.

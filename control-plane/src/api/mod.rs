@@ -6,6 +6,7 @@ mod coordinator;
 mod envoys;
 mod health;
 mod metrics;
+mod observed;
 mod problem;
 mod reports;
 #[expect(dead_code, unused_imports, reason = "the resources that use it come next")]
@@ -19,7 +20,14 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    agents::Agents, people::People, reports::Reports, store::Store, workers::Workers, xds::Coordinators,
+    agents::Agents,
+    lifecycle::{Reloads, Stopping},
+    people::People,
+    reports::Reports,
+    store::Store,
+    telemetry::RequestMetrics,
+    workers::Workers,
+    xds::Coordinators,
 };
 
 pub use audit::{AuditPage, AuditedChange};
@@ -42,6 +50,12 @@ pub struct ApiState {
     pub coordinators: Arc<Coordinators>,
     /// Who may ask.
     pub people: Arc<People>,
+    /// How far the end has come.
+    pub stopping: Stopping,
+    /// How reading the configuration file again went.
+    pub reloads: Arc<Reloads>,
+    /// The requests that were answered.
+    pub requests: Arc<RequestMetrics>,
 }
 
 /// The routes of the API port.
@@ -55,6 +69,7 @@ pub fn router(state: ApiState) -> Router {
         .layer(Extension(DescriptionText(text.into())))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
+        .layer(middleware::from_fn_with_state(state.clone(), observed::observe))
         .with_state(state)
 }
 

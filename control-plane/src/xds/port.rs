@@ -14,7 +14,7 @@ use axum::{extract::connect_info::Connected, serve::IncomingStream};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, mpsc},
+    sync::{Semaphore, mpsc, watch},
     task::JoinHandle,
     time::timeout,
 };
@@ -57,6 +57,9 @@ pub struct Port {
     accepting: JoinHandle<()>,
 }
 
+/// TLS as it is now: each new connection agrees on what was sent last.
+pub type LiveTls = watch::Receiver<Arc<ServerConfig>>;
+
 /// One connection.
 pub enum Connection {
     /// In the clear.
@@ -76,14 +79,10 @@ impl Port {
     ///
     /// # Errors
     /// The system refuses to tell the port's address.
-    pub fn new(
-        listener: TcpListener,
-        tls: Option<Arc<ServerConfig>>,
-        refusals: Arc<Refusals>,
-    ) -> io::Result<Self> {
+    pub fn new(listener: TcpListener, tls: Option<LiveTls>, refusals: Arc<Refusals>) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let (ready, connections) = mpsc::channel(HANDSHAKES_MAX);
-        let accepting = tokio::spawn(accept(listener, tls.map(TlsAcceptor::from), ready, refusals));
+        let accepting = tokio::spawn(accept(listener, tls, ready, refusals));
         Ok(Self { address, connections, accepting })
     }
 }
@@ -119,7 +118,7 @@ impl Connected<IncomingStream<'_, Port>> for Peer {
 
 async fn accept(
     listener: TcpListener,
-    tls: Option<TlsAcceptor>,
+    tls: Option<LiveTls>,
     ready: mpsc::Sender<(Connection, Peer)>,
     refusals: Arc<Refusals>,
 ) {
@@ -138,7 +137,8 @@ async fn accept(
         // Small frames must not wait for one another: a change is to be in force within 100 ms.
         let _ = stream.set_nodelay(true);
         let _ = liveness::watch(&stream);
-        let Some(tls) = tls.clone() else {
+        let tls = tls.as_ref().map(|tls| TlsAcceptor::from(tls.borrow().clone()));
+        let Some(tls) = tls else {
             let peer = Peer { address, certificate_names: Arc::new([]) };
             if ready.send((Connection::Plain(stream), peer)).await.is_err() {
                 return;
