@@ -9,6 +9,7 @@ mod open_files;
 mod output;
 mod running;
 mod serve;
+mod support_bundle;
 mod up;
 mod xds;
 
@@ -55,6 +56,8 @@ enum Command {
         #[command(subcommand)]
         command: xds::Xds,
     },
+    /// Gather what somebody needs to see who is to help, without secrets, into one file
+    SupportBundle(support_bundle::SupportBundle),
     /// Print the version
     Version,
 }
@@ -101,6 +104,7 @@ fn execute(command: Command) -> Result<(), Error> {
         Command::Bootstrap(bootstrap) => bootstrap.run(),
         Command::Audit(audit) => on_runtime(audit.run()),
         Command::Get { what } => on_runtime(what.run()),
+        Command::SupportBundle(bundle) => on_runtime(bundle.run()),
         Command::Xds { command } => on_runtime(command.run()),
         Command::Serve(serve) => on_runtime(serve.run()),
         Command::Up(up) => on_runtime(up.run()),

@@ -28,7 +28,7 @@ use std::{future::Future, path::Path, pin::Pin, sync::Arc};
 
 use tokio::sync::watch;
 
-pub(crate) use audit::AuditEntry;
+pub(crate) use audit::{AuditEntry, without_secrets};
 pub use audit::{AUDIT_PAGE_MAX, AUDIT_ROWS_MAX, AuditQuery, AuditRow, WHO_BYTES_MAX, Who};
 pub use batch::{BATCH_BYTES_MAX, Batch, Expected, WRITES_MAX, Write};
 pub use change::{Change, Commit, Watch};

@@ -34,6 +34,7 @@ use std::{
 use serde::Deserialize;
 use slotway_config::{Capacity, Pool, PoolName, Protocol, WorkerTls, WorkerUrl};
 use tokio::sync::watch;
+use tracing::Instrument;
 
 use crate::{
     error::Error,
@@ -212,7 +213,7 @@ impl Workers {
         make: impl Fn(&mut Roster) -> Result<(), Error> + Send + Sync + 'static,
     ) -> Result<(), Error> {
         let book = Arc::clone(&self.book);
-        let task = tokio::spawn(async move { book.change(who, make).await });
+        let task = tokio::spawn(async move { book.change(who, make).await }.in_current_span());
         task.await.map_err(|error| Error::System { doing: "making a change", reason: error.to_string() })?
     }
 }

@@ -5,6 +5,7 @@ mod agents;
 mod audit;
 mod bad_input;
 mod house;
+mod metrics;
 mod rejections;
 mod reporters;
 mod restart;
