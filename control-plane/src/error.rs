@@ -20,10 +20,10 @@ pub enum Error {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The stored workers and the file's pools do not go together.
+    /// What is stored and what the file says do not go together.
     #[error(
-        "the workers that were added over REST and the configuration file do not go together: {0}; remove workers from \
-         the file, or with DELETE /coordinator/workers before the file changes"
+        "what was changed over REST and the configuration file do not go together: {0}; change the file, or before that \
+         pools and workers over REST (`slotway delete`, DELETE /api/v1/pools/NAME, DELETE /coordinator/workers)"
     )]
     Roster(String),
     /// Other control planes were faster each time that a change was tried.
@@ -60,6 +60,30 @@ pub enum Error {
     UnknownWorker {
         /// What was asked for.
         worker: String,
+        /// What there is, a bounded number of them.
+        known: Vec<String>,
+    },
+    /// There is no such pool.
+    #[error("there is no pool {pool:?}")]
+    UnknownPool {
+        /// What was asked for.
+        pool: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// What is wrong with one of several that were sent.
+    #[error("{error}")]
+    Item {
+        /// Which one, from 0.
+        index: usize,
+        /// What is wrong with it.
+        error: Box<Self>,
+    },
+    /// There is no such coordinator.
+    #[error("no Envoy with the node id {name:?} is connected here")]
+    UnknownCoordinator {
+        /// What was asked for.
+        name: String,
         /// What there is, a bounded number of them.
         known: Vec<String>,
     },

@@ -63,7 +63,8 @@ impl Collector {
             if let Some(found) = self.0.lock().unwrap().iter().find(|(_, span)| is_it(span)) {
                 return found.clone();
             }
-            let names = || self.0.lock().unwrap().iter().map(|(_, span)| span.name.clone()).collect::<Vec<_>>();
+            let names =
+                || self.0.lock().unwrap().iter().map(|(_, span)| span.name.clone()).collect::<Vec<_>>();
             assert!(began.elapsed() < WITHIN, "{what} did not come; there is {:?}", names());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }

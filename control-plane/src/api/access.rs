@@ -45,6 +45,8 @@ pub(super) const TABLE: &[(&str, &str, Needs)] = &[
     ("POST", "/coordinator/workers", WORKERS),
     ("DELETE", "/coordinator/workers", WORKERS),
     ("GET", "/coordinator/envoys", READ),
+    ("GET", "/api/v1/coordinators", READ),
+    ("GET", "/api/v1/coordinators/{name}", READ),
     ("GET", "/api/v1/audit", READ),
     ("GET", "/api/v1/server-limits", READ),
     ("PUT", "/api/v1/server-limits", ADMIN),

@@ -3,6 +3,7 @@
 mod access;
 mod audit;
 mod coordinator;
+mod coordinators;
 mod envoys;
 mod health;
 mod metrics;
@@ -32,6 +33,7 @@ use crate::{
 
 pub use audit::{AuditPage, AuditedChange};
 pub use coordinator::RemovedWorker;
+pub use coordinators::{CoordinatorPool, CoordinatorSpec, CoordinatorState};
 pub use problem::Problem;
 pub use resource::{List, Metadata, Resource};
 
@@ -102,6 +104,8 @@ fn described() -> OpenApiRouter<ApiState> {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(coordinator::list_workers, coordinator::put_workers, coordinator::delete_worker))
         .routes(routes!(envoys::list_envoys))
+        .routes(routes!(coordinators::list))
+        .routes(routes!(coordinators::get))
         .routes(routes!(audit::list_changes))
         .merge(v1::router())
         .routes(routes!(openapi))

@@ -20,11 +20,23 @@
 //! follows what the others change ([`Workers::follow`]).
 
 mod book;
+mod cordon;
+mod documents;
+mod file_word;
 mod follow;
+mod health;
+mod heartbeat;
 mod held;
+mod labels;
 mod overview;
+mod pool_record;
+mod pools;
+mod put_pool;
+mod put_worker;
 mod record;
 mod roster;
+mod upsert;
+mod watched;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -43,8 +55,15 @@ use crate::{
     store::{Store, Who},
 };
 use book::Book;
+pub use cordon::Cordon;
+pub use health::{Health, START_STEPS};
+pub use heartbeat::Heartbeat;
+pub use labels::{Labels, Notes};
 pub use overview::{WorkerRow, WorkerStanding};
+pub use put_pool::PoolSpec;
+pub use put_worker::WorkerSpec;
 use roster::Roster;
+pub use watched::{HealthChange, WatchedWorker};
 
 /// How long nobody may be connected before a removed worker counts as drained: longer than an Envoy takes to
 /// connect again.
@@ -135,7 +154,7 @@ impl Workers {
     /// # Errors
     /// [`Error::BadBody`], [`Error::Conflict`], [`Error::Store`].
     pub async fn upsert(&self, who: Who, entries: Vec<WorkerEntry>) -> Result<(), Error> {
-        self.change(who, move |next| next.upsert(&entries)).await
+        self.change(who, move |next| next.upsert(&entries)).await.map(drop)
     }
 
     /// Takes a worker out of its pool. It gets no further requests; those under way end as they would.
@@ -192,7 +211,7 @@ impl Workers {
             let_go.iter().for_each(|(url, since_generation)| next.let_go(url, *since_generation));
             Ok(())
         };
-        self.change(Who::SYSTEM, drained).await
+        self.change(Who::SYSTEM, drained).await.map(drop)
     }
 
     /// All workers, with the figures that the coordinators last reported.
@@ -207,11 +226,11 @@ impl Workers {
 
     /// Makes a change in a task of its own: a caller that goes away half-way (its client did) must not leave
     /// the store with a change that memory lacks.
-    async fn change(
+    async fn change<R: Send + 'static>(
         &self,
         who: Who,
-        make: impl Fn(&mut Roster) -> Result<(), Error> + Send + Sync + 'static,
-    ) -> Result<(), Error> {
+        make: impl Fn(&mut Roster) -> Result<R, Error> + Send + Sync + 'static,
+    ) -> Result<(R, Arc<Roster>), Error> {
         let book = Arc::clone(&self.book);
         let task = tokio::spawn(async move { book.change(who, make).await }.in_current_span());
         task.await.map_err(|error| Error::System { doing: "making a change", reason: error.to_string() })?

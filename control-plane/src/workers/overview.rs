@@ -80,8 +80,8 @@ pub(super) fn rows(roster: &Roster, reports: &[Latest]) -> Vec<WorkerRow> {
     let fresh: Vec<_> = reports.iter().filter(|report| report.is_fresh()).collect();
     let shown = if fresh.is_empty() { reports.iter().collect() } else { fresh.clone() };
     let place = |record: &WorkerRecord| {
-        let pool = roster.pools.iter().position(|pool| pool.name == record.entry.pool);
-        (pool.unwrap_or(usize::MAX), record.position)
+        let pool = roster.pools.get(&record.entry.pool);
+        (pool.map_or(u32::MAX, |pool| pool.position), record.position)
     };
     let mut present: Vec<_> = roster.present().collect();
     present.sort_by_key(|(_, record)| place(record));
@@ -91,8 +91,7 @@ pub(super) fn rows(roster: &Roster, reports: &[Latest]) -> Vec<WorkerRow> {
 fn row(roster: &Roster, url: &WorkerUrl, record: &WorkerRecord, shown: &[&Latest], fresh: bool) -> WorkerRow {
     let pool = &record.entry.pool;
     let capacity = record.entry.worker.capacity.get();
-    let draining =
-        record.standing != Standing::Active || roster.pools.iter().all(|other| other.name != *pool);
+    let draining = record.standing != Standing::Active || !roster.pools.has(pool);
     let figures: Vec<_> = shown.iter().filter_map(|report| report.workers.get(url)).collect();
     let lines: Vec<_> =
         shown.iter().flat_map(|report| report.pools.iter().filter(|line| line.pool == *pool)).collect();

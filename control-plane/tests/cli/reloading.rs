@@ -10,7 +10,7 @@ use crate::{
 };
 
 fn capacity(house: &House) -> u64 {
-    let (_, rows) = send(house.ports[1], "GET", "/coordinator/workers", "none", "").unwrap();
+    let (_, rows) = send(house.ports[1], "GET", "/coordinator/workers", &house.token(), "").unwrap();
     rows[0]["capacity"].as_u64().unwrap()
 }
 
@@ -49,7 +49,7 @@ fn a_changed_file_is_put_in_force_and_what_rest_changed_since_stays() {
     wait_for("the third reload", || (reloads(&house, "done") == 3.0).then_some(()));
     assert_eq!(capacity(&house), 7, "the file says what it said before");
     // Who changed it stands in the audit.
-    let (_, page) = send(house.ports[1], "GET", "/api/v1/audit?kind=worker", "none", "").unwrap();
+    let (_, page) = send(house.ports[1], "GET", "/api/v1/audit?kind=worker", &house.token(), "").unwrap();
     let page = page.to_string();
     assert!(page.contains("config file") && page.contains("admin token"), "{page}");
 }
@@ -124,7 +124,7 @@ fn a_terminal_that_is_closed_ends_it_and_reloads_nothing() {
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
     let house = House::new();
-    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
     grantpt(&master).unwrap();
     unlockpt(&master).unwrap();
     let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();

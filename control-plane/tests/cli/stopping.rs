@@ -47,7 +47,7 @@ fn a_request_under_way_is_answered_and_nothing_new_is_taken() {
     assert_eq!(serving.ended(), Some(0));
     // It was made, not only answered.
     let _again = house.serving(&[]);
-    let (_, rows) = send(house.ports[1], "GET", "/coordinator/workers", "none", "").unwrap();
+    let (_, rows) = send(house.ports[1], "GET", "/coordinator/workers", &house.token(), "").unwrap();
     assert!(rows.as_array().unwrap().iter().any(|row| row["worker"] == "http://new"), "{rows}");
 }
 

@@ -22,7 +22,8 @@ fn unpack(packed: &[u8]) -> BTreeMap<String, String> {
     let mut archive = tar::Archive::new(GzDecoder::new(packed));
     let files = archive.entries().unwrap().map(|entry| {
         let mut entry = entry.unwrap();
-        let name = entry.path().unwrap().to_str().unwrap().strip_prefix("slotway-support/").unwrap().to_owned();
+        let name =
+            entry.path().unwrap().to_str().unwrap().strip_prefix("slotway-support/").unwrap().to_owned();
         let mut text = String::new();
         entry.read_to_string(&mut text).unwrap();
         (name, text)
@@ -39,7 +40,10 @@ fn admin_port(port: u16, body: String) {
             let mut head = [0; 4_096];
             let _ = stream.read(&mut head);
             let length = body.len();
-            let _ = write!(stream, "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}");
+            let _ = write!(
+                stream,
+                "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+            );
         }
     });
 }
@@ -49,7 +53,8 @@ fn a_bundle_has_all_that_helps_and_no_byte_of_a_secret() {
     let postgres = Postgres::start();
     let house = House::new();
     let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new(vec!["slotway.test".to_owned()]).unwrap().self_signed(&key).unwrap();
+    let certificate =
+        CertificateParams::new(vec!["slotway.test".to_owned()]).unwrap().self_signed(&key).unwrap();
     fs::write(house.path("xds.pem"), certificate.pem()).unwrap();
     fs::write(house.path("xds.key"), key.serialize_pem()).unwrap();
     fs::write(house.path("group-token"), "hush-the-token-of-the-group\n").unwrap();

@@ -4,6 +4,7 @@
 mod agents;
 mod audit;
 mod bad_input;
+mod coordinators;
 mod house;
 mod metrics;
 mod rejections;

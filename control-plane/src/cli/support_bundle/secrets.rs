@@ -10,6 +10,8 @@ const VALUE_BYTES_MIN: usize = 4;
 /// Environment variables that hold secrets.
 const VARIABLES: [&str; 4] =
     ["SLOTWAY_STORE_PASSWORD", "SLOTWAY_TOKEN", "PGPASSWORD", "OTEL_EXPORTER_OTLP_HEADERS"];
+/// How the first and the last line of a private key in PEM end.
+const KEY_LINE_ENDS: &str = "PRIVATE KEY-----";
 /// Longest file that is read for a secret, in bytes.
 const SECRET_BYTES_MAX: u64 = 64 * 1024;
 
@@ -86,21 +88,22 @@ fn spellings(value: &str) -> Vec<String> {
 
 /// What looks like a secret, whoever's it is: bearer and basic credentials, passwords in URLs, API tokens, private keys.
 fn without_what_looks_secret(text: &str) -> String {
+    without_keys(text).split_inclusive('\n').map(words_hidden).collect()
+}
+
+/// Private keys in PEM, over several lines or, as in JSON, within one. One that does not end is hidden to the end of the text.
+fn without_keys(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
-    let mut in_key = false;
-    for line in text.split_inclusive('\n') {
-        if line.contains("PRIVATE KEY-----") && line.contains("-----BEGIN") {
-            // One line may hold all of it, as in JSON.
-            in_key = !line.contains("-----END");
-            shown.push_str("(a private key was here)\n");
-            continue;
-        }
-        if in_key {
-            in_key = !line.contains("-----END");
-            continue;
-        }
-        shown.push_str(&words_hidden(line));
+    let mut rest = text;
+    while let Some(at) = rest.find(KEY_LINE_ENDS) {
+        let begin = rest[..at].rfind("-----BEGIN").unwrap_or(at);
+        shown.push_str(&rest[..begin]);
+        shown.push_str("(a private key was here)");
+        rest = &rest[at + KEY_LINE_ENDS.len()..];
+        // Past `-----END ... PRIVATE KEY-----`.
+        rest = rest.find(KEY_LINE_ENDS).map_or("", |end| &rest[end + KEY_LINE_ENDS.len()..]);
     }
+    shown.push_str(rest);
     shown
 }
 
@@ -125,7 +128,8 @@ fn words_hidden(line: &str) -> String {
 /// `slotway_` and what chance has made; names of metrics have small letters alone.
 fn is_api_token(word: &str) -> bool {
     let Some((_, random)) = word.rsplit_once("slotway_") else { return false };
-    random.len() >= 20 && random.bytes().any(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())
+    random.len() >= 20
+        && random.bytes().any(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())
         && random.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
@@ -156,8 +160,19 @@ mod tests {
             ("url=\"http://u:p@h\"", "url=\"http://u:(hidden)@h\""),
             ("http://u@h/a:b@c", "http://u@h/a:b@c"),
             ("slotway_0123456789abcdef0123456789abcdef", "(hidden)"),
-            ("slotway_config_last_reload_success_timestamp_seconds 1", "slotway_config_last_reload_success_timestamp_seconds 1"),
-            ("a\n-----BEGIN PRIVATE KEY-----\nMII\n-----END PRIVATE KEY-----\nb\n", "a\n(a private key was here)\nb\n"),
+            (
+                "slotway_config_last_reload_success_timestamp_seconds 1",
+                "slotway_config_last_reload_success_timestamp_seconds 1",
+            ),
+            (
+                "a\n-----BEGIN PRIVATE KEY-----\nMII\n-----END PRIVATE KEY-----\nb\n",
+                "a\n(a private key was here)\nb\n",
+            ),
+            (
+                r#"{"k":"-----BEGIN EC PRIVATE KEY-----\nMII\n-----END EC PRIVATE KEY-----\n","a":1}"#,
+                r#"{"k":"(a private key was here)\n","a":1}"#,
+            ),
+            ("a -----BEGIN PRIVATE KEY-----\nMII\n", "a (a private key was here)"),
             ("-----BEGIN CERTIFICATE-----\nMII\n", "-----BEGIN CERTIFICATE-----\nMII\n"),
         ] {
             assert_eq!(without_what_looks_secret(text), shown, "{text}");
@@ -178,7 +193,10 @@ mod tests {
     fn fields_of_json_are_hidden_by_their_names_and_what_is_no_json_is_hidden_whole() {
         let secrets = Secrets::new(Vec::new());
         let shown = |text: &str| String::from_utf8(secrets.hide("f.json", text.as_bytes())).unwrap();
-        assert_eq!(shown(r#"{"client_secret":"x","a":1}"#), "{\n  \"a\": 1,\n  \"client_secret\": \"(hidden)\"\n}\n");
+        assert_eq!(
+            shown(r#"{"client_secret":"x","a":1}"#),
+            "{\n  \"a\": 1,\n  \"client_secret\": \"(hidden)\"\n}\n"
+        );
         assert_eq!(shown("no json"), "\"(hidden)\"\n");
     }
 }
