@@ -6,7 +6,10 @@ mod coordinator;
 mod envoys;
 mod health;
 mod metrics;
+mod outlasting;
+mod port;
 mod problem;
+mod rates;
 mod reports;
 #[expect(dead_code, unused_imports, reason = "the resources that use it come next")]
 mod resource;
@@ -24,7 +27,9 @@ use crate::{
 
 pub use audit::{AuditPage, AuditedChange};
 pub use coordinator::RemovedWorker;
+pub use port::{ApiPort, Connections};
 pub use problem::Problem;
+pub use rates::Rates;
 pub use resource::{List, Metadata, Resource};
 
 /// What the handlers work with.
@@ -42,6 +47,8 @@ pub struct ApiState {
     pub coordinators: Arc<Coordinators>,
     /// Who may ask.
     pub people: Arc<People>,
+    /// How much one address may ask.
+    pub rates: Arc<Rates>,
 }
 
 /// The routes of the API port.
@@ -55,6 +62,8 @@ pub fn router(state: ApiState) -> Router {
         .layer(Extension(DescriptionText(text.into())))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
+        // Outermost: who asks too much costs nothing else.
+        .layer(middleware::from_fn_with_state(state.clone(), rates::enforce))
         .with_state(state)
 }
 
