@@ -114,7 +114,9 @@ pub(super) async fn enforce(
     };
     needs.are_met_by(&identity)?;
     parts.extensions.insert(identity.clone());
-    let response = next.run(Request::from_parts(parts, body)).await;
+    let mut response = next.run(Request::from_parts(parts, body)).await;
+    // For the log, which is written outside.
+    response.extensions_mut().insert(identity.clone());
     Ok(outlasting::ends_with_its_right(response, state.people, identity))
 }
 

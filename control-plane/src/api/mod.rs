@@ -6,6 +6,7 @@ mod coordinator;
 mod envoys;
 mod health;
 mod metrics;
+mod observed;
 mod outlasting;
 mod port;
 mod problem;
@@ -22,12 +23,19 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    agents::Agents, people::People, reports::Reports, store::Store, workers::Workers, xds::Coordinators,
+    agents::Agents,
+    lifecycle::{Reloads, Stopping},
+    people::People,
+    reports::Reports,
+    store::Store,
+    telemetry::RequestMetrics,
+    workers::Workers,
+    xds::Coordinators,
 };
 
 pub use audit::{AuditPage, AuditedChange};
 pub use coordinator::RemovedWorker;
-pub use port::{ApiPort, Connections};
+pub use port::ApiPort;
 pub use problem::Problem;
 pub use rates::Rates;
 pub use resource::{List, Metadata, Resource};
@@ -49,6 +57,12 @@ pub struct ApiState {
     pub people: Arc<People>,
     /// How much one address may ask.
     pub rates: Arc<Rates>,
+    /// How far the end has come.
+    pub stopping: Stopping,
+    /// How reading the configuration file again went.
+    pub reloads: Arc<Reloads>,
+    /// The requests that were answered.
+    pub requests: Arc<RequestMetrics>,
 }
 
 /// The routes of the API port.
@@ -62,8 +76,9 @@ pub fn router(state: ApiState) -> Router {
         .layer(Extension(DescriptionText(text.into())))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
-        // Outermost: who asks too much costs nothing else.
+        // Who asks too much costs nothing but a line in the log.
         .layer(middleware::from_fn_with_state(state.clone(), rates::enforce))
+        .layer(middleware::from_fn_with_state(state.clone(), observed::observe))
         .with_state(state)
 }
 

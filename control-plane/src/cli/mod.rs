@@ -7,6 +7,7 @@ mod config;
 mod get;
 mod open_files;
 mod output;
+mod running;
 mod serve;
 mod up;
 mod xds;
@@ -19,7 +20,6 @@ use self::output::say;
 use crate::{
     config::{Config, Overrides, load},
     error::Error,
-    telemetry,
 };
 
 /// A queue of free worker slots in Envoy, and its control plane.
@@ -102,15 +102,8 @@ fn execute(command: Command) -> Result<(), Error> {
         Command::Audit(audit) => on_runtime(audit.run()),
         Command::Get { what } => on_runtime(what.run()),
         Command::Xds { command } => on_runtime(command.run()),
-        Command::Serve(serve) => {
-            telemetry::start();
-            open_files::raise();
-            on_runtime(serve.run())
-        }
-        Command::Up(up) => {
-            telemetry::start();
-            on_runtime(up.run())
-        }
+        Command::Serve(serve) => on_runtime(serve.run()),
+        Command::Up(up) => on_runtime(up.run()),
     }
 }
 
@@ -123,24 +116,4 @@ fn on_runtime(command: impl Future<Output = Result<(), Error>>) -> Result<(), Er
     // A blocking task (a name look-up) must not hold up the end.
     runtime.shutdown_background();
     outcome
-}
-
-/// Waits until somebody asks the process to end.
-async fn asked_to_end() -> Result<(), Error> {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let listen = |kind| {
-        signal(kind)
-            .map_err(|error| Error::System { doing: "waiting for signals", reason: error.to_string() })
-    };
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    let mut terminate = listen(SignalKind::terminate())?;
-    let mut hang_up = listen(SignalKind::hangup())?;
-    let name = tokio::select! {
-        _ = interrupt.recv() => "SIGINT",
-        _ = terminate.recv() => "SIGTERM",
-        _ = hang_up.recv() => "SIGHUP",
-    };
-    say(format_args!("slotway: stopping ({name})"));
-    Ok(())
 }

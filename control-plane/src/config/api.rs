@@ -1,6 +1,9 @@
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use serde::Deserialize;
+use tokio_rustls::rustls::ServerConfig;
+
+use crate::{error::Error, tls};
 
 /// TLS on the port of REST.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -10,6 +13,16 @@ pub struct ApiTls {
     pub certificate_file: PathBuf,
     /// Its private key, a PEM file.
     pub key_file: PathBuf,
+}
+
+impl ApiTls {
+    /// TLS as it has it.
+    ///
+    /// # Errors
+    /// [`Error::File`] for a file that cannot be read or holds something else.
+    pub fn server(&self) -> Result<Arc<ServerConfig>, Error> {
+        tls::server(&self.certificate_file, &self.key_file, None)
+    }
 }
 
 /// How much of the port of REST one peer may have, and all together.

@@ -25,7 +25,9 @@ pub use overrides::Overrides;
 use crate::{
     error::Error,
     groups::Groups,
+    lifecycle::ShutdownSettings,
     store::StoreSettings,
+    telemetry::LogSettings,
     xds::{
         Variant,
         access::{Access, Requirement},
@@ -88,6 +90,12 @@ pub struct Config {
     /// Groups of Envoys beside the one that has every pool, and how their Envoys show that they belong to them.
     #[serde(default)]
     pub groups: Vec<GroupSettings>,
+    /// How the end goes once a signal has asked for it.
+    #[serde(default)]
+    pub shutdown: ShutdownSettings,
+    /// What is logged, and how.
+    #[serde(default)]
+    pub log: LogSettings,
     /// The pools, in the order in which their matches are tried.
     pub pools: Vec<Pool>,
 }
@@ -144,6 +152,8 @@ impl Default for Config {
             access_log: None,
             xds_tls: None,
             groups: Vec::new(),
+            shutdown: ShutdownSettings::default(),
+            log: LogSettings::default(),
             pools: Vec::new(),
         }
     }

@@ -22,6 +22,7 @@ mod postgres;
 mod settings;
 mod sqlite;
 mod state_directory;
+mod traced;
 
 use std::{future::Future, path::Path, pin::Pin, sync::Arc};
 
@@ -86,8 +87,9 @@ pub trait Store: Send + Sync {
 /// # Errors
 /// [`StoreError`]; a database that is damaged or newer is left as it is.
 pub async fn open(settings: &StoreSettings, state: &Path) -> Result<Arc<dyn Store>, StoreError> {
-    Ok(match settings {
+    let store: Arc<dyn Store> = match settings {
         StoreSettings::Sqlite => Arc::new(SqliteStore::open(state).await?),
         StoreSettings::Postgres(url) => Arc::new(PostgresStore::open(url, state).await?),
-    })
+    };
+    Ok(Arc::new(traced::Traced(store)))
 }

@@ -50,7 +50,7 @@ impl Book {
             let stored = load(&*store).await?;
             let generation = next_generation(stored.generation);
             let mut roster = Roster::new(declared, listener.clone(), stored.records.clone(), generation)?;
-            let settings = json(&(&roster.pools, format!("{:?}", roster.listener)))?;
+            let settings = settings_of(&roster)?;
             let mut writes = differences(&stored.records, &roster.records)?;
             (roster.revision, roster.generation_revision) = (stored.revision, stored.generation_revision);
             let known = stored.settings.as_ref() == Some(&settings);
@@ -112,6 +112,41 @@ impl Book {
             match self.store.commit(Batch { who: who.clone(), writes }).await {
                 Ok(revision) => {
                     // What others committed in between was not about workers, since the generation was as expected.
+                    (next.revision, next.generation_revision) = (revision, revision);
+                    self.put_in_force(next);
+                    return Ok(());
+                }
+                Err(StoreError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Error::Busy)
+    }
+
+    /// Brings the workers of a changed file together with those that are there, and stores what that changes, under a new generation.
+    pub(super) async fn redeclare(
+        &self,
+        declared: &[Pool],
+        listener: &ListenerSettings,
+    ) -> Result<(), Error> {
+        let _one_at_a_time = self.changing.lock().await;
+        for _ in 0..TRIES_MAX {
+            self.catch_up().await?;
+            let roster = self.roster();
+            let generation = next_generation(roster.generation);
+            let records = roster.records.clone();
+            let mut next = Roster::new(declared, listener.clone(), records, generation)?;
+            next.held.clone_from(&roster.held);
+            let settings = settings_of(&next)?;
+            let mut writes = differences(&roster.records, &next.records)?;
+            if writes.is_empty() && settings == settings_of(&roster)? {
+                return Ok(());
+            }
+            next.generation_revision = roster.generation_revision;
+            writes.push(Write::put(Kind::Settings, SETTINGS, settings, Expected::Anything));
+            writes.push(generation_of(&next)?);
+            match self.store.commit(Batch { who: Who::CONFIG_FILE, writes }).await {
+                Ok(revision) => {
                     (next.revision, next.generation_revision) = (revision, revision);
                     self.put_in_force(next);
                     return Ok(());
@@ -254,6 +289,11 @@ fn differences(
 fn generation_of(roster: &Roster) -> Result<Write, Error> {
     let seen = Expected::seen(roster.generation_revision);
     Ok(Write::put(Kind::Fact, GENERATION, json(&roster.generation)?, seen))
+}
+
+/// What the file says beside workers, as it is kept to tell a changed file from the same.
+fn settings_of(roster: &Roster) -> Result<String, Error> {
+    json(&(&roster.pools, format!("{:?}", roster.listener)))
 }
 
 fn url_of(key: &str) -> Result<WorkerUrl, Error> {

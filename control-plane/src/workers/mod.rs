@@ -117,6 +117,17 @@ impl Workers {
         self.book.desired.subscribe()
     }
 
+    /// Brings what a changed file declares together with what is there, as [`Workers::open`] does at a start. Nothing is changed where both
+    /// together break a rule.
+    ///
+    /// # Errors
+    /// [`Error::Store`], [`Error::Roster`], [`Error::Busy`].
+    pub async fn redeclare(&self, declared: &[Pool], listener: ListenerSettings) -> Result<(), Error> {
+        let (book, declared) = (Arc::clone(&self.book), declared.to_vec());
+        let task = tokio::spawn(async move { book.redeclare(&declared, &listener).await });
+        task.await.map_err(|error| Error::System { doing: "making a change", reason: error.to_string() })?
+    }
+
     /// Adds the workers, or changes those that are there: all of them, or none. One that drains takes
     /// requests again.
     ///
