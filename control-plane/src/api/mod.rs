@@ -8,11 +8,11 @@ mod health;
 mod metrics;
 mod observed;
 mod outlasting;
+mod people;
 mod port;
 mod problem;
 mod rates;
 mod reports;
-#[expect(dead_code, unused_imports, reason = "the resources that use it come next")]
 mod resource;
 mod v1;
 
@@ -35,6 +35,9 @@ use crate::{
 
 pub use audit::{AuditPage, AuditedChange};
 pub use coordinator::RemovedWorker;
+pub use people::{
+    MadeToken, SessionView, TokenSpec, TokenState, UserSpec, UserState,
+};
 pub use port::ApiPort;
 pub use problem::Problem;
 pub use rates::Rates;
@@ -112,6 +115,7 @@ fn described() -> OpenApiRouter<ApiState> {
         .routes(routes!(coordinator::list_workers, coordinator::put_workers, coordinator::delete_worker))
         .routes(routes!(envoys::list_envoys))
         .routes(routes!(audit::list_changes))
+        .merge(people::router())
         .merge(v1::router())
         .routes(routes!(openapi))
         .routes(routes!(health::healthz))

@@ -30,7 +30,7 @@ pub struct ShownUser {
 }
 
 /// Looks whether a user's version (none where there is no such user) is the one that a change expects.
-pub type Check<'a> = &'a (dyn Fn(Option<u64>) -> Result<(), Error> + Sync);
+pub(crate) type Check<'a> = &'a (dyn Fn(Option<u64>) -> Result<(), Error> + Sync);
 
 impl People {
     /// The users, by name, and the store's revision.

@@ -3,6 +3,7 @@
 mod dry_run;
 mod given;
 mod page;
+mod path_name;
 mod precondition;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub(in crate::api) use dry_run::DryRun;
 pub(in crate::api) use given::{Given, merged, read};
 pub(in crate::api) use page::{PageQuery, paged};
+pub(in crate::api) use path_name::PathName;
 pub(in crate::api) use precondition::Precondition;
 
 /// Something that can be looked at: what somebody wants, and what is.
