@@ -7,24 +7,25 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::{Router, extract::DefaultBodyLimit, serve::ListenerExt};
+use axum::{Router, extract::DefaultBodyLimit};
 use tokio::{sync::watch, task::JoinSet, time::MissedTickBehavior};
 
 use crate::{
     agents::Agents,
-    api::{self, ApiState},
-    config::Config,
+    api::{self, ApiPort, ApiState, Rates},
+    config::{ApiTls, Config, XdsTls},
     error::Error,
     lifecycle::{Phase, Reloads, Stopping},
     model::ListenerSettings,
-    people::{AdminToken, People},
+    people::{AdminToken, Clock, People, PeopleSettings, oidc::Oidc},
     reload::Reloadable,
     reports::{REPORT_BYTES_MAX, Reports},
     store,
+    tls::LiveTls,
     workers::{NOBODY_GRACE, Workers},
     xds::{
-        Coordinators, Refusals, XdsServer, liveness,
-        port::{self, LiveTls, Peer, Port},
+        Coordinators, Refusals, XdsServer,
+        port::{Peer, Port},
     },
 };
 
@@ -86,14 +87,22 @@ impl ControlPlane {
     /// # Errors
     /// [`Error`]: the state directory, the database, the stored workers.
     pub async fn start(config: &Config, filter_wasm: PathBuf, ports: Ports) -> Result<Self, Error> {
+        let exposed = |(setting, reason)| Error::Setting { setting, reason };
+        config.check_api_exposure().map_err(exposed)?;
         let state = config.state_absolute().map_err(|error| Error::file(&config.state, error))?;
         let store = store::open(&config.store, &state).await?;
         let (access, let_in) = watch::channel(Arc::new(config.access()?));
         let (xds_tls, live_tls) =
-            config.xds_tls.as_ref().map(port::tls).transpose()?.map(watch::channel).unzip();
+            config.xds_tls.as_ref().map(XdsTls::server).transpose()?.map(watch::channel).unzip();
+        let (api_tls, api_live_tls) =
+            config.api_tls.as_ref().map(ApiTls::server).transpose()?.map(watch::channel).unzip();
+        let oidc = config.oidc.as_ref().map(Oidc::new).transpose()?;
         let token = Arc::new(AdminToken::load_or_create(&crate::config::token_path(&state))?);
         let reports = Arc::new(Reports::default());
         let listener = listener_settings(config, filter_wasm)?;
+        let settings = PeopleSettings::of(config);
+        let people = People::open(Arc::clone(&store), Arc::clone(&token), settings, oidc, Clock::System);
+        let people = Arc::new(people.await?);
         let agents = Arc::new(Agents::open(store.clone()).await?);
         let workers =
             Workers::open(Arc::clone(&store), Arc::clone(&reports), &config.pools, listener, NOBODY_GRACE)
@@ -110,7 +119,8 @@ impl ControlPlane {
             store,
             reports: Arc::clone(&reports),
             coordinators: Arc::clone(&coordinators),
-            people: Arc::new(People::new(Arc::clone(&token))),
+            people: Arc::clone(&people),
+            rates: Arc::new(Rates::new(&config.api_limits)),
             stopping: stopping.clone(),
             reloads: Arc::clone(&reloads),
             requests: Arc::default(),
@@ -126,10 +136,13 @@ impl ControlPlane {
         // xDS first: the API's port tells that it is served.
         let refusals = Arc::clone(coordinators.refusals());
         tasks.spawn(serve_xds(ports.xds, live_tls, refusals, xds_router, stopping.clone())?);
-        tasks.spawn(serve(ports.api, api::router(state), stopping.clone())?);
+        let port = ApiPort::new(ports.api, api_live_tls, config.api_limits.connections);
+        let port = port.map_err(|error| system("taking a port over", &error))?;
+        tasks.spawn(port.serve(api::router(state), stopping.clone()));
+        tasks.spawn(until(stopping.clone(), keep(people)));
         tasks.spawn(until(stopping.clone(), settle(Arc::clone(&workers), Arc::clone(&coordinators))));
         tasks.spawn(until(stopping.clone(), follow(Arc::clone(&workers), agents)));
-        let reloadable = Reloadable { workers: Arc::clone(&workers), reloads, access, xds_tls };
+        let reloadable = Reloadable { workers: Arc::clone(&workers), reloads, access, xds_tls, api_tls };
         Ok(Self { workers, reports, coordinators, token, api, xds, stopping, reloadable, tasks })
     }
 
@@ -199,30 +212,17 @@ fn serve_xds(
     Ok(async move { served.await.map_err(|error| system("serving", &error)) })
 }
 
-/// Serves HTTP/1.1, and HTTP/2 by prior knowledge, on a port.
-fn serve(
-    listener: TcpListener,
-    router: Router,
-    stopping: Stopping,
-) -> Result<impl Future<Output = Result<(), Error>> + Send, Error> {
-    let taken = listener.set_nonblocking(true).and_then(|()| tokio::net::TcpListener::from_std(listener));
-    let listener = taken.map_err(|error| system("taking a port over", &error))?;
-    // Small frames must not wait for one another: a change is to be in force within 100 ms.
-    let listener = listener.tap_io(|stream| {
-        let _ = stream.set_nodelay(true);
-        let _ = liveness::watch(stream);
-    });
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let served = axum::serve(listener, service).with_graceful_shutdown(stopping.on_ending());
-    Ok(async move { served.await.map_err(|error| system("serving", &error)) })
-}
-
 /// Does what would go on for ever until all ends.
 async fn until(stopping: Stopping, endless: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
     tokio::select! {
         outcome = endless => outcome,
         () = stopping.ending() => Ok(()),
     }
+}
+
+async fn keep(people: Arc<People>) -> Result<(), Error> {
+    people.keep().await;
+    Ok(())
 }
 
 async fn follow(workers: Arc<Workers>, agents: Arc<Agents>) -> Result<(), Error> {

@@ -8,6 +8,7 @@
 //! * [`people`]: who asks, and what they may do. [`api`]: REST. [`control_plane`] puts the parts together and serves them.
 //! * [`envoy`]: finds, starts and watches an Envoy of one's own.
 //! * [`lifecycle`]: how the process begins to serve, is asked to read its configuration again, and ends. `reload` puts that in force.
+//! * [`tls`]: TLS of the ports.
 //! * [`cli`]: the commands.
 
 pub mod agents;
@@ -25,6 +26,7 @@ mod reload;
 pub mod reports;
 pub mod store;
 pub mod telemetry;
+pub mod tls;
 pub mod workers;
 pub mod xds;
 

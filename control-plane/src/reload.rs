@@ -7,13 +7,13 @@ use tokio::sync::watch;
 use tokio_rustls::rustls::ServerConfig;
 
 use crate::{
-    config::Config,
+    config::{ApiTls, Config, XdsTls},
     control_plane::listener_settings,
     error::Error,
     lifecycle::{ReloadOutcome, Reloads},
     telemetry::LiveLog,
     workers::Workers,
-    xds::{access::Access, port},
+    xds::access::Access,
 };
 
 /// The parts of a running control plane that take a new configuration.
@@ -25,6 +25,8 @@ pub(crate) struct Reloadable {
     pub(crate) access: watch::Sender<Arc<Access>>,
     /// TLS of the port of xDS, if it has any.
     pub(crate) xds_tls: Option<watch::Sender<Arc<ServerConfig>>>,
+    /// TLS of the port of REST, if it has any.
+    pub(crate) api_tls: Option<watch::Sender<Arc<ServerConfig>>>,
 }
 
 /// Knows what is in force, and puts a new file in force.
@@ -86,10 +88,14 @@ impl Reloader {
         let next = with_what_can_change(&self.config, new);
         // All that may fail comes first, the store last: what comes after it cannot.
         let access = next.access()?;
-        let xds_tls = next.xds_tls.as_ref().map(port::tls).transpose()?;
+        let xds_tls = next.xds_tls.as_ref().map(XdsTls::server).transpose()?;
+        let api_tls = next.api_tls.as_ref().map(ApiTls::server).transpose()?;
         let listener = listener_settings(&next, self.filter.clone())?;
         live.workers.redeclare(&next.pools, listener).await?;
         if let (Some(live), Some(tls)) = (&live.xds_tls, xds_tls) {
+            live.send_replace(tls);
+        }
+        if let (Some(live), Some(tls)) = (&live.api_tls, api_tls) {
             live.send_replace(tls);
         }
         live.access.send_if_modified(|now| {
@@ -111,6 +117,10 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let settings = [
         ("listen", old.listen != new.listen),
         ("api", old.api != new.api),
+        ("api_tls", old.api_tls.is_some() != new.api_tls.is_some()),
+        ("api_limits", old.api_limits != new.api_limits),
+        ("anonymous_reads", old.anonymous_reads != new.anonymous_reads),
+        ("oidc", old.oidc != new.oidc),
         ("xds", old.xds != new.xds),
         ("xds_tls", old.xds_tls.is_some() != new.xds_tls.is_some()),
         ("envoy.admin", old_envoy.admin != new_envoy.admin),
@@ -131,6 +141,10 @@ fn with_what_can_change(old: &Config, new: Config) -> Config {
     let mut next = Config {
         listen: old.listen,
         api: old.api,
+        api_limits: old.api_limits,
+        anonymous_reads: old.anonymous_reads,
+        oidc: old.oidc.clone(),
+        api_tls: if old.api_tls.is_some() && new.api_tls.is_some() { new.api_tls.clone() } else { old.api_tls.clone() },
         xds: old.xds,
         envoy: old.envoy.clone(),
         state: old.state.clone(),

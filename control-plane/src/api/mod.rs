@@ -8,9 +8,12 @@ mod envoys;
 mod health;
 mod metrics;
 mod observed;
+mod outlasting;
+mod people;
+mod port;
 mod problem;
+mod rates;
 mod reports;
-#[expect(dead_code, unused_imports, reason = "the resources that use it come next")]
 mod resource;
 mod v1;
 
@@ -34,7 +37,12 @@ use crate::{
 pub use audit::{AuditPage, AuditedChange};
 pub use coordinator::RemovedWorker;
 pub use coordinators::{CoordinatorPool, CoordinatorSpec, CoordinatorState};
+pub use people::{
+    MadeToken, SessionView, TokenSpec, TokenState, UserSpec, UserState,
+};
+pub use port::ApiPort;
 pub use problem::Problem;
+pub use rates::Rates;
 pub use resource::{List, Metadata, Resource};
 
 /// What the handlers work with.
@@ -52,6 +60,8 @@ pub struct ApiState {
     pub coordinators: Arc<Coordinators>,
     /// Who may ask.
     pub people: Arc<People>,
+    /// How much one address may ask.
+    pub rates: Arc<Rates>,
     /// How far the end has come.
     pub stopping: Stopping,
     /// How reading the configuration file again went.
@@ -71,6 +81,8 @@ pub fn router(state: ApiState) -> Router {
         .layer(Extension(DescriptionText(text.into())))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
+        // Who asks too much costs nothing but a line in the log.
+        .layer(middleware::from_fn_with_state(state.clone(), rates::enforce))
         .layer(middleware::from_fn_with_state(state.clone(), observed::observe))
         .with_state(state)
 }
@@ -107,6 +119,7 @@ fn described() -> OpenApiRouter<ApiState> {
         .routes(routes!(coordinators::list))
         .routes(routes!(coordinators::get))
         .routes(routes!(audit::list_changes))
+        .merge(people::router())
         .merge(v1::router())
         .routes(routes!(openapi))
         .routes(routes!(health::healthz))
