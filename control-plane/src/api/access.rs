@@ -83,7 +83,7 @@ pub(super) const TABLE: &[(&str, &str, Needs)] = &[
 ];
 
 /// What the table says of an endpoint. HEAD is GET without its body.
-fn needs(method: &Method, path: &str) -> Option<Needs> {
+pub(super) fn needs(method: &Method, path: &str) -> Option<Needs> {
     let method = if method == Method::HEAD { "GET" } else { method.as_str() };
     TABLE.iter().find(|(listed, at, _)| *listed == method && *at == path).map(|(.., needs)| *needs)
 }
@@ -199,7 +199,7 @@ pub(super) fn describe(api: &mut OpenApi) {
 }
 
 /// The operations of a path, with their methods.
-fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
+pub(super) fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
     let PathItem { get, put, post, delete, patch, .. } = item;
     let all = [
         (Method::GET, get),

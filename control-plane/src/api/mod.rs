@@ -5,6 +5,7 @@ mod audit;
 mod coordinator;
 mod coordinators;
 mod envoys;
+mod flattened;
 mod health;
 mod metrics;
 mod observed;
@@ -13,6 +14,7 @@ mod people;
 mod port;
 mod problem;
 mod rates;
+mod refusals;
 mod reports;
 mod resource;
 mod v1;
@@ -30,6 +32,7 @@ use crate::{
     reports::Reports,
     store::Store,
     telemetry::RequestMetrics,
+    watchdog::Watchdog,
     workers::Workers,
     xds::Coordinators,
 };
@@ -58,6 +61,8 @@ pub struct ApiState {
     pub reports: Arc<Reports>,
     /// The coordinators' connections.
     pub coordinators: Arc<Coordinators>,
+    /// Who asks workers whether they are there.
+    pub watchdog: Arc<Watchdog>,
     /// Who may ask.
     pub people: Arc<People>,
     /// How much one address may ask.
@@ -72,10 +77,9 @@ pub struct ApiState {
 
 /// The routes of the API port.
 pub fn router(state: ApiState) -> Router {
-    let (router, mut description) = described().split_for_parts();
-    access::describe(&mut description);
+    let (router, _) = described().split_for_parts();
     // It is made of string literals, which can always be written.
-    let text = description.to_json().unwrap_or_default();
+    let text = description().to_json().unwrap_or_default();
     router
         .route_layer(middleware::from_fn_with_state(state.clone(), access::enforce))
         .layer(Extension(DescriptionText(text.into())))
@@ -97,6 +101,8 @@ pub fn report_router(state: ApiState) -> Router {
 pub fn description() -> utoipa::openapi::OpenApi {
     let mut description = described().into_openapi();
     access::describe(&mut description);
+    refusals::describe(&mut description);
+    flattened::describe(&mut description);
     description
 }
 
@@ -107,7 +113,7 @@ pub fn description() -> utoipa::openapi::OpenApi {
         title = "Slotway",
         description = "Workers with slots behind Envoy: who there is, and what is free."
     ),
-    components(schemas(Problem))
+    components(schemas(Problem, CoordinatorSpec, CoordinatorState))
 )]
 struct Description;
 

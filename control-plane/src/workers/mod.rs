@@ -56,7 +56,8 @@ use crate::{
 };
 use book::Book;
 pub use cordon::Cordon;
-pub use health::{Health, START_STEPS};
+pub use health::Health;
+pub(crate) use health::{FIRST_STEP, is_last_step, step_takes};
 pub use heartbeat::Heartbeat;
 pub use labels::{Labels, Notes};
 pub use overview::{WorkerRow, WorkerStanding};
