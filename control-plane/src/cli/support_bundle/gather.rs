@@ -4,8 +4,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde_json::Value;
+
 use super::{archive::Archive, facts};
-use crate::{cli::client, config::Config, envoy::admin::AdminPort, error::Error, people::AdminToken};
+use crate::{
+    cli::client::{Ask, Client},
+    config::Config,
+    envoy::admin::AdminPort,
+    error::Error,
+};
 
 /// What the control plane tells over REST; not who its users are, nor their tokens.
 const REST: [(&str, &str); 15] = [
@@ -43,7 +50,12 @@ const LOGS_MAX: usize = 32;
 const CONFIG_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// Gathers everything. What cannot be had is noted, and the rest is gathered all the same.
-pub(super) async fn all(archive: &mut Archive, config: &Config, file: Option<&Path>) -> Result<(), Error> {
+pub(super) async fn all(
+    archive: &mut Archive,
+    config: &Config,
+    client: Result<Client, Error>,
+    file: Option<&Path>,
+) -> Result<(), Error> {
     archive.add("version.txt", format!("slotway {}\n", env!("CARGO_PKG_VERSION")).as_bytes())?;
     archive.add("system.txt", facts::system().as_bytes())?;
     if let Some(file) = file {
@@ -52,15 +64,9 @@ pub(super) async fn all(archive: &mut Archive, config: &Config, file: Option<&Pa
             Err(why) => archive.missing("configuration.json", &why),
         }
     }
-    let token = AdminToken::load(&config.token_path()).ok();
-    if token.is_none() {
-        archive.missing("the admin token", "it cannot be read, so only what needs none is asked for");
-    }
-    for (name, path) in REST {
-        match client::get(config.api, path, token.as_ref()).await {
-            Ok(text) => archive.add(&format!("control-plane/{name}"), text.as_bytes())?,
-            Err(error) => archive.missing(&format!("control-plane/{name}"), &error.to_string()),
-        }
+    match client {
+        Ok(client) => rest(archive, &client).await?,
+        Err(why) => archive.missing("control-plane", &why.to_string()),
     }
     for (name, path) in ENVOY {
         match AdminPort(config.envoy.admin).ask("GET", path, ENVOY_BYTES_MAX).await {
@@ -71,12 +77,29 @@ pub(super) async fn all(archive: &mut Archive, config: &Config, file: Option<&Pa
     state(archive, &config.state)
 }
 
+async fn rest(archive: &mut Archive, client: &Client) -> Result<(), Error> {
+    for (name, path) in REST {
+        match client.send(&Ask::get(path, path)).await {
+            Ok(answer) => archive.add(&format!("control-plane/{name}"), text(answer.body).as_bytes())?,
+            Err(error) => archive.missing(&format!("control-plane/{name}"), &error.to_string()),
+        }
+    }
+    Ok(())
+}
+
+fn text(body: Value) -> String {
+    match body {
+        Value::String(text) => text,
+        json => json.to_string(),
+    }
+}
+
 /// The configuration file as JSON, which leaves its comments out: nobody knows what stands in them.
 fn configuration(file: &Path) -> Result<String, String> {
     let mut text = String::new();
     let read = File::open(file).and_then(|open| open.take(CONFIG_BYTES_MAX).read_to_string(&mut text));
     read.map_err(|error| error.to_string())?;
-    let value: Result<serde_json::Value, _> = serde_saphyr::from_str(&text);
+    let value: Result<Value, _> = serde_saphyr::from_str(&text);
     // The parser's words may repeat a part of the file.
     value.map(|value| value.to_string()).map_err(|_| "it is no YAML".to_owned())
 }

@@ -2,7 +2,10 @@ use std::{fs, path::Path};
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use crate::{config::Config, store::without_secrets};
+use crate::{
+    config::Config,
+    store::{StoreSettings, without_secrets},
+};
 
 const HIDDEN: &str = "(hidden)";
 /// Values that are shorter would hide half of all words; they are hidden where a field's name or a pattern tells of them.
@@ -28,11 +31,16 @@ impl Secrets {
         let groups = config.groups.iter().filter_map(|group| group.token_file.as_deref());
         let tls = config.xds_tls.iter().map(|tls| tls.key_file.as_path());
         let envoy_tls = config.envoy.tls.iter().filter_map(|tls| tls.key_file.as_deref());
+        let api_tls = config.api_tls.iter().map(|tls| tls.key_file.as_path());
+        let provider = config.oidc.iter().filter_map(|oidc| oidc.client_secret_file.as_deref());
         let own = config.token_path();
-        let files = groups.chain(tls).chain(envoy_tls).chain([own.as_path()]);
+        let files = groups.chain(tls).chain(envoy_tls).chain(api_tls).chain(provider).chain([own.as_path()]);
         let mut values: Vec<String> = files.flat_map(in_file).collect();
         values.extend(VARIABLES.iter().filter_map(|name| std::env::var(name).ok()).flat_map(parts));
         values.extend(config.store.passwords());
+        // The store may be said there instead of in the file.
+        let store = std::env::var("SLOTWAY_STORE").ok().and_then(|store| store.parse::<StoreSettings>().ok());
+        values.extend(store.iter().flat_map(StoreSettings::passwords));
         Self::new(values)
     }
 
