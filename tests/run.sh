@@ -49,6 +49,8 @@ filter_and_units() {
         cargo test --locked -p slotway-engine -p slotway-config
     section "Filter, control plane, worker: units" \
         cargo test --locked --release -p slotway-filter -p slotway -p slotway-worker
+    section "Traces for a collector (feature otlp)" \
+        cargo test --locked --release -p slotway --features otlp --test otlp
     section "The filter in wasmtime" cargo test --locked --release -p slotway-tests
 }
 

@@ -27,6 +27,7 @@ mod rest_input;
 mod several_control_planes;
 mod slot_order;
 mod starting;
+mod stopping;
 mod unreachable;
 mod upgrades;
 mod vanishing;

@@ -8,7 +8,12 @@ mod envoys;
 mod flattened;
 mod health;
 mod metrics;
+mod observed;
+mod outlasting;
+mod people;
+mod port;
 mod problem;
+mod rates;
 mod refusals;
 mod reports;
 mod resource;
@@ -21,14 +26,26 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    agents::Agents, people::People, reports::Reports, store::Store, watchdog::Watchdog, workers::Workers,
+    agents::Agents,
+    lifecycle::{Reloads, Stopping},
+    people::People,
+    reports::Reports,
+    store::Store,
+    telemetry::RequestMetrics,
+    watchdog::Watchdog,
+    workers::Workers,
     xds::Coordinators,
 };
 
 pub use audit::{AuditPage, AuditedChange};
 pub use coordinator::RemovedWorker;
 pub use coordinators::{CoordinatorPool, CoordinatorSpec, CoordinatorState};
+pub use people::{
+    MadeToken, SessionView, TokenSpec, TokenState, UserSpec, UserState,
+};
+pub use port::ApiPort;
 pub use problem::Problem;
+pub use rates::Rates;
 pub use resource::{List, Metadata, Resource};
 pub use v1::{
     apply::{Action, Applied, AppliedItem},
@@ -52,6 +69,14 @@ pub struct ApiState {
     pub watchdog: Arc<Watchdog>,
     /// Who may ask.
     pub people: Arc<People>,
+    /// How much one address may ask.
+    pub rates: Arc<Rates>,
+    /// How far the end has come.
+    pub stopping: Stopping,
+    /// How reading the configuration file again went.
+    pub reloads: Arc<Reloads>,
+    /// The requests that were answered.
+    pub requests: Arc<RequestMetrics>,
 }
 
 /// The routes of the API port.
@@ -64,6 +89,9 @@ pub fn router(state: ApiState) -> Router {
         .layer(Extension(DescriptionText(text.into())))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
+        // Who asks too much costs nothing but a line in the log.
+        .layer(middleware::from_fn_with_state(state.clone(), rates::enforce))
+        .layer(middleware::from_fn_with_state(state.clone(), observed::observe))
         .with_state(state)
 }
 
@@ -101,6 +129,7 @@ fn described() -> OpenApiRouter<ApiState> {
         .routes(routes!(coordinators::list))
         .routes(routes!(coordinators::get))
         .routes(routes!(audit::list_changes))
+        .merge(people::router())
         .merge(v1::router())
         .routes(routes!(openapi))
         .routes(routes!(health::healthz))

@@ -49,6 +49,7 @@ use std::{
 use serde::Deserialize;
 use slotway_config::{Capacity, Pool, PoolName, Protocol, WorkerTls, WorkerUrl};
 use tokio::sync::watch;
+use tracing::Instrument;
 
 use crate::{
     error::Error,
@@ -143,6 +144,17 @@ impl Workers {
     #[must_use]
     pub fn desired(&self) -> watch::Receiver<Arc<Desired>> {
         self.book.desired.subscribe()
+    }
+
+    /// Brings what a changed file declares together with what is there, as [`Workers::open`] does at a start. Nothing is changed where both
+    /// together break a rule.
+    ///
+    /// # Errors
+    /// [`Error::Store`], [`Error::Roster`], [`Error::Busy`].
+    pub async fn redeclare(&self, declared: &[Pool], listener: ListenerSettings) -> Result<(), Error> {
+        let (book, declared) = (Arc::clone(&self.book), declared.to_vec());
+        let task = tokio::spawn(async move { book.redeclare(&declared, &listener).await });
+        task.await.map_err(|error| Error::System { doing: "making a change", reason: error.to_string() })?
     }
 
     /// Adds the workers, or changes those that are there: all of them, or none. One that drains takes
@@ -242,7 +254,7 @@ impl Workers {
         make: impl Fn(&mut Roster) -> Result<R, Error> + Send + Sync + 'static,
     ) -> Result<(R, Arc<Roster>), Error> {
         let book = Arc::clone(&self.book);
-        let task = tokio::spawn(async move { book.change(who, make).await });
+        let task = tokio::spawn(async move { book.change(who, make).await }.in_current_span());
         task.await.map_err(|error| Error::System { doing: "making a change", reason: error.to_string() })?
     }
 }

@@ -9,6 +9,7 @@ mod bad_resources;
 mod coordinators;
 mod cordons;
 mod house;
+mod metrics;
 mod old_store;
 mod pools;
 mod rejections;
