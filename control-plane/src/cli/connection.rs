@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -50,6 +50,16 @@ impl Connection {
             config: path("SLOTWAY_CONFIG"),
             state_directory: path("SLOTWAY_STATE"),
         }
+    }
+
+    /// The control plane's configuration file.
+    pub(super) fn file(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
+
+    /// The state directory, where it is said apart from the file.
+    pub(super) fn state(&self) -> Option<&Path> {
+        self.state_directory.as_deref()
     }
 
     /// What asks.

@@ -23,11 +23,13 @@ mod password;
 mod people;
 mod proxy_status;
 mod refusal;
+mod running;
 mod seen;
 mod serve;
 mod server_events;
 mod set;
 mod settling;
+mod support_bundle;
 mod table;
 mod token;
 mod top;
@@ -47,7 +49,6 @@ use self::output::say;
 use crate::{
     config::{Config, Overrides, load},
     error::Error,
-    telemetry,
 };
 
 pub use self::refusal::Refusal;
@@ -125,6 +126,8 @@ enum Command {
         #[command(subcommand)]
         command: xds::Xds,
     },
+    /// Gather what somebody needs to see who is to help, without secrets, into one file
+    SupportBundle(support_bundle::SupportBundle),
     /// Print what makes a shell complete `slotway`
     Completion(completion::Completion),
     /// Print the version, and the control plane's
@@ -212,18 +215,12 @@ fn execute(command: Command) -> Result<(), Error> {
         Command::Top(top) => on_runtime(top.run()),
         Command::ProxyStatus(status) => on_runtime(status.run()),
         Command::Audit(audit) => on_runtime(audit.run()),
+        Command::SupportBundle(bundle) => on_runtime(bundle.run()),
         Command::Token { command } => on_runtime(command.run()),
         Command::User { command } => on_runtime(command.run()),
         Command::Xds { command } => on_runtime(command.run()),
-        Command::Serve(serve) => {
-            telemetry::start();
-            open_files::raise();
-            on_runtime(serve.run())
-        }
-        Command::Up(up) => {
-            telemetry::start();
-            on_runtime(up.run())
-        }
+        Command::Serve(serve) => on_runtime(serve.run()),
+        Command::Up(up) => on_runtime(up.run()),
     }
 }
 
@@ -236,26 +233,6 @@ fn on_runtime(command: impl Future<Output = Result<(), Error>>) -> Result<(), Er
     // A blocking task (a name look-up) must not hold up the end.
     runtime.shutdown_background();
     outcome
-}
-
-/// Waits until somebody asks the process to end.
-async fn asked_to_end() -> Result<(), Error> {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let listen = |kind| {
-        signal(kind)
-            .map_err(|error| Error::System { doing: "waiting for signals", reason: error.to_string() })
-    };
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    let mut terminate = listen(SignalKind::terminate())?;
-    let mut hang_up = listen(SignalKind::hangup())?;
-    let name = tokio::select! {
-        _ = interrupt.recv() => "SIGINT",
-        _ = terminate.recv() => "SIGTERM",
-        _ = hang_up.recv() => "SIGHUP",
-    };
-    say(format_args!("slotway: stopping ({name})"));
-    Ok(())
 }
 
 #[cfg(test)]

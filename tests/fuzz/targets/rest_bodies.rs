@@ -150,6 +150,9 @@ impl Site {
             reports,
             coordinators,
             people: Arc::new(People::new(Arc::clone(&self.token))),
+            stopping: Default::default(),
+            reloads: Arc::default(),
+            requests: Arc::default(),
         };
         ControlPlane {
             workers,
