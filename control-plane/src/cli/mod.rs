@@ -44,7 +44,6 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
-use self::output::say;
 use crate::{
     config::{Config, Overrides, load},
     error::Error,
