@@ -40,9 +40,7 @@ use crate::{
 pub use audit::{AuditPage, AuditedChange};
 pub use coordinator::RemovedWorker;
 pub use coordinators::{CoordinatorPool, CoordinatorSpec, CoordinatorState};
-pub use people::{
-    MadeToken, SessionView, TokenSpec, TokenState, UserSpec, UserState,
-};
+pub use people::{MadeToken, SessionView, TokenSpec, TokenState, UserSpec, UserState};
 pub use port::ApiPort;
 pub use problem::Problem;
 pub use rates::Rates;

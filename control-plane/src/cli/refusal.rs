@@ -115,12 +115,18 @@ mod tests {
         assert_eq!(placed.to_string(), "w.yaml:3:7: worker http://a: spec.capacity: 0 is too small");
         let unknown =
             refusal(404, json!({ "detail": "there is no worker", "known": ["http://bcd", "http://cde"] }));
-        assert_eq!(unknown.to_string(), "worker http://a: there is no worker; there is: http://bcd, http://cde");
-        let near = refusal(404, json!({ "detail": "there is no worker", "known": ["http://b:90", "http://aa"] }));
+        assert_eq!(
+            unknown.to_string(),
+            "worker http://a: there is no worker; there is: http://bcd, http://cde"
+        );
+        let near =
+            refusal(404, json!({ "detail": "there is no worker", "known": ["http://b:90", "http://aa"] }));
         assert_eq!(near.to_string(), "worker http://a: there is no worker; did you mean http://aa?");
         let many: Vec<_> = (0..20).map(|n| format!("http://node-{n}")).collect();
         assert!(
-            refusal(404, json!({ "detail": "none", "known": many })).to_string().ends_with("http://node-7, ...")
+            refusal(404, json!({ "detail": "none", "known": many }))
+                .to_string()
+                .ends_with("http://node-7, ...")
         );
     }
 
