@@ -40,7 +40,7 @@ impl Known {
                 Kind::BackupJob => drop(told.backup_jobs.insert(document.key.clone(), meaning(document)?)),
                 Kind::Server => known.servers.add(document.key.clone(), meaning(document)?),
                 Kind::Fact if document.key == TURN => known.turn = document.revision,
-                Kind::Fact | Kind::Worker | Kind::Settings => {}
+                _ => {}
             }
         }
         known.told = Arc::new(told);

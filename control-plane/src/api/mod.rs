@@ -3,12 +3,19 @@
 mod access;
 mod audit;
 mod coordinator;
+mod coordinators;
 mod envoys;
+mod flattened;
 mod health;
 mod metrics;
+mod observed;
+mod outlasting;
+mod people;
+mod port;
 mod problem;
+mod rates;
+mod refusals;
 mod reports;
-#[expect(dead_code, unused_imports, reason = "the resources that use it come next")]
 mod resource;
 mod v1;
 
@@ -19,13 +26,29 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    agents::Agents, people::People, reports::Reports, store::Store, workers::Workers, xds::Coordinators,
+    agents::Agents,
+    lifecycle::{Reloads, Stopping},
+    people::People,
+    reports::Reports,
+    store::Store,
+    telemetry::RequestMetrics,
+    watchdog::Watchdog,
+    workers::Workers,
+    xds::Coordinators,
 };
 
 pub use audit::{AuditPage, AuditedChange};
 pub use coordinator::RemovedWorker;
+pub use coordinators::{CoordinatorPool, CoordinatorSpec, CoordinatorState};
+pub use people::{MadeToken, SessionView, TokenSpec, TokenState, UserSpec, UserState};
+pub use port::ApiPort;
 pub use problem::Problem;
+pub use rates::Rates;
 pub use resource::{List, Metadata, Resource};
+pub use v1::{
+    apply::{Action, Applied, AppliedItem},
+    policies::PolicyStatus,
+};
 
 /// What the handlers work with.
 #[derive(Clone)]
@@ -40,21 +63,33 @@ pub struct ApiState {
     pub reports: Arc<Reports>,
     /// The coordinators' connections.
     pub coordinators: Arc<Coordinators>,
+    /// Who asks workers whether they are there.
+    pub watchdog: Arc<Watchdog>,
     /// Who may ask.
     pub people: Arc<People>,
+    /// How much one address may ask.
+    pub rates: Arc<Rates>,
+    /// How far the end has come.
+    pub stopping: Stopping,
+    /// How reading the configuration file again went.
+    pub reloads: Arc<Reloads>,
+    /// The requests that were answered.
+    pub requests: Arc<RequestMetrics>,
 }
 
 /// The routes of the API port.
 pub fn router(state: ApiState) -> Router {
-    let (router, mut description) = described().split_for_parts();
-    access::describe(&mut description);
+    let (router, _) = described().split_for_parts();
     // It is made of string literals, which can always be written.
-    let text = description.to_json().unwrap_or_default();
+    let text = description().to_json().unwrap_or_default();
     router
         .route_layer(middleware::from_fn_with_state(state.clone(), access::enforce))
         .layer(Extension(DescriptionText(text.into())))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
+        // Who asks too much costs nothing but a line in the log.
+        .layer(middleware::from_fn_with_state(state.clone(), rates::enforce))
+        .layer(middleware::from_fn_with_state(state.clone(), observed::observe))
         .with_state(state)
 }
 
@@ -68,6 +103,8 @@ pub fn report_router(state: ApiState) -> Router {
 pub fn description() -> utoipa::openapi::OpenApi {
     let mut description = described().into_openapi();
     access::describe(&mut description);
+    refusals::describe(&mut description);
+    flattened::describe(&mut description);
     description
 }
 
@@ -78,7 +115,7 @@ pub fn description() -> utoipa::openapi::OpenApi {
         title = "Slotway",
         description = "Workers with slots behind Envoy: who there is, and what is free."
     ),
-    components(schemas(Problem))
+    components(schemas(Problem, CoordinatorSpec, CoordinatorState))
 )]
 struct Description;
 
@@ -87,7 +124,10 @@ fn described() -> OpenApiRouter<ApiState> {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(coordinator::list_workers, coordinator::put_workers, coordinator::delete_worker))
         .routes(routes!(envoys::list_envoys))
+        .routes(routes!(coordinators::list))
+        .routes(routes!(coordinators::get))
         .routes(routes!(audit::list_changes))
+        .merge(people::router())
         .merge(v1::router())
         .routes(routes!(openapi))
         .routes(routes!(health::healthz))

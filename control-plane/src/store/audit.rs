@@ -111,8 +111,18 @@ impl AuditQuery {
 }
 
 /// The words that end the name of a field with a secret.
-const SECRET_WORDS: [&str; 7] =
-    ["password", "passphrase", "secret", "token", "credentials", "access_key", "private_key"];
+const SECRET_WORDS: [&str; 9] = [
+    "password",
+    "passphrase",
+    "secret",
+    "token",
+    "credentials",
+    "access_key",
+    "private_key",
+    // A hash is what somebody guesses passwords against.
+    "password_hash",
+    "secret_hash",
+];
 
 /// A document with its secrets hidden: every field whose name says that it holds one, and the password of every URL. A
 /// document that is no JSON is hidden whole.
@@ -172,6 +182,10 @@ mod tests {
             (
                 r#"[{"Password":"x"},{"api-token":{"a":1}}]"#,
                 r#"[{"Password":"(hidden)"},{"api-token":"(hidden)"}]"#,
+            ),
+            (
+                r#"{"password_hash":"$argon2id$v=19$x","secret_hash":"0a","hash":"0b"}"#,
+                r#"{"hash":"0b","password_hash":"(hidden)","secret_hash":"(hidden)"}"#,
             ),
             (r#"{"password":null,"tokens":1}"#, r#"{"password":null,"tokens":1}"#),
             (r#"{"to":"https://u:p@h/x?y"}"#, r#"{"to":"https://u:(hidden)@h/x?y"}"#),

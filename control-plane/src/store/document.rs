@@ -10,6 +10,10 @@ pub const VALUE_BYTES_MAX: usize = 1024 * 1024;
 pub enum Kind {
     /// A worker, by its base URL.
     Worker,
+    /// A pool, by its name: its match and its place.
+    Pool,
+    /// A pool's policy, by the pool's name.
+    Policy,
     /// A worker that is marked as a server, by its base URL.
     Server,
     /// How many servers may run.
@@ -18,21 +22,35 @@ pub enum Kind {
     ResourceProfiles,
     /// A backup job, by its name.
     BackupJob,
-    /// What the configuration file last said of pools and listener.
+    /// What the configuration file last said beside pools and workers.
     Settings,
+    /// Somebody who may sign in, by name.
+    User,
+    /// A token, by name.
+    Token,
+    /// When a token was used last, by its name. Leaves no audit rows.
+    TokenUse,
+    /// A session, by the hash of its id. Leaves no audit rows.
+    Session,
     /// The program's own book-keeping, by name: the generation. Its changes leave no audit rows.
     Fact,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 13] = [
         Self::Worker,
+        Self::Pool,
+        Self::Policy,
         Self::Server,
         Self::ServerLimits,
         Self::ResourceProfiles,
         Self::BackupJob,
         Self::Settings,
+        Self::User,
+        Self::Token,
+        Self::TokenUse,
+        Self::Session,
         Self::Fact,
     ];
 
@@ -41,11 +59,17 @@ impl Kind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Worker => "worker",
+            Self::Pool => "pool",
+            Self::Policy => "policy",
             Self::Server => "server",
             Self::ServerLimits => "server_limits",
             Self::ResourceProfiles => "resource_profiles",
             Self::BackupJob => "backup_job",
             Self::Settings => "settings",
+            Self::User => "user",
+            Self::Token => "token",
+            Self::TokenUse => "token_use",
+            Self::Session => "session",
             Self::Fact => "fact",
         }
     }
@@ -65,7 +89,7 @@ impl Kind {
     /// Whether a change of such a document leaves an audit row.
     #[must_use]
     pub fn is_audited(self) -> bool {
-        self != Self::Fact
+        !matches!(self, Self::Fact | Self::TokenUse | Self::Session)
     }
 }
 

@@ -1,0 +1,5 @@
+mod house;
+mod several;
+mod sessions;
+mod tokens;
+mod users;
