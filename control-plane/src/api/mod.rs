@@ -35,9 +35,7 @@ use crate::{
 
 pub use audit::{AuditPage, AuditedChange};
 pub use coordinator::RemovedWorker;
-pub use people::{
-    MadeToken, SessionView, TokenSpec, TokenState, UserSpec, UserState,
-};
+pub use people::{MadeToken, SessionView, TokenSpec, TokenState, UserSpec, UserState};
 pub use port::ApiPort;
 pub use problem::Problem;
 pub use rates::Rates;

@@ -182,7 +182,8 @@ impl Config {
     /// # Errors
     /// The setting, and what is wrong with it.
     pub fn check_api_exposure(&self) -> Result<(), (&'static str, String)> {
-        api::check_exposure(self.api, self.api_tls.is_some(), self.api_insecure).map_err(|reason| ("api", reason))
+        api::check_exposure(self.api, self.api_tls.is_some(), self.api_insecure)
+            .map_err(|reason| ("api", reason))
     }
 
     /// Which group each pool belongs to.

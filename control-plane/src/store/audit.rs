@@ -112,9 +112,16 @@ impl AuditQuery {
 
 /// The words that end the name of a field with a secret.
 const SECRET_WORDS: [&str; 9] = [
-    "password", "passphrase", "secret", "token", "credentials", "access_key", "private_key",
+    "password",
+    "passphrase",
+    "secret",
+    "token",
+    "credentials",
+    "access_key",
+    "private_key",
     // A hash is what somebody guesses passwords against.
-    "password_hash", "secret_hash",
+    "password_hash",
+    "secret_hash",
 ];
 
 /// A document with its secrets hidden: every field whose name says that it holds one, and the password of every URL. A

@@ -2,12 +2,19 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod agents;
+mod api_port;
 mod audit;
 mod bad_input;
+mod every_endpoint;
 mod house;
+mod oidc;
+mod people;
 mod rejections;
 mod reporters;
 mod restart;
 mod scripted_envoy;
+mod sign_in;
 mod token;
+mod tokens;
+mod users;
 mod workers;
