@@ -7,5 +7,6 @@ mod commands;
 mod house;
 mod http;
 mod several;
+mod several_pools;
 mod up;
 mod watching;
