@@ -22,6 +22,7 @@ mod hot_restart;
 mod membership;
 mod names;
 mod observability;
+mod pools;
 mod real_worker;
 mod rest_input;
 mod several_control_planes;

@@ -17,6 +17,7 @@ mod refused;
 mod reloading;
 mod service_manager;
 mod several;
+mod several_pools;
 mod stopping;
 mod support_bundle;
 mod up;
