@@ -1,5 +1,5 @@
 mod house;
-mod several;
 mod sessions;
+mod several;
 mod tokens;
 mod users;

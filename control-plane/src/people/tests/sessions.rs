@@ -6,7 +6,8 @@ use super::house::{House, PASSWORD, from, request, with_session};
 use crate::{
     error::Error,
     people::{
-        FAILURES_OF_A_NAME, Identity, Role, SESSION_IDLE, SESSION_WHOLE, SESSIONS_PER_USER_MAX, Scope, UserWanted,
+        FAILURES_OF_A_NAME, Identity, Role, SESSION_IDLE, SESSION_WHOLE, SESSIONS_PER_USER_MAX, Scope,
+        UserWanted,
     },
     store::{AuditQuery, Kind},
 };
@@ -31,9 +32,14 @@ async fn nobody_comes_in_by_a_wrong_name_or_password_and_which_is_not_told() {
     house.with("out", Role::Viewer).await;
     let out = UserWanted { role: Role::Viewer, disabled: true, password: None };
     house.put(&Identity::ADMIN_TOKEN, "out", out).await.unwrap();
-    for (user, password) in
-        [("ada", "correct horsf"), ("ada", ""), ("nobody", PASSWORD), ("Ada", PASSWORD), ("", PASSWORD), ("out", PASSWORD)]
-    {
+    for (user, password) in [
+        ("ada", "correct horsf"),
+        ("ada", ""),
+        ("nobody", PASSWORD),
+        ("Ada", PASSWORD),
+        ("", PASSWORD),
+        ("out", PASSWORD),
+    ] {
         let outcome = house.people.sign_in(&from("192.0.2.1"), user, password.into()).await;
         assert!(matches!(outcome, Err(Error::WrongPassword)), "{user} {password}: {outcome:?}");
     }
@@ -45,10 +51,9 @@ async fn a_name_is_locked_whether_there_is_such_a_user_or_not_and_the_right_pass
     house.with("ada", Role::Admin).await;
     let signed = house.sign_in("ada").await;
     for user in ["ada", "nobody"] {
-        let attempt =
-            async |number: u32, password: &str| {
-                house.people.sign_in(&from(&format!("198.51.100.{number}")), user, password.into()).await
-            };
+        let attempt = async |number: u32, password: &str| {
+            house.people.sign_in(&from(&format!("198.51.100.{number}")), user, password.into()).await
+        };
         for number in 0..FAILURES_OF_A_NAME {
             assert!(matches!(attempt(number, "wrong").await, Err(Error::WrongPassword)));
         }
@@ -119,7 +124,9 @@ async fn a_change_with_a_cookie_needs_the_sessions_own_token_against_forged_requ
 #[tokio::test]
 async fn what_is_no_session_is_refused_and_not_somebody_on_this_machine() {
     let house = House::new().await;
-    for cookie in ["slotway_session=x", "a=b; slotway_session=0000", &format!("slotway_session={}", "x".repeat(100))] {
+    for cookie in
+        ["slotway_session=x", "a=b; slotway_session=0000", &format!("slotway_session={}", "x".repeat(100))]
+    {
         let outcome = house.people.identify(&request(Method::GET, &[("cookie", cookie)], "127.0.0.1")).await;
         assert!(matches!(outcome, Err(Error::SessionEnded)), "{cookie}: {outcome:?}");
     }
@@ -169,10 +176,7 @@ async fn who_signs_out_has_no_session_any_longer_and_others_have_theirs() {
     house.people.sign_out(&identity).await.unwrap();
     assert!(matches!(house.who(&one).await, Err(Error::SessionEnded)));
     house.who(&other).await.unwrap();
-    assert!(matches!(
-        house.people.sign_out(&Identity::ADMIN_TOKEN).await,
-        Err(Error::NeedsSession { .. })
-    ));
+    assert!(matches!(house.people.sign_out(&Identity::ADMIN_TOKEN).await, Err(Error::NeedsSession { .. })));
 }
 
 #[tokio::test]

@@ -9,7 +9,13 @@ use crate::{
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-async fn made(house: &House, by: &Identity, token: &str, scope: Scope, expires_in: Option<Duration>) -> Result<NewToken, Error> {
+async fn made(
+    house: &House,
+    by: &Identity,
+    token: &str,
+    scope: Scope,
+    expires_in: Option<Duration>,
+) -> Result<NewToken, Error> {
     house.people.make_token(by, &name(token), &TokenWanted { scope, expires_in }, false).await
 }
 
@@ -21,7 +27,9 @@ async fn a_token_is_known_by_its_secret_which_is_kept_nowhere() {
     let identity = with_token(&house.people, &token.secret).await.unwrap();
     assert_eq!((identity.who.as_str(), identity.scope), ("token autoscaler", Scope::Workers));
     let short = &token.secret[..token.secret.len() - 1];
-    for wrong in [short, "slotway_", &format!("{}x", token.secret), &token.secret.to_uppercase(), "slotway_\u{fc}"] {
+    for wrong in
+        [short, "slotway_", &format!("{}x", token.secret), &token.secret.to_uppercase(), "slotway_\u{fc}"]
+    {
         assert!(matches!(with_token(&house.people, wrong).await, Err(Error::Unauthorized(_))), "{wrong}");
     }
     let listing = house.store.list(&Kind::ALL).await.unwrap();

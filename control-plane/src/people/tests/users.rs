@@ -38,7 +38,8 @@ async fn what_is_as_it_was_is_no_change_and_a_dry_run_changes_nothing() {
     let same = UserWanted { role: Role::Admin, disabled: false, password: None };
     assert!(!house.put(&Identity::ADMIN_TOKEN, "ada", same).await.unwrap());
     let by = Identity::ADMIN_TOKEN;
-    let dry = house.people.put_user(&by, &name("bob"), &wanted(Role::Viewer), &|_| Ok(()), true).await.unwrap();
+    let dry =
+        house.people.put_user(&by, &name("bob"), &wanted(Role::Viewer), &|_| Ok(()), true).await.unwrap();
     assert!(dry.0 && dry.1.user.role == Role::Viewer);
     let viewer = UserWanted { role: Role::Viewer, disabled: false, password: None };
     let dry = house.people.put_user(&by, &name("ada"), &viewer, &|_| Ok(()), true).await.unwrap();
@@ -74,7 +75,8 @@ async fn audit_rows_say_who_changed_whom_and_hide_hashes() {
     let ada = house.who(&house.sign_in("ada").await).await.unwrap();
     house.put(&ada, "vic", wanted(Role::Viewer)).await.unwrap();
     let rows = house.store.audit(&AuditQuery { limit: 100, ..AuditQuery::newest() }).await.unwrap();
-    let seen: Vec<_> = rows.iter().map(|row| (row.who.as_str(), row.kind.as_str(), row.key.as_str())).collect();
+    let seen: Vec<_> =
+        rows.iter().map(|row| (row.who.as_str(), row.kind.as_str(), row.key.as_str())).collect();
     assert_eq!(seen, [("ada", "user", "vic"), ("admin token", "user", "ada")]);
     let document: serde_json::Value = serde_json::from_str(rows[0].after.as_ref().unwrap()).unwrap();
     assert_eq!((&document["password_hash"], &document["role"]), (&"(hidden)".into(), &"viewer".into()));
