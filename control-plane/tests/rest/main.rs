@@ -13,6 +13,7 @@ mod rejections;
 mod reporters;
 mod restart;
 mod scripted_envoy;
+mod several;
 mod sign_in;
 mod token;
 mod tokens;
