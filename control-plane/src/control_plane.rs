@@ -20,8 +20,9 @@ use crate::{
     people::{AdminToken, Clock, People, PeopleSettings, oidc::Oidc},
     reload::Reloadable,
     reports::{REPORT_BYTES_MAX, Reports},
-    store,
+    store::{self, StoreSettings},
     tls::LiveTls,
+    watchdog::Watchdog,
     workers::{NOBODY_GRACE, Workers},
     xds::{
         Coordinators, Refusals, XdsServer,
@@ -112,13 +113,15 @@ impl ControlPlane {
         let stopping = Stopping::default();
         let reloads = Arc::new(Reloads::default());
         reloads.started();
+        let watchdog = Arc::<Watchdog>::default();
 
         let state = ApiState {
             agents: Arc::clone(&agents),
             workers: Arc::clone(&workers),
-            store,
+            store: Arc::clone(&store),
             reports: Arc::clone(&reports),
             coordinators: Arc::clone(&coordinators),
+            watchdog: Arc::clone(&watchdog),
             people: Arc::clone(&people),
             rates: Arc::new(Rates::new(&config.api_limits)),
             stopping: stopping.clone(),
@@ -142,6 +145,10 @@ impl ControlPlane {
         tasks.spawn(until(stopping.clone(), keep(people)));
         tasks.spawn(until(stopping.clone(), settle(Arc::clone(&workers), Arc::clone(&coordinators))));
         tasks.spawn(until(stopping.clone(), follow(Arc::clone(&workers), agents)));
+        let is_shared = config.store != StoreSettings::Sqlite;
+        let watched = Arc::clone(&workers);
+        let watching = async move { watchdog.run(watched, store, is_shared).await };
+        tasks.spawn(until(stopping.clone(), watching));
         let reloadable = Reloadable { workers: Arc::clone(&workers), reloads, access, xds_tls, api_tls };
         Ok(Self { workers, reports, coordinators, token, api, xds, stopping, reloadable, tasks })
     }

@@ -1,6 +1,8 @@
 use std::{net::SocketAddr, path::PathBuf};
 
-use crate::{config::ConfigFileError, store::StoreError};
+use slotway_config::WaitDuration;
+
+use crate::{cli::Refusal, config::ConfigFileError, store::StoreError};
 
 /// Everything that can go wrong in the control plane, in words for the person who has to mend it. `api::problem` turns
 /// it into an answer, `cli` into a line and an exit code.
@@ -20,10 +22,10 @@ pub enum Error {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The stored workers and the file's pools do not go together.
+    /// What is stored and what the file says do not go together.
     #[error(
-        "the workers that were added over REST and the configuration file do not go together: {0}; remove workers from \
-         the file, or with DELETE /coordinator/workers before the file changes"
+        "what was changed over REST and the configuration file do not go together: {0}; change the file, or before that \
+         pools and workers over REST (`slotway delete`, DELETE /api/v1/pools/NAME, DELETE /coordinator/workers)"
     )]
     Roster(String),
     /// Other control planes were faster each time that a change was tried.
@@ -60,6 +62,30 @@ pub enum Error {
     UnknownWorker {
         /// What was asked for.
         worker: String,
+        /// What there is, a bounded number of them.
+        known: Vec<String>,
+    },
+    /// There is no such pool.
+    #[error("there is no pool {pool:?}")]
+    UnknownPool {
+        /// What was asked for.
+        pool: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// What is wrong with one of several that were sent.
+    #[error("{error}")]
+    Item {
+        /// Which one, from 0.
+        index: usize,
+        /// What is wrong with it.
+        error: Box<Self>,
+    },
+    /// There is no such coordinator.
+    #[error("no Envoy with the node id {name:?} is connected here")]
+    UnknownCoordinator {
+        /// What was asked for.
+        name: String,
         /// What there is, a bounded number of them.
         known: Vec<String>,
     },
@@ -239,6 +265,34 @@ pub enum Error {
         /// Envoy's log.
         log: PathBuf,
     },
+    /// A control plane refused what it was asked.
+    #[error("{0}")]
+    Refused(Box<Refusal>),
+    /// A control plane cannot be reached.
+    #[error("{url}: {reason}")]
+    Unreachable {
+        /// Where it was looked for.
+        url: String,
+        /// What went wrong, and what to do.
+        reason: String,
+    },
+    /// What was asked of a command cannot be.
+    #[error("{0}")]
+    Usage(String),
+    /// Something did not become so in time.
+    #[error("{what} after {}", WaitDuration::from_ms(*.within_ms))]
+    TooLate {
+        /// What is not so yet.
+        what: String,
+        /// How long it was waited for.
+        within_ms: u64,
+    },
+    /// Something differs; what, has been shown.
+    #[error("something differs")]
+    Differs,
+    /// Several things that were asked for went wrong.
+    #[error("{}", lines(.0))]
+    Several(Vec<Error>),
     /// A running control plane cannot be asked.
     #[error("{url}: {reason}")]
     Request {
@@ -283,6 +337,10 @@ fn stale(found: Option<u64>) -> String {
     }
 }
 
+fn lines(errors: &[Error]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\nslotway: ")
+}
+
 fn not_its_node(connected: bool) -> &'static str {
     if connected {
         "the report speaks for a coordinator of a group that its token or certificate does not let into; each group's Envoys \
@@ -309,11 +367,31 @@ impl Error {
         }
     }
 
-    /// The exit code of a command that failed with this: 2 for what the caller said, 1 for the rest.
+    /// Nothing, the one thing, or all things that went wrong.
+    ///
+    /// # Errors
+    /// If there is one.
+    pub(crate) fn all(mut errors: Vec<Self>) -> Result<(), Self> {
+        match errors.pop() {
+            None => Ok(()),
+            Some(only) if errors.is_empty() => Err(only),
+            Some(last) => {
+                errors.push(last);
+                Err(Self::Several(errors))
+            }
+        }
+    }
+
+    /// The stable exit code of a command that failed with this, as docs/CLI.md has it.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::ConfigFile(_) | Self::Setting { .. } => 2,
+            Self::ConfigFile(_) | Self::Setting { .. } | Self::Usage(_) => 2,
+            Self::Refused(refusal) => refusal.exit_code(),
+            Self::Unreachable { .. } => 6,
+            Self::Differs => 7,
+            Self::TooLate { .. } => 8,
+            Self::Several(errors) => errors.first().map_or(1, Self::exit_code),
             _ => 1,
         }
     }

@@ -6,6 +6,7 @@
 //! * [`agents`]: what agents are told, and who is a server.
 //! * [`xds`]: brings that to Envoy. [`reports`]: hears from Envoy what is free.
 //! * [`people`]: who asks, and what they may do. [`api`]: REST. [`control_plane`] puts the parts together and serves them.
+//! * [`watchdog`]: asks workers whether they are there.
 //! * [`envoy`]: finds, starts and watches an Envoy of one's own.
 //! * [`lifecycle`]: how the process begins to serve, is asked to read its configuration again, and ends. `reload` puts that in force.
 //! * [`tls`]: TLS of the ports.
@@ -27,6 +28,7 @@ pub mod reports;
 pub mod store;
 pub mod telemetry;
 pub mod tls;
+pub mod watchdog;
 pub mod workers;
 pub mod xds;
 

@@ -51,7 +51,28 @@ pub(super) const TABLE: &[(&str, &str, Needs)] = &[
     ("POST", "/coordinator/workers", WORKERS),
     ("DELETE", "/coordinator/workers", WORKERS),
     ("GET", "/coordinator/envoys", READ),
+    ("GET", "/api/v1/coordinators", READ),
+    ("GET", "/api/v1/coordinators/{name}", READ),
     ("GET", "/api/v1/audit", READ),
+    ("GET", "/api/v1/pools", READ),
+    ("GET", "/api/v1/pools/{name}", READ),
+    ("PUT", "/api/v1/pools/{name}", ADMIN),
+    ("PATCH", "/api/v1/pools/{name}", ADMIN),
+    ("DELETE", "/api/v1/pools/{name}", ADMIN),
+    ("GET", "/api/v1/policies", READ),
+    ("GET", "/api/v1/policies/{name}", READ),
+    ("PUT", "/api/v1/policies/{name}", ADMIN),
+    ("PATCH", "/api/v1/policies/{name}", ADMIN),
+    ("GET", "/api/v1/workers", READ),
+    ("GET", "/api/v1/workers/{name}", READ),
+    ("PUT", "/api/v1/workers/{name}", WORKERS),
+    ("PATCH", "/api/v1/workers/{name}", WORKERS),
+    ("DELETE", "/api/v1/workers/{name}", WORKERS),
+    ("POST", "/api/v1/workers/{name}/cordon", WORKERS),
+    ("POST", "/api/v1/workers/{name}/uncordon", WORKERS),
+    ("POST", "/api/v1/workers/{name}/drain", WORKERS),
+    // What changes pools or policies needs `admin`; the handler knows that once it has read the list.
+    ("POST", "/api/v1/apply", WORKERS),
     ("GET", "/api/v1/server-limits", READ),
     ("PUT", "/api/v1/server-limits", ADMIN),
     ("GET", "/api/v1/resource-profiles", READ),
@@ -81,7 +102,7 @@ pub(super) const TABLE: &[(&str, &str, Needs)] = &[
 ];
 
 /// What the table says of an endpoint. HEAD is GET without its body.
-fn needs(method: &Method, path: &str) -> Option<Needs> {
+pub(super) fn needs(method: &Method, path: &str) -> Option<Needs> {
     let method = if method == Method::HEAD { "GET" } else { method.as_str() };
     TABLE.iter().find(|(listed, at, _)| *listed == method && *at == path).map(|(.., needs)| *needs)
 }
@@ -198,7 +219,7 @@ pub(super) fn describe(api: &mut OpenApi) {
 }
 
 /// The operations of a path, with their methods.
-fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
+pub(super) fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
     let PathItem { get, put, post, delete, patch, .. } = item;
     let all = [
         (Method::GET, get),

@@ -21,12 +21,19 @@ const SPANS_MAX: usize = 16;
     (status = 401, description = "Not from this machine, and without the token", body = Problem),
 ))]
 pub(super) async fn list_envoys(State(state): State<ApiState>) -> Json<Vec<CoordinatorStatus>> {
-    let mut envoys = state.coordinators.list();
+    Json(with_changes(state.coordinators.list(), &*state.store).await)
+}
+
+/// The same, with who changed what each of them refused and that is not mended.
+pub(super) async fn with_changes(
+    mut envoys: Vec<CoordinatorStatus>,
+    store: &dyn Store,
+) -> Vec<CoordinatorStatus> {
     // Without the database the Envoys are shown all the same.
-    if state.store.trouble().borrow().is_none() {
-        name_changes(&mut envoys, &*state.store).await;
+    if store.trouble().borrow().is_none() {
+        name_changes(&mut envoys, store).await;
     }
-    Json(envoys)
+    envoys
 }
 
 /// Says of each rejection that is not mended which changes are in what was refused and not in what was accepted before.

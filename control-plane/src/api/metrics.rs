@@ -12,7 +12,13 @@ use prometheus_client::{
 };
 
 use super::ApiState;
-use crate::{error::Error, lifecycle::ReloadOutcome, telemetry::Process, xds::Refusal};
+use crate::{
+    error::Error,
+    lifecycle::ReloadOutcome,
+    telemetry::Process,
+    workers::{Health, WorkerCondition},
+    xds::Refusal,
+};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct SlotLabels {
@@ -84,16 +90,63 @@ pub(super) async fn metrics(State(state): State<ApiState>) -> Result<Response, E
     let generation = Gauge::<u64, AtomicU64>::default();
     generation.set(desired.generation);
 
+    let failed_heartbeats = Family::<PoolLabels, Counter>::default();
+    let [down, kept] = [(); 2].map(|()| Family::<PoolLabels, Gauge>::default());
+    for pool in &desired.pools {
+        let labels = PoolLabels { pool: pool.name.to_string() };
+        // A pool in which nothing fails has figures, too.
+        drop(failed_heartbeats.get_or_create(&labels));
+        drop(down.get_or_create(&labels));
+        drop(kept.get_or_create(&labels));
+    }
+    for (pool, number) in state.watchdog.failures() {
+        failed_heartbeats.get_or_create(&PoolLabels { pool: pool.to_string() }).inc_by(number);
+    }
+    for worker in state.workers.watched() {
+        if matches!(worker.health, Health::Down { .. }) {
+            down.get_or_create(&PoolLabels { pool: worker.pool.to_string() }).inc();
+        }
+    }
+    for (pool, number) in state.watchdog.kept() {
+        let number = i64::try_from(number).unwrap_or(i64::MAX);
+        kept.get_or_create(&PoolLabels { pool: pool.to_string() }).set(number);
+    }
+    let watching = Gauge::<i64>::default();
+    watching.set(i64::from(state.watchdog.is_watching()));
+    let workers = Family::<SlotLabels, Gauge>::default();
+    let view = state.workers.view(Instant::now());
+    for pool in &desired.pools {
+        for state in WorkerCondition::ALL {
+            let labels = SlotLabels { pool: pool.name.to_string(), state: state.as_str() };
+            workers.get_or_create(&labels).set(0);
+        }
+    }
+    for (_, record, status) in view.workers() {
+        let labels = SlotLabels { pool: record.entry.pool.to_string(), state: status.state.as_str() };
+        workers.get_or_create(&labels).inc();
+    }
+
     let mut whole = Registry::default();
     process(&mut whole);
     let registry = whole.sub_registry_with_prefix("slotway");
     program(registry, &state);
+    registry.register("workers", "Workers by what they are doing", workers);
     registry.register("slots", "Slots over all coordinators", slots);
     registry.register("waiting", "Requests that wait for a slot", waiting);
     registry.register("coordinators_connected", "Envoys with an xDS stream", connected);
     registry.register("xds_nack", "Configurations that an Envoy refused", nacks);
     registry.register("xds_refused", "Connections, streams and reports that were not let in", refused);
     registry.register("config_generation", "Generation of the wanted configuration", generation);
+    let help = "Workers that did not answer when they were asked whether they are there";
+    registry.register("worker_heartbeat_failures", help, failed_heartbeats);
+    registry.register("workers_down", "Workers that get no requests since their heartbeat has failed", down);
+    let help = "Workers that get requests although their heartbeat has failed, since too many fail at once";
+    registry.register("workers_kept", help, kept);
+    registry.register(
+        "watchdog_watching",
+        "Whether it is this control plane that asks the workers",
+        watching,
+    );
     let mut text = String::new();
     encode(&mut text, &whole)
         .map_err(|error| Error::System { doing: "writing the metrics", reason: error.to_string() })?;

@@ -3,7 +3,9 @@
 mod access;
 mod audit;
 mod coordinator;
+mod coordinators;
 mod envoys;
+mod flattened;
 mod health;
 mod metrics;
 mod observed;
@@ -12,6 +14,7 @@ mod people;
 mod port;
 mod problem;
 mod rates;
+mod refusals;
 mod reports;
 mod resource;
 mod v1;
@@ -29,17 +32,23 @@ use crate::{
     reports::Reports,
     store::Store,
     telemetry::RequestMetrics,
+    watchdog::Watchdog,
     workers::Workers,
     xds::Coordinators,
 };
 
 pub use audit::{AuditPage, AuditedChange};
 pub use coordinator::RemovedWorker;
+pub use coordinators::{CoordinatorPool, CoordinatorSpec, CoordinatorState};
 pub use people::{MadeToken, SessionView, TokenSpec, TokenState, UserSpec, UserState};
 pub use port::ApiPort;
 pub use problem::Problem;
 pub use rates::Rates;
 pub use resource::{List, Metadata, Resource};
+pub use v1::{
+    apply::{Action, Applied, AppliedItem},
+    policies::PolicyStatus,
+};
 
 /// What the handlers work with.
 #[derive(Clone)]
@@ -54,6 +63,8 @@ pub struct ApiState {
     pub reports: Arc<Reports>,
     /// The coordinators' connections.
     pub coordinators: Arc<Coordinators>,
+    /// Who asks workers whether they are there.
+    pub watchdog: Arc<Watchdog>,
     /// Who may ask.
     pub people: Arc<People>,
     /// How much one address may ask.
@@ -68,10 +79,9 @@ pub struct ApiState {
 
 /// The routes of the API port.
 pub fn router(state: ApiState) -> Router {
-    let (router, mut description) = described().split_for_parts();
-    access::describe(&mut description);
+    let (router, _) = described().split_for_parts();
     // It is made of string literals, which can always be written.
-    let text = description.to_json().unwrap_or_default();
+    let text = description().to_json().unwrap_or_default();
     router
         .route_layer(middleware::from_fn_with_state(state.clone(), access::enforce))
         .layer(Extension(DescriptionText(text.into())))
@@ -93,6 +103,8 @@ pub fn report_router(state: ApiState) -> Router {
 pub fn description() -> utoipa::openapi::OpenApi {
     let mut description = described().into_openapi();
     access::describe(&mut description);
+    refusals::describe(&mut description);
+    flattened::describe(&mut description);
     description
 }
 
@@ -103,7 +115,7 @@ pub fn description() -> utoipa::openapi::OpenApi {
         title = "Slotway",
         description = "Workers with slots behind Envoy: who there is, and what is free."
     ),
-    components(schemas(Problem))
+    components(schemas(Problem, CoordinatorSpec, CoordinatorState))
 )]
 struct Description;
 
@@ -112,6 +124,8 @@ fn described() -> OpenApiRouter<ApiState> {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(coordinator::list_workers, coordinator::put_workers, coordinator::delete_worker))
         .routes(routes!(envoys::list_envoys))
+        .routes(routes!(coordinators::list))
+        .routes(routes!(coordinators::get))
         .routes(routes!(audit::list_changes))
         .merge(people::router())
         .merge(v1::router())

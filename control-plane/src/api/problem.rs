@@ -76,6 +76,15 @@ impl From<&Error> for Problem {
                 known: Some(known.clone()),
                 ..problem(StatusCode::NOT_FOUND, "unknown-worker", "There is no such worker")
             },
+            Error::UnknownPool { known, .. } => Self {
+                known: Some(known.clone()),
+                ..problem(StatusCode::NOT_FOUND, "unknown-pool", "There is no such pool")
+            },
+            Error::Item { index, error } => Self { index: Some(*index), ..Self::from(&**error) },
+            Error::UnknownCoordinator { known, .. } => Self {
+                known: Some(known.clone()),
+                ..problem(StatusCode::NOT_FOUND, "unknown-coordinator", "There is no such coordinator")
+            },
             Error::UnknownBackupJob { known, .. } => Self {
                 known: Some(known.clone()),
                 ..problem(StatusCode::NOT_FOUND, "unknown-backup-job", "There is no such backup job")

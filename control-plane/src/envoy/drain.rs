@@ -2,16 +2,11 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use axum::body::Bytes;
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
-use super::bootstrap::reachable;
+use super::admin::AdminPort;
 use crate::xds::RESOURCE_NAME;
 
-/// How long the admin port may take to answer.
-const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// Longest answer, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -28,14 +23,15 @@ pub(super) enum Drained {
 }
 
 /// Tells Envoy's clients for `delay` to let go of their connections, then takes no further connection, and waits until no request is left,
-/// over both at most `delay` and `within`.
+/// at most `within`.
 pub(super) async fn drain(admin: SocketAddr, delay: Duration, within: Duration) -> Drained {
+    let admin = AdminPort(admin);
     // Answers say `connection: close` (or GOAWAY) from here on.
-    if ask(admin, "POST", "/drain_listeners?graceful&skip_exit").await.is_none() {
+    if admin.ask("POST", "/drain_listeners?graceful&skip_exit", ANSWER_BYTES_MAX).await.is_err() {
         return Drained::Unknown;
     }
     sleep(delay).await;
-    if ask(admin, "POST", "/drain_listeners").await.is_none() {
+    if admin.ask("POST", "/drain_listeners", ANSWER_BYTES_MAX).await.is_err() {
         return Drained::Unknown;
     }
     let began = Instant::now();
@@ -50,25 +46,10 @@ pub(super) async fn drain(admin: SocketAddr, delay: Duration, within: Duration) 
 }
 
 /// How many requests of clients are under way or wait.
-async fn under_way(admin: SocketAddr) -> Option<u64> {
-    let path = format!("/stats?filter=^http\\.{RESOURCE_NAME}\\.downstream_rq_active$");
-    let text = ask(admin, "GET", &path).await?;
+async fn under_way(admin: AdminPort) -> Option<u64> {
+    let path = format!("/stats?filter=%5Ehttp.{RESOURCE_NAME}.downstream_rq_active%24");
+    let text = admin.ask("GET", &path, ANSWER_BYTES_MAX).await.ok()?;
+    let text = String::from_utf8_lossy(&text);
     let lines = text.lines().filter_map(|line| line.rsplit_once(": ")?.1.trim().parse::<u64>().ok());
     Some(lines.sum())
-}
-
-/// Asks the admin port; `None` where it does not answer, or with a refusal.
-async fn ask(admin: SocketAddr, method: &str, path: &str) -> Option<String> {
-    let uri = format!("http://{}{path}", reachable(admin)).replace('^', "%5E").replace('\\', "%5C");
-    let request = axum::http::Request::builder().method(method).uri(uri.replace('$', "%24"));
-    let request = request.body(Empty::<Bytes>::new()).ok()?;
-    let answer = async {
-        let response = Client::builder(TokioExecutor::new()).build_http().request(request).await.ok()?;
-        if !response.status().is_success() {
-            return None;
-        }
-        let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await.ok()?;
-        Some(String::from_utf8_lossy(&body.to_bytes()).into_owned())
-    };
-    timeout(ANSWER_WITHIN, answer).await.ok()?
 }

@@ -124,6 +124,12 @@ const SECRET_WORDS: [&str; 9] = [
     "secret_hash",
 ];
 
+/// Whether a field of this name holds a secret.
+pub(crate) fn names_a_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase().replace('-', "_");
+    SECRET_WORDS.iter().any(|word| name.ends_with(word))
+}
+
 /// A document with its secrets hidden: every field whose name says that it holds one, and the password of every URL. A
 /// document that is no JSON is hidden whole.
 pub(crate) fn without_secrets(document: &str) -> String {
@@ -140,8 +146,7 @@ fn hide(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             for (name, field) in fields {
-                let name = name.to_ascii_lowercase().replace('-', "_");
-                if SECRET_WORDS.iter().any(|word| name.ends_with(word)) && !field.is_null() {
+                if names_a_secret(name) && !field.is_null() {
                     *field = HIDDEN.into();
                 } else {
                     hide(field);

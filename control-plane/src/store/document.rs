@@ -10,6 +10,10 @@ pub const VALUE_BYTES_MAX: usize = 1024 * 1024;
 pub enum Kind {
     /// A worker, by its base URL.
     Worker,
+    /// A pool, by its name: its match and its place.
+    Pool,
+    /// A pool's policy, by the pool's name.
+    Policy,
     /// A worker that is marked as a server, by its base URL.
     Server,
     /// How many servers may run.
@@ -18,7 +22,7 @@ pub enum Kind {
     ResourceProfiles,
     /// A backup job, by its name.
     BackupJob,
-    /// What the configuration file last said of pools and listener.
+    /// What the configuration file last said beside pools and workers.
     Settings,
     /// Somebody who may sign in, by name.
     User,
@@ -34,8 +38,10 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Worker,
+        Self::Pool,
+        Self::Policy,
         Self::Server,
         Self::ServerLimits,
         Self::ResourceProfiles,
@@ -53,6 +59,8 @@ impl Kind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Worker => "worker",
+            Self::Pool => "pool",
+            Self::Policy => "policy",
             Self::Server => "server",
             Self::ServerLimits => "server_limits",
             Self::ResourceProfiles => "resource_profiles",

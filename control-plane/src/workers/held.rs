@@ -34,10 +34,9 @@ impl Roster {
         let Some(before) = before.filter(|before| before.standing != Standing::Removed) else { return };
         let let_go = match (before.standing, &now) {
             (_, None) => true,
-            // It was in another pool than its record says, and that is over.
-            (Standing::Moving { .. }, Some(now)) => now.standing == Standing::Active,
-            (Standing::Active | Standing::Draining { .. }, Some(now)) => {
-                now.standing == Standing::Active && now.entry.pool != before.entry.pool
+            // One that moves was in another pool than its record says.
+            (Standing::Active | Standing::Draining { .. } | Standing::Moving { .. }, Some(now)) => {
+                now.standing == Standing::Active && before.pool_of_requests() != Some(&now.entry.pool)
             }
             (Standing::Removed, Some(_)) => false,
         };
@@ -63,9 +62,7 @@ impl Roster {
         let records = &self.records;
         self.held.retain(|url, Held { record: was, .. }| {
             let now = records.get(url).filter(|now| now.standing == Standing::Active);
-            // Where the requests of a moving one are, its record does not say.
-            let moving = matches!(was.standing, Standing::Moving { .. });
-            moving || now.is_none_or(|now| now.entry.pool != was.entry.pool)
+            now.is_none_or(|now| was.pool_of_requests() != Some(&now.entry.pool))
         });
     }
 }

@@ -20,11 +20,26 @@
 //! follows what the others change ([`Workers::follow`]).
 
 mod book;
+mod condition;
+mod cordon;
+mod documents;
+mod figures;
+mod file_word;
 mod follow;
+mod health;
+mod heartbeat;
 mod held;
+mod labels;
 mod overview;
+mod pool_record;
+mod pools;
+mod put_pool;
+mod put_worker;
 mod record;
 mod roster;
+mod status;
+mod upsert;
+mod watched;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -34,6 +49,7 @@ use std::{
 use serde::Deserialize;
 use slotway_config::{Capacity, Pool, PoolName, Protocol, WorkerTls, WorkerUrl};
 use tokio::sync::watch;
+use tracing::Instrument;
 
 use crate::{
     error::Error,
@@ -42,8 +58,21 @@ use crate::{
     store::{Store, Who},
 };
 use book::Book;
+pub use condition::WorkerCondition;
+pub use cordon::Cordon;
+pub use health::Health;
+pub(crate) use health::{FIRST_STEP, is_last_step, step_takes};
+pub use heartbeat::Heartbeat;
+pub use labels::{Labels, Notes};
 pub use overview::{WorkerRow, WorkerStanding};
-use roster::Roster;
+pub use put_pool::PoolSpec;
+pub use put_worker::WorkerSpec;
+pub(crate) use put_worker::{Act, WantedWorker};
+pub(crate) use record::WorkerRecord;
+pub(crate) use roster::{Breach, BreachOf, Roster};
+pub(crate) use status::View;
+pub use status::{PoolStatus, WorkerStatus};
+pub use watched::{HealthChange, WatchedWorker};
 
 /// How long nobody may be connected before a removed worker counts as drained: longer than an Envoy takes to
 /// connect again.
@@ -134,7 +163,7 @@ impl Workers {
     /// # Errors
     /// [`Error::BadBody`], [`Error::Conflict`], [`Error::Store`].
     pub async fn upsert(&self, who: Who, entries: Vec<WorkerEntry>) -> Result<(), Error> {
-        self.change(who, move |next| next.upsert(&entries)).await
+        self.change(who, move |next| next.upsert(&entries)).await.map(drop)
     }
 
     /// Takes a worker out of its pool. It gets no further requests; those under way end as they would.
@@ -167,22 +196,11 @@ impl Workers {
     /// [`Error::Store`].
     pub async fn settle(&self, now: Instant) -> Result<(), Error> {
         let roster = self.book.roster();
-        let (over, let_go): (Vec<_>, Vec<_>) = {
-            let presence = self.presence();
-            let over = |url: &WorkerUrl, since_generation| match presence.nobody_since {
-                Some(since) => now.saturating_duration_since(since) >= self.nobody_grace,
-                None => {
-                    let drained = |name: &String| self.reports.drained(name, url, since_generation);
-                    presence.connected.iter().all(drained)
-                }
-            };
-            let draining = roster.draining().filter(|(url, since)| over(url, *since));
-            let held = roster.held.iter().filter(|(url, held)| over(url, held.since_generation));
-            (
-                draining.map(|(url, since)| (url.clone(), since)).collect(),
-                held.map(|(url, held)| (url.clone(), held.since_generation)).collect(),
-            )
-        };
+        let draining = roster.draining().filter(|(url, since)| self.has_drained(url, *since, now));
+        let over: Vec<_> = draining.map(|(url, since)| (url.clone(), since)).collect();
+        let held = roster.held.iter().map(|(url, held)| (url, held.since_generation));
+        let held = held.filter(|(url, since)| self.has_drained(url, *since, now));
+        let let_go: Vec<_> = held.map(|(url, since)| (url.clone(), since)).collect();
         if over.is_empty() && let_go.is_empty() {
             return Ok(());
         }
@@ -191,7 +209,31 @@ impl Workers {
             let_go.iter().for_each(|(url, since_generation)| next.let_go(url, *since_generation));
             Ok(())
         };
-        self.change(Who::SYSTEM, drained).await
+        self.change(Who::SYSTEM, drained).await.map(drop)
+    }
+
+    /// Whether no request is left at a worker that has been without slots since a generation: every connected coordinator has
+    /// the change and no request of the worker's, or nobody has been connected for a while.
+    pub(crate) fn has_drained(&self, url: &WorkerUrl, since_generation: u64, now: Instant) -> bool {
+        let presence = self.presence();
+        match presence.nobody_since {
+            Some(since) => now.saturating_duration_since(since) >= self.nobody_grace,
+            None => presence.connected.iter().all(|name| self.reports.drained(name, url, since_generation)),
+        }
+    }
+
+    /// Makes a change, or tries it out: all is looked at as if it were made, and nothing is. Returns what `make` does, and what is in
+    /// force after it.
+    ///
+    /// # Errors
+    /// What `make` says, [`Error::Busy`], [`Error::Store`].
+    pub(crate) async fn revise<R: Send + 'static>(
+        &self,
+        who: Who,
+        is_dry: bool,
+        make: impl Fn(&mut Roster) -> Result<R, Error> + Send + Sync + 'static,
+    ) -> Result<(R, Arc<Roster>), Error> {
+        if is_dry { self.book.try_out(make).await } else { self.change(who, make).await }
     }
 
     /// All workers, with the figures that the coordinators last reported.
@@ -206,13 +248,13 @@ impl Workers {
 
     /// Makes a change in a task of its own: a caller that goes away half-way (its client did) must not leave
     /// the store with a change that memory lacks.
-    async fn change(
+    async fn change<R: Send + 'static>(
         &self,
         who: Who,
-        make: impl Fn(&mut Roster) -> Result<(), Error> + Send + Sync + 'static,
-    ) -> Result<(), Error> {
+        make: impl Fn(&mut Roster) -> Result<R, Error> + Send + Sync + 'static,
+    ) -> Result<(R, Arc<Roster>), Error> {
         let book = Arc::clone(&self.book);
-        let task = tokio::spawn(async move { book.change(who, make).await });
+        let task = tokio::spawn(async move { book.change(who, make).await }.in_current_span());
         task.await.map_err(|error| Error::System { doing: "making a change", reason: error.to_string() })?
     }
 }

@@ -1,7 +1,10 @@
 use serde::{Deserialize, Serialize};
-use slotway_config::{WorkerState, WorkerUrl};
+use slotway_config::{WorkerReport, WorkerUrl};
 
 use super::{
+    Health,
+    condition::reported,
+    figures::{Figures, total},
     record::{Standing, WorkerRecord},
     roster::Roster,
 };
@@ -49,11 +52,11 @@ pub enum WorkerStanding {
     Active,
     /// It was changed, and not every coordinator has the change yet.
     Pending,
-    /// It was removed or shrunk, and requests beyond its capacity are under way.
+    /// It was removed or shrunk, and requests beyond its capacity are under way; or it is cordoned.
     Draining,
     /// It could not be reached, and one request now finds out whether it can again.
     Probing,
-    /// It cannot be reached.
+    /// It cannot be reached, or its heartbeat fails.
     Parked,
     /// No coordinator has reported for 10 seconds.
     Unknown,
@@ -76,62 +79,50 @@ impl WorkerStanding {
 
 /// One row for each worker, in the order of pools and workers.
 pub(super) fn rows(roster: &Roster, reports: &[Latest]) -> Vec<WorkerRow> {
-    // Figures that are out of date are shown, with their age, only as long as there are no better ones.
-    let fresh: Vec<_> = reports.iter().filter(|report| report.is_fresh()).collect();
-    let shown = if fresh.is_empty() { reports.iter().collect() } else { fresh.clone() };
+    let figures = Figures::new(reports);
     let place = |record: &WorkerRecord| {
-        let pool = roster.pools.iter().position(|pool| pool.name == record.entry.pool);
-        (pool.unwrap_or(usize::MAX), record.position)
+        let pool = roster.pools.get(&record.entry.pool);
+        (pool.map_or(u32::MAX, |pool| pool.position), record.position)
     };
     let mut present: Vec<_> = roster.present().collect();
     present.sort_by_key(|(_, record)| place(record));
-    present.into_iter().map(|(url, record)| row(roster, url, record, &shown, !fresh.is_empty())).collect()
+    present.into_iter().map(|(url, record)| row(roster, url, record, &figures)).collect()
 }
 
-fn row(roster: &Roster, url: &WorkerUrl, record: &WorkerRecord, shown: &[&Latest], fresh: bool) -> WorkerRow {
-    let pool = &record.entry.pool;
-    let capacity = record.entry.worker.capacity.get();
-    let draining =
-        record.standing != Standing::Active || roster.pools.iter().all(|other| other.name != *pool);
-    let figures: Vec<_> = shown.iter().filter_map(|report| report.workers.get(url)).collect();
-    let lines: Vec<_> =
-        shown.iter().flat_map(|report| report.pools.iter().filter(|line| line.pool == *pool)).collect();
-    let state = if draining {
-        WorkerStanding::Draining
-    } else if !fresh {
-        WorkerStanding::Unknown
-    } else if figures.len() < shown.len() {
-        WorkerStanding::Pending
-    } else {
-        let seen = figures.iter().map(|figure| match figure.state {
-            WorkerState::Active if figure.capacity == capacity => WorkerStanding::Active,
-            WorkerState::Active | WorkerState::Gone => WorkerStanding::Pending,
-            WorkerState::Draining => WorkerStanding::Draining,
-            WorkerState::Probing => WorkerStanding::Probing,
-            WorkerState::Parked => WorkerStanding::Parked,
-        });
-        seen.max().unwrap_or(WorkerStanding::Unknown)
-    };
-    let total = |figure: fn(&slotway_config::WorkerReport) -> u32| {
-        let sum = figures.iter().fold(0_u32, |sum, report| sum.saturating_add(figure(report)));
-        (!figures.is_empty()).then_some(sum)
-    };
+fn row(roster: &Roster, url: &WorkerUrl, record: &WorkerRecord, figures: &Figures<'_>) -> WorkerRow {
+    let own = figures.worker(url);
+    let pool = figures.pool(&record.entry.pool);
     WorkerRow {
         worker: url.to_string(),
-        pool: pool.to_string(),
-        capacity,
-        state,
-        in_flight: total(|report| report.in_flight),
-        free: total(|report| report.free),
-        parked: total(|report| report.parked),
-        failures: figures.iter().map(|report| report.failures).max(),
-        waiting: lines.iter().map(|line| line.waiting).reduce(u32::saturating_add),
-        oldest_wait_ms: lines.iter().map(|line| line.oldest_wait_ms).max(),
-        report_age_ms: shown
-            .iter()
-            .map(|report| u64::try_from(report.age.as_millis()).unwrap_or(u64::MAX))
-            .max(),
+        pool: record.entry.pool.to_string(),
+        capacity: record.entry.worker.capacity.get(),
+        state: standing(roster, record, &own, figures),
+        in_flight: total(&own, |report| report.in_flight),
+        free: total(&own, |report| report.free),
+        parked: total(&own, |report| report.parked),
+        failures: own.iter().map(|report| report.failures).max(),
+        waiting: total(&pool, |(line, _)| line.waiting),
+        oldest_wait_ms: pool.iter().map(|(line, _)| line.oldest_wait_ms).max(),
+        report_age_ms: figures.age_ms(),
         generation_wanted: roster.generation,
-        generation_in_force: shown.iter().map(|report| report.generation).min(),
+        generation_in_force: figures.generation_in_force(),
+    }
+}
+
+/// In the words that there have always been here: one that gets no requests as somebody wants it so drains, and one whose heartbeat
+/// fails is parked.
+fn standing(
+    roster: &Roster,
+    record: &WorkerRecord,
+    own: &[&WorkerReport],
+    figures: &Figures<'_>,
+) -> WorkerStanding {
+    let is_out = record.standing != Standing::Active || !roster.pools.has(&record.entry.pool);
+    if is_out || record.cordoned.is_some() {
+        WorkerStanding::Draining
+    } else if matches!(record.health, Health::Down { .. }) {
+        WorkerStanding::Parked
+    } else {
+        reported(record, own, figures).0
     }
 }

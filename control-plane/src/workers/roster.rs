@@ -1,22 +1,22 @@
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
-use slotway_config::{FieldError, Pool, PoolName, Scheme, Worker, WorkerUrl, check_pools};
+use slotway_config::{Pool, PoolName, Worker, WorkerUrl, check_pools, limits};
 
 use super::{
-    WorkerEntry,
     held::Held,
-    record::{PoolWorker, Standing, WorkerRecord},
+    pools::Pools,
+    record::{Standing, WorkerRecord},
 };
 use crate::{
     error::Error,
     model::{Desired, Draining, ListenerSettings},
 };
 
-/// The pools and all workers that are known: a plain value, whose changes are pure functions.
+/// The pools and all workers that are known: a plain value, whose changes are pure functions. What the configuration file
+/// changes stands in `file_word`, what REST changes in `upsert`, `put_worker` and `put_pool`.
 #[derive(Debug, Clone)]
 pub(crate) struct Roster {
-    /// In match order; their `workers` are empty, those are in `records`.
-    pub(crate) pools: Vec<Pool>,
+    pub(crate) pools: Pools,
     pub(crate) listener: ListenerSettings,
     pub(crate) records: BTreeMap<WorkerUrl, WorkerRecord>,
     pub(crate) generation: u64,
@@ -27,182 +27,53 @@ pub(crate) struct Roster {
     pub(crate) generation_revision: u64,
     /// Workers that another control plane has let go of, and whose requests our own coordinators may still have.
     pub(crate) held: BTreeMap<WorkerUrl, Held>,
-    next_position: u64,
+    pub(super) next_position: u64,
 }
 
-/// Most workers that an error names.
-const NAMED_MAX: usize = 20;
+/// A rule that all pools together do not keep.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Breach {
+    /// The pool; none where there are too many of them.
+    pub(crate) pool: Option<PoolName>,
+    /// Another pool that has to do with it.
+    pub(crate) other: Option<PoolName>,
+    /// Which part of it: of a pool's spec, or of a worker's.
+    pub(crate) of: BreachOf,
+    /// What is wrong and what would be right.
+    pub(crate) reason: String,
+}
+
+/// What breaks a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BreachOf {
+    /// That there is such a pool.
+    Pool,
+    /// A pool's match.
+    Match,
+    /// The workers of a pool.
+    Workers,
+}
+
+impl From<Breach> for Error {
+    fn from(Breach { of, reason, .. }: Breach) -> Self {
+        let field = match of {
+            BreachOf::Pool => None,
+            BreachOf::Match => Some("spec.match"),
+            BreachOf::Workers => Some("spec.capacity"),
+        };
+        Self::Conflict { index: None, field, reason }
+    }
+}
 
 impl Roster {
-    /// Brings the stored workers and those of the file together (see [`super`]), under a new generation.
-    ///
-    /// # Errors
-    /// [`Error::Roster`] where both together break a rule, for example too many slots in a pool.
-    pub(crate) fn new(
-        declared: &[Pool],
-        listener: ListenerSettings,
-        records: BTreeMap<WorkerUrl, WorkerRecord>,
-        generation: u64,
-    ) -> Result<Self, Error> {
-        let pools = declared.iter().map(|pool| Pool { workers: Vec::new(), ..pool.clone() }).collect();
-        let next_position = records.values().map(|record| record.position + 1).max().unwrap_or_default();
-        let (held, revision, generation_revision) = (BTreeMap::new(), 0, 0);
-        let mut roster =
-            Self { pools, listener, records, generation, revision, generation_revision, held, next_position };
-        let mut in_file = HashSet::new();
-        for pool in declared {
-            for worker in &pool.workers {
-                in_file.insert(worker.worker.clone());
-                roster.declare(PoolWorker { pool: pool.name.clone(), worker: worker.clone() });
-            }
-        }
-        let gone = |(url, record): (&WorkerUrl, &WorkerRecord)| {
-            (record.declared.is_some() && !in_file.contains(url)).then(|| url.clone())
-        };
-        for url in roster.records.iter().filter_map(gone).collect::<Vec<_>>() {
-            roster.undeclare(&url);
-        }
-        check_pools(&roster.pools_with(|_| true)).map_err(|error| Error::Roster(error.to_string()))?;
-        Ok(roster)
+    /// A worker that is there: it is in a pool, or drains from one.
+    pub(crate) fn worker(&self, url: &WorkerUrl) -> Option<&WorkerRecord> {
+        self.records.get(url).filter(|record| record.standing != Standing::Removed)
     }
 
-    /// The file's word for one worker: it counts where it is new.
-    fn declare(&mut self, said: PoolWorker) {
-        let position = self.next_position();
-        let url = said.worker.worker.clone();
-        match self.records.get_mut(&url) {
-            Some(record) if record.declared.as_ref() == Some(&said) => {}
-            Some(record) => {
-                let moved = record.entry.pool != said.pool;
-                record.standing = match record.standing {
-                    Standing::Active if moved => Standing::Moving { since_generation: self.generation },
-                    Standing::Draining { since_generation } if moved => Standing::Moving { since_generation },
-                    moving @ Standing::Moving { .. } => moving,
-                    Standing::Active | Standing::Draining { .. } | Standing::Removed => Standing::Active,
-                };
-                record.entry = said.clone();
-                record.declared = Some(said);
-            }
-            None => {
-                let (entry, declared) = (said.clone(), Some(said));
-                let record = WorkerRecord { position, entry, declared, standing: Standing::Active };
-                self.records.insert(url, record);
-            }
-        }
-    }
-
-    /// The file no longer names a worker that it named before.
-    fn undeclare(&mut self, url: &WorkerUrl) {
-        let since_generation = self.generation;
-        match self.records.get_mut(url) {
-            Some(record) if record.standing == Standing::Removed => {
-                self.records.remove(url);
-            }
-            Some(record) => {
-                record.declared = None;
-                record.standing = record.standing.removed(since_generation);
-            }
-            None => {}
-        }
-    }
-
-    /// Adds the workers, or changes those that are there: all of them, or none.
-    ///
-    /// # Errors
-    /// [`Error::BadBody`] or [`Error::Conflict`], with the index of the entry.
-    pub(crate) fn upsert(&mut self, entries: &[WorkerEntry]) -> Result<(), Error> {
-        let mut seen = BTreeMap::new();
-        for (index, entry) in entries.iter().enumerate() {
-            if let Some(first) = seen.insert(&entry.worker, index) {
-                let reason = format!("the same worker cannot stand twice; the first is entry {first}");
-                return Err(bad(index, "worker", reason));
-            }
-            self.upsert_one(index, entry)?;
-        }
-        check_pools(&self.pools_with(|_| true)).map_err(|error| self.blame(&error, entries))
-    }
-
-    fn upsert_one(&mut self, index: usize, entry: &WorkerEntry) -> Result<(), Error> {
-        let position = self.next_position();
-        let known = self.records.get(&entry.worker);
-        let pool = match (&entry.pool, known) {
-            (Some(pool), _) if self.pools.iter().all(|other| other.name != *pool) => {
-                let pools: Vec<_> = self.pools.iter().map(|pool| pool.name.as_str()).collect();
-                let reason = format!("there is no pool {:?}; there is {}", pool.as_str(), pools.join(", "));
-                return Err(bad(index, "pool", reason));
-            }
-            (Some(pool), _) => pool.clone(),
-            (None, Some(known)) => known.entry.pool.clone(),
-            (None, None) => self.first_pool()?,
-        };
-        if let Some(known) =
-            known.filter(|known| known.entry.pool != pool && known.standing != Standing::Removed)
-        {
-            // Two pools with slots of one worker would together exceed its capacity.
-            let reason = format!(
-                "{} is in pool {}; remove it there first and let it drain, a worker belongs to one pool",
-                entry.worker, known.entry.pool
-            );
-            return Err(Error::Conflict { index: Some(index), field: Some("pool"), reason });
-        }
-        let mut worker = Worker {
-            worker: entry.worker.clone(),
-            capacity: entry.capacity,
-            protocol: entry.protocol.or(known.map(|known| known.entry.worker.protocol)).unwrap_or_default(),
-            tls: entry.tls.clone(),
-        };
-        if worker.tls.is_none() {
-            worker.tls = known.and_then(|known| known.entry.worker.tls.clone());
-        }
-        if worker.tls.is_some() && worker.worker.scheme() == Scheme::Http {
-            return Err(bad(index, "tls", "only an https worker can have TLS settings".to_owned()));
-        }
-        let record = WorkerRecord {
-            position: known.map_or(position, |known| known.position),
-            declared: known.and_then(|known| known.declared.clone()),
-            entry: PoolWorker { pool, worker },
-            standing: match known.map(|known| known.standing) {
-                Some(moving @ Standing::Moving { .. }) => moving,
-                _ => Standing::Active,
-            },
-        };
-        self.records.insert(entry.worker.clone(), record);
-        Ok(())
-    }
-
-    /// Takes a worker out of its pool. It drains from this generation on.
-    ///
-    /// # Errors
-    /// [`Error::UnknownWorker`].
-    pub(crate) fn remove(&mut self, url: &WorkerUrl) -> Result<(), Error> {
-        let known: Vec<_> = self.present().take(NAMED_MAX).map(|(url, _)| url.to_string()).collect();
-        match self.records.get_mut(url) {
-            Some(record) if record.standing != Standing::Removed => {
-                record.standing = record.standing.removed(self.generation);
-                Ok(())
-            }
-            Some(_) | None => Err(Error::UnknownWorker { worker: url.to_string(), known }),
-        }
-    }
-
-    /// Forgets a worker that has drained since this generation, or keeps only that it was removed where the
-    /// file still declares it. One that takes requests again since stays.
-    pub(crate) fn drained(&mut self, url: &WorkerUrl, since_generation: u64) {
-        match self.records.get_mut(url) {
-            Some(record) if record.standing == (Standing::Draining { since_generation }) => {
-                tracing::info!("worker {url} has drained and is gone");
-                if record.declared.is_some() {
-                    record.standing = Standing::Removed;
-                } else {
-                    self.records.remove(url);
-                }
-            }
-            Some(record) if record.standing == (Standing::Moving { since_generation }) => {
-                tracing::info!("worker {url} has drained and moves to pool {}", record.entry.pool);
-                record.standing = Standing::Active;
-            }
-            Some(_) | None => {}
-        }
+    /// A worker as it is shown: one, too, that is only held.
+    pub(crate) fn shown_worker(&self, url: &WorkerUrl) -> Option<&WorkerRecord> {
+        self.worker(url).or_else(|| self.held.get(url).map(|held| &held.record))
     }
 
     /// All workers that take requests or drain; of one that is held, what it was.
@@ -220,74 +91,135 @@ impl Roster {
 
     /// Workers that REST added to a pool that the file no longer has: they wait for the pool to come back.
     pub(crate) fn without_pool(&self) -> impl Iterator<Item = &WorkerRecord> {
-        self.records
-            .values()
-            .filter(|record| record.standing == Standing::Active && !self.has(&record.entry.pool))
+        let active = self.records.values().filter(|record| record.standing == Standing::Active);
+        active.filter(|record| !self.pools.has(&record.entry.pool))
     }
 
     /// What Envoy shall have.
     pub(crate) fn desired(&self) -> Desired {
-        let draining = self.draining().filter_map(|(url, _)| self.records.get(url));
         let drains = |record: &WorkerRecord| Draining {
             worker: record.entry.worker.clone(),
-            // A worker that moves has its new pool in its entry.
-            pool: (!matches!(record.standing, Standing::Moving { .. })).then(|| record.entry.pool.clone()),
+            pool: record.pool_of_requests().cloned(),
+        };
+        // One that is cordoned or down, or whose pool is gone, keeps its cluster, too: for its requests, and as it may come back at
+        // any time.
+        let gets_none = |record: &&WorkerRecord| {
+            record.standing != Standing::Removed
+                && (record.in_force().is_none() || !self.pools.has(&record.entry.pool))
         };
         let held = self.held.values().map(|held| &held.record);
         let mut clusters = BTreeMap::new();
         // A worker that is held keeps the cluster that its requests are at, so it comes last.
-        for record in draining.chain(self.without_pool()).chain(held) {
+        for record in self.records.values().filter(gets_none).chain(held) {
             clusters.insert(&record.entry.worker.worker, drains(record));
         }
+        let in_force = |url: &WorkerUrl, record: &WorkerRecord| {
+            if self.held.contains_key(url) { None } else { record.in_force() }
+        };
         Desired {
             generation: self.generation,
             revision: self.generation_revision,
-            pools: self.pools_with(|url| !self.held.contains_key(url)),
+            pools: self.pools_with(in_force),
             draining: clusters.into_values().collect(),
             listener: self.listener.clone(),
         }
     }
 
-    /// The pools, each with those of its active workers that `wanted` names.
-    fn pools_with(&self, wanted: impl Fn(&WorkerUrl) -> bool) -> Vec<Pool> {
-        let active =
-            self.records.iter().filter(|(url, record)| record.standing == Standing::Active && wanted(url));
-        let mut records: Vec<_> = active.map(|(_, record)| record).collect();
-        records.sort_by_key(|record| record.position);
-        let mut pools = self.pools.clone();
+    /// Looks whether pools and workers together keep the rules: those, too, that may get requests without anybody's word, at
+    /// their full capacity.
+    ///
+    /// # Errors
+    /// The first [`Breach`].
+    pub(crate) fn check(&self) -> Result<(), Breach> {
+        let order = self.pools.in_order();
+        if order.len() > limits::POOLS_MAX {
+            let reason = format!("{} pools are too many: at most {}", order.len(), limits::POOLS_MAX);
+            return Err(Breach { pool: None, other: None, of: BreachOf::Pool, reason });
+        }
+        for (name, record) in &order {
+            if let Some(other) = self.pools.with_match(&record.matches, name) {
+                let prefix = &record.matches.prefix;
+                let reason = format!(
+                    "pools {name} and {other} have the same match, the prefix {prefix:?}; only one of them would get requests"
+                );
+                return Err(Breach {
+                    pool: Some((*name).clone()),
+                    other: Some(other.clone()),
+                    of: BreachOf::Match,
+                    reason,
+                });
+            }
+        }
+        let pools = self.pools_with(|_, record| {
+            let comes = matches!(record.standing, Standing::Active | Standing::Moving { .. });
+            comes.then(|| record.entry.worker.clone())
+        });
+        check_pools(&pools).map_err(|error| {
+            let number = error.path.split(['[', ']']).nth(1).and_then(|number| number.parse::<usize>().ok());
+            let pool = number.and_then(|number| pools.get(number)).map(|pool| pool.name.clone());
+            let reason = match &pool {
+                Some(pool) => format!("pool {pool}: {}", error.reason),
+                None => error.reason,
+            };
+            Breach { pool, other: None, of: BreachOf::Workers, reason }
+        })
+    }
+
+    /// The pools, each with its workers as `wanted` has them.
+    fn pools_with(&self, wanted: impl Fn(&WorkerUrl, &WorkerRecord) -> Option<Worker>) -> Vec<Pool> {
+        let mut by_pool: HashMap<&PoolName, Vec<(u64, Worker)>> = HashMap::new();
+        for (url, record) in &self.records {
+            if let Some(worker) = wanted(url, record) {
+                by_pool.entry(&record.entry.pool).or_default().push((record.position, worker));
+            }
+        }
+        let mut pools = self.pools.without_workers();
         for pool in &mut pools {
-            let members = records.iter().filter(|record| record.entry.pool == pool.name);
-            pool.workers = members.map(|record| record.entry.worker.clone()).collect();
+            let mut members = by_pool.remove(&pool.name).unwrap_or_default();
+            members.sort_by_key(|(position, _)| *position);
+            pool.workers = members.into_iter().map(|(_, worker)| worker).collect();
         }
         pools
     }
 
-    fn has(&self, pool: &PoolName) -> bool {
-        self.pools.iter().any(|other| other.name == *pool)
+    /// What a change makes of this, under a new generation if it is something to Envoy, or to what waits for an Envoy.
+    ///
+    /// # Errors
+    /// What `make` says.
+    pub(super) fn changed_by<R>(
+        &self,
+        generation: u64,
+        make: impl Fn(&mut Self) -> Result<R, Error>,
+    ) -> Result<(Self, R), Error> {
+        let mut next = Self { generation, ..self.clone() };
+        let result = make(&mut next)?;
+        if !self.is_other_to_envoy(&next) {
+            next.generation = self.generation;
+        }
+        Ok((next, result))
     }
 
-    fn first_pool(&self) -> Result<PoolName, Error> {
-        let none = || Error::Roster("there is no pool".to_owned());
-        self.pools.first().map(|pool| pool.name.clone()).ok_or_else(none)
+    /// Whether Envoy shall have something else, or it is waited for the Envoys' word on something else. Labels, notes and heartbeats
+    /// are nothing to it.
+    fn is_other_to_envoy(&self, next: &Self) -> bool {
+        let differs = |one: &WorkerRecord, other: &WorkerRecord| {
+            (one.position, &one.entry, one.standing, &one.leaves)
+                != (other.position, &other.entry, other.standing, &other.leaves)
+                || (&one.cordoned, &one.health) != (&other.cordoned, &other.health)
+        };
+        self.records.len() != next.records.len()
+            || self
+                .records
+                .iter()
+                .zip(&next.records)
+                .any(|((url, one), (other_url, other))| url != other_url || differs(one, other))
+            || self.pools.without_workers() != next.pools.without_workers()
+            || self.held != next.held
     }
 
-    fn next_position(&mut self) -> u64 {
+    /// The place of the next new worker: behind all others.
+    pub(super) fn next_position(&mut self) -> u64 {
         self.next_position += 1;
         self.next_position - 1
     }
-
-    /// The entry of the request that brought about what [`check_pools`] found: the last one in that pool.
-    fn blame(&self, error: &FieldError, entries: &[WorkerEntry]) -> Error {
-        let number = error.path.split(['[', ']']).nth(1).and_then(|number| number.parse::<usize>().ok());
-        let pool = number.and_then(|number| self.pools.get(number)).map(|pool| &pool.name);
-        let in_pool =
-            |entry: &WorkerEntry| self.records.get(&entry.worker).map(|record| &record.entry.pool) == pool;
-        let index = entries.iter().rposition(in_pool);
-        let field = Some("capacity".to_owned());
-        Error::BadBody { index, field, reason: format!("{}: {}", error.path, error.reason) }
-    }
-}
-
-fn bad(index: usize, field: &'static str, reason: String) -> Error {
-    Error::BadBody { index: Some(index), field: Some(field.to_owned()), reason }
 }

@@ -31,13 +31,18 @@ async fn every_change_is_told_with_who_made_it_and_what_it_was_before() {
         (file, "settings", "file", none, none),
         (file, "worker", "http://127.0.0.1:9002", none, four),
         (file, "worker", W1, none, three),
+        (file, "policy", "ocr", none, none),
+        (file, "policy", "preannotation", none, none),
+        (file, "pool", "ocr", none, none),
+        (file, "pool", "preannotation", none, none),
     ];
     let mut seen: Vec<_> = changes.iter().map(told).collect();
     // What the program itself did stands in between: nobody is connected, so the removed worker is let go of at some time.
     seen.retain(|(who, ..)| *who != "system");
     assert_eq!(seen.len(), expected.len(), "{:#}", answer.body);
     // In one batch the order is that of the batch.
-    let by_batch = |told: &(&str, &str, &str, &Value, &Value)| (told.0 == file, told.2.to_owned());
+    let by_batch =
+        |told: &(&str, &str, &str, &Value, &Value)| (told.0 == file, told.2.to_owned(), told.1.to_owned());
     seen[1..].sort_by_key(by_batch);
     expected[1..].sort_by_key(by_batch);
     assert_eq!(seen, expected);

@@ -98,6 +98,26 @@ impl House {
         self.send(Method::DELETE, &path, &[("authorization", &authorization)], "").await
     }
 
+    /// A request with the admin token and a body of JSON.
+    pub(crate) async fn ask(&self, method: &str, path: &str, body: &Value) -> Answer {
+        self.ask_with(method, path, &[], body).await
+    }
+
+    /// The same with further headers.
+    pub(crate) async fn ask_with(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> Answer {
+        let authorization = self.control_plane.token.authorization();
+        let mut all = vec![("authorization", authorization.as_str()), ("content-type", "application/json")];
+        all.extend(headers);
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        self.send(method.parse().unwrap(), path, &all, &body).await
+    }
+
     pub(crate) async fn send(
         &self,
         method: Method,
@@ -129,12 +149,31 @@ impl Answer {
         self.body.as_array().unwrap().iter().map(row).collect()
     }
 
+    /// The version that it is of, which its tag repeats.
+    pub(crate) fn version(&self) -> String {
+        let version = self.body["metadata"]["resourceVersion"].as_str().unwrap().to_owned();
+        assert_eq!(self.headers[header::ETAG], format!("\"{version}\""));
+        version
+    }
+
     /// The answer as RFC 9457 has it: its type, after the prefix that all have.
     pub(crate) fn problem(&self) -> &str {
         assert_eq!(self.headers[header::CONTENT_TYPE], "application/problem+json");
         assert_eq!(self.body["status"], self.status.as_u16());
         self.body["type"].as_str().unwrap().strip_prefix("urn:slotway:problem:").unwrap()
     }
+}
+
+/// The path of a worker's resource.
+pub(crate) fn worker_path(url: &str) -> String {
+    let name: String = url
+        .bytes()
+        .map(|byte| match byte {
+            b':' | b'/' | b'%' => format!("%{byte:02X}"),
+            byte => char::from(byte).to_string(),
+        })
+        .collect();
+    format!("/api/v1/workers/{name}")
 }
 
 pub(crate) async fn send(

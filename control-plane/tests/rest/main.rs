@@ -3,12 +3,19 @@
 
 mod agents;
 mod api_port;
+mod apply;
 mod audit;
 mod bad_input;
+mod bad_resources;
+mod coordinators;
+mod cordons;
 mod every_endpoint;
 mod house;
+mod metrics;
 mod oidc;
+mod old_store;
 mod people;
+mod pools;
 mod rejections;
 mod reporters;
 mod restart;
@@ -18,4 +25,5 @@ mod sign_in;
 mod token;
 mod tokens;
 mod users;
+mod worker_resources;
 mod workers;

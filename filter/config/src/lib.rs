@@ -1,6 +1,6 @@
 //! The words that the filter, the control plane and the operator share.
 //!
-//! * [`Pool`], [`Worker`], [`PoolMatch`], [`WaitDuration`]: what an operator writes (YAML, REST) and what
+//! * [`Pool`], [`Policy`], [`Worker`], [`PoolMatch`], [`WaitDuration`]: what an operator writes (YAML, REST) and what
 //!   travels to the filter (JSON) are the same types, so neither side can accept what the other refuses.
 //! * [`FilterConfig`]: the plugin configuration that the control plane pushes over ECDS.
 //! * [`Report`]: what a coordinator tells the control plane about its slots.
@@ -16,6 +16,7 @@ mod error;
 mod filter;
 pub mod headers;
 pub mod limits;
+mod policy;
 mod pool;
 mod pool_match;
 mod pool_name;
@@ -27,6 +28,7 @@ pub use capacity::Capacity;
 pub use duration::WaitDuration;
 pub use error::{ConfigError, FieldError};
 pub use filter::{FilterConfig, check_lane_lease, default_lane_lease};
+pub use policy::Policy;
 pub use pool::{Pool, check_pools};
 pub use pool_match::PoolMatch;
 pub use pool_name::PoolName;

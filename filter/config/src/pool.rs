@@ -2,7 +2,13 @@ use std::collections::{HashMap, hash_map::Entry};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{FieldError, PoolMatch, PoolName, Scheme, WaitDuration, Worker, limits};
+use crate::{
+    FieldError, PoolMatch, PoolName, Scheme, WaitDuration, Worker, limits,
+    policy::{
+        Policy, default_abandoned_hold, default_answer_timeout, default_free_worker_timeout,
+        default_max_waiting, max_waiting,
+    },
+};
 
 /// Workers of one usage, with one slot queue, one waiting line and one policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,15 +43,9 @@ impl Pool {
     /// A pool with the default policy and no workers.
     #[must_use]
     pub fn new(name: PoolName, matches: PoolMatch) -> Self {
-        Self {
-            name,
-            matches,
-            free_worker_timeout: default_free_worker_timeout(),
-            max_waiting: default_max_waiting(),
-            abandoned_hold: default_abandoned_hold(),
-            answer_timeout: default_answer_timeout(),
-            workers: Vec::new(),
-        }
+        let Policy { free_worker_timeout, max_waiting, abandoned_hold, answer_timeout } = Policy::default();
+        let workers = Vec::new();
+        Self { name, matches, free_worker_timeout, max_waiting, abandoned_hold, answer_timeout, workers }
     }
 
     /// The longest that a request can have a slot, in milliseconds: Envoy ends it then. `None`: for ever.
@@ -60,32 +60,6 @@ impl Pool {
     pub fn stream_ms_max(&self) -> Option<u64> {
         let answer_ms = self.answer_timeout.as_ms();
         (answer_ms > 0).then(|| self.free_worker_timeout.as_ms() + limits::UPLOAD_MS_MAX + answer_ms)
-    }
-}
-
-fn default_free_worker_timeout() -> WaitDuration {
-    WaitDuration::from_ms(30_000)
-}
-
-fn default_max_waiting() -> u32 {
-    1_024
-}
-
-fn default_abandoned_hold() -> WaitDuration {
-    WaitDuration::ZERO
-}
-
-fn default_answer_timeout() -> WaitDuration {
-    WaitDuration::from_ms(600_000)
-}
-
-fn max_waiting<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
-    let number = u32::deserialize(deserializer)?;
-    if number <= limits::WAITING_MAX {
-        Ok(number)
-    } else {
-        let reason = format!("max_waiting {number} is too large: at most {}", limits::WAITING_MAX);
-        Err(serde::de::Error::custom(reason))
     }
 }
 

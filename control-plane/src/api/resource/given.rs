@@ -39,6 +39,49 @@ pub(in crate::api) struct GivenMetadata {
     pub(in crate::api) notes: String,
 }
 
+/// A resource as somebody sends it, as the API's description shows it; [`Given`] is what is read.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "it describes the JSON and is never built")]
+pub(in crate::api) struct Wanted<Spec> {
+    /// What it is; may be left out where the path says it.
+    kind: Option<String>,
+    /// Which one; may be left out where the path says it.
+    metadata: Option<WantedMetadata>,
+    /// What somebody wants.
+    spec: Spec,
+}
+
+/// Which resource somebody sends, and what people say of it.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "it describes the JSON and is never built")]
+pub(in crate::api) struct WantedMetadata {
+    /// Its name; the same as in the path.
+    name: Option<String>,
+    /// Only if it is this version that is there.
+    #[schema(rename = "resourceVersion")]
+    resource_version: Option<String>,
+    /// Of workers: what people sort by.
+    labels: Option<BTreeMap<String, String>>,
+    /// Of workers: what people write of it.
+    notes: Option<String>,
+}
+
+impl GivenMetadata {
+    /// Refuses what only workers have.
+    ///
+    /// # Errors
+    /// [`Error::BadBody`].
+    pub(in crate::api) fn has_no_labels(&self) -> Result<(), Error> {
+        let field = match (self.labels.is_empty(), self.notes.is_empty()) {
+            (true, true) => return Ok(()),
+            (false, _) => "labels",
+            (true, false) => "notes",
+        };
+        let reason = format!("only workers have {field}");
+        Err(Error::BadBody { index: None, field: Some(format!("metadata.{field}")), reason })
+    }
+}
+
 impl<Spec> Given<Spec> {
     /// Looks whether it is what its path says.
     ///
@@ -81,6 +124,10 @@ pub(in crate::api) fn read<T: DeserializeOwned>(
         StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge(BODY_BYTES_MAX),
         _ => wrong(None, "the body did not arrive whole".to_owned()),
     })?;
+    // Else a list of a resource's fields without their names would be read, too.
+    if body.trim_ascii_start().first().is_some_and(|first| *first == b'[') {
+        return Err(wrong(None, "a JSON object is needed, not a list".to_owned()));
+    }
     let reader = &mut serde_json::Deserializer::from_slice(&body);
     let value = located(&mut *reader)?;
     reader.end().map_err(|error| wrong(None, error.to_string()))?;
@@ -100,7 +147,11 @@ pub(in crate::api) fn merged<T: DeserializeOwned>(mut there: Value, patch: Value
     located(there)
 }
 
-fn located<'de, T: DeserializeOwned, D>(from: D) -> Result<T, Error>
+/// Reads what is there, or says which field is wrong.
+///
+/// # Errors
+/// [`Error::BadBody`].
+pub(in crate::api) fn located<'de, T: DeserializeOwned, D>(from: D) -> Result<T, Error>
 where
     D: serde::Deserializer<'de>,
     D::Error: std::fmt::Display,

@@ -16,8 +16,8 @@ use axum::{
 use serde::{Deserialize, Serialize};
 
 pub(in crate::api) use dry_run::DryRun;
-pub(in crate::api) use given::{Given, merged, read};
-pub(in crate::api) use page::{PageQuery, paged};
+pub(in crate::api) use given::{Given, GivenMetadata, Wanted, located, merged, read};
+pub(in crate::api) use page::{PageQuery, bad_query, paged};
 pub(in crate::api) use path_name::PathName;
 pub(in crate::api) use precondition::Precondition;
 
@@ -63,6 +63,14 @@ pub struct List<Item> {
     /// What `?continue=` takes for the next page; absent on the last one.
     #[serde(rename = "continue", default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+}
+
+impl<Item> List<Item> {
+    /// The page with what each of its items stands for; one that is gone meanwhile is left out.
+    pub(in crate::api) fn map<Shown>(self, shown: impl FnMut(Item) -> Option<Shown>) -> List<Shown> {
+        let Self { kind, resource_version, items, next } = self;
+        List { kind, resource_version, items: items.into_iter().filter_map(shown).collect(), next }
+    }
 }
 
 impl Metadata {

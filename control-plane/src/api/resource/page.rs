@@ -1,3 +1,4 @@
+use axum::extract::rejection::QueryRejection;
 use serde::Deserialize;
 
 use super::List;
@@ -40,6 +41,12 @@ pub(in crate::api) fn paged<Item>(
     let items: Vec<_> = rest.by_ref().take(limit).collect();
     let next = rest.next().and(items.last()).map(|last| name(last).to_owned());
     Ok(List { kind: format!("{kind}List"), resource_version: revision.to_string(), items, next })
+}
+
+/// A query that cannot be read; `known` says what can stand in it.
+pub(in crate::api) fn bad_query(rejection: &QueryRejection, known: &str) -> Error {
+    let reason = format!("{}; there is {known}", rejection.body_text());
+    Error::BadBody { index: None, field: None, reason }
 }
 
 #[cfg(test)]

@@ -1,9 +1,15 @@
-//! `/api/v1`: what agents are told, and which workers are servers.
+//! `/api/v1`: pools, policies and workers; what agents are told, and which workers are servers.
 
+pub(super) mod apply;
 pub(super) mod backup_jobs;
+pub(super) mod cordons;
+pub(super) mod policies;
+pub(super) mod pools;
 pub(super) mod resource_profiles;
 pub(super) mod server_limits;
 pub(super) mod servers;
+mod worker_query;
+pub(super) mod workers;
 
 use axum::{body::Bytes, extract::rejection::BytesRejection, http::HeaderMap};
 use serde::{Serialize, de::DeserializeOwned};
@@ -15,6 +21,16 @@ use crate::error::Error;
 /// The routes.
 pub(super) fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
+        .routes(routes!(pools::list))
+        .routes(routes!(pools::get, pools::put, pools::patch, pools::remove))
+        .routes(routes!(policies::list))
+        .routes(routes!(policies::get, policies::put, policies::patch))
+        .routes(routes!(workers::list))
+        .routes(routes!(workers::get, workers::put, workers::patch, workers::remove))
+        .routes(routes!(cordons::cordon))
+        .routes(routes!(cordons::uncordon))
+        .routes(routes!(cordons::drain))
+        .routes(routes!(apply::apply))
         .routes(routes!(server_limits::get, server_limits::put))
         .routes(routes!(resource_profiles::get, resource_profiles::put))
         .routes(routes!(backup_jobs::list))

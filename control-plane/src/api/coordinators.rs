@@ -1,0 +1,157 @@
+use std::{collections::BTreeMap, time::Instant};
+
+use axum::{
+    Json,
+    extract::{Query, State, rejection::QueryRejection},
+};
+use serde::{Deserialize, Serialize};
+use slotway_config::PoolReport;
+
+use super::{
+    ApiState, List, Metadata, Problem, Resource,
+    envoys::with_changes,
+    resource::{PageQuery, PathName, paged},
+};
+use crate::{
+    error::Error,
+    reports::Latest,
+    xds::{CoordinatorStatus, SyncState, TypeStatus, Variant},
+};
+
+/// What a coordinator's resource says that it is.
+pub(super) const KIND: &str = "Coordinator";
+/// Most coordinators that an error names.
+const NAMED_MAX: usize = 20;
+
+/// A connected Envoy.
+pub(super) type Coordinator = Resource<CoordinatorSpec, CoordinatorState>;
+
+/// Nothing: what a coordinator shall have is said by pools, policies and workers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct CoordinatorSpec {}
+
+/// What a coordinator has, and what it last reported.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct CoordinatorState {
+    /// Its `node.cluster`: the group whose pools it has.
+    pub cluster: String,
+    /// The version that it states, for example `1.40.0`.
+    pub envoy_version: String,
+    /// Which variant of xDS it speaks.
+    pub protocol: Variant,
+    /// Since when its stream is open, in milliseconds since 1970.
+    pub connected_since_unix_ms: u64,
+    /// The generation of the filter's configuration that it has acknowledged.
+    pub generation: Option<u64>,
+    /// All of it: rejected if one type is, else stale if one type is.
+    pub state: SyncState,
+    /// Each type that it subscribes to, by type URL.
+    pub types: BTreeMap<String, TypeStatus>,
+    /// The pools with the figures that it last reported; empty where it has not.
+    pub pools: Vec<CoordinatorPool>,
+    /// How old those figures are, in milliseconds; `null` where it has not reported.
+    pub report_age_ms: Option<u64>,
+    /// The newest generation that its filter has in force; `null` where it has not reported.
+    pub generation_in_force: Option<u64>,
+}
+
+/// A pool as one coordinator last reported it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct CoordinatorPool {
+    /// The pool.
+    pub name: String,
+    /// Slots that can be given out.
+    pub free: u32,
+    /// Slots whose request is at its worker or on its way there.
+    pub in_flight: u32,
+    /// Slots of workers that cannot be reached at the moment.
+    pub parked: u32,
+    /// Requests that wait for a slot.
+    pub waiting: u32,
+    /// How long the first of them has waited, in milliseconds.
+    pub oldest_wait_ms: u64,
+}
+
+impl From<&PoolReport> for CoordinatorPool {
+    fn from(report: &PoolReport) -> Self {
+        Self {
+            name: report.pool.to_string(),
+            free: report.free,
+            in_flight: report.in_flight,
+            parked: report.parked,
+            waiting: report.waiting,
+            oldest_wait_ms: report.oldest_wait_ms,
+        }
+    }
+}
+
+/// Lists the connected Envoys: what each shall have and has, and what it last reported.
+#[utoipa::path(get, path = "/api/v1/coordinators", operation_id = "list_coordinators", params(
+    ("limit" = Option<usize>, Query, description = "At most so many, from 1 to 1000; 500 if absent", minimum = 1, maximum = 1000),
+    ("continue" = Option<String>, Query, description = "The `continue` of the page before"),
+), responses(
+    (status = 200, description = "A page of coordinators", body = List<Coordinator>),
+    (status = 400, description = "Not a page", body = Problem),
+    (status = 401, description = "It is not known who asks", body = Problem),
+))]
+pub(super) async fn list(
+    State(state): State<ApiState>,
+    query: Result<Query<PageQuery>, QueryRejection>,
+) -> Result<Json<List<Coordinator>>, Error> {
+    let Query(query) = query.map_err(|rejection| Error::BadBody {
+        index: None,
+        field: None,
+        reason: format!("{}; there is limit and continue", rejection.body_text()),
+    })?;
+    let statuses = state.coordinators.list();
+    let page = paged(KIND, 0, &query, statuses, |status| &status.node)?;
+    let statuses = with_changes(page.items, &*state.store).await;
+    let reports = by_coordinator(state.reports.latest(Instant::now()));
+    let items = statuses.into_iter().map(|status| resource(status, &reports)).collect();
+    Ok(Json(List { kind: page.kind, resource_version: page.resource_version, items, next: page.next }))
+}
+
+/// Shows one connected Envoy.
+#[utoipa::path(get, path = "/api/v1/coordinators/{name}", operation_id = "get_coordinator", params(
+    ("name" = String, Path, description = "The Envoy's node id"),
+), responses(
+    (status = 200, description = "The coordinator", body = Coordinator),
+    (status = 400, description = "Not a name", body = Problem),
+    (status = 401, description = "It is not known who asks", body = Problem),
+    (status = 404, description = "No Envoy of this node id is connected", body = Problem),
+))]
+pub(super) async fn get(
+    State(state): State<ApiState>,
+    PathName(name): PathName,
+) -> Result<Json<Coordinator>, Error> {
+    let Some(status) = state.coordinators.get(&name) else {
+        let known = state.coordinators.list().into_iter().take(NAMED_MAX).map(|status| status.node);
+        return Err(Error::UnknownCoordinator { name, known: known.collect() });
+    };
+    let statuses = with_changes(vec![status], &*state.store).await;
+    let reports = by_coordinator(state.reports.latest(Instant::now()));
+    let mut found = statuses.into_iter().map(|status| resource(status, &reports));
+    found.next().map(Json).ok_or(Error::UnknownCoordinator { name, known: Vec::new() })
+}
+
+fn by_coordinator(reports: Vec<Latest>) -> BTreeMap<String, Latest> {
+    reports.into_iter().map(|report| (report.coordinator.clone(), report)).collect()
+}
+
+fn resource(status: CoordinatorStatus, reports: &BTreeMap<String, Latest>) -> Coordinator {
+    let report = reports.get(&status.node);
+    let state = CoordinatorState {
+        cluster: status.cluster,
+        envoy_version: status.envoy_version,
+        protocol: status.protocol,
+        connected_since_unix_ms: status.connected_since_unix_ms,
+        generation: status.generation,
+        state: status.state,
+        types: status.types,
+        pools: report.iter().flat_map(|report| &report.pools).map(CoordinatorPool::from).collect(),
+        report_age_ms: report.map(|report| u64::try_from(report.age.as_millis()).unwrap_or(u64::MAX)),
+        generation_in_force: report.map(|report| report.generation),
+    };
+    let metadata = Metadata::new(status.node, 0);
+    Resource { kind: KIND.to_owned(), metadata, spec: CoordinatorSpec {}, status: state }
+}

@@ -1,0 +1,229 @@
+use std::time::Instant;
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Query, State, rejection::BytesRejection, rejection::QueryRejection},
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
+use serde_json::{Value, json};
+use slotway_config::PoolName;
+
+use crate::{
+    api::{
+        ApiState, List, Metadata, Problem, Resource,
+        access::By,
+        resource::{
+            DryRun, Given, PageQuery, PathName, Precondition, Wanted, answer, bad_query, merged, paged, read,
+        },
+    },
+    error::Error,
+    workers::{PoolSpec, PoolStatus, Roster, View},
+};
+
+/// What a pool's resource says that it is.
+pub(super) const KIND: &str = "Pool";
+
+/// A pool: which requests belong to it, and what it is doing.
+pub(super) type Pool = Resource<PoolSpec, PoolStatus>;
+
+/// A pool that is there.
+pub(super) fn resource(view: &View<'_>, name: &PoolName) -> Option<Pool> {
+    Some(Resource {
+        kind: KIND.to_owned(),
+        metadata: Metadata::new(name.as_str(), version(&view.roster, name)?),
+        spec: view.roster.pool_spec(name)?,
+        status: view.pool(name),
+    })
+}
+
+/// The version of a pool that is there.
+pub(super) fn version(roster: &Roster, name: &PoolName) -> Option<u64> {
+    roster.pools.get(name).map(|record| record.revision)
+}
+
+/// The pool that a path names.
+pub(super) fn named(roster: &Roster, name: &str) -> Result<PoolName, Error> {
+    name.parse().map_err(|_| {
+        let known = roster.pools.names().iter().map(ToString::to_string).collect();
+        Error::UnknownPool { pool: name.to_owned(), known }
+    })
+}
+
+/// What can be a pool's name.
+///
+/// # Errors
+/// [`Error::BadBody`].
+pub(super) fn parse_name(name: &str) -> Result<PoolName, Error> {
+    name.parse().map_err(|error: slotway_config::ConfigError| Error::BadBody {
+        index: None,
+        field: Some("metadata.name".to_owned()),
+        reason: error.to_string(),
+    })
+}
+
+/// Lists the pools.
+#[utoipa::path(get, path = "/api/v1/pools", operation_id = "list_pools", params(
+    ("limit" = Option<usize>, Query, description = "At most so many, from 1 to 1000; 500 if absent", minimum = 1, maximum = 1000),
+    ("continue" = Option<String>, Query, description = "The `continue` of the page before"),
+), responses(
+    (status = 200, description = "A page of pools, in the order of their names", body = List<Pool>),
+    (status = 400, description = "Not a page", body = Problem),
+    (status = 401, description = "It is not known who asks", body = Problem),
+))]
+pub(in crate::api) async fn list(
+    State(state): State<ApiState>,
+    query: Result<Query<PageQuery>, QueryRejection>,
+) -> Result<Json<List<Pool>>, Error> {
+    let Query(query) = query.map_err(|rejection| bad_query(&rejection, "limit and continue"))?;
+    let view = state.workers.view(Instant::now());
+    let mut names = view.roster.pools.names();
+    names.sort();
+    let page = paged(KIND, view.roster.revision, &query, names, PoolName::as_str)?;
+    Ok(Json(page.map(|name| resource(&view, &name))))
+}
+
+/// Shows a pool.
+#[utoipa::path(get, path = "/api/v1/pools/{name}", operation_id = "get_pool", params(
+    ("name" = String, Path, description = "The pool's name"),
+), responses(
+    (status = 200, description = "The pool", body = Pool),
+    (status = 401, description = "It is not known who asks", body = Problem),
+    (status = 404, description = "There is no such pool", body = Problem),
+))]
+pub(in crate::api) async fn get(
+    State(state): State<ApiState>,
+    PathName(name): PathName,
+) -> Result<Response, Error> {
+    let view = state.workers.view(Instant::now());
+    let name = named(&view.roster, &name)?;
+    let pool = resource(&view, &name).ok_or_else(|| view.roster.unknown_pool(&name))?;
+    Ok(answer(StatusCode::OK, &pool, DryRun::NO))
+}
+
+/// Makes a pool, or makes it so.
+#[utoipa::path(put, path = "/api/v1/pools/{name}", operation_id = "put_pool", params(
+    ("name" = String, Path, description = "The pool's name"),
+    ("dry_run" = Option<bool>, Query, description = "Only try it out"),
+), request_body = Wanted<PoolSpec>, responses(
+    (status = 200, description = "It is so", body = Pool),
+    (status = 201, description = "It is new", body = Pool),
+    (status = 400, description = "It is not right; nothing was changed", body = Problem),
+    (status = 401, description = "It is not known who asks", body = Problem),
+    (status = 403, description = "They may not", body = Problem),
+    (status = 409, description = "Another pool has the match; nothing was changed", body = Problem),
+    (status = 412, description = "It is another version that is there", body = Problem),
+    (status = 415, description = "Not JSON", body = Problem),
+))]
+pub(in crate::api) async fn put(
+    By(who): By,
+    State(state): State<ApiState>,
+    PathName(name): PathName,
+    precondition: Precondition,
+    dry_run: DryRun,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Error> {
+    let given: Given<PoolSpec> = read(&headers, body)?;
+    given.is_of(KIND, &name)?;
+    given.metadata.has_no_labels()?;
+    let name = parse_name(&name)?;
+    let precondition = precondition.and_body(given.metadata.resource_version.as_deref())?;
+    let own = name.clone();
+    let make = move |next: &mut Roster| {
+        let before = version(next, &own);
+        precondition.check(before)?;
+        next.put_pools([(own.clone(), given.spec.clone())]);
+        next.check()?;
+        Ok(before.is_none())
+    };
+    let (is_new, roster) = state.workers.revise(who, dry_run.0, make).await?;
+    let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+    shown(&state, roster, &name, status, dry_run)
+}
+
+/// Changes what the body says of a pool (RFC 7396).
+#[utoipa::path(patch, path = "/api/v1/pools/{name}", operation_id = "patch_pool", params(
+    ("name" = String, Path, description = "The pool's name"),
+    ("dry_run" = Option<bool>, Query, description = "Only try it out"),
+), request_body(content = Object, content_type = "application/merge-patch+json"), responses(
+    (status = 200, description = "It is so", body = Pool),
+    (status = 400, description = "It is not right; nothing was changed", body = Problem),
+    (status = 401, description = "It is not known who asks", body = Problem),
+    (status = 403, description = "They may not", body = Problem),
+    (status = 404, description = "There is no such pool", body = Problem),
+    (status = 409, description = "Another pool has the match; nothing was changed", body = Problem),
+    (status = 412, description = "It is another version that is there", body = Problem),
+    (status = 415, description = "Not JSON", body = Problem),
+))]
+pub(in crate::api) async fn patch(
+    By(who): By,
+    State(state): State<ApiState>,
+    PathName(name): PathName,
+    precondition: Precondition,
+    dry_run: DryRun,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Error> {
+    let patch: Value = read(&headers, body)?;
+    let make = move |next: &mut Roster| {
+        let name = named(next, &name)?;
+        let there = next.pool_spec(&name).ok_or_else(|| next.unknown_pool(&name))?;
+        let given: Given<PoolSpec> = merged(json!({ "spec": there }), patch.clone())?;
+        given.is_of(KIND, name.as_str())?;
+        given.metadata.has_no_labels()?;
+        precondition.and_body(given.metadata.resource_version.as_deref())?.check(version(next, &name))?;
+        next.put_pools([(name.clone(), given.spec)]);
+        next.check()?;
+        Ok(name)
+    };
+    let (name, roster) = state.workers.revise(who, dry_run.0, make).await?;
+    shown(&state, roster, &name, StatusCode::OK, dry_run)
+}
+
+/// Takes a pool away that has no workers, with its policy.
+#[utoipa::path(delete, path = "/api/v1/pools/{name}", operation_id = "delete_pool", params(
+    ("name" = String, Path, description = "The pool's name"),
+    ("dry_run" = Option<bool>, Query, description = "Only try it out"),
+), responses(
+    (status = 200, description = "It is gone; this is what was there", body = Pool),
+    (status = 401, description = "It is not known who asks", body = Problem),
+    (status = 403, description = "They may not", body = Problem),
+    (status = 404, description = "There is no such pool", body = Problem),
+    (status = 409, description = "It has workers, or is the only one", body = Problem),
+    (status = 412, description = "It is another version that is there", body = Problem),
+))]
+pub(in crate::api) async fn remove(
+    By(who): By,
+    State(state): State<ApiState>,
+    PathName(name): PathName,
+    precondition: Precondition,
+    dry_run: DryRun,
+) -> Result<Response, Error> {
+    let make = move |next: &mut Roster| {
+        let name = named(next, &name)?;
+        if !next.pools.has(&name) {
+            return Err(next.unknown_pool(&name));
+        }
+        precondition.check(version(next, &name))?;
+        let before = next.clone();
+        next.delete_pool(&name)?;
+        Ok((name, before))
+    };
+    let ((name, before), _) = state.workers.revise(who, dry_run.0, make).await?;
+    shown(&state, before.into(), &name, StatusCode::OK, dry_run)
+}
+
+/// The answer with a pool as it is in a roster.
+fn shown(
+    state: &ApiState,
+    roster: std::sync::Arc<Roster>,
+    name: &PoolName,
+    status: StatusCode,
+    dry_run: DryRun,
+) -> Result<Response, Error> {
+    let view = state.workers.view_of(roster, Instant::now());
+    let pool = resource(&view, name).ok_or_else(|| view.roster.unknown_pool(name))?;
+    Ok(answer(status, &pool, dry_run))
+}

@@ -1,0 +1,273 @@
+use std::{sync::Arc, time::Instant};
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Query, State, rejection::BytesRejection, rejection::QueryRejection},
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
+use serde_json::{Value, json};
+use slotway_config::WorkerUrl;
+
+use super::worker_query::WorkerQuery;
+use crate::{
+    api::{
+        ApiState, List, Metadata, Problem, Resource,
+        access::By,
+        resource::{
+            DryRun, Given, GivenMetadata, PathName, Precondition, Wanted, answer, merged, paged, read,
+        },
+    },
+    error::Error,
+    workers::{Act, Roster, View, WantedWorker, WorkerCondition, WorkerRecord, WorkerSpec, WorkerStatus},
+};
+
+/// What a worker's resource says that it is.
+pub(super) const KIND: &str = "Worker";
+
+/// A worker: what is wanted of it, and what it is doing.
+pub(super) type Worker = Resource<WorkerSpec, WorkerStatus>;
+
+/// A worker that is there, also one that drains.
+pub(super) fn resource(view: &View<'_>, url: &WorkerUrl) -> Option<Worker> {
+    let record = view.roster.shown_worker(url)?;
+    Some(of(url, record, view.worker(url, record)))
+}
+
+fn of(url: &WorkerUrl, record: &WorkerRecord, status: WorkerStatus) -> Worker {
+    let metadata = Metadata {
+        labels: record.labels.clone().into(),
+        notes: record.notes.clone().into(),
+        ..Metadata::new(url.as_str(), record.revision)
+    };
+    Resource { kind: KIND.to_owned(), metadata, spec: record.spec(), status }
+}
+
+/// The version of a worker that is there.
+pub(super) fn version(roster: &Roster, url: &WorkerUrl) -> Option<u64> {
+    roster.shown_worker(url).map(|record| record.revision)
+}
+
+/// The base URL that a name is.
+///
+/// # Errors
+/// [`Error::BadBody`].
+pub(super) fn named(name: &str) -> Result<WorkerUrl, Error> {
+    name.parse().map_err(|error: slotway_config::ConfigError| Error::BadBody {
+        index: None,
+        field: Some("metadata.name".to_owned()),
+        reason: error.to_string(),
+    })
+}
+
+/// What somebody wants of a worker, with what people say of it.
+///
+/// # Errors
+/// [`Error::BadBody`].
+pub(super) fn wanted(
+    worker: WorkerUrl,
+    metadata: GivenMetadata,
+    spec: WorkerSpec,
+) -> Result<WantedWorker, Error> {
+    let bad = |field: &str, reason| Error::BadBody { index: None, field: Some(field.to_owned()), reason };
+    let labels = metadata.labels.try_into().map_err(|reason| bad("metadata.labels", reason))?;
+    let notes = metadata.notes.try_into().map_err(|reason| bad("metadata.notes", reason))?;
+    Ok(WantedWorker { worker, spec, labels, notes })
+}
+
+/// A name in another spelling is the same name.
+fn is_of(given: &Given<WorkerSpec>, url: &WorkerUrl) -> Result<(), Error> {
+    match &given.metadata.name {
+        Some(name) if named(name)? == *url => given.is_of(KIND, name),
+        _ => given.is_of(KIND, url.as_str()),
+    }
+}
+
+/// Lists the workers.
+#[utoipa::path(get, path = "/api/v1/workers", operation_id = "list_workers_v1", params(
+    ("limit" = Option<usize>, Query, description = "At most so many, from 1 to 1000; 500 if absent", minimum = 1, maximum = 1000),
+    ("continue" = Option<String>, Query, description = "The `continue` of the page before"),
+    ("pool" = Option<String>, Query, description = "Only those of this pool"),
+    ("state" = Option<WorkerCondition>, Query, description = "Only those that do this"),
+    ("label" = Option<Vec<String>>, Query, description = "Only those with this label, `name=value`; all of several"),
+), responses(
+    (status = 200, description = "A page of workers, in the order of their names", body = List<Worker>),
+    (status = 400, description = "Not a page", body = Problem),
+    (status = 401, description = "It is not known who asks", body = Problem),
+))]
+pub(in crate::api) async fn list(
+    State(state): State<ApiState>,
+    query: Result<Query<Vec<(String, String)>>, QueryRejection>,
+) -> Result<Json<List<Worker>>, Error> {
+    let query = WorkerQuery::read(query)?;
+    let view = state.workers.view(Instant::now());
+    let found = view.workers().into_iter().filter(|(_, record, status)| query.wants(record, status));
+    let page = paged(KIND, view.roster.revision, &query.page, found, |(url, ..)| url.as_str())?;
+    Ok(Json(page.map(|(url, record, status)| Some(of(url, record, status)))))
+}
+
+/// Shows a worker; also one that drains.
+#[utoipa::path(get, path = "/api/v1/workers/{name}", operation_id = "get_worker", params(
+    ("name" = String, Path, description = "The base URL, percent-encoded"),
+), responses(
+    (status = 200, description = "The worker", body = Worker),
+    (status = 400, description = "Not a worker's base URL", body = Problem),
+    (status = 401, description = "It is not known who asks", body = Problem),
+    (status = 404, description = "There is no such worker", body = Problem),
+))]
+pub(in crate::api) async fn get(
+    State(state): State<ApiState>,
+    PathName(name): PathName,
+) -> Result<Response, Error> {
+    let url = named(&name)?;
+    let view = state.workers.view(Instant::now());
+    let worker = resource(&view, &url).ok_or_else(|| view.roster.unknown_worker(&url))?;
+    Ok(answer(StatusCode::OK, &worker, DryRun::NO))
+}
+
+/// Makes a worker, or makes it so. What the body does not say is as in a new one; but it stays in its pool, and cordoned or not.
+#[utoipa::path(put, path = "/api/v1/workers/{name}", operation_id = "put_worker", params(
+    ("name" = String, Path, description = "The base URL, percent-encoded"),
+    ("dry_run" = Option<bool>, Query, description = "Only try it out"),
+), request_body = Wanted<WorkerSpec>, responses(
+    (status = 200, description = "It is so", body = Worker),
+    (status = 201, description = "It is new", body = Worker),
+    (status = 400, description = "It is not right; nothing was changed", body = Problem),
+    (status = 401, description = "It is not known who asks", body = Problem),
+    (status = 403, description = "They may not", body = Problem),
+    (status = 409, description = "The pool would have too much; nothing was changed", body = Problem),
+    (status = 412, description = "It is another version that is there", body = Problem),
+    (status = 415, description = "Not JSON", body = Problem),
+))]
+pub(in crate::api) async fn put(
+    By(who): By,
+    State(state): State<ApiState>,
+    PathName(name): PathName,
+    precondition: Precondition,
+    dry_run: DryRun,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Error> {
+    let url = named(&name)?;
+    let given: Given<WorkerSpec> = read(&headers, body)?;
+    is_of(&given, &url)?;
+    let precondition = precondition.and_body(given.metadata.resource_version.as_deref())?;
+    let wanted = wanted(url.clone(), given.metadata, given.spec)?;
+    let act = Act::now(who.clone());
+    let make = move |next: &mut Roster| {
+        let before = version(next, &wanted.worker);
+        precondition.check(before)?;
+        next.put_worker(wanted.clone(), &act)?;
+        next.check()?;
+        Ok(before.is_none())
+    };
+    let (is_new, roster) = state.workers.revise(who, dry_run.0, make).await?;
+    let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+    shown(&state, roster, &url, status, dry_run)
+}
+
+/// Changes what the body says of a worker (RFC 7396).
+#[utoipa::path(patch, path = "/api/v1/workers/{name}", operation_id = "patch_worker", params(
+    ("name" = String, Path, description = "The base URL, percent-encoded"),
+    ("dry_run" = Option<bool>, Query, description = "Only try it out"),
+), request_body(content = Object, content_type = "application/merge-patch+json"), responses(
+    (status = 200, description = "It is so", body = Worker),
+    (status = 400, description = "It is not right; nothing was changed", body = Problem),
+    (status = 401, description = "It is not known who asks", body = Problem),
+    (status = 403, description = "They may not", body = Problem),
+    (status = 404, description = "There is no such worker", body = Problem),
+    (status = 409, description = "The pool would have too much; nothing was changed", body = Problem),
+    (status = 412, description = "It is another version that is there", body = Problem),
+    (status = 415, description = "Not JSON", body = Problem),
+))]
+pub(in crate::api) async fn patch(
+    By(who): By,
+    State(state): State<ApiState>,
+    PathName(name): PathName,
+    precondition: Precondition,
+    dry_run: DryRun,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Error> {
+    let url = named(&name)?;
+    let patch: Value = read(&headers, body)?;
+    let (act, own) = (Act::now(who.clone()), url.clone());
+    let make = move |next: &mut Roster| {
+        let there = next.worker(&own).ok_or_else(|| next.unknown_worker(&own))?;
+        let as_json = json!({
+            "metadata": { "labels": there.labels.clone(), "notes": there.notes.clone() },
+            "spec": there.spec(),
+        });
+        let given: Given<WorkerSpec> = merged(as_json, patch.clone())?;
+        is_of(&given, &own)?;
+        precondition.and_body(given.metadata.resource_version.as_deref())?.check(Some(there.revision))?;
+        next.put_worker(wanted(own.clone(), given.metadata, given.spec)?, &act)?;
+        Ok(next.check()?)
+    };
+    let ((), roster) = state.workers.revise(who, dry_run.0, make).await?;
+    shown(&state, roster, &url, StatusCode::OK, dry_run)
+}
+
+/// Takes a worker away: it gets no further requests, and goes once those under way have ended.
+#[utoipa::path(delete, path = "/api/v1/workers/{name}", operation_id = "delete_worker", params(
+    ("name" = String, Path, description = "The base URL, percent-encoded"),
+    ("dry_run" = Option<bool>, Query, description = "Only try it out"),
+), responses(
+    (status = 200, description = "It is gone; this is what was there", body = Worker),
+    (status = 202, description = "It drains", body = Worker),
+    (status = 400, description = "Not a worker's base URL", body = Problem),
+    (status = 401, description = "It is not known who asks", body = Problem),
+    (status = 403, description = "They may not", body = Problem),
+    (status = 404, description = "There is no such worker", body = Problem),
+    (status = 412, description = "It is another version that is there", body = Problem),
+))]
+pub(in crate::api) async fn remove(
+    By(who): By,
+    State(state): State<ApiState>,
+    PathName(name): PathName,
+    precondition: Precondition,
+    dry_run: DryRun,
+) -> Result<Response, Error> {
+    let url = named(&name)?;
+    let own = url.clone();
+    let make = move |next: &mut Roster| {
+        let before = next.clone();
+        if next.shown_worker(&own).is_none() {
+            return Err(next.unknown_worker(&own));
+        }
+        precondition.check(version(next, &own))?;
+        next.remove(&own)?;
+        Ok(before)
+    };
+    let (before, mut roster) = state.workers.revise(who, dry_run.0, make).await?;
+    let now = Instant::now();
+    let drains = if dry_run.0 {
+        let since = roster.worker(&url).and_then(|record| record.standing.drains_since());
+        since.is_none_or(|since| !state.workers.has_drained(&url, since, now))
+    } else {
+        // It is taken away, whether or not it can be let go of at once.
+        if let Err(error) = state.workers.settle(now).await {
+            tracing::warn!("a removed worker cannot be let go: {error}");
+        }
+        roster = state.workers.view(now).roster;
+        roster.shown_worker(&url).is_some()
+    };
+    if drains {
+        return shown(&state, roster, &url, StatusCode::ACCEPTED, dry_run);
+    }
+    shown(&state, before.into(), &url, StatusCode::OK, dry_run)
+}
+
+/// The answer with a worker as it is in a roster.
+pub(super) fn shown(
+    state: &ApiState,
+    roster: Arc<Roster>,
+    url: &WorkerUrl,
+    status: StatusCode,
+    dry_run: DryRun,
+) -> Result<Response, Error> {
+    let view = state.workers.view_of(roster, Instant::now());
+    let worker = resource(&view, url).ok_or_else(|| view.roster.unknown_worker(url))?;
+    Ok(answer(status, &worker, dry_run))
+}

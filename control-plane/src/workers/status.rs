@@ -1,0 +1,146 @@
+//! What is, beside what is wanted: the `status` of workers and pools.
+
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
+
+use serde::{Deserialize, Serialize};
+use slotway_config::{PoolName, WorkerUrl};
+
+use super::{
+    WorkerCondition, Workers,
+    condition::condition,
+    figures::{Figures, total},
+    record::WorkerRecord,
+    roster::Roster,
+};
+use crate::reports::Latest;
+
+/// What a worker is doing. Figures are sums over the coordinators that report to this control plane; `null` where none does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct WorkerStatus {
+    /// What it is doing.
+    pub state: WorkerCondition,
+    /// Why it is not active, in words.
+    pub reason: Option<String>,
+    /// Its capacity in force; the lowest where coordinators differ.
+    pub capacity_in_force: Option<u32>,
+    /// Its requests under way.
+    pub in_flight: Option<u32>,
+    /// Its free slots.
+    pub free: Option<u32>,
+    /// Its slots that are not given out because it cannot be reached.
+    pub parked: Option<u32>,
+    /// Failures to reach it, one after the other.
+    pub failures: Option<u32>,
+    /// Requests of its pool that wait for a slot.
+    pub waiting: Option<u32>,
+    /// How long the first request of its pool has waited, in milliseconds.
+    pub oldest_wait_ms: Option<u64>,
+    /// How old the oldest of these figures is, in milliseconds.
+    pub report_age_ms: Option<u64>,
+}
+
+/// What a pool is doing. Figures are sums over the coordinators that report to this control plane; `null` where none does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct PoolStatus {
+    /// Slots that can be given out.
+    pub free: Option<u32>,
+    /// Slots whose request is at its worker or on its way there.
+    pub in_flight: Option<u32>,
+    /// Slots of workers that cannot be reached at the moment.
+    pub parked: Option<u32>,
+    /// Requests that wait for a slot.
+    pub waiting: Option<u32>,
+    /// How long the first of them has waited, in milliseconds.
+    pub oldest_wait_ms: Option<u64>,
+    /// What the capacities of its workers that get requests add up to, for each coordinator.
+    pub slots: u64,
+    /// How many workers it has: those that are cordoned, down or drain, too.
+    pub workers: u64,
+    /// How many coordinators report it.
+    pub coordinators: u64,
+    /// How old the oldest of these figures is, in milliseconds.
+    pub report_age_ms: Option<u64>,
+    /// The pool before it that takes all its requests, so that it gets none; `null` where it gets some.
+    pub shadowed_by: Option<String>,
+}
+
+/// Workers and pools at one moment, with what is known of them.
+pub(crate) struct View<'a> {
+    workers: &'a Workers,
+    pub(crate) roster: Arc<Roster>,
+    reports: Vec<Latest>,
+    now: Instant,
+}
+
+impl Workers {
+    /// What is in force, with what is known of it.
+    pub(crate) fn view(&self, now: Instant) -> View<'_> {
+        self.view_of(self.book.roster(), now)
+    }
+
+    /// The same of a roster that is in force, or would be.
+    pub(crate) fn view_of(&self, roster: Arc<Roster>, now: Instant) -> View<'_> {
+        View { workers: self, roster, reports: self.reports.latest(now), now }
+    }
+}
+
+impl View<'_> {
+    /// What is known of a worker.
+    pub(crate) fn worker(&self, url: &WorkerUrl, record: &WorkerRecord) -> WorkerStatus {
+        self.worker_by(&Figures::new(&self.reports), url, record)
+    }
+
+    /// All workers that are there, in the order of their names, with what each is doing.
+    pub(crate) fn workers(&self) -> Vec<(&WorkerUrl, &WorkerRecord, WorkerStatus)> {
+        let figures = Figures::new(&self.reports);
+        let mut present: BTreeMap<_, _> = self.roster.present().collect();
+        // Of one that is held and has been made anew, the new one is shown.
+        for (url, record) in &mut present {
+            *record = self.roster.worker(url).unwrap_or(record);
+        }
+        present
+            .into_iter()
+            .map(|(url, record)| (url, record, self.worker_by(&figures, url, record)))
+            .collect()
+    }
+
+    fn worker_by(&self, figures: &Figures<'_>, url: &WorkerUrl, record: &WorkerRecord) -> WorkerStatus {
+        let has_drained = |url: &WorkerUrl, since| self.workers.has_drained(url, since, self.now);
+        let (state, reason) = condition(&self.roster, url, record, figures, &has_drained);
+        let own = figures.worker(url);
+        let pool = figures.pool(&record.entry.pool);
+        WorkerStatus {
+            state,
+            reason,
+            capacity_in_force: own.iter().map(|report| report.capacity).min(),
+            in_flight: total(&own, |report| report.in_flight),
+            free: total(&own, |report| report.free),
+            parked: total(&own, |report| report.parked),
+            failures: own.iter().map(|report| report.failures).max(),
+            waiting: total(&pool, |(line, _)| line.waiting),
+            oldest_wait_ms: pool.iter().map(|(line, _)| line.oldest_wait_ms).max(),
+            report_age_ms: figures.age_ms(),
+        }
+    }
+
+    /// What is known of a pool.
+    pub(crate) fn pool(&self, name: &PoolName) -> PoolStatus {
+        let figures = Figures::new(&self.reports);
+        let own = figures.pool(name);
+        let members = || self.roster.present().filter(|(_, record)| record.entry.pool == *name);
+        let slots = members().filter(|(url, _)| !self.roster.held.contains_key(*url));
+        let slots = slots.filter_map(|(_, record)| Some(u64::from(record.in_force()?.capacity.get())));
+        PoolStatus {
+            free: total(&own, |(line, _)| line.free),
+            in_flight: total(&own, |(line, _)| line.in_flight),
+            parked: total(&own, |(line, _)| line.parked),
+            waiting: total(&own, |(line, _)| line.waiting),
+            oldest_wait_ms: own.iter().map(|(line, _)| line.oldest_wait_ms).max(),
+            slots: slots.sum(),
+            workers: u64::try_from(members().count()).unwrap_or(u64::MAX),
+            coordinators: u64::try_from(own.len()).unwrap_or(u64::MAX),
+            report_age_ms: own.iter().map(|(_, age_ms)| *age_ms).max(),
+            shadowed_by: self.roster.pools.shadow_of(name).map(ToString::to_string),
+        }
+    }
+}
