@@ -49,6 +49,8 @@ filter_and_units() {
         cargo test --locked -p slotway-engine -p slotway-config
     section "Filter, control plane, worker: units" \
         cargo test --locked --release -p slotway-filter -p slotway -p slotway-worker
+    section "Traces for a collector (feature otlp)" \
+        cargo test --locked --release -p slotway --features otlp --test otlp
     section "The filter in wasmtime" cargo test --locked --release -p slotway-tests
 }
 
@@ -65,6 +67,7 @@ target_sim() { "$CARGO_TARGET_DIR/release/sim" "$@"; }
 end_to_end() {
     section "Envoy" envoy/fetch.sh
     section "The binaries (release)" cargo build --locked --release -p slotway -p slotway-worker
+    section "The API as it is described (schemathesis)" tests/tools/schemathesis.sh
     # Each test runs its own Envoy, control plane and workers.
     section "End to end with Envoy" \
         cargo test --locked --release -p slotway-tests --test e2e -- --test-threads "${E2E_THREADS:-2}"

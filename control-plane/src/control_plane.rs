@@ -7,23 +7,26 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::{Router, extract::DefaultBodyLimit, serve::ListenerExt};
-use tokio::{task::JoinSet, time::MissedTickBehavior};
-use tokio_rustls::rustls::ServerConfig;
+use axum::{Router, extract::DefaultBodyLimit};
+use tokio::{sync::watch, task::JoinSet, time::MissedTickBehavior};
 
 use crate::{
     agents::Agents,
-    api::{self, ApiState},
-    config::Config,
+    api::{self, ApiPort, ApiState, Rates},
+    config::{ApiTls, Config, XdsTls},
     error::Error,
+    lifecycle::{Phase, Reloads, Stopping},
     model::ListenerSettings,
-    people::{AdminToken, People},
+    people::{AdminToken, Clock, People, PeopleSettings, oidc::Oidc},
+    reload::Reloadable,
     reports::{REPORT_BYTES_MAX, Reports},
-    store,
+    store::{self, StoreSettings},
+    tls::LiveTls,
+    watchdog::Watchdog,
     workers::{NOBODY_GRACE, Workers},
     xds::{
-        Coordinators, Refusals, XdsServer, liveness,
-        port::{self, Peer, Port},
+        Coordinators, Refusals, XdsServer,
+        port::{Peer, Port},
     },
 };
 
@@ -58,7 +61,7 @@ pub fn listen(setting: &str, address: SocketAddr) -> Result<TcpListener, Error> 
     })
 }
 
-/// A running control plane; dropping it stops it.
+/// A running control plane; [`Self::finish`] ends it in order, dropping it at once.
 pub struct ControlPlane {
     /// The workers.
     pub workers: Arc<Workers>,
@@ -72,6 +75,10 @@ pub struct ControlPlane {
     pub api: SocketAddr,
     /// Where xDS is served.
     pub xds: SocketAddr,
+    /// How far its end has come.
+    pub stopping: Stopping,
+    /// What a new configuration can change.
+    pub(crate) reloadable: Reloadable,
     tasks: JoinSet<Result<(), Error>>,
 }
 
@@ -81,38 +88,48 @@ impl ControlPlane {
     /// # Errors
     /// [`Error`]: the state directory, the database, the stored workers.
     pub async fn start(config: &Config, filter_wasm: PathBuf, ports: Ports) -> Result<Self, Error> {
+        let exposed = |(setting, reason)| Error::Setting { setting, reason };
+        config.check_api_exposure().map_err(exposed)?;
         let state = config.state_absolute().map_err(|error| Error::file(&config.state, error))?;
         let store = store::open(&config.store, &state).await?;
-        let access = config.access()?;
-        let tls = config.xds_tls.as_ref().map(port::tls).transpose()?;
+        let (access, let_in) = watch::channel(Arc::new(config.access()?));
+        let (xds_tls, live_tls) =
+            config.xds_tls.as_ref().map(XdsTls::server).transpose()?.map(watch::channel).unzip();
+        let (api_tls, api_live_tls) =
+            config.api_tls.as_ref().map(ApiTls::server).transpose()?.map(watch::channel).unzip();
+        let oidc = config.oidc.as_ref().map(Oidc::new).transpose()?;
         let token = Arc::new(AdminToken::load_or_create(&crate::config::token_path(&state))?);
         let reports = Arc::new(Reports::default());
-        let access_log = config.access_log.as_ref().map(std::path::absolute).transpose();
-        let listener = ListenerSettings {
-            listen: config.listen,
-            debug_headers: config.debug_headers,
-            lane_lease: config.lane_lease,
-            access_log: access_log.map_err(|error| Error::file("access_log", error))?,
-            filter_wasm,
-            groups: config.groups(),
-            lanes: config.envoy.concurrency,
-        };
+        let listener = listener_settings(config, filter_wasm)?;
+        let settings = PeopleSettings::of(config);
+        let people = People::open(Arc::clone(&store), Arc::clone(&token), settings, oidc, Clock::System);
+        let people = Arc::new(people.await?);
         let agents = Arc::new(Agents::open(store.clone()).await?);
         let workers =
             Workers::open(Arc::clone(&store), Arc::clone(&reports), &config.pools, listener, NOBODY_GRACE)
                 .await?;
         let workers = Arc::new(workers);
         let coordinators = Arc::new(Coordinators::new());
+        let stopping = Stopping::default();
+        let reloads = Arc::new(Reloads::default());
+        reloads.started();
+        let watchdog = Arc::<Watchdog>::default();
 
         let state = ApiState {
             agents: Arc::clone(&agents),
             workers: Arc::clone(&workers),
-            store,
+            store: Arc::clone(&store),
             reports: Arc::clone(&reports),
             coordinators: Arc::clone(&coordinators),
-            people: Arc::new(People::new(Arc::clone(&token))),
+            watchdog: Arc::clone(&watchdog),
+            people: Arc::clone(&people),
+            rates: Arc::new(Rates::new(&config.api_limits)),
+            stopping: stopping.clone(),
+            reloads: Arc::clone(&reloads),
+            requests: Arc::default(),
         };
-        let xds_router = XdsServer::new(workers.desired(), agents.told(), Arc::clone(&coordinators), access)
+        let (desired, told) = (workers.desired(), agents.told());
+        let xds_router = XdsServer::new(desired, told, Arc::clone(&coordinators), let_in, stopping.clone())
             .into_router(api::report_router(state.clone()).layer(DefaultBodyLimit::max(REPORT_BYTES_MAX)));
         let address = |listener: &TcpListener| {
             listener.local_addr().map_err(|error| system("reading a port's address", &error))
@@ -120,11 +137,20 @@ impl ControlPlane {
         let (api, xds) = (address(&ports.api)?, address(&ports.xds)?);
         let mut tasks = JoinSet::new();
         // xDS first: the API's port tells that it is served.
-        tasks.spawn(serve_xds(ports.xds, tls, Arc::clone(coordinators.refusals()), xds_router)?);
-        tasks.spawn(serve(ports.api, api::router(state))?);
-        tasks.spawn(settle(Arc::clone(&workers), Arc::clone(&coordinators)));
-        tasks.spawn(follow(Arc::clone(&workers), agents));
-        Ok(Self { workers, reports, coordinators, token, api, xds, tasks })
+        let refusals = Arc::clone(coordinators.refusals());
+        tasks.spawn(serve_xds(ports.xds, live_tls, refusals, xds_router, stopping.clone())?);
+        let port = ApiPort::new(ports.api, api_live_tls, config.api_limits.connections);
+        let port = port.map_err(|error| system("taking a port over", &error))?;
+        tasks.spawn(port.serve(api::router(state), stopping.clone()));
+        tasks.spawn(until(stopping.clone(), keep(people)));
+        tasks.spawn(until(stopping.clone(), settle(Arc::clone(&workers), Arc::clone(&coordinators))));
+        tasks.spawn(until(stopping.clone(), follow(Arc::clone(&workers), agents)));
+        let is_shared = config.store != StoreSettings::Sqlite;
+        let watched = Arc::clone(&workers);
+        let watching = async move { watchdog.run(watched, store, is_shared).await };
+        tasks.spawn(until(stopping.clone(), watching));
+        let reloadable = Reloadable { workers: Arc::clone(&workers), reloads, access, xds_tls, api_tls };
+        Ok(Self { workers, reports, coordinators, token, api, xds, stopping, reloadable, tasks })
     }
 
     /// Waits until serving ends, which it does only on a failure.
@@ -138,6 +164,39 @@ impl ControlPlane {
             Some(Ok(Ok(()))) | None => system("serving", &"it ended"),
         }
     }
+
+    /// Ends in order: its ports take nothing new, streams are told that it ends, requests under way are answered; what is not over `within`
+    /// that time is cut off.
+    pub async fn finish(mut self, within: Duration) {
+        self.stopping.advance(Phase::Ending);
+        let all_over = async {
+            while let Some(ended) = self.tasks.join_next().await {
+                if let Ok(Err(error)) = ended {
+                    tracing::warn!("while stopping: {error}");
+                }
+            }
+        };
+        if tokio::time::timeout(within, all_over).await.is_err() {
+            tracing::warn!("what is still under way after {} s is cut off", within.as_secs_f64());
+        }
+    }
+}
+
+/// How Envoy shall listen.
+///
+/// # Errors
+/// [`Error::File`] where the working directory cannot be read.
+pub(crate) fn listener_settings(config: &Config, filter_wasm: PathBuf) -> Result<ListenerSettings, Error> {
+    let access_log = config.access_log.as_ref().map(std::path::absolute).transpose();
+    Ok(ListenerSettings {
+        listen: config.listen,
+        debug_headers: config.debug_headers,
+        lane_lease: config.lane_lease,
+        access_log: access_log.map_err(|error| Error::file("access_log", error))?,
+        filter_wasm,
+        groups: config.groups(),
+        lanes: config.envoy.concurrency,
+    })
 }
 
 fn system(doing: &'static str, reason: &dyn ToString) -> Error {
@@ -147,31 +206,30 @@ fn system(doing: &'static str, reason: &dyn ToString) -> Error {
 /// Serves xDS, with or without TLS.
 fn serve_xds(
     listener: TcpListener,
-    tls: Option<Arc<ServerConfig>>,
+    tls: Option<LiveTls>,
     refusals: Arc<Refusals>,
     router: Router,
+    stopping: Stopping,
 ) -> Result<impl Future<Output = Result<(), Error>> + Send, Error> {
     let taken = listener.set_nonblocking(true).and_then(|()| tokio::net::TcpListener::from_std(listener));
     let port = taken.and_then(|listener| Port::new(listener, tls, refusals));
     let port = port.map_err(|error| system("taking a port over", &error))?;
     let service = router.into_make_service_with_connect_info::<Peer>();
-    Ok(async move { axum::serve(port, service).await.map_err(|error| system("serving", &error)) })
+    let served = axum::serve(port, service).with_graceful_shutdown(stopping.on_ending());
+    Ok(async move { served.await.map_err(|error| system("serving", &error)) })
 }
 
-/// Serves HTTP/1.1, and HTTP/2 by prior knowledge, on a port.
-fn serve(
-    listener: TcpListener,
-    router: Router,
-) -> Result<impl Future<Output = Result<(), Error>> + Send, Error> {
-    let taken = listener.set_nonblocking(true).and_then(|()| tokio::net::TcpListener::from_std(listener));
-    let listener = taken.map_err(|error| system("taking a port over", &error))?;
-    // Small frames must not wait for one another: a change is to be in force within 100 ms.
-    let listener = listener.tap_io(|stream| {
-        let _ = stream.set_nodelay(true);
-        let _ = liveness::watch(stream);
-    });
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    Ok(async move { axum::serve(listener, service).await.map_err(|error| system("serving", &error)) })
+/// Does what would go on for ever until all ends.
+async fn until(stopping: Stopping, endless: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
+    tokio::select! {
+        outcome = endless => outcome,
+        () = stopping.ending() => Ok(()),
+    }
+}
+
+async fn keep(people: Arc<People>) -> Result<(), Error> {
+    people.keep().await;
+    Ok(())
 }
 
 async fn follow(workers: Arc<Workers>, agents: Arc<Agents>) -> Result<(), Error> {

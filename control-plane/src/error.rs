@@ -1,6 +1,8 @@
 use std::{net::SocketAddr, path::PathBuf};
 
-use crate::{config::ConfigFileError, store::StoreError};
+use slotway_config::WaitDuration;
+
+use crate::{cli::Refusal, config::ConfigFileError, store::StoreError};
 
 /// Everything that can go wrong in the control plane, in words for the person who has to mend it. `api::problem` turns
 /// it into an answer, `cli` into a line and an exit code.
@@ -120,6 +122,71 @@ pub enum Error {
         /// The scope that it needs.
         needs: &'static str,
     },
+    /// Name or password is wrong; which of them is not told.
+    #[error("name or password is wrong")]
+    WrongPassword,
+    /// A session that has ended, or never was one.
+    #[error("the session has ended; sign in again with POST /api/v1/session")]
+    SessionEnded,
+    /// A change with a session's cookie and without its token against forged requests.
+    #[error(
+        "a change that comes with the cookie of a session needs the header `x-csrf-token` with the `csrf_token` that \
+         GET /api/v1/session answers"
+    )]
+    CsrfTokenMissing,
+    /// Something that only who has signed in can do.
+    #[error("this is for people who have signed in (POST /api/v1/session), and {who} has no session")]
+    NeedsSession {
+        /// Who asks.
+        who: String,
+    },
+    /// A name or an address has failed too often.
+    #[error("too many attempts have failed; wait {wait_s} s")]
+    TooManyFailures {
+        /// How long, in seconds.
+        wait_s: u64,
+    },
+    /// An address asks too much.
+    #[error(
+        "this address sends more requests than it may (`api_limits` in the configuration); wait {wait_s} s"
+    )]
+    TooManyRequests {
+        /// How long, in seconds.
+        wait_s: u64,
+    },
+    /// Passwords are being checked for as many as can be.
+    #[error("too many people sign in at this moment; nothing was changed, try again")]
+    SignInsBusy,
+    /// The last admin would be one no longer.
+    #[error(
+        "{name} is the last admin who can come in, and stays one; make another one first, or ask with the admin token, which \
+         always works"
+    )]
+    LastAdmin {
+        /// Their name.
+        name: String,
+    },
+    /// There is no such user.
+    #[error("there is no user {name:?}; GET /api/v1/users lists them")]
+    UnknownUser {
+        /// What was asked for.
+        name: String,
+    },
+    /// There is no such token, or none that whoever asks may see.
+    #[error("there is no token {name:?}; GET /api/v1/tokens lists those that you may see")]
+    UnknownToken {
+        /// What was asked for.
+        name: String,
+    },
+    /// There is no provider.
+    #[error("nobody comes from a provider here: `oidc` in the configuration names none")]
+    OidcOff,
+    /// Whom the provider sends is not let in.
+    #[error("{0}")]
+    OidcRefused(String),
+    /// The provider cannot be asked.
+    #[error("the OIDC provider cannot be asked: {0}")]
+    OidcUnavailable(String),
     /// A report of nobody who may connect to xDS.
     #[error("reports need the token or the certificate of a group, as xDS does")]
     NotANode,
@@ -198,6 +265,34 @@ pub enum Error {
         /// Envoy's log.
         log: PathBuf,
     },
+    /// A control plane refused what it was asked.
+    #[error("{0}")]
+    Refused(Box<Refusal>),
+    /// A control plane cannot be reached.
+    #[error("{url}: {reason}")]
+    Unreachable {
+        /// Where it was looked for.
+        url: String,
+        /// What went wrong, and what to do.
+        reason: String,
+    },
+    /// What was asked of a command cannot be.
+    #[error("{0}")]
+    Usage(String),
+    /// Something did not become so in time.
+    #[error("{what} after {}", WaitDuration::from_ms(*.within_ms))]
+    TooLate {
+        /// What is not so yet.
+        what: String,
+        /// How long it was waited for.
+        within_ms: u64,
+    },
+    /// Something differs; what, has been shown.
+    #[error("something differs")]
+    Differs,
+    /// Several things that were asked for went wrong.
+    #[error("{}", lines(.0))]
+    Several(Vec<Error>),
     /// A running control plane cannot be asked.
     #[error("{url}: {reason}")]
     Request {
@@ -242,6 +337,10 @@ fn stale(found: Option<u64>) -> String {
     }
 }
 
+fn lines(errors: &[Error]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\nslotway: ")
+}
+
 fn not_its_node(connected: bool) -> &'static str {
     if connected {
         "the report speaks for a coordinator of a group that its token or certificate does not let into; each group's Envoys \
@@ -258,11 +357,41 @@ impl Error {
         Self::File { path: path.into(), reason: reason.to_string() }
     }
 
-    /// The exit code of a command that failed with this: 2 for what the caller said, 1 for the rest.
+    /// How long whoever asked should wait before they ask again, in seconds.
+    #[must_use]
+    pub fn retry_after_s(&self) -> Option<u64> {
+        match self {
+            Self::TooManyFailures { wait_s } | Self::TooManyRequests { wait_s } => Some(*wait_s),
+            Self::SignInsBusy => Some(1),
+            _ => None,
+        }
+    }
+
+    /// Nothing, the one thing, or all things that went wrong.
+    ///
+    /// # Errors
+    /// If there is one.
+    pub(crate) fn all(mut errors: Vec<Self>) -> Result<(), Self> {
+        match errors.pop() {
+            None => Ok(()),
+            Some(only) if errors.is_empty() => Err(only),
+            Some(last) => {
+                errors.push(last);
+                Err(Self::Several(errors))
+            }
+        }
+    }
+
+    /// The stable exit code of a command that failed with this, as docs/CLI.md has it.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::ConfigFile(_) | Self::Setting { .. } => 2,
+            Self::ConfigFile(_) | Self::Setting { .. } | Self::Usage(_) => 2,
+            Self::Refused(refusal) => refusal.exit_code(),
+            Self::Unreachable { .. } => 6,
+            Self::Differs => 7,
+            Self::TooLate { .. } => 8,
+            Self::Several(errors) => errors.first().map_or(1, Self::exit_code),
             _ => 1,
         }
     }

@@ -6,7 +6,10 @@
 //! * [`agents`]: what agents are told, and who is a server.
 //! * [`xds`]: brings that to Envoy. [`reports`]: hears from Envoy what is free.
 //! * [`people`]: who asks, and what they may do. [`api`]: REST. [`control_plane`] puts the parts together and serves them.
+//! * [`watchdog`]: asks workers whether they are there.
 //! * [`envoy`]: finds, starts and watches an Envoy of one's own.
+//! * [`lifecycle`]: how the process begins to serve, is asked to read its configuration again, and ends. `reload` puts that in force.
+//! * [`tls`]: TLS of the ports.
 //! * [`cli`]: the commands.
 
 pub mod agents;
@@ -17,11 +20,15 @@ pub mod control_plane;
 pub mod envoy;
 mod error;
 pub mod groups;
+pub mod lifecycle;
 pub mod model;
 pub mod people;
+mod reload;
 pub mod reports;
 pub mod store;
-mod telemetry;
+pub mod telemetry;
+pub mod tls;
+pub mod watchdog;
 pub mod workers;
 pub mod xds;
 

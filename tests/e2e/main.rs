@@ -28,6 +28,8 @@ mod rest_input;
 mod several_control_planes;
 mod slot_order;
 mod starting;
+mod stopping;
+mod tour;
 mod unreachable;
 mod upgrades;
 mod vanishing;

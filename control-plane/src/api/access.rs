@@ -2,20 +2,20 @@
 
 use axum::{
     extract::{FromRequestParts, MatchedPath, Request, State},
-    http::{Method, request::Parts},
+    http::{Method, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use utoipa::openapi::{
     OpenApi,
     path::{Operation, PathItem},
-    security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+    security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
 };
 
-use super::{ApiState, problem};
+use super::{ApiState, outlasting, problem};
 use crate::{
     error::Error,
-    people::{Identity, Scope},
+    people::{Identity, Means, SESSION_COOKIE, Scope, no_session_cookie},
     store::Who,
 };
 
@@ -26,12 +26,18 @@ pub(super) enum Needs {
     Nothing,
     /// This scope.
     Scope(Scope),
+    /// A session, whatever its scope: it is about who asks themselves.
+    Session,
+    /// A session, whatever its scope, for what is one's own; or the scope `admin`.
+    SessionOrAdmin,
 }
 
 const NOTHING: Needs = Needs::Nothing;
 const READ: Needs = Needs::Scope(Scope::Read);
 const WORKERS: Needs = Needs::Scope(Scope::Workers);
 const ADMIN: Needs = Needs::Scope(Scope::Admin);
+const SESSION: Needs = Needs::Session;
+const OWN: Needs = Needs::SessionOrAdmin;
 
 /// Every endpoint: its method, its path as the router has it, and what it needs.
 pub(super) const TABLE: &[(&str, &str, Needs)] = &[
@@ -78,10 +84,25 @@ pub(super) const TABLE: &[(&str, &str, Needs)] = &[
     ("GET", "/api/v1/servers", READ),
     ("POST", "/api/v1/servers", ADMIN),
     ("DELETE", "/api/v1/servers", ADMIN),
+    ("GET", "/api/v1/session", READ),
+    ("POST", "/api/v1/session", NOTHING),
+    ("DELETE", "/api/v1/session", SESSION),
+    ("PUT", "/api/v1/session/password", SESSION),
+    ("GET", "/api/v1/users", ADMIN),
+    ("GET", "/api/v1/users/{name}", OWN),
+    ("PUT", "/api/v1/users/{name}", ADMIN),
+    ("PATCH", "/api/v1/users/{name}", ADMIN),
+    ("DELETE", "/api/v1/users/{name}", ADMIN),
+    ("GET", "/api/v1/tokens", OWN),
+    ("POST", "/api/v1/tokens", OWN),
+    ("GET", "/api/v1/tokens/{name}", OWN),
+    ("DELETE", "/api/v1/tokens/{name}", OWN),
+    ("GET", "/api/v1/oidc/login", NOTHING),
+    ("GET", "/api/v1/oidc/callback", NOTHING),
 ];
 
 /// What the table says of an endpoint. HEAD is GET without its body.
-fn needs(method: &Method, path: &str) -> Option<Needs> {
+pub(super) fn needs(method: &Method, path: &str) -> Option<Needs> {
     let method = if method == Method::HEAD { "GET" } else { method.as_str() };
     TABLE.iter().find(|(listed, at, _)| *listed == method && *at == path).map(|(.., needs)| *needs)
 }
@@ -97,23 +118,57 @@ pub(super) async fn enforce(
     let Some(needs) = needs(&parts.method, matched.as_str()) else {
         return Ok(problem::method_not_allowed(parts.method, parts.uri).await.into_response());
     };
-    if let Needs::Scope(scope) = needs {
-        let identity = state.people.identify(&parts).await?.ok_or(Error::Unauthorized(
-            "say who you are: send `Authorization: Bearer TOKEN`; the admin token is in `admin-token` in the state directory. \
-             Without one, reads are for this machine alone, by its loopback address",
-        ))?;
-        if identity == Identity::LOCAL && scope > Scope::Read {
+    if needs == Needs::Nothing {
+        return Ok(next.run(Request::from_parts(parts, body)).await);
+    }
+    let identity = match state.people.identify(&parts).await {
+        Ok(identity) => identity.ok_or(Error::Unauthorized(
+            "say who you are: send `Authorization: Bearer TOKEN`, or sign in with POST /api/v1/session; the admin token is in \
+             `admin-token` in the state directory. Without any, reads are for this machine alone, by its loopback address",
+        ))?,
+        // The browser lets go of what is of no use any longer, and is nobody again.
+        Err(Error::SessionEnded) => {
+            let cookie = no_session_cookie(state.people.settings().secure_cookies);
+            return Ok(([(header::SET_COOKIE, cookie)], Error::SessionEnded).into_response());
+        }
+        Err(error) => return Err(error),
+    };
+    needs.are_met_by(&identity)?;
+    parts.extensions.insert(identity.clone());
+    let mut response = next.run(Request::from_parts(parts, body)).await;
+    // For the log, which is written outside.
+    response.extensions_mut().insert(identity.clone());
+    Ok(outlasting::ends_with_its_right(response, state.people, identity))
+}
+
+impl Needs {
+    /// Looks whether somebody has what is needed.
+    ///
+    /// # Errors
+    /// [`Error::Unauthorized`] for somebody who has not said who they are and would have to, [`Error::Forbidden`],
+    /// [`Error::NeedsSession`].
+    fn are_met_by(self, identity: &Identity) -> Result<(), Error> {
+        let scope = match self {
+            Self::Nothing => return Ok(()),
+            Self::Session | Self::SessionOrAdmin if identity.has_session() => return Ok(()),
+            Self::Session | Self::SessionOrAdmin => Scope::Admin,
+            Self::Scope(scope) => scope,
+        };
+        if identity.means == Means::Local && scope > Scope::Read {
             return Err(Error::Unauthorized(
-                "changes need a token: send `Authorization: Bearer TOKEN`; the admin token is in `admin-token` in the state directory",
+                "this needs credentials: send `Authorization: Bearer TOKEN`, or sign in with POST /api/v1/session; the admin token \
+                 is in `admin-token` in the state directory",
             ));
+        }
+        if self == Self::Session {
+            return Err(Error::NeedsSession { who: identity.who.as_str().to_owned() });
         }
         if identity.scope < scope {
             let (who, has) = (identity.who.as_str().to_owned(), identity.scope.as_str());
             return Err(Error::Forbidden { who, has, needs: scope.as_str() });
         }
-        parts.extensions.insert(identity);
+        Ok(())
     }
-    Ok(next.run(Request::from_parts(parts, body)).await)
 }
 
 /// Who sends the request, for the audit rows of what it changes.
@@ -128,22 +183,43 @@ impl FromRequestParts<ApiState> for By {
     }
 }
 
+/// Who sends the request, and what they may do.
+pub(super) struct Asking(pub(super) Identity);
+
+impl FromRequestParts<ApiState> for Asking {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &ApiState) -> Result<Self, Error> {
+        parts.extensions.get::<Identity>().cloned().map(Self).ok_or(Error::Unauthorized("say who you are"))
+    }
+}
+
 /// Puts into the API's description how to authenticate, and what each endpoint needs.
 pub(super) fn describe(api: &mut OpenApi) {
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
     let components = api.components.get_or_insert_with(Default::default);
     components.add_security_scheme("token", SecurityScheme::Http(bearer));
+    let cookie =
+        ApiKeyValue::with_description(SESSION_COOKIE, "The session; a change needs `x-csrf-token`, too");
+    components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     for (path, item) in &mut api.paths.paths {
         for (method, operation) in operations(item) {
-            if let Some(Needs::Scope(scope)) = needs(&method, path) {
-                operation.security = Some(vec![SecurityRequirement::new("token", [scope.as_str()])]);
-            }
+            let session = |scope: Option<Scope>| {
+                SecurityRequirement::new("session", scope.map(Scope::as_str).into_iter().collect::<Vec<_>>())
+            };
+            let token = |scope: Scope| SecurityRequirement::new("token", [scope.as_str()]);
+            operation.security = match needs(&method, path) {
+                None | Some(Needs::Nothing) => None,
+                Some(Needs::Scope(scope)) => Some(vec![token(scope), session(Some(scope))]),
+                Some(Needs::Session) => Some(vec![session(None)]),
+                Some(Needs::SessionOrAdmin) => Some(vec![token(Scope::Admin), session(None)]),
+            };
         }
     }
 }
 
 /// The operations of a path, with their methods.
-fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
+pub(super) fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
     let PathItem { get, put, post, delete, patch, .. } = item;
     let all = [
         (Method::GET, get),
@@ -180,6 +256,8 @@ mod tests {
     fn only_what_tells_nothing_is_open_to_anybody() {
         let open: Vec<_> =
             TABLE.iter().filter(|(.., needs)| *needs == NOTHING).map(|(_, path, _)| *path).collect();
-        assert_eq!(open, ["/healthz", "/readyz", "/readyz/xds", "/readyz/store", "/openapi.json"]);
+        let probes = ["/healthz", "/readyz", "/readyz/xds", "/readyz/store", "/openapi.json"];
+        let ways_in = ["/api/v1/session", "/api/v1/oidc/login", "/api/v1/oidc/callback"];
+        assert_eq!(open, [&probes[..], &ways_in].concat());
     }
 }

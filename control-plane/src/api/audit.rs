@@ -52,10 +52,8 @@ pub struct AuditedChange {
     /// Which of them.
     pub key: String,
     /// What it was, without secrets; `null` where it is new.
-    #[schema(value_type = Object)]
     pub before: Value,
     /// What it became, without secrets; `null` where it was deleted.
-    #[schema(value_type = Object)]
     pub after: Value,
 }
 
@@ -77,7 +75,7 @@ impl From<AuditRow> for AuditedChange {
     ("kind" = Option<String>, Query, description = "Only changes of this kind"),
     ("key" = Option<String>, Query, description = "Only changes of this key, for a worker its base URL"),
     ("who" = Option<String>, Query, description = "Only changes by them"),
-    ("limit" = Option<u32>, Query, description = "At most so many, from 1 to 1000; 100 if absent"),
+    ("limit" = Option<u32>, Query, description = "At most so many, from 1 to 1000; 100 if absent", minimum = 1, maximum = 1000),
 ), responses(
     (status = 200, description = "The changes", body = AuditPage),
     (status = 400, description = "Not a filter", body = Problem),
@@ -97,6 +95,10 @@ pub(super) async fn list_changes(
     let limit = wanted.limit.unwrap_or(LIMIT);
     if !(1..=AUDIT_PAGE_MAX).contains(&limit) {
         return Err(bad("limit", format!("{limit} is not from 1 to {AUDIT_PAGE_MAX}")));
+    }
+    // A number of a row is one of the database's.
+    if wanted.before.is_some_and(|before| i64::try_from(before).is_err()) {
+        return Err(bad("before", "there is no change of this number; send the `next` of a page".to_owned()));
     }
     let Wanted { before, kind, key, who, .. } = wanted;
     for (field, text) in [("kind", &kind), ("key", &key), ("who", &who)] {

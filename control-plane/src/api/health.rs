@@ -1,6 +1,7 @@
 use axum::{extract::State, http::StatusCode};
 
 use super::ApiState;
+use crate::lifecycle::Phase;
 
 /// Tells that the process runs.
 #[utoipa::path(get, path = "/healthz", responses((status = 200, description = "It runs", body = String)))]
@@ -12,9 +13,12 @@ pub(super) async fn healthz() -> &'static str {
 /// store is loaded and xDS is served.
 #[utoipa::path(get, path = "/readyz", responses(
     (status = 200, description = "All works", body = String),
-    (status = 503, description = "The database cannot be used: changes are refused, all else goes on", body = String),
+    (status = 503, description = "The database cannot be used: changes are refused, all else goes on; or it is about to end", body = String),
 ))]
 pub(super) async fn readyz(State(state): State<ApiState>) -> (StatusCode, String) {
+    if is_stopping(&state) {
+        return stopping();
+    }
     let generation = state.workers.desired().borrow().generation;
     let (status, store) = store_line(&state);
     let word = if status == StatusCode::OK { "ready" } else { "not ready" };
@@ -22,9 +26,21 @@ pub(super) async fn readyz(State(state): State<ApiState>) -> (StatusCode, String
 }
 
 /// Tells that xDS is served, whatever the database does: for whoever decides which control plane an Envoy connects to.
-#[utoipa::path(get, path = "/readyz/xds", responses((status = 200, description = "xDS is served", body = String)))]
-pub(super) async fn readyz_xds() -> &'static str {
-    "xds: served\n"
+#[utoipa::path(get, path = "/readyz/xds", responses(
+    (status = 200, description = "xDS is served", body = String),
+    (status = 503, description = "It is about to end", body = String),
+))]
+pub(super) async fn readyz_xds(State(state): State<ApiState>) -> (StatusCode, String) {
+    if is_stopping(&state) { stopping() } else { (StatusCode::OK, "xds: served\n".to_owned()) }
+}
+
+fn is_stopping(state: &ApiState) -> bool {
+    state.stopping.phase() != Phase::Serving
+}
+
+/// What is told to whoever might send somebody here.
+fn stopping() -> (StatusCode, String) {
+    (StatusCode::SERVICE_UNAVAILABLE, "stopping\n".to_owned())
 }
 
 /// Tells whether the database takes changes.

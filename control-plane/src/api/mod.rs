@@ -5,9 +5,16 @@ mod audit;
 mod coordinator;
 mod coordinators;
 mod envoys;
+mod flattened;
 mod health;
 mod metrics;
+mod observed;
+mod outlasting;
+mod people;
+mod port;
 mod problem;
+mod rates;
+mod refusals;
 mod reports;
 mod resource;
 mod v1;
@@ -19,13 +26,24 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    agents::Agents, people::People, reports::Reports, store::Store, workers::Workers, xds::Coordinators,
+    agents::Agents,
+    lifecycle::{Reloads, Stopping},
+    people::People,
+    reports::Reports,
+    store::Store,
+    telemetry::RequestMetrics,
+    watchdog::Watchdog,
+    workers::Workers,
+    xds::Coordinators,
 };
 
 pub use audit::{AuditPage, AuditedChange};
 pub use coordinator::RemovedWorker;
 pub use coordinators::{CoordinatorPool, CoordinatorSpec, CoordinatorState};
+pub use people::{MadeToken, SessionView, TokenSpec, TokenState, UserSpec, UserState};
+pub use port::ApiPort;
 pub use problem::Problem;
+pub use rates::Rates;
 pub use resource::{List, Metadata, Resource};
 pub use v1::{
     apply::{Action, Applied, AppliedItem},
@@ -45,21 +63,33 @@ pub struct ApiState {
     pub reports: Arc<Reports>,
     /// The coordinators' connections.
     pub coordinators: Arc<Coordinators>,
+    /// Who asks workers whether they are there.
+    pub watchdog: Arc<Watchdog>,
     /// Who may ask.
     pub people: Arc<People>,
+    /// How much one address may ask.
+    pub rates: Arc<Rates>,
+    /// How far the end has come.
+    pub stopping: Stopping,
+    /// How reading the configuration file again went.
+    pub reloads: Arc<Reloads>,
+    /// The requests that were answered.
+    pub requests: Arc<RequestMetrics>,
 }
 
 /// The routes of the API port.
 pub fn router(state: ApiState) -> Router {
-    let (router, mut description) = described().split_for_parts();
-    access::describe(&mut description);
+    let (router, _) = described().split_for_parts();
     // It is made of string literals, which can always be written.
-    let text = description.to_json().unwrap_or_default();
+    let text = description().to_json().unwrap_or_default();
     router
         .route_layer(middleware::from_fn_with_state(state.clone(), access::enforce))
         .layer(Extension(DescriptionText(text.into())))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
+        // Who asks too much costs nothing but a line in the log.
+        .layer(middleware::from_fn_with_state(state.clone(), rates::enforce))
+        .layer(middleware::from_fn_with_state(state.clone(), observed::observe))
         .with_state(state)
 }
 
@@ -73,6 +103,8 @@ pub fn report_router(state: ApiState) -> Router {
 pub fn description() -> utoipa::openapi::OpenApi {
     let mut description = described().into_openapi();
     access::describe(&mut description);
+    refusals::describe(&mut description);
+    flattened::describe(&mut description);
     description
 }
 
@@ -83,7 +115,7 @@ pub fn description() -> utoipa::openapi::OpenApi {
         title = "Slotway",
         description = "Workers with slots behind Envoy: who there is, and what is free."
     ),
-    components(schemas(Problem))
+    components(schemas(Problem, CoordinatorSpec, CoordinatorState))
 )]
 struct Description;
 
@@ -95,6 +127,7 @@ fn described() -> OpenApiRouter<ApiState> {
         .routes(routes!(coordinators::list))
         .routes(routes!(coordinators::get))
         .routes(routes!(audit::list_changes))
+        .merge(people::router())
         .merge(v1::router())
         .routes(routes!(openapi))
         .routes(routes!(health::healthz))

@@ -96,7 +96,38 @@ impl From<&Error> for Problem {
             Error::Unauthorized(_) => {
                 problem(StatusCode::UNAUTHORIZED, "unauthorized", "It is not known who asks")
             }
-            Error::Forbidden { .. } => problem(StatusCode::FORBIDDEN, "forbidden", "They may not"),
+            Error::Forbidden { .. } | Error::NeedsSession { .. } => {
+                problem(StatusCode::FORBIDDEN, "forbidden", "They may not")
+            }
+            Error::WrongPassword | Error::SessionEnded => {
+                problem(StatusCode::UNAUTHORIZED, "unauthorized", "It is not known who asks")
+            }
+            Error::CsrfTokenMissing => {
+                problem(StatusCode::FORBIDDEN, "csrf-token", "The request may be forged")
+            }
+            Error::TooManyFailures { .. } => {
+                problem(StatusCode::TOO_MANY_REQUESTS, "too-many-failures", "Too many attempts have failed")
+            }
+            Error::TooManyRequests { .. } => {
+                problem(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", "Too many requests")
+            }
+            Error::SignInsBusy => {
+                problem(StatusCode::SERVICE_UNAVAILABLE, "sign-ins-busy", "Too many sign in at once")
+            }
+            Error::LastAdmin { .. } => problem(StatusCode::CONFLICT, "last-admin", "The last admin stays"),
+            Error::UnknownUser { .. } => {
+                problem(StatusCode::NOT_FOUND, "unknown-user", "There is no such user")
+            }
+            Error::UnknownToken { .. } => {
+                problem(StatusCode::NOT_FOUND, "unknown-token", "There is no such token")
+            }
+            Error::OidcOff => problem(StatusCode::NOT_FOUND, "oidc-off", "There is no provider"),
+            Error::OidcRefused(_) => {
+                problem(StatusCode::FORBIDDEN, "oidc-refused", "Whom the provider sends is not let in")
+            }
+            Error::OidcUnavailable(_) => {
+                problem(StatusCode::BAD_GATEWAY, "oidc-unavailable", "The provider cannot be asked")
+            }
             Error::NotANode => problem(
                 StatusCode::UNAUTHORIZED,
                 "not-a-node",
@@ -140,7 +171,11 @@ impl IntoResponse for Error {
         if problem.status >= 500 {
             tracing::error!("{self}");
         }
-        problem.into_response()
+        let mut response = problem.into_response();
+        if let Some(wait_s) = self.retry_after_s() {
+            response.headers_mut().insert(header::RETRY_AFTER, wait_s.into());
+        }
+        response
     }
 }
 

@@ -1,31 +1,31 @@
-use std::path::PathBuf;
-
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
 use super::{
-    client::{self, query},
-    output::{aligned, say},
+    client::{Ask, Client, query},
+    connection::{Connection, also_by_file},
+    output::{aligned, printable, say},
 };
 use crate::{
     api::{AuditPage, AuditedChange},
-    config::{Config, Overrides, load},
     error::Error,
-    people::AdminToken,
     store::AUDIT_PAGE_MAX,
 };
 
 /// Longest value that the table shows of a field; `-o wide` and `-o json` show all.
 const CELL_CHARS_MAX: usize = 60;
 
+const EXAMPLES: &str = "\
+Examples:
+  slotway audit                                       the last 20 changes
+  slotway audit --kind worker --key http://127.0.0.1:9001
+  slotway audit --who ada -o wide                     what she changed, with what was there before
+  slotway audit --before 120 --limit 100 -o json      older ones";
+
 /// `slotway audit`
 #[derive(Debug, Args)]
+#[command(mut_arg("config", also_by_file), after_help = EXAMPLES)]
 pub(super) struct Audit {
-    /// The configuration file of the control plane; without it the default addresses are asked
-    #[arg(short, long, env = "SLOTWAY_CONFIG", value_name = "FILE")]
-    file: Option<PathBuf>,
-    #[command(flatten)]
-    overrides: Overrides,
     /// Only changes of this kind: worker, settings
     #[arg(long)]
     kind: Option<String>,
@@ -43,23 +43,24 @@ pub(super) struct Audit {
     limit: u32,
     /// How to show them
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
-    output: Output,
+    pub(super) output: Output,
+    #[command(flatten)]
+    connection: Connection,
 }
 
+/// How changes are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Output {
+pub(super) enum Output {
+    /// A line for each
     Table,
+    /// A line for each, with all of what was changed
     Wide,
+    /// All of it
     Json,
 }
 
 impl Audit {
     pub(super) async fn run(self) -> Result<(), Error> {
-        let mut config = match &self.file {
-            Some(file) => load(file)?,
-            None => Config::default(),
-        };
-        self.overrides.apply(&mut config)?;
         let (before, limit) = (self.before.map(|before| before.to_string()), self.limit.to_string());
         let filters = [
             ("limit", Some(limit.as_str())),
@@ -68,16 +69,20 @@ impl Audit {
             ("key", self.key.as_deref()),
             ("who", self.who.as_deref()),
         ];
-        let path = format!("/api/v1/audit?{}", query(&filters));
-        let token = AdminToken::load(&config.token_path()).ok();
-        let text = client::get(config.api, &path, token.as_ref()).await?;
-        let page: AuditPage = serde_json::from_str(&text).map_err(|error| Error::Request {
-            url: config.api.to_string(),
-            reason: format!("the answer is no list of changes: {error}"),
-        })?;
+        let page = page(&self.connection.client()?, &filters).await?;
         say(render(&page, self.output)?.trim_end());
         Ok(())
     }
+}
+
+/// A page of changes, newest first.
+///
+/// # Errors
+/// As [`Client::send`].
+pub(super) async fn page(client: &Client, filters: &[(&str, Option<&str>)]) -> Result<AuditPage, Error> {
+    let ask = Ask::get(format!("/api/v1/audit?{}", query(filters)), "audit");
+    let body = client.send(&ask).await?.body;
+    serde_json::from_value(body).map_err(|_| client.odd(&ask, "no list of changes"))
 }
 
 fn render(page: &AuditPage, output: Output) -> Result<String, Error> {
@@ -89,7 +94,8 @@ fn render(page: &AuditPage, output: Output) -> Result<String, Error> {
     for change in &page.changes {
         let AuditedChange { id, at, who, kind, key, .. } = change;
         let what = in_words(&change.before, &change.after, output == Output::Wide);
-        lines.push(vec![id.to_string(), at.clone(), who.clone(), kind.clone(), key.clone(), what]);
+        let line = [&id.to_string(), at, who, kind, key, &what];
+        lines.push(line.map(|cell| printable(cell)).to_vec());
     }
     let mut text = aligned(&lines);
     if let Some(next) = page.next {
@@ -99,7 +105,7 @@ fn render(page: &AuditPage, output: Output) -> Result<String, Error> {
 }
 
 /// What became of a document: which fields differ, and for `whole` also what was added or removed.
-fn in_words(before: &Value, after: &Value, whole: bool) -> String {
+pub(super) fn in_words(before: &Value, after: &Value, whole: bool) -> String {
     match (before, after) {
         (Value::Null, added) if whole => return format!("added {added}"),
         (removed, Value::Null) if whole => return format!("removed {removed}"),

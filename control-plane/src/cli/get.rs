@@ -1,120 +1,181 @@
-mod envoys;
+use std::str::FromStr;
 
-use std::path::PathBuf;
-
-use clap::{Args, Subcommand, ValueEnum};
-use serde::de::DeserializeOwned;
+use clap::Args;
+use serde_json::json;
 
 use super::{
-    client,
-    output::{aligned, say},
+    client::{Ask, Client},
+    completion,
+    connection::{Connection, also_by_file},
+    envoys,
+    kind::{Kind, Named},
+    output::{Format, aligned, json, say_text, yaml},
+    seen::Seen,
+    table, watch,
 };
-use crate::{
-    config::{Overrides, load, token_path},
-    error::Error,
-    people::AdminToken,
-    workers::WorkerRow,
-    xds::CoordinatorStatus,
-};
+use crate::{error::Error, xds::CoordinatorStatus};
 
 /// `slotway get`
-#[derive(Debug, Subcommand)]
-pub(super) enum Get {
-    /// The workers: what each is doing and what is free
-    Workers(Asked),
-    /// The Envoys that are connected: what each has, and what it has refused and why
-    Envoys(Asked),
-}
-
 #[derive(Debug, Args)]
-pub(super) struct Asked {
-    /// The configuration file of the control plane; without it the default addresses are asked
-    #[arg(short, long, env = "SLOTWAY_CONFIG", value_name = "FILE")]
-    file: Option<PathBuf>,
-    #[command(flatten)]
-    overrides: Overrides,
+#[command(mut_arg("config", also_by_file), after_help = EXAMPLES)]
+pub(super) struct Get {
+    /// workers, pools, policies, coordinators, users, tokens, or envoys; or KIND/NAME
+    #[arg(value_name = "KIND", add = completion::kinds())]
+    what: Wanted,
+    /// Only these of them
+    #[arg(value_name = "NAME", add = completion::names())]
+    names: Vec<String>,
     /// How to show them
-    #[arg(short, long, value_enum, default_value_t = Output::Table)]
-    output: Output,
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(super) output: Format,
+    /// Only those with this label; several are all to hold
+    #[arg(short = 'l', long = "label", value_name = "LABEL=VALUE", value_delimiter = ',', value_parser = label)]
+    labels: Vec<String>,
+    /// Only workers of this pool
+    #[arg(long, value_name = "POOL", add = completion::pools())]
+    pool: Option<String>,
+    /// Only workers in this state: active, pending, draining, probing, parked, unknown, cordoned, drained, down, starting
+    #[arg(long, value_name = "STATE")]
+    state: Option<String>,
+    /// Go on, and show each change
+    #[arg(short, long)]
+    watch: bool,
+    #[command(flatten)]
+    connection: Connection,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Output {
-    Table,
-    Wide,
-    Json,
+const EXAMPLES: &str = "\
+Examples:
+  slotway get workers                            what each worker is doing, and what is free
+  slotway get workers --pool ocr --state active  some of them
+  slotway get workers -l gpu=a100 -o wide        by label, with all columns
+  slotway get worker http://127.0.0.1:9001 -o yaml
+  slotway get pools -w                           the pools, and each change of them
+  slotway get workers -o yaml > workers.yaml     as `slotway apply -f` takes it
+  slotway get envoys                             which Envoys have what, and what they refused";
+
+/// What is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Wanted {
+    /// Resources.
+    Named(Named),
+    /// The Envoys as `/coordinator/envoys` has them.
+    Envoys,
+}
+
+impl FromStr for Wanted {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.to_ascii_lowercase().as_str() {
+            "envoy" | "envoys" => Ok(Self::Envoys),
+            _ => text.parse().map(Self::Named).map_err(|error| match error {
+                error if error.contains("there is:") => error + ", envoys",
+                error => error,
+            }),
+        }
+    }
+}
+
+fn label(text: &str) -> Result<String, String> {
+    match text.split_once('=') {
+        Some((name, _)) if !name.is_empty() => Ok(text.to_owned()),
+        _ => Err("LABEL=VALUE is needed, as in gpu=a100".to_owned()),
+    }
 }
 
 impl Get {
     pub(super) async fn run(self) -> Result<(), Error> {
-        match self {
-            Self::Workers(asked) => {
-                let rows: Vec<WorkerRow> = asked.get("/coordinator/workers").await?;
-                say(render(&rows, asked.output)?.trim_end());
-            }
-            Self::Envoys(asked) => {
-                let envoys: Vec<CoordinatorStatus> = asked.get("/coordinator/envoys").await?;
-                say(envoys::render(&envoys, asked.output)?.trim_end());
-            }
+        let client = self.connection.client()?;
+        let Wanted::Named(named) = &self.what else { return self.envoys(&client).await };
+        let names = named.names(&self.names);
+        let fields = self.fields(named.kind, &names)?;
+        if self.watch {
+            return watch::run(client, named.kind, names, fields, self.output).await;
         }
+        let text = match names.as_slice() {
+            [] => {
+                let asked: Vec<_> =
+                    fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+                let list = client.list(named.kind, &asked).await?;
+                render(named.kind, &list.items, Some(&list.version), self.output)?
+            }
+            [name] => {
+                let seen = client.one(named.kind, name).await?;
+                render(named.kind, &[seen], None, self.output)?
+            }
+            names => {
+                let mut items = Vec::new();
+                for name in names {
+                    items.push(client.one(named.kind, name).await?);
+                }
+                render(named.kind, &items, Some(""), self.output)?
+            }
+        };
+        say_text(&text);
+        Ok(())
+    }
+
+    /// What chooses among all of a kind.
+    fn fields(&self, kind: Kind, names: &[String]) -> Result<Vec<(String, String)>, Error> {
+        let labels = self.labels.iter().map(|label| ("label", Some(label)));
+        let others = [("pool", self.pool.as_ref()), ("state", self.state.as_ref())];
+        let said: Vec<_> = labels
+            .chain(others)
+            .filter_map(|(name, value)| Some((name.to_owned(), value?.clone())))
+            .collect();
+        if !said.is_empty() && !names.is_empty() {
+            let reason =
+                "names say already which are meant: leave out either the names or -l, --pool and --state";
+            return Err(Error::Usage(reason.to_owned()));
+        }
+        if !said.is_empty() && kind != Kind::Worker {
+            let reason = format!("-l, --pool and --state choose among workers, not among {}", kind.plural());
+            return Err(Error::Usage(reason));
+        }
+        Ok(said)
+    }
+
+    async fn envoys(&self, client: &Client) -> Result<(), Error> {
+        if self.watch || !self.names.is_empty() || !self.fields(Kind::Coordinator, &[])?.is_empty() {
+            let reason = "`get envoys` shows all of them, once; `get coordinators` can do more";
+            return Err(Error::Usage(reason.to_owned()));
+        }
+        let ask = Ask::get("/coordinator/envoys", "envoys");
+        let body = client.send(&ask).await?.body;
+        let envoys: Vec<CoordinatorStatus> =
+            serde_json::from_value(body).map_err(|_| client.odd(&ask, "no list of Envoys"))?;
+        say_text(&envoys::render(&envoys, self.output)?);
         Ok(())
     }
 }
 
-impl Asked {
-    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
-        let mut config = match &self.file {
-            Some(file) => load(file)?,
-            None => crate::config::Config::default(),
-        };
-        self.overrides.apply(&mut config)?;
-        // Reads on this machine need no token; elsewhere it helps if it is here.
-        let token = AdminToken::load(&token_path(&config.state)).ok();
-        let text = client::get(config.api, path, token.as_ref()).await?;
-        serde_json::from_str(&text).map_err(|error| Error::Request {
-            url: config.api.to_string(),
-            reason: format!("the answer is not what a control plane of this version answers: {error}"),
-        })
-    }
-}
-
-fn json(rows: &impl serde::Serialize) -> Result<String, Error> {
-    let text = serde_json::to_string_pretty(rows);
-    text.map(|text| text + "\n")
-        .map_err(|error| Error::System { doing: "writing JSON", reason: error.to_string() })
-}
-
-fn render(rows: &[WorkerRow], output: Output) -> Result<String, Error> {
-    if output == Output::Json {
-        return json(&rows);
-    }
-    let number = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
-    let mut headings = vec!["WORKER", "POOL", "STATE", "CAPACITY", "IN FLIGHT", "FREE", "WAITING"];
-    if output == Output::Wide {
-        headings.extend(["PARKED", "FAILURES", "OLDEST WAIT MS", "AGE MS", "GENERATION", "IN FORCE"]);
-    }
-    let mut lines = vec![headings.into_iter().map(str::to_owned).collect::<Vec<_>>()];
-    for row in rows {
-        let mut line = vec![
-            row.worker.clone(),
-            row.pool.clone(),
-            row.state.as_str().to_owned(),
-            row.capacity.to_string(),
-            number(row.in_flight.map(u64::from)),
-            number(row.free.map(u64::from)),
-            number(row.waiting.map(u64::from)),
-        ];
-        if output == Output::Wide {
-            line.extend([
-                number(row.parked.map(u64::from)),
-                number(row.failures.map(u64::from)),
-                number(row.oldest_wait_ms),
-                number(row.report_age_ms),
-                row.generation_wanted.to_string(),
-                number(row.generation_in_force),
-            ]);
+/// Resources as text. A list where it has a version, else one of them alone.
+pub(super) fn render(
+    kind: Kind,
+    items: &[Seen],
+    version: Option<&str>,
+    format: Format,
+) -> Result<String, Error> {
+    let whole = || match version {
+        None => items.first().map(|seen| seen.value().clone()).unwrap_or_default(),
+        Some(version) => json!({
+            "kind": format!("{}List", kind.as_str()),
+            "resourceVersion": version,
+            "items": items.iter().map(Seen::value).collect::<Vec<_>>(),
+        }),
+    };
+    match format {
+        Format::Json => json(&whole()),
+        Format::Yaml => yaml(&whole()),
+        Format::Name => {
+            Ok(items.iter().map(|seen| format!("{}/{}\n", kind.singular(), seen.name())).collect())
         }
-        lines.push(line);
+        Format::Table | Format::Wide => {
+            let wide = format == Format::Wide;
+            let mut lines = vec![table::headings(kind, wide)];
+            lines.extend(items.iter().map(|seen| table::line(kind, wide, seen)));
+            Ok(aligned(&lines))
+        }
     }
-    Ok(aligned(&lines))
 }

@@ -1,30 +1,70 @@
 //! The commands.
 
+mod apply;
 mod audit;
 mod bootstrap;
 mod client;
+mod completion;
 mod config;
+mod connection;
+mod cordon;
+mod credential;
+mod delete;
+mod describe;
+mod envoys;
 mod get;
+mod kind;
+mod live;
+mod manifest;
 mod open_files;
+mod origin;
 mod output;
+mod password;
+mod people;
+mod proxy_status;
+mod refusal;
+mod running;
+mod seen;
 mod serve;
+mod server_events;
+mod set;
+mod settling;
+mod support_bundle;
+mod table;
+mod token;
+mod top;
+mod trust;
+mod unified;
 mod up;
+mod user;
+mod version;
+mod watch;
 mod xds;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
-use self::output::say;
 use crate::{
     config::{Config, Overrides, load},
     error::Error,
-    telemetry,
 };
+
+pub use self::refusal::Refusal;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done                          5  there is another version, or it contradicts what is there
+  1  failed                        6  the control plane cannot be reached
+  2  wrong usage or configuration  7  something differs (diff, apply --dry-run --exit-code)
+  3  not found                     8  not so in time (--timeout)
+  4  not allowed
+
+`slotway VERB --help` has examples of each; docs/CLI.md has all of it.";
 
 /// A queue of free worker slots in Envoy, and its control plane.
 #[derive(Debug, Parser)]
-#[command(name = "slotway", version, disable_help_subcommand = true)]
+#[command(name = "slotway", version, disable_help_subcommand = true, after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -43,20 +83,71 @@ enum Command {
         #[command(subcommand)]
         command: config::ConfigCommand,
     },
-    /// Show what a running control plane knows
-    Get {
+    /// Show workers, pools, policies, coordinators, users, tokens
+    Get(get::Get),
+    /// Tell everything about one of them in words
+    Describe(describe::Describe),
+    /// Make it so as files say: all of it, or nothing
+    Apply(apply::Apply),
+    /// Show what `apply` would change
+    Diff(apply::Diff),
+    /// Delete workers, pools, users, tokens
+    Delete(delete::Delete),
+    /// Give a worker no further requests, and wait until it has none
+    Drain(cordon::Drain),
+    /// Give a worker no further requests
+    Cordon(cordon::Cordon),
+    /// Give a worker requests again
+    Uncordon(cordon::Uncordon),
+    /// Change one thing
+    Set {
         #[command(subcommand)]
-        what: get::Get,
+        what: set::Set,
     },
+    /// Show pools, workers and who waits, as it changes
+    Top(top::Top),
+    /// Show what each Envoy shall have, and what it has acknowledged
+    ProxyStatus(proxy_status::ProxyStatus),
     /// Show what was changed, newest first: who, when, what it was and what it became
     Audit(audit::Audit),
+    /// Make, show and delete what programs show to say who they are
+    Token {
+        #[command(subcommand)]
+        command: token::Token,
+    },
+    /// Say who may log in
+    User {
+        #[command(subcommand)]
+        command: user::User,
+    },
     /// Be a node of xDS oneself
     Xds {
         #[command(subcommand)]
         command: xds::Xds,
     },
-    /// Print the version
-    Version,
+    /// Gather what somebody needs to see who is to help, without secrets, into one file
+    SupportBundle(support_bundle::SupportBundle),
+    /// Print what makes a shell complete `slotway`
+    Completion(completion::Completion),
+    /// Print the version, and the control plane's
+    Version(version::Version),
+}
+
+impl Command {
+    /// Whether who runs it wants JSON, of a refusal, too.
+    fn wants_json(&self) -> bool {
+        let format = match self {
+            Self::Get(get) => get.output,
+            Self::Apply(apply) => apply.output,
+            Self::ProxyStatus(status) => status.output,
+            Self::Token { command: token::Token::Create(create) } => create.output,
+            Self::Token { command: token::Token::List(listed) } => listed.output,
+            Self::User { command: user::User::List(listed) } => listed.output,
+            Self::Audit(audit) => return audit.output == audit::Output::Json,
+            _ => return false,
+        };
+        format == output::Format::Json
+    }
 }
 
 /// The configuration file, and what is said over it.
@@ -81,36 +172,54 @@ impl Configured {
 /// Runs the command of the process's arguments.
 #[must_use]
 pub fn run() -> ExitCode {
+    completion::answer_shell();
     let cli = Cli::parse();
+    let as_json = cli.command.wants_json();
     match execute(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("slotway: {error}");
+            complain(&error, as_json);
             ExitCode::from(error.exit_code())
         }
     }
 }
 
+/// Says what went wrong: a line, or where JSON is wanted the problem as the control plane told it.
+fn complain(error: &Error, as_json: bool) {
+    match error {
+        // It has been shown.
+        Error::Differs => {}
+        Error::Refused(refusal) if as_json && refusal.problem.is_object() => {
+            eprint!("{}", output::json(&refusal.problem).unwrap_or_default());
+        }
+        error => eprintln!("slotway: {error}"),
+    }
+}
+
 fn execute(command: Command) -> Result<(), Error> {
     match command {
-        Command::Version => {
-            say(format_args!("slotway {}", env!("CARGO_PKG_VERSION")));
-            Ok(())
-        }
         Command::Config { command } => command.run(),
         Command::Bootstrap(bootstrap) => bootstrap.run(),
+        Command::Completion(completion) => completion.run(),
+        Command::Version(version) => on_runtime(version.run()),
+        Command::Get(get) => on_runtime(get.run()),
+        Command::Describe(describe) => on_runtime(describe.run()),
+        Command::Apply(apply) => on_runtime(apply.run()),
+        Command::Diff(diff) => on_runtime(diff.run()),
+        Command::Delete(delete) => on_runtime(delete.run()),
+        Command::Drain(drain) => on_runtime(drain.run()),
+        Command::Cordon(cordon) => on_runtime(cordon.run()),
+        Command::Uncordon(uncordon) => on_runtime(uncordon.run()),
+        Command::Set { what } => on_runtime(what.run()),
+        Command::Top(top) => on_runtime(top.run()),
+        Command::ProxyStatus(status) => on_runtime(status.run()),
         Command::Audit(audit) => on_runtime(audit.run()),
-        Command::Get { what } => on_runtime(what.run()),
+        Command::SupportBundle(bundle) => on_runtime(bundle.run()),
+        Command::Token { command } => on_runtime(command.run()),
+        Command::User { command } => on_runtime(command.run()),
         Command::Xds { command } => on_runtime(command.run()),
-        Command::Serve(serve) => {
-            telemetry::start();
-            open_files::raise();
-            on_runtime(serve.run())
-        }
-        Command::Up(up) => {
-            telemetry::start();
-            on_runtime(up.run())
-        }
+        Command::Serve(serve) => on_runtime(serve.run()),
+        Command::Up(up) => on_runtime(up.run()),
     }
 }
 
@@ -125,22 +234,14 @@ fn on_runtime(command: impl Future<Output = Result<(), Error>>) -> Result<(), Er
     outcome
 }
 
-/// Waits until somebody asks the process to end.
-async fn asked_to_end() -> Result<(), Error> {
-    use tokio::signal::unix::{SignalKind, signal};
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
 
-    let listen = |kind| {
-        signal(kind)
-            .map_err(|error| Error::System { doing: "waiting for signals", reason: error.to_string() })
-    };
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    let mut terminate = listen(SignalKind::terminate())?;
-    let mut hang_up = listen(SignalKind::hangup())?;
-    let name = tokio::select! {
-        _ = interrupt.recv() => "SIGINT",
-        _ = terminate.recv() => "SIGTERM",
-        _ = hang_up.recv() => "SIGHUP",
-    };
-    say(format_args!("slotway: stopping ({name})"));
-    Ok(())
+    use super::Cli;
+
+    #[test]
+    fn no_two_flags_of_a_verb_are_alike() {
+        Cli::command().debug_assert();
+    }
 }

@@ -1,30 +1,163 @@
 //! What the commands print. A reader that has gone away (`slotway get workers | head -1`) is no failure of theirs.
 
-use std::{fmt::Display, io::Write};
+use std::{
+    fmt::{Display, Write as _},
+    io::{IsTerminal, Write},
+};
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use crate::error::Error;
+
+/// How a list or a resource is printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// A line for each
+    #[default]
+    Table,
+    /// A line for each, with all columns
+    Wide,
+    /// All of it
+    Json,
+    /// All of it, as `apply -f` takes it
+    Yaml,
+    /// Only KIND/NAME
+    Name,
+}
+
+/// When colours are used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Colour {
+    /// On a terminal, and not where `NO_COLOR` is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+impl Colour {
+    /// Whether what is printed has them.
+    pub(super) fn is_on(self) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto => {
+                std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty()) && std::io::stdout().is_terminal()
+            }
+        }
+    }
+}
 
 /// Prints a line.
 pub(super) fn say(line: impl Display) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
+/// Prints text that ends its own lines.
+pub(super) fn say_text(text: &str) {
+    let mut stdout = std::io::stdout();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
 /// Columns as wide as their widest cell, two spaces apart.
 pub(super) fn aligned(lines: &[Vec<String>]) -> String {
     let columns = lines.first().map_or(0, Vec::len);
-    let widths: Vec<_> = (0..columns)
-        .map(|column| {
-            lines
-                .iter()
-                .filter_map(|line| line.get(column))
-                .map(|cell| cell.chars().count())
-                .max()
-                .unwrap_or(0)
-        })
-        .collect();
-    let mut text = String::new();
-    for line in lines {
-        let cells: Vec<_> = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        text.push_str(cells.join("  ").trim_end());
-        text.push('\n');
+    let width = |column: usize| {
+        let cells = lines.iter().filter_map(|line| line.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<_> = (0..columns).map(width).collect();
+    lines.iter().map(|line| in_columns(line, &widths)).collect()
+}
+
+/// One line in columns of these widths.
+pub(super) fn in_columns(line: &[String], widths: &[usize]) -> String {
+    let cells: Vec<_> = line.iter().zip(widths).map(|(cell, &width)| format!("{cell:<width$}")).collect();
+    cells.join("  ").trim_end().to_owned() + "\n"
+}
+
+/// Text that others have written, without what a terminal would take for a command.
+pub(super) fn printable(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_control() {
+            let _ = write!(safe, "{}", letter.escape_default());
+        } else {
+            safe.push(letter);
+        }
     }
-    text
+    safe
+}
+
+/// As JSON, with its line end.
+///
+/// # Errors
+/// [`Error::System`], which does not happen with what was read.
+pub(super) fn json(value: &impl Serialize) -> Result<String, Error> {
+    let text = serde_json::to_string_pretty(value);
+    text.map(|text| text + "\n")
+        .map_err(|error| Error::System { doing: "writing JSON", reason: error.to_string() })
+}
+
+/// As YAML, with its line end.
+///
+/// # Errors
+/// [`Error::System`], which does not happen with what was read.
+pub(super) fn yaml(value: &impl Serialize) -> Result<String, Error> {
+    let text = serde_saphyr::to_string(value)
+        .map_err(|error| Error::System { doing: "writing YAML", reason: error.to_string() })?;
+    Ok(text.trim_end().to_owned() + "\n")
+}
+
+/// A time in few letters: `350 ms`, `12.3 s`, `4 min 10 s`, `3 h 5 min`.
+pub(super) fn duration(ms: u64) -> String {
+    let s = ms / 1_000;
+    match s {
+        0 => format!("{ms} ms"),
+        1..60 => format!("{s}.{} s", ms % 1_000 / 100),
+        60..3_600 => format!("{} min {} s", s / 60, s % 60),
+        3_600..86_400 => format!("{} h {} min", s / 3_600, s % 3_600 / 60),
+        _ => format!("{} d {} h", s / 86_400, s % 86_400 / 3_600),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn yaml_that_is_printed_is_read_as_it_was() {
+        let odd = json!({
+            "name": "http://127.0.0.1:9001", "empty": {}, "none": null, "list": [], "text": "a: b # c", "number": "42",
+            "yes": "yes", "tilde": "~", "lines": "one\ntwo\n", "escape": "\u{1b}[2J", "nested": { "list": [{ "a": 1 }, [2]] },
+            "long": "word ".repeat(60), "space": " x ", "quote": "'\"", "dash": "- a", "true": true, "float": 1.5, "": ""
+        });
+        let text = yaml(&odd).unwrap();
+        assert_eq!(serde_saphyr::from_str::<Value>(&text).unwrap(), odd, "{text}");
+        assert!(!text.contains('\u{1b}'), "{text}");
+    }
+
+    #[test]
+    fn times_have_the_unit_that_says_most() {
+        for (ms, text) in [
+            (0, "0 ms"),
+            (999, "999 ms"),
+            (12_345, "12.3 s"),
+            (250_000, "4 min 10 s"),
+            (11_100_000, "3 h 5 min"),
+            (180_000_000, "2 d 2 h"),
+        ] {
+            assert_eq!(duration(ms), text);
+        }
+    }
+
+    #[test]
+    fn what_others_wrote_commands_no_terminal() {
+        assert_eq!(printable("rack 7 \u{1b}[31m\r\nö"), "rack 7 \\u{1b}[31m\\r\\nö");
+    }
 }

@@ -2,11 +2,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Configured, asked_to_end, output::say};
+use super::{Configured, open_files, output::say, running::Running};
 use crate::{
     control_plane::{ControlPlane, Ports},
     envoy::find,
     error::Error,
+    lifecycle::Phase,
+    telemetry,
 };
 
 /// `slotway serve`
@@ -22,18 +24,34 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) async fn run(self) -> Result<(), Error> {
         let config = self.configured.load()?;
+        let telemetry = telemetry::start(&config.log);
+        open_files::raise();
         let filter = find::filter(self.filter.as_deref())?;
         let ports = Ports::take(&config)?;
-        let mut control_plane = ControlPlane::start(&config, filter, ports).await?;
+        let mut running = Running::new(&self.configured, &config, filter.clone(), telemetry)?;
+        let started = running.start(ControlPlane::start(&config, filter, ports)).await?;
+        let Some(mut control_plane) = started else { return Ok(()) };
         say(format_args!(
             "slotway: serving REST on http://{} and xDS on {}",
             control_plane.api, control_plane.xds
         ));
         let file = self.configured.file.display();
         say(format_args!("slotway: `slotway bootstrap -f {file}` prints what an Envoy needs to join"));
+        let reloadable = control_plane.reloadable.clone();
         tokio::select! {
-            error = control_plane.failed() => Err(error),
-            asked = asked_to_end() => asked,
+            error = control_plane.failed() => {
+                running.stopping();
+                return Err(error);
+            }
+            () = running.serve(&reloadable) => {}
         }
+        let shutdown = running.shutdown();
+        let end = async {
+            control_plane.stopping.advance(Phase::Leaving);
+            tokio::time::sleep(shutdown.delay.as_duration()).await;
+            control_plane.finish(shutdown.within.as_duration()).await;
+        };
+        running.end(end).await;
+        Ok(())
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use clap::Args;
 use tokio::time::{Instant, sleep};
 
-use super::{Configured, asked_to_end, output::say};
+use super::{Configured, output::say, running::Running};
 use crate::{
     config::Config,
     control_plane::{ControlPlane, Ports, listen},
@@ -19,8 +19,12 @@ use crate::{
         supervise::{Supervisor, ready},
     },
     error::Error,
+    lifecycle::{Phase, ShutdownSettings},
+    telemetry,
 };
 
+/// However long Envoy took to end, the control plane has so long for what is under way there.
+const FINISH_AT_LEAST: Duration = Duration::from_secs(1);
 /// How long a demo worker has until it answers.
 const WORKER_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -48,37 +52,37 @@ pub(super) struct Up {
 /// What was started and has to be stopped.
 #[derive(Default)]
 struct Started {
+    control_plane: Option<ControlPlane>,
     workers: Vec<Process>,
     envoy: Option<Supervisor>,
 }
 
 impl Up {
     pub(super) async fn run(self) -> Result<(), Error> {
+        let config = self.configured.load()?;
+        let telemetry = telemetry::start(&config.log);
+        // All that can be wrong is looked for before anything starts.
+        let filter = find::filter(self.filter.as_deref())?;
+        let mut running = Running::new(&self.configured, &config, filter.clone(), telemetry)?;
         let mut started = Started::default();
-        let outcome = tokio::select! {
-            outcome = self.start_and_watch(&mut started) => outcome,
-            asked = asked_to_end() => asked,
+        let outcome = match running.start(self.start(&config, filter, &mut started)).await {
+            Ok(Some(())) => started.watch(&mut running).await,
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
         };
-        // Envoy first: then no request finds its worker gone.
-        if let Some(envoy) = started.envoy {
-            envoy.stop().await;
-        }
-        for worker in started.workers {
-            worker.stop().await;
-        }
+        running.stopping();
+        let shutdown = running.shutdown();
+        running.end(started.stop(shutdown)).await;
         outcome
     }
 
-    async fn start_and_watch(&self, started: &mut Started) -> Result<(), Error> {
-        let config = self.configured.load()?;
-        // All that can be wrong is looked for before anything starts.
+    async fn start(&self, config: &Config, filter: PathBuf, started: &mut Started) -> Result<(), Error> {
         let envoy = find::envoy(self.envoy.as_deref().or(config.envoy.path.as_deref()))?;
-        let filter = find::filter(self.filter.as_deref())?;
         let worker = if self.demo_workers { Some(find::worker()?) } else { None };
-        let ports = Ports::take(&config)?;
+        let ports = Ports::take(config)?;
         drop(listen("listen", config.listen)?);
         drop(listen("envoy.admin", config.envoy.admin)?);
-        let demo = worker.map(|program| demo_workers(&config, &program)).unwrap_or_default();
+        let demo = worker.map(|program| demo_workers(config, &program)).unwrap_or_default();
         for (address, program) in &demo {
             drop(listen(&format!("pools.workers ({})", program.name), *address)?);
         }
@@ -88,7 +92,7 @@ impl Up {
             "slotway: starting the control plane (REST on {}, xDS on {})",
             config.api, config.xds
         ));
-        let mut control_plane = ControlPlane::start(&config, filter, ports).await?;
+        let control_plane = started.control_plane.insert(ControlPlane::start(config, filter, ports).await?);
         for (address, program) in &demo {
             say(format_args!("slotway: starting reference worker {} on {address}", program.name));
             started.workers.push(program.start()?);
@@ -101,17 +105,48 @@ impl Up {
             envoy.display(),
             config.envoy.concurrency
         ));
-        let supervisor = started.envoy.insert(Supervisor::start(envoy, &config, &control_plane, &state)?);
+        let supervisor = started.envoy.insert(Supervisor::start(envoy, config, control_plane, &state)?);
         let coordinators = control_plane.coordinators.clone();
-        let serve = async {
-            ready(&config, &coordinators).await?;
-            print_ready(&config, !demo.is_empty());
-            watch_workers(&mut started.workers).await
-        };
         tokio::select! {
-            outcome = serve => outcome,
+            ready = ready(config, &coordinators) => ready?,
+            error = control_plane.failed() => return Err(error),
+            ended = supervisor.keep_running() => ended.map(|never| match never {})?,
+        }
+        print_ready(config, !demo.is_empty());
+        Ok(())
+    }
+}
+
+impl Started {
+    /// Keeps all that was started running, until somebody asks the process to end.
+    async fn watch(&mut self, running: &mut Running<'_>) -> Result<(), Error> {
+        let (Some(control_plane), Some(envoy)) = (&mut self.control_plane, &mut self.envoy) else {
+            return Ok(());
+        };
+        let reloadable = control_plane.reloadable.clone();
+        tokio::select! {
+            () = running.serve(&reloadable) => Ok(()),
             error = control_plane.failed() => Err(error),
-            ended = supervisor.keep_running() => ended.map(|never| match never {}),
+            ended = envoy.keep_running() => ended.map(|never| match never {}),
+            outcome = watch_workers(&mut self.workers) => outcome,
+        }
+    }
+
+    /// Envoy first: then no request finds its worker gone, and one that waits is still given a slot.
+    async fn stop(self, shutdown: ShutdownSettings) {
+        if let Some(control_plane) = &self.control_plane {
+            control_plane.stopping.advance(Phase::Leaving);
+        }
+        let began = Instant::now();
+        if let Some(envoy) = self.envoy {
+            envoy.stop(shutdown).await;
+        }
+        for worker in self.workers {
+            worker.stop().await;
+        }
+        if let Some(control_plane) = self.control_plane {
+            let whole = shutdown.delay.as_duration() + shutdown.within.as_duration();
+            control_plane.finish(whole.saturating_sub(began.elapsed()).max(FINISH_AT_LEAST)).await;
         }
     }
 }

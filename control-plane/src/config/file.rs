@@ -6,7 +6,7 @@ use std::{
 
 use slotway_config::{check_lane_lease, check_pools};
 
-use super::{Config, EnvoyTls, locate::locate};
+use super::{Config, EnvoyTls, OidcSettings, locate::locate};
 
 /// Largest configuration file, in bytes: 16,384 workers in each of 64 pools do not fit, a quarter of a million do.
 pub const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -70,6 +70,14 @@ pub fn parse(file: &Path, yaml: &str) -> Result<Config, ConfigFileError> {
     config
         .check_addresses()
         .map_err(|(path, reason)| refuse(locate(yaml, path), format!("{path}: {reason}")))?;
+    config
+        .check_api_exposure()
+        .map_err(|(path, reason)| refuse(locate(yaml, path), format!("{path}: {reason}")))?;
+    config
+        .api_limits
+        .check()
+        .and_then(|()| config.oidc.as_ref().map_or(Ok(()), OidcSettings::check))
+        .map_err(|(path, reason)| refuse(locate(yaml, &path), format!("{path}: {reason}")))?;
     super::groups::check(&config.groups, config.xds_tls.as_ref(), &config.pools)
         .map_err(|(path, reason)| refuse(locate(yaml, &path), format!("{path}: {reason}")))?;
     if let Some(EnvoyTls { certificate_file, key_file, .. }) = &config.envoy.tls

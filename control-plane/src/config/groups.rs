@@ -1,14 +1,17 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
+    sync::Arc,
 };
 
 use serde::Deserialize;
 use slotway_config::{Pool, PoolName};
+use tokio_rustls::rustls::ServerConfig;
 
 use crate::{
     error::Error,
     groups::{DEFAULT_GROUP, GROUP_BYTES_MAX, Groups},
+    tls,
 };
 
 /// How long a token may be.
@@ -63,6 +66,16 @@ pub struct EnvoyTls {
     /// The key of that certificate.
     #[serde(default)]
     pub key_file: Option<PathBuf>,
+}
+
+impl XdsTls {
+    /// TLS as it has it.
+    ///
+    /// # Errors
+    /// [`Error::File`] for a file that cannot be read or holds something else.
+    pub fn server(&self) -> Result<Arc<ServerConfig>, Error> {
+        tls::server(&self.certificate_file, &self.key_file, self.client_ca_file.as_deref())
+    }
 }
 
 impl GroupSettings {

@@ -1,8 +1,10 @@
 //! The configuration of `slotway up` and `slotway serve`: a YAML file, over which environment and flags go.
 
+mod api;
 mod file;
 mod groups;
 mod locate;
+mod oidc;
 mod overrides;
 
 use std::{
@@ -13,14 +15,19 @@ use std::{
 use serde::Deserialize;
 use slotway_config::{Pool, WaitDuration, default_lane_lease};
 
+pub use api::{ApiLimits, ApiTls};
 pub use file::{ConfigFileError, FILE_BYTES_MAX, load, parse};
 pub use groups::{EnvoyTls, GroupSettings, XdsTls};
+pub use oidc::OidcSettings;
+pub(crate) use oidc::{CALLBACK as OIDC_CALLBACK, is_safe};
 pub use overrides::Overrides;
 
 use crate::{
     error::Error,
     groups::Groups,
+    lifecycle::ShutdownSettings,
     store::StoreSettings,
+    telemetry::LogSettings,
     xds::{
         Variant,
         access::{Access, Requirement},
@@ -40,6 +47,21 @@ pub struct Config {
     /// Where REST is served, with health and metrics.
     #[serde(default = "default_api")]
     pub api: SocketAddr,
+    /// TLS on the port of REST; without it, REST is served in the clear, to this machine alone.
+    #[serde(default)]
+    pub api_tls: Option<ApiTls>,
+    /// Serves REST in the clear to other machines, too: tokens and passwords can then be read on the way.
+    #[serde(default)]
+    pub api_insecure: bool,
+    /// How much one peer may ask, and how many connections there may be.
+    #[serde(default)]
+    pub api_limits: ApiLimits,
+    /// Whether a request from this machine that names it may read without credentials.
+    #[serde(default = "yes")]
+    pub anonymous_reads: bool,
+    /// The provider (OpenID Connect) from which people may come.
+    #[serde(default)]
+    pub oidc: Option<OidcSettings>,
     /// Where xDS is served, and where the filter's reports arrive.
     #[serde(default = "default_xds")]
     pub xds: SocketAddr,
@@ -68,6 +90,12 @@ pub struct Config {
     /// Groups of Envoys beside the one that has every pool, and how their Envoys show that they belong to them.
     #[serde(default)]
     pub groups: Vec<GroupSettings>,
+    /// How the end goes once a signal has asked for it.
+    #[serde(default)]
+    pub shutdown: ShutdownSettings,
+    /// What is logged, and how.
+    #[serde(default)]
+    pub log: LogSettings,
     /// The pools, in the order in which their matches are tried.
     pub pools: Vec<Pool>,
 }
@@ -110,6 +138,11 @@ impl Default for Config {
         Self {
             listen: default_listen(),
             api: default_api(),
+            api_tls: None,
+            api_insecure: false,
+            api_limits: ApiLimits::default(),
+            anonymous_reads: true,
+            oidc: None,
             xds: default_xds(),
             envoy: EnvoySettings::default(),
             state: default_state(),
@@ -119,6 +152,8 @@ impl Default for Config {
             access_log: None,
             xds_tls: None,
             groups: Vec::new(),
+            shutdown: ShutdownSettings::default(),
+            log: LogSettings::default(),
             pools: Vec::new(),
         }
     }
@@ -140,6 +175,15 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    /// Finds REST that would be served in the clear to other machines without anybody having said so.
+    ///
+    /// # Errors
+    /// The setting, and what is wrong with it.
+    pub fn check_api_exposure(&self) -> Result<(), (&'static str, String)> {
+        api::check_exposure(self.api, self.api_tls.is_some(), self.api_insecure)
+            .map_err(|reason| ("api", reason))
     }
 
     /// Which group each pool belongs to.
@@ -186,6 +230,10 @@ impl Config {
 #[must_use]
 pub fn token_path(state: &Path) -> PathBuf {
     state.join("admin-token")
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn loopback(port: u16) -> SocketAddr {

@@ -3,7 +3,12 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::Args;
 
 use super::Config;
-use crate::{error::Error, store::StoreSettings, xds::Variant};
+use crate::{
+    error::Error,
+    store::StoreSettings,
+    telemetry::{LogFormat, LogLevel},
+    xds::Variant,
+};
 
 /// Settings that a flag or the environment may say instead of the file: flag over environment over file.
 #[derive(Debug, Clone, Default, Args)]
@@ -34,6 +39,12 @@ pub struct Overrides {
     // Text, since what is refused as a value is shown, and this may hold a password.
     #[arg(long, env = "SLOTWAY_STORE", value_name = "STORE", hide_env_values = true)]
     pub store: Option<String>,
+    /// What is logged: error, warn, info, debug, trace, or directives such as `warn,slotway::xds=debug`
+    #[arg(long, env = "SLOTWAY_LOG", value_name = "LEVEL")]
+    pub log_level: Option<LogLevel>,
+    /// How a line of the log looks
+    #[arg(long, env = "SLOTWAY_LOG_FORMAT", value_enum, value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
 }
 
 /// The environment variable with the password of the PostgreSQL database.
@@ -54,6 +65,10 @@ impl Overrides {
         if let Some(state) = &self.state {
             config.state.clone_from(state);
         }
+        if let Some(level) = &self.log_level {
+            config.log.level.clone_from(level);
+        }
+        config.log.format = self.log_format.unwrap_or(config.log.format);
         if let Some(store) = &self.store {
             config.store = store.parse().map_err(|reason| Error::Setting { setting: "store", reason })?;
         }

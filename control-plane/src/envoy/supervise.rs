@@ -4,6 +4,7 @@ use std::{
     convert::Infallible,
     ffi::OsString,
     io::Write,
+    net::SocketAddr,
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -13,6 +14,7 @@ use tokio::net::TcpStream;
 
 use super::{
     bootstrap::{NODE_ID, bootstrap, reachable},
+    drain::{Drained, drain},
     process::{Process, Program},
 };
 use crate::{
@@ -20,6 +22,7 @@ use crate::{
     control_plane::ControlPlane,
     error::Error,
     groups::DEFAULT_GROUP,
+    lifecycle::ShutdownSettings,
     xds::{Coordinators, SyncState},
 };
 
@@ -43,6 +46,7 @@ pub struct Supervisor {
     process: Process,
     started: Instant,
     quick_deaths: u32,
+    admin: SocketAddr,
 }
 
 impl Supervisor {
@@ -63,10 +67,12 @@ impl Supervisor {
         arguments.extend(["--concurrency".into(), config.envoy.concurrency.to_string().into()]);
         // Without it two Envoys on one machine meet in one piece of shared memory.
         arguments.push("--disable-hot-restart".into());
+        // Once it drains, each answer ends its connection; the other strategy would begin with few of them.
+        arguments.extend(["--drain-strategy".into(), "immediate".into()]);
         let log = state.join(LOG);
         let program = Program { name: "Envoy".to_owned(), path: envoy, arguments, log };
         let process = program.start()?;
-        Ok(Self { program, process, started: Instant::now(), quick_deaths: 0 })
+        Ok(Self { program, process, started: Instant::now(), quick_deaths: 0, admin: config.envoy.admin })
     }
 
     /// Restarts Envoy whenever it ends. Comes back only when that is no use.
@@ -89,8 +95,24 @@ impl Supervisor {
         }
     }
 
-    /// Stops Envoy.
-    pub async fn stop(self) {
+    /// Stops Envoy once its requests have ended, which have as long as `shutdown` says.
+    pub async fn stop(mut self, shutdown: ShutdownSettings) {
+        if !matches!(self.process.has_ended(), Ok(None)) {
+            return;
+        }
+        let (delay, within) = (shutdown.delay.as_duration(), shutdown.within.as_duration());
+        match drain(self.admin, delay, within).await {
+            Drained::Yes => {}
+            Drained::No(left) => tracing::warn!(
+                "{left} requests are cut off: they have not ended within {} s (`shutdown.within`)",
+                within.as_secs_f64()
+            ),
+            Drained::Unknown => {
+                tracing::warn!(
+                    "Envoy's admin port does not answer, so requests under way are not waited for"
+                );
+            }
+        }
         self.process.stop().await;
     }
 }

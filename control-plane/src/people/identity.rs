@@ -6,6 +6,7 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::SessionId;
 use crate::store::Who;
 
 /// What somebody may do; each scope holds the ones before it.
@@ -34,6 +35,27 @@ impl Scope {
     }
 }
 
+/// How somebody has shown who they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Means {
+    /// They ask from this machine, and have shown nothing.
+    Local,
+    /// By the admin token.
+    AdminToken,
+    /// By a token, whose it is.
+    Token {
+        /// The person whose token it is; none for one that was made with the admin token.
+        owner: Option<String>,
+    },
+    /// By the session of a person.
+    Session {
+        /// The person.
+        user: String,
+        /// The session.
+        id: SessionId,
+    },
+}
+
 /// Who sends a request, and what they may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
@@ -41,17 +63,37 @@ pub struct Identity {
     pub who: Who,
     /// What they may do.
     pub scope: Scope,
+    /// How they have shown it.
+    pub means: Means,
 }
 
 impl Identity {
     /// Somebody on this machine, without credentials: may read.
-    pub const LOCAL: Self = Self { who: Who::LOCAL, scope: Scope::Read };
+    pub const LOCAL: Self = Self { who: Who::LOCAL, scope: Scope::Read, means: Means::Local };
+    /// Whoever has the admin token.
+    pub const ADMIN_TOKEN: Self =
+        Self { who: Who::ADMIN_TOKEN, scope: Scope::Admin, means: Means::AdminToken };
 
-    /// Somebody, and what they may do.
+    /// The person who asks, themselves or by a token of theirs.
     #[must_use]
-    pub fn new(who: Who, scope: Scope) -> Self {
-        Self { who, scope }
+    pub fn user(&self) -> Option<&str> {
+        match &self.means {
+            Means::Session { user, .. } => Some(user),
+            Means::Token { owner } => owner.as_deref(),
+            Means::Local | Means::AdminToken => None,
+        }
     }
+
+    /// Whether they have signed in.
+    #[must_use]
+    pub fn has_session(&self) -> bool {
+        matches!(self.means, Means::Session { .. })
+    }
+}
+
+/// The address that a request comes from.
+pub(crate) fn peer(parts: &Parts) -> Option<IpAddr> {
+    parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip().to_canonical())
 }
 
 /// Whether a request comes from this machine and names it.
@@ -59,8 +101,7 @@ impl Identity {
 /// The name in `Host` counts because a page of another site may make a browser on this machine ask us under a name that
 /// it has pointed here.
 pub(super) fn is_local(parts: &Parts) -> bool {
-    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-    peer.is_some_and(|ConnectInfo(peer)| peer.ip().to_canonical().is_loopback()) && names_this_machine(parts)
+    peer(parts).is_some_and(|peer| peer.is_loopback()) && names_this_machine(parts)
 }
 
 fn names_this_machine(parts: &Parts) -> bool {

@@ -111,8 +111,24 @@ impl AuditQuery {
 }
 
 /// The words that end the name of a field with a secret.
-const SECRET_WORDS: [&str; 7] =
-    ["password", "passphrase", "secret", "token", "credentials", "access_key", "private_key"];
+const SECRET_WORDS: [&str; 9] = [
+    "password",
+    "passphrase",
+    "secret",
+    "token",
+    "credentials",
+    "access_key",
+    "private_key",
+    // A hash is what somebody guesses passwords against.
+    "password_hash",
+    "secret_hash",
+];
+
+/// Whether a field of this name holds a secret.
+pub(crate) fn names_a_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase().replace('-', "_");
+    SECRET_WORDS.iter().any(|word| name.ends_with(word))
+}
 
 /// A document with its secrets hidden: every field whose name says that it holds one, and the password of every URL. A
 /// document that is no JSON is hidden whole.
@@ -130,8 +146,7 @@ fn hide(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             for (name, field) in fields {
-                let name = name.to_ascii_lowercase().replace('-', "_");
-                if SECRET_WORDS.iter().any(|word| name.ends_with(word)) && !field.is_null() {
+                if names_a_secret(name) && !field.is_null() {
                     *field = HIDDEN.into();
                 } else {
                     hide(field);
@@ -172,6 +187,10 @@ mod tests {
             (
                 r#"[{"Password":"x"},{"api-token":{"a":1}}]"#,
                 r#"[{"Password":"(hidden)"},{"api-token":"(hidden)"}]"#,
+            ),
+            (
+                r#"{"password_hash":"$argon2id$v=19$x","secret_hash":"0a","hash":"0b"}"#,
+                r#"{"hash":"0b","password_hash":"(hidden)","secret_hash":"(hidden)"}"#,
             ),
             (r#"{"password":null,"tokens":1}"#, r#"{"password":null,"tokens":1}"#),
             (r#"{"to":"https://u:p@h/x?y"}"#, r#"{"to":"https://u:(hidden)@h/x?y"}"#),

@@ -24,13 +24,21 @@ pub enum Kind {
     BackupJob,
     /// What the configuration file last said beside pools and workers.
     Settings,
+    /// Somebody who may sign in, by name.
+    User,
+    /// A token, by name.
+    Token,
+    /// When a token was used last, by its name. Leaves no audit rows.
+    TokenUse,
+    /// A session, by the hash of its id. Leaves no audit rows.
+    Session,
     /// The program's own book-keeping, by name: the generation. Its changes leave no audit rows.
     Fact,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::Worker,
         Self::Pool,
         Self::Policy,
@@ -39,6 +47,10 @@ impl Kind {
         Self::ResourceProfiles,
         Self::BackupJob,
         Self::Settings,
+        Self::User,
+        Self::Token,
+        Self::TokenUse,
+        Self::Session,
         Self::Fact,
     ];
 
@@ -54,6 +66,10 @@ impl Kind {
             Self::ResourceProfiles => "resource_profiles",
             Self::BackupJob => "backup_job",
             Self::Settings => "settings",
+            Self::User => "user",
+            Self::Token => "token",
+            Self::TokenUse => "token_use",
+            Self::Session => "session",
             Self::Fact => "fact",
         }
     }
@@ -73,7 +89,7 @@ impl Kind {
     /// Whether a change of such a document leaves an audit row.
     #[must_use]
     pub fn is_audited(self) -> bool {
-        self != Self::Fact
+        !matches!(self, Self::Fact | Self::TokenUse | Self::Session)
     }
 }
 

@@ -22,13 +22,14 @@ mod postgres;
 mod settings;
 mod sqlite;
 mod state_directory;
+mod traced;
 
 use std::{future::Future, path::Path, pin::Pin, sync::Arc};
 
 use tokio::sync::watch;
 
-pub(crate) use audit::AuditEntry;
 pub use audit::{AUDIT_PAGE_MAX, AUDIT_ROWS_MAX, AuditQuery, AuditRow, WHO_BYTES_MAX, Who};
+pub(crate) use audit::{AuditEntry, names_a_secret, without_secrets};
 pub use batch::{BATCH_BYTES_MAX, Batch, Expected, WRITES_MAX, Write};
 pub use change::{Change, Commit, Watch};
 pub use document::{Document, KEY_BYTES_MAX, Kind, Listing, VALUE_BYTES_MAX};
@@ -86,8 +87,9 @@ pub trait Store: Send + Sync {
 /// # Errors
 /// [`StoreError`]; a database that is damaged or newer is left as it is.
 pub async fn open(settings: &StoreSettings, state: &Path) -> Result<Arc<dyn Store>, StoreError> {
-    Ok(match settings {
+    let store: Arc<dyn Store> = match settings {
         StoreSettings::Sqlite => Arc::new(SqliteStore::open(state).await?),
         StoreSettings::Postgres(url) => Arc::new(PostgresStore::open(url, state).await?),
-    })
+    };
+    Ok(Arc::new(traced::Traced(store)))
 }

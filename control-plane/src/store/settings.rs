@@ -30,6 +30,20 @@ impl<'de> Deserialize<'de> for StoreSettings {
     }
 }
 
+impl StoreSettings {
+    /// The passwords that it holds, for whoever has to keep them out of something.
+    pub(crate) fn passwords(&self) -> Vec<String> {
+        let Self::Postgres(PostgresUrl { url, password }) = self else { return Vec::new() };
+        let in_url = || {
+            let (_, rest) = url.split_once("://")?;
+            let authority = rest.split(['/', '?', '#']).next()?;
+            let (user_info, _) = authority.rsplit_once('@')?;
+            Some(user_info.split_once(':')?.1.to_owned())
+        };
+        password.clone().into_iter().chain(in_url()).collect()
+    }
+}
+
 /// The URL of a PostgreSQL database. It shows itself without the password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PostgresUrl {

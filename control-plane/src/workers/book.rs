@@ -109,6 +109,40 @@ impl Book {
         Err(Error::Busy)
     }
 
+    /// Brings what a changed file says together with what is there, and stores what that changes, under a new generation.
+    pub(super) async fn redeclare(
+        &self,
+        declared: &[Pool],
+        listener: &ListenerSettings,
+    ) -> Result<(), Error> {
+        let _one_at_a_time = self.changing.lock().await;
+        for _ in 0..TRIES_MAX {
+            self.catch_up().await?;
+            let roster = self.roster();
+            let mut next =
+                roster.redeclared(declared, listener.clone(), next_generation(roster.generation))?;
+            let mut writes = roster.until(&next)?;
+            if roster.listener != next.listener {
+                writes.extend(next.settings_write(None)?);
+            }
+            if writes.is_empty() {
+                return Ok(());
+            }
+            writes.push(next.generation_write()?);
+            match self.store.commit(Batch { who: Who::CONFIG_FILE, writes }).await {
+                Ok(revision) => {
+                    roster.stamp(&mut next, revision);
+                    (next.revision, next.generation_revision) = (revision, revision);
+                    self.put_in_force(next);
+                    return Ok(());
+                }
+                Err(StoreError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Error::Busy)
+    }
+
     /// What would come of a change: all is looked at as if it were made, and nothing is.
     pub(super) async fn try_out<R>(
         &self,

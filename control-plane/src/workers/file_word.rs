@@ -1,4 +1,4 @@
-//! What the configuration file says, at a start: it counts where it is newer than what REST has said.
+//! What the configuration file says, at a start and when it is read again: it counts where it is newer than what REST has said.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -43,6 +43,23 @@ impl Roster {
         }
         roster.check().map_err(|breach| Error::Roster(breach.reason))?;
         Ok(roster)
+    }
+
+    /// The same with what the file says now.
+    ///
+    /// # Errors
+    /// [`Error::Roster`], as [`Self::new`].
+    pub(crate) fn redeclared(
+        &self,
+        declared: &[Pool],
+        listener: ListenerSettings,
+        generation: u64,
+    ) -> Result<Self, Error> {
+        let (records, pools) = (self.records.clone(), self.pools.clone());
+        let mut next = Self::new(declared, listener, records, pools, generation)?;
+        (next.revision, next.generation_revision) = (self.revision, self.generation_revision);
+        next.held.clone_from(&self.held);
+        Ok(next)
     }
 
     /// The file's word for one worker: it counts where it is new.

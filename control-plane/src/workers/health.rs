@@ -1,8 +1,10 @@
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use slotway_config::{Capacity, WaitDuration};
 
-/// In how many steps the capacity of a worker with a slow start comes back.
-pub const START_STEPS: u32 = 10;
+/// The first step of a slow start: one slot, so that a worker can show itself.
+pub(crate) const FIRST_STEP: u32 = 1;
 /// Longest `reason`, in bytes; what is longer is cut.
 const REASON_BYTES_MAX: usize = 512;
 
@@ -26,7 +28,7 @@ pub enum Health {
     Starting {
         /// Since when, as Unix time in milliseconds.
         since_ms: u64,
-        /// How many of [`START_STEPS`] it may have: from 1 on.
+        /// How far it has come: 1 is one slot, and each step doubles what it has.
         step: u32,
     },
 }
@@ -52,29 +54,27 @@ impl Health {
             Self::Up => Some(capacity),
             Self::Down { .. } => None,
             Self::Starting { step, .. } => {
-                let step = u64::from((*step).clamp(1, START_STEPS));
-                let part = (u64::from(capacity.get()) * step).div_ceil(u64::from(START_STEPS));
                 // Between 1 and the capacity, so it is a capacity.
-                Some(u32::try_from(part).ok().and_then(|part| Capacity::new(part).ok()).unwrap_or(capacity))
+                Some(Capacity::new(slots(*step).min(capacity.get())).unwrap_or(capacity))
             }
         }
     }
+}
 
-    /// What follows at `now_ms` for a worker whose slow start takes so long: the next step, or [`Health::Up`] once it is over. The
-    /// same as it is where nothing follows yet.
-    #[must_use]
-    pub fn after(&self, slow_start: Option<WaitDuration>, now_ms: u64) -> Self {
-        let Self::Starting { since_ms, step } = *self else { return self.clone() };
-        let over_ms = slow_start.map_or(0, WaitDuration::as_ms);
-        let gone_ms = now_ms.saturating_sub(since_ms);
-        if gone_ms >= over_ms {
-            return Self::Up;
-        }
-        let due = u64::from(START_STEPS) * gone_ms / over_ms + 1;
-        // A clock that was set back takes nothing back.
-        let due = u32::try_from(due).unwrap_or(START_STEPS).min(START_STEPS);
-        Self::Starting { since_ms, step: step.max(due) }
-    }
+/// How many slots a worker may have in a step of its slow start, if its capacity does not set a bound before.
+fn slots(step: u32) -> u32 {
+    1_u32.checked_shl(step.saturating_sub(FIRST_STEP)).unwrap_or(u32::MAX)
+}
+
+/// Whether a worker in this step has its whole capacity: then its slow start is over.
+pub(crate) fn is_last_step(step: u32, capacity: Capacity) -> bool {
+    slots(step) >= capacity.get()
+}
+
+/// How long each step of a slow start takes: all of them take equally long, and together as long as the slow start.
+pub(crate) fn step_takes(slow_start: WaitDuration, capacity: Capacity) -> Duration {
+    let doublings = capacity.get().next_power_of_two().trailing_zeros().max(1);
+    slow_start.as_duration() / doublings
 }
 
 #[cfg(test)]
@@ -86,41 +86,31 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_start_gives_the_capacity_back_step_by_step_from_one_slot_on() {
-        let over = Some(WaitDuration::from_ms(1_000));
-        let mut health = Health::Starting { since_ms: 5_000, step: 1 };
-        let mut seen = Vec::new();
-        for now_ms in (5_000..6_000).step_by(100) {
-            health = health.after(over, now_ms);
-            seen.push((
-                in_force(&health, 1).unwrap(),
-                in_force(&health, 4).unwrap(),
-                in_force(&health, 20).unwrap(),
-            ));
+    fn a_slow_start_doubles_the_capacity_from_one_slot_on_in_steps_of_equal_length() {
+        for (capacity, expected, step_ms) in [
+            (1, vec![1], 8_000),
+            (2, vec![1, 2], 8_000),
+            (4, vec![1, 2, 4], 4_000),
+            (6, vec![1, 2, 4, 6], 2_666),
+            (65_535, (0..16).map(|step| 1 << step).chain([65_535]).collect(), 500),
+        ] {
+            let steps = FIRST_STEP..FIRST_STEP + u32::try_from(expected.len()).unwrap();
+            let starting = |step| Health::Starting { since_ms: 0, step };
+            let seen: Vec<_> =
+                steps.clone().map(|step| in_force(&starting(step), capacity).unwrap()).collect();
+            assert_eq!(seen, expected);
+            let whole = Capacity::new(capacity).unwrap();
+            let last: Vec<_> = steps.filter(|step| is_last_step(*step, whole)).collect();
+            assert_eq!(last.len(), 1, "{capacity}");
+            assert_eq!(step_takes(WaitDuration::from_ms(8_000), whole).as_millis(), step_ms);
         }
-        let expected = [
-            (1, 1, 2),
-            (1, 1, 4),
-            (1, 2, 6),
-            (1, 2, 8),
-            (1, 2, 10),
-            (1, 3, 12),
-            (1, 3, 14),
-            (1, 4, 16),
-            (1, 4, 18),
-            (1, 4, 20),
-        ];
-        assert_eq!(seen, expected);
-        assert_eq!(health.after(over, 5_500), health, "a clock that was set back");
-        assert_eq!(health.after(over, 6_000), Health::Up);
-        assert_eq!(health.after(None, 5_000), Health::Up, "without a slow start it is over at once");
     }
 
     #[test]
     fn a_worker_that_is_down_has_no_capacity_and_one_that_is_up_all_of_it() {
         assert_eq!(in_force(&Health::down(1, "no answer"), 4), None);
         assert_eq!(in_force(&Health::Up, 65_535), Some(65_535));
-        assert_eq!(in_force(&Health::Starting { since_ms: 0, step: 0 }, 65_535), Some(6_554));
+        assert_eq!(in_force(&Health::Starting { since_ms: 0, step: 0 }, 65_535), Some(1));
         assert_eq!(in_force(&Health::Starting { since_ms: 0, step: u32::MAX }, 65_535), Some(65_535));
     }
 

@@ -55,6 +55,7 @@ use std::{
 use serde::Deserialize;
 use slotway_config::{Capacity, Pool, PoolName, Protocol, WorkerTls, WorkerUrl};
 use tokio::sync::watch;
+use tracing::Instrument;
 
 use crate::{
     error::Error,
@@ -65,7 +66,8 @@ use crate::{
 use book::Book;
 pub use condition::WorkerCondition;
 pub use cordon::Cordon;
-pub use health::{Health, START_STEPS};
+pub use health::Health;
+pub(crate) use health::{FIRST_STEP, is_last_step, step_takes};
 pub use heartbeat::Heartbeat;
 pub use labels::{Labels, Notes};
 pub use overview::{WorkerRow, WorkerStanding};
@@ -148,6 +150,17 @@ impl Workers {
     #[must_use]
     pub fn desired(&self) -> watch::Receiver<Arc<Desired>> {
         self.book.desired.subscribe()
+    }
+
+    /// Brings what a changed file declares together with what is there, as [`Workers::open`] does at a start. Nothing is changed where both
+    /// together break a rule.
+    ///
+    /// # Errors
+    /// [`Error::Store`], [`Error::Roster`], [`Error::Busy`].
+    pub async fn redeclare(&self, declared: &[Pool], listener: ListenerSettings) -> Result<(), Error> {
+        let (book, declared) = (Arc::clone(&self.book), declared.to_vec());
+        let task = tokio::spawn(async move { book.redeclare(&declared, &listener).await });
+        task.await.map_err(|error| Error::System { doing: "making a change", reason: error.to_string() })?
     }
 
     /// Adds the workers, or changes those that are there: all of them, or none. One that drains takes
@@ -247,7 +260,7 @@ impl Workers {
         make: impl Fn(&mut Roster) -> Result<R, Error> + Send + Sync + 'static,
     ) -> Result<(R, Arc<Roster>), Error> {
         let book = Arc::clone(&self.book);
-        let task = tokio::spawn(async move { book.change(who, make).await });
+        let task = tokio::spawn(async move { book.change(who, make).await }.in_current_span());
         task.await.map_err(|error| Error::System { doing: "making a change", reason: error.to_string() })?
     }
 }

@@ -74,7 +74,7 @@ pub struct Shown {
 }
 
 /// What each group asks. A group that is not named asks nothing.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Access(BTreeMap<String, Requirement>);
 
 impl FromIterator<(String, Requirement)> for Access {

@@ -44,6 +44,7 @@ pub use coordinators::{CoordinatorStatus, Coordinators, Rejection, SyncState, Ty
 pub use protocol::Variant;
 pub use refusal::{Refusal, Refusals};
 pub use resource_type::ResourceType;
+pub(crate) use resources::cluster::SYSTEM_CA_FILE;
 pub use resources::{RESOURCE_NAME, XDS_CLUSTER};
 pub use revision_span::RevisionSpan;
 pub use server::XdsServer;

@@ -3,38 +3,23 @@
 use std::{
     io,
     net::SocketAddr,
-    path::{Path, PathBuf},
-    pin::Pin,
     sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll},
     time::Duration,
 };
 
 use axum::{extract::connect_info::Connected, serve::IncomingStream};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::{Semaphore, mpsc},
     task::JoinHandle,
     time::timeout,
 };
-use tokio_rustls::{
-    TlsAcceptor,
-    rustls::{
-        RootCertStore, ServerConfig,
-        crypto::ring,
-        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-        server::WebPkiClientVerifier,
-    },
-    server::TlsStream,
-};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tracing::warn;
 
 use super::{Refusal, Refusals, liveness, told::Told};
-use crate::{config::XdsTls, error::Error};
+use crate::tls::{Connection, HANDSHAKE_WITHIN, LiveTls};
 
-/// How long a connection may take to agree on TLS.
-const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 /// Connections that agree on TLS at once; the next ones wait in the system's queue.
 const HANDSHAKES_MAX: usize = 256;
 /// After a failed accept, for example for want of file descriptors.
@@ -57,33 +42,15 @@ pub struct Port {
     accepting: JoinHandle<()>,
 }
 
-/// One connection.
-pub enum Connection {
-    /// In the clear.
-    Plain(TcpStream),
-    /// Over TLS.
-    Tls(Box<TlsStream<TcpStream>>),
-}
-
-impl std::fmt::Debug for Connection {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if matches!(self, Self::Plain(_)) { "Plain" } else { "Tls" })
-    }
-}
-
 impl Port {
     /// Takes connections on `listener`, and counts those that do not agree on TLS.
     ///
     /// # Errors
     /// The system refuses to tell the port's address.
-    pub fn new(
-        listener: TcpListener,
-        tls: Option<Arc<ServerConfig>>,
-        refusals: Arc<Refusals>,
-    ) -> io::Result<Self> {
+    pub fn new(listener: TcpListener, tls: Option<LiveTls>, refusals: Arc<Refusals>) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let (ready, connections) = mpsc::channel(HANDSHAKES_MAX);
-        let accepting = tokio::spawn(accept(listener, tls.map(TlsAcceptor::from), ready, refusals));
+        let accepting = tokio::spawn(accept(listener, tls, ready, refusals));
         Ok(Self { address, connections, accepting })
     }
 }
@@ -119,7 +86,7 @@ impl Connected<IncomingStream<'_, Port>> for Peer {
 
 async fn accept(
     listener: TcpListener,
-    tls: Option<TlsAcceptor>,
+    tls: Option<LiveTls>,
     ready: mpsc::Sender<(Connection, Peer)>,
     refusals: Arc<Refusals>,
 ) {
@@ -138,7 +105,8 @@ async fn accept(
         // Small frames must not wait for one another: a change is to be in force within 100 ms.
         let _ = stream.set_nodelay(true);
         let _ = liveness::watch(&stream);
-        let Some(tls) = tls.clone() else {
+        let tls = tls.as_ref().map(|tls| TlsAcceptor::from(tls.borrow().clone()));
+        let Some(tls) = tls else {
             let peer = Peer { address, certificate_names: Arc::new([]) };
             if ready.send((Connection::Plain(stream), peer)).await.is_err() {
                 return;
@@ -177,76 +145,4 @@ fn names(stream: &TlsStream<TcpStream>) -> Vec<String> {
     let Some(certificate) = session.peer_certificates().and_then(<[_]>::first) else { return Vec::new() };
     let Ok(certificate) = webpki::EndEntityCert::try_from(certificate) else { return Vec::new() };
     certificate.valid_dns_names().chain(certificate.valid_uri_names()).map(str::to_owned).collect()
-}
-
-/// TLS as the configuration has it.
-///
-/// # Errors
-/// [`Error::File`] for a file that cannot be read or holds something else.
-pub fn tls(settings: &XdsTls) -> Result<Arc<ServerConfig>, Error> {
-    let wrong = |file: &Path, reason: String| Error::file(file, reason);
-    let provider = Arc::new(ring::default_provider());
-    let chain = certificates(&settings.certificate_file)?;
-    let key = PrivateKeyDer::from_pem_file(&settings.key_file)
-        .map_err(|error| wrong(&settings.key_file, format!("it holds no private key in PEM: {error}")))?;
-    let builder = ServerConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .map_err(|error| wrong(&settings.certificate_file, error.to_string()))?;
-    let builder = match &settings.client_ca_file {
-        None => builder.with_no_client_auth(),
-        Some(file) => {
-            let mut roots = RootCertStore::empty();
-            for certificate in certificates(file)? {
-                roots.add(certificate).map_err(|error| wrong(file, error.to_string()))?;
-            }
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
-            builder.with_client_cert_verifier(verifier.map_err(|error| wrong(file, error.to_string()))?)
-        }
-    };
-    let mut config = builder.with_single_cert(chain, key).map_err(|error| {
-        wrong(&settings.certificate_file, format!("it does not go with its key: {error}"))
-    })?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
-}
-
-fn certificates(file: &PathBuf) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    match read {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        Ok(_) => Err(Error::file(file, "it holds no certificate in PEM")),
-        Err(error) => Err(Error::file(file, error)),
-    }
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Tls(stream) => Pin::new(&mut **stream).poll_read(cx, buf),
-        }
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
-            Self::Tls(stream) => Pin::new(&mut **stream).poll_write(cx, buf),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(&mut **stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(&mut **stream).poll_shutdown(cx),
-        }
-    }
 }

@@ -1,4 +1,5 @@
 use std::{
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -17,7 +18,7 @@ use tokio::{
 };
 use tonic::{Status, Streaming, codec::BufferSettings, service::Routes};
 use tonic_prost::ProstDecoder;
-use tracing::{info, warn};
+use tracing::{Instrument, info, warn};
 
 use super::{
     Coordinators, Refusal,
@@ -36,7 +37,12 @@ use super::{
     snapshot::{Snapshot, Snapshots},
     told::Told,
 };
-use crate::{agents::ForAgents, error::Error, model::Desired};
+use crate::{
+    agents::ForAgents,
+    error::Error,
+    lifecycle::{Phase, Stopping},
+    model::Desired,
+};
 
 /// The aggregated discovery service (ADS): one stream to each coordinator.
 #[derive(Debug)]
@@ -51,7 +57,8 @@ struct Shared {
     coordinators: Arc<Coordinators>,
     snapshots: Snapshots,
     history: History,
-    access: Arc<Access>,
+    access: watch::Receiver<Arc<Access>>,
+    stopping: Stopping,
     /// What was logged of nodes whose stream ended for a reason of theirs.
     told: Mutex<Told>,
     streams: Arc<Semaphore>,
@@ -64,20 +71,25 @@ impl Shared {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn access(&self) -> Arc<Access> {
+        self.access.borrow().clone()
+    }
+
     fn refused(&self, reason: Refusal) {
         self.coordinators.refusals().count(reason);
     }
 }
 
 impl XdsServer {
-    /// A server that brings each value of `desired`, and of what agents are told, to every node that `access` lets in, and writes into `coordinators` how that goes. The
-    /// streams end when the sender of `desired` is gone.
+    /// A server that brings each value of `desired`, and of what agents are told, to every node that `access` lets in, and writes into `coordinators` how that goes. A
+    /// node that a new value of `access` does not let in loses its stream. All streams end with `stopping`, and when the sender of `desired` is gone.
     #[must_use]
     pub fn new(
         desired: watch::Receiver<Arc<Desired>>,
         told_agents: watch::Receiver<Arc<ForAgents>>,
         coordinators: Arc<Coordinators>,
-        access: Access,
+        access: watch::Receiver<Arc<Access>>,
+        stopping: Stopping,
     ) -> Self {
         let shared = Shared {
             desired,
@@ -85,7 +97,8 @@ impl XdsServer {
             coordinators,
             snapshots: Snapshots::default(),
             history: History::default(),
-            access: Arc::new(access),
+            access,
+            stopping,
             told: Mutex::default(),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             handover: HANDOVER,
@@ -137,7 +150,9 @@ async fn serve<P: Protocol>(
         if let Some(refusal) = refusal {
             shared.refused(refusal);
         }
-        if shared.told().is_news(&who, status.message()) {
+        // At the end of all, each stream's own is no news.
+        let all_end = shared.stopping.phase() == Phase::Ending;
+        if !all_end && shared.told().is_news(&who, status.message()) {
             warn!(node = who, code = ?status.code(), reason = status.message(), "xDS stream ended");
         }
         // The node may have gone; then nobody is left to be told.
@@ -162,7 +177,8 @@ async fn converse<P: Protocol>(
     let mut desired = shared.desired.clone();
     let mut told = shared.told_agents.clone();
     // Who is refused is told so before it can take a place from another one.
-    shared.access.admit(&node.cluster, shown)?;
+    let mut access = shared.access.clone();
+    access.borrow_and_update().clone().admit(&node.cluster, shown)?;
     let target = snapshot(shared, &mut desired, &mut told, &node)?;
     let place = shared
         .coordinators
@@ -174,9 +190,11 @@ async fn converse<P: Protocol>(
     info!(node = node.id, group = node.cluster, envoy = node.envoy_version, "coordinator connected");
     shared.told().forget(&node.id);
     stream.receive(P::read(first)?)?;
+    let mut ending = pin!(shared.stopping.on_ending());
     loop {
         for response in stream.session.responses(&shared.history) {
-            if responses.send(Ok(P::write(&response))).await.is_err() {
+            let span = tracing::debug_span!("xds push", node = node.id, type_url = response.ty.type_url());
+            if responses.send(Ok(P::write(&response))).instrument(span).await.is_err() {
                 break;
             }
         }
@@ -192,14 +210,21 @@ async fn converse<P: Protocol>(
             }
             changed = either(&mut desired, &mut told) => {
                 if changed.is_err() {
-                    return Err(Status::unavailable("the control plane is shutting down").into());
+                    return Err(gone().into());
                 }
                 stream.session.retarget(snapshot(shared, &mut desired, &mut told, &node)?);
             }
+            Ok(()) = access.changed() => access.borrow_and_update().clone().admit(&node.cluster, shown)?,
+            () = &mut ending => return Err(gone().into()),
         }
     }
     info!(node = node.id, "coordinator disconnected");
     Ok(())
+}
+
+/// Where there are several control planes, the node connects to another one.
+fn gone() -> Status {
+    Status::unavailable("the control plane is shutting down")
 }
 
 fn occupied(node: &Node) -> Status {
@@ -303,8 +328,9 @@ async fn only_nodes(
 ) -> Response {
     let authorization = request.headers().get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
     let shown = shown(request.extensions(), authorization);
-    if shared.access.admits_anywhere(&shown) {
-        request.extensions_mut().insert(Caller::new(shared.access.clone(), shown));
+    let access = shared.access();
+    if access.admits_anywhere(&shown) {
+        request.extensions_mut().insert(Caller::new(access, shown));
         return next.run(request).await;
     }
     shared.refused(Refusal::Report);

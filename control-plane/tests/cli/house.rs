@@ -36,6 +36,46 @@ impl House {
         Self { directory, ports }
     }
 
+    /// Adds settings to the configuration file.
+    pub(crate) fn also(&self, settings: &str) {
+        let yaml = fs::read_to_string(self.path("f.yaml")).unwrap();
+        fs::write(self.path("f.yaml"), format!("{yaml}{settings}\n")).unwrap();
+    }
+
+    /// `slotway serve`, whose output goes to the file `log`, once it serves.
+    pub(crate) fn serving(&self, variables: &[(&str, &str)]) -> Running {
+        let log = fs::File::create(self.path("log")).unwrap();
+        let mut serve = self.slotway(&["serve", "-f", "f.yaml", "--filter", "filter.wasm"]);
+        serve.envs(variables.iter().copied()).stdout(log.try_clone().unwrap()).stderr(log);
+        let serving = Running(serve.spawn().unwrap());
+        wait_for("an answer", || crate::http::send(self.ports[1], "GET", "/healthz", "none", ""));
+        serving
+    }
+
+    /// What [`Self::serving`] has said.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.path("log")).unwrap()
+    }
+
+    /// Waits until it has said that, and returns all that it has said.
+    pub(crate) fn says(&self, text: &str) -> String {
+        wait_for(text, || Some(self.log()).filter(|log| log.contains(text)))
+    }
+
+    pub(crate) fn token(&self) -> String {
+        fs::read_to_string(self.path("state/admin-token")).unwrap().trim().to_owned()
+    }
+
+    /// One of the figures of `/metrics`: the value of the line that begins so.
+    pub(crate) fn metric(&self, name: &str) -> Option<f64> {
+        let (_, text) = crate::http::send(self.ports[1], "GET", "/metrics", &self.token(), "")?;
+        let line = text
+            .as_str()?
+            .lines()
+            .find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')))?;
+        line.rsplit(' ').next()?.parse().ok()
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
@@ -101,6 +141,17 @@ pub(crate) fn wait_until_gone(pid: i32) {
 
 /// A process that does not outlive the test.
 pub(crate) struct Running(pub(crate) Child);
+
+impl Running {
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.0), signal).unwrap();
+    }
+
+    /// Its exit code, once it has ended.
+    pub(crate) fn ended(&mut self) -> Option<i32> {
+        wait_for("its end", || self.0.try_wait().unwrap()).code()
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {

@@ -11,7 +11,7 @@ use slotway_test_postgres::Postgres;
 
 use crate::{
     house::{House, Running, stdout, wait_for},
-    http::send,
+    http::{NOBODY, send},
 };
 
 /// A control plane on the database of all.
@@ -54,7 +54,7 @@ impl Member {
     }
 
     pub(crate) fn get(&self, path: &str) -> Option<(u16, Value)> {
-        send(self.api(), "GET", path, "none", "")
+        send(self.api(), "GET", path, NOBODY, "")
     }
 
     /// URL and capacity of the workers that were added over REST, sorted.

@@ -122,6 +122,8 @@ impl Setup {
             "store": self.store.as_deref().unwrap_or("sqlite"),
             "debug_headers": self.debug_headers,
             "access_log": self.access_log.then(|| state.with_file_name("access.log")),
+            // A test that is over does not wait for the requests that it has left.
+            "shutdown": { "within": "0s" },
             "pools": pools,
         });
         self.top.iter().for_each(|(field, value)| config[*field] = value.clone());

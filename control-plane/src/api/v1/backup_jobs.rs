@@ -1,7 +1,7 @@
 use axum::{
     Json,
     body::Bytes,
-    extract::{Path, State, rejection::BytesRejection},
+    extract::{State, rejection::BytesRejection},
     http::{HeaderMap, StatusCode},
 };
 use jiff::Timestamp;
@@ -11,7 +11,7 @@ use slotway_config::PoolName;
 use super::{Stated, read};
 use crate::{
     agents::{BackupJob, BackupJobBody},
-    api::{ApiState, Problem, access::By},
+    api::{ApiState, Problem, access::By, resource::PathName},
     error::Error,
 };
 
@@ -49,21 +49,24 @@ pub(in crate::api) async fn list(State(state): State<ApiState>) -> Result<Json<V
 }
 
 /// Shows a backup job.
-#[utoipa::path(get, path = "/api/v1/backup-jobs/{name}", operation_id = "get_backup_job", responses(
+#[utoipa::path(get, path = "/api/v1/backup-jobs/{name}", operation_id = "get_backup_job", params(
+    ("name" = String, Path, description = "The job's name"),
+), responses(
     (status = 200, description = "The job", body = Stated<Shown>),
     (status = 401, description = "Not from this machine, and without the token", body = Problem),
     (status = 404, description = "There is no such job", body = Problem),
 ))]
 pub(in crate::api) async fn get(
     State(state): State<ApiState>,
-    Path(name): Path<String>,
+    PathName(name): PathName,
 ) -> Result<Json<Stated<Shown>>, Error> {
     Ok(Json(Shown::new(&name, &state.agents.backup_job(&name)?)?))
 }
 
 /// Adds a backup job, or changes the one of this name.
-#[utoipa::path(put, path = "/api/v1/backup-jobs/{name}", operation_id = "put_backup_job",
-    request_body = BackupJobBody, responses(
+#[utoipa::path(put, path = "/api/v1/backup-jobs/{name}", operation_id = "put_backup_job", params(
+    ("name" = String, Path, description = "The job's name: lower-case letters, digits, `-` and `_`, a letter first", pattern = "^[a-z][a-z0-9_-]{0,63}$"),
+), request_body = BackupJobBody, responses(
     (status = 200, description = "The job, and when it would run next", body = Stated<Shown>),
     (status = 400, description = "It is not right; nothing was changed", body = Problem),
     (status = 401, description = "Without the token", body = Problem),
@@ -72,7 +75,7 @@ pub(in crate::api) async fn get(
 pub(in crate::api) async fn put(
     By(who): By,
     State(state): State<ApiState>,
-    Path(name): Path<String>,
+    PathName(name): PathName,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Stated<Shown>>, Error> {
@@ -91,7 +94,9 @@ pub(in crate::api) async fn put(
 }
 
 /// Removes a backup job, not the backups that it has made.
-#[utoipa::path(delete, path = "/api/v1/backup-jobs/{name}", operation_id = "remove_backup_job", responses(
+#[utoipa::path(delete, path = "/api/v1/backup-jobs/{name}", operation_id = "remove_backup_job", params(
+    ("name" = String, Path, description = "The job's name"),
+), responses(
     (status = 204, description = "It is gone"),
     (status = 401, description = "Without the token", body = Problem),
     (status = 404, description = "There is no such job", body = Problem),
@@ -99,7 +104,7 @@ pub(in crate::api) async fn put(
 pub(in crate::api) async fn remove(
     By(who): By,
     State(state): State<ApiState>,
-    Path(name): Path<String>,
+    PathName(name): PathName,
 ) -> Result<StatusCode, Error> {
     state.agents.remove_backup_job(who, &name).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -54,7 +54,7 @@ use crate::xds::resource_set::Resource;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const BUFFER_LIMIT_BYTES: u32 = 1 << 20;
 /// Where Debian, Ubuntu and Alpine keep the authorities that they trust.
-const SYSTEM_CA_FILE: &str = "/etc/ssl/certs/ca-certificates.crt";
+pub(crate) const SYSTEM_CA_FILE: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// An idle connection is closed before the worker closes it: a request that crosses the worker's own close would fail,
 /// and nothing is retried. Common servers close after 2 s (gunicorn), 5 s (Node, uvicorn) or later. Beside an expensive
 /// request, a new connection costs nothing.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tonic::Code;
 
-use super::scripted_node::{A, B, ControlPlane, TOKEN, two_groups};
-use crate::xds::{Refusal, ResourceType::Cluster, testing::desired};
+use super::scripted_node::{A, B, ControlPlane, TOKEN, soon, two_groups};
+use crate::xds::{Refusal, ResourceType::Cluster, access::Requirement, testing::desired};
 
 #[tokio::test]
 async fn a_node_without_an_id_is_told_what_to_do() {
@@ -66,4 +66,20 @@ async fn a_group_whose_last_pool_goes_ends_its_streams() {
     node.settle().await;
     control_plane.desired.send(Arc::new(desired(3, &[(A, 1)]))).unwrap();
     assert_eq!(node.end().await.code(), Code::PermissionDenied);
+}
+
+#[tokio::test]
+async fn a_stream_ends_when_its_token_is_no_longer_that_of_its_group() {
+    let control_plane = ControlPlane::start().await;
+    control_plane.desired.send(two_groups(1, &[("http://gpu", 1)])).unwrap();
+    let mut gpu = control_plane.node_of("gpu-1", "gpu", Some(TOKEN)).await;
+    let mut other = control_plane.node("one").await;
+    gpu.settle().await;
+    other.settle().await;
+    let next = Requirement::new(Some("another-token-0123456789"), Vec::new());
+    control_plane.access.send(Arc::new([("gpu".to_owned(), next)].into_iter().collect())).unwrap();
+    assert_eq!(gpu.end().await.code(), Code::Unauthenticated);
+    // Nothing was asked of this one, and nothing is now.
+    control_plane.desired.send(two_groups(2, &[("http://gpu", 2)])).unwrap();
+    soon(control_plane.coordinators.synced("one", 2)).await;
 }

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     agents::{ForAgents, ServerLimits, ServerLimitsBody, proto},
     groups::DEFAULT_GROUP,
+    lifecycle::Phase,
     xds::{
         ResourceType::{self, Cluster, Filter, Listener, Route, Runtime},
         SyncState, Variant,
@@ -145,11 +146,26 @@ async fn an_agent_is_told_what_changes_and_is_no_envoy() {
 
 #[tokio::test]
 async fn streams_end_with_the_control_plane() {
-    let ControlPlane { desired, told, coordinators, address } = ControlPlane::start().await;
-    let control_plane = ControlPlane { desired: desired.clone(), told, coordinators, address };
+    let ControlPlane { desired, told, coordinators, access, stopping, address } = ControlPlane::start().await;
+    let control_plane =
+        ControlPlane { desired: desired.clone(), told, coordinators, access, stopping, address };
     let mut node = control_plane.node("one").await;
     node.settle().await;
     soon(control_plane.coordinators.synced("one", 1)).await;
     drop((desired, control_plane));
+    assert_eq!(node.end().await.code(), Code::Unavailable);
+}
+
+#[tokio::test]
+async fn streams_are_told_that_the_control_plane_ends_and_take_no_further_change() {
+    let control_plane = ControlPlane::start().await;
+    let mut node = control_plane.node("one").await;
+    node.settle().await;
+    soon(control_plane.coordinators.synced("one", 1)).await;
+    control_plane.stopping.advance(Phase::Leaving);
+    control_plane.desired.send(Arc::new(desired(2, &[(A, 2)]))).unwrap();
+    node.settle().await;
+    soon(control_plane.coordinators.synced("one", 2)).await;
+    control_plane.stopping.advance(Phase::Ending);
     assert_eq!(node.end().await.code(), Code::Unavailable);
 }

@@ -21,6 +21,7 @@ use super::super::{Shared, Snapshots, XdsServer};
 use crate::{
     agents::ForAgents,
     groups::DEFAULT_GROUP,
+    lifecycle::Stopping,
     model::Desired,
     xds::{
         Coordinators, RESOURCE_NAME, ResourceType,
@@ -53,6 +54,8 @@ pub(super) struct ControlPlane {
     pub(super) desired: watch::Sender<Arc<Desired>>,
     pub(super) told: watch::Sender<Arc<ForAgents>>,
     pub(super) coordinators: Arc<Coordinators>,
+    pub(super) access: watch::Sender<Arc<Access>>,
+    pub(super) stopping: Stopping,
     pub(super) address: SocketAddr,
 }
 
@@ -65,7 +68,9 @@ impl ControlPlane {
         let (desired, wanted) = watch::channel(Arc::new(desired(1, &[(A, 1)])));
         let (told, for_agents) = watch::channel(Arc::default());
         let coordinators = Arc::new(Coordinators::new());
-        let mut server = XdsServer::new(wanted, for_agents, coordinators.clone(), access());
+        let (access, let_in) = watch::channel(Arc::new(access()));
+        let stopping = Stopping::default();
+        let mut server = XdsServer::new(wanted, for_agents, coordinators.clone(), let_in, stopping.clone());
         adjust(Arc::get_mut(&mut server.shared).unwrap());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -75,7 +80,7 @@ impl ControlPlane {
             let router = server.into_router(axum::Router::new());
             axum::serve(port, router.into_make_service_with_connect_info::<Peer>()).await.unwrap();
         });
-        Self { desired, told, coordinators, address }
+        Self { desired, told, coordinators, access, stopping, address }
     }
 
     pub(super) async fn client(&self) -> AggregatedDiscoveryServiceClient<Channel> {

@@ -1,18 +1,23 @@
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{Output, aligned, json};
+use super::output::{Format, aligned, json, printable, yaml};
 use crate::{
     error::Error,
     xds::{CoordinatorStatus, SyncState, UnacceptedChange},
 };
 
 /// A line for each Envoy, or for each type that it has refused: what, who changed it, and why.
-pub(super) fn render(envoys: &[CoordinatorStatus], output: Output) -> Result<String, Error> {
-    if output == Output::Json {
-        return json(&envoys);
+pub(super) fn render(envoys: &[CoordinatorStatus], output: Format) -> Result<String, Error> {
+    match output {
+        Format::Json => return json(&envoys),
+        Format::Yaml => return yaml(&envoys),
+        Format::Name => {
+            return Ok(envoys.iter().map(|envoy| format!("envoy/{}\n", printable(&envoy.node))).collect());
+        }
+        Format::Table | Format::Wide => {}
     }
     let mut headings = vec!["NODE", "GROUP", "STATE", "GENERATION", "REFUSED", "CHANGED BY", "REASON"];
-    if output == Output::Wide {
+    if output == Format::Wide {
         headings.extend(["ENVOY", "PROTOCOL"]);
     }
     let mut lines = vec![headings.into_iter().map(str::to_owned).collect::<Vec<_>>()];
@@ -24,7 +29,7 @@ pub(super) fn render(envoys: &[CoordinatorStatus], output: Output) -> Result<Str
                 let last = status.last_rejection.as_ref();
                 let why = last.map_or("-", |last| &last.reason);
                 let changes = last.and_then(|last| last.changes.as_deref()).unwrap_or_default();
-                (what, changed_by(changes, output == Output::Wide), why)
+                (what, changed_by(changes, output == Format::Wide), why)
             })
             .collect();
         if refused.is_empty() {
@@ -41,10 +46,10 @@ pub(super) fn render(envoys: &[CoordinatorStatus], output: Output) -> Result<Str
                 changed_by,
                 why.to_owned(),
             ];
-            if output == Output::Wide {
+            if output == Format::Wide {
                 line.extend([envoy.envoy_version.clone(), word(&envoy.protocol)?]);
             }
-            lines.push(line);
+            lines.push(line.iter().map(|cell| printable(cell)).collect());
         }
     }
     Ok(aligned(&lines))
@@ -111,13 +116,13 @@ mod tests {
             )]),
         };
         assert_eq!(
-            render(std::slice::from_ref(&envoy), Output::Table).unwrap(),
+            render(std::slice::from_ref(&envoy), Format::Table).unwrap(),
             "NODE    GROUP    STATE     GENERATION  REFUSED  \
              CHANGED BY                                                  REASON\n\
              edge-1  slotway  REJECTED  7           Cluster  \
              Ada: worker https://a at 2026-11-18T11:06:40Z (and 1 more)  Invalid path: /nowhere.pem\n"
         );
-        let wide = render(&[envoy], Output::Wide).unwrap();
+        let wide = render(&[envoy], Format::Wide).unwrap();
         for told in ["1.40.0  incremental", "; admin token: worker http://b at 2026-"] {
             assert!(wide.contains(told), "{told:?} is not in\n{wide}");
         }

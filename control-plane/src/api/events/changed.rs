@@ -1,0 +1,189 @@
+//! Commits of the store as events.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Instant,
+};
+
+use axum::body::Bytes;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{frame, kinds::Kinds};
+use crate::{
+    api::{ApiState, v1},
+    error::Error,
+    store::{AUDIT_PAGE_MAX, AuditQuery, AuditRow, Commit, StoreError},
+};
+
+/// Most changes that are told one by one; where more were made at once, or were missed, it is less to read everything anew.
+pub(super) const CHANGES_MAX: usize = 1_000;
+
+/// What became of one resource.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Changed {
+    kind: &'static str,
+    name: String,
+    action: Action,
+    /// Nobody that is known where the audit row is gone.
+    who: Option<String>,
+    /// As a GET would have answered when it was told; nothing where it is gone by then.
+    resource: Option<Value>,
+    #[serde(skip)]
+    kinds: Kinds,
+    #[serde(skip)]
+    revision: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Action {
+    Created,
+    Changed,
+    Deleted,
+}
+
+/// The events of some commits.
+///
+/// # Errors
+/// [`StoreError::Forgotten`] where they are too many to be told one by one.
+pub(super) async fn of(state: &ApiState, commits: &[Commit]) -> Result<Vec<Changed>, Error> {
+    let told = || {
+        let changes = commits
+            .iter()
+            .flat_map(|commit| commit.changes.iter().map(move |change| (commit.revision, change)));
+        changes.filter_map(|(revision, change)| Some((revision, change, Kinds::of(change.kind)?)))
+    };
+    let (Some(first), Some(last)) = (commits.first(), commits.last()) else { return Ok(Vec::new()) };
+    let number = told().count();
+    if number > CHANGES_MAX {
+        return Err(StoreError::Forgotten { after: first.revision - 1 }.into());
+    }
+    if number == 0 {
+        return Ok(Vec::new());
+    }
+    // What GET answers must not be older than what is told.
+    state.workers.caught_up(last.revision).await?;
+    let mut rows = rows(state, first.revision - 1, last.revision).await?;
+    let view = state.workers.view(Instant::now());
+    let mut events = Vec::with_capacity(number);
+    for (revision, change, (kind, kinds)) in told() {
+        let row = rows.remove(&(revision, change.kind.as_str().to_owned(), change.key.clone()));
+        let there = |text: Option<&str>| text.is_some_and(is_there);
+        let now = there(change.value.as_deref());
+        let action = match (row.as_ref().map(|row| there(row.before.as_deref())), now) {
+            (Some(false), true) => Action::Created,
+            (Some(true) | None, true) => Action::Changed,
+            (Some(true) | None, false) => Action::Deleted,
+            // It was known only as removed, and is so still.
+            (Some(false), false) => continue,
+        };
+        let resource = if now { v1::rendered(&view, change.kind, &change.key) } else { None };
+        // What is none of these resources is shown as its audit row has it: without secrets.
+        let after = || row.as_ref().and_then(|row| serde_json::from_str(row.after.as_deref()?).ok());
+        let resource = if now && !v1::is_rendered(change.kind) && !kinds.is_people() { after() } else { resource };
+        let who = row.map(|row| row.who);
+        events.push(Changed { kind, name: change.key.clone(), action, who, resource, kinds, revision });
+    }
+    Ok(events)
+}
+
+/// The audit rows of some revisions.
+async fn rows(
+    state: &ApiState,
+    after: u64,
+    up_to: u64,
+) -> Result<HashMap<(u64, String, String), AuditRow>, Error> {
+    let mut found = HashMap::new();
+    let mut before = None;
+    loop {
+        let query = AuditQuery {
+            before,
+            after_revision: Some(after),
+            up_to_revision: Some(up_to),
+            limit: AUDIT_PAGE_MAX,
+            ..AuditQuery::newest()
+        };
+        let page = state.store.audit(&query).await?;
+        let is_last = page.len() < AUDIT_PAGE_MAX as usize;
+        before = page.last().map(|row| row.id);
+        found.extend(page.into_iter().map(|row| ((row.revision, row.kind.clone(), row.key.clone()), row)));
+        if is_last {
+            return Ok(found);
+        }
+    }
+}
+
+/// Whether a stored document is something that can be looked at: of what the configuration file declares the store also keeps that it was removed.
+fn is_there(document: &str) -> bool {
+    let Ok(document) = serde_json::from_str::<Value>(document) else { return true };
+    document["standing"] != "removed" && document["removed"] != true
+}
+
+/// Events as one piece for those who want these kinds. Only the last of a revision bears its number: whoever has not heard all of it
+/// hears all of it again.
+pub(super) fn piece(events: &[Changed], kinds: Kinds) -> Option<Bytes> {
+    let wanted: Vec<_> = events.iter().filter(|event| kinds.has(event.kinds)).collect();
+    let mut last_of = BTreeMap::new();
+    for (number, event) in wanted.iter().enumerate() {
+        last_of.insert(event.revision, number);
+    }
+    let text: String = wanted
+        .iter()
+        .enumerate()
+        .map(|(number, event)| {
+            let is_last = last_of.get(&event.revision) == Some(&number);
+            frame::event("changed", is_last.then_some(event.revision), event)
+        })
+        .collect();
+    (!text.is_empty()).then(|| Bytes::from(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(kind: &'static str, name: &str, revision: u64) -> Changed {
+        let (name, kinds) = (name.to_owned(), Kinds::parse(kind).unwrap());
+        Changed { kind, name, action: Action::Created, who: None, resource: None, kinds, revision }
+    }
+
+    #[test]
+    fn only_the_last_event_of_a_revision_that_a_listener_wants_bears_its_number() {
+        let events = [
+            event("Worker", "a", 7),
+            event("Pool", "b", 7),
+            event("Worker", "c", 8),
+            event("Worker", "d", 8),
+            event("Pool", "e", 8),
+        ];
+        let heard = |kinds: &str| {
+            let piece = piece(&events, Kinds::parse(kinds).unwrap()).unwrap();
+            let text = String::from_utf8(piece.to_vec()).unwrap();
+            let blocks = text.split_terminator("\n\n").map(|block| {
+                let id = block.lines().find_map(|line| line.strip_prefix("id: ")).map(str::to_owned);
+                let data = block.lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
+                let data: Value = serde_json::from_str(data).unwrap();
+                (data["name"].as_str().unwrap().to_owned(), id)
+            });
+            blocks.map(|(name, id)| format!("{name}{}", id.unwrap_or_default())).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(heard("Worker,Pool"), "a b7 c d e8");
+        assert_eq!(heard("Worker"), "a7 c d8");
+        assert_eq!(heard("Pool"), "b7 e8");
+        assert_eq!(piece(&events, Kinds::COORDINATOR), None);
+    }
+
+    #[test]
+    fn what_is_kept_only_as_removed_is_not_there() {
+        for (document, there) in [
+            (r#"{"standing":"active"}"#, true),
+            (r#"{"standing":{"draining":{"since_generation":7}}}"#, true),
+            (r#"{"standing":"removed"}"#, false),
+            (r#"{"position":1,"removed":true}"#, false),
+            ("\"training\"", true),
+        ] {
+            assert_eq!(is_there(document), there, "{document}");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! `GET /api/v1/events`: what changes, while it changes, as server-sent events
+//! (<https://html.spec.whatwg.org/multipage/server-sent-events.html>).
+//!
+//! One task ([`Hub`]) follows the store, the reports and the coordinators, and makes of each event one text for all who listen; a listener has
+//! an [`outbox`] of a bounded size, and is let go of where it does not read it. What it missed it gets from the store when it comes
+//! again ([`changed`]).
+
+mod changed;
+mod difference;
+mod frame;
+mod hub;
+mod kinds;
+mod outbox;
+mod stream;
+
+use axum::{
+    Extension,
+    body::Body,
+    extract::{Query, State, rejection::QueryRejection},
+    http::{HeaderName, HeaderValue, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+
+use super::{ApiState, Problem};
+use crate::{
+    error::Error,
+    people::{Identity, Scope},
+};
+pub use hub::Hub;
+use kinds::Kinds;
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// What somebody wants to hear of.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    kinds: Option<String>,
+    after: Option<u64>,
+}
+
+/// Tells what changes, while it changes: server-sent events. `changed` when a resource was made, changed or deleted, `figures` when the status of
+/// pools and workers differs, `coordinators` when one comes, goes, acknowledges or refuses, and `resync` where too much was missed.
+#[utoipa::path(get, path = "/api/v1/events", operation_id = "listen", params(
+    ("kinds" = Option<String>, Query, description = "Only of these kinds, with commas between them: `Worker,Pool`"),
+    ("after" = Option<u64>, Query, description = "Only what came after this `resourceVersion`; `Last-Event-ID` counts before it"),
+    ("last-event-id" = Option<u64>, Header, description = "The `id` of the last event that was heard"),
+), responses(
+    (status = 200, description = "Events, for as long as somebody listens", body = String, content_type = "text/event-stream"),
+    (status = 400, description = "Not a kind or a version", body = Problem),
+    (status = 401, description = "It is not known who asks", body = Problem),
+    (status = 503, description = "As many listen as may, or this control plane stops", body = Problem),
+))]
+pub(super) async fn listen(
+    State(state): State<ApiState>,
+    Extension(identity): Extension<Identity>,
+    query: Result<Query<Wanted>, QueryRejection>,
+    parts: Parts,
+) -> Result<Response, Error> {
+    let bad = |field: Option<&str>, reason: String| Error::BadBody {
+        index: None,
+        field: field.map(str::to_owned),
+        reason,
+    };
+    let Query(wanted) =
+        query.map_err(|rejection| bad(None, format!("{}; there is kinds and after", rejection.body_text())))?;
+    let kinds = match &wanted.kinds {
+        Some(list) => Kinds::parse(list).map_err(|reason| bad(Some("kinds"), reason))?,
+        None => Kinds::ALL,
+    };
+    let kinds = if identity.scope >= Scope::Admin { kinds } else { kinds.without_people() };
+    let after = match parts.headers.get(LAST_EVENT_ID) {
+        // What a browser sends that has not had an event with an id yet.
+        Some(id) if id.is_empty() => wanted.after,
+        Some(id) => Some(id.to_str().ok().and_then(|id| id.parse().ok()).ok_or_else(|| {
+            let reason = "it is the `id` of an event, a number; leave it out to hear only what comes";
+            bad(Some("last-event-id"), reason.to_owned())
+        })?),
+        None => wanted.after,
+    };
+    let listener = state.events.subscribe(kinds, after)?;
+    let body = Body::from_stream(stream::of(state, listener, identity, parts));
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        // Proxies that hold answers back, nginx first of all, shall not.
+        (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
+    ];
+    Ok((headers, body).into_response())
+}

@@ -1,0 +1,58 @@
+use std::time::Instant;
+
+use axum::{
+    extract::{MatchedPath, Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use tracing::Instrument;
+
+use super::ApiState;
+use crate::{
+    error::Error,
+    people::Identity,
+    telemetry::{REQUEST_ID, RequestId, caught},
+};
+
+/// What the router has no path for.
+const NO_ROUTE: &str = "(none)";
+/// How much of a path is logged, in bytes.
+const PATH_BYTES_MAX: usize = 200;
+
+/// Gives a request its id, counts its answer, and logs both in one line: who, what, how it ended and how long it took; never what stands
+/// behind the question mark, in a header or in a body. A handler that panics is answered for.
+pub(super) async fn observe(State(state): State<ApiState>, request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let id = RequestId::of(request.headers());
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let route = route.unwrap_or_else(|| NO_ROUTE.to_owned());
+    let path: String = request.uri().path().chars().take(PATH_BYTES_MAX).collect();
+    let span = tracing::info_span!("request", %id, otel.kind = "server", otel.name = format!("{method} {route}"),
+        http.request.method = %method, http.route = route, http.response.status_code = tracing::field::Empty);
+    #[cfg(feature = "otlp")]
+    crate::telemetry::traces::continue_from(&span, request.headers());
+    let answered = caught(next.run(request)).instrument(span.clone()).await;
+    let mut response = answered.unwrap_or_else(|_| {
+        // The panic itself is logged where it happened.
+        let doing =
+            "answering; what went wrong is in the control plane's log, under the x-request-id of this answer";
+        Error::System { doing, reason: "a defect".to_owned() }.into_response()
+    });
+    let (status, took) = (response.status().as_u16(), began.elapsed());
+    span.record("http.response.status_code", status);
+    state.requests.count(&method, &route, status, took);
+    let who = response.extensions().get::<Identity>();
+    let who = who.map_or("-", |identity| identity.who.as_str());
+    let ms = took.as_secs_f64() * 1_000.0;
+    let _in_its_span = span.enter();
+    if response.status().is_server_error() {
+        tracing::warn!(who, %method, path, status, ms, "request");
+    } else {
+        tracing::debug!(who, %method, path, status, ms, "request");
+    }
+    if let Some(id) = id.header() {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
+}

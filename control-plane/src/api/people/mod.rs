@@ -1,0 +1,55 @@
+//! `/api/v1`: who is let in. Sessions, users, tokens, and the way to a provider and back.
+
+mod oidc;
+mod session;
+mod tokens;
+mod users;
+
+use axum::extract::{Query, rejection::QueryRejection};
+use serde::de::DeserializeOwned;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{ApiState, resource::Given};
+use crate::error::Error;
+
+pub use session::SessionView;
+pub use tokens::{MadeToken, TokenSpec, TokenState};
+pub use users::{UserSpec, UserState};
+
+/// The routes.
+pub(super) fn router() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(session::get, session::begin, session::end))
+        .routes(routes!(session::change_password))
+        .routes(routes!(users::list))
+        .routes(routes!(users::get, users::put, users::patch, users::remove))
+        .routes(routes!(tokens::list, tokens::make))
+        .routes(routes!(tokens::get, tokens::remove))
+        .routes(routes!(oidc::login))
+        .routes(routes!(oidc::callback))
+}
+
+/// A query, or what is wrong with it and what there is.
+fn query<T>(query: Result<Query<T>, QueryRejection>, known: &str) -> Result<T, Error> {
+    query.map(|Query(query)| query).map_err(|rejection| Error::BadBody {
+        index: None,
+        field: None,
+        reason: format!("{}; there is {known}", rejection.body_text()),
+    })
+}
+
+/// Looks whether a body is what its path says, and says nothing that such a resource does not have.
+fn is_of<Spec: DeserializeOwned>(given: &Given<Spec>, kind: &str, name: &str) -> Result<(), Error> {
+    given.is_of(kind, name)?;
+    let refused = |field: &str| {
+        Err(bad(&format!("metadata.{field}"), format!("a {kind} has no {field}; leave it out")))
+    };
+    if !given.metadata.labels.is_empty() {
+        return refused("labels");
+    }
+    if given.metadata.notes.is_empty() { Ok(()) } else { refused("notes") }
+}
+
+fn bad(field: &str, reason: String) -> Error {
+    Error::BadBody { index: None, field: Some(field.to_owned()), reason }
+}

@@ -1,0 +1,155 @@
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{State, rejection::BytesRejection},
+    http::{StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    api::{ApiState, Problem, access::Asking, resource::read},
+    error::Error,
+    people::{Password, Role, Scope, Signed, no_session_cookie},
+};
+
+/// Who asks, and what they may do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct SessionView {
+    /// As it stands in audit rows: a user's name, `token NAME`, `admin token`.
+    pub who: String,
+    /// The person who asks, themselves or by a token of theirs.
+    pub user: Option<String>,
+    /// Their role, for a session.
+    pub role: Option<Role>,
+    /// What they may do.
+    pub scope: Scope,
+    /// What every change with the session's cookie sends as `x-csrf-token`; none without a session.
+    pub csrf_token: Option<String>,
+    /// When the session ends if it is not used again (RFC 3339, UTC); each use puts that off, to 12 hours from its beginning at most.
+    pub expires_at: Option<String>,
+}
+
+impl From<&Signed> for SessionView {
+    fn from(signed: &Signed) -> Self {
+        Self {
+            who: signed.user.clone(),
+            user: Some(signed.user.clone()),
+            role: Some(signed.role),
+            scope: signed.role.scope(),
+            csrf_token: Some(signed.id.csrf_token()),
+            expires_at: Some(signed.ends_at.to_string()),
+        }
+    }
+}
+
+/// Somebody who signs in.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::api) struct Credentials {
+    /// The user's name.
+    name: String,
+    /// Their password.
+    #[schema(value_type = String)]
+    password: Password,
+}
+
+/// Somebody who changes their own password.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::api) struct PasswordChange {
+    /// The password that there is.
+    #[schema(value_type = String)]
+    password: Password,
+    /// The one that shall be: 12 to 256 bytes, not the name.
+    #[schema(value_type = String, min_length = 12, max_length = 256)]
+    new_password: Password,
+}
+
+/// Tells who asks.
+#[utoipa::path(get, path = "/api/v1/session", operation_id = "get_session", responses(
+    (status = 200, description = "Who asks", body = SessionView),
+    (status = 401, description = "It is not known who asks, or the session has ended", body = Problem),
+))]
+pub(in crate::api) async fn get(State(state): State<ApiState>, Asking(identity): Asking) -> Response {
+    let view = match state.people.session_of(&identity) {
+        Some(signed) => SessionView::from(&signed),
+        None => SessionView {
+            who: identity.who.as_str().to_owned(),
+            user: identity.user().map(str::to_owned),
+            role: None,
+            scope: identity.scope,
+            csrf_token: None,
+            expires_at: None,
+        },
+    };
+    not_kept(Json(view))
+}
+
+/// Signs a person in by name and password.
+#[utoipa::path(post, path = "/api/v1/session", operation_id = "begin_session", request_body = Credentials, responses(
+    (status = 200, description = "A session, whose cookie goes with this answer", body = SessionView),
+    (status = 400, description = "The body is not right", body = Problem),
+    (status = 401, description = "Name or password is wrong", body = Problem),
+    (status = 415, description = "The body is no JSON", body = Problem),
+    (status = 429, description = "Too many attempts have failed: `Retry-After`", body = Problem),
+    (status = 503, description = "Too many sign in at once, or the database cannot be used", body = Problem),
+))]
+pub(in crate::api) async fn begin(
+    State(state): State<ApiState>,
+    parts: Parts,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Error> {
+    let Credentials { name, password } = read(&parts.headers, body)?;
+    let signed = state.people.sign_in(&parts, &name, password).await?;
+    Ok(with_session(&state, &signed))
+}
+
+/// Ends the session.
+#[utoipa::path(delete, path = "/api/v1/session", operation_id = "end_session", responses(
+    (status = 204, description = "It has ended"),
+    (status = 401, description = "It is not known who asks, or the session has ended", body = Problem),
+    (status = 403, description = "There is no session, or the CSRF token is missing", body = Problem),
+    (status = 503, description = "The database cannot be used", body = Problem),
+))]
+pub(in crate::api) async fn end(
+    State(state): State<ApiState>,
+    Asking(identity): Asking,
+) -> Result<Response, Error> {
+    state.people.sign_out(&identity).await?;
+    let cookie = no_session_cookie(state.people.settings().secure_cookies);
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
+}
+
+/// Changes one's own password. All sessions end; the answer brings a new one.
+#[utoipa::path(put, path = "/api/v1/session/password", operation_id = "change_password", request_body = PasswordChange, responses(
+    (status = 200, description = "A new session, whose cookie goes with this answer", body = SessionView),
+    (status = 400, description = "The new password will not do", body = Problem),
+    (status = 401, description = "The password is wrong, or the session has ended", body = Problem),
+    (status = 403, description = "There is no session, or the CSRF token is missing", body = Problem),
+    (status = 409, description = "Who comes from the provider has no password here", body = Problem),
+    (status = 415, description = "The body is no JSON", body = Problem),
+    (status = 429, description = "Too many attempts have failed: `Retry-After`", body = Problem),
+    (status = 503, description = "Too many sign in at once, or the database cannot be used", body = Problem),
+))]
+pub(in crate::api) async fn change_password(
+    State(state): State<ApiState>,
+    Asking(identity): Asking,
+    parts: Parts,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Error> {
+    let PasswordChange { password, new_password } = read(&parts.headers, body)?;
+    let signed = state.people.change_password(&identity, &parts, password, new_password).await?;
+    Ok(with_session(&state, &signed))
+}
+
+/// The answer to somebody who has a session from now on.
+fn with_session(state: &ApiState, signed: &Signed) -> Response {
+    let cookie = signed.id.cookie(state.people.settings().secure_cookies);
+    ([(header::SET_COOKIE, cookie)], not_kept(Json(SessionView::from(signed)))).into_response()
+}
+
+/// An answer that nothing on the way keeps: there are secrets in it.
+pub(super) fn not_kept(answer: impl IntoResponse) -> Response {
+    ([(header::CACHE_CONTROL, "no-store")], answer).into_response()
+}

@@ -1,0 +1,307 @@
+//! The port of REST: HTTP/1.1 and HTTP/2, in the clear or over TLS.
+//!
+//! What a client can hold without doing anything is bounded: connections in all and of one address, the time until its first request, until
+//! a request's headers are whole, until its body is, and how long a connection lies idle.
+
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    io,
+    net::{IpAddr, SocketAddr},
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::{
+    BoxError, Router,
+    body::{Body, Bytes, HttpBody},
+    extract::{ConnectInfo, Request},
+    response::Response,
+};
+use http_body::{Frame, SizeHint};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto::Builder, graceful::GracefulShutdown},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
+    time::{Sleep, sleep, timeout},
+};
+use tokio_rustls::TlsAcceptor;
+use tower_service::Service;
+
+use crate::{
+    error::Error,
+    lifecycle::Stopping,
+    people::network,
+    tls::{Connection, HANDSHAKE_WITHIN, LiveTls},
+    xds::liveness,
+};
+
+/// How long a client may take for its first request, and for the headers of each: a connection of HTTP/1.1 that lies idle for so long is
+/// closed.
+const HEADERS_WITHIN: Duration = Duration::from_secs(30);
+/// How long a body may take. The largest has 2 MiB.
+const BODY_WITHIN: Duration = Duration::from_secs(30);
+/// How often a connection of HTTP/2 that lies idle is asked whether somebody is there, and how long they may take.
+const ASK_EVERY: Duration = Duration::from_secs(20);
+/// Requests at once on one connection of HTTP/2.
+const STREAMS_MAX: u32 = 128;
+/// Largest headers, in bytes.
+const HEADERS_BYTES_MAX: u32 = 64 * 1024;
+/// After a failed accept, for example for want of file descriptors.
+const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
+/// What part of all connections one address may have.
+const SHARE_OF_ONE: u32 = 2;
+
+/// The port of REST.
+pub struct ApiPort {
+    listener: TcpListener,
+    tls: Option<LiveTls>,
+    places: Arc<Semaphore>,
+    addresses: Arc<Addresses>,
+}
+
+impl ApiPort {
+    /// Takes `listener` over, for at most so many connections at once.
+    ///
+    /// # Errors
+    /// The system refuses it.
+    pub fn new(listener: std::net::TcpListener, tls: Option<LiveTls>, connections: u32) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let of_one = (connections / SHARE_OF_ONE).max(1);
+        Ok(Self {
+            listener: TcpListener::from_std(listener)?,
+            tls,
+            places: Arc::new(Semaphore::new(usize::try_from(connections).unwrap_or(Semaphore::MAX_PERMITS))),
+            addresses: Arc::new(Addresses { of_one, open: Mutex::default() }),
+        })
+    }
+
+    /// Serves until all ends: then requests under way are answered, and streams end as they see fit. Dropping it cuts all off.
+    ///
+    /// # Errors
+    /// None: what is wrong with a connection ends that connection.
+    pub async fn serve(self, router: Router, stopping: Stopping) -> Result<(), Error> {
+        let graceful = GracefulShutdown::new();
+        let mut connections = JoinSet::new();
+        loop {
+            // Without a place, the next ones wait in the system's queue.
+            let (place, stream, peer) = tokio::select! {
+                accepted = self.accept() => accepted,
+                () = stopping.ending() => break,
+            };
+            while connections.try_join_next().is_some() {}
+            let Some(share) = self.addresses.take(peer.ip()) else {
+                tracing::debug!(peer = %peer.ip(), "a connection was closed: its address has as many as it may have");
+                continue;
+            };
+            // Small frames must not wait for one another: a change is to be in force within 100 ms.
+            let _ = stream.set_nodelay(true);
+            let _ = liveness::watch(&stream);
+            let tls = self.tls.as_ref().map(|tls| TlsAcceptor::from(tls.borrow().clone()));
+            let (router, watcher) = (router.clone(), graceful.watcher());
+            connections.spawn(async move {
+                let _held = (place, share);
+                let Some(connection) = agreed(stream, tls).await else { return };
+                let begun = Arc::new(AtomicBool::new(false));
+                let service = Served { router, peer, begun: Arc::clone(&begun) };
+                let builder = builder();
+                let io = TokioIo::new(connection);
+                let served = builder.serve_connection(io, TowerToHyperService::new(service));
+                let mut served = std::pin::pin!(watcher.watch(served.into_owned()));
+                // Until it is known which HTTP it is, nothing else bounds the wait.
+                if let Ok(ended) = timeout(HEADERS_WITHIN, served.as_mut()).await {
+                    note(ended);
+                } else if begun.load(Ordering::Relaxed) {
+                    note(served.await);
+                }
+            });
+        }
+        drop(self.listener);
+        tokio::join!(graceful.shutdown(), async { while connections.join_next().await.is_some() {} });
+        Ok(())
+    }
+
+    async fn accept(&self) -> (OwnedSemaphorePermit, TcpStream, SocketAddr) {
+        loop {
+            let Ok(place) = self.places.clone().acquire_owned().await else {
+                std::future::pending::<()>().await;
+                continue;
+            };
+            match self.listener.accept().await {
+                Ok((stream, peer)) => return (place, stream, peer),
+                Err(error) => {
+                    tracing::warn!("REST: a connection cannot be taken: {error}");
+                    sleep(ACCEPT_AGAIN_AFTER).await;
+                }
+            }
+        }
+    }
+}
+
+fn builder() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    let timer = TokioTimer::new();
+    let buffer = usize::try_from(HEADERS_BYTES_MAX).unwrap_or(usize::MAX);
+    builder.http1().timer(timer.clone()).header_read_timeout(HEADERS_WITHIN).max_buf_size(buffer);
+    builder
+        .http2()
+        .timer(timer)
+        .keep_alive_interval(ASK_EVERY)
+        .keep_alive_timeout(ASK_EVERY)
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size(HEADERS_BYTES_MAX);
+    builder
+}
+
+fn note(ended: Result<(), BoxError>) {
+    if let Err(error) = ended {
+        tracing::trace!("a connection to REST has ended: {error}");
+    }
+}
+
+/// The connection, once both ends have agreed on TLS where there is any.
+async fn agreed(stream: TcpStream, tls: Option<TlsAcceptor>) -> Option<Connection> {
+    let Some(tls) = tls else { return Some(Connection::Plain(stream)) };
+    match timeout(HANDSHAKE_WITHIN, tls.accept(stream)).await {
+        Ok(Ok(stream)) => Some(Connection::Tls(Box::new(stream))),
+        Ok(Err(error)) => {
+            tracing::debug!("a connection to REST does not agree on TLS: {error}");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+/// How many connections each address has.
+struct Addresses {
+    of_one: u32,
+    /// No more entries than there are connections.
+    open: Mutex<HashMap<IpAddr, u32>>,
+}
+
+impl Addresses {
+    /// One more of an address; none where it has as many as it may have.
+    fn take(self: &Arc<Self>, address: IpAddr) -> Option<Share> {
+        let address = network(address);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = open.entry(address).or_insert(0);
+        if *number >= self.of_one {
+            return None;
+        }
+        *number += 1;
+        Some(Share { addresses: Arc::clone(self), address })
+    }
+}
+
+/// A connection of an address, counted as long as it lives.
+struct Share {
+    addresses: Arc<Addresses>,
+    address: IpAddr,
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut open = self.addresses.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(number) = open.get_mut(&self.address) {
+            *number -= 1;
+            if *number == 0 {
+                open.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// The routes, for one connection.
+#[derive(Clone)]
+struct Served {
+    router: Router,
+    peer: SocketAddr,
+    /// Whether there was a request.
+    begun: Arc<AtomicBool>,
+}
+
+impl<B> Service<axum::http::Request<B>> for Served
+where
+    B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = <Router as Service<Request>>::Future;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: axum::http::Request<B>) -> Self::Future {
+        self.begun.store(true, Ordering::Relaxed);
+        let mut request = request.map(|body| Body::new(Timely { body, late: Box::pin(sleep(BODY_WITHIN)) }));
+        request.extensions_mut().insert(ConnectInfo(self.peer));
+        Service::<Request>::call(&mut self.router, request)
+    }
+}
+
+/// A body that has to arrive in time.
+struct Timely<B> {
+    body: B,
+    late: Pin<Box<Sleep>>,
+}
+
+impl<B> HttpBody for Timely<B>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = &mut *self;
+        match Pin::new(&mut this.body).poll_frame(cx) {
+            Poll::Ready(frame) => Poll::Ready(frame.map(|frame| frame.map_err(Into::into))),
+            Poll::Pending => this.late.as_mut().poll(cx).map(|()| {
+                let reason = format!("the body is not there within {} s", BODY_WITHIN.as_secs());
+                Some(Err(io::Error::new(io::ErrorKind::TimedOut, reason).into()))
+            }),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_its_share_of_connections_and_gets_it_back() {
+        let addresses = Arc::new(Addresses { of_one: 2, open: Mutex::default() });
+        let (one, other) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
+        let (first, second) = (addresses.take(one).unwrap(), addresses.take(one).unwrap());
+        assert!(addresses.take(one).is_none());
+        let third = addresses.take(other).unwrap();
+        drop(first);
+        let fourth = addresses.take(one).unwrap();
+        drop((second, third, fourth));
+        assert!(addresses.open.lock().unwrap().is_empty());
+    }
+}

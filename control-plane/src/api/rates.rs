@@ -1,0 +1,121 @@
+//! How much one address may ask: a bucket of tokens for each, which fills at a steady rate.
+//!
+//! The buckets are a table with a fixed number of places, and a keyed hash says which is whose: it cannot grow, whatever addresses come.
+//! Two may share a place by chance, and then share its tokens, too; nobody outside can bring that about.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    net::IpAddr,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::Response,
+};
+
+use super::ApiState;
+use crate::{
+    config::ApiLimits,
+    error::Error,
+    people::{network, peer},
+};
+
+const PLACES: usize = 16_384;
+
+/// The buckets of all addresses.
+#[derive(Debug)]
+pub struct Rates {
+    hasher: RandomState,
+    /// How long a token takes to come; none for no limit.
+    every: Option<Duration>,
+    /// How many a bucket holds, as the time that it takes to fill.
+    full: Duration,
+    /// When each bucket will be full again. One that is full has a moment that has gone by: that is all there is to remember.
+    places: Mutex<Box<[Option<Instant>]>>,
+}
+
+impl Rates {
+    /// As the configuration has it.
+    #[must_use]
+    pub fn new(limits: &ApiLimits) -> Self {
+        let every = (limits.requests_per_s > 0).then(|| Duration::from_secs(1) / limits.requests_per_s);
+        Self {
+            hasher: RandomState::new(),
+            every,
+            full: every.unwrap_or_default().saturating_mul(limits.burst),
+            places: Mutex::new(vec![None; PLACES].into_boxed_slice()),
+        }
+    }
+
+    /// Takes a token of an address's.
+    ///
+    /// # Errors
+    /// [`Error::TooManyRequests`] where there is none.
+    fn take(&self, address: IpAddr, now: Instant) -> Result<(), Error> {
+        let Some(every) = self.every else { return Ok(()) };
+        let place = usize::try_from(self.hasher.hash_one(network(address)) % PLACES as u64).unwrap_or(0);
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        // A place is a number below how many there are.
+        let full_at = &mut places[place];
+        let then = full_at.unwrap_or(now).max(now) + every;
+        let wait = then.duration_since(now).saturating_sub(self.full);
+        if wait.is_zero() {
+            *full_at = Some(then);
+            return Ok(());
+        }
+        Err(Error::TooManyRequests { wait_s: wait.as_secs() + 1 })
+    }
+}
+
+/// Lets a request through if its address may ask so much. Whether the process is well can be asked always: whoever restarts it when it does
+/// not answer must not be misled by a neighbour. What costs so little need not be bounded.
+pub(super) async fn enforce(
+    State(state): State<ApiState>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Error> {
+    let (parts, body) = request.into_parts();
+    let probe = matches!(parts.uri.path(), "/healthz" | "/readyz" | "/readyz/xds" | "/readyz/store");
+    if let Some(address) = peer(&parts).filter(|_| !probe) {
+        state.rates.take(address, Instant::now())?;
+    }
+    Ok(next.run(Request::from_parts(parts, body)).await)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(number: u32) -> IpAddr {
+        IpAddr::V4((0x0a00_0000 + number).into())
+    }
+
+    #[test]
+    fn an_address_may_send_a_burst_and_then_as_much_as_comes() {
+        let rates = Rates::new(&ApiLimits { requests_per_s: 10, burst: 5, connections: 1 });
+        let mut now = Instant::now();
+        let sent = |now| (0..100).take_while(|_| rates.take(address(1), now).is_ok()).count();
+        assert_eq!(sent(now), 5);
+        assert!(matches!(rates.take(address(1), now), Err(Error::TooManyRequests { wait_s: 1 })));
+        rates.take(address(2), now).unwrap();
+        now += Duration::from_millis(100);
+        assert_eq!(sent(now), 1);
+        now += Duration::from_millis(250);
+        assert_eq!(sent(now), 2);
+        now += Duration::from_secs(3_600);
+        assert_eq!(sent(now), 5, "no more than a burst is saved up");
+    }
+
+    #[test]
+    fn no_limit_is_none_and_many_addresses_cost_no_memory() {
+        let rates = Rates::new(&ApiLimits { requests_per_s: 0, burst: 1, connections: 1 });
+        let now = Instant::now();
+        assert!((0..1_000).all(|_| rates.take(address(1), now).is_ok()));
+        let rates = Rates::new(&ApiLimits { requests_per_s: 1, burst: 1, connections: 1 });
+        (0..100_000).for_each(|number| drop(rates.take(address(number), now)));
+        assert_eq!(rates.places.lock().unwrap().len(), PLACES);
+    }
+}

@@ -1,0 +1,188 @@
+use std::path::PathBuf;
+
+use axum::http::Method;
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{
+    client::{Ask, Client},
+    connection::Connection,
+    kind::Kind,
+    manifest::{self, Item},
+    output::{Colour, Format, json, printable, say_text, yaml},
+    unified,
+};
+use crate::error::Error;
+
+/// `slotway apply`
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Apply {
+    /// Files, directories, or - for what is piped in
+    #[arg(short, long = "file", value_name = "FILE|DIRECTORY|-", required = true)]
+    file: Vec<PathBuf>,
+    /// Change nothing, and show what would be changed
+    #[arg(long)]
+    dry_run: bool,
+    /// With --dry-run: end with 7 where something would be changed
+    #[arg(long, requires = "dry_run")]
+    exit_code: bool,
+    /// How to show what became of each
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(super) output: Format,
+    /// When to use colours
+    #[arg(long, value_enum, default_value_t)]
+    colour: Colour,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  slotway apply -f workers.yaml              all of it, or nothing
+  slotway apply -f site/ -f extra.yaml       each file of a directory, and another
+  slotway apply -f workers.yaml --dry-run    what would be changed
+  slotway get workers -o yaml | sed 's/capacity: 3/capacity: 4/' | slotway apply -f -
+
+A file:
+  kind: Worker
+  metadata: { name: \"http://127.0.0.1:9001\", labels: { gpu: a100 } }
+  spec: { pool: preannotation, capacity: 3 }
+  ---
+  kind: Pool
+  metadata: { name: ocr }
+  spec: { match: { prefix: /ocr } }";
+
+/// `slotway diff`
+#[derive(Debug, Args)]
+#[command(after_help = DIFF_EXAMPLES)]
+pub(super) struct Diff {
+    /// Files, directories, or - for what is piped in
+    #[arg(short, long = "file", value_name = "FILE|DIRECTORY|-", required = true)]
+    file: Vec<PathBuf>,
+    /// When to use colours
+    #[arg(long, value_enum, default_value_t)]
+    colour: Colour,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+const DIFF_EXAMPLES: &str = "\
+Examples:
+  slotway diff -f workers.yaml     ends with 0 where nothing differs, with 7 where something does
+  slotway diff -f workers.yaml && echo nothing to do";
+
+impl Apply {
+    pub(super) async fn run(self) -> Result<(), Error> {
+        let items = manifest::read(&self.file)?;
+        let outcomes = apply(&self.connection.client()?, &items, self.dry_run).await?;
+        let text = match self.output {
+            Format::Table | Format::Wide if self.dry_run => differences(&outcomes, self.colour)?,
+            Format::Table | Format::Wide => outcomes.iter().map(Outcome::line).collect(),
+            Format::Name => outcomes.iter().map(|outcome| outcome.id() + "\n").collect(),
+            Format::Json => json(&whole(&outcomes))?,
+            Format::Yaml => yaml(&whole(&outcomes))?,
+        };
+        say_text(&text);
+        let differs = outcomes.iter().any(|outcome| outcome.action != "unchanged");
+        if self.exit_code && differs { Err(Error::Differs) } else { Ok(()) }
+    }
+}
+
+impl Diff {
+    pub(super) async fn run(self) -> Result<(), Error> {
+        let items = manifest::read(&self.file)?;
+        let outcomes = apply(&self.connection.client()?, &items, true).await?;
+        let changed: Vec<_> = outcomes.into_iter().filter(|outcome| outcome.action != "unchanged").collect();
+        say_text(&differences(&changed, self.colour)?);
+        if changed.is_empty() { Ok(()) } else { Err(Error::Differs) }
+    }
+}
+
+/// What became, or would become, of one resource.
+struct Outcome {
+    kind: Kind,
+    name: String,
+    /// `created`, `changed`, `unchanged`.
+    action: String,
+    answered: Value,
+}
+
+impl Outcome {
+    fn id(&self) -> String {
+        printable(&format!("{}/{}", self.kind.singular(), self.name))
+    }
+
+    fn line(&self) -> String {
+        format!("{} {}\n", self.id(), printable(&self.action))
+    }
+
+    /// What was there before or is after, as somebody would write it.
+    fn written(&self, when: &str) -> Result<String, Error> {
+        let mut resource = self.answered.get(when).cloned().unwrap_or_default();
+        if resource.is_null() {
+            return Ok(String::new());
+        }
+        if let Some(fields) = resource.as_object_mut() {
+            fields.remove("status");
+        }
+        if let Some(metadata) = resource.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.remove("resourceVersion");
+        }
+        yaml(&resource)
+    }
+}
+
+async fn apply(client: &Client, items: &[Item], dry_run: bool) -> Result<Vec<Outcome>, Error> {
+    let path = if dry_run { "/api/v1/apply?dry_run=true" } else { "/api/v1/apply" };
+    let values: Vec<_> = items.iter().map(|item| &item.value).collect();
+    let ask = Ask::new(Method::POST, path, "apply").json(json!({ "items": values }));
+    let mut body = client.send(&ask).await.map_err(|error| placed(error, items))?.body;
+    let Some(Value::Array(answered)) = body.get_mut("items").map(Value::take) else {
+        return Err(client.odd(&ask, "no list of what became of each"));
+    };
+    let outcome = |answered: Value| {
+        let text = |name: &str| answered.get(name).and_then(Value::as_str).map(str::to_owned);
+        let kind = text("kind").as_deref().and_then(Kind::of_resource)?;
+        Some(Outcome { kind, name: text("name")?, action: text("action")?, answered })
+    };
+    let outcomes: Option<Vec<_>> = answered.into_iter().map(outcome).collect();
+    outcomes.ok_or_else(|| client.odd(&ask, "no list of what became of each"))
+}
+
+/// Says of a refusal which document it is about, and where that stands.
+fn placed(error: Error, items: &[Item]) -> Error {
+    let Error::Refused(mut refusal) = error else { return error };
+    let field = refusal.text("field").unwrap_or_default().to_owned();
+    // Some name the entry in the field's path, too.
+    let rest = field.strip_prefix("items[").and_then(|rest| rest.split_once(']'));
+    let index = refusal.index().or_else(|| rest.and_then(|(index, _)| index.parse().ok()));
+    if let Some(item) = index.and_then(|index| items.get(index)) {
+        let within = rest.map_or(field.as_str(), |(_, within)| within.trim_start_matches('.'));
+        refusal.what = item.in_words();
+        refusal.place = Some(item.place(within));
+        if let Some(problem) = refusal.problem.as_object_mut()
+            && rest.is_some()
+        {
+            problem.insert("field".to_owned(), within.into());
+        }
+    }
+    Error::Refused(refusal)
+}
+
+fn differences(outcomes: &[Outcome], colour: Colour) -> Result<String, Error> {
+    let mut text = String::new();
+    for outcome in outcomes {
+        let (before, after) = (outcome.written("before")?, outcome.written("after")?);
+        let colour = colour.is_on();
+        match unified::diff(&outcome.id(), &before, &after, colour) {
+            Some(difference) => text.push_str(&difference),
+            None => text.push_str(&outcome.line()),
+        }
+    }
+    Ok(text)
+}
+
+fn whole(outcomes: &[Outcome]) -> Value {
+    json!({ "items": outcomes.iter().map(|outcome| &outcome.answered).collect::<Vec<_>>() })
+}

@@ -1,0 +1,115 @@
+//! What a shell completes: verbs and flags, and the names that a control plane knows.
+
+use std::{ffi::OsStr, time::Duration};
+
+use clap::{Args, CommandFactory, ValueEnum};
+use clap_complete::{
+    CompleteEnv,
+    engine::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate},
+    env::{Bash, EnvCompleter, Fish, Shells, Zsh},
+};
+
+use super::{Cli, connection::Connection, kind::Kind};
+use crate::error::Error;
+
+/// The environment variable by which a shell asks what there is to complete.
+const VARIABLE: &str = "SLOTWAY_COMPLETE";
+/// How long whoever presses the tabulator waits for a control plane.
+const NAMES_WITHIN: Duration = Duration::from_millis(700);
+/// Most names that are offered.
+const NAMES_MAX: usize = 500;
+const SHELLS: Shells<'static> = Shells(&[&Bash, &Zsh, &Fish]);
+
+const EXAMPLES: &str = "\
+Examples:
+  source <(slotway completion bash)                  in ~/.bashrc
+  source <(slotway completion zsh)                   in ~/.zshrc, behind compinit
+  slotway completion fish | source                   in ~/.config/fish/config.fish
+
+The names of workers, pools and so on are asked of the control plane that SLOTWAY_API, SLOTWAY_CONFIG and SLOTWAY_TOKEN name.";
+
+/// `slotway completion`
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Completion {
+    /// The shell that is to complete
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+impl Completion {
+    pub(super) fn run(&self) -> Result<(), Error> {
+        let completer: &dyn EnvCompleter = match self.shell {
+            Shell::Bash => &Bash,
+            Shell::Zsh => &Zsh,
+            Shell::Fish => &Fish,
+        };
+        let written = completer.write_registration(
+            VARIABLE,
+            "slotway",
+            "slotway",
+            "slotway",
+            &mut std::io::stdout().lock(),
+        );
+        written.map_err(|error| Error::System { doing: "writing the completion", reason: error.to_string() })
+    }
+}
+
+/// Answers a shell that asks what there is to complete, and ends the process then.
+pub(super) fn answer_shell() {
+    CompleteEnv::with_factory(Cli::command).var(VARIABLE).shells(SHELLS).complete();
+}
+
+/// Completes a kind.
+pub(super) fn kinds() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| Kind::ALL.map(|kind| CompletionCandidate::new(kind.plural())).into())
+}
+
+/// Completes a name of the kind that stands in front of it.
+pub(super) fn names() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &OsStr| {
+        let kind = std::env::args().find_map(|word| word.parse::<Kind>().ok());
+        kind.map(|kind| named(kind, current)).unwrap_or_default()
+    })
+}
+
+/// Completes the name of a worker.
+pub(super) fn workers() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &OsStr| named(Kind::Worker, current))
+}
+
+/// Completes the name of a pool.
+pub(super) fn pools() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &OsStr| named(Kind::Pool, current))
+}
+
+/// Completes the name of a user.
+pub(super) fn users() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &OsStr| named(Kind::User, current))
+}
+
+/// Completes the name of a token.
+pub(super) fn tokens() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &OsStr| named(Kind::Token, current))
+}
+
+/// The names of a kind that begin so; none where nobody can be asked, since there is no place to say why.
+fn named(kind: Kind, current: &OsStr) -> Vec<CompletionCandidate> {
+    let Some(current) = current.to_str() else { return Vec::new() };
+    let names = || -> Option<Vec<String>> {
+        let client = Connection::of_environment().client().ok()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+        let list = client.list(kind, &[]);
+        let list = runtime.block_on(async { tokio::time::timeout(NAMES_WITHIN, list).await }).ok()?.ok()?;
+        Some(list.items.iter().map(|seen| seen.name().to_owned()).collect())
+    };
+    let names = names().unwrap_or_default().into_iter().filter(|name| name.starts_with(current));
+    names.take(NAMES_MAX).map(CompletionCandidate::new).collect()
+}

@@ -1,0 +1,106 @@
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::{client::Client, credential::Credential, origin::Origin, trust};
+use crate::{
+    config::{Config, load},
+    envoy::bootstrap::reachable,
+    error::Error,
+};
+
+/// The environment variable with the token. There is no flag for it, since everybody on a machine can see the arguments of its processes.
+const TOKEN: &str = "SLOTWAY_TOKEN";
+
+/// Which control plane is asked, and as whom. Flag over environment over file.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Which control plane, and who asks")]
+pub(super) struct Connection {
+    /// The control plane: http://HOST:PORT, https://HOST or HOST:PORT [default: 127.0.0.1:8080]
+    #[arg(long, env = "SLOTWAY_API", hide_env_values = true, value_name = "URL|ADDRESS")]
+    // Text, since what is refused as a value is shown, and somebody may have put a secret into it.
+    api: Option<String>,
+    /// A file with the token to show; or the token itself in SLOTWAY_TOKEN
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Certificates (PEM) that may vouch for the control plane, instead of the system's
+    #[arg(long, env = "SLOTWAY_CA_FILE", hide_env_values = true, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// The control plane's configuration file: its address, and the admin token of its state directory
+    #[arg(short = 'c', long, env = "SLOTWAY_CONFIG", hide_env_values = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The state directory with the admin token; it is shown only to this machine [default: .slotway]
+    #[arg(long, env = "SLOTWAY_STATE", hide_env_values = true, value_name = "DIRECTORY")]
+    state_directory: Option<PathBuf>,
+}
+
+/// For a verb that has no other use for `-f`: the configuration file, as `up` and `serve` take it.
+pub(super) fn also_by_file(config: clap::Arg) -> clap::Arg {
+    config.visible_short_alias('f').visible_alias("file")
+}
+
+impl Connection {
+    /// What the environment alone says: for a shell that completes.
+    pub(super) fn of_environment() -> Self {
+        let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        Self {
+            api: std::env::var("SLOTWAY_API").ok(),
+            token_file: None,
+            ca_file: path("SLOTWAY_CA_FILE"),
+            config: path("SLOTWAY_CONFIG"),
+            state_directory: path("SLOTWAY_STATE"),
+        }
+    }
+
+    /// The control plane's configuration file.
+    pub(super) fn file(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
+
+    /// The state directory, where it is said apart from the file.
+    pub(super) fn state(&self) -> Option<&Path> {
+        self.state_directory.as_deref()
+    }
+
+    /// What asks.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] or [`Error::ConfigFile`] for a file that is not there or not right.
+    pub(super) fn client(&self) -> Result<Client, Error> {
+        let mut config = match &self.config {
+            Some(file) => load(file)?,
+            None => Config::default(),
+        };
+        if let Some(state) = &self.state_directory {
+            config.state.clone_from(state);
+        }
+        let origin = match &self.api {
+            Some(api) => api.parse().map_err(|reason| Error::Setting { setting: "--api", reason })?,
+            None => Origin::of(reachable(config.api)),
+        };
+        let credential = self.credential(&config, &origin)?;
+        let roots = if origin.secure { Some(trust::roots(self.ca_file.as_deref())?) } else { None };
+        if credential.is_some() && !origin.secure && !origin.is_here() {
+            eprintln!("slotway: warning: the token goes to {origin} in the clear; https would hide it");
+        }
+        Ok(Client::new(origin, credential, roots))
+    }
+
+    fn credential(&self, config: &Config, origin: &Origin) -> Result<Option<Credential>, Error> {
+        if let Some(file) = &self.token_file {
+            return Credential::load(file).map(Some);
+        }
+        if let Ok(token) = std::env::var(TOKEN) {
+            let reason = "it holds no token; unset it, or put one into it".to_owned();
+            let bad = || Error::Setting { setting: TOKEN, reason };
+            return Credential::new(&token).ok_or_else(bad).map(Some);
+        }
+        // Whoever is asked elsewhere has no business with this machine's admin token.
+        if !origin.is_here() {
+            return Ok(None);
+        }
+        // Reads on this machine need no token; so one that cannot be read is missed only where something is refused.
+        let token = std::fs::read_to_string(config.token_path()).ok();
+        Ok(token.as_deref().and_then(Credential::new))
+    }
+}

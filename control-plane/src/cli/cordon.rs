@@ -1,0 +1,145 @@
+use axum::http::Method;
+use clap::Args;
+use serde_json::{Value, json};
+use slotway_config::WaitDuration;
+
+use super::{
+    client::{Ask, Client},
+    completion,
+    connection::{Connection, also_by_file},
+    kind::Kind,
+    output::{printable, say},
+    seen::Seen,
+    settling,
+};
+use crate::error::Error;
+
+/// `slotway cordon`
+#[derive(Debug, Args)]
+#[command(mut_arg("config", also_by_file), after_help = CORDON_EXAMPLES)]
+pub(super) struct Cordon {
+    #[command(flatten)]
+    asked: Asked,
+    /// Why, for whoever looks at it later
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// `slotway uncordon`
+#[derive(Debug, Args)]
+#[command(mut_arg("config", also_by_file), after_help = UNCORDON_EXAMPLES)]
+pub(super) struct Uncordon {
+    #[command(flatten)]
+    asked: Asked,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// `slotway drain`
+#[derive(Debug, Args)]
+#[command(mut_arg("config", also_by_file), after_help = DRAIN_EXAMPLES)]
+pub(super) struct Drain {
+    #[command(flatten)]
+    asked: Asked,
+    /// Why, for whoever looks at it later
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// Wait until no request is left there; how many are is told meanwhile
+    #[arg(long)]
+    wait: bool,
+    /// With --wait: for how long at most
+    #[arg(long, value_name = "DURATION", default_value = "10m")]
+    timeout: WaitDuration,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Which workers.
+#[derive(Debug, Args)]
+struct Asked {
+    /// The worker's base URL
+    #[arg(value_name = "WORKER", required = true, value_parser = worker, add = completion::workers())]
+    workers: Vec<String>,
+    /// Change nothing, and say what would be done
+    #[arg(long)]
+    dry_run: bool,
+}
+
+const CORDON_EXAMPLES: &str = "\
+Examples:
+  slotway cordon http://127.0.0.1:9001 --reason 'new model'   it gets no further requests, and stays
+  slotway uncordon http://127.0.0.1:9001                      it gets some again";
+
+const UNCORDON_EXAMPLES: &str = "\
+Examples:
+  slotway uncordon http://127.0.0.1:9001";
+
+const DRAIN_EXAMPLES: &str = "\
+Examples:
+  slotway drain http://127.0.0.1:9001 --wait --timeout 5m && systemctl restart ocr
+  slotway uncordon http://127.0.0.1:9001     when it may have requests again
+
+It ends with 8 where requests are left when the time is over; the worker stays cordoned then.";
+
+/// A worker's name, also as `-o name` prints it.
+pub(super) fn worker(text: &str) -> Result<String, String> {
+    let name = text.strip_prefix("worker/").unwrap_or(text);
+    if name.is_empty() { Err("the base URL of a worker is needed".to_owned()) } else { Ok(name.to_owned()) }
+}
+
+impl Cordon {
+    pub(super) async fn run(self) -> Result<(), Error> {
+        let client = self.connection.client()?;
+        self.asked.each(&client, "cordon", self.reason.as_deref(), "cordoned").await
+    }
+}
+
+impl Uncordon {
+    pub(super) async fn run(self) -> Result<(), Error> {
+        let client = self.connection.client()?;
+        self.asked.each(&client, "uncordon", None, "uncordoned").await
+    }
+}
+
+impl Drain {
+    pub(super) async fn run(self) -> Result<(), Error> {
+        let client = self.connection.client()?;
+        // All of them first, so that they drain at once.
+        self.asked.each(&client, "drain", self.reason.as_deref(), "draining").await?;
+        if !self.wait || self.asked.dry_run {
+            return Ok(());
+        }
+        for name in &self.asked.workers {
+            let is_drained =
+                |seen: Option<&Seen>| seen.is_some_and(|seen| seen.text("status.state") == Some("drained"));
+            settling::until(&client, name, self.timeout, "is not drained", is_drained).await?;
+            say(format_args!("worker/{} drained", printable(name)));
+        }
+        Ok(())
+    }
+}
+
+impl Asked {
+    async fn each(&self, client: &Client, verb: &str, reason: Option<&str>, done: &str) -> Result<(), Error> {
+        let query = if self.dry_run { "?dry_run=true" } else { "" };
+        let would = if self.dry_run { "would be " } else { "" };
+        let mut failed = Vec::new();
+        for name in &self.workers {
+            let path = format!("{}/{verb}{query}", Kind::Worker.path_of(name));
+            let body = reason.map_or_else(|| json!({}), |reason| json!({ "reason": reason }));
+            match client.send(&Ask::new(Method::POST, path, Kind::Worker.in_words(name)).json(body)).await {
+                Ok(answer) => {
+                    let state = answer.body.pointer("/status/state").and_then(Value::as_str);
+                    // One that had no request is drained at once.
+                    let done = if verb == "drain" && state == Some("drained") { "drained" } else { done };
+                    say(format_args!("worker/{} {would}{done}", printable(name)));
+                }
+                Err(error @ Error::Unreachable { .. }) => return Err(error),
+                Err(error) => failed.push(error),
+            }
+        }
+        Error::all(failed)
+    }
+}

@@ -1,0 +1,62 @@
+use std::path::Path;
+
+use axum::http::HeaderValue;
+
+use crate::error::Error;
+
+/// Longest token, in bytes: as the control plane takes it.
+const TOKEN_BYTES_MAX: usize = 1_024;
+
+/// What says who one is. It shows itself nowhere.
+#[derive(Clone)]
+pub(super) struct Credential(HeaderValue);
+
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Credential(..)")
+    }
+}
+
+impl Credential {
+    /// Reads the token of a file.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] where the file cannot be read or holds no token.
+    pub(super) fn load(file: &Path) -> Result<Self, Error> {
+        let bad = |reason: String| Error::Setting { setting: "--token-file", reason };
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| bad(format!("{} cannot be read: {error}", file.display())))?;
+        Self::new(&text).ok_or_else(|| bad(format!("{} holds no token", file.display())))
+    }
+
+    /// Of a token; none for what cannot be one.
+    pub(super) fn new(token: &str) -> Option<Self> {
+        let token = token.trim();
+        let right =
+            (1..=TOKEN_BYTES_MAX).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic());
+        let mut value =
+            right.then(|| HeaderValue::from_str(&format!("Bearer {token}"))).and_then(Result::ok)?;
+        value.set_sensitive(true);
+        Some(Self(value))
+    }
+
+    /// The value of the header `authorization`.
+    pub(super) fn header(&self) -> HeaderValue {
+        self.0.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_taken_without_the_line_end_of_its_file_and_is_never_shown() {
+        let credential = Credential::new("secret-token\n").unwrap();
+        assert_eq!(credential.header(), "Bearer secret-token");
+        assert!(!format!("{credential:?} {:?}", credential.header()).contains("secret"));
+        for wrong in ["", " \n", "two words", "zwö", &"x".repeat(1_025)] {
+            assert!(Credential::new(wrong).is_none(), "{wrong:?}");
+        }
+    }
+}

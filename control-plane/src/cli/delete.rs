@@ -1,0 +1,110 @@
+use std::path::PathBuf;
+
+use axum::http::{Method, StatusCode};
+use clap::Args;
+use slotway_config::WaitDuration;
+
+use super::{
+    client::{Ask, Client},
+    completion,
+    connection::Connection,
+    kind::{Kind, Named},
+    manifest,
+    output::{printable, say},
+    settling,
+};
+use crate::error::Error;
+
+/// `slotway delete`
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Delete {
+    /// worker, pool, user or token; or KIND/NAME
+    #[arg(value_name = "KIND", required_unless_present = "file", add = completion::kinds())]
+    what: Option<Named>,
+    /// Which of them
+    #[arg(value_name = "NAME", add = completion::names())]
+    names: Vec<String>,
+    /// What stands in these files; a policy goes with its pool
+    #[arg(short, long = "file", value_name = "FILE|DIRECTORY|-", conflicts_with = "what")]
+    file: Vec<PathBuf>,
+    /// Change nothing, and say what would be deleted
+    #[arg(long)]
+    dry_run: bool,
+    /// Take it for done where there is none
+    #[arg(long)]
+    ignore_not_found: bool,
+    /// Wait until the requests of a worker have ended and it has gone
+    #[arg(long)]
+    wait: bool,
+    /// With --wait: for how long at most
+    #[arg(long, value_name = "DURATION", default_value = "10m")]
+    timeout: WaitDuration,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  slotway delete worker http://127.0.0.1:9003          its requests end in peace, and it gets no new ones
+  slotway delete worker http://127.0.0.1:9003 --wait   until they have ended
+  slotway delete -f workers.yaml                       workers first, then pools
+  slotway get workers -l rack=7 -o name | xargs -n1 slotway delete";
+
+impl Delete {
+    pub(super) async fn run(self) -> Result<(), Error> {
+        let doomed = self.doomed()?;
+        let client = self.connection.client()?;
+        let mut failed = Vec::new();
+        for (kind, name) in doomed {
+            match self.delete(&client, kind, &name).await {
+                Err(Error::Refused(refusal)) if refusal.status == 404 && self.ignore_not_found => {}
+                // Nor will the next one be.
+                Err(error @ Error::Unreachable { .. }) => return Err(error),
+                Err(error) => failed.push(error),
+                Ok(()) => {}
+            }
+        }
+        Error::all(failed)
+    }
+
+    fn doomed(&self) -> Result<Vec<(Kind, String)>, Error> {
+        let Some(named) = &self.what else {
+            let mut items = manifest::read(&self.file)?;
+            items.retain(|item| item.kind != Kind::Policy);
+            // A pool with workers cannot be deleted.
+            items.sort_by_key(|item| item.kind);
+            return Ok(items.into_iter().map(|item| (item.kind, item.name)).collect());
+        };
+        if matches!(named.kind, Kind::Policy | Kind::Coordinator) {
+            let reason = match named.kind {
+                Kind::Policy => "a policy comes and goes with its pool",
+                _ => "a coordinator goes when its Envoy does",
+            };
+            return Err(Error::Usage(format!("{} cannot be deleted: {reason}", named.kind.plural())));
+        }
+        let names = named.names(&self.names);
+        if names.is_empty() {
+            return Err(Error::Usage(format!("which {}? say its name", named.kind.singular())));
+        }
+        Ok(names.into_iter().map(|name| (named.kind, name)).collect())
+    }
+
+    async fn delete(&self, client: &Client, kind: Kind, name: &str) -> Result<(), Error> {
+        let query = if self.dry_run { "?dry_run=true" } else { "" };
+        let ask = Ask::new(Method::DELETE, format!("{}{query}", kind.path_of(name)), kind.in_words(name));
+        let answer = client.send(&ask).await?;
+        let id = printable(&format!("{}/{name}", kind.singular()));
+        let draining = answer.status == StatusCode::ACCEPTED;
+        match (self.dry_run, draining) {
+            (true, _) => say(format_args!("{id} would be deleted")),
+            (false, false) => say(format_args!("{id} deleted")),
+            (false, true) => say(format_args!("{id} draining")),
+        }
+        if draining && self.wait && !self.dry_run {
+            settling::until(client, name, self.timeout, "has not gone", |seen| seen.is_none()).await?;
+            say(format_args!("{id} deleted"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,114 @@
+//! `slotway describe`: everything about one resource, in words.
+
+mod coordinator;
+mod pool;
+mod text;
+mod worker;
+
+use clap::Args;
+use serde_json::Value;
+
+use self::text::Text;
+use super::{
+    audit,
+    client::Client,
+    completion,
+    connection::{Connection, also_by_file},
+    kind::{Kind, Named},
+    output::say_text,
+    seen::Seen,
+};
+use crate::error::Error;
+
+/// How many of its last changes are told.
+const CHANGES: &str = "5";
+
+const EXAMPLES: &str = "\
+Examples:
+  slotway describe worker http://127.0.0.1:9001    what it does, why it is not active, who changed it last
+  slotway describe pool ocr                        with its policy, and what its workers do
+  slotway describe coordinator edge-1              what an Envoy has, what it refused and why";
+
+/// `slotway describe`
+#[derive(Debug, Args)]
+#[command(mut_arg("config", also_by_file), after_help = EXAMPLES)]
+pub(super) struct Describe {
+    /// worker, pool, policy, coordinator, user or token; or KIND/NAME
+    #[arg(value_name = "KIND", add = completion::kinds())]
+    what: Named,
+    /// Which of them
+    #[arg(value_name = "NAME", add = completion::names())]
+    names: Vec<String>,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl Describe {
+    pub(super) async fn run(self) -> Result<(), Error> {
+        let names = self.what.names(&self.names);
+        if names.is_empty() {
+            return Err(Error::Usage(format!("which {}? say its name", self.what.kind.singular())));
+        }
+        let client = self.connection.client()?;
+        for (number, name) in names.iter().enumerate() {
+            let seen = client.one(self.what.kind, name).await?;
+            let text = described(&client, self.what.kind, &seen).await?;
+            say_text(&format!("{}{text}", if number == 0 { "" } else { "\n" }));
+        }
+        Ok(())
+    }
+}
+
+async fn described(client: &Client, kind: Kind, seen: &Seen) -> Result<String, Error> {
+    let mut text = Text::default();
+    text.line("Kind", kind.as_str());
+    text.line("Name", seen.name());
+    let labels = seen.labels();
+    if !labels.is_empty() {
+        text.line("Labels", labels.join(", "));
+    }
+    if let Some(notes) = seen.text("metadata.notes") {
+        text.line("Notes", notes);
+    }
+    match kind {
+        Kind::Worker => worker::describe(&mut text, seen),
+        Kind::Pool => pool::describe(&mut text, seen, client).await?,
+        Kind::Coordinator => coordinator::describe(&mut text, seen),
+        Kind::Policy | Kind::User | Kind::Token => {
+            text.fields("", seen.at("spec"), &[]);
+            text.fields("", seen.at("status"), &[]);
+        }
+    }
+    match seen.text("metadata.resourceVersion") {
+        None | Some("" | "0") => {}
+        Some(version) => text.line("Version", version),
+    }
+    if kind != Kind::Coordinator {
+        changes(&mut text, client, kind, seen.name()).await?;
+    }
+    Ok(text.finish())
+}
+
+/// Its last changes; none are told where one may not read them.
+async fn changes(text: &mut Text, client: &Client, kind: Kind, name: &str) -> Result<(), Error> {
+    let filters = [("kind", Some(kind.singular())), ("key", Some(name)), ("limit", Some(CHANGES))];
+    let page = match audit::page(client, &filters).await {
+        Ok(page) => page,
+        Err(Error::Refused(_)) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    text.heading("Last changes");
+    if page.changes.is_empty() {
+        text.entry("none is kept");
+    }
+    for change in &page.changes {
+        let what = audit::in_words(&change.before, &change.after, false);
+        text.entry(&format!("{}  {}: {what}", change.at, change.who));
+    }
+    Ok(())
+}
+
+/// A figure, or that nobody reports it.
+fn figure(seen: &Seen, path: &str) -> String {
+    seen.at(path).and_then(Value::as_u64).map_or_else(|| "unknown".to_owned(), |number| number.to_string())
+}

@@ -1,0 +1,57 @@
+use std::collections::BTreeMap;
+
+use super::{figure, text::Text};
+use crate::{
+    cli::{client::Client, kind::Kind, output::duration, seen::Seen},
+    error::Error,
+};
+
+const SPEC_TOLD: &[&str] = &["match", "position"];
+const STATUS_TOLD: &[&str] = &[
+    "free",
+    "in_flight",
+    "parked",
+    "waiting",
+    "oldest_wait_ms",
+    "slots",
+    "workers",
+    "coordinators",
+    "report_age_ms",
+];
+
+pub(super) async fn describe(text: &mut Text, seen: &Seen, client: &Client) -> Result<(), Error> {
+    text.fields("match", seen.at("spec.match"), &[]);
+    text.line("Position", figure(seen, "spec.position"));
+    text.fields("", seen.at("spec"), SPEC_TOLD);
+    match client.one(Kind::Policy, seen.name()).await {
+        Ok(policy) => text.fields("", policy.at("spec"), &[]),
+        // It may have gone just now.
+        Err(Error::Refused(_)) => {}
+        Err(error) => return Err(error),
+    }
+    let workers = client.list(Kind::Worker, &[("pool", seen.name())]).await?.items;
+    let mut states: BTreeMap<&str, usize> = BTreeMap::new();
+    for worker in &workers {
+        *states.entry(worker.text("status.state").unwrap_or("unknown")).or_default() += 1;
+    }
+    let states: Vec<_> = states.iter().map(|(state, number)| format!("{number} {state}")).collect();
+    let states = if states.is_empty() { String::new() } else { format!(": {}", states.join(", ")) };
+    text.line("Workers", format!("{}{states}", workers.len()));
+    text.line("Slots", figure(seen, "status.slots"));
+    text.line("In flight", figure(seen, "status.in_flight"));
+    text.line("Free slots", figure(seen, "status.free"));
+    text.line("Parked slots", figure(seen, "status.parked"));
+    let oldest = seen.number("status.oldest_wait_ms").filter(|ms| *ms > 0);
+    let since = oldest.map(|ms| format!(", the first for {}", duration(ms))).unwrap_or_default();
+    text.line("Waiting", format!("{}{since}", figure(seen, "status.waiting")));
+    text.line("Coordinators", figure(seen, "status.coordinators"));
+    text.line(
+        "Reported",
+        match seen.number("status.report_age_ms") {
+            Some(ms) => format!("{} ago", duration(ms)),
+            None => "by no Envoy".to_owned(),
+        },
+    );
+    text.fields("", seen.at("status"), STATUS_TOLD);
+    Ok(())
+}

@@ -1,0 +1,289 @@
+//! Keeps a view of some kinds of resources up to date: over events, and where those cannot be had, by asking again and again.
+
+use std::{collections::BTreeMap, pin::pin, time::Duration};
+
+use axum::http::Method;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use serde_json::Value;
+use tokio::{
+    sync::mpsc,
+    time::{sleep, timeout},
+};
+
+use super::{
+    client::{Ask, Client},
+    kind::Kind,
+    seen::Seen,
+    server_events::{ServerEvent, ServerEvents},
+};
+use crate::error::Error;
+
+/// A control plane that sends nothing for so long, not even a comment, is not there any more: it sends one every 15 s.
+const SILENT_MAX: Duration = Duration::from_secs(45);
+/// How often is asked where there are no events.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+/// After how many times of asking it is looked whether there are events again.
+const ASKED_UNTIL_EVENTS: u32 = 10;
+/// Updates that may wait for whoever looks; then the stream waits, too.
+const UPDATES_MAX: usize = 64;
+
+/// What is new.
+#[derive(Debug)]
+pub(super) enum Update {
+    /// These are so now; the first one has all that there is.
+    Changed(Vec<Change>),
+    /// The control plane cannot be asked at the moment; it will be asked again.
+    Lost(Error),
+    /// It cannot be asked at all; nothing follows.
+    Failed(Error),
+}
+
+/// What became of one resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Change {
+    pub(super) kind: Kind,
+    pub(super) name: String,
+    /// What it is now; none once it is gone.
+    pub(super) now: Option<Seen>,
+}
+
+impl Change {
+    /// What one is now.
+    pub(super) fn of(kind: Kind, seen: Seen) -> Self {
+        Self { kind, name: seen.name().to_owned(), now: Some(seen) }
+    }
+}
+
+/// What is followed.
+struct Live {
+    client: Client,
+    kinds: Vec<Kind>,
+    /// Which of a kind are asked for.
+    fields: Vec<(String, String)>,
+    view: BTreeMap<(Kind, String), Seen>,
+    updates: mpsc::Sender<Update>,
+}
+
+/// Why a stream of events has ended.
+enum Ended {
+    /// Nobody looks any more.
+    Unwanted,
+    /// There are no events to be had; ask instead.
+    NoEvents,
+    /// It broke off.
+    Broken(Error),
+}
+
+/// Follows these kinds until the receiver is dropped. `fields` choose among them, as in a query.
+pub(super) fn follow(
+    client: Client,
+    kinds: Vec<Kind>,
+    fields: Vec<(String, String)>,
+) -> mpsc::Receiver<Update> {
+    let (updates, receiver) = mpsc::channel(UPDATES_MAX);
+    let live = Live { client, kinds, fields, view: BTreeMap::new(), updates };
+    tokio::spawn(live.run());
+    receiver
+}
+
+impl Live {
+    async fn run(mut self) {
+        // What is wrong at once will not mend itself.
+        if let Err(error) = self.look(true).await {
+            let _ = self.updates.send(Update::Failed(error)).await;
+            return;
+        }
+        loop {
+            let outcome = match self.listen().await {
+                Ended::Unwanted => return,
+                Ended::NoEvents => self.ask_for_a_while().await,
+                Ended::Broken(error) => {
+                    let told = self.updates.send(Update::Lost(error)).await;
+                    sleep(ASK_EVERY).await;
+                    told.map_err(|_| None)
+                }
+            };
+            match outcome {
+                Ok(()) => {}
+                Err(None) => return,
+                Err(Some(error)) => {
+                    let _ = self.updates.send(Update::Failed(error)).await;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Takes in events until there are no more.
+    async fn listen(&mut self) -> Ended {
+        let kinds: Vec<_> = self.kinds.iter().map(|kind| kind.as_str()).collect();
+        let path = format!("/api/v1/events?kinds={}", kinds.join(","));
+        let opened = self.client.open(&Ask::new(Method::GET, path, "events")).await;
+        let body = match opened {
+            Ok(body) => body,
+            Err(Error::Unreachable { url, reason }) => {
+                return Ended::Broken(Error::Unreachable { url, reason });
+            }
+            // Too many listen already, or it is a control plane that has none.
+            Err(_) => return Ended::NoEvents,
+        };
+        // What was changed before the stream was open is seen by looking once it is.
+        match self.look(false).await {
+            Ok(true) => {}
+            Ok(false) => return Ended::Unwanted,
+            Err(error) => return Ended::Broken(error),
+        }
+        self.take_in(body).await
+    }
+
+    async fn take_in(&mut self, body: Incoming) -> Ended {
+        let lost = |client: &Client, reason: String| {
+            Ended::Broken(Error::Unreachable { url: client.origin().to_string(), reason })
+        };
+        let mut body = pin!(body);
+        let mut events = ServerEvents::default();
+        loop {
+            let frame = tokio::select! {
+                frame = timeout(SILENT_MAX, body.frame()) => frame,
+                () = self.updates.closed() => return Ended::Unwanted,
+            };
+            let bytes = match frame {
+                Err(_) => return lost(&self.client, format!("it was silent for {} s", SILENT_MAX.as_secs())),
+                Ok(None) => return lost(&self.client, "it ended the stream of events".to_owned()),
+                Ok(Some(Err(error))) => return lost(&self.client, format!("the events broke off: {error}")),
+                Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
+            };
+            if events.take(&bytes).is_err() {
+                return lost(&self.client, "it sent an event without an end".to_owned());
+            }
+            let mut changes = Vec::new();
+            while let Some(event) = events.next() {
+                match self.told(&event) {
+                    Some(told) => changes.extend(told),
+                    None => match self.look(false).await {
+                        Ok(true) => {}
+                        Ok(false) => return Ended::Unwanted,
+                        Err(error) => return Ended::Broken(error),
+                    },
+                }
+            }
+            if !changes.is_empty() && self.updates.send(Update::Changed(changes)).await.is_err() {
+                return Ended::Unwanted;
+            }
+        }
+    }
+
+    /// Asks for a while, and then it may be that there are events. An error once it is refused; none where nobody looks.
+    async fn ask_for_a_while(&mut self) -> Result<(), Option<Error>> {
+        for _ in 0..ASKED_UNTIL_EVENTS {
+            tokio::select! {
+                () = sleep(ASK_EVERY) => {}
+                () = self.updates.closed() => return Err(None),
+            }
+            match self.look(false).await {
+                Ok(true) => {}
+                Ok(false) => return Err(None),
+                Err(error @ Error::Refused(_)) => return Err(Some(error)),
+                Err(error) => self.updates.send(Update::Lost(error)).await.map_err(|_| None)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads everything, and tells what differs; at `first` also that there is nothing. False where nobody looks any more.
+    async fn look(&mut self, first: bool) -> Result<bool, Error> {
+        let fields: Vec<_> =
+            self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let mut there = BTreeMap::new();
+        for kind in &self.kinds {
+            let list = self.client.list(*kind, &fields).await?;
+            there.extend(list.items.into_iter().map(|seen| ((*kind, seen.name().to_owned()), seen)));
+        }
+        let gone = self.view.keys().filter(|key| !there.contains_key(key));
+        let mut changes: Vec<_> =
+            gone.map(|(kind, name)| Change { kind: *kind, name: name.clone(), now: None }).collect();
+        let new = there.iter().filter(|(key, seen)| self.view.get(key) != Some(seen));
+        changes.extend(new.map(|((kind, name), seen)| Change {
+            kind: *kind,
+            name: name.clone(),
+            now: Some(seen.clone()),
+        }));
+        self.view = there;
+        if changes.is_empty() && !first {
+            return Ok(!self.updates.is_closed());
+        }
+        Ok(self.updates.send(Update::Changed(changes)).await.is_ok())
+    }
+
+    /// What an event says; none where it says that everything has to be read anew.
+    fn told(&mut self, event: &ServerEvent) -> Option<Vec<Change>> {
+        let data: Value = serde_json::from_str(&event.data).ok()?;
+        match event.event.as_str() {
+            "changed" => self.changed(&data),
+            "figures" if self.choice_depends_on(&data) => None,
+            "figures" => Some(
+                [(Kind::Pool, "pools"), (Kind::Worker, "workers")]
+                    .map(|(kind, list)| {
+                        let statuses =
+                            data.get(list).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+                        self.figures(kind, statuses)
+                    })
+                    .concat(),
+            ),
+            // Its state is a part of what a coordinator is, so it is read anew.
+            "coordinators" if self.kinds.contains(&Kind::Coordinator) => None,
+            "resync" => None,
+            _ => Some(Vec::new()),
+        }
+    }
+
+    fn changed(&mut self, data: &Value) -> Option<Vec<Change>> {
+        let text = |name: &str| data.get(name).and_then(Value::as_str);
+        let (kind, name, action) = (text("kind")?, text("name")?.to_owned(), text("action")?);
+        let Some(kind) = Kind::of_resource(kind).filter(|kind| self.kinds.contains(kind)) else {
+            return Some(Vec::new());
+        };
+        let key = (kind, name.clone());
+        if action == "deleted" {
+            return Some(
+                self.view.remove(&key).map(|_| Change { kind, name, now: None }).into_iter().collect(),
+            );
+        }
+        // Which of them are chosen only the control plane knows.
+        if !self.fields.is_empty() {
+            return None;
+        }
+        let seen = Seen::new(data.get("resource")?.clone())?;
+        self.view.insert(key, seen.clone());
+        Some(vec![Change { kind, name, now: Some(seen) }])
+    }
+
+    /// Whether these figures may make other workers those that are chosen.
+    fn choice_depends_on(&self, data: &Value) -> bool {
+        let Some((_, wanted)) = self.fields.iter().find(|(name, _)| name == "state") else { return false };
+        let workers = data.get("workers").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        workers.iter().any(|entry| {
+            let name = entry.get("name").and_then(Value::as_str).unwrap_or_default();
+            let chosen = self.view.contains_key(&(Kind::Worker, name.to_owned()));
+            let state = entry.pointer("/status/state").and_then(Value::as_str);
+            chosen != (state == Some(wanted.as_str()))
+        })
+    }
+
+    fn figures(&mut self, kind: Kind, statuses: &[Value]) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for entry in statuses {
+            let (Some(name), Some(status)) = (entry.get("name").and_then(Value::as_str), entry.get("status"))
+            else {
+                continue;
+            };
+            // One that is not here is not chosen, or its `changed` is under way.
+            if let Some(seen) = self.view.get_mut(&(kind, name.to_owned())) {
+                seen.set_status(status.clone());
+                changes.push(Change { kind, name: name.to_owned(), now: Some(seen.clone()) });
+            }
+        }
+        changes
+    }
+}

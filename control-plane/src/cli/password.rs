@@ -1,0 +1,147 @@
+//! Asks for a password without showing it.
+
+use std::io::{BufRead, IsTerminal, Read, Write};
+
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+
+use crate::error::Error;
+
+/// Longest password, in bytes: as the control plane takes it.
+const BYTES_MAX: usize = 256;
+const INTERRUPT: u8 = 0x03;
+const END: u8 = 0x04;
+const ERASE_LINE: u8 = 0x15;
+const BACKSPACE: [u8; 2] = [0x08, 0x7f];
+
+/// A password. It shows itself nowhere.
+pub(super) struct Password(pub(super) String);
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Password(..)")
+    }
+}
+
+/// Asks for it twice on a terminal, or reads one line of what is piped in.
+///
+/// # Errors
+/// [`Error::Usage`]: none was given, or the two differ. [`Error::System`] for a terminal that cannot be used.
+pub(super) fn ask(of: &str, from_stdin: bool) -> Result<Password, Error> {
+    let stdin = std::io::stdin();
+    if from_stdin || !stdin.is_terminal() {
+        return line_of(&mut stdin.lock());
+    }
+    let once = hidden(&format!("password of {of}: "))?;
+    let again = hidden("once more: ")?;
+    if once.0 == again.0 { Ok(once) } else { Err(Error::Usage("the two passwords differ".to_owned())) }
+}
+
+/// The first line.
+fn line_of(from: &mut impl BufRead) -> Result<Password, Error> {
+    let mut line = Vec::new();
+    let read = from.take(BYTES_MAX as u64 + 2).read_until(b'\n', &mut line);
+    read.map_err(|error| Error::System { doing: "reading a password", reason: error.to_string() })?;
+    while line.last().is_some_and(|last| matches!(last, b'\n' | b'\r')) {
+        line.pop();
+    }
+    taken(line)
+}
+
+fn taken(bytes: Vec<u8>) -> Result<Password, Error> {
+    if bytes.is_empty() {
+        return Err(Error::Usage(
+            "a password is needed, on a terminal or as a line of standard input".to_owned(),
+        ));
+    }
+    if bytes.len() > BYTES_MAX {
+        return Err(Error::Usage(format!("a password has at most {BYTES_MAX} bytes")));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| Error::Usage("a password is UTF-8 text".to_owned()))?;
+    Ok(Password(text))
+}
+
+/// The terminal as it was, put back on drop.
+struct Silent(Termios);
+
+impl Silent {
+    fn begin() -> Result<Self, Error> {
+        let failed = |error: rustix::io::Errno| Error::System {
+            doing: "hiding a password",
+            reason: error.to_string(),
+        };
+        let stdin = std::io::stdin();
+        let before = tcgetattr(&stdin).map_err(failed)?;
+        let mut silent = before.clone();
+        // Signals, too, come as bytes: one that ended the process here would leave the terminal without its echo.
+        silent.local_modes &= !(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG);
+        tcsetattr(&stdin, OptionalActions::Flush, &silent).map_err(failed)?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for Silent {
+    fn drop(&mut self) {
+        let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &self.0);
+        eprintln!();
+    }
+}
+
+fn hidden(prompt: &str) -> Result<Password, Error> {
+    let silent = Silent::begin()?;
+    eprint!("{prompt}");
+    let _ = std::io::stderr().flush();
+    let typed = typed(std::io::stdin().lock().bytes());
+    drop(silent);
+    typed.and_then(taken)
+}
+
+/// What was typed until the end of the line.
+fn typed(bytes: impl Iterator<Item = std::io::Result<u8>>) -> Result<Vec<u8>, Error> {
+    let mut line = Vec::new();
+    for byte in bytes {
+        let byte =
+            byte.map_err(|error| Error::System { doing: "reading a password", reason: error.to_string() })?;
+        match byte {
+            b'\n' | b'\r' | END => break,
+            INTERRUPT => return Err(Error::Usage("given up; nothing was changed".to_owned())),
+            ERASE_LINE => line.clear(),
+            byte if BACKSPACE.contains(&byte) => {
+                // A letter may be several bytes.
+                while line.pop().is_some_and(|byte: u8| byte & 0xc0 == 0x80) {}
+            }
+            byte if line.len() <= BYTES_MAX => line.push(byte),
+            _ => {}
+        }
+    }
+    Ok(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_typed_can_be_mended_and_given_up() {
+        let type_in = |text: &str| typed(text.bytes().map(Ok)).map(|line| String::from_utf8(line).unwrap());
+        assert_eq!(type_in("secret\nrest").unwrap(), "secret");
+        assert_eq!(type_in("wrong\u{15}right\r").unwrap(), "right");
+        assert_eq!(type_in("grün\u{7f}\u{7f}een\n").unwrap(), "green");
+        assert_eq!(type_in("\u{7f}a").unwrap(), "a");
+        assert!(type_in("sec\u{3}").is_err());
+    }
+
+    #[test]
+    fn one_line_of_standard_input_is_a_password() {
+        let read = |text: &str| line_of(&mut text.as_bytes()).map(|password| password.0);
+        assert_eq!(read("two words\r\nmore\n").unwrap(), "two words");
+        assert_eq!(read("x".repeat(256).as_str()).unwrap().len(), 256);
+        for wrong in ["", "\n", "x".repeat(257).as_str(), "x".repeat(10_000).as_str()] {
+            assert!(matches!(read(wrong), Err(Error::Usage(_))), "{}", wrong.len());
+        }
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        assert_eq!(format!("{:?}", Password("secret".to_owned())), "Password(..)");
+    }
+}

@@ -1,0 +1,158 @@
+use std::fmt;
+
+use serde_json::Value;
+
+use super::output::printable;
+
+/// How many of those that there are a line names.
+const KNOWN_SHOWN_MAX: usize = 8;
+/// How many letters of a misspelt name are wrong at most.
+const MISSPELT_MAX: usize = 2;
+/// Longest text of an answer that is no problem, in characters.
+const TEXT_CHARS_MAX: usize = 200;
+
+/// What a control plane said when it refused what it was asked: `application/problem+json` (RFC 9457), or whatever somebody in
+/// between said in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// What it was asked, in words: `worker http://127.0.0.1:9001`.
+    pub what: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What was answered; text where it is no JSON.
+    pub problem: Value,
+    /// Where the field stands in what somebody wrote, in front of all else: `pools.yaml:7:5`.
+    pub place: Option<String>,
+    /// Whether no credentials were shown.
+    pub anonymous: bool,
+}
+
+impl Refusal {
+    /// A member of the problem that is text.
+    #[must_use]
+    pub fn text(&self, member: &str) -> Option<&str> {
+        self.problem.get(member).and_then(Value::as_str)
+    }
+
+    /// Which entry of what was sent, from 0.
+    #[must_use]
+    pub fn index(&self) -> Option<usize> {
+        self.problem.get("index").and_then(Value::as_u64).and_then(|index| usize::try_from(index).ok())
+    }
+
+    /// Of the names that there are the one that was perhaps meant: nearly what was asked for.
+    fn meant<'a>(&self, known: &'a [Value]) -> Option<&'a str> {
+        let asked = self.what.rsplit(' ').next()?;
+        let known = known.iter().filter_map(Value::as_str);
+        let near = known.map(|name| (strsim::osa_distance(asked, name), name));
+        near.filter(|(distance, _)| *distance <= MISSPELT_MAX).min().map(|(_, name)| name)
+    }
+
+    /// The stable exit code of a command that was refused so.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self.status {
+            400 | 413 | 415 | 422 => 2,
+            404 => 3,
+            401 | 403 => 4,
+            409 | 412 => 5,
+            _ => 1,
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(place) = &self.place {
+            write!(f, "{place}: ")?;
+        }
+        write!(f, "{}: ", printable(&self.what))?;
+        let Some(detail) = self.text("detail") else {
+            let text = self.problem.as_str().map_or_else(|| self.problem.to_string(), str::to_owned);
+            let text: String = printable(text.trim()).chars().take(TEXT_CHARS_MAX).collect();
+            return write!(
+                f,
+                "refused with {} and no reason that a control plane gives: {text}",
+                self.status
+            );
+        };
+        if let Some(field) = self.text("field") {
+            write!(f, "{}: ", printable(field))?;
+        }
+        f.write_str(&printable(detail))?;
+        let known =
+            self.problem.get("known").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let named: Vec<_> =
+            known.iter().filter_map(Value::as_str).take(KNOWN_SHOWN_MAX).map(printable).collect();
+        if let Some(meant) = self.meant(known) {
+            write!(f, "; did you mean {}?", printable(meant))?;
+        } else if !named.is_empty() {
+            let more = if known.len() > named.len() { ", ..." } else { "" };
+            write!(f, "; there is: {}{more}", named.join(", "))?;
+        }
+        if self.anonymous && self.status == 401 {
+            f.write_str("; show a token with --token-file FILE or SLOTWAY_TOKEN")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn refusal(status: u16, problem: Value) -> Refusal {
+        Refusal { what: "worker http://a".to_owned(), status, problem, place: None, anonymous: false }
+    }
+
+    #[test]
+    fn a_problem_becomes_one_line_with_what_where_and_what_there_is() {
+        let bad = refusal(400, json!({ "detail": "0 is too small", "field": "spec.capacity" }));
+        assert_eq!(bad.to_string(), "worker http://a: spec.capacity: 0 is too small");
+        let placed = Refusal { place: Some("w.yaml:3:7".to_owned()), ..bad };
+        assert_eq!(placed.to_string(), "w.yaml:3:7: worker http://a: spec.capacity: 0 is too small");
+        let unknown =
+            refusal(404, json!({ "detail": "there is no worker", "known": ["http://bcd", "http://cde"] }));
+        assert_eq!(
+            unknown.to_string(),
+            "worker http://a: there is no worker; there is: http://bcd, http://cde"
+        );
+        let near =
+            refusal(404, json!({ "detail": "there is no worker", "known": ["http://b:90", "http://aa"] }));
+        assert_eq!(near.to_string(), "worker http://a: there is no worker; did you mean http://aa?");
+        let many: Vec<_> = (0..20).map(|n| format!("http://node-{n}")).collect();
+        assert!(
+            refusal(404, json!({ "detail": "none", "known": many }))
+                .to_string()
+                .ends_with("http://node-7, ...")
+        );
+    }
+
+    #[test]
+    fn who_shows_nothing_is_told_how() {
+        let nobody = Refusal { anonymous: true, ..refusal(401, json!({ "detail": "who are you?" })) };
+        assert!(
+            nobody
+                .to_string()
+                .ends_with("who are you?; show a token with --token-file FILE or SLOTWAY_TOKEN")
+        );
+    }
+
+    #[test]
+    fn what_is_no_problem_is_shown_bounded_and_harmless() {
+        let page = format!("<html>\u{1b}[2J{}", "x".repeat(1_000));
+        let line = refusal(502, Value::String(page)).to_string();
+        assert!(line.starts_with("worker http://a: refused with 502 and no reason"), "{line}");
+        assert!(line.chars().count() < 300 && !line.contains('\u{1b}'), "{line}");
+    }
+
+    #[test]
+    fn each_status_has_its_exit_code() {
+        for (status, code) in [(400, 2), (401, 4), (403, 4), (404, 3), (409, 5), (412, 5), (429, 1), (503, 1)]
+        {
+            assert_eq!(refusal(status, json!({})).exit_code(), code, "{status}");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+use serde_json::Value;
+
+/// A resource as a control plane shows it, perhaps a newer one: what this program does not know of is printed all the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Seen {
+    name: String,
+    value: Value,
+}
+
+impl Seen {
+    /// None for what has no name.
+    pub(super) fn new(value: Value) -> Option<Self> {
+        let name = value.pointer("/metadata/name")?.as_str()?.to_owned();
+        Some(Self { name, value })
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// All of it.
+    pub(super) fn value(&self) -> &Value {
+        &self.value
+    }
+
+    /// What stands at a path: `status.in_flight`. Absent and `null` are alike.
+    pub(super) fn at(&self, path: &str) -> Option<&Value> {
+        let mut value = &self.value;
+        for step in path.split('.') {
+            value = value.get(step)?;
+        }
+        (!value.is_null()).then_some(value)
+    }
+
+    /// A text there.
+    pub(super) fn text(&self, path: &str) -> Option<&str> {
+        self.at(path).and_then(Value::as_str)
+    }
+
+    /// A whole number there.
+    pub(super) fn number(&self, path: &str) -> Option<u64> {
+        self.at(path).and_then(Value::as_u64)
+    }
+
+    /// Whether `true` is there.
+    pub(super) fn is(&self, path: &str) -> bool {
+        self.at(path).and_then(Value::as_bool).unwrap_or_default()
+    }
+
+    /// Its labels, as `name=value`.
+    pub(super) fn labels(&self) -> Vec<String> {
+        let labels = self.at("metadata.labels").and_then(Value::as_object);
+        let pairs = labels.into_iter().flatten();
+        pairs.map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default())).collect()
+    }
+
+    /// Puts another status into it.
+    pub(super) fn set_status(&mut self, status: Value) {
+        if let Value::Object(fields) = &mut self.value {
+            fields.insert("status".to_owned(), status);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_stands_at_a_path_is_found_and_null_is_nothing() {
+        let seen = Seen::new(json!({
+            "kind": "Worker", "metadata": { "name": "http://a", "labels": { "gpu": "a100", "rack": "7" } },
+            "status": { "free": null, "in_flight": 2 }, "spec": { "cordoned": true }
+        }))
+        .unwrap();
+        assert_eq!(seen.name(), "http://a");
+        assert_eq!(
+            (seen.number("status.in_flight"), seen.at("status.free"), seen.at("a.b")),
+            (Some(2), None, None)
+        );
+        assert_eq!((seen.labels().join(","), seen.is("spec.cordoned")), ("gpu=a100,rack=7".to_owned(), true));
+        assert_eq!(Seen::new(json!({ "kind": "Worker", "metadata": {} })), None);
+    }
+}

@@ -1,0 +1,64 @@
+use axum::http::Method;
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::{
+    client::Ask,
+    completion,
+    connection::{Connection, also_by_file},
+    cordon::worker,
+    kind::Kind,
+    output::{printable, say},
+};
+use crate::error::Error;
+
+/// `slotway set`
+#[derive(Debug, Subcommand)]
+pub(super) enum Set {
+    /// Say how many requests a worker may have at once
+    Capacity(Capacity),
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  slotway set capacity http://127.0.0.1:9001 5             at once; nothing that is under way is cut off
+  slotway set capacity http://127.0.0.1:9001 5 --if-version 42";
+
+/// `slotway set capacity`
+#[derive(Debug, Args)]
+#[command(mut_arg("config", also_by_file), after_help = EXAMPLES)]
+pub(super) struct Capacity {
+    /// The worker's base URL
+    #[arg(value_name = "WORKER", value_parser = worker, add = completion::workers())]
+    worker: String,
+    /// How many requests it may have at once
+    #[arg(value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=65_535))]
+    capacity: u32,
+    /// Change nothing, and say what would be done
+    #[arg(long)]
+    dry_run: bool,
+    /// Only if the worker is still at this `resourceVersion`
+    #[arg(long, value_name = "VERSION")]
+    if_version: Option<u64>,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl Set {
+    pub(super) async fn run(self) -> Result<(), Error> {
+        let Self::Capacity(asked) = self;
+        let client = asked.connection.client()?;
+        let query = if asked.dry_run { "?dry_run=true" } else { "" };
+        let mut patch = json!({ "spec": { "capacity": asked.capacity } });
+        if let (Some(version), Some(fields)) = (asked.if_version, patch.as_object_mut()) {
+            fields.insert("metadata".to_owned(), json!({ "resourceVersion": version.to_string() }));
+        }
+        let path = format!("{}{query}", Kind::Worker.path_of(&asked.worker));
+        client
+            .send(&Ask::new(Method::PATCH, path, Kind::Worker.in_words(&asked.worker)).patch(patch))
+            .await?;
+        let would = if asked.dry_run { "would have" } else { "has" };
+        say(format_args!("worker/{} {would} capacity {}", printable(&asked.worker), asked.capacity));
+        Ok(())
+    }
+}

@@ -1,0 +1,62 @@
+//! Waits until a worker is as somebody wants it, and says how far it is.
+
+use std::time::Duration;
+
+use slotway_config::WaitDuration;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{client::Client, kind::Kind, output::printable, seen::Seen};
+use crate::error::Error;
+
+/// How often it is asked.
+const LOOK_EVERY: Duration = Duration::from_millis(300);
+
+/// Asks for a worker until `is_settled`, which sees none where there is none any more. What is in flight is told whenever it is another number.
+///
+/// # Errors
+/// [`Error::TooLate`] after `within`, with `not_yet` as what is not so yet; or what asking comes to.
+pub(super) async fn until(
+    client: &Client,
+    name: &str,
+    within: WaitDuration,
+    not_yet: &str,
+    is_settled: impl Fn(Option<&Seen>) -> bool,
+) -> Result<(), Error> {
+    let ends = Instant::now() + within.as_duration();
+    let mut told = None;
+    let late = |in_flight: &str| Error::TooLate {
+        what: format!("worker {} {not_yet} ({in_flight})", printable(name)),
+        within_ms: within.as_ms(),
+    };
+    loop {
+        let asked = timeout(
+            ends.saturating_duration_since(Instant::now()).max(LOOK_EVERY),
+            client.one(Kind::Worker, name),
+        );
+        let seen = match asked.await {
+            Err(_) => return Err(late(told.as_deref().unwrap_or("no answer"))),
+            Ok(Ok(seen)) => Some(seen),
+            Ok(Err(Error::Refused(refusal))) if refusal.status == 404 => None,
+            Ok(Err(error)) => return Err(error),
+        };
+        if is_settled(seen.as_ref()) {
+            return Ok(());
+        }
+        let in_flight = match seen.as_ref().map(|seen| seen.number("status.in_flight")) {
+            Some(Some(1)) => "1 request in flight".to_owned(),
+            Some(Some(number)) => format!("{number} requests in flight"),
+            Some(None) => "no Envoy tells what is in flight".to_owned(),
+            None => {
+                return Err(Error::Usage(format!("worker {} has been deleted meanwhile", printable(name))));
+            }
+        };
+        if told.as_ref() != Some(&in_flight) {
+            eprintln!("slotway: worker {}: {in_flight}", printable(name));
+            told = Some(in_flight.clone());
+        }
+        if Instant::now() >= ends {
+            return Err(late(&in_flight));
+        }
+        sleep(LOOK_EVERY).await;
+    }
+}

@@ -1,0 +1,147 @@
+use std::{
+    fs::{self, File},
+    io::{Read, Seek, SeekFrom},
+    path::{Path, PathBuf},
+};
+
+use serde_json::Value;
+
+use super::{archive::Archive, facts};
+use crate::{
+    cli::client::{Ask, Client},
+    config::Config,
+    envoy::admin::AdminPort,
+    error::Error,
+};
+
+/// What the control plane tells over REST; not who its users are, nor their tokens.
+const REST: [(&str, &str); 15] = [
+    ("readyz.txt", "/readyz"),
+    ("metrics.txt", "/metrics"),
+    ("workers.json", "/api/v1/workers?limit=1000"),
+    ("pools.json", "/api/v1/pools?limit=1000"),
+    ("policies.json", "/api/v1/policies?limit=1000"),
+    ("coordinators.json", "/api/v1/coordinators?limit=1000"),
+    ("coordinator-workers.json", "/coordinator/workers"),
+    ("coordinator-envoys.json", "/coordinator/envoys"),
+    ("audit.json", "/api/v1/audit?limit=200"),
+    ("server-limits.json", "/api/v1/server-limits"),
+    ("servers.json", "/api/v1/servers"),
+    ("resource-profiles.json", "/api/v1/resource-profiles"),
+    ("backup-jobs.json", "/api/v1/backup-jobs"),
+    ("healthz.txt", "/healthz"),
+    ("readyz-store.txt", "/readyz/store"),
+];
+/// What Envoy tells at its admin port.
+const ENVOY: [(&str, &str); 5] = [
+    ("server_info.json", "/server_info"),
+    ("config_dump.json", "/config_dump"),
+    ("clusters.json", "/clusters?format=json"),
+    ("listeners.json", "/listeners?format=json"),
+    ("stats.txt", "/stats"),
+];
+/// Largest answer of Envoy, in bytes.
+const ENVOY_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// How much of the end of a log is taken, in bytes.
+const LOG_BYTES: u64 = 512 * 1024;
+/// Of how many logs.
+const LOGS_MAX: usize = 32;
+/// Largest configuration file that is looked at, in bytes.
+const CONFIG_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// Gathers everything. What cannot be had is noted, and the rest is gathered all the same.
+pub(super) async fn all(
+    archive: &mut Archive,
+    config: &Config,
+    client: Result<Client, Error>,
+    file: Option<&Path>,
+) -> Result<(), Error> {
+    archive.add("version.txt", format!("slotway {}\n", env!("CARGO_PKG_VERSION")).as_bytes())?;
+    archive.add("system.txt", facts::system().as_bytes())?;
+    if let Some(file) = file {
+        match configuration(file) {
+            Ok(json) => archive.add("configuration.json", json.as_bytes())?,
+            Err(why) => archive.missing("configuration.json", &why),
+        }
+    }
+    match client {
+        Ok(client) => rest(archive, &client).await?,
+        Err(why) => archive.missing("control-plane", &why.to_string()),
+    }
+    for (name, path) in ENVOY {
+        match AdminPort(config.envoy.admin).ask("GET", path, ENVOY_BYTES_MAX).await {
+            Ok(bytes) => archive.add(&format!("envoy/{name}"), &bytes)?,
+            Err(why) => archive.missing(&format!("envoy/{name}"), &format!("{}: {why}", config.envoy.admin)),
+        }
+    }
+    state(archive, &config.state)
+}
+
+async fn rest(archive: &mut Archive, client: &Client) -> Result<(), Error> {
+    for (name, path) in REST {
+        match client.send(&Ask::get(path, path)).await {
+            Ok(answer) => archive.add(&format!("control-plane/{name}"), text(answer.body).as_bytes())?,
+            Err(error) => archive.missing(&format!("control-plane/{name}"), &error.to_string()),
+        }
+    }
+    Ok(())
+}
+
+fn text(body: Value) -> String {
+    match body {
+        Value::String(text) => text,
+        json => json.to_string(),
+    }
+}
+
+/// The configuration file as JSON, which leaves its comments out: nobody knows what stands in them.
+fn configuration(file: &Path) -> Result<String, String> {
+    let mut text = String::new();
+    let read = File::open(file).and_then(|open| open.take(CONFIG_BYTES_MAX).read_to_string(&mut text));
+    read.map_err(|error| error.to_string())?;
+    let value: Result<Value, _> = serde_saphyr::from_str(&text);
+    // The parser's words may repeat a part of the file.
+    value.map(|value| value.to_string()).map_err(|_| "it is no YAML".to_owned())
+}
+
+/// What is in the state directory: names and sizes of all, and the ends of the logs.
+fn state(archive: &mut Archive, directory: &Path) -> Result<(), Error> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) => {
+            archive.missing("state", &format!("{}: {error}", directory.display()));
+            return Ok(());
+        }
+    };
+    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths.sort();
+    let mut listing = String::new();
+    let mut logs = 0;
+    for path in paths {
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
+        listing.push_str(&format!("{:>12} {name}\n", metadata.len()));
+        if metadata.is_file() && name.ends_with(".log") && logs < LOGS_MAX {
+            logs += 1;
+            match end_of(&path) {
+                Ok(end) => archive.add(&format!("logs/{name}"), &end)?,
+                Err(error) => archive.missing(&format!("logs/{name}"), &error.to_string()),
+            }
+        }
+    }
+    archive.add("state.txt", listing.as_bytes())
+}
+
+/// The last lines of a log; the first of them is whole.
+fn end_of(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let begin = file.metadata()?.len().saturating_sub(LOG_BYTES);
+    file.seek(SeekFrom::Start(begin))?;
+    let mut bytes = Vec::new();
+    file.take(LOG_BYTES).read_to_end(&mut bytes)?;
+    if begin > 0 {
+        let whole = bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1);
+        bytes.drain(..whole);
+    }
+    Ok(bytes)
+}

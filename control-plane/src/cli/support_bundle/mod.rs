@@ -1,0 +1,67 @@
+//! `slotway support-bundle`: what somebody needs to see who is to help, in one file, without secrets.
+
+mod archive;
+mod facts;
+mod gather;
+mod secrets;
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use self::{archive::Archive, secrets::Secrets};
+use super::{
+    connection::{Connection, also_by_file},
+    output::say,
+};
+use crate::{
+    config::{Config, load},
+    error::Error,
+};
+
+/// `slotway support-bundle`
+#[derive(Debug, Args)]
+#[command(mut_arg("config", also_by_file), after_help = EXAMPLES)]
+pub(super) struct SupportBundle {
+    #[command(flatten)]
+    connection: Connection,
+    /// The file to write; by default slotway-support-TIME.tar.gz in the working directory
+    #[arg(short, long, value_name = "FILE.tar.gz")]
+    output: Option<PathBuf>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  slotway support-bundle                      # of the control plane on this machine
+  slotway support-bundle -f slotway.yaml -o /tmp/bundle.tar.gz";
+
+impl SupportBundle {
+    pub(super) async fn run(self) -> Result<(), Error> {
+        // A file that is wrong is often why a bundle is made: it is told in the bundle, and the rest is gathered all the same.
+        let file = self.connection.file();
+        let (mut config, wrong) = match file.map(load).transpose() {
+            Ok(config) => (config.unwrap_or_default(), None),
+            Err(error) => (Config::default(), Some(error.to_string())),
+        };
+        if let Some(state) = self.connection.state() {
+            state.clone_into(&mut config.state);
+        }
+        let output = self.output.clone().unwrap_or_else(|| PathBuf::from(default_name()));
+        let mut archive = Archive::create(&output, Secrets::of(&config))?;
+        if let Some(wrong) = wrong {
+            archive.missing("configuration", &wrong);
+        }
+        gather::all(&mut archive, &config, self.connection.client(), file).await?;
+        let (files, bytes) = archive.finish()?;
+        say(format_args!("{}: {files} files, {bytes} bytes", output.display()));
+        say(
+            "Secrets were taken out; names and addresses of workers, and who changed what, are in it. Look through it before you pass it on.",
+        );
+        Ok(())
+    }
+}
+
+fn default_name() -> String {
+    let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+    format!("slotway-support-{now}.tar.gz")
+}

@@ -1,0 +1,122 @@
+use axum::http::Method;
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::{Value, json};
+
+use super::{
+    client::Ask,
+    completion,
+    connection::{Connection, also_by_file},
+    kind::Kind,
+    output::{Format, json, printable, say, say_text, yaml},
+    people,
+};
+use crate::error::Error;
+
+/// `slotway token`
+#[derive(Debug, Subcommand)]
+pub(super) enum Token {
+    /// Make a token for a program, and print its secret, once
+    Create(Create),
+    /// Show the tokens; their secrets nobody has any more
+    List(people::Listed),
+    /// Delete tokens: they are refused from then on
+    Delete(Delete),
+}
+
+const CREATE_EXAMPLES: &str = "\
+Examples:
+  slotway token create autoscaler --scope workers --expires-in 720h > autoscaler.token
+  slotway token create board --scope read -o json
+  slotway get workers --token-file autoscaler.token";
+
+const DELETE_EXAMPLES: &str = "\
+Examples:
+  slotway token delete autoscaler";
+
+/// `slotway token create`
+#[derive(Debug, Args)]
+#[command(mut_arg("config", also_by_file), after_help = CREATE_EXAMPLES)]
+pub(super) struct Create {
+    /// Its name, as it will stand in the audit rows
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// What may be done with it
+    #[arg(long, value_enum, default_value_t = Scope::Read)]
+    scope: Scope,
+    /// After how long it is refused, as in 720h; never if not said
+    #[arg(long, value_name = "DURATION")]
+    expires_in: Option<String>,
+    /// How to show it: table is the secret alone
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(super) output: Format,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// `slotway token delete`
+#[derive(Debug, Args)]
+#[command(mut_arg("config", also_by_file), after_help = DELETE_EXAMPLES)]
+pub(super) struct Delete {
+    /// Which tokens
+    #[arg(value_name = "NAME", required = true, add = completion::tokens())]
+    names: Vec<String>,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Scope {
+    /// Look at everything but people and their tokens
+    Read,
+    /// Change workers, too
+    Workers,
+    /// Everything
+    Admin,
+}
+
+impl Scope {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Workers => "workers",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl Token {
+    pub(super) async fn run(self) -> Result<(), Error> {
+        match self {
+            Self::Create(create) => create.run().await,
+            Self::List(listed) => listed.run(Kind::Token).await,
+            Self::Delete(delete) => {
+                people::delete(&delete.connection.client()?, Kind::Token, &delete.names).await
+            }
+        }
+    }
+}
+
+impl Create {
+    async fn run(self) -> Result<(), Error> {
+        let client = self.connection.client()?;
+        let mut spec = json!({ "scope": self.scope.as_str() });
+        if let (Some(after), Some(fields)) = (&self.expires_in, spec.as_object_mut()) {
+            fields.insert("expires_in".to_owned(), after.as_str().into());
+        }
+        let body = json!({ "metadata": { "name": self.name }, "spec": spec });
+        let ask = Ask::new(Method::POST, Kind::Token.path(), Kind::Token.in_words(&self.name)).json(body);
+        let answer = client.send(&ask).await?.body;
+        match self.output {
+            Format::Json => say_text(&json(&answer)?),
+            Format::Yaml => say_text(&yaml(&answer)?),
+            Format::Name => say(format_args!("token/{}", printable(&self.name))),
+            Format::Table | Format::Wide => {
+                let secret =
+                    answer.get("secret").or_else(|| answer.pointer("/status/secret")).and_then(Value::as_str);
+                say(secret.ok_or_else(|| client.odd(&ask, "no token with its secret"))?);
+                eprintln!("slotway: token {} is made; its secret is shown this once", printable(&self.name));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,138 @@
+use axum::http::Method;
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::json;
+
+use super::{
+    client::Ask,
+    completion,
+    connection::{Connection, also_by_file},
+    kind::Kind,
+    output::{printable, say},
+    password, people,
+};
+use crate::error::Error;
+
+/// `slotway user`
+#[derive(Debug, Subcommand)]
+pub(super) enum User {
+    /// Let somebody log in; the password is asked for, or read from standard input
+    Create(Create),
+    /// Show the users
+    List(people::Listed),
+    /// Delete users: their sessions end at once
+    Delete(Delete),
+    /// Give a user another password; it is asked for, or read from standard input
+    Passwd(Passwd),
+}
+
+const CREATE_EXAMPLES: &str = "\
+Examples:
+  slotway user create ada --role admin                                asks for the password
+  pass show slotway/grace | slotway user create grace --password-stdin";
+
+const DELETE_EXAMPLES: &str = "\
+Examples:
+  slotway user delete ada";
+
+const PASSWD_EXAMPLES: &str = "\
+Examples:
+  slotway user passwd ada                                             asks for the password
+  pass show slotway/ada | slotway user passwd ada --password-stdin";
+
+/// `slotway user create`
+#[derive(Debug, Args)]
+#[command(mut_arg("config", also_by_file), after_help = CREATE_EXAMPLES)]
+pub(super) struct Create {
+    /// Their name
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// What they may do
+    #[arg(long, value_enum, default_value_t = Role::Viewer)]
+    role: Role,
+    /// Read the password from standard input, which is its first line
+    #[arg(long)]
+    password_stdin: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// `slotway user passwd`
+#[derive(Debug, Args)]
+#[command(mut_arg("config", also_by_file), after_help = PASSWD_EXAMPLES)]
+pub(super) struct Passwd {
+    /// Whose
+    #[arg(value_name = "NAME", add = completion::users())]
+    name: String,
+    /// Read the password from standard input, which is its first line
+    #[arg(long)]
+    password_stdin: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// `slotway user delete`
+#[derive(Debug, Args)]
+#[command(mut_arg("config", also_by_file), after_help = DELETE_EXAMPLES)]
+pub(super) struct Delete {
+    /// Which users
+    #[arg(value_name = "NAME", required = true, add = completion::users())]
+    names: Vec<String>,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Role {
+    /// Look at everything but people and their tokens
+    Viewer,
+    /// Everything
+    Admin,
+}
+
+impl Role {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl User {
+    pub(super) async fn run(self) -> Result<(), Error> {
+        match self {
+            Self::Create(create) => create.run().await,
+            Self::Passwd(passwd) => passwd.run().await,
+            Self::List(listed) => listed.run(Kind::User).await,
+            Self::Delete(delete) => {
+                people::delete(&delete.connection.client()?, Kind::User, &delete.names).await
+            }
+        }
+    }
+}
+
+impl Create {
+    async fn run(self) -> Result<(), Error> {
+        let client = self.connection.client()?;
+        let password = password::ask(&self.name, self.password_stdin)?;
+        let body = json!({ "spec": { "role": self.role.as_str(), "password": password.0 } });
+        let ask = Ask::new(Method::PUT, Kind::User.path_of(&self.name), Kind::User.in_words(&self.name));
+        client.send(&ask.json(body).only_if_absent()).await?;
+        say(format_args!("user/{} created", printable(&self.name)));
+        Ok(())
+    }
+}
+
+impl Passwd {
+    async fn run(self) -> Result<(), Error> {
+        let client = self.connection.client()?;
+        // Who is not there needs no password.
+        client.one(Kind::User, &self.name).await?;
+        let password = password::ask(&self.name, self.password_stdin)?;
+        let patch = json!({ "spec": { "password": password.0 } });
+        let ask = Ask::new(Method::PATCH, Kind::User.path_of(&self.name), Kind::User.in_words(&self.name));
+        client.send(&ask.patch(patch)).await?;
+        say(format_args!("user/{} has another password", printable(&self.name)));
+        Ok(())
+    }
+}

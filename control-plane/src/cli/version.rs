@@ -1,0 +1,58 @@
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{
+    client::Ask,
+    connection::{Connection, also_by_file},
+    output::{json, printable, say, say_text},
+};
+use crate::error::Error;
+
+const EXAMPLES: &str = "\
+Examples:
+  slotway version             of this program, and of the control plane where one answers
+  slotway version --client    of this program alone
+  slotway version --json";
+
+/// `slotway version`
+#[derive(Debug, Args)]
+#[command(mut_arg("config", also_by_file), after_help = EXAMPLES)]
+pub(super) struct Version {
+    /// Ask no control plane
+    #[arg(long)]
+    client: bool,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl Version {
+    pub(super) async fn run(self) -> Result<(), Error> {
+        let own = env!("CARGO_PKG_VERSION");
+        // That nobody answers is no failure: it is what there is to tell.
+        let server = if self.client { None } else { Some(self.server().await) };
+        if self.json {
+            let version = server.as_ref().and_then(|server| server.as_ref().ok());
+            let error = server.as_ref().and_then(|server| server.as_ref().err()).map(ToString::to_string);
+            say_text(&json(&json!({ "client": own, "server": version, "error": error }))?);
+            return Ok(());
+        }
+        say(format_args!("slotway {own}"));
+        match server {
+            None => {}
+            Some(Ok(version)) => say(format_args!("control plane {}", printable(&version))),
+            Some(Err(error)) => say(format_args!("control plane: unknown ({error})")),
+        }
+        Ok(())
+    }
+
+    async fn server(&self) -> Result<String, Error> {
+        let client = self.connection.client()?;
+        let ask = Ask::get("/openapi.json", "version");
+        let description = client.send(&ask).await?.body;
+        let version = description.pointer("/info/version").and_then(Value::as_str);
+        version.map(str::to_owned).ok_or_else(|| client.odd(&ask, "no description of an API"))
+    }
+}

@@ -1,0 +1,183 @@
+use std::path::PathBuf;
+
+use axum::http::Uri;
+use serde::Deserialize;
+
+use crate::error::Error;
+
+/// Where a browser comes back to; the path is fixed.
+pub(crate) const CALLBACK: &str = "/api/v1/oidc/callback";
+/// Longest text of a setting, in bytes.
+const TEXT_BYTES_MAX: usize = 2_048;
+/// Most values of the role claim that mean one role.
+const VALUES_MAX: usize = 64;
+
+/// A provider from which people may come (OpenID Connect Core 1.0, the authorization code flow).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OidcSettings {
+    /// The provider, as its tokens name it in `iss`. Its `/.well-known/openid-configuration` says the rest.
+    pub issuer: String,
+    /// The name under which the provider knows this control plane.
+    pub client_id: String,
+    /// A file with the secret that goes with it; none for a public client.
+    #[serde(default)]
+    pub client_secret_file: Option<PathBuf>,
+    /// Where the provider sends browsers back to: the address of this API as browsers reach it, with the path
+    /// `/api/v1/oidc/callback`.
+    pub redirect_url: String,
+    /// What is asked for beside `openid`.
+    #[serde(default = "default_scopes")]
+    pub scopes: Vec<String>,
+    /// The claim with the name that a person has here.
+    #[serde(default = "default_name_claim")]
+    pub name_claim: String,
+    /// The claim that gives the role: a text or a list of texts; dots lead into objects (`realm_access.roles`).
+    pub role_claim: String,
+    /// The values of the role claim that make an admin.
+    #[serde(default)]
+    pub admin_values: Vec<String>,
+    /// The values of the role claim that make a viewer.
+    #[serde(default)]
+    pub viewer_values: Vec<String>,
+    /// The authorities that may have signed the provider's certificate, a PEM file; those of the system without it.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+}
+
+fn default_scopes() -> Vec<String> {
+    vec!["profile".to_owned(), "email".to_owned()]
+}
+
+fn default_name_claim() -> String {
+    "preferred_username".to_owned()
+}
+
+impl OidcSettings {
+    /// Finds settings that cannot be.
+    ///
+    /// # Errors
+    /// The path of the setting, and what is wrong with it.
+    pub(super) fn check(&self) -> Result<(), (String, String)> {
+        let refuse = |field: &str, reason: &str| Err((format!("oidc.{field}"), reason.to_owned()));
+        for (field, text) in [
+            ("issuer", &self.issuer),
+            ("client_id", &self.client_id),
+            ("redirect_url", &self.redirect_url),
+            ("name_claim", &self.name_claim),
+            ("role_claim", &self.role_claim),
+        ] {
+            if text.is_empty() || text.len() > TEXT_BYTES_MAX {
+                return refuse(field, "it has from 1 to 2048 bytes");
+            }
+        }
+        if !is_safe(&self.issuer) || self.issuer.contains(['?', '#']) {
+            return refuse(
+                "issuer",
+                "it is a URL that begins with https:// (http:// only for this machine), without query or fragment",
+            );
+        }
+        let path = self.redirect_url.parse::<Uri>().map(|url| url.path().to_owned()).unwrap_or_default();
+        if !is_safe(&self.redirect_url) || path != CALLBACK || self.redirect_url.contains(['?', '#']) {
+            return refuse(
+                "redirect_url",
+                "it is a URL that begins with https:// (http:// only for this machine) and ends with /api/v1/oidc/callback",
+            );
+        }
+        if self.admin_values.is_empty() && self.viewer_values.is_empty() {
+            return refuse(
+                "role_claim",
+                "say which of its values mean a role: `admin_values`, `viewer_values`",
+            );
+        }
+        for (field, values) in [
+            ("admin_values", &self.admin_values),
+            ("viewer_values", &self.viewer_values),
+            ("scopes", &self.scopes),
+        ] {
+            let right = |value: &String| !value.is_empty() && value.len() <= TEXT_BYTES_MAX;
+            if values.len() > VALUES_MAX || !values.iter().all(right) {
+                return refuse(field, "at most 64 values, each from 1 to 2048 bytes");
+            }
+        }
+        if self.scopes.iter().any(|scope| !scope.bytes().all(|byte| byte.is_ascii_graphic())) {
+            return refuse("scopes", "a scope has visible ASCII characters alone");
+        }
+        Ok(())
+    }
+
+    /// The secret, from its file.
+    ///
+    /// # Errors
+    /// [`Error::File`] where the file cannot be read or holds none.
+    pub(crate) fn client_secret(&self) -> Result<Option<String>, Error> {
+        let Some(file) = &self.client_secret_file else { return Ok(None) };
+        let text = std::fs::read_to_string(file).map_err(|error| Error::file(file, error))?;
+        let secret = text.trim();
+        if secret.is_empty() || secret.len() > TEXT_BYTES_MAX {
+            return Err(Error::file(file, "it holds no secret: one has from 1 to 2048 bytes"));
+        }
+        Ok(Some(secret.to_owned()))
+    }
+}
+
+/// Whether what is sent to this URL cannot be read on the way.
+pub(crate) fn is_safe(url: &str) -> bool {
+    let Ok(uri) = url.parse::<Uri>() else { return false };
+    let Some(host) = uri.host().filter(|host| !host.is_empty()) else { return false };
+    // User and password in a URL would be sent to whoever it names.
+    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        return false;
+    }
+    let here = || {
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    };
+    match uri.scheme_str() {
+        Some("https") => true,
+        Some("http") => here(),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn right() -> OidcSettings {
+        serde_json::from_value(serde_json::json!({
+            "issuer": "https://id.example/realm", "client_id": "slotway",
+            "redirect_url": "https://slotway.example/api/v1/oidc/callback",
+            "role_claim": "groups", "admin_values": ["slotway-admins"],
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn settings_that_cannot_be_are_named() {
+        right().check().unwrap();
+        type Break = fn(&mut OidcSettings);
+        let wrong: [(&str, Break); 9] = [
+            ("oidc.issuer", |oidc| oidc.issuer = "http://id.example".to_owned()),
+            ("oidc.issuer", |oidc| oidc.issuer = "https://id.example/?a=b".to_owned()),
+            ("oidc.issuer", |oidc| oidc.issuer = "https://u:p@id.example".to_owned()),
+            ("oidc.client_id", |oidc| oidc.client_id.clear()),
+            ("oidc.redirect_url", |oidc| oidc.redirect_url = "https://slotway.example/".to_owned()),
+            ("oidc.redirect_url", |oidc| {
+                oidc.redirect_url = "http://slotway.example/api/v1/oidc/callback".to_owned();
+            }),
+            ("oidc.role_claim", |oidc| oidc.admin_values.clear()),
+            ("oidc.admin_values", |oidc| oidc.admin_values = vec![String::new()]),
+            ("oidc.scopes", |oidc| oidc.scopes = vec!["a b".to_owned()]),
+        ];
+        for (at, change) in wrong {
+            let mut oidc = right();
+            change(&mut oidc);
+            assert_eq!(oidc.check().unwrap_err().0, at, "{oidc:?}");
+        }
+        let mut here = right();
+        here.issuer = "http://127.0.0.1:9000".to_owned();
+        here.redirect_url = "http://localhost:8080/api/v1/oidc/callback".to_owned();
+        here.check().unwrap();
+    }
+}

@@ -1,0 +1,110 @@
+//! Asks workers whether they are there, and takes those out that are not: the heartbeat watchdog.
+//!
+//! * [`pulse`]: how it is with one worker. [`census`]: whether it is rather the watchdog that is cut off. Both are plain values.
+//! * [`rounds`]: who is asked when, and what comes of it. [`ask`] and [`trust`]: one question over the network.
+//! * [`lease`]: of several control planes on one store, one watches.
+//! * [`seen`]: what the API and the metrics tell.
+//!
+//! What is found out is written into the store (by `system`, with its reason, so it is audited), and so comes into force for all Envoys: a
+//! worker that is down gets no further requests, those under way end as they would, and once it answers again its capacity comes
+//! back, over the worker's `slow_start` if it has one.
+
+mod ask;
+mod census;
+mod lease;
+mod pulse;
+mod rounds;
+mod seen;
+mod trust;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use slotway_config::{PoolName, WorkerUrl};
+use tokio::sync::watch;
+
+pub use seen::HeartbeatStatus;
+
+use crate::{error::Error, store::Store, workers::Workers};
+use ask::AskOverHttp;
+use seen::Seen;
+
+/// Bytes of the random name under which a control plane holds the lease.
+const NAME_BYTES: usize = 16;
+
+/// The watchdog of one control plane.
+#[derive(Debug)]
+pub struct Watchdog {
+    seen: Seen,
+    holds: watch::Sender<bool>,
+}
+
+impl Default for Watchdog {
+    fn default() -> Self {
+        Self { seen: Seen::default(), holds: watch::Sender::new(false) }
+    }
+}
+
+impl Watchdog {
+    /// Watches the workers for as long as it is polled; on a store that others may share, whenever none of them does.
+    ///
+    /// # Errors
+    /// [`Error::System`] where there is no randomness.
+    pub async fn run(
+        &self,
+        workers: Arc<Workers>,
+        store: Arc<dyn Store>,
+        is_shared: bool,
+    ) -> Result<(), Error> {
+        if !is_shared {
+            self.holds.send_replace(true);
+            self.watch_while_it_holds(workers).await;
+            return Ok(());
+        }
+        let mut name = [0_u8; NAME_BYTES];
+        getrandom::fill(&mut name)
+            .map_err(|error| Error::System { doing: "making up a name", reason: error.to_string() })?;
+        let name = name.iter().map(|byte| format!("{byte:02x}")).collect();
+        tokio::join!(lease::hold(store, name, &self.holds), self.watch_while_it_holds(workers));
+        Ok(())
+    }
+
+    async fn watch_while_it_holds(&self, workers: Arc<Workers>) {
+        let ask = Arc::new(AskOverHttp::default());
+        let mut holds = self.holds.subscribe();
+        // The sender is our own.
+        while holds.wait_for(|holds| *holds).await.is_ok() {
+            tracing::debug!("this control plane watches the workers");
+            tokio::select! {
+                () = rounds::watch(Arc::clone(&workers), Arc::clone(&ask), &self.seen) => {}
+                _ = holds.wait_for(|holds| !*holds) => {}
+            }
+            self.seen.forget_all();
+            tracing::info!("another control plane watches the workers, or the store cannot be written");
+        }
+    }
+
+    /// Whether it is this control plane that asks.
+    #[must_use]
+    pub fn is_watching(&self) -> bool {
+        *self.holds.borrow()
+    }
+
+    /// How a worker's heartbeat last went; nothing where it has none, was not asked yet, or another control plane asks it.
+    #[must_use]
+    pub fn status(&self, worker: &WorkerUrl) -> Option<HeartbeatStatus> {
+        self.seen.status(worker)
+    }
+
+    /// Failed heartbeats since the start, by pool.
+    #[must_use]
+    pub fn failures(&self) -> BTreeMap<PoolName, u64> {
+        self.seen.failures()
+    }
+
+    /// Workers that have failed often enough and get requests all the same, by pool: so many fail at once that it is rather the
+    /// control plane that is cut off.
+    #[must_use]
+    pub fn kept(&self) -> BTreeMap<PoolName, u64> {
+        self.seen.kept()
+    }
+}

@@ -1,0 +1,101 @@
+//! What was seen of the watched workers: what the API and the metrics tell of them.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
+};
+
+use serde::{Deserialize, Serialize};
+use slotway_config::{PoolName, WorkerUrl};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use crate::workers::WatchedWorker;
+
+/// How a worker's heartbeat last went, as the control plane that watches knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct HeartbeatStatus {
+    /// Whether it answered.
+    pub ok: bool,
+    /// When it was asked (RFC 3339, UTC).
+    pub at: String,
+    /// How many times it has failed, one after the other.
+    pub failures: u32,
+    /// What went wrong when it last failed; `null` once it has answered.
+    pub last_error: Option<String>,
+    /// Whether it gets requests although it has failed often enough: so many fail at once that it is rather the control plane that is
+    /// cut off.
+    pub kept: bool,
+}
+
+/// What was seen, by worker and by pool.
+#[derive(Debug, Default)]
+pub(super) struct Seen(Mutex<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    workers: HashMap<WorkerUrl, Sight>,
+    failures: BTreeMap<PoolName, u64>,
+}
+
+#[derive(Debug)]
+struct Sight {
+    pool: PoolName,
+    at: SystemTime,
+    failures: u32,
+    last_error: Option<String>,
+    kept: bool,
+}
+
+impl Seen {
+    /// A worker was asked.
+    pub(super) fn note(&self, watched: &WatchedWorker, error: Option<String>, kept: bool) {
+        let mut inner = self.lock();
+        let url = &watched.worker.worker;
+        let before = inner.workers.get(url).map_or(0, |sight| sight.failures);
+        let failures = if error.is_some() { before.saturating_add(1) } else { 0 };
+        if error.is_some() {
+            *inner.failures.entry(watched.pool.clone()).or_default() += 1;
+        }
+        let pool = watched.pool.clone();
+        let sight = Sight { pool, at: SystemTime::now(), failures, last_error: error, kept };
+        inner.workers.insert(url.clone(), sight);
+    }
+
+    /// It is watched no longer.
+    pub(super) fn forget(&self, url: &WorkerUrl) {
+        self.lock().workers.remove(url);
+    }
+
+    /// Nothing is watched here any longer; what was counted stays counted.
+    pub(super) fn forget_all(&self) {
+        self.lock().workers.clear();
+    }
+
+    pub(super) fn status(&self, url: &WorkerUrl) -> Option<HeartbeatStatus> {
+        self.lock().workers.get(url).map(|sight| HeartbeatStatus {
+            ok: sight.last_error.is_none(),
+            at: OffsetDateTime::from(sight.at).format(&Rfc3339).unwrap_or_default(),
+            failures: sight.failures,
+            last_error: sight.last_error.clone(),
+            kept: sight.kept,
+        })
+    }
+
+    pub(super) fn failures(&self) -> BTreeMap<PoolName, u64> {
+        self.lock().failures.clone()
+    }
+
+    /// How many of each pool get requests although they have failed often enough.
+    pub(super) fn kept(&self) -> BTreeMap<PoolName, u64> {
+        let mut kept = BTreeMap::new();
+        for sight in self.lock().workers.values().filter(|sight| sight.kept) {
+            *kept.entry(sight.pool.clone()).or_default() += 1;
+        }
+        kept
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

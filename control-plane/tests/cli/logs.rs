@@ -1,0 +1,72 @@
+//! What is logged of a request, and what is not.
+
+use std::fs;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::{
+    house::{House, wait_for},
+    http::send,
+};
+
+/// The last line of the log about this path.
+fn line_about(house: &House, path: &str) -> Value {
+    wait_for(path, || {
+        let log = house.log();
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter(|line| line["path"] == path && line["message"] == "request").last()
+    })
+}
+
+#[test]
+fn a_request_is_one_line_of_json_with_who_and_without_secrets() {
+    let house = House::new();
+    house.also("log: { format: json, level: debug }");
+    let mut serving = house.serving(&[]);
+    let token = house.token();
+    let change = r#"[{"worker": "http://new/hush-body", "capacity": 0}]"#;
+    let (status, _) =
+        send(house.ports[1], "POST", "/coordinator/workers?token=hush-query", &token, change).unwrap();
+    assert_eq!(status, 400);
+    let line = line_about(&house, "/coordinator/workers");
+    assert_eq!(
+        (&line["level"], &line["who"], &line["method"], &line["status"]),
+        (&"DEBUG".into(), &"admin token".into(), &"POST".into(), &400.into()),
+        "{line}"
+    );
+    assert!(line["ms"].as_f64().is_some_and(|ms| ms >= 0.0), "{line}");
+    assert_eq!(line["span"]["http.route"], "/coordinator/workers", "{line}");
+    assert_eq!(line["span"]["id"].as_str().unwrap().len(), 32, "{line}");
+
+    send(house.ports[1], "GET", "/nothing/here?access_token=hush-query", "hush-wrong-token", "").unwrap();
+    let line = line_about(&house, "/nothing/here");
+    assert_eq!((&line["who"], &line["span"]["http.route"]), (&"-".into(), &"(none)".into()), "{line}");
+
+    serving.signal(Signal::TERM);
+    serving.ended();
+    let log = house.log();
+    assert!(!log.contains("hush") && !log.contains(&token), "{log}");
+    // Only what is said to whoever started it is no JSON.
+    let others: Vec<_> = log.lines().filter(|line| !line.starts_with('{')).collect();
+    assert!(others.iter().all(|line| line.starts_with("slotway: ")), "{others:?}");
+}
+
+#[test]
+fn a_flag_says_more_than_the_environment_and_that_more_than_the_file() {
+    let house = House::new();
+    house.also("log: { level: debug }");
+    let lines = |variables: &[(&str, &str)], arguments: &[&str]| {
+        let log = fs::File::create(house.path("log")).unwrap();
+        let mut serve = house.slotway(&["serve", "-f", "f.yaml", "--filter", "filter.wasm"]);
+        serve.args(arguments).envs(variables.iter().copied()).stdout(log.try_clone().unwrap()).stderr(log);
+        let mut serving = crate::house::Running(serve.spawn().unwrap());
+        wait_for("an answer", || send(house.ports[1], "GET", "/healthz", "none", ""));
+        serving.signal(Signal::TERM);
+        serving.ended();
+        house.log().lines().filter(|line| line.contains("path=\"/healthz\"")).count()
+    };
+    assert!(lines(&[], &[]) > 0);
+    assert_eq!(lines(&[("SLOTWAY_LOG", "info")], &[]), 0);
+    assert!(lines(&[("SLOTWAY_LOG", "info")], &["--log-level", "debug"]) > 0);
+}

@@ -1,0 +1,147 @@
+//! SIGHUP: the configuration file is read again.
+
+use std::{fs, os::unix::process::CommandExt, process::Stdio};
+
+use rustix::process::Signal;
+
+use crate::{
+    house::{House, Running, wait_for},
+    http::send,
+};
+
+fn capacity(house: &House) -> u64 {
+    let (_, rows) = send(house.ports[1], "GET", "/coordinator/workers", &house.token(), "").unwrap();
+    rows[0]["capacity"].as_u64().unwrap()
+}
+
+fn edit(house: &House, old: &str, new: &str) {
+    let yaml = fs::read_to_string(house.path("f.yaml")).unwrap();
+    assert!(yaml.contains(old), "{yaml}");
+    fs::write(house.path("f.yaml"), yaml.replace(old, new)).unwrap();
+}
+
+fn reloads(house: &House, outcome: &str) -> f64 {
+    house.metric(&format!("slotway_config_reloads_total{{outcome=\"{outcome}\"}}")).unwrap()
+}
+
+#[test]
+fn a_changed_file_is_put_in_force_and_what_rest_changed_since_stays() {
+    let house = House::new();
+    house.also("log: { level: warn }");
+    let serving = house.serving(&[]);
+    let worker = format!("http://127.0.0.1:{}", house.ports[4]);
+    let before = house.metric("slotway_config_generation").unwrap();
+    edit(&house, "level: warn", "level: debug");
+    serving.signal(Signal::HUP);
+    wait_for("the first reload", || (reloads(&house, "done") == 1.0).then_some(()));
+    assert_eq!(house.metric("slotway_config_generation"), Some(before), "nothing changed for Envoy");
+    house.says("DEBUG");
+
+    edit(&house, "capacity: 2", "capacity: 5");
+    serving.signal(Signal::HUP);
+    wait_for("the new capacity", || (capacity(&house) == 5).then_some(()));
+    assert_eq!(house.metric("slotway_config_last_reload_successful"), Some(1.0));
+    let body = format!(r#"[{{"worker": "{worker}", "capacity": 7}}]"#);
+    let (status, answer) =
+        send(house.ports[1], "POST", "/coordinator/workers", &house.token(), &body).unwrap();
+    assert_eq!(status, 200, "{answer}");
+    serving.signal(Signal::HUP);
+    wait_for("the third reload", || (reloads(&house, "done") == 3.0).then_some(()));
+    assert_eq!(capacity(&house), 7, "the file says what it said before");
+    // Who changed it stands in the audit.
+    let (_, page) = send(house.ports[1], "GET", "/api/v1/audit?kind=worker", &house.token(), "").unwrap();
+    let page = page.to_string();
+    assert!(page.contains("config file") && page.contains("admin token"), "{page}");
+}
+
+#[test]
+fn a_wrong_file_changes_nothing_and_says_where_it_is_wrong() {
+    let house = House::new();
+    house.also("groups: [{ name: slotway, token_file: token }]");
+    fs::write(house.path("token"), "a-token-of-the-group-0").unwrap();
+    let serving = house.serving(&[]);
+    let yaml = fs::read_to_string(house.path("f.yaml")).unwrap();
+    let lines = yaml.lines().count();
+    let wrong = [
+        ("capacity: 2", "capacity: 0", format!("f.yaml:{}:", lines - 1)),
+        ("capacity: 2", "capacity: 2, wight: 3", format!("f.yaml:{}:", lines - 1)),
+        ("pools: [", "pools: {", format!("f.yaml:{}:", lines - 1)),
+        ("name: p,", "name: p, match: { prefix: ocr },", format!("f.yaml:{}:", lines - 1)),
+        ("token_file: token", "token_file: elsewhere", "elsewhere: No such file".to_owned()),
+        ("groups: [", "log: { level: loud }\ngroups: [", format!("f.yaml:{lines}:")),
+    ];
+    for (number, (old, new, says)) in wrong.into_iter().enumerate() {
+        fs::write(house.path("f.yaml"), yaml.replacen(old, new, 1).replace("capacity: 2 ", "capacity: 9 "))
+            .unwrap();
+        serving.signal(Signal::HUP);
+        wait_for(&says, || (reloads(&house, "refused") == (number + 1) as f64).then_some(()));
+        let log = house.log();
+        let line =
+            log.lines().rfind(|line| line.contains("read again and refused, nothing was changed")).unwrap();
+        assert!(line.contains(&says), "{new}: {line}");
+        assert_eq!(capacity(&house), 2);
+        assert_eq!(house.metric("slotway_config_last_reload_successful"), Some(0.0));
+    }
+    fs::write(house.path("f.yaml"), yaml.replace("capacity: 2", "capacity: 4")).unwrap();
+    serving.signal(Signal::HUP);
+    wait_for("what is right again", || (capacity(&house) == 4).then_some(()));
+}
+
+#[test]
+fn what_needs_a_restart_is_named_and_stays_and_the_rest_is_in_force() {
+    let house = House::new();
+    let serving = house.serving(&[]);
+    let [listen, _, xds, ..] = house.ports;
+    edit(&house, &format!("listen: 127.0.0.1:{listen}"), "listen: 127.0.0.1:1");
+    edit(&house, &format!("xds: 127.0.0.1:{xds}"), "xds: 127.0.0.1:2");
+    edit(&house, "state: state", "state: another");
+    edit(&house, "capacity: 2", "capacity: 3");
+    serving.signal(Signal::HUP);
+    wait_for("the new capacity", || (capacity(&house) == 3).then_some(()));
+    house.says("but for what needs a restart and stays as it was: listen, xds, state");
+    assert!(!house.path("another").exists());
+}
+
+#[test]
+fn a_groups_token_is_read_again() {
+    let house = House::new();
+    house.also("groups: [{ name: slotway, token_file: token }]");
+    fs::write(house.path("token"), "a-token-of-the-group-0").unwrap();
+    let serving = house.serving(&[]);
+    let report = |token: &str| {
+        let (status, _) = send(house.ports[2], "POST", "/coordinator/report", token, "{}").unwrap();
+        status
+    };
+    assert_eq!((report("a-token-of-the-group-0"), report("a-token-of-the-group-1")), (400, 401));
+    fs::write(house.path("token"), "a-token-of-the-group-1").unwrap();
+    serving.signal(Signal::HUP);
+    wait_for("the new token", || (report("a-token-of-the-group-1") == 400).then_some(()));
+    assert_eq!(report("a-token-of-the-group-0"), 401);
+}
+
+#[test]
+fn a_terminal_that_is_closed_ends_it_and_reloads_nothing() {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+    let house = House::new();
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+    let mut serve = house.slotway(&["serve", "-f", "f.yaml", "--filter", "filter.wasm"]);
+    serve.stdout(Stdio::null()).stderr(fs::File::create(house.path("log")).unwrap());
+    serve.stdin(fs::File::options().read(true).write(true).open(name).unwrap());
+    // SAFETY: two system calls between fork and exec, which allocate nothing and take no lock.
+    unsafe {
+        serve.pre_exec(|| {
+            rustix::process::setsid()?;
+            Ok(rustix::process::ioctl_tiocsctty(rustix::stdio::stdin())?)
+        });
+    }
+    let mut serving = Running(serve.spawn().unwrap());
+    wait_for("an answer", || send(house.ports[1], "GET", "/healthz", "none", ""));
+    drop(serve);
+    drop(master);
+    assert_eq!(serving.ended(), Some(0));
+    assert!(!house.log().contains("read again"), "{}", house.log());
+}
