@@ -186,6 +186,12 @@ impl Config {
             .map_err(|reason| ("api", reason))
     }
 
+    /// How REST is reached: `https` where it has TLS, else `http`.
+    #[must_use]
+    pub fn api_scheme(&self) -> &'static str {
+        if self.api_tls.is_some() { "https" } else { "http" }
+    }
+
     /// Which group each pool belongs to.
     #[must_use]
     pub fn groups(&self) -> Groups {

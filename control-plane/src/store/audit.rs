@@ -13,7 +13,7 @@ pub const AUDIT_PAGE_MAX: u32 = 1_000;
 pub const WHO_BYTES_MAX: usize = 128;
 
 /// What stands in an audit row in place of a secret.
-const HIDDEN: &str = "(hidden)";
+pub(crate) const HIDDEN: &str = "(hidden)";
 
 /// Who changes something, as it stands in the audit rows.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

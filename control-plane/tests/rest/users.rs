@@ -36,6 +36,13 @@ async fn a_user_is_put_patched_listed_and_deleted_and_the_password_is_never_show
     let all = format!("{} {} {} {audit}", shown.body, patched.body, listed.body);
     assert!(!all.contains(PASSWORD) && !all.contains("argon2id"), "{all}");
     assert_eq!(audit["changes"].as_array().unwrap().len(), 4);
+    // What was changed of people is for admins; that it was, and by whom, for whoever may read.
+    assert_eq!(
+        (&audit["changes"][0]["before"], &audit["changes"][0]["after"]),
+        (&json!("(hidden)"), &json!(null))
+    );
+    let seen = house.admin(Method::GET, "/api/v1/audit?kind=user", &json!(null)).await.body;
+    assert_eq!(seen["changes"][0]["before"]["role"], "viewer");
 }
 
 #[tokio::test]
@@ -158,7 +165,7 @@ const WRONG: &[(&str, &str, u16, &str, &str)] = &[
         "metadata.resourceVersion",
         "no version",
     ),
-    ("ada", "[]", 400, "", "expected struct"),
+    ("ada", "[]", 400, "", "a JSON object is needed"),
     ("ada", "", 400, "", "EOF"),
 ];
 
