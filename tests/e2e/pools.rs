@@ -16,11 +16,13 @@ async fn ask(api: &Api, method: &str, path: &str, body: Value) -> Answer {
     answer
 }
 
-/// A pool for `/made` with a worker.
+/// A pool for `/made` with a worker, both at once: a pool without workers would refuse what it takes from others.
 async fn make_pool(api: &Api, worker: &TestWorker, capacity: u32) {
-    ask(api, "PUT", "/api/v1/pools/made", json!({ "spec": { "match": { "prefix": "/made" } } })).await;
-    let spec = json!({ "spec": { "pool": "made", "capacity": capacity } });
-    ask(api, "PUT", &worker_path(&worker.url()), spec).await;
+    let pool =
+        json!({ "kind": "Pool", "metadata": { "name": "made" }, "spec": { "match": { "prefix": "/made" } } });
+    let spec = json!({ "pool": "made", "capacity": capacity });
+    let worker = json!({ "kind": "Worker", "metadata": { "name": worker.url() }, "spec": spec });
+    ask(api, "POST", "/api/v1/apply", json!({ "items": [worker, pool] })).await;
 }
 
 /// Takes the worker away, and the pool once it has drained.

@@ -99,7 +99,7 @@ impl Roster {
     pub(crate) fn desired(&self) -> Desired {
         let drains = |record: &WorkerRecord| Draining {
             worker: record.entry.worker.clone(),
-            pool: record.pool_of_requests().cloned(),
+            pool: record.pool_of_requests().filter(|pool| self.pools.has(pool)).cloned(),
         };
         // One that is cordoned or down, or whose pool is gone, keeps its cluster, too: for its requests, and as it may come back at
         // any time.

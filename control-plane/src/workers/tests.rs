@@ -5,6 +5,7 @@ use crate::store::{SqliteStore, Who};
 
 mod cordons;
 mod laws;
+mod pool_edits;
 mod shared;
 mod shared_pools;
 
