@@ -235,3 +235,39 @@ fn people_and_tokens_are_made_used_and_deleted() {
     let text = audit.to_string();
     assert!(text.contains("\"ada\"") && !text.contains("battery") && !text.contains(secret.trim()), "{text}");
 }
+
+#[test]
+fn over_tls_it_is_asked_only_where_somebody_vouches_for_it() {
+    let house = House::new();
+    let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned(), "localhost".to_owned()]).unwrap();
+    let other = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    fs::write(house.path("own.pem"), own.cert.pem()).unwrap();
+    fs::write(house.path("own.key"), own.signing_key.serialize_pem()).unwrap();
+    fs::write(house.path("other.pem"), other.cert.pem()).unwrap();
+    let yaml = fs::read_to_string(house.path("f.yaml")).unwrap();
+    fs::write(
+        house.path("f.yaml"),
+        format!("api_tls: {{ certificate_file: own.pem, key_file: own.key }}\n{yaml}"),
+    )
+    .unwrap();
+    let mut serve = house.slotway(&["serve", "-f", "f.yaml", "--filter", "filter.wasm"]);
+    let _serving = Running(serve.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    // The configuration file says that TLS is spoken there.
+    let get = ["get", "workers", "-f", "f.yaml", "--ca-file"];
+    let with = |ca: &str| house.run(&[get.as_slice(), &[ca]].concat());
+    wait_for("an answer", || with("own.pem").status.success().then_some(()));
+    let by_name = format!("https://localhost:{}", house.ports[1]);
+    let output =
+        house.run(&["get", "pools", "--api", &by_name, "--ca-file", "own.pem", "--state-directory", "state"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    for (output, told) in [
+        (with("other.pem"), "--ca-file says which certificates may vouch for it"),
+        (
+            house.run(&["get", "workers", "--api", &format!("http://127.0.0.1:{}", house.ports[1])]),
+            "http:// or https://?",
+        ),
+    ] {
+        assert_eq!(output.status.code(), Some(6), "{}", stderr(&output));
+        assert!(stderr(&output).contains(told), "{}", stderr(&output));
+    }
+}
