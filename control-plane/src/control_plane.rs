@@ -121,6 +121,7 @@ impl ControlPlane {
             store: Arc::clone(&store),
             reports: Arc::clone(&reports),
             coordinators: Arc::clone(&coordinators),
+            events: Arc::default(),
             watchdog: Arc::clone(&watchdog),
             people: Arc::clone(&people),
             rates: Arc::new(Rates::new(&config.api_limits)),
@@ -141,6 +142,8 @@ impl ControlPlane {
         tasks.spawn(serve_xds(ports.xds, live_tls, refusals, xds_router, stopping.clone())?);
         let port = ApiPort::new(ports.api, api_live_tls, config.api_limits.connections);
         let port = port.map_err(|error| system("taking a port over", &error))?;
+        let (events, told) = (Arc::clone(&state.events), state.clone());
+        tasks.spawn(until(stopping.clone(), async move { events.run(told).await }));
         tasks.spawn(port.serve(api::router(state), stopping.clone()));
         tasks.spawn(until(stopping.clone(), keep(people)));
         tasks.spawn(until(stopping.clone(), settle(Arc::clone(&workers), Arc::clone(&coordinators))));

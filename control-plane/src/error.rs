@@ -89,6 +89,9 @@ pub enum Error {
         /// What there is, a bounded number of them.
         known: Vec<String>,
     },
+    /// Nobody can listen to events now.
+    #[error("{0}")]
+    NoEvents(&'static str),
     /// There is no such backup job.
     #[error("there is no backup job {name:?}")]
     UnknownBackupJob {

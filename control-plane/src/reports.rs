@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::sync::watch;
+
 use slotway_config::{PoolReport, Report, WorkerReport, WorkerState, WorkerUrl, limits};
 
 use crate::error::Error;
@@ -25,6 +27,8 @@ const NAME_BYTES_MAX: usize = 256;
 #[derive(Default)]
 pub struct Reports {
     coordinators: Mutex<BTreeMap<String, Coordinator>>,
+    /// Counts the reports, for those who wait for one.
+    changes: watch::Sender<u64>,
 }
 
 /// What one coordinator last said.
@@ -84,6 +88,7 @@ impl Reports {
         }
         if report.full {
             coordinators.insert(report.coordinator.clone(), Coordinator::from_full(report, now));
+            self.changed();
             return Ok(());
         }
         let known = coordinators.get_mut(&report.coordinator).ok_or(Error::ReportBaseMissing)?;
@@ -93,7 +98,18 @@ impl Reports {
             return Err(Error::ReportBaseMissing);
         }
         known.merge(report, now);
+        self.changed();
         Ok(())
+    }
+
+    /// A number that changes with each report.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    fn changed(&self) {
+        self.changes.send_modify(|changes| *changes = changes.wrapping_add(1));
     }
 
     /// The latest figures of all coordinators, by name.

@@ -54,6 +54,7 @@ pub(super) const TABLE: &[(&str, &str, Needs)] = &[
     ("GET", "/api/v1/coordinators", READ),
     ("GET", "/api/v1/coordinators/{name}", READ),
     ("GET", "/api/v1/audit", READ),
+    ("GET", "/api/v1/events", READ),
     ("GET", "/api/v1/pools", READ),
     ("GET", "/api/v1/pools/{name}", READ),
     ("PUT", "/api/v1/pools/{name}", ADMIN),

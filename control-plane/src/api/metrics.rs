@@ -99,7 +99,7 @@ pub(super) async fn metrics(State(state): State<ApiState>) -> Result<Response, E
         drop(down.get_or_create(&labels));
         drop(kept.get_or_create(&labels));
     }
-    for (pool, number) in state.watchdog.failures() {
+    for (pool, number) in state.workers.heartbeats().failures() {
         failed_heartbeats.get_or_create(&PoolLabels { pool: pool.to_string() }).inc_by(number);
     }
     for worker in state.workers.watched() {
@@ -107,7 +107,7 @@ pub(super) async fn metrics(State(state): State<ApiState>) -> Result<Response, E
             down.get_or_create(&PoolLabels { pool: worker.pool.to_string() }).inc();
         }
     }
-    for (pool, number) in state.watchdog.kept() {
+    for (pool, number) in state.workers.heartbeats().kept() {
         let number = i64::try_from(number).unwrap_or(i64::MAX);
         kept.get_or_create(&PoolLabels { pool: pool.to_string() }).set(number);
     }
@@ -147,6 +147,9 @@ pub(super) async fn metrics(State(state): State<ApiState>) -> Result<Response, E
         "Whether it is this control plane that asks the workers",
         watching,
     );
+    let listeners = Gauge::<i64>::default();
+    listeners.set(i64::try_from(state.events.listeners()).unwrap_or(i64::MAX));
+    registry.register("event_listeners", "Clients that listen to events", listeners);
     let mut text = String::new();
     encode(&mut text, &whole)
         .map_err(|error| Error::System { doing: "writing the metrics", reason: error.to_string() })?;

@@ -5,6 +5,7 @@ mod audit;
 mod coordinator;
 mod coordinators;
 mod envoys;
+mod events;
 mod flattened;
 mod health;
 mod metrics;
@@ -42,6 +43,7 @@ pub use coordinator::RemovedWorker;
 pub use coordinators::{CoordinatorPool, CoordinatorSpec, CoordinatorState};
 pub use people::{MadeToken, SessionView, TokenSpec, TokenState, UserSpec, UserState};
 pub use port::ApiPort;
+pub use events::Hub;
 pub use problem::Problem;
 pub use rates::Rates;
 pub use resource::{List, Metadata, Resource};
@@ -63,6 +65,8 @@ pub struct ApiState {
     pub reports: Arc<Reports>,
     /// The coordinators' connections.
     pub coordinators: Arc<Coordinators>,
+    /// Who hears of what changes.
+    pub events: Arc<Hub>,
     /// Who asks workers whether they are there.
     pub watchdog: Arc<Watchdog>,
     /// Who may ask.
@@ -127,6 +131,7 @@ fn described() -> OpenApiRouter<ApiState> {
         .routes(routes!(coordinators::list))
         .routes(routes!(coordinators::get))
         .routes(routes!(audit::list_changes))
+        .routes(routes!(events::listen))
         .merge(people::router())
         .merge(v1::router())
         .routes(routes!(openapi))

@@ -85,6 +85,9 @@ impl From<&Error> for Problem {
                 known: Some(known.clone()),
                 ..problem(StatusCode::NOT_FOUND, "unknown-coordinator", "There is no such coordinator")
             },
+            Error::NoEvents(_) => {
+                problem(StatusCode::SERVICE_UNAVAILABLE, "no-events", "Nobody can listen to events now")
+            }
             Error::UnknownBackupJob { known, .. } => Self {
                 known: Some(known.clone()),
                 ..problem(StatusCode::NOT_FOUND, "unknown-backup-job", "There is no such backup job")

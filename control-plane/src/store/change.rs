@@ -37,12 +37,14 @@ pub struct Watch {
     news: watch::Receiver<u64>,
     after: u64,
     read: VecDeque<Commit>,
+    /// There are news that have not been read to their end: the future that was about to may have been dropped.
+    has_unread: bool,
 }
 
 impl Watch {
     pub(crate) fn new(source: Arc<dyn ReadChanges>, mut news: watch::Receiver<u64>, after: u64) -> Self {
         news.mark_changed();
-        Self { source, news, after, read: VecDeque::new() }
+        Self { source, news, after, read: VecDeque::new(), has_unread: false }
     }
 
     /// The next commit, once there is one. Dropping the future loses nothing, and after an error it can be asked again.
@@ -57,22 +59,15 @@ impl Watch {
                 return Ok(commit);
             }
             // The news are taken before the reading: what comes meanwhile is news again.
-            if self.news.changed().await.is_err() {
+            if !self.has_unread && self.news.changed().await.is_err() {
                 // The store is being dropped, and nothing comes any more.
                 std::future::pending::<()>().await;
             }
-            match self.source.changes(self.after).await {
-                Ok(commits) if commits.is_empty() => {}
-                Ok(commits) => {
-                    self.read = commits.into();
-                    // There may be more than were read at once.
-                    self.news.mark_changed();
-                }
-                Err(error) => {
-                    self.news.mark_changed();
-                    return Err(error);
-                }
-            }
+            self.has_unread = true;
+            // There may be more than are read at once, so only an answer without any says that there are none left.
+            let commits = self.source.changes(self.after).await?;
+            self.has_unread = !commits.is_empty();
+            self.read = commits.into();
         }
     }
 }

@@ -3,7 +3,6 @@
 //! * [`pulse`]: how it is with one worker. [`census`]: whether it is rather the watchdog that is cut off. Both are plain values.
 //! * [`rounds`]: who is asked when, and what comes of it. [`ask`] and [`trust`]: one question over the network.
 //! * [`lease`]: of several control planes on one store, one watches.
-//! * [`seen`]: what the API and the metrics tell.
 //!
 //! What is found out is written into the store (by `system`, with its reason, so it is audited), and so comes into force for all Envoys: a
 //! worker that is down gets no further requests, those under way end as they would, and once it answers again its capacity comes
@@ -14,19 +13,14 @@ mod census;
 mod lease;
 mod pulse;
 mod rounds;
-mod seen;
 mod trust;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
-use slotway_config::{PoolName, WorkerUrl};
 use tokio::sync::watch;
-
-pub use seen::HeartbeatStatus;
 
 use crate::{error::Error, store::Store, workers::Workers};
 use ask::AskOverHttp;
-use seen::Seen;
 
 /// Bytes of the random name under which a control plane holds the lease.
 const NAME_BYTES: usize = 16;
@@ -34,13 +28,12 @@ const NAME_BYTES: usize = 16;
 /// The watchdog of one control plane.
 #[derive(Debug)]
 pub struct Watchdog {
-    seen: Seen,
     holds: watch::Sender<bool>,
 }
 
 impl Default for Watchdog {
     fn default() -> Self {
-        Self { seen: Seen::default(), holds: watch::Sender::new(false) }
+        Self { holds: watch::Sender::new(false) }
     }
 }
 
@@ -75,10 +68,10 @@ impl Watchdog {
         while holds.wait_for(|holds| *holds).await.is_ok() {
             tracing::debug!("this control plane watches the workers");
             tokio::select! {
-                () = rounds::watch(Arc::clone(&workers), Arc::clone(&ask), &self.seen) => {}
+                () = rounds::watch(Arc::clone(&workers), Arc::clone(&ask), workers.heartbeats()) => {}
                 _ = holds.wait_for(|holds| !*holds) => {}
             }
-            self.seen.forget_all();
+            workers.heartbeats().forget_all();
             tracing::info!("another control plane watches the workers, or the store cannot be written");
         }
     }
@@ -87,24 +80,5 @@ impl Watchdog {
     #[must_use]
     pub fn is_watching(&self) -> bool {
         *self.holds.borrow()
-    }
-
-    /// How a worker's heartbeat last went; nothing where it has none, was not asked yet, or another control plane asks it.
-    #[must_use]
-    pub fn status(&self, worker: &WorkerUrl) -> Option<HeartbeatStatus> {
-        self.seen.status(worker)
-    }
-
-    /// Failed heartbeats since the start, by pool.
-    #[must_use]
-    pub fn failures(&self) -> BTreeMap<PoolName, u64> {
-        self.seen.failures()
-    }
-
-    /// Workers that have failed often enough and get requests all the same, by pool: so many fail at once that it is rather the
-    /// control plane that is cut off.
-    #[must_use]
-    pub fn kept(&self) -> BTreeMap<PoolName, u64> {
-        self.seen.kept()
     }
 }

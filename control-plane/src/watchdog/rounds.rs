@@ -19,12 +19,11 @@ use super::{
     ask::Ask,
     census::Census,
     pulse::{Event, Pulse, Rules},
-    seen::Seen,
 };
 use crate::{
     error::Error,
     model::Desired,
-    workers::{Health, HealthChange, WatchedWorker, Workers, step_takes},
+    workers::{Health, HealthChange, Heartbeats, WatchedWorker, Workers, step_takes},
 };
 
 /// Most workers that are asked at once. Where all of these are late, others are asked later than their interval says.
@@ -91,7 +90,7 @@ enum What {
 }
 
 /// Watches the workers for as long as it is polled. Dropping it leaves nothing half done.
-pub(super) async fn watch<W: Ward, A: Ask>(ward: Arc<W>, ask: Arc<A>, seen: &Seen) {
+pub(super) async fn watch<W: Ward, A: Ask>(ward: Arc<W>, ask: Arc<A>, seen: &Heartbeats) {
     let mut changes = ward.changes();
     changes.mark_changed();
     let mut rounds = Rounds::new(ask, seen);
@@ -145,7 +144,7 @@ async fn at(moment: Option<Instant>) {
 
 struct Rounds<'a, A> {
     ask: Arc<A>,
-    seen: &'a Seen,
+    seen: &'a Heartbeats,
     patients: HashMap<WorkerUrl, Patient>,
     /// Those that nobody asks any more, and that are to be let back in.
     forsaken: Vec<HealthChange>,
@@ -159,7 +158,7 @@ struct Rounds<'a, A> {
 }
 
 impl<'a, A: Ask> Rounds<'a, A> {
-    fn new(ask: Arc<A>, seen: &'a Seen) -> Self {
+    fn new(ask: Arc<A>, seen: &'a Heartbeats) -> Self {
         Self {
             ask,
             seen,

@@ -170,7 +170,7 @@ fn url(host: u32) -> String {
 struct House {
     ward: Arc<FakeWard>,
     ask: Arc<FakeAsk>,
-    seen: Arc<Seen>,
+    seen: Arc<Heartbeats>,
     start: Instant,
     task: tokio::task::JoinHandle<()>,
 }
@@ -181,7 +181,7 @@ impl House {
     }
 
     fn of(ward: Arc<FakeWard>) -> Self {
-        let (ask, seen) = (Arc::<FakeAsk>::default(), Arc::<Seen>::default());
+        let (ask, seen) = (Arc::<FakeAsk>::default(), Arc::<Heartbeats>::default());
         let (ours, asks, shows) = (Arc::clone(&ward), Arc::clone(&ask), Arc::clone(&seen));
         let task = tokio::spawn(async move { watch(ours, asks, &shows).await });
         Self { ward, ask, seen, start: Instant::now(), task }

@@ -34,6 +34,7 @@ mod file_word;
 mod follow;
 mod health;
 mod heartbeat;
+mod heartbeats;
 mod held;
 mod labels;
 mod overview;
@@ -69,6 +70,7 @@ pub use cordon::Cordon;
 pub use health::Health;
 pub(crate) use health::{FIRST_STEP, is_last_step, step_takes};
 pub use heartbeat::Heartbeat;
+pub use heartbeats::{HeartbeatStatus, Heartbeats};
 pub use labels::{Labels, Notes};
 pub use overview::{WorkerRow, WorkerStanding};
 pub use put_pool::PoolSpec;
@@ -116,6 +118,7 @@ pub enum Removal {
 pub struct Workers {
     book: Arc<Book>,
     reports: Arc<Reports>,
+    heartbeats: Heartbeats,
     presence: Mutex<Presence>,
     nobody_grace: Duration,
 }
@@ -143,7 +146,8 @@ impl Workers {
     ) -> Result<Self, Error> {
         let book = Book::open(store, declared, listener).await?;
         let presence = Presence { connected: Vec::new(), nobody_since: Some(Instant::now()) };
-        Ok(Self { book: Arc::new(book), reports, presence: Mutex::new(presence), nobody_grace })
+        let (book, presence, heartbeats) = (Arc::new(book), Mutex::new(presence), Heartbeats::default());
+        Ok(Self { book, reports, heartbeats, presence, nobody_grace })
     }
 
     /// What Envoy shall have, now and after each change.
@@ -161,6 +165,26 @@ impl Workers {
         let (book, declared) = (Arc::clone(&self.book), declared.to_vec());
         let task = tokio::spawn(async move { book.redeclare(&declared, &listener).await });
         task.await.map_err(|error| Error::System { doing: "making a change", reason: error.to_string() })?
+    }
+
+    /// How the workers' heartbeats went.
+    #[must_use]
+    pub fn heartbeats(&self) -> &Heartbeats {
+        &self.heartbeats
+    }
+
+    /// The store's revision that is in force here.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.book.roster().revision
+    }
+
+    /// Waits until what stands in the store at this revision is in force here, too.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn caught_up(&self, revision: u64) -> Result<(), Error> {
+        if self.revision() >= revision { Ok(()) } else { self.book.follow_up().await }
     }
 
     /// Adds the workers, or changes those that are there: all of them, or none. One that drains takes

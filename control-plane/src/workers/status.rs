@@ -6,13 +6,16 @@ use serde::{Deserialize, Serialize};
 use slotway_config::{PoolName, WorkerUrl};
 
 use super::{
-    WorkerCondition, Workers,
+    HeartbeatStatus, WorkerCondition, Workers,
     condition::condition,
     figures::{Figures, total},
     record::WorkerRecord,
     roster::Roster,
 };
 use crate::reports::Latest;
+
+/// Why a worker gets requests although its heartbeat fails.
+const WHY_KEPT: &str = "its heartbeat fails, but those of so many fail at once that it is rather the control plane that is cut off: it gets requests";
 
 /// What a worker is doing. Figures are sums over the coordinators that report to this control plane; `null` where none does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -37,6 +40,8 @@ pub struct WorkerStatus {
     pub oldest_wait_ms: Option<u64>,
     /// How old the oldest of these figures is, in milliseconds.
     pub report_age_ms: Option<u64>,
+    /// How its heartbeat last went; `null` where it has none, was not asked yet, or another control plane asks it.
+    pub heartbeat: Option<HeartbeatStatus>,
 }
 
 /// What a pool is doing. Figures are sums over the coordinators that report to this control plane; `null` where none does.
@@ -109,6 +114,9 @@ impl View<'_> {
         let (state, reason) = condition(&self.roster, url, record, figures, &has_drained);
         let own = figures.worker(url);
         let pool = figures.pool(&record.entry.pool);
+        let heartbeat = self.workers.heartbeats.status(url);
+        let is_kept = heartbeat.as_ref().is_some_and(|heartbeat| heartbeat.kept);
+        let reason = reason.or_else(|| is_kept.then(|| WHY_KEPT.to_owned()));
         WorkerStatus {
             state,
             reason,
@@ -120,7 +128,16 @@ impl View<'_> {
             waiting: total(&pool, |(line, _)| line.waiting),
             oldest_wait_ms: pool.iter().map(|(line, _)| line.oldest_wait_ms).max(),
             report_age_ms: figures.age_ms(),
+            heartbeat,
         }
+    }
+
+    /// All pools, in the order of their names, with what each is doing.
+    pub(crate) fn pools(&self) -> impl Iterator<Item = (PoolName, PoolStatus)> {
+        self.roster.pools.names().into_iter().map(|name| {
+            let status = self.pool(&name);
+            (name, status)
+        })
     }
 
     /// What is known of a pool.

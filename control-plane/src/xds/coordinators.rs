@@ -147,6 +147,12 @@ impl Coordinators {
         self.lock().streams.values().cloned().collect()
     }
 
+    /// The state of each connected coordinator, by node id.
+    #[must_use]
+    pub fn states(&self) -> BTreeMap<String, SyncState> {
+        self.lock().streams.iter().map(|(node, status)| (node.clone(), status.state)).collect()
+    }
+
     /// The coordinator of this node id, if it is connected.
     #[must_use]
     pub fn get(&self, node: &str) -> Option<CoordinatorStatus> {

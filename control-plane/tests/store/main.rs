@@ -36,6 +36,7 @@ laws! {
         what_is_too_old_is_forgotten_and_whoever_asks_for_it_is_told_so;
     watch_laws:
         a_watcher_sees_every_commit_once_and_in_order,
+        a_watcher_whose_reading_is_given_up_again_and_again_misses_nothing,
         a_watcher_resumes_where_it_was,
         a_watcher_that_comes_from_the_future_is_told_to_read_anew;
     audit_laws:

@@ -40,6 +40,28 @@ pub(crate) async fn a_watcher_sees_every_commit_once_and_in_order(house: &House)
     }
 }
 
+pub(crate) async fn a_watcher_whose_reading_is_given_up_again_and_again_misses_nothing(house: &House) {
+    let store = house.open().await;
+    let mut watch = store.watch(0);
+    for expected in 0..20 {
+        count(Arc::clone(&store), expected..expected + 1).await;
+        let mut seen = None;
+        for _ in 0..3 {
+            tokio::select! {
+                biased;
+                commit = watch.next(), if seen.is_none() => seen = Some(commit.unwrap()),
+                // It has been polled, and is dropped in the midst of whatever it was about to do.
+                () = tokio::task::yield_now() => {}
+            }
+        }
+        let seen = match seen {
+            Some(seen) => seen,
+            None => next(&mut watch).await,
+        };
+        assert_eq!(number_of(&seen), expected);
+    }
+}
+
 pub(crate) async fn a_watcher_resumes_where_it_was(house: &House) {
     let mut seen = 0;
     {

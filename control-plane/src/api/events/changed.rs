@@ -81,7 +81,8 @@ pub(super) async fn of(state: &ApiState, commits: &[Commit]) -> Result<Vec<Chang
         let resource = if now { v1::rendered(&view, change.kind, &change.key) } else { None };
         // What is none of these resources is shown as its audit row has it: without secrets.
         let after = || row.as_ref().and_then(|row| serde_json::from_str(row.after.as_deref()?).ok());
-        let resource = if now && !v1::is_rendered(change.kind) && !kinds.is_people() { after() } else { resource };
+        let resource =
+            if now && !v1::is_rendered(change.kind) && !kinds.is_people() { after() } else { resource };
         let who = row.map(|row| row.who);
         events.push(Changed { kind, name: change.key.clone(), action, who, resource, kinds, revision });
     }

@@ -44,7 +44,7 @@ impl Told {
         let mut figures = Figures::default();
         if kinds.has(Kinds::POOL) {
             let statuses = view.pools().map(|(name, status)| (name.to_string(), status));
-            figures.pools = differing(&mut self.pools, statuses, |status| status.report_age_ms.take().map(drop).is_some());
+            figures.pools = differing(&mut self.pools, statuses, |status| status.report_age_ms = None);
         }
         if kinds.has(Kinds::WORKER) {
             let statuses = view.workers().into_iter().map(|(url, _, status)| (url.to_string(), status));
@@ -52,7 +52,7 @@ impl Told {
                 if let Some(heartbeat) = &mut status.heartbeat {
                     heartbeat.at.clear();
                 }
-                status.report_age_ms.take().map(drop).is_some()
+                status.report_age_ms = None;
             });
         }
         figures
@@ -89,7 +89,7 @@ impl Figures {
 fn differing<Status: Clone + PartialEq>(
     told: &mut BTreeMap<String, Status>,
     now: impl Iterator<Item = (String, Status)>,
-    blur: impl Fn(&mut Status) -> bool,
+    blur: impl Fn(&mut Status),
 ) -> Vec<Named<Status>> {
     let before = std::mem::take(told);
     let mut differing = Vec::new();

@@ -19,6 +19,7 @@ const NAMED: [(&str, Option<&str>); 10] = [
 ];
 
 impl Kinds {
+    pub(super) const NONE: Self = Self(0);
     pub(super) const ALL: Self = Self((1 << NAMED.len()) - 1);
     pub(super) const POOL: Self = Self(1);
     pub(super) const WORKER: Self = Self(1 << 2);
@@ -42,6 +43,16 @@ impl Kinds {
     /// The same without users and tokens, of which only admins hear.
     pub(super) fn without_people(self) -> Self {
         Self(self.0 & !Self::PEOPLE.0)
+    }
+
+    /// Together with `others`.
+    pub(super) const fn and(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
+    /// Whether they are people and what belongs to them.
+    pub(super) fn is_people(self) -> bool {
+        Self::PEOPLE.has(self)
     }
 
     /// Whether all of `others` are among them.
@@ -74,7 +85,10 @@ mod tests {
         }
         assert_eq!(Kinds::parse("User, Token"), Ok(Kinds::PEOPLE));
         assert!(!Kinds::ALL.without_people().has_one_of(Kinds::PEOPLE));
-        assert!(Kinds::ALL.has(Kinds::PEOPLE) && Kinds::parse(&NAMED.map(|(name, _)| name).join(",")) == Ok(Kinds::ALL));
+        assert!(
+            Kinds::ALL.has(Kinds::PEOPLE)
+                && Kinds::parse(&NAMED.map(|(name, _)| name).join(",")) == Ok(Kinds::ALL)
+        );
     }
 
     #[test]
@@ -87,8 +101,11 @@ mod tests {
 
     #[test]
     fn the_programs_own_bookkeeping_is_heard_of_by_nobody() {
-        let silent: Vec<_> =
-            store::Kind::ALL.into_iter().filter(|kind| Kinds::of(*kind).is_none()).map(store::Kind::as_str).collect();
+        let silent: Vec<_> = store::Kind::ALL
+            .into_iter()
+            .filter(|kind| Kinds::of(*kind).is_none())
+            .map(store::Kind::as_str)
+            .collect();
         assert!(silent.contains(&"fact") && silent.contains(&"settings"), "{silent:?}");
         assert!(silent.iter().all(|kind| ["fact", "settings", "session"].contains(kind)), "{silent:?}");
     }

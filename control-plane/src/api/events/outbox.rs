@@ -15,6 +15,7 @@ const PIECES_MAX: usize = 1_024;
 pub(super) struct Outbox {
     queue: Mutex<Queue>,
     news: Notify,
+    closes: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -34,6 +35,7 @@ impl Outbox {
         let full = queue.pieces.len() >= PIECES_MAX || queue.bytes.saturating_add(piece.len()) > BYTES_MAX;
         if full && !queue.pieces.is_empty() {
             *queue = Queue { is_closed: true, ..Queue::default() };
+            self.closes.notify_waiters();
         } else {
             queue.bytes = queue.bytes.saturating_add(piece.len());
             queue.pieces.push_back(piece);
@@ -46,11 +48,23 @@ impl Outbox {
     pub(super) fn end(&self) {
         self.lock().is_closed = true;
         self.news.notify_one();
+        self.closes.notify_waiters();
     }
 
     /// Whether it has ended.
     pub(super) fn is_closed(&self) -> bool {
         self.lock().is_closed
+    }
+
+    /// Waits until it is closed.
+    pub(super) async fn ended(&self) {
+        loop {
+            let closes = self.closes.notified();
+            if self.is_closed() {
+                return;
+            }
+            closes.await;
+        }
     }
 
     /// The next piece, once there is one; none at its end. For one reader.

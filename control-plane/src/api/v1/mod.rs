@@ -13,10 +13,11 @@ pub(super) mod workers;
 
 use axum::{body::Bytes, extract::rejection::BytesRejection, http::HeaderMap};
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{ApiState, coordinator::json_body};
-use crate::error::Error;
+use crate::{error::Error, store::Kind, workers::View};
 
 /// The routes.
 pub(super) fn router() -> OpenApiRouter<ApiState> {
@@ -36,6 +37,21 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(backup_jobs::list))
         .routes(routes!(backup_jobs::get, backup_jobs::put, backup_jobs::remove))
         .routes(routes!(servers::list, servers::mark, servers::unmark))
+}
+
+/// Whether [`rendered`] knows the kind.
+pub(super) fn is_rendered(kind: Kind) -> bool {
+    matches!(kind, Kind::Pool | Kind::Policy | Kind::Worker)
+}
+
+/// A pool, a policy or a worker as GET answers it, by its key in the store; nothing where it is not there.
+pub(super) fn rendered(view: &View<'_>, kind: Kind, key: &str) -> Option<Value> {
+    match kind {
+        Kind::Pool => serde_json::to_value(pools::resource(view, &key.parse().ok()?)?).ok(),
+        Kind::Policy => serde_json::to_value(policies::resource(&view.roster, &key.parse().ok()?)?).ok(),
+        Kind::Worker => serde_json::to_value(workers::resource(view, &key.parse().ok()?)?).ok(),
+        _ => None,
+    }
 }
 
 /// A value, and that it is but a value.

@@ -1,4 +1,4 @@
-//! What was seen of the watched workers: what the API and the metrics tell of them.
+//! How the heartbeats of the watched workers went: what the API and the metrics tell of them.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use slotway_config::{PoolName, WorkerUrl};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::workers::WatchedWorker;
+use super::WatchedWorker;
 
 /// How a worker's heartbeat last went, as the control plane that watches knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -28,9 +28,9 @@ pub struct HeartbeatStatus {
     pub kept: bool,
 }
 
-/// What was seen, by worker and by pool.
+/// How heartbeats went, by worker and by pool, as the control plane that asks knows it.
 #[derive(Debug, Default)]
-pub(super) struct Seen(Mutex<Inner>);
+pub struct Heartbeats(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -47,9 +47,9 @@ struct Sight {
     kept: bool,
 }
 
-impl Seen {
+impl Heartbeats {
     /// A worker was asked.
-    pub(super) fn note(&self, watched: &WatchedWorker, error: Option<String>, kept: bool) {
+    pub(crate) fn note(&self, watched: &WatchedWorker, error: Option<String>, kept: bool) {
         let mut inner = self.lock();
         let url = &watched.worker.worker;
         let before = inner.workers.get(url).map_or(0, |sight| sight.failures);
@@ -63,16 +63,18 @@ impl Seen {
     }
 
     /// It is watched no longer.
-    pub(super) fn forget(&self, url: &WorkerUrl) {
+    pub(crate) fn forget(&self, url: &WorkerUrl) {
         self.lock().workers.remove(url);
     }
 
     /// Nothing is watched here any longer; what was counted stays counted.
-    pub(super) fn forget_all(&self) {
+    pub(crate) fn forget_all(&self) {
         self.lock().workers.clear();
     }
 
-    pub(super) fn status(&self, url: &WorkerUrl) -> Option<HeartbeatStatus> {
+    /// How a worker's heartbeat last went; nothing where it has none, was not asked yet, or another control plane asks it.
+    #[must_use]
+    pub fn status(&self, url: &WorkerUrl) -> Option<HeartbeatStatus> {
         self.lock().workers.get(url).map(|sight| HeartbeatStatus {
             ok: sight.last_error.is_none(),
             at: OffsetDateTime::from(sight.at).format(&Rfc3339).unwrap_or_default(),
@@ -82,12 +84,16 @@ impl Seen {
         })
     }
 
-    pub(super) fn failures(&self) -> BTreeMap<PoolName, u64> {
+    /// Failed heartbeats since the start, by pool.
+    #[must_use]
+    pub fn failures(&self) -> BTreeMap<PoolName, u64> {
         self.lock().failures.clone()
     }
 
-    /// How many of each pool get requests although they have failed often enough.
-    pub(super) fn kept(&self) -> BTreeMap<PoolName, u64> {
+    /// Workers that have failed often enough and get requests all the same, by pool: so many fail at once that it is rather the control plane
+    /// that is cut off.
+    #[must_use]
+    pub fn kept(&self) -> BTreeMap<PoolName, u64> {
         let mut kept = BTreeMap::new();
         for sight in self.lock().workers.values().filter(|sight| sight.kept) {
             *kept.entry(sight.pool.clone()).or_default() += 1;

@@ -1,0 +1,314 @@
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use axum::body::Bytes;
+use tokio::{
+    sync::Notify,
+    time::{Instant, MissedTickBehavior, interval, sleep, sleep_until},
+};
+
+use super::{changed, difference::Told, frame, kinds::Kinds, outbox::Outbox};
+use crate::{
+    api::ApiState,
+    error::Error,
+    store::{Commit, StoreError},
+};
+
+/// Most who listen at once.
+const LISTENERS_MAX: usize = 256;
+/// Figures are told at most so often.
+const FIGURES_EVERY: Duration = Duration::from_millis(250);
+/// Figures are looked at at least so often: that somebody is silent is told by nobody.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often a comment is sent.
+const COMMENT_EVERY: Duration = Duration::from_secs(15);
+/// How soon the store is read again after it has failed.
+const AGAIN_AFTER: Duration = Duration::from_millis(250);
+
+/// Who listens, and how far the store was followed.
+#[derive(Debug, Default)]
+pub struct Hub {
+    inner: Mutex<Inner>,
+    /// Somebody has come who has no figures yet.
+    newcomers: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    is_running: bool,
+    /// All up to this revision was told.
+    revision: u64,
+    next: u64,
+    listeners: BTreeMap<u64, Place>,
+}
+
+#[derive(Debug)]
+struct Place {
+    outbox: Arc<Outbox>,
+    kinds: Kinds,
+    /// It has heard of all up to here, or hears of it from its own reading of the store.
+    after: u64,
+    has_figures: bool,
+}
+
+/// One who listens; gives its place up on drop.
+#[derive(Debug)]
+pub(super) struct Listener {
+    hub: Arc<Hub>,
+    number: u64,
+    pub(super) outbox: Arc<Outbox>,
+    pub(super) kinds: Kinds,
+    /// Where it has left off, if it says so.
+    pub(super) after: Option<u64>,
+    /// From this revision on its outbox has everything.
+    pub(super) joined_at: u64,
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.hub.lock().listeners.remove(&self.number);
+    }
+}
+
+/// Ends everybody's listening when the hub stops, however it does.
+struct Running<'a>(&'a Hub);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let mut inner = self.0.lock();
+        inner.is_running = false;
+        inner.listeners.values().for_each(|place| place.outbox.end());
+        inner.listeners.clear();
+    }
+}
+
+impl Hub {
+    /// How many listen.
+    #[must_use]
+    pub fn listeners(&self) -> usize {
+        self.lock().listeners.len()
+    }
+
+    /// Gives somebody a place who has heard of all up to `after`.
+    ///
+    /// # Errors
+    /// [`Error::NoEvents`] where all places are taken, or the control plane stops.
+    pub(super) fn subscribe(self: &Arc<Self>, kinds: Kinds, after: Option<u64>) -> Result<Listener, Error> {
+        let mut inner = self.lock();
+        if !inner.is_running {
+            return Err(Error::NoEvents("this control plane is stopping, or not ready yet; ask another one"));
+        }
+        if inner.listeners.len() >= LISTENERS_MAX {
+            return Err(Error::NoEvents("as many listen as may (256); close one, or ask again later"));
+        }
+        let (number, joined_at) = (inner.next, inner.revision);
+        inner.next += 1;
+        let outbox = Arc::<Outbox>::default();
+        let place = Place {
+            outbox: Arc::clone(&outbox),
+            kinds,
+            after: after.unwrap_or(joined_at).max(joined_at),
+            has_figures: false,
+        };
+        inner.listeners.insert(number, place);
+        drop(inner);
+        self.newcomers.notify_one();
+        Ok(Listener { hub: Arc::clone(self), number, outbox, kinds, after, joined_at })
+    }
+
+    /// Tells those who listen what changes, for as long as it is polled.
+    ///
+    /// # Errors
+    /// None: what fails is tried again.
+    pub(crate) async fn run(&self, state: ApiState) -> Result<(), Error> {
+        let _running = self.start(state.workers.revision());
+        tokio::join!(self.follow_store(&state), self.follow_status(&state));
+        Ok(())
+    }
+
+    /// Tells of each commit.
+    async fn follow_store(&self, state: &ApiState) {
+        let mut watch = state.store.watch(self.lock().revision);
+        loop {
+            match watch.next().await {
+                Ok(commit) => self.tell(state, commit).await,
+                Err(StoreError::Forgotten { .. }) => watch = self.begin_anew(state).await,
+                Err(error) => {
+                    tracing::debug!("the store cannot be followed: {error}");
+                    sleep(AGAIN_AFTER).await;
+                }
+            }
+        }
+    }
+
+    /// Tells what differs in the figures and of the coordinators, and now and then that it is still there.
+    async fn follow_status(&self, state: &ApiState) {
+        let (mut reports, mut coordinators) = (state.reports.changes(), state.coordinators.changes());
+        let mut desired = state.workers.desired();
+        let mut told = Told::default();
+        let mut look = every(LOOK_EVERY);
+        let mut comments = every(COMMENT_EVERY);
+        let mut figures_at = Instant::now();
+        let mut differs = true;
+        loop {
+            tokio::select! {
+                // The senders live as long as the state.
+                _ = reports.changed() => differs = true,
+                _ = coordinators.changed() => differs = true,
+                _ = desired.changed() => differs = true,
+                () = self.newcomers.notified() => differs = true,
+                _ = look.tick() => differs = true,
+                _ = comments.tick() => self.send(|inner| frame::comment(inner.revision)),
+                () = sleep_until(figures_at), if differs => {
+                    differs = false;
+                    figures_at = Instant::now() + FIGURES_EVERY;
+                    self.tell_figures(state, &mut told);
+                }
+            }
+        }
+    }
+
+    fn start(&self, revision: u64) -> Running<'_> {
+        let mut inner = self.lock();
+        inner.is_running = true;
+        inner.revision = revision;
+        Running(self)
+    }
+
+    /// Tells of a commit. It counts as told only when it is, so that nobody who comes meanwhile misses it.
+    async fn tell(&self, state: &ApiState, commit: Commit) {
+        if !self.passes_over(commit.revision) {
+            let events = events_of(state, &commit).await;
+            self.deliver(commit.revision, events.as_deref());
+        }
+    }
+
+    /// Goes on to a revision of which nobody is to be told.
+    fn passes_over(&self, revision: u64) -> bool {
+        let mut inner = self.lock();
+        let nobody = inner.listeners.is_empty();
+        if nobody {
+            inner.revision = revision;
+        }
+        nobody
+    }
+
+    /// Hands out what a revision has changed; where that cannot be told one by one, that it has to be read anew.
+    fn deliver(&self, revision: u64, events: Option<&[changed::Changed]>) {
+        let mut inner = self.lock();
+        inner.revision = revision;
+        let mut pieces: HashMap<Kinds, Option<Bytes>> = HashMap::new();
+        for place in inner.listeners.values().filter(|place| place.after < revision) {
+            let piece = match events {
+                Some(events) => {
+                    pieces.entry(place.kinds).or_insert_with(|| changed::piece(events, place.kinds)).clone()
+                }
+                None => Some(frame::resync(revision)),
+            };
+            if let Some(piece) = piece {
+                place.outbox.push(piece);
+            }
+        }
+        inner.listeners.retain(|_, place| !place.outbox.is_closed());
+    }
+
+    /// More was committed than the store remembers.
+    async fn begin_anew(&self, state: &ApiState) -> crate::store::Watch {
+        let revision = loop {
+            match state.store.list(&[]).await {
+                Ok(listing) => break listing.revision,
+                Err(error) => tracing::debug!("the store cannot be read: {error}"),
+            }
+            sleep(AGAIN_AFTER).await;
+        };
+        self.lock().revision = revision;
+        self.send(|_| frame::resync(revision));
+        state.store.watch(revision)
+    }
+
+    /// Tells what differs in figures and coordinators; those who have come since hear all of it.
+    fn tell_figures(&self, state: &ApiState, told: &mut Told) {
+        let wanted = self.lock().listeners.values().fold(Kinds::NONE, |all, place| all.and(place.kinds));
+        if wanted == Kinds::NONE {
+            // Whoever comes next hears all of it in any case.
+            *told = Told::default();
+            return;
+        }
+        let view = state.workers.view(std::time::Instant::now());
+        let differing = told.figures(&view, wanted);
+        let coordinators = if wanted.has(Kinds::COORDINATOR) {
+            told.coordinators(state.coordinators.states())
+        } else {
+            Vec::new()
+        };
+        let newcomers = self.lock().listeners.values().any(|place| !place.has_figures);
+        // Those who have none yet: everything, as if nothing had been told.
+        let whole = newcomers.then(|| {
+            let mut nothing = Told::default();
+            (nothing.figures(&view, wanted), nothing.coordinators(state.coordinators.states()))
+        });
+        let mut pieces: HashMap<(Kinds, bool), Bytes> = HashMap::new();
+        let mut inner = self.lock();
+        for place in inner.listeners.values_mut() {
+            let is_new = !place.has_figures;
+            let (figures, coordinators) = match &whole {
+                Some((figures, coordinators)) if is_new => (figures, coordinators),
+                // It has come just now, and its turn is the next one.
+                None if is_new => continue,
+                _ => (&differing, &coordinators),
+            };
+            place.has_figures = true;
+            let piece = pieces.entry((place.kinds, is_new)).or_insert_with(|| {
+                let mut text = String::new();
+                let own = figures.only(place.kinds);
+                let wants_figures = place.kinds.has_one_of(Kinds::POOL.and(Kinds::WORKER));
+                if wants_figures && (is_new || !own.is_empty()) {
+                    text.push_str(&frame::event("figures", None, &own));
+                }
+                if place.kinds.has(Kinds::COORDINATOR) && (is_new || !coordinators.is_empty()) {
+                    text.push_str(&frame::event("coordinators", None, coordinators));
+                }
+                Bytes::from(text)
+            });
+            if !piece.is_empty() {
+                place.outbox.push(piece.clone());
+            }
+        }
+        inner.listeners.retain(|_, place| !place.outbox.is_closed());
+    }
+
+    /// Sends the same to all.
+    fn send(&self, piece: impl Fn(&Inner) -> Bytes) {
+        let mut inner = self.lock();
+        let piece = piece(&inner);
+        inner.listeners.values().for_each(|place| place.outbox.push(piece.clone()));
+        inner.listeners.retain(|_, place| !place.outbox.is_closed());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The events of a commit; nothing where it cannot be told one by one what has changed.
+async fn events_of(state: &ApiState, commit: &Commit) -> Option<Vec<changed::Changed>> {
+    loop {
+        match changed::of(state, std::slice::from_ref(commit)).await {
+            Ok(events) => return Some(events),
+            Err(Error::Store(StoreError::Forgotten { .. })) => return None,
+            Err(error) => {
+                tracing::debug!("what was changed cannot be read: {error}");
+                sleep(AGAIN_AFTER).await;
+            }
+        }
+    }
+}
+
+fn every(period: Duration) -> tokio::time::Interval {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}

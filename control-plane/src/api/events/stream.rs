@@ -1,0 +1,129 @@
+//! What one listener reads: what it has missed, then what comes.
+
+use std::time::Duration;
+
+use axum::{body::Bytes, http::request::Parts};
+use tokio::{sync::mpsc, time::interval};
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::{changed, frame, hub::Listener};
+use crate::{
+    api::ApiState,
+    error::Error,
+    people::Identity,
+    store::{Commit, StoreError},
+};
+
+/// How often it is looked whether whoever listens still may: a token that was deleted, or a session that was ended, hears nothing
+/// more after so long.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+
+/// Why a stream ends before the listener's outbox does.
+enum End {
+    /// Nobody reads it.
+    Left,
+    /// The store cannot tell what was missed. Whoever comes again is told.
+    Store(Error),
+}
+
+/// The events for a listener, as they are sent. It ends with its listener's outbox, when whoever listens no longer may, and when nobody reads it.
+pub(super) fn of(
+    state: ApiState,
+    listener: Listener,
+    identity: Identity,
+    parts: Parts,
+) -> ReceiverStream<Result<Bytes, std::convert::Infallible>> {
+    // What waits here has left the bounds of the outbox, so it is one piece.
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::spawn(async move {
+        tokio::select! {
+            ended = tell(&state, &listener, &sender) => {
+                if let Err(End::Store(error)) = ended {
+                    tracing::debug!("a listener cannot be told what it has missed: {error}");
+                }
+            }
+            () = may_no_longer(&state, &identity, &parts) => {}
+            () = sender.closed() => {}
+        }
+    });
+    ReceiverStream::new(receiver)
+}
+
+type Sender = mpsc::Sender<Result<Bytes, std::convert::Infallible>>;
+
+async fn send(sender: &Sender, piece: Bytes) -> Result<(), End> {
+    sender.send(Ok(piece)).await.map_err(|_| End::Left)
+}
+
+async fn tell(state: &ApiState, listener: &Listener, sender: &Sender) -> Result<(), End> {
+    // Where it stands, also if nothing comes for a while; and the headers are on their way at once.
+    let begins_at = listener.after.map_or(listener.joined_at, |after| after.min(listener.joined_at));
+    send(sender, frame::comment(begins_at)).await?;
+    if let Some(after) = listener.after {
+        missed(state, listener, after, sender).await?;
+    }
+    while let Some(piece) = listener.outbox.next().await {
+        // One that is let go of while it does not read hears nothing more.
+        tokio::select! {
+            sent = send(sender, piece) => sent?,
+            () = listener.outbox.ended() => return Ok(()),
+        }
+    }
+    Ok(())
+}
+
+/// Tells what was committed between `after` and the moment at which the listener came.
+async fn missed(state: &ApiState, listener: &Listener, after: u64, sender: &Sender) -> Result<(), End> {
+    let up_to = listener.joined_at;
+    if after > up_to {
+        // Another control plane may be ahead of this one; a version that no control plane has reached is of another database.
+        let listing = state.store.list(&[]).await.map_err(|error| End::Store(error.into()))?;
+        return if after > listing.revision {
+            send(sender, frame::resync(listing.revision)).await
+        } else {
+            Ok(())
+        };
+    }
+    let mut reached = after;
+    let mut told = 0;
+    while reached < up_to {
+        let commits = match state.store.changes(reached).await {
+            Ok(commits) => commits,
+            Err(StoreError::Forgotten { .. }) => return send(sender, frame::resync(up_to)).await,
+            Err(error) => return Err(End::Store(error.into())),
+        };
+        let commits: Vec<Commit> = commits.into_iter().filter(|commit| commit.revision <= up_to).collect();
+        let Some(last) = commits.last() else { return Ok(()) };
+        reached = last.revision;
+        let events = match changed::of(state, &commits).await {
+            Ok(events) => events,
+            Err(Error::Store(StoreError::Forgotten { .. })) => {
+                return send(sender, frame::resync(up_to)).await;
+            }
+            Err(error) => return Err(End::Store(error)),
+        };
+        told += events.len();
+        if told > changed::CHANGES_MAX {
+            return send(sender, frame::resync(up_to)).await;
+        }
+        if let Some(piece) = changed::piece(&events, listener.kinds) {
+            send(sender, piece).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends when whoever listens may no longer do so, or not as much as before.
+async fn may_no_longer(state: &ApiState, identity: &Identity, parts: &Parts) {
+    let mut look = interval(LOOK_EVERY);
+    look.tick().await;
+    loop {
+        look.tick().await;
+        match state.people.identify(parts).await {
+            Ok(Some(now)) if now.scope >= identity.scope => {}
+            // A database that cannot be read says nothing about anybody.
+            Err(Error::Store(_)) => {}
+            Ok(_) | Err(_) => return,
+        }
+    }
+}

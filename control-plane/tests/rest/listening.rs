@@ -1,0 +1,101 @@
+use std::net::SocketAddr;
+
+use axum::{
+    body::Bytes,
+    http::{Request, StatusCode, header},
+};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use serde_json::Value;
+
+use crate::{house::House, scripted_envoy::soon};
+
+/// Somebody who listens to events.
+pub(crate) struct Listening {
+    body: Incoming,
+    text: String,
+    /// The `id` that was heard last.
+    pub(crate) last_id: Option<u64>,
+}
+
+/// One event.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Heard {
+    pub(crate) event: String,
+    pub(crate) id: Option<u64>,
+    pub(crate) data: Value,
+}
+
+impl Listening {
+    /// Begins to listen.
+    pub(crate) async fn to(house: &House, query: &str, last_id: Option<u64>) -> Self {
+        Self::with(house.control_plane.api, query, last_id, None).await.unwrap()
+    }
+
+    /// The same, or with which status it is refused.
+    pub(crate) async fn with(
+        api: SocketAddr,
+        query: &str,
+        last_id: Option<u64>,
+        authorization: Option<&str>,
+    ) -> Result<Self, StatusCode> {
+        let mut request = Request::get(format!("http://{api}/api/v1/events?{query}"));
+        if let Some(id) = last_id {
+            request = request.header("last-event-id", id);
+        }
+        if let Some(authorization) = authorization {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
+        let request = request.body(Empty::<Bytes>::new()).unwrap();
+        // A client of its own: a connection of its own.
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        let response = soon(client.request(request)).await.unwrap();
+        if response.status() != StatusCode::OK {
+            return Err(response.status());
+        }
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
+        assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
+        Ok(Self { body: response.into_body(), text: String::new(), last_id: None })
+    }
+
+    /// The next event, which must come; none at the end.
+    pub(crate) async fn next(&mut self) -> Option<Heard> {
+        loop {
+            while let Some((block, rest)) = self.text.split_once("\n\n") {
+                let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name));
+                let id = field("id: ").map(|id| id.parse().unwrap());
+                self.last_id = id.or(self.last_id);
+                let heard = field("event: ").map(|event| Heard {
+                    event: event.to_owned(),
+                    id,
+                    data: serde_json::from_str(field("data: ").unwrap()).unwrap(),
+                });
+                self.text = rest.to_owned();
+                if heard.is_some() {
+                    return heard;
+                }
+            }
+            let frame = soon(self.body.frame()).await?;
+            let Ok(frame) = frame else { return None };
+            if let Ok(data) = frame.into_data() {
+                self.text.push_str(std::str::from_utf8(&data).unwrap());
+            }
+        }
+    }
+
+    /// The data of the next event of this name; others are passed over.
+    pub(crate) async fn next_of(&mut self, event: &str) -> Value {
+        self.next_event(event).await.data
+    }
+
+    /// The next event of this name; others are passed over.
+    pub(crate) async fn next_event(&mut self, event: &str) -> Heard {
+        loop {
+            let heard = self.next().await.expect("the events have ended");
+            if heard.event == event {
+                return heard;
+            }
+        }
+    }
+}
