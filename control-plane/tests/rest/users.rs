@@ -158,7 +158,7 @@ const WRONG: &[(&str, &str, u16, &str, &str)] = &[
         "metadata.resourceVersion",
         "no version",
     ),
-    ("ada", "[]", 400, "", "expected struct"),
+    ("ada", "[]", 400, "", "a JSON object is needed"),
     ("ada", "", 400, "", "EOF"),
 ];
 
