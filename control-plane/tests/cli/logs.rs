@@ -14,8 +14,8 @@ use crate::{
 fn line_about(house: &House, path: &str) -> Value {
     wait_for(path, || {
         let log = house.log();
-        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        lines.filter(|line| line["path"] == path && line["message"] == "request").last()
+        let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.rfind(|line| line["path"] == path && line["message"] == "request")
     })
 }
 
