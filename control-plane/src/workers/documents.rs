@@ -75,13 +75,13 @@ impl Stored {
             let Document { kind, key, revision, value } = document;
             match (kind, key.as_str()) {
                 (Kind::Worker, key) => {
-                    drop(stored.records.insert(key_of(kind, key)?, record(key, &value, revision)?));
+                    stored.records.insert(key_of(kind, key)?, record(key, &value, revision)?);
                 }
                 (Kind::Pool, key) => {
-                    drop(stored.pools.pools.insert(key_of(kind, key)?, record(key, &value, revision)?));
+                    stored.pools.pools.insert(key_of(kind, key)?, record(key, &value, revision)?);
                 }
                 (Kind::Policy, key) => {
-                    drop(stored.pools.policies.insert(key_of(kind, key)?, record(key, &value, revision)?));
+                    stored.pools.policies.insert(key_of(kind, key)?, record(key, &value, revision)?);
                 }
                 (Kind::Fact, GENERATION) => {
                     stored.generation = read(Kind::Fact, GENERATION, &value)?;
