@@ -76,7 +76,7 @@ impl Connection {
         }
         let origin = match &self.api {
             Some(api) => api.parse().map_err(|reason| Error::Setting { setting: "--api", reason })?,
-            None => Origin::of(reachable(config.api)),
+            None => Origin::of(reachable(config.api), config.api_tls.is_some()),
         };
         let credential = self.credential(&config, &origin)?;
         let roots = if origin.secure { Some(trust::roots(self.ca_file.as_deref())?) } else { None };

@@ -185,7 +185,7 @@ impl People {
     }
 
     /// Takes in who comes from the provider: by who they are to it, or else by the name that it gives them. Says their name here.
-    pub(super) async fn from_provider(
+    pub(super) async fn take_in_from_provider(
         &self,
         at_provider: AtProvider,
         name: &Name,

@@ -5,7 +5,7 @@ use crate::{
     house::{House, stdout},
 };
 
-const VERBS: [&[&str]; 32] = [
+const VERBS: [&[&str]; 33] = [
     &[],
     &["up"],
     &["serve"],
@@ -36,6 +36,7 @@ const VERBS: [&[&str]; 32] = [
     &["user", "passwd"],
     &["xds"],
     &["xds", "watch"],
+    &["support-bundle"],
     &["completion"],
     &["version"],
 ];

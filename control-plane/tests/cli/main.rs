@@ -13,6 +13,7 @@ mod house;
 mod http;
 mod logs;
 mod looking;
+mod real_plane;
 mod refused;
 mod reloading;
 mod service_manager;

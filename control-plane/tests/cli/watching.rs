@@ -47,6 +47,6 @@ fn what_agents_are_told_is_printed_and_each_change_of_it() {
 fn a_watch_without_a_control_plane_says_what_to_do() {
     let house = House::new();
     let output = house.run(&["xds", "watch", "backup-jobs", "-f", "f.yaml"]);
-    assert!(!output.status.success());
+    assert_eq!(output.status.code(), Some(6));
     assert!(stderr(&output).contains("is the control plane running?"), "{}", stderr(&output));
 }

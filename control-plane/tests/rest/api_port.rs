@@ -22,7 +22,14 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring};
+use tokio_rustls::{
+    TlsConnector,
+    rustls::{
+        ClientConfig, RootCertStore,
+        crypto::ring,
+        pki_types::{CertificateDer, pem::PemObject},
+    },
+};
 
 use crate::{house::House, people::PASSWORD};
 
@@ -75,6 +82,38 @@ async fn over_tls_all_is_served_and_cookies_are_for_tls_alone() {
     let mut answer = Vec::new();
     let _ = plain.read_to_end(&mut answer).await;
     assert!(!String::from_utf8_lossy(&answer).contains("ok"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn both_versions_of_http_are_agreed_on_with_tls() {
+    let (house, _) = with_tls().await;
+    let certificate = std::fs::read(house.directory.path().join("cert.pem")).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(&certificate).unwrap()).unwrap();
+    for wanted in [&b"h2"[..], b"http/1.1"] {
+        let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots.clone())
+            .with_no_client_auth();
+        config.alpn_protocols = vec![wanted.to_vec()];
+        let stream = TcpStream::connect(house.control_plane.api).await.unwrap();
+        let connector = TlsConnector::from(Arc::new(config));
+        let mut stream = connector.connect("localhost".try_into().unwrap(), stream).await.unwrap();
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(wanted));
+        let is_http2 = wanted == b"h2";
+        // A preface and empty settings; or a request.
+        let sent: &[u8] = if is_http2 {
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"
+        } else {
+            b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n"
+        };
+        stream.write_all(sent).await.unwrap();
+        let mut answer = [0; 9];
+        stream.read_exact(&mut answer).await.unwrap();
+        // SETTINGS (RFC 9113, section 6.5), or a status line.
+        assert!(if is_http2 { answer[3] == 4 } else { answer.starts_with(b"HTTP/1.1 ") }, "{answer:?}");
+    }
 }
 
 async fn started(directory: &TempDir, file: &serde_json::Value) -> Result<ControlPlane, slotway::Error> {

@@ -20,6 +20,7 @@ mod rejections;
 mod reporters;
 mod restart;
 mod scripted_envoy;
+mod several;
 mod sign_in;
 mod token;
 mod tokens;

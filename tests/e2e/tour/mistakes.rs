@@ -16,9 +16,13 @@ fn table() -> Vec<(String, i32, Vec<&'static str>)> {
         // A URL that is none, or another one than it was meant to be.
         (apply("127.0.0.1:9003", "{ capacity: 1 }"), 2, vec!["127.0.0.1:9003", "http://"]),
         (apply("ftp://127.0.0.1:9003", "{ capacity: 1 }"), 2, vec!["ftp://127.0.0.1:9003", "http://"]),
-        (line("slotway drain http://127.0.0.1:9OO1"), 3, vec!["9OO1", "did you mean http://127.0.0.1:9001?"]),
         (
-            line("slotway delete worker http://127.0.0.1:901"),
+            line("slotway drain http://127.0.0.1:9OO1"),
+            2,
+            vec!["9OO1", "its port must be a number from 1 to 65535"],
+        ),
+        (
+            line("slotway delete worker https://127.0.0.1:9001"),
             3,
             vec!["there is no worker", "did you mean http://127.0.0.1:9001?"],
         ),
@@ -47,7 +51,7 @@ fn table() -> Vec<(String, i32, Vec<&'static str>)> {
                 apply(new, "{ capacity: 1 }").trim_end_matches("END\n")
             ),
             2,
-            vec!["-:5:", "twice"],
+            vec!["-:5:", "stands at -:1:1 already"],
         ),
         (
             apply(WORKER, "{ pool: preannotation, capacity: 3 }"),

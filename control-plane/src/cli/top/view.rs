@@ -204,8 +204,10 @@ fn worker_lines(board: &Board, width: usize, first: usize, rows: usize) -> Vec<L
         workers.iter().map(text).max().unwrap_or(0).max(least)
     };
     let room = width.saturating_sub(FIGURES + BAR_MIN);
-    let pool_width = longest(|(_, worker)| worker.pool.chars().count(), 4).min(room / 3);
-    let name_width = longest(|(name, _)| name.chars().count(), 6).min(room.saturating_sub(pool_width));
+    let name_longest = longest(|(name, _)| name.chars().count(), 6);
+    let pool_width = longest(|(_, worker)| worker.pool.chars().count(), 4);
+    let pool_width = pool_width.min((room / 3).max(room.saturating_sub(name_longest)));
+    let name_width = name_longest.min(room.saturating_sub(pool_width));
     let bar_width = width.saturating_sub(FIGURES + name_width + pool_width).min(BAR_MAX);
     let headings = format!(
         "{:<name_width$} {:<pool_width$} {:<8} {:>9} {:>5} {:>8}  SLOTS",

@@ -222,7 +222,7 @@ impl People {
         let (name, role) = (oidc.name(&claims)?, oidc.role(&claims)?);
         let subject = claims.get("sub").and_then(Value::as_str).unwrap_or_default().to_owned();
         let at_provider = AtProvider { issuer: oidc.settings.issuer.clone(), subject };
-        let name = self.from_provider(at_provider, &name, role).await?;
+        let name = self.take_in_from_provider(at_provider, &name, role).await?;
         let signed = self.begin_session(&name).await?;
         let secure = self.settings.secure_cookies;
         Ok(Arrival { signed, return_to: journey.return_to, cookie: journey::no_cookie(secure) })
