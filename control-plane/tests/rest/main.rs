@@ -20,4 +20,5 @@ mod restart;
 mod scripted_envoy;
 mod token;
 mod worker_resources;
+mod watchdogs;
 mod workers;
