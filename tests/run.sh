@@ -3,12 +3,16 @@
 # The first section that fails ends the run.
 #
 # Everything is compiled in the release profile, so that the large dependencies (wasmtime, tonic, SQLite) are compiled
-# once, for the binaries and for the tests. The engine and the configuration have few and are tested in the dev
-# profile: with debug assertions and overflow checks.
+# once, for the binaries and for the tests. For the same reason each call of cargo for it names the same packages: which
+# features their dependencies have follows from that, and other features are another compilation. The binaries so are those
+# that come with the tests. The engine and the configuration have few dependencies and are tested in the dev profile: with
+# debug assertions and overflow checks.
 set -eu
 cd "$(dirname "$0")/.."
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}"
 export CARGO_TERM_COLOR="${CARGO_TERM_COLOR:-auto}"
+
+release="--locked --release -p slotway-filter -p slotway -p slotway-worker -p slotway-tests"
 
 started=$(date +%s)
 summary=
@@ -47,15 +51,19 @@ filter_and_units() {
     section "The filter that dies where a test wants it to" filter/build.sh chaos
     section "Engine and configuration: units, properties" \
         cargo test --locked -p slotway-engine -p slotway-config
-    section "Filter, control plane, worker: units" \
-        cargo test --locked --release -p slotway-filter -p slotway -p slotway-worker
-    section "Traces for a collector (feature otlp)" \
-        cargo test --locked --release -p slotway --features otlp --test otlp
-    section "The filter in wasmtime" cargo test --locked --release -p slotway-tests
+    # shellcheck disable=SC2086 # they are words
+    section "The tests and the binaries (release)" cargo test $release --no-run
+    # shellcheck disable=SC2086
+    section "Filter, control plane, worker: units; the filter in wasmtime" cargo test $release
+}
+
+# Before the others, which leave the binaries as they are without the feature.
+traces() {
+    # shellcheck disable=SC2086
+    section "Traces for a collector (feature otlp)" cargo test $release --features slotway/otlp --test otlp
 }
 
 simulate() {
-    section "The simulator and the model (release)" cargo build --locked --release -p slotway-tests --bins
     section "The lanes' protocol, exhaustively" "$CARGO_TARGET_DIR/release/model"
     section "Simulation: 10,000 seeds" target_sim --seeds 10000
     section "The filter with seeded defects (wasm32)" filter/build.sh mutants
@@ -66,19 +74,19 @@ target_sim() { "$CARGO_TARGET_DIR/release/sim" "$@"; }
 
 end_to_end() {
     section "Envoy" envoy/fetch.sh
-    section "The binaries (release)" cargo build --locked --release -p slotway -p slotway-worker
     section "The API as it is described (schemathesis)" tests/tools/schemathesis.sh
     # Each test runs its own Envoy, control plane and workers.
     section "End to end with Envoy" \
-        cargo test --locked --release -p slotway-tests --test e2e -- --test-threads "${E2E_THREADS:-2}"
+        cargo test $release --test e2e -- --test-threads "${E2E_THREADS:-2}"
     # Always the same events; `make chaos` has others.
     section "Chaos with Envoy" \
-        cargo test --locked --release -p slotway-tests --test chaos -- --seed 3 --seconds 30
+        cargo test $release --test chaos -- --seed 3 --seconds 30
 }
 
 case ${1:-} in
 all)
     lint
+    traces
     filter_and_units
     simulate
     end_to_end

@@ -150,7 +150,9 @@ pub enum Error {
         wait_s: u64,
     },
     /// An address asks too much.
-    #[error("this address sends more requests than it may (`api_limits` in the configuration); wait {wait_s} s")]
+    #[error(
+        "this address sends more requests than it may (`api_limits` in the configuration); wait {wait_s} s"
+    )]
     TooManyRequests {
         /// How long, in seconds.
         wait_s: u64,

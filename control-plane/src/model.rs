@@ -16,18 +16,18 @@ pub struct Desired {
     pub revision: u64,
     /// The pools in match order, each with the workers in force.
     pub pools: Vec<Pool>,
-    /// Removed workers whose clusters must stay until they have drained. None of them stands in `pools`.
+    /// Workers that get no requests (removed, moved, cordoned or down), and whose clusters must stay. None of them stands in `pools`.
     pub draining: Vec<Draining>,
     /// How Envoy listens to clients.
     pub listener: ListenerSettings,
 }
 
-/// A removed worker whose cluster must stay until it has drained.
+/// A worker that gets no requests, and whose cluster must stay: until it has drained, or as it may come back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draining {
     /// The worker.
     pub worker: Worker,
-    /// The pool that it leaves; unknown if the file has moved it to another one.
+    /// The pool that its requests are in; none where that is no longer there.
     pub pool: Option<PoolName>,
 }
 

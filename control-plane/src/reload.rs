@@ -144,7 +144,11 @@ fn with_what_can_change(old: &Config, new: Config) -> Config {
         api_limits: old.api_limits,
         anonymous_reads: old.anonymous_reads,
         oidc: old.oidc.clone(),
-        api_tls: if old.api_tls.is_some() && new.api_tls.is_some() { new.api_tls.clone() } else { old.api_tls.clone() },
+        api_tls: if old.api_tls.is_some() && new.api_tls.is_some() {
+            new.api_tls.clone()
+        } else {
+            old.api_tls.clone()
+        },
         xds: old.xds,
         envoy: old.envoy.clone(),
         state: old.state.clone(),

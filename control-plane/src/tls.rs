@@ -74,9 +74,9 @@ pub(crate) fn server(
             builder.with_client_cert_verifier(verifier.map_err(|error| wrong(file, error.to_string()))?)
         }
     };
-    let mut config = builder.with_single_cert(chain, key).map_err(|error| {
-        wrong(certificate_file, format!("it does not go with its key: {error}"))
-    })?;
+    let mut config = builder
+        .with_single_cert(chain, key)
+        .map_err(|error| wrong(certificate_file, format!("it does not go with its key: {error}")))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }

@@ -182,16 +182,17 @@ impl Lane {
             }
         };
         let Some(stream) = self.streams.get_mut(&context) else { return false };
-        let waited_ms = host::now_ms().saturating_sub(stream.since_ms);
+        let now_ms = host::now_ms();
+        let waited_ms = now_ms.saturating_sub(stream.since_ms);
         stream.waited_ms = waited_ms;
-        lane_pool.metrics.note_wait(waited_ms);
         let held = Held { serial: grant.serial, target };
         let is_marked = stream.mark.replace(grant.serial) == Some(grant.serial);
+        self.note_wait(pool, waited_ms, now_ms);
         let resumed = self.as_context(context, || {
             if let (false, Some(pool)) = (is_marked, self.pools.get(pool)) {
                 mark::put(grant.lane, &pool.settings.name, grant.serial);
             }
-            self.address(&held.target, waited_ms)?;
+            self.address(pool, &held.target, waited_ms)?;
             Ok::<_, FilterError>(host::resume_request()?)
         });
         if let Ok(Ok(())) = resumed {
@@ -225,10 +226,14 @@ impl Lane {
         }
     }
 
-    /// Sends the current request to a worker: names its cluster for the route. A base URL's path is the
-    /// route's business, which Envoy chooses by the path after this filter has run.
-    pub(crate) fn address(&self, target: &Target, waited_ms: u64) -> Result<(), FilterError> {
+    /// Sends the current request to a worker: names its cluster for the route, and tells the router how long the answer
+    /// may take. A base URL's path is the route's business, which Envoy chooses by the path after this filter has run.
+    pub(crate) fn address(&self, pool: usize, target: &Target, waited_ms: u64) -> Result<(), FilterError> {
         chaos::reach(Point::Taken);
+        let limit_ms = self.pools.get(pool).map_or("", |pool| &pool.answer_timeout_ms);
+        if !limit_ms.is_empty() {
+            host::replace_header(MapType::HttpRequestHeaders, headers::ANSWER_TIMEOUT_MS, limit_ms)?;
+        }
         host::replace_header(MapType::HttpRequestHeaders, headers::WORKER, target.url.as_str())?;
         if self.settings.as_ref().is_some_and(|settings| settings.access_log_fields) {
             // What is logged if nothing else becomes known.

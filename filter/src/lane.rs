@@ -164,7 +164,7 @@ impl Lane {
                 self.pools.iter_mut().enumerate().find(|(_, pool)| pool.settings.name == settings.name);
             match known {
                 Some((at, pool)) => {
-                    pool.settings = settings.clone();
+                    pool.adopt(settings.clone());
                     order.push(at);
                 }
                 None => {
@@ -318,6 +318,14 @@ impl Lane {
             if self.flush_at_ms.is_none() {
                 self.flush_at_ms = Some(host::now_ms().saturating_add(FLUSH_MS));
             }
+        }
+    }
+
+    /// Counts a wait that is over.
+    pub(crate) fn note_wait(&mut self, pool: usize, waited_ms: u64, now_ms: u64) {
+        if let Some(pool) = self.pools.get_mut(pool) {
+            pool.metrics.note_wait(waited_ms);
+            self.flush_at_ms = self.flush_at_ms.or(Some(now_ms.saturating_add(FLUSH_MS)));
         }
     }
 

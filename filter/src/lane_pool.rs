@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
-use slotway_config::{Pool as PoolSettings, PoolName, WorkerUrl};
+use slotway_config::{Pool as PoolSettings, PoolName, WaitDuration, WorkerUrl};
 use slotway_engine::{
     Grant, LaneId, Outcome, Serial, Take, TakeRequest, Ticket, WorkerIndex, WorkerSpec,
     mutant::{Mutant, active},
@@ -46,6 +46,8 @@ pub(crate) struct Standing {
 pub(crate) struct LanePool {
     /// The newest configuration's policy and workers; none once the pool is gone from it.
     pub(crate) settings: PoolSettings,
+    /// Its limit of an answer, in the words of a header; empty where there is none.
+    pub(crate) answer_timeout_ms: String,
     pub(crate) shared: SharedPool,
     /// This lane's waiters, and the stream of each.
     pub(crate) waiters: FxHashMap<Ticket, u32>,
@@ -55,6 +57,11 @@ pub(crate) struct LanePool {
     pub(crate) audit: Audit,
     targets: Vec<Option<Rc<Target>>>,
     names_epoch: u32,
+}
+
+/// Milliseconds; nothing for no limit.
+fn in_words(limit: WaitDuration) -> String {
+    if limit == WaitDuration::ZERO { String::new() } else { limit.as_ms().to_string() }
 }
 
 impl LanePool {
@@ -67,8 +74,15 @@ impl LanePool {
             probe_at_ms: None,
             targets: Vec::new(),
             names_epoch: 0,
+            answer_timeout_ms: in_words(settings.answer_timeout),
             settings,
         }
+    }
+
+    /// Takes over another configuration of the same pool.
+    pub(crate) fn adopt(&mut self, settings: PoolSettings) {
+        self.answer_timeout_ms = in_words(settings.answer_timeout);
+        self.settings = settings;
     }
 
     /// Takes a slot, or a place in the line. `mark` hears of the slot before it is taken, and perhaps of another one if

@@ -10,6 +10,8 @@ use crate::{abi::MetricType, host};
 
 /// How long a count may lie in the lane.
 pub(crate) const FLUSH_MS: u64 = 200;
+/// Waits that lie in the lane at once; one more hands them over.
+const WAITS_MAX: usize = 1_024;
 
 /// How a request ended, as `slotway_requests_total` counts it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +72,8 @@ pub(crate) struct PoolMetrics {
     requests: [Option<u32>; OUTCOMES.len()],
     counts: [u64; OUTCOMES.len()],
     wait_ms: Option<u32>,
+    /// Waits that are not handed over yet. A waiter gets its slot while a worker has nothing to do: this can be done later.
+    waits_ms: Vec<u64>,
     levels: [Option<u32>; 4],
     pending: bool,
 }
@@ -91,6 +95,7 @@ impl PoolMetrics {
             requests: OUTCOMES.map(|(_, word)| counter(word)),
             counts: [0; OUTCOMES.len()],
             wait_ms: host::define_metric(MetricType::Histogram, &wait_ms).ok(),
+            waits_ms: Vec::new(),
             levels: [
                 slots("free"),
                 slots("in_flight"),
@@ -110,9 +115,19 @@ impl PoolMetrics {
 
     /// Notes how long a request has waited that got a slot or was refused at its deadline; those that did not
     /// wait are not in the histogram, but in the count of requests.
-    pub(crate) fn note_wait(&self, waited_ms: u64) {
-        if let Some(id) = self.wait_ms {
-            let _ = host::record_metric(id, waited_ms);
+    pub(crate) fn note_wait(&mut self, waited_ms: u64) {
+        self.waits_ms.push(waited_ms);
+        self.pending = true;
+        if self.waits_ms.len() >= WAITS_MAX {
+            self.hand_over_waits();
+        }
+    }
+
+    fn hand_over_waits(&mut self) {
+        for waited_ms in self.waits_ms.drain(..) {
+            if let Some(id) = self.wait_ms {
+                let _ = host::record_metric(id, waited_ms);
+            }
         }
     }
 
@@ -129,8 +144,9 @@ impl PoolMetrics {
         self.pending
     }
 
-    /// Hands the counts over.
+    /// Hands the counts and the waits over.
     pub(crate) fn flush(&mut self) {
+        self.hand_over_waits();
         for (id, count) in self.requests.iter().zip(&mut self.counts) {
             if let (Some(id), true) = (id, *count > 0) {
                 let _ = host::increment_metric(*id, *count);

@@ -91,7 +91,7 @@ impl Lane {
                 stream.mark = Some(serial);
                 let target = lane_pool.target(worker, taken.names_epoch);
                 let addressed = target.and_then(|target| {
-                    self.address(&target, 0)?;
+                    self.address(pool, &target, 0)?;
                     Ok(Held { serial, target })
                 });
                 match addressed {
@@ -154,10 +154,11 @@ impl Lane {
     ) {
         let Some(stream) = self.streams.get_mut(&context) else { return };
         stream.phase = Phase::Done;
-        let (pool, waited_ms) = (stream.pool, host::now_ms().saturating_sub(stream.since_ms));
+        let now_ms = host::now_ms();
+        let (pool, waited_ms) = (stream.pool, now_ms.saturating_sub(stream.since_ms));
         stream.waited_ms = waited_ms;
-        if let (RequestOutcome::WaitTimeout, Some(pool)) = (outcome, self.pools.get(pool)) {
-            pool.metrics.note_wait(waited_ms);
+        if outcome == RequestOutcome::WaitTimeout {
+            self.note_wait(pool, waited_ms, now_ms);
         }
         self.count(pool, outcome);
         self.send_refusal(context, reason, Some(pool), waited_ms, standing);

@@ -200,7 +200,8 @@ pub(super) fn describe(api: &mut OpenApi) {
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
     let components = api.components.get_or_insert_with(Default::default);
     components.add_security_scheme("token", SecurityScheme::Http(bearer));
-    let cookie = ApiKeyValue::with_description(SESSION_COOKIE, "The session; a change needs `x-csrf-token`, too");
+    let cookie =
+        ApiKeyValue::with_description(SESSION_COOKIE, "The session; a change needs `x-csrf-token`, too");
     components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     for (path, item) in &mut api.paths.paths {
         for (method, operation) in operations(item) {

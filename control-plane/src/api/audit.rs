@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{ApiState, Problem};
+use super::{ApiState, Problem, access::Asking};
 use crate::{
     error::Error,
-    store::{AUDIT_PAGE_MAX, AuditQuery, AuditRow},
+    people::Scope,
+    store::{AUDIT_PAGE_MAX, AuditQuery, AuditRow, HIDDEN, Kind},
 };
 
 /// How many rows an answer has where nobody says how many.
@@ -69,6 +70,23 @@ impl From<AuditRow> for AuditedChange {
     }
 }
 
+/// The kinds of which only an admin is told more than that they were changed.
+const OF_PEOPLE: [Kind; 2] = [Kind::User, Kind::Token];
+
+impl AuditedChange {
+    /// As somebody may see it: what was changed of people and their tokens is for admins.
+    fn for_scope(mut self, scope: Scope) -> Self {
+        if scope < Scope::Admin && OF_PEOPLE.iter().any(|kind| kind.as_str() == self.kind) {
+            for document in [&mut self.before, &mut self.after] {
+                if !document.is_null() {
+                    *document = Value::String(HIDDEN.to_owned());
+                }
+            }
+        }
+        self
+    }
+}
+
 /// Lists what was changed, newest first: who, when, what it was and what it became.
 #[utoipa::path(get, path = "/api/v1/audit", params(
     ("before" = Option<u64>, Query, description = "Only older changes than this one: the `next` of the page before"),
@@ -84,6 +102,7 @@ impl From<AuditRow> for AuditedChange {
 ))]
 pub(super) async fn list_changes(
     State(state): State<ApiState>,
+    Asking(identity): Asking,
     query: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Json<AuditPage>, Error> {
     let bad = |field: &str, reason| Error::BadBody { index: None, field: Some(field.to_owned()), reason };
@@ -112,5 +131,6 @@ pub(super) async fn list_changes(
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
     let next = rows.last().filter(|_| more).map(|row| row.id);
-    Ok(Json(AuditPage { changes: rows.into_iter().map(AuditedChange::from).collect(), next }))
+    let changes = rows.into_iter().map(AuditedChange::from).map(|change| change.for_scope(identity.scope));
+    Ok(Json(AuditPage { changes: changes.collect(), next }))
 }

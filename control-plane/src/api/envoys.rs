@@ -73,10 +73,10 @@ async fn changes_in(span: RevisionSpan, store: &dyn Store) -> Option<Vec<AuditRo
 /// The changes that Envoy's reason names, then the others, the newest first: changes that were right, and came while the
 /// wrong one was not mended, must not push that one out.
 fn likeliest(rows: &[AuditRow], reason: &str) -> Vec<UnacceptedChange> {
-    let [worker, settings] = [Kind::Worker, Kind::Settings].map(Kind::as_str);
+    let worker = Kind::Worker.as_str();
     // What agents are told is nothing to Envoy.
-    let mut rows: Vec<_> =
-        rows.iter().filter(|row| [worker, settings].contains(&row.kind.as_str())).collect();
+    let of_envoy = [Kind::Worker, Kind::Pool, Kind::Policy, Kind::Settings].map(Kind::as_str);
+    let mut rows: Vec<_> = rows.iter().filter(|row| of_envoy.contains(&row.kind.as_str())).collect();
     rows.sort_by_key(|row| !(row.kind == worker && reason.contains(&row.key)));
     let change = |row: &AuditRow| UnacceptedChange {
         who: row.who.clone(),

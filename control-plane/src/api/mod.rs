@@ -41,9 +41,7 @@ use crate::{
 pub use audit::{AuditPage, AuditedChange};
 pub use coordinator::RemovedWorker;
 pub use coordinators::{CoordinatorPool, CoordinatorSpec, CoordinatorState};
-pub use people::{
-    MadeToken, SessionView, TokenSpec, TokenState, UserSpec, UserState,
-};
+pub use people::{MadeToken, SessionView, TokenSpec, TokenState, UserSpec, UserState};
 pub use port::ApiPort;
 pub use events::Hub;
 pub use problem::Problem;

@@ -2,10 +2,11 @@ use std::time::Instant;
 
 use axum::{
     extract::{MatchedPath, Request, State},
+    http::Method,
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use super::ApiState;
 use crate::{
@@ -28,8 +29,7 @@ pub(super) async fn observe(State(state): State<ApiState>, request: Request, nex
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let route = route.unwrap_or_else(|| NO_ROUTE.to_owned());
     let path: String = request.uri().path().chars().take(PATH_BYTES_MAX).collect();
-    let span = tracing::info_span!("request", %id, otel.kind = "server", otel.name = format!("{method} {route}"),
-        http.request.method = %method, http.route = route, http.response.status_code = tracing::field::Empty);
+    let span = span_of(&id, &method, &route);
     #[cfg(feature = "otlp")]
     crate::telemetry::traces::continue_from(&span, request.headers());
     let answered = caught(next.run(request)).instrument(span.clone()).await;
@@ -40,11 +40,12 @@ pub(super) async fn observe(State(state): State<ApiState>, request: Request, nex
         Error::System { doing, reason: "a defect".to_owned() }.into_response()
     });
     let (status, took) = (response.status().as_u16(), began.elapsed());
+    #[cfg(feature = "otlp")]
     span.record("http.response.status_code", status);
     state.requests.count(&method, &route, status, took);
     let who = response.extensions().get::<Identity>();
     let who = who.map_or("-", |identity| identity.who.as_str());
-    let ms = took.as_secs_f64() * 1_000.0;
+    let ms = u64::try_from(took.as_micros()).unwrap_or(u64::MAX) as f64 / 1_000.0;
     let _in_its_span = span.enter();
     if response.status().is_server_error() {
         tracing::warn!(who, %method, path, status, ms, "request");
@@ -55,4 +56,17 @@ pub(super) async fn observe(State(state): State<ApiState>, request: Request, nex
         response.headers_mut().insert(REQUEST_ID, id);
     }
     response
+}
+
+/// What stands beside everything that is logged while the request is answered.
+#[cfg(not(feature = "otlp"))]
+fn span_of(id: &RequestId, _: &Method, route: &str) -> Span {
+    tracing::info_span!("request", %id, route)
+}
+
+/// The same, with what a trace has more: OpenTelemetry's names for it.
+#[cfg(feature = "otlp")]
+fn span_of(id: &RequestId, method: &Method, route: &str) -> Span {
+    tracing::info_span!("request", %id, route, otel.kind = "server", otel.name = format!("{method} {route}"),
+        http.request.method = %method, http.route = route, http.response.status_code = tracing::field::Empty)
 }

@@ -265,7 +265,10 @@ where
     type Data = Bytes;
     type Error = BoxError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = &mut *self;
         match Pin::new(&mut this.body).poll_frame(cx) {
             Poll::Ready(frame) => Poll::Ready(frame.map(|frame| frame.map_err(Into::into))),
@@ -287,6 +290,8 @@ where
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
 
     #[test]
@@ -300,5 +305,57 @@ mod tests {
         let fourth = addresses.take(one).unwrap();
         drop((second, third, fourth));
         assert!(addresses.open.lock().unwrap().is_empty());
+    }
+
+    /// A port that answers with the length of the body, and its end.
+    async fn served(connections: u32) -> (SocketAddr, Stopping, tokio::task::JoinHandle<Result<(), Error>>) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let echo = |body: Result<Bytes, axum::extract::rejection::BytesRejection>| async move {
+            body.map_or_else(|error| error.to_string(), |body| body.len().to_string())
+        };
+        let router = Router::new().route("/", axum::routing::post(echo));
+        let stopping = Stopping::default();
+        let port = ApiPort::new(listener, None, connections).unwrap();
+        let serving = tokio::spawn(port.serve(router, stopping.clone()));
+        (address, stopping, serving)
+    }
+
+    /// What comes back until the other end closes the connection.
+    async fn told(address: SocketAddr, sent: &[u8]) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(sent).await.unwrap();
+        let mut answer = Vec::new();
+        // To be cut off is an end, too.
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    // The clock goes on by itself when nothing else happens: whoever waits for a client has waited for ever.
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_sends_nothing_or_not_all_is_not_waited_for() {
+        let (address, ..) = served(8).await;
+        for slow in [&b""[..], b"P", b"PRI * HTTP/2.0\r\n\r\nSM", b"POST / HTTP/1.1\r\nhost: a\r\n"] {
+            let answer = told(address, slow).await;
+            assert!(!answer.contains("200 OK"), "{answer}");
+        }
+        let half = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\n12345";
+        let answer = told(address, half).await;
+        assert!(answer.contains("not there within 30 s") || answer.contains("uffer"), "{answer}");
+        let whole = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\n12345";
+        let answer = told(address, whole).await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("\r\n\r\n5"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn at_the_end_nothing_new_is_taken_and_connections_that_lie_idle_are_closed() {
+        let (address, stopping, serving) = served(8).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        let mut answer = [0; 15];
+        stream.read_exact(&mut answer).await.unwrap();
+        stopping.advance(crate::lifecycle::Phase::Ending);
+        serving.await.unwrap().unwrap();
+        assert!(TcpStream::connect(address).await.is_err());
     }
 }

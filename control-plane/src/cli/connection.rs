@@ -17,20 +17,21 @@ const TOKEN: &str = "SLOTWAY_TOKEN";
 #[command(next_help_heading = "Which control plane, and who asks")]
 pub(super) struct Connection {
     /// The control plane: http://HOST:PORT, https://HOST or HOST:PORT [default: 127.0.0.1:8080]
-    #[arg(long, env = "SLOTWAY_API", value_name = "URL|ADDRESS")]
-    api: Option<Origin>,
+    #[arg(long, env = "SLOTWAY_API", hide_env_values = true, value_name = "URL|ADDRESS")]
+    // Text, since what is refused as a value is shown, and somebody may have put a secret into it.
+    api: Option<String>,
     /// A file with the token to show; or the token itself in SLOTWAY_TOKEN
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// Certificates (PEM) that may vouch for the control plane, instead of the system's
-    #[arg(long, env = "SLOTWAY_CA_FILE", value_name = "FILE")]
+    #[arg(long, env = "SLOTWAY_CA_FILE", hide_env_values = true, value_name = "FILE")]
     ca_file: Option<PathBuf>,
     /// The control plane's configuration file: its address, and the admin token of its state directory
-    #[arg(short = 'c', long, env = "SLOTWAY_CONFIG", value_name = "FILE")]
+    #[arg(short = 'c', long, env = "SLOTWAY_CONFIG", hide_env_values = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The state directory with the admin token; it is shown only to this machine [default: .slotway]
-    #[arg(long, env = "SLOTWAY_STATE", value_name = "DIRECTORY")]
-    state: Option<PathBuf>,
+    #[arg(long, env = "SLOTWAY_STATE", hide_env_values = true, value_name = "DIRECTORY")]
+    state_directory: Option<PathBuf>,
 }
 
 /// For a verb that has no other use for `-f`: the configuration file, as `up` and `serve` take it.
@@ -43,11 +44,11 @@ impl Connection {
     pub(super) fn of_environment() -> Self {
         let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         Self {
-            api: std::env::var("SLOTWAY_API").ok().and_then(|api| api.parse().ok()),
+            api: std::env::var("SLOTWAY_API").ok(),
             token_file: None,
             ca_file: path("SLOTWAY_CA_FILE"),
             config: path("SLOTWAY_CONFIG"),
-            state: path("SLOTWAY_STATE"),
+            state_directory: path("SLOTWAY_STATE"),
         }
     }
 
@@ -58,7 +59,7 @@ impl Connection {
 
     /// The state directory, where it is said apart from the file.
     pub(super) fn state(&self) -> Option<&Path> {
-        self.state.as_deref()
+        self.state_directory.as_deref()
     }
 
     /// What asks.
@@ -70,10 +71,13 @@ impl Connection {
             Some(file) => load(file)?,
             None => Config::default(),
         };
-        if let Some(state) = &self.state {
+        if let Some(state) = &self.state_directory {
             config.state.clone_from(state);
         }
-        let origin = self.api.clone().unwrap_or_else(|| Origin::of(reachable(config.api)));
+        let origin = match &self.api {
+            Some(api) => api.parse().map_err(|reason| Error::Setting { setting: "--api", reason })?,
+            None => Origin::of(reachable(config.api), config.api_tls.is_some()),
+        };
         let credential = self.credential(&config, &origin)?;
         let roots = if origin.secure { Some(trust::roots(self.ca_file.as_deref())?) } else { None };
         if credential.is_some() && !origin.secure && !origin.is_here() {

@@ -48,6 +48,13 @@ pub(super) struct Change {
     pub(super) now: Option<Seen>,
 }
 
+impl Change {
+    /// What one is now.
+    pub(super) fn of(kind: Kind, seen: Seen) -> Self {
+        Self { kind, name: seen.name().to_owned(), now: Some(seen) }
+    }
+}
+
 /// What is followed.
 struct Live {
     client: Client,

@@ -32,6 +32,7 @@ mod settling;
 mod support_bundle;
 mod table;
 mod token;
+mod top;
 mod trust;
 mod unified;
 mod up;
@@ -44,7 +45,6 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
-use self::output::say;
 use crate::{
     config::{Config, Overrides, load},
     error::Error,
@@ -104,6 +104,8 @@ enum Command {
         #[command(subcommand)]
         what: set::Set,
     },
+    /// Show pools, workers and who waits, as it changes
+    Top(top::Top),
     /// Show what each Envoy shall have, and what it has acknowledged
     ProxyStatus(proxy_status::ProxyStatus),
     /// Show what was changed, newest first: who, when, what it was and what it became
@@ -209,6 +211,7 @@ fn execute(command: Command) -> Result<(), Error> {
         Command::Cordon(cordon) => on_runtime(cordon.run()),
         Command::Uncordon(uncordon) => on_runtime(uncordon.run()),
         Command::Set { what } => on_runtime(what.run()),
+        Command::Top(top) => on_runtime(top.run()),
         Command::ProxyStatus(status) => on_runtime(status.run()),
         Command::Audit(audit) => on_runtime(audit.run()),
         Command::SupportBundle(bundle) => on_runtime(bundle.run()),
@@ -229,4 +232,16 @@ fn on_runtime(command: impl Future<Output = Result<(), Error>>) -> Result<(), Er
     // A blocking task (a name look-up) must not hold up the end.
     runtime.shutdown_background();
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    #[test]
+    fn no_two_flags_of_a_verb_are_alike() {
+        Cli::command().debug_assert();
+    }
 }

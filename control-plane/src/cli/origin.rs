@@ -19,10 +19,10 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    /// One in the clear.
-    pub(super) fn of(address: std::net::SocketAddr) -> Self {
+    /// An address, and whether TLS is spoken there.
+    pub(super) fn of(address: std::net::SocketAddr, secure: bool) -> Self {
         let (host, port) = (address.ip().to_string(), address.port());
-        Self { secure: false, host, port, base: String::new() }
+        Self { secure, host, port, base: String::new() }
     }
 
     /// Whether it is on this machine.

@@ -6,6 +6,8 @@ use super::output::printable;
 
 /// How many of those that there are a line names.
 const KNOWN_SHOWN_MAX: usize = 8;
+/// How many letters of a misspelt name are wrong at most.
+const MISSPELT_MAX: usize = 2;
 /// Longest text of an answer that is no problem, in characters.
 const TEXT_CHARS_MAX: usize = 200;
 
@@ -36,6 +38,14 @@ impl Refusal {
     #[must_use]
     pub fn index(&self) -> Option<usize> {
         self.problem.get("index").and_then(Value::as_u64).and_then(|index| usize::try_from(index).ok())
+    }
+
+    /// Of the names that there are the one that was perhaps meant: nearly what was asked for.
+    fn meant<'a>(&self, known: &'a [Value]) -> Option<&'a str> {
+        let asked = self.what.rsplit(' ').next()?;
+        let known = known.iter().filter_map(Value::as_str);
+        let near = known.map(|name| (strsim::osa_distance(asked, name), name));
+        near.filter(|(distance, _)| *distance <= MISSPELT_MAX).min().map(|(_, name)| name)
     }
 
     /// The stable exit code of a command that was refused so.
@@ -74,7 +84,9 @@ impl fmt::Display for Refusal {
             self.problem.get("known").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let named: Vec<_> =
             known.iter().filter_map(Value::as_str).take(KNOWN_SHOWN_MAX).map(printable).collect();
-        if !named.is_empty() {
+        if let Some(meant) = self.meant(known) {
+            write!(f, "; did you mean {}?", printable(meant))?;
+        } else if !named.is_empty() {
             let more = if known.len() > named.len() { ", ..." } else { "" };
             write!(f, "; there is: {}{more}", named.join(", "))?;
         }
@@ -102,11 +114,19 @@ mod tests {
         let placed = Refusal { place: Some("w.yaml:3:7".to_owned()), ..bad };
         assert_eq!(placed.to_string(), "w.yaml:3:7: worker http://a: spec.capacity: 0 is too small");
         let unknown =
-            refusal(404, json!({ "detail": "there is no worker", "known": ["http://b", "http://c"] }));
-        assert_eq!(unknown.to_string(), "worker http://a: there is no worker; there is: http://b, http://c");
-        let many: Vec<_> = (0..20).map(|n| format!("http://{n}")).collect();
+            refusal(404, json!({ "detail": "there is no worker", "known": ["http://bcd", "http://cde"] }));
+        assert_eq!(
+            unknown.to_string(),
+            "worker http://a: there is no worker; there is: http://bcd, http://cde"
+        );
+        let near =
+            refusal(404, json!({ "detail": "there is no worker", "known": ["http://b:90", "http://aa"] }));
+        assert_eq!(near.to_string(), "worker http://a: there is no worker; did you mean http://aa?");
+        let many: Vec<_> = (0..20).map(|n| format!("http://node-{n}")).collect();
         assert!(
-            refusal(404, json!({ "detail": "none", "known": many })).to_string().ends_with("http://7, ...")
+            refusal(404, json!({ "detail": "none", "known": many }))
+                .to_string()
+                .ends_with("http://node-7, ...")
         );
     }
 

@@ -32,8 +32,10 @@ impl Serve {
         let started = running.start(ControlPlane::start(&config, filter, ports)).await?;
         let Some(mut control_plane) = started else { return Ok(()) };
         say(format_args!(
-            "slotway: serving REST on http://{} and xDS on {}",
-            control_plane.api, control_plane.xds
+            "slotway: serving REST on {}://{} and xDS on {}",
+            config.api_scheme(),
+            control_plane.api,
+            control_plane.xds
         ));
         let file = self.configured.file.display();
         say(format_args!("slotway: `slotway bootstrap -f {file}` prints what an Envoy needs to join"));

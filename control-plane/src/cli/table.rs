@@ -103,15 +103,15 @@ const USER: &[Column] = &[
 ];
 
 const USER_WIDE: &[Column] = &[
-    ("SOURCE", |seen| text(seen, "status.source")),
+    ("SIGNS IN BY", |seen| text(seen, "status.signs_in_by")),
+    ("SESSIONS", |seen| number(seen, "status.sessions")),
     ("CREATED", |seen| text(seen, "status.created_at")),
-    ("LAST LOGIN", |seen| text(seen, "status.last_login_at")),
 ];
 
 const TOKEN: &[Column] = &[
     ("TOKEN", name),
     ("SCOPE", |seen| text(seen, "spec.scope")),
-    ("EXPIRES", |seen| text(seen, "status.expires_at")),
+    ("EXPIRES", |seen| text(seen, "spec.expires_at")),
     ("LAST USED", |seen| text(seen, "status.last_used_at")),
 ];
 

@@ -204,16 +204,18 @@ async fn watch_workers(workers: &mut [Process]) -> Result<(), Error> {
 }
 
 fn print_ready(config: &Config, demo: bool) {
-    let (listen, api) = (reachable(config.listen), reachable(config.api));
+    let (listen, api, scheme) = (reachable(config.listen), reachable(config.api), config.api_scheme());
     say("slotway: ready");
     say(format_args!("  clients  http://{listen}"));
-    say(format_args!("  REST     http://{api}/coordinator/workers"));
+    say(format_args!("  REST     {scheme}://{api}/coordinator/workers"));
     say(format_args!("  Envoy    http://{}/stats", reachable(config.envoy.admin)));
     say(format_args!("  state    {} (database, admin token, logs)", config.state.display()));
     let authorization = format!("\"authorization: Bearer $(cat {})\"", config.token_path().display());
     let json = "-H 'content-type: application/json'";
     let list = r#"'[{"worker": "http://HOST:PORT", "capacity": 2}]'"#;
-    say(format_args!("  add      curl -H {authorization} {json} -d {list} http://{api}/coordinator/workers"));
+    say(format_args!(
+        "  add      curl -H {authorization} {json} -d {list} {scheme}://{api}/coordinator/workers"
+    ));
     if demo {
         say(format_args!(
             "  try      curl -d 'Hello London!' -H 'content-type: text/plain' http://{listen}/extract"

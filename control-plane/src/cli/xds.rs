@@ -84,7 +84,8 @@ impl Xds {
         let config = watch.configured.load()?;
         let url = format!("{}", reachable(config.xds));
         let failed = |reason: String| Error::Request { url: url.clone(), reason };
-        let channel = connect(&config).await.map_err(failed)?;
+        let unreachable = |reason| Error::Unreachable { url: url.clone(), reason };
+        let channel = connect(&config).await.map_err(unreachable)?;
         let (requests, stream) = mpsc::channel(1);
         let node = Node {
             id: watch.node.clone().unwrap_or_else(|| format!("watch-{}", std::process::id())),

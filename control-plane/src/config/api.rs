@@ -56,7 +56,11 @@ impl ApiLimits {
     pub(super) fn check(&self) -> Result<(), (String, String)> {
         let within = |field: &str, value: u32, least: u32, most: u32| {
             let reason = || format!("{value} is not from {least} to {most}");
-            if (least..=most).contains(&value) { Ok(()) } else { Err((format!("api_limits.{field}"), reason())) }
+            if (least..=most).contains(&value) {
+                Ok(())
+            } else {
+                Err((format!("api_limits.{field}"), reason()))
+            }
         };
         within("requests_per_s", self.requests_per_s, 0, REQUESTS_MAX)?;
         within("burst", self.burst, 1, REQUESTS_MAX)?;

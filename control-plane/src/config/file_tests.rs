@@ -113,6 +113,20 @@ const WRONG: &[(&str, &str, (u64, u64), &str)] = &[
         "the same worker cannot stand twice; the first is pools[0].workers[0].worker",
     ),
     ("pools:", "pools: []\nrest:", (8, 1), "unknown field `rest`"),
+    ("api: 127.0.0.1", "api: 0.0.0.0", (2, 6), "can be reached from other machines"),
+    ("debug_headers: false", "api_insecure: perhaps", (6, 15), "bool"),
+    ("debug_headers: false", "anonymous_reads: 2", (6, 18), "bool"),
+    ("debug_headers: false", "api_tls: { certificate_file: a }", (6, 12), "missing field `key_file`"),
+    ("debug_headers: false", "api_limits: { burst: 0 }", (6, 22), "0 is not from 1"),
+    ("debug_headers: false", "api_limits: { connections: 100000 }", (6, 28), "is not from 1 to 65536"),
+    ("debug_headers: false", "api_limits: { rate: 1 }", (6, 15), "unknown field `rate`"),
+    ("debug_headers: false", "oidc: { issuer: 'https://a' }", (6, 9), "missing field `client_id`"),
+    (
+        "debug_headers: false",
+        "oidc: { issuer: 'http://a', client_id: b, redirect_url: 'https://c/api/v1/oidc/callback', role_claim: d, admin_values: [e] }",
+        (6, 17),
+        "begins with https://",
+    ),
 ];
 
 #[test]

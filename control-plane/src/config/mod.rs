@@ -182,7 +182,14 @@ impl Config {
     /// # Errors
     /// The setting, and what is wrong with it.
     pub fn check_api_exposure(&self) -> Result<(), (&'static str, String)> {
-        api::check_exposure(self.api, self.api_tls.is_some(), self.api_insecure).map_err(|reason| ("api", reason))
+        api::check_exposure(self.api, self.api_tls.is_some(), self.api_insecure)
+            .map_err(|reason| ("api", reason))
+    }
+
+    /// How REST is reached: `https` where it has TLS, else `http`.
+    #[must_use]
+    pub fn api_scheme(&self) -> &'static str {
+        if self.api_tls.is_some() { "https" } else { "http" }
     }
 
     /// Which group each pool belongs to.

@@ -85,11 +85,16 @@ impl OidcSettings {
             );
         }
         if self.admin_values.is_empty() && self.viewer_values.is_empty() {
-            return refuse("role_claim", "say which of its values mean a role: `admin_values`, `viewer_values`");
+            return refuse(
+                "role_claim",
+                "say which of its values mean a role: `admin_values`, `viewer_values`",
+            );
         }
-        for (field, values) in
-            [("admin_values", &self.admin_values), ("viewer_values", &self.viewer_values), ("scopes", &self.scopes)]
-        {
+        for (field, values) in [
+            ("admin_values", &self.admin_values),
+            ("viewer_values", &self.viewer_values),
+            ("scopes", &self.scopes),
+        ] {
             let right = |value: &String| !value.is_empty() && value.len() <= TEXT_BYTES_MAX;
             if values.len() > VALUES_MAX || !values.iter().all(right) {
                 return refuse(field, "at most 64 values, each from 1 to 2048 bytes");

@@ -130,7 +130,9 @@ impl Ledger {
             let told = if failing { Ok(()) } else { watch.next().await.map(drop) };
             let taken_in = self.catch_up_now().await;
             if let (Err(error), false) = (&taken_in, failing) {
-                tracing::warn!("what other control planes change of people is not seen until this is over: {error}");
+                tracing::warn!(
+                    "what other control planes change of people is not seen until this is over: {error}"
+                );
             }
             failing = taken_in.is_err();
             if told.is_err() || failing {

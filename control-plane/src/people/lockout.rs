@@ -59,7 +59,9 @@ impl Lockout {
         };
         let wait = self.names.wait(attempt.name, now).max(self.addresses.wait(attempt.address, now));
         if !wait.is_zero() {
-            return Err(Error::TooManyFailures { wait_s: wait.as_secs() + u64::from(wait.subsec_nanos() > 0) });
+            return Err(Error::TooManyFailures {
+                wait_s: wait.as_secs() + u64::from(wait.subsec_nanos() > 0),
+            });
         }
         self.names.fail(attempt.name, now);
         self.addresses.fail(attempt.address, now);

@@ -32,8 +32,8 @@ use tokio::sync::mpsc;
 
 pub use admin_token::AdminToken;
 pub use clock::{Clock, Moment};
-pub use identity::{Identity, Means, Scope};
 pub(crate) use identity::peer;
+pub use identity::{Identity, Means, Scope};
 pub(crate) use lockout::network;
 pub use lockout::{FAILURES_OF_A_NAME, FAILURES_OF_AN_ADDRESS, FIRST_WAIT, LONGEST_WAIT};
 pub use name::{NAME_BYTES_MAX, Name};

@@ -24,9 +24,8 @@ impl FromStr for Name {
     fn from_str(text: &str) -> Result<Self, String> {
         let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.@+".contains(&byte);
         let first = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-        let right = text.len() <= NAME_BYTES_MAX
-            && text.bytes().next().is_some_and(first)
-            && text.bytes().all(good);
+        let right =
+            text.len() <= NAME_BYTES_MAX && text.bytes().next().is_some_and(first) && text.bytes().all(good);
         if !right {
             let shown: String = text.chars().take(NAME_BYTES_MAX).collect();
             return Err(format!(
@@ -55,9 +54,19 @@ mod tests {
         for right in ["ada", "ada@example.org", "a+b_c-d.e", "7", &"a".repeat(NAME_BYTES_MAX)] {
             assert_eq!(right.parse::<Name>().unwrap().as_str(), right);
         }
-        for wrong in
-            ["", "Ada", "admin token", "token x", "система", "a b", "-a", "a/b", "system", "a\n", &"a".repeat(101)]
-        {
+        for wrong in [
+            "",
+            "Ada",
+            "admin token",
+            "token x",
+            "система",
+            "a b",
+            "-a",
+            "a/b",
+            "system",
+            "a\n",
+            &"a".repeat(101),
+        ] {
             assert!(wrong.parse::<Name>().is_err(), "{wrong:?}");
         }
     }

@@ -49,7 +49,10 @@ impl Password {
     pub fn check(&self, name: &str) -> Result<(), String> {
         let (least, most) = (PASSWORD_BYTES.start(), PASSWORD_BYTES.end());
         if !PASSWORD_BYTES.contains(&self.0.len()) {
-            return Err(format!("a password has from {least} to {most} bytes, and this one has {}", self.0.len()));
+            return Err(format!(
+                "a password has from {least} to {most} bytes, and this one has {}",
+                self.0.len()
+            ));
         }
         if self.0.eq_ignore_ascii_case(name) {
             return Err("a password must not be the name".to_owned());
@@ -73,8 +76,10 @@ pub(super) struct Hasher {
 
 impl Hasher {
     pub(super) fn new() -> Result<Self, Error> {
-        let params = Params::new(MEMORY_KIB, PASSES, LANES, None)
-            .map_err(|error| Error::System { doing: "choosing how to hash passwords", reason: error.to_string() })?;
+        let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|error| Error::System {
+            doing: "choosing how to hash passwords",
+            reason: error.to_string(),
+        })?;
         Ok(Self {
             argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
             at_once: Arc::new(Semaphore::new(AT_ONCE)),
@@ -95,7 +100,11 @@ impl Hasher {
     ///
     /// # Errors
     /// [`Error::SignInsBusy`].
-    pub(super) async fn is(self: &Arc<Self>, password: Password, hash: Option<String>) -> Result<bool, Error> {
+    pub(super) async fn is(
+        self: &Arc<Self>,
+        password: Password,
+        hash: Option<String>,
+    ) -> Result<bool, Error> {
         self.with_a_place(move |hasher| {
             let somebody = hash.is_some();
             let hash = match hash {

@@ -69,7 +69,10 @@ impl Register {
     }
 
     /// The sessions of a person.
-    pub(super) fn sessions_of<'a>(&'a self, user: &'a str) -> impl Iterator<Item = (&'a String, &'a Session)> {
+    pub(super) fn sessions_of<'a>(
+        &'a self,
+        user: &'a str,
+    ) -> impl Iterator<Item = (&'a String, &'a Session)> {
         let all = self.sessions.iter().map(|(key, session)| (key, &session.value));
         all.filter(move |(_, session)| session.user == user)
     }

@@ -141,7 +141,8 @@ impl People {
         let (user, scope, is_old) = {
             let register = self.ledger.read();
             let session = register.sessions.get(&key).map(|kept| &kept.value);
-            let session = session.filter(|session| register.goes_on(session, now)).ok_or(Error::SessionEnded)?;
+            let session =
+                session.filter(|session| register.goes_on(session, now)).ok_or(Error::SessionEnded)?;
             let scope = scope_of(&register, &session.user).ok_or(Error::SessionEnded)?;
             (session.user.clone(), scope, now.since(session.seen_at) >= SEEN_EVERY)
         };
@@ -237,7 +238,8 @@ impl People {
 /// the same moment may leave one too many, until the next.
 fn surplus(register: &Register, name: &str) -> Vec<String> {
     let oldest = |sessions: Vec<(&String, &Session)>, most: usize| {
-        let mut sessions: Vec<_> = sessions.into_iter().map(|(key, session)| (session.seen_at, key)).collect();
+        let mut sessions: Vec<_> =
+            sessions.into_iter().map(|(key, session)| (session.seen_at, key)).collect();
         sessions.sort();
         let surplus = (sessions.len() + 1).saturating_sub(most);
         sessions.into_iter().take(surplus).map(|(_, key)| key.clone()).collect::<Vec<_>>()
@@ -258,7 +260,8 @@ pub(super) fn in_cookie(parts: &Parts) -> Option<SessionId> {
 /// The value of a request's cookie; the first one of that name, an empty one is none.
 pub(super) fn cookie_of(parts: &Parts, wanted: &str) -> Option<String> {
     let headers = parts.headers.get_all(header::COOKIE).iter().filter_map(|header| header.to_str().ok());
-    let mut pairs = headers.flat_map(|header| header.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    let mut pairs =
+        headers.flat_map(|header| header.split(';')).filter_map(|pair| pair.trim().split_once('='));
     let (_, value) = pairs.find(|(name, _)| *name == wanted)?;
     (!value.is_empty()).then(|| value.to_owned())
 }

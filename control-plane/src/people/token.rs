@@ -32,7 +32,10 @@ pub struct Token {
 
 impl std::fmt::Debug for Token {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Token").field("scope", &self.scope).field("owner", &self.owner).finish_non_exhaustive()
+        f.debug_struct("Token")
+            .field("scope", &self.scope)
+            .field("owner", &self.owner)
+            .finish_non_exhaustive()
     }
 }
 
@@ -64,7 +67,9 @@ pub fn lifetime(text: &str) -> Result<Duration, String> {
     }
     let seconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit_s));
     let lifetime = seconds.map(Duration::from_secs).filter(|lifetime| EXPIRES_IN.contains(lifetime));
-    lifetime.ok_or_else(|| format!("{text:?} is not from 1m to 3660d; leave it out for a token that does not expire"))
+    lifetime.ok_or_else(|| {
+        format!("{text:?} is not from 1m to 3660d; leave it out for a token that does not expire")
+    })
 }
 
 #[cfg(test)]
@@ -76,9 +81,22 @@ mod tests {
         for (text, seconds) in [("60s", 60), ("90m", 5_400), ("720h", 2_592_000), ("30d", 2_592_000)] {
             assert_eq!(lifetime(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
-        for wrong in
-            ["", "h", "1", "-1h", "+1h", "1.5h", "1 h", "0s", "59s", "3661d", "99999999999999999999d", "1w", "1é", "１h"]
-        {
+        for wrong in [
+            "",
+            "h",
+            "1",
+            "-1h",
+            "+1h",
+            "1.5h",
+            "1 h",
+            "0s",
+            "59s",
+            "3661d",
+            "99999999999999999999d",
+            "1w",
+            "1é",
+            "１h",
+        ] {
             assert!(lifetime(wrong).is_err(), "{wrong}");
         }
     }

@@ -101,7 +101,8 @@ impl People {
         let make = self.ledger.change(by.who.clone(), |register| {
             let conflict = |field, reason| Err(Error::Conflict { index: None, field, reason });
             if register.tokens.contains_key(name.as_str()) {
-                let reason = format!("there is a token {name} already; delete it first, or choose another name");
+                let reason =
+                    format!("there is a token {name} already; delete it first, or choose another name");
                 return conflict(Some("metadata.name"), reason);
             }
             if register.tokens.len() >= TOKENS_MAX {
@@ -150,8 +151,9 @@ impl People {
 
     /// Whose token a request comes with.
     pub(super) async fn by_token(&self, given: &[u8]) -> Result<Identity, Error> {
-        const WRONG: Error =
-            Error::Unauthorized("the token is not known: it was deleted, or was never one; ask an admin for another");
+        const WRONG: Error = Error::Unauthorized(
+            "the token is not known: it was deleted, or was never one; ask an admin for another",
+        );
         let Ok(given) = std::str::from_utf8(given) else { return Err(WRONG) };
         let hash = secret::hashed(given);
         if self.ledger.read().token_of(&hash).is_none() {
@@ -176,7 +178,11 @@ impl People {
             // Where too many wait already, a use is kept with the next one.
             let _ = self.used.try_send(Used::Token(name.clone()));
         }
-        Ok(Identity { who: Who::named(&format!("token {name}")), scope, means: Means::Token { owner: token.owner } })
+        Ok(Identity {
+            who: Who::named(&format!("token {name}")),
+            scope,
+            means: Means::Token { owner: token.owner },
+        })
     }
 }
 
@@ -192,7 +198,8 @@ pub(super) fn scope_at(register: &Register, token: &Token, now: Moment) -> Optio
 }
 
 fn may_see(by: &Identity, token: &Token) -> bool {
-    by.scope == Scope::Admin || (by.has_session() && token.owner.is_some() && token.owner.as_deref() == by.user())
+    by.scope == Scope::Admin
+        || (by.has_session() && token.owner.is_some() && token.owner.as_deref() == by.user())
 }
 
 fn shown(register: &Register, name: &str, kept: &Kept<Token>, now: Moment) -> ShownToken {

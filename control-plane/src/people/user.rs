@@ -64,7 +64,10 @@ pub struct UserWanted {
 
 impl std::fmt::Debug for User {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("User").field("role", &self.role).field("disabled", &self.disabled).finish_non_exhaustive()
+        f.debug_struct("User")
+            .field("role", &self.role)
+            .field("disabled", &self.disabled)
+            .finish_non_exhaustive()
     }
 }
 

@@ -59,7 +59,8 @@ impl People {
     pub fn user(&self, name: &str) -> Result<ShownUser, Error> {
         let (now, register) = (self.clock.now(), self.ledger.read());
         let kept = register.users.get(name).ok_or_else(|| Error::UnknownUser { name: shortened(name) })?;
-        let sessions = register.sessions_of(name).filter(|(_, session)| register.goes_on(session, now)).count();
+        let sessions =
+            register.sessions_of(name).filter(|(_, session)| register.goes_on(session, now)).count();
         Ok(ShownUser { name: name.to_owned(), revision: kept.revision, user: kept.value.clone(), sessions })
     }
 
@@ -184,7 +185,7 @@ impl People {
     }
 
     /// Takes in who comes from the provider: by who they are to it, or else by the name that it gives them. Says their name here.
-    pub(super) async fn from_provider(
+    pub(super) async fn take_in_from_provider(
         &self,
         at_provider: AtProvider,
         name: &Name,
@@ -270,7 +271,9 @@ fn changed_user(
             return Err(has_no_password("spec.password"));
         }
         if after.role != before.role {
-            let reason = "the role of who comes from the provider is what it says at each sign-in; change it there".to_owned();
+            let reason =
+                "the role of who comes from the provider is what it says at each sign-in; change it there"
+                    .to_owned();
             return Err(Error::Conflict { index: None, field: Some("spec.role"), reason });
         }
     }

@@ -13,7 +13,7 @@ pub const AUDIT_PAGE_MAX: u32 = 1_000;
 pub const WHO_BYTES_MAX: usize = 128;
 
 /// What stands in an audit row in place of a secret.
-const HIDDEN: &str = "(hidden)";
+pub(crate) const HIDDEN: &str = "(hidden)";
 
 /// Who changes something, as it stands in the audit rows.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -112,10 +112,23 @@ impl AuditQuery {
 
 /// The words that end the name of a field with a secret.
 const SECRET_WORDS: [&str; 9] = [
-    "password", "passphrase", "secret", "token", "credentials", "access_key", "private_key",
+    "password",
+    "passphrase",
+    "secret",
+    "token",
+    "credentials",
+    "access_key",
+    "private_key",
     // A hash is what somebody guesses passwords against.
-    "password_hash", "secret_hash",
+    "password_hash",
+    "secret_hash",
 ];
+
+/// Whether a field of this name holds a secret.
+pub(crate) fn names_a_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase().replace('-', "_");
+    SECRET_WORDS.iter().any(|word| name.ends_with(word))
+}
 
 /// A document with its secrets hidden: every field whose name says that it holds one, and the password of every URL. A
 /// document that is no JSON is hidden whole.
@@ -133,8 +146,7 @@ fn hide(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             for (name, field) in fields {
-                let name = name.to_ascii_lowercase().replace('-', "_");
-                if SECRET_WORDS.iter().any(|word| name.ends_with(word)) && !field.is_null() {
+                if names_a_secret(name) && !field.is_null() {
                     *field = HIDDEN.into();
                 } else {
                     hide(field);

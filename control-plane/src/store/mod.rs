@@ -29,7 +29,7 @@ use std::{future::Future, path::Path, pin::Pin, sync::Arc};
 use tokio::sync::watch;
 
 pub use audit::{AUDIT_PAGE_MAX, AUDIT_ROWS_MAX, AuditQuery, AuditRow, WHO_BYTES_MAX, Who};
-pub(crate) use audit::{AuditEntry, without_secrets};
+pub(crate) use audit::{AuditEntry, HIDDEN, names_a_secret, without_secrets};
 pub use batch::{BATCH_BYTES_MAX, Batch, Expected, WRITES_MAX, Write};
 pub use change::{Change, Commit, Watch};
 pub use document::{Document, KEY_BYTES_MAX, Kind, Listing, VALUE_BYTES_MAX};

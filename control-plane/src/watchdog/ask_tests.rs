@@ -144,8 +144,12 @@ async fn a_worker_with_tls_must_show_the_certificate_that_envoy_asks_for() {
     server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let (_live, tls) = tokio::sync::watch::channel(Arc::new(server));
-    let port = Port::new(listener, Some(tls), Arc::<Refusals>::default()).unwrap();
+    let port = Port::new(
+        listener,
+        Some(tokio::sync::watch::channel(Arc::new(server)).1),
+        Arc::<Refusals>::default(),
+    )
+    .unwrap();
     let service = router().into_make_service_with_connect_info::<Peer>();
     tokio::spawn(async move { axum::serve(port, service).await });
 

@@ -79,7 +79,7 @@ impl Book {
         Arc::clone(&self.roster.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Makes a change under a new generation, stores it, then puts it in force; returns what `make` does, and what is in force.
+    /// Makes a change, under a new generation if it is something to Envoy, stores it, then puts it in force; returns what `make` does, and what is in force.
     /// Nothing happens where it changes nothing. Where another control plane is faster, it is made anew on what that one has left.
     pub(super) async fn change<R>(
         &self,
@@ -161,9 +161,7 @@ impl Book {
         // Whoever asks for a change asks for it after all that others were told is done.
         self.catch_up().await?;
         let roster = self.roster();
-        let mut next = Roster::clone(&roster);
-        next.generation = next_generation(roster.generation);
-        let result = make(&mut next)?;
+        let (next, result) = roster.changed_by(next_generation(roster.generation), make)?;
         Ok((roster, next, result))
     }
 

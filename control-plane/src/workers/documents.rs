@@ -81,7 +81,7 @@ impl Stored {
                     drop(stored.pools.pools.insert(key_of(kind, key)?, record(key, &value, revision)?));
                 }
                 (Kind::Policy, key) => {
-                    drop(stored.pools.policies.insert(key_of(kind, key)?, record(key, &value, revision)?));
+                    stored.pools.policies.insert(key_of(kind, key)?, record(key, &value, revision)?);
                 }
                 (Kind::Fact, GENERATION) => {
                     stored.generation = read(Kind::Fact, GENERATION, &value)?;

@@ -9,8 +9,14 @@
 //!   drains from the old one first.
 //! * A worker that only REST named stays until REST removes it.
 //!
+//! Pools and policies are the same: the file's word counts where it is newer than REST's, for a pool's match, its policy and the
+//! order of the file's pools, each for itself ([`pools`]).
+//!
 //! To tell an edited entry from one that says what it always said, the store keeps what the file last
 //! declared.
+//!
+//! A worker that is cordoned, or does not answer its heartbeat, gets no requests and stays. One that REST or the file puts into another
+//! pool drains from the old one first.
 //!
 //! A removed worker leaves its pool at once, but its cluster stays in Envoy while requests are under way:
 //! until every connected coordinator has reported that it has the change and no request there

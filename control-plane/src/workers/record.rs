@@ -18,7 +18,7 @@ pub(crate) struct WorkerRecord {
     pub(crate) declared: Option<PoolWorker>,
     /// Whether it is in its pool.
     pub(crate) standing: Standing,
-    /// The pool that it drains from while it moves to the one of its entry.
+    /// The pool that it drains from, where that is another one than that of its entry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) leaves: Option<PoolName>,
     /// That somebody wants it to get no requests.
@@ -90,22 +90,26 @@ impl WorkerRecord {
         let left = self.pool_of_requests().cloned();
         self.entry.pool = pool.clone();
         self.standing = match self.standing {
+            Standing::Removed => Standing::Active,
             // Its requests are there already.
-            Standing::Moving { .. } if left.as_ref() == Some(pool) => Standing::Active,
+            Standing::Moving { .. } | Standing::Draining { .. } if left.as_ref() == Some(pool) => {
+                Standing::Active
+            }
             Standing::Active => Standing::Moving { since_generation: self.without_since(generation) },
             Standing::Draining { since_generation } | Standing::Moving { since_generation } => {
                 Standing::Moving { since_generation }
             }
-            Standing::Removed => Standing::Active,
         };
         self.leaves = left.filter(|_| matches!(self.standing, Standing::Moving { .. }));
     }
 
-    /// Lets it back into the pool that it drains from, or that it was removed from. One that moves goes on moving.
+    /// Lets it back into its pool: at once if that is where its requests are, else once it has drained from there.
     pub(crate) fn bring_back(&mut self) {
-        if !matches!(self.standing, Standing::Moving { .. }) {
-            self.standing = Standing::Active;
-        }
+        self.standing = match (self.standing, &self.leaves) {
+            (moving @ Standing::Moving { .. }, _) => moving,
+            (Standing::Draining { since_generation }, Some(_)) => Standing::Moving { since_generation },
+            (Standing::Draining { .. } | Standing::Removed | Standing::Active, _) => Standing::Active,
+        };
     }
 
     /// It has drained: it is in the pool that it moves to, or only known to be removed.
@@ -129,7 +133,9 @@ impl WorkerRecord {
     pub(crate) fn pool_of_requests(&self) -> Option<&PoolName> {
         match self.standing {
             Standing::Moving { .. } => self.leaves.as_ref(),
-            Standing::Active | Standing::Draining { .. } | Standing::Removed => Some(&self.entry.pool),
+            // It may have been on its way to another pool when it was removed.
+            Standing::Draining { .. } => self.leaves.as_ref().or(Some(&self.entry.pool)),
+            Standing::Active | Standing::Removed => Some(&self.entry.pool),
         }
     }
 

@@ -99,7 +99,7 @@ impl Roster {
     pub(crate) fn desired(&self) -> Desired {
         let drains = |record: &WorkerRecord| Draining {
             worker: record.entry.worker.clone(),
-            pool: record.pool_of_requests().cloned(),
+            pool: record.pool_of_requests().filter(|pool| self.pools.has(pool)).cloned(),
         };
         // One that is cordoned or down, or whose pool is gone, keeps its cluster, too: for its requests, and as it may come back at
         // any time.
@@ -180,6 +180,41 @@ impl Roster {
             pool.workers = members.into_iter().map(|(_, worker)| worker).collect();
         }
         pools
+    }
+
+    /// What a change makes of this, under a new generation if it is something to Envoy, or to what waits for an Envoy.
+    ///
+    /// # Errors
+    /// What `make` says.
+    pub(super) fn changed_by<R>(
+        &self,
+        generation: u64,
+        make: impl Fn(&mut Self) -> Result<R, Error>,
+    ) -> Result<(Self, R), Error> {
+        let mut next = Self { generation, ..self.clone() };
+        let result = make(&mut next)?;
+        if !self.is_other_to_envoy(&next) {
+            next.generation = self.generation;
+        }
+        Ok((next, result))
+    }
+
+    /// Whether Envoy shall have something else, or it is waited for the Envoys' word on something else. Labels, notes and heartbeats
+    /// are nothing to it.
+    fn is_other_to_envoy(&self, next: &Self) -> bool {
+        let differs = |one: &WorkerRecord, other: &WorkerRecord| {
+            (one.position, &one.entry, one.standing, &one.leaves)
+                != (other.position, &other.entry, other.standing, &other.leaves)
+                || (&one.cordoned, &one.health) != (&other.cordoned, &other.health)
+        };
+        self.records.len() != next.records.len()
+            || self
+                .records
+                .iter()
+                .zip(&next.records)
+                .any(|((url, one), (other_url, other))| url != other_url || differs(one, other))
+            || self.pools.without_workers() != next.pools.without_workers()
+            || self.held != next.held
     }
 
     /// The place of the next new worker: behind all others.

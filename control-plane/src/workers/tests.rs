@@ -3,7 +3,11 @@ use slotway_config::{PoolReport, Report, WorkerReport, WorkerState};
 use super::*;
 use crate::store::{SqliteStore, Who};
 
+mod cordons;
+mod laws;
+mod pool_edits;
 mod shared;
+mod shared_pools;
 
 /// Workers over a real database in a directory that lives as long as this.
 struct House {

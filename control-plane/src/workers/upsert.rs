@@ -71,7 +71,10 @@ impl Roster {
         named: Option<&PoolName>,
         known: Option<&WorkerRecord>,
     ) -> Result<PoolName, String> {
-        let pool = named.or(known.map(|known| &known.entry.pool)).or_else(|| self.pools.first());
+        let is_there =
+            |known: &&WorkerRecord| known.standing != Standing::Removed || self.pools.has(&known.entry.pool);
+        let own = known.filter(is_there).map(|known| &known.entry.pool);
+        let pool = named.or(own).or_else(|| self.pools.first());
         let pool = pool.ok_or("there is no pool; make one first")?;
         // One that was in a pool that is gone may stay there and wait for it.
         if named.is_none() || self.pools.has(pool) {

@@ -7,7 +7,7 @@ use slotway_test_postgres::{PASSWORD, Postgres, SmallDisk};
 
 use crate::{
     house::{House, Running, stderr, wait_for},
-    http::send,
+    http::{NOBODY, send},
 };
 
 const LIST: &str =
@@ -19,7 +19,7 @@ fn post(house: &House, state: &std::path::Path, body: &str) -> (u16, Value) {
 }
 
 fn get(house: &House, path: &str) -> (u16, Value) {
-    send(house.ports[1], "GET", path, "none", "").unwrap()
+    send(house.ports[1], "GET", path, NOBODY, "").unwrap()
 }
 
 fn workers(house: &House) -> usize {
@@ -29,7 +29,7 @@ fn workers(house: &House) -> usize {
 }
 
 fn is_ready(house: &House) -> Option<()> {
-    let (status, _) = send(house.ports[1], "GET", "/readyz", "none", "")?;
+    let (status, _) = send(house.ports[1], "GET", "/readyz", NOBODY, "")?;
     (status == 200).then_some(())
 }
 

@@ -11,13 +11,18 @@ use serde_json::Value;
 /// Longest that an answer may take: far beyond what it takes.
 const WITHIN: Duration = Duration::from_secs(60);
 
+/// Nobody's token: nothing is shown.
+pub(crate) const NOBODY: &str = "";
+
 /// Status and body; `None` where nobody answers, or the answer breaks off.
 pub(crate) fn send(port: u16, method: &str, path: &str, token: &str, body: &str) -> Option<(u16, Value)> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(WITHIN)).unwrap();
     let length = body.len();
+    let authorization =
+        if token == NOBODY { String::new() } else { format!("authorization: Bearer {token}\r\n") };
     let head = format!(
-        "{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\
+        "{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n{authorization}\
          content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
     );
     stream.write_all(head.as_bytes()).ok()?;

@@ -3,13 +3,22 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod bad_days;
+mod changing;
 mod commands;
+mod fake_plane;
+mod following;
+mod golden;
+mod helps;
 mod house;
 mod http;
 mod logs;
+mod looking;
+mod real_plane;
+mod refused;
 mod reloading;
 mod service_manager;
 mod several;
+mod several_pools;
 mod stopping;
 mod support_bundle;
 mod up;

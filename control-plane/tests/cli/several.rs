@@ -11,18 +11,18 @@ use slotway_test_postgres::Postgres;
 
 use crate::{
     house::{House, Running, stdout, wait_for},
-    http::send,
+    http::{NOBODY, send},
 };
 
 /// A control plane on the database of all.
-struct Member {
+pub(crate) struct Member {
     house: House,
     url: String,
     process: Option<Running>,
 }
 
 impl Member {
-    fn start(postgres: &Postgres) -> Self {
+    pub(crate) fn start(postgres: &Postgres) -> Self {
         let house = House::new();
         // They have one file in common, but for the ports.
         let (file, own) = (house.path("f.yaml"), format!("127.0.0.1:{}'", house.ports[4]));
@@ -34,27 +34,27 @@ impl Member {
         member
     }
 
-    fn start_again(&mut self) {
+    pub(crate) fn start_again(&mut self) {
         let mut serve = self.house.slotway(&["serve", "-f", "f.yaml", "--filter", "filter.wasm"]);
         serve.env("SLOTWAY_STORE", &self.url).stdout(Stdio::null());
         self.process = Some(Running(serve.spawn().unwrap()));
         wait_for("an answer", || self.get("/readyz").filter(|(status, _)| *status == 200));
     }
 
-    fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         drop(self.process.take());
     }
 
-    fn api(&self) -> u16 {
+    pub(crate) fn api(&self) -> u16 {
         self.house.ports[1]
     }
 
-    fn token(&self) -> String {
+    pub(crate) fn token(&self) -> String {
         std::fs::read_to_string(self.house.path("state/admin-token")).unwrap()
     }
 
-    fn get(&self, path: &str) -> Option<(u16, Value)> {
-        send(self.api(), "GET", path, "none", "")
+    pub(crate) fn get(&self, path: &str) -> Option<(u16, Value)> {
+        send(self.api(), "GET", path, NOBODY, "")
     }
 
     /// URL and capacity of the workers that were added over REST, sorted.

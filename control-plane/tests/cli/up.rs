@@ -110,8 +110,8 @@ fn serve_answers_to_get_workers_and_ends_with_a_signal() {
     let worker = format!("http://127.0.0.1:{}", house.ports[4]);
     assert_eq!(lines[1], [worker.as_str(), "p", "unknown", "2", "-", "-", "-"]);
     let json = house.run(&["get", "workers", "-f", "f.yaml", "-o", "json"]);
-    let rows: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
-    assert_eq!(rows[0]["worker"], worker.as_str());
+    let list: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(list["items"][0]["metadata"]["name"], worker.as_str());
     kill_process(Pid::from_child(&serve.0), Signal::TERM).unwrap();
     assert_eq!(serve.0.wait().unwrap().code(), Some(0));
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     house::{House, Running, stderr, wait_for},
-    http::send,
+    http::{NOBODY, send},
 };
 
 #[test]
@@ -15,7 +15,7 @@ fn what_agents_are_told_is_printed_and_each_change_of_it() {
     let mut serve = house.slotway(&["serve", "-f", "f.yaml", "--filter", "filter.wasm"]);
     let _serving = Running(serve.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
     let api = house.ports[1];
-    wait_for("an answer", || send(api, "GET", "/readyz", "none", "").filter(|(status, _)| *status == 200));
+    wait_for("an answer", || send(api, "GET", "/readyz", NOBODY, "").filter(|(status, _)| *status == 200));
 
     let printed = house.path("printed");
     let mut watch = house.slotway(&["xds", "watch", "server-limits", "-f", "f.yaml"]);
@@ -47,6 +47,6 @@ fn what_agents_are_told_is_printed_and_each_change_of_it() {
 fn a_watch_without_a_control_plane_says_what_to_do() {
     let house = House::new();
     let output = house.run(&["xds", "watch", "backup-jobs", "-f", "f.yaml"]);
-    assert!(!output.status.success());
+    assert_eq!(output.status.code(), Some(6));
     assert!(stderr(&output).contains("is the control plane running?"), "{}", stderr(&output));
 }

@@ -18,6 +18,9 @@ pub(crate) struct House {
     pub(crate) control_plane: ControlPlane,
 }
 
+/// How long a condition may take to come true: far beyond what it takes.
+pub(crate) const WITHIN: std::time::Duration = std::time::Duration::from_secs(60);
+
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod agents;
+mod api_port;
 mod apply;
 mod audit;
 mod bad_input;
@@ -9,16 +10,23 @@ mod bad_resources;
 mod coordinators;
 mod cordons;
 mod events;
+mod every_endpoint;
 mod house;
 mod listening;
 mod metrics;
+mod oidc;
 mod old_store;
+mod people;
 mod pools;
 mod rejections;
 mod reporters;
 mod restart;
 mod scripted_envoy;
+mod several;
+mod sign_in;
 mod token;
+mod tokens;
+mod users;
 mod worker_resources;
 mod watchdogs;
 mod workers;

@@ -14,6 +14,11 @@ use crate::{
 /// A free queue up to this long is put in order anew when slots are added, so that old and new ones
 /// alternate. New slots of a longer one alternate among themselves and join at the tail.
 const REINTERLEAVE_MAX: usize = 1_024;
+/// The same where many are added at once, at least one for [`OLD_FOR_EACH_NEW`] that are there: so that a large pool whose workers come in several
+/// transitions ([`CHANGES_MAX`]) has not the last ones in a heap. Each of these would be asked a few times in a row and then not for so long that its
+/// connection is closed in between.
+const REINTERLEAVE_MANY_MAX: usize = 16_384;
+const OLD_FOR_EACH_NEW: usize = 16;
 /// At most so many workers change in one transition; the others follow in the next ones.
 const CHANGES_MAX: usize = 2_048;
 
@@ -163,7 +168,9 @@ impl<S: PageSource> Pool<'_, S> {
             return Ok(());
         }
         let new: usize = minted.iter().map(|(_, slots)| *slots as usize).sum();
-        if self.root.free.is_empty() || self.root.free.len() + new > REINTERLEAVE_MAX {
+        let old = self.root.free.len();
+        let longest = if new * OLD_FOR_EACH_NEW >= old { REINTERLEAVE_MANY_MAX } else { REINTERLEAVE_MAX };
+        if old == 0 || old + new > longest {
             for worker in interleave(&minted) {
                 grants.extend(self.give(worker, None)?);
             }

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these files are tests")]
 mod world;
 
-use slotway_engine::{Outcome, RefusalReason, Take, WorkerIndex};
-use world::World;
+use slotway_engine::{Outcome, RefusalReason, Take, TakeRequest, WorkerIndex, WorkerSpec};
+use world::{Memory, World};
 
 fn taken(world: &mut World) -> WorkerIndex {
     match world.request(0) {
@@ -34,6 +34,30 @@ fn the_same_order_comes_of_adding_the_workers_one_after_the_other() {
     world.configure(&[("W1", 3)]);
     world.configure(&[("W1", 3), ("W2", 4)]);
     assert_eq!(order(&mut world, 7), "W2 W1 W2 W1 W2 W1 W2");
+}
+
+#[test]
+fn slots_of_a_worker_stand_apart_also_where_the_workers_are_too_many_for_one_transition() {
+    const WORKERS: usize = 2_500;
+    let names: Vec<_> = (0..WORKERS).map(|number| format!("W{number}")).collect();
+    let specs: Vec<_> = names.iter().map(|name| WorkerSpec { name, capacity: 4 }).collect();
+    let mut memory = Memory::default();
+    let mut transitions = 1;
+    while !memory.transact(|pool| pool.reconcile(1, &specs, 0)).done {
+        transitions += 1;
+    }
+    assert!(transitions > 1);
+    let request = TakeRequest { lane: 0, now_ms: 0, may_wait: false, waiting_max: 0 };
+    let taken =
+        memory.look(|pool| (0..4 * WORKERS).map(|_| pool.take(request)).collect::<Result<Vec<_>, _>>());
+    let mut last = vec![None; WORKERS];
+    for (at, take) in taken.into_iter().enumerate() {
+        let Take::Taken { worker, .. } = take else { panic!("no slot: {take:?}") };
+        if let Some(before) = last[usize::from(worker)].replace(at) {
+            let apart = at - before;
+            assert!((WORKERS / 2..WORKERS * 2).contains(&apart), "worker {worker}: {apart} places");
+        }
+    }
 }
 
 #[test]

@@ -98,12 +98,8 @@ async fn start(bench: &Bench, workers: &Workers, load: Load) -> Vec<(Contender, 
             }),
         ),
         (
-            "with the header filter and routes",
-            with(&|plan| {
-                for part in ["http_filters", "route_config"] {
-                    plan.manager()[part] = all.clone().manager()[part].take();
-                }
-            }),
+            "with the two routes",
+            with(&|plan| plan.manager()["route_config"] = all.clone().manager()["route_config"].take()),
         ),
         (
             "with the witness",

@@ -15,6 +15,8 @@
   (data (i32.const 160) "slotway/1/test/root")
   (data (i32.const 192) "x-slotway-wait-timeout-ms")
   (data (i32.const 224) ":status")
+  (data (i32.const 256) "x-envoy-upstream-rq-timeout-ms")
+  (data (i32.const 288) "600000")
 
   (func (export "proxy_abi_version_0_2_1"))
 
@@ -26,9 +28,10 @@
     ;; How long the client would wait; it does not say.
     (drop (call $header (i32.const 0) (i32.const 192) (i32.const 25) (i32.const 0) (i32.const 4)))
     (drop (call $clock (i32.const 1) (i64.const 1) (i32.const 8)))
-    ;; The mark, the exchange of the state, the worker.
+    ;; The mark, the exchange of the state, the answer's limit, the worker.
     (drop (call $set_property (i32.const 128) (i32.const 12) (i32.const 4096) (i32.const 14)))
     (drop (call $set_shared_data (i32.const 160) (i32.const 19) (i32.const 4096) (i32.const 600) (i32.const 0)))
+    (drop (call $replace_header (i32.const 0) (i32.const 256) (i32.const 30) (i32.const 288) (i32.const 6)))
     (drop (call $replace_header (i32.const 0) (i32.const 64) (i32.const 16) (i32.const 96) (i32.const 21)))
     (i32.const 0))
 

@@ -30,7 +30,7 @@ pub(crate) use reference_worker::ReferenceWorker;
 pub(crate) use served_apart::ServedApart;
 pub(crate) use setup::Setup;
 pub(crate) use site::{Site, artefact, envoy};
-pub(crate) use slotway::Slotway;
+pub(crate) use slotway::{READY_WITHIN, Slotway};
 pub(crate) use tls::Authority;
 pub(crate) use until::{SOON, until};
 pub(crate) use worker::TestWorker;

@@ -26,10 +26,10 @@ use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use slotway::{
     agents::{Agents, ForAgents, Server},
-    api::{self, ApiState},
-    config::Config,
+    api::{self, ApiState, Rates},
+    config::{ApiLimits, Config},
     model::ListenerSettings,
-    people::{AdminToken, People},
+    people::{AdminToken, Clock, People, PeopleSettings},
     reports::Reports,
     store::{Batch, Expected, Kind, Listing, SqliteStore, Store, Who, Write},
     workers::{NOBODY_GRACE, Workers},
@@ -46,8 +46,17 @@ use tower_service::Service;
 const REQUESTS_MAX: usize = 16;
 const HOUR: Duration = Duration::from_secs(3_600);
 /// What requests can change.
-const CHANGED: [Kind; 5] =
-    [Kind::Worker, Kind::Server, Kind::ServerLimits, Kind::ResourceProfiles, Kind::BackupJob];
+const CHANGED: [Kind; 9] = [
+    Kind::Worker,
+    Kind::Server,
+    Kind::ServerLimits,
+    Kind::ResourceProfiles,
+    Kind::BackupJob,
+    Kind::User,
+    Kind::Token,
+    Kind::TokenUse,
+    Kind::Session,
+];
 
 const POOLS: &str = r#"{ "pools": [
     { "name": "preannotation", "workers": [{ "worker": "https://declared:9001/x", "capacity": 3 }] },
@@ -143,13 +152,16 @@ impl Site {
         .await;
         let workers = Arc::new(workers.expect("what was accepted can be loaded"));
         let coordinators = Arc::new(Coordinators::new());
+        let (token, settings) = (Arc::clone(&self.token), PeopleSettings::default());
+        let people = People::open(Arc::clone(&store) as Arc<dyn Store>, token, settings, None, Clock::System);
         let state = ApiState {
             agents: Arc::clone(&agents),
             workers: Arc::clone(&workers),
             store,
             reports,
             coordinators,
-            people: Arc::new(People::new(Arc::clone(&self.token))),
+            people: Arc::new(people.await.expect("what was accepted can be loaded")),
+            rates: Arc::new(Rates::new(&ApiLimits { requests_per_s: 0, ..ApiLimits::default() })),
             stopping: Default::default(),
             reloads: Arc::default(),
             requests: Arc::default(),

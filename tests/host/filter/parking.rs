@@ -2,7 +2,7 @@
 
 use slotway_tests::{
     host::WorkerFailure,
-    world::{World, pool},
+    world::{World, ms, pool},
 };
 
 use crate::{W1, W2};
@@ -96,6 +96,24 @@ fn a_worker_that_is_too_slow_is_answered_for_with_504() {
     assert_eq!(world.host.seen(stream).received.status, Some(504));
     world.advance(1);
     world.assert_at_rest();
+}
+
+#[test]
+fn envoy_is_told_how_long_the_answer_may_take_at_once_and_after_a_wait() {
+    const LIMIT: &str = "x-envoy-upstream-rq-timeout-ms";
+    let mut setup = pool(&[(W1, 1)]);
+    setup.answer_timeout = ms(1_500);
+    let mut world = World::new(1, setup);
+    let (first, waiting) = (world.send(0), world.send(0));
+    world.push(|config| config.pools[0].answer_timeout = ms(2_500)).unwrap();
+    world.answer(first);
+    for (stream, limit) in [(first, "1500"), (waiting, "2500")] {
+        assert_eq!(world.host.forwarded(stream).unwrap().get(LIMIT), Some(limit));
+    }
+    world.push(|config| config.pools[0].answer_timeout = ms(0)).unwrap();
+    world.answer(waiting);
+    let without = world.send(0);
+    assert_eq!(world.host.forwarded(without).unwrap().get(LIMIT), None, "it may take for ever");
 }
 
 #[test]

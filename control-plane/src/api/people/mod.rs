@@ -41,7 +41,9 @@ fn query<T>(query: Result<Query<T>, QueryRejection>, known: &str) -> Result<T, E
 /// Looks whether a body is what its path says, and says nothing that such a resource does not have.
 fn is_of<Spec: DeserializeOwned>(given: &Given<Spec>, kind: &str, name: &str) -> Result<(), Error> {
     given.is_of(kind, name)?;
-    let refused = |field: &str| Err(bad(&format!("metadata.{field}"), format!("a {kind} has no {field}; leave it out")));
+    let refused = |field: &str| {
+        Err(bad(&format!("metadata.{field}"), format!("a {kind} has no {field}; leave it out")))
+    };
     if !given.metadata.labels.is_empty() {
         return refused("labels");
     }

@@ -153,4 +153,3 @@ fn with_session(state: &ApiState, signed: &Signed) -> Response {
 pub(super) fn not_kept(answer: impl IntoResponse) -> Response {
     ([(header::CACHE_CONTROL, "no-store")], answer).into_response()
 }
-

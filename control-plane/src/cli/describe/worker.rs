@@ -42,7 +42,13 @@ pub(super) fn describe(text: &mut Text, seen: &Seen) {
     text.line("In flight", figure(seen, "status.in_flight"));
     text.line("Free slots", figure(seen, "status.free"));
     text.line("Parked slots", figure(seen, "status.parked"));
-    text.line("Failures", figure(seen, "status.failures") + " in a row");
+    text.line(
+        "Failures",
+        match seen.number("status.failures") {
+            Some(number) => format!("{number} in a row"),
+            None => "unknown".to_owned(),
+        },
+    );
     let oldest = seen.number("status.oldest_wait_ms").filter(|ms| *ms > 0);
     let since = oldest.map(|ms| format!(", the first for {}", duration(ms))).unwrap_or_default();
     text.line("Pool's line", format!("{} waiting{since}", figure(seen, "status.waiting")));

@@ -54,7 +54,9 @@ impl SupportBundle {
         gather::all(&mut archive, &config, self.connection.client(), file).await?;
         let (files, bytes) = archive.finish()?;
         say(format_args!("{}: {files} files, {bytes} bytes", output.display()));
-        say("Secrets were taken out; names and addresses of workers, and who changed what, are in it. Look through it before you pass it on.");
+        say(
+            "Secrets were taken out; names and addresses of workers, and who changed what, are in it. Look through it before you pass it on.",
+        );
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 
 use crate::{
     config::Config,
-    store::{StoreSettings, without_secrets},
+    store::{StoreSettings, names_a_secret, without_secrets},
 };
 
 const HIDDEN: &str = "(hidden)";
@@ -115,19 +115,40 @@ fn without_keys(text: &str) -> String {
     shown
 }
 
+/// What stands between words.
+const BETWEEN: &str = "\"',;<>[]{}";
+
 fn words_hidden(line: &str) -> String {
+    let between = |c: char| c.is_whitespace() || BETWEEN.contains(c);
     let mut shown = String::with_capacity(line.len());
-    let mut hide_next = false;
-    for word in line.split_inclusive(|c: char| c.is_whitespace() || "\"',;<>()[]{}".contains(c)) {
-        let end = word.trim_end_matches(|c: char| c.is_whitespace() || "\"',;<>()[]{}".contains(c));
-        let rest = &word[end.len()..];
-        if end.is_empty() {
-            shown.push_str(word);
+    let (mut hide_next, mut named) = (false, false);
+    for piece in line.split_inclusive(between) {
+        let word = piece.trim_end_matches(between);
+        let rest = &piece[word.len()..];
+        if word.is_empty() {
+            // A name and its value stand together but for quotes and blanks.
+            named &= rest.chars().all(|c| c.is_whitespace() || c == '"');
+            shown.push_str(piece);
             continue;
         }
-        let hidden = if hide_next || is_api_token(end) { HIDDEN.to_owned() } else { without_password(end) };
-        hide_next = ["bearer", "basic"].iter().any(|scheme| end.to_ascii_lowercase().ends_with(scheme));
-        shown.push_str(&hidden);
+        // `token: VALUE`, `"token": "VALUE"`, `token=VALUE`.
+        let (name, value) =
+            word.split_once(['=', ':']).map_or((word, None), |(name, value)| (name, Some(value)));
+        let is_between = matches!(word, ":" | "=");
+        match value.filter(|value| !value.is_empty()) {
+            _ if hide_next => shown.push_str(HIDDEN),
+            Some(_) if names_a_secret(name) && !word.contains("://") => {
+                shown.push_str(&word[..=name.len()]);
+                shown.push_str(HIDDEN);
+            }
+            _ if is_api_token(word) => shown.push_str(HIDDEN),
+            _ => shown.push_str(&without_password(word)),
+        }
+        let lower = word.to_ascii_lowercase();
+        hide_next = (is_between && named)
+            || (value == Some("") && names_a_secret(name))
+            || ["bearer", "basic"].iter().any(|scheme| lower.ends_with(scheme));
+        named = names_a_secret(word) && rest.chars().all(|c| c.is_whitespace() || c == '"');
         shown.push_str(rest);
     }
     shown
@@ -164,6 +185,18 @@ mod tests {
             ("authorization: Bearer abc.def-1\n", "authorization: Bearer (hidden)\n"),
             (r#"{"value": "Bearer abc"}"#, r#"{"value": "Bearer (hidden)"}"#),
             ("basic dXNlcjpw end", "basic (hidden) end"),
+            (
+                r#"{"api_token":"abc","kind":"token","a":1}"#,
+                r#"{"api_token":"(hidden)","kind":"token","a":1}"#,
+            ),
+            (r#"{"api_token": "abc"}"#, r#"{"api_token": "(hidden)"}"#),
+            (
+                "password=abc client-secret: abc token = abc x=1",
+                "password=(hidden) client-secret: (hidden) token = (hidden) x=1",
+            ),
+            ("  64 admin-token\n  12 envoy.log\n", "  64 admin-token\n  12 envoy.log\n"),
+            ("requests_total{kind=\"token\",a=\"b\"} 1", "requests_total{kind=\"token\",a=\"b\"} 1"),
+            ("token_file: group-token", "token_file: group-token"),
             ("to postgres://u:pw@h/d now", "to postgres://u:(hidden)@h/d now"),
             ("url=\"http://u:p@h\"", "url=\"http://u:(hidden)@h\""),
             ("http://u@h/a:b@c", "http://u@h/a:b@c"),

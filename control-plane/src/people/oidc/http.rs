@@ -41,11 +41,14 @@ impl Http {
         let connector = match ca_file {
             None => {
                 let provider = ring::default_provider();
-                connector.with_provider_and_native_roots(provider).map_err(|error| system(error.to_string()))?
+                connector
+                    .with_provider_and_native_roots(provider)
+                    .map_err(|error| system(error.to_string()))?
             }
             Some(file) => {
                 let mut roots = RootCertStore::empty();
-                let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+                let read =
+                    CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
                 let certificates = read.map_err(|error| Error::file(file, error))?;
                 if certificates.is_empty() {
                     return Err(Error::file(file, "it holds no certificate in PEM"));
@@ -71,15 +74,26 @@ impl Http {
     }
 
     /// Posts a form, with an `Authorization` where there is one.
-    pub(super) async fn post(&self, url: &str, form: String, authorization: Option<String>) -> Result<Bytes, Error> {
-        let mut request = Request::post(url).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    pub(super) async fn post(
+        &self,
+        url: &str,
+        form: String,
+        authorization: Option<String>,
+    ) -> Result<Bytes, Error> {
+        let mut request =
+            Request::post(url).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
         if let Some(authorization) = authorization {
             request = request.header(header::AUTHORIZATION, authorization);
         }
         self.ask(url, request, form).await
     }
 
-    async fn ask(&self, url: &str, request: axum::http::request::Builder, body: String) -> Result<Bytes, Error> {
+    async fn ask(
+        &self,
+        url: &str,
+        request: axum::http::request::Builder,
+        body: String,
+    ) -> Result<Bytes, Error> {
         let failed = |reason: String| Error::OidcUnavailable(format!("{}: {reason}", words(url)));
         if !is_safe(url) {
             return Err(failed("it is no https:// address".to_owned()));

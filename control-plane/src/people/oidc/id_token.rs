@@ -80,7 +80,9 @@ impl Refused {
             Self::Audience => "`aud` is not this client",
             Self::Expired => "it has expired",
             Self::NotYet => "it does not hold yet",
-            Self::Incomplete => "it lacks `exp`, `iss`, `aud` or `sub`, or one of them is not what it should be",
+            Self::Incomplete => {
+                "it lacks `exp`, `iss`, `aud` or `sub`, or one of them is not what it should be"
+            }
         }
     }
 }
@@ -104,7 +106,9 @@ fn verified(
                 ErrorKind::InvalidAudience => return Err(Refused::Audience),
                 ErrorKind::ExpiredSignature => return Err(Refused::Expired),
                 ErrorKind::ImmatureSignature => return Err(Refused::NotYet),
-                ErrorKind::MissingRequiredClaim(_) | ErrorKind::InvalidClaimFormat(_) | ErrorKind::Json(_) => {
+                ErrorKind::MissingRequiredClaim(_)
+                | ErrorKind::InvalidClaimFormat(_)
+                | ErrorKind::Json(_) => {
                     return Err(Refused::Incomplete);
                 }
                 // Another key may be the right one.
@@ -120,11 +124,13 @@ fn candidates(keys: &JwkSet, kid: Option<&str>, algorithm: Algorithm) -> Vec<Dec
     let only = if algorithm == Algorithm::ES256 { KeyAlgorithm::ES256 } else { KeyAlgorithm::RS256 };
     let may = |key: &&Jwk| {
         let common = &key.common;
-        let for_signatures = common.public_key_use.as_ref().is_none_or(|use_| *use_ == PublicKeyUse::Signature);
+        let for_signatures =
+            common.public_key_use.as_ref().is_none_or(|use_| *use_ == PublicKeyUse::Signature);
         let named = kid.is_none_or(|kid| common.key_id.as_deref() == Some(kid));
         let alike = common.key_algorithm.is_none_or(|of_key| of_key == only);
         for_signatures && named && alike
     };
-    let decoding = keys.keys.iter().take(KEYS_MAX).filter(may).filter_map(|key| DecodingKey::from_jwk(key).ok());
+    let decoding =
+        keys.keys.iter().take(KEYS_MAX).filter(may).filter_map(|key| DecodingKey::from_jwk(key).ok());
     decoding.filter(|key| key.family() == algorithm.family()).collect()
 }

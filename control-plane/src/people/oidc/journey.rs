@@ -46,8 +46,10 @@ impl Journey {
         let cookie = cookie_of(parts, COOKIE)?;
         let mut fields = cookie.split('.').map(str::to_owned);
         let (state, nonce, verifier) = (fields.next()?, fields.next()?, fields.next()?);
-        let return_to = URL_SAFE_NO_PAD.decode(fields.next()?).ok().and_then(|path| String::from_utf8(path).ok())?;
-        let whole = fields.next().is_none() && [&state, &nonce, &verifier].iter().all(|field| field.len() >= 43);
+        let return_to =
+            URL_SAFE_NO_PAD.decode(fields.next()?).ok().and_then(|path| String::from_utf8(path).ok())?;
+        let whole =
+            fields.next().is_none() && [&state, &nonce, &verifier].iter().all(|field| field.len() >= 43);
         // Somebody may have put another one there.
         (whole && is_ours(&return_to)).then_some(Self { state, nonce, verifier, return_to })
     }
@@ -87,8 +89,17 @@ mod tests {
             assert!(is_ours(ours), "{ours}");
         }
         for other in [
-            "", "pools", "//evil.example", "/\\evil.example", "https://evil.example", "/\t/evil.example",
-            "/\n", "/ a", "\\/evil.example", "/ü", "javascript:alert(1)",
+            "",
+            "pools",
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "/\t/evil.example",
+            "/\n",
+            "/ a",
+            "\\/evil.example",
+            "/ü",
+            "javascript:alert(1)",
         ] {
             assert!(!is_ours(other), "{other:?}");
         }
@@ -99,14 +110,20 @@ mod tests {
     fn a_journey_comes_back_as_it_left_or_not_at_all() {
         let journey = Journey::begin("/pools").unwrap();
         let cookie = journey.cookie(true);
-        assert!(cookie.contains("HttpOnly; SameSite=Lax; Path=/api/v1/oidc; Max-Age=600; Secure"), "{cookie}");
+        assert!(
+            cookie.contains("HttpOnly; SameSite=Lax; Path=/api/v1/oidc; Max-Age=600; Secure"),
+            "{cookie}"
+        );
         let pair = cookie.split(';').next().unwrap();
         let sent = |cookie: &str| {
             let request = axum::http::Request::builder().header("cookie", cookie).body(()).unwrap();
             Journey::of(&request.into_parts().0)
         };
         let back = sent(&format!("a=b; {pair}")).unwrap();
-        assert_eq!((back.state, back.nonce, back.return_to), (journey.state, journey.nonce, "/pools".to_owned()));
+        assert_eq!(
+            (back.state, back.nonce, back.return_to),
+            (journey.state, journey.nonce, "/pools".to_owned())
+        );
         for wrong in ["", "slotway_oidc=", "slotway_oidc=...", &pair.replace('.', ""), &format!("{pair}.x")] {
             assert!(sent(wrong).is_none(), "{wrong}");
         }

@@ -114,21 +114,30 @@ impl Oidc {
     }
 
     /// Who comes back, to the provider, and what it says of them.
-    async fn arrive(&self, parts: &Parts, returned: Returned) -> Result<(Journey, Map<String, Value>), Error> {
+    async fn arrive(
+        &self,
+        parts: &Parts,
+        returned: Returned,
+    ) -> Result<(Journey, Map<String, Value>), Error> {
         let refused = |reason: &str| Error::OidcRefused(reason.to_owned());
         let journey = Journey::of(parts).ok_or_else(|| {
             refused("this browser has not left from here, or more than ten minutes ago; begin again at /api/v1/oidc/login")
         })?;
         let state = returned.state.unwrap_or_default();
         if !bool::from(state.as_bytes().ct_eq(journey.state.as_bytes())) {
-            return Err(refused("`state` is not what went with this browser; begin again at /api/v1/oidc/login"));
+            return Err(refused(
+                "`state` is not what went with this browser; begin again at /api/v1/oidc/login",
+            ));
         }
         if returned.iss.is_some_and(|issuer| issuer != self.settings.issuer) {
             return Err(refused("it is another provider that this browser comes back from"));
         }
         if let Some(error) = returned.error {
             let description = returned.error_description.unwrap_or_default();
-            return Err(Error::OidcRefused(format!("the provider says {}", words(&format!("{error} {description}")))));
+            return Err(Error::OidcRefused(format!(
+                "the provider says {}",
+                words(&format!("{error} {description}"))
+            )));
         }
         let code = returned.code.ok_or_else(|| refused("the provider gives no `code`"))?;
         let mut form = vec![
@@ -187,7 +196,10 @@ impl Oidc {
         if claim == "email" && !verified {
             return Err(Error::OidcRefused("the provider has not verified the e-mail address".to_owned()));
         }
-        given.to_lowercase().parse().map_err(|reason| Error::OidcRefused(format!("`{claim}` of the provider: {reason}")))
+        given
+            .to_lowercase()
+            .parse()
+            .map_err(|reason| Error::OidcRefused(format!("`{claim}` of the provider: {reason}")))
     }
 }
 
@@ -210,7 +222,7 @@ impl People {
         let (name, role) = (oidc.name(&claims)?, oidc.role(&claims)?);
         let subject = claims.get("sub").and_then(Value::as_str).unwrap_or_default().to_owned();
         let at_provider = AtProvider { issuer: oidc.settings.issuer.clone(), subject };
-        let name = self.from_provider(at_provider, &name, role).await?;
+        let name = self.take_in_from_provider(at_provider, &name, role).await?;
         let signed = self.begin_session(&name).await?;
         let secure = self.settings.secure_cookies;
         Ok(Arrival { signed, return_to: journey.return_to, cookie: journey::no_cookie(secure) })

@@ -129,6 +129,10 @@ fn encoded(text: &str) -> String {
 /// Reads an answer. What is wrong is said without the answer, which may hold tokens.
 fn read<T: DeserializeOwned>(url: &str, answer: &Bytes) -> Result<T, Error> {
     serde_json::from_slice(answer).map_err(|error| {
-        Error::OidcUnavailable(format!("{url}: it answers something else than was asked for (line {}, column {})", error.line(), error.column()))
+        Error::OidcUnavailable(format!(
+            "{url}: it answers something else than was asked for (line {}, column {})",
+            error.line(),
+            error.column()
+        ))
     })
 }

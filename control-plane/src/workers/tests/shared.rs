@@ -5,16 +5,16 @@ use super::*;
 use crate::store::{Batch, CHANGES_MAX, Expected, Kind, Write, contended::Contended};
 
 /// Two control planes, each with its own coordinators.
-struct Pair {
-    one: Workers,
-    other: Workers,
-    one_reports: House,
+pub(super) struct Pair {
+    pub(super) one: Workers,
+    pub(super) other: Workers,
+    pub(super) one_reports: House,
     other_reports: House,
-    store: Arc<dyn Store>,
+    pub(super) store: Arc<dyn Store>,
 }
 
 impl Pair {
-    async fn open(pools: &[Pool]) -> Self {
+    pub(super) async fn open(pools: &[Pool]) -> Self {
         let (one_reports, other_reports) = (House::new(), House::new());
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(one_reports.directory.path()).await.unwrap());
         let open = async |house: &House| {
@@ -36,7 +36,7 @@ impl Pair {
     }
 
     /// The other hears of all there is.
-    async fn catch_up(&self) {
+    pub(super) async fn catch_up(&self) {
         self.other.book.follow_up().await.unwrap();
     }
 }

@@ -31,7 +31,7 @@ use envoy_types::{
 use prost::Name;
 
 use super::{
-    RESOURCE_NAME, access_log, before_router,
+    RESOURCE_NAME, access_log,
     protobuf::{address, duration, http_filter, keepalive, no, number, over_ads, remove_prefix, yes},
     route::SILENCE,
     witness,
@@ -71,7 +71,7 @@ fn connection_manager(settings: &ListenerSettings) -> HttpConnectionManager {
     HttpConnectionManager {
         codec_type: CodecType::Auto.into(),
         stat_prefix: RESOURCE_NAME.to_owned(),
-        http_filters: vec![slots(), before_router::filter(), router()],
+        http_filters: vec![slots(), router()],
         early_header_mutation_extensions: vec![strip()],
         http2_protocol_options: Some(Http2ProtocolOptions {
             max_concurrent_streams: number(STREAMS_MAX),

@@ -2,7 +2,6 @@
 
 mod access_log;
 pub(crate) mod agents;
-mod before_router;
 pub(crate) mod cluster;
 pub(crate) mod filter;
 pub(crate) mod listener;

@@ -18,7 +18,7 @@ use envoy_types::{
 use slotway_config::{Pool, WaitDuration, Worker, headers};
 
 use super::{
-    RESOURCE_NAME, before_router,
+    RESOURCE_NAME,
     cluster::PATH_PREFIX,
     protobuf::{duration, yes},
 };
@@ -37,6 +37,10 @@ pub(crate) fn resource(pools: &[Pool], draining: &[Worker]) -> Resource {
             name: RESOURCE_NAME.to_owned(),
             domains: vec!["*".to_owned()],
             routes: pools.iter().flat_map(|pool| routes(pool, draining)).collect(),
+            // The router takes them off when it has chosen the route, one of them being what it is chosen by. A filter that does it costs each request
+            // several times as much.
+            request_headers_to_remove: headers::OURS.map(str::to_owned).into(),
+            response_headers_to_remove: headers::OURS.map(str::to_owned).into(),
             ..VirtualHost::default()
         }],
         ..RouteConfiguration::default()
@@ -80,14 +84,14 @@ fn route(pool: &Pool, draining: &[Worker], headers: Vec<HeaderMatcher>, idle: Du
             cluster_not_found_response_code: ClusterNotFoundResponseCode::ServiceUnavailable.into(),
             host_rewrite_specifier: Some(HostRewriteSpecifier::AutoHostRewrite(yes().unwrap_or_default())),
             path_rewrite,
-            // What counts where the answer may take for ever; else the header of `before_router` does.
+            // What counts where the answer may take for ever; else the filter tells the router in a header, since beside a limit of the whole stream
+            // (`max_stream_duration`) this does not count.
             timeout: duration(pool.answer_timeout.as_duration()),
             idle_timeout: duration(idle),
             flush_timeout: duration(SILENCE),
             max_stream_duration: max_stream_duration(pool),
             ..RouteAction::default()
         })),
-        typed_per_filter_config: [before_router::of_route(pool.answer_timeout.as_duration())].into(),
         ..Route::default()
     }
 }

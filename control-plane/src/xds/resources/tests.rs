@@ -7,14 +7,12 @@ use envoy_types::pb::{
                 Cluster,
                 cluster::{ClusterDiscoveryType, DiscoveryType},
             },
-            common::mutation_rules::v3::header_mutation::Action as HeaderAction,
             core::v3::transport_socket,
             endpoint::v3::{Endpoint, lb_endpoint::HostIdentifier},
             route::v3::{
                 RouteAction, RouteConfiguration, header_matcher::HeaderMatchSpecifier, route::Action,
             },
         },
-        extensions::filters::http::header_mutation::v3::HeaderMutationPerRoute,
         extensions::transport_sockets::tls::v3::{
             CertificateValidationContext, UpstreamTlsContext, common_tls_context::ValidationContextType,
             subject_alt_name_matcher::SanType,
@@ -151,16 +149,12 @@ fn a_route_ends_neither_a_waiter_nor_a_long_silent_answer() {
 }
 
 #[test]
-fn the_limit_of_an_answer_is_told_in_the_way_that_counts_beside_a_limit_of_the_stream() {
-    let mut pools = desired(1, &[("http://a", 1)]).pools;
-    pools[0].answer_timeout = WaitDuration::from_ms(1_500);
+fn our_headers_are_taken_off_on_both_ways() {
+    let pools = desired(1, &[("http://a", 1)]).pools;
     let routes = RouteConfiguration::decode(&*route::resource(&pools, &[]).body().value).unwrap();
-    for route in &routes.virtual_hosts[0].routes {
-        let told = &route.typed_per_filter_config["envoy.filters.http.header_mutation"];
-        let told = HeaderMutationPerRoute::decode(&*told.value).unwrap().mutations.unwrap();
-        let Some(HeaderAction::Append(set)) = &told.request_mutations[1].action else { panic!("not set") };
-        let header = set.header.as_ref().unwrap();
-        assert_eq!((header.key.as_str(), header.value.as_str()), ("x-envoy-upstream-rq-timeout-ms", "1500"));
+    let [host] = &routes.virtual_hosts[..] else { panic!("not one virtual host") };
+    for removed in [&host.request_headers_to_remove, &host.response_headers_to_remove] {
+        assert_eq!(removed[..], ["x-slotway-worker", "x-slotway-wait-timeout-ms", "x-slotway-wait-ms"]);
     }
 }
 

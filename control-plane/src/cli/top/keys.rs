@@ -1,0 +1,61 @@
+use ratatui::crossterm::event::{Event, KeyCode, KeyEventKind, KeyModifiers};
+
+use super::board::Board;
+
+/// How far the larger steps go.
+const PAGE: usize = 20;
+
+/// What a key came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Done {
+    /// It is over.
+    Quit,
+    /// There is something else to be seen.
+    Drawn,
+    /// It means nothing.
+    Nothing,
+}
+
+/// The keys, and what they do.
+pub(super) const TOLD: [(&str, &str); 9] = [
+    ("q", "quit"),
+    ("s", "sort by the next column"),
+    ("r", "turn the order round"),
+    ("p", "show the next pool alone, then all"),
+    ("a", "show all pools"),
+    ("space", "stop, and go on"),
+    ("up down pgup pgdn", "move through the workers"),
+    ("home end", "to the first and the last one"),
+    ("?", "tell the keys, or no longer"),
+];
+
+/// Does what an event of the terminal asks for.
+pub(super) fn take(event: &Event, board: &mut Board) -> Done {
+    let key = match event {
+        Event::Key(key) if key.kind != KeyEventKind::Release => key,
+        Event::Resize(..) => return Done::Drawn,
+        _ => return Done::Nothing,
+    };
+    let down = |board: &mut Board, step: usize| board.first = board.first.saturating_add(step);
+    let up = |board: &mut Board, step: usize| board.first = board.first.saturating_sub(step);
+    match key.code {
+        KeyCode::Char('c' | 'd') if key.modifiers.contains(KeyModifiers::CONTROL) => return Done::Quit,
+        KeyCode::Esc if board.tells_keys => board.tells_keys = false,
+        KeyCode::Char('q') | KeyCode::Esc => return Done::Quit,
+        KeyCode::Char('s') => board.order = board.order.next(),
+        KeyCode::Char('r') => board.reversed = !board.reversed,
+        KeyCode::Char('p') => board.next_pool(),
+        KeyCode::Char('a') => board.only = None,
+        KeyCode::Char(' ') => board.pause(),
+        KeyCode::Char('?' | 'h') => board.tells_keys = !board.tells_keys,
+        KeyCode::Down | KeyCode::Char('j') => down(board, 1),
+        KeyCode::Up | KeyCode::Char('k') => up(board, 1),
+        KeyCode::PageDown => down(board, PAGE),
+        KeyCode::PageUp => up(board, PAGE),
+        KeyCode::Home => board.first = 0,
+        // Drawing brings it back to where the last ones are seen.
+        KeyCode::End => board.first = usize::MAX,
+        _ => return Done::Nothing,
+    }
+    Done::Drawn
+}

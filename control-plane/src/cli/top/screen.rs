@@ -1,0 +1,93 @@
+use std::{io::Stdout, time::Duration};
+
+use ratatui::{
+    Terminal,
+    backend::CrosstermBackend,
+    crossterm::{
+        cursor, event, execute,
+        terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
+    },
+};
+use tokio::sync::mpsc;
+
+use super::{board::Board, view};
+use crate::error::Error;
+
+/// How long the thread that reads keys sleeps before it looks whether anybody still wants them.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+const KEYS_MAX: usize = 64;
+
+/// The terminal, which is as it was before once this is dropped, and after a panic.
+pub(super) struct Screen {
+    terminal: Terminal<CrosstermBackend<Stdout>>,
+    colour: bool,
+}
+
+/// Puts the terminal back. What of it fails cannot be mended.
+fn restore() {
+    let _ = disable_raw_mode();
+    let _ = execute!(std::io::stdout(), LeaveAlternateScreen, cursor::Show);
+}
+
+fn failed(error: std::io::Error) -> Error {
+    Error::System { doing: "using the terminal", reason: error.to_string() }
+}
+
+impl Screen {
+    /// Takes the terminal.
+    ///
+    /// # Errors
+    /// [`Error::System`] where it cannot be used.
+    pub(super) fn begin(colour: bool) -> Result<Self, Error> {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            restore();
+            before(panic);
+        }));
+        enable_raw_mode().map_err(failed)?;
+        let begun = execute!(std::io::stdout(), EnterAlternateScreen, cursor::Hide)
+            .and_then(|()| Terminal::new(CrosstermBackend::new(std::io::stdout())));
+        match begun {
+            Ok(terminal) => Ok(Self { terminal, colour }),
+            Err(error) => {
+                restore();
+                Err(failed(error))
+            }
+        }
+    }
+
+    /// What is typed, and changes of size. The thread behind it ends when the receiver is gone.
+    pub(super) fn keys(&self) -> mpsc::Receiver<event::Event> {
+        let (sender, receiver) = mpsc::channel(KEYS_MAX);
+        std::thread::spawn(move || {
+            while !sender.is_closed() {
+                let event = match event::poll(LOOK_EVERY) {
+                    Ok(false) => continue,
+                    Ok(true) => event::read(),
+                    Err(error) => Err(error),
+                };
+                // A terminal that has gone ends the receiver, and so `top`.
+                let Ok(event) = event else { return };
+                if sender.blocking_send(event).is_err() {
+                    return;
+                }
+            }
+        });
+        receiver
+    }
+
+    /// Draws what differs from the last drawing.
+    ///
+    /// # Errors
+    /// [`Error::System`] for a terminal that has gone.
+    pub(super) fn draw(&mut self, board: &mut Board) -> Result<(), Error> {
+        let colour = self.colour;
+        self.terminal.draw(|frame| view::draw(frame, board, colour)).map(drop).map_err(failed)
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        restore();
+    }
+}

@@ -1,0 +1,5 @@
+mod house;
+mod sessions;
+mod several;
+mod tokens;
+mod users;

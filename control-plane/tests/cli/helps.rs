@@ -1,0 +1,76 @@
+//! What `--help` says of each verb.
+
+use crate::{
+    golden::golden,
+    house::{House, stdout},
+};
+
+const VERBS: [&[&str]; 33] = [
+    &[],
+    &["up"],
+    &["serve"],
+    &["bootstrap"],
+    &["config"],
+    &["config", "validate"],
+    &["get"],
+    &["describe"],
+    &["apply"],
+    &["diff"],
+    &["delete"],
+    &["drain"],
+    &["cordon"],
+    &["uncordon"],
+    &["set"],
+    &["set", "capacity"],
+    &["top"],
+    &["proxy-status"],
+    &["audit"],
+    &["token"],
+    &["token", "create"],
+    &["token", "list"],
+    &["token", "delete"],
+    &["user"],
+    &["user", "create"],
+    &["user", "list"],
+    &["user", "delete"],
+    &["user", "passwd"],
+    &["xds"],
+    &["xds", "watch"],
+    &["support-bundle"],
+    &["completion"],
+    &["version"],
+];
+
+#[test]
+fn each_verb_explains_itself_as_before() {
+    let house = House::new();
+    for verb in VERBS {
+        let arguments: Vec<_> = verb.iter().copied().chain(["--help"]).collect();
+        let output = house.run(&arguments);
+        assert_eq!(output.status.code(), Some(0), "{verb:?}");
+        let name = if verb.is_empty() { "slotway".to_owned() } else { verb.join("-") };
+        golden(&format!("help/{name}.txt"), &stdout(&output));
+    }
+}
+
+#[test]
+fn no_verb_takes_a_secret_as_an_argument() {
+    let house = House::new();
+    for verb in VERBS {
+        let arguments: Vec<_> = verb.iter().copied().chain(["--help"]).collect();
+        let help = stdout(&house.run(&arguments));
+        for flag in ["--token ", "--token=", "--password ", "--password="] {
+            assert!(!help.contains(flag), "{verb:?} has {flag}");
+        }
+    }
+}
+
+#[test]
+fn shells_are_told_how_to_complete() {
+    let house = House::new();
+    for (shell, has) in [("bash", "complete -o"), ("zsh", "#compdef slotway"), ("fish", "complete --")] {
+        let script = stdout(&house.run(&["completion", shell]));
+        assert!(script.contains(has) && script.contains("SLOTWAY_COMPLETE"), "{shell}: {script}");
+    }
+    assert_eq!(house.run(&["completion", "tcsh"]).status.code(), Some(2));
+}

@@ -1,0 +1,273 @@
+//! The verbs at a real control plane: `slotway serve`, with figures that a test reports in an Envoy's place.
+
+use std::{
+    fs::{self, File},
+    io::Write,
+    process::{Output, Stdio},
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    golden::{golden, masked, told, without_times},
+    house::{House, Running, stderr, stdout, wait_for},
+    http::{NOBODY, send},
+};
+
+struct Plane {
+    house: House,
+    _serving: Running,
+}
+
+impl Plane {
+    fn start() -> Self {
+        let house = House::new();
+        let mut serve = house.slotway(&["serve", "-f", "f.yaml", "--filter", "filter.wasm"]);
+        let serving = Running(serve.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+        let api = house.ports[1];
+        wait_for("an answer", || {
+            send(api, "GET", "/readyz", NOBODY, "").filter(|(status, _)| *status == 200)
+        });
+        Self { house, _serving: serving }
+    }
+
+    fn worker(&self) -> String {
+        format!("http://127.0.0.1:{}", self.house.ports[4])
+    }
+
+    /// What an Envoy reports: how many requests the worker has, of two at once.
+    fn report(&self, sequence: u64, in_flight: u64, state: &str) {
+        let (_, rows) = send(self.house.ports[1], "GET", "/coordinator/workers", NOBODY, "").unwrap();
+        let capacity = if state == "draining" { 0 } else { 2 };
+        let report = json!({
+            "coordinator": "envoy", "reporter": 1, "sequence": sequence, "full": true,
+            "generation": rows[0]["generation_wanted"],
+            "pools": [{
+                "pool": "p", "free": 2 - in_flight, "in_flight": in_flight, "parked": 0, "waiting": 3, "oldest_wait_ms": 1_250,
+                "workers": [{
+                    "worker": self.worker(), "capacity": capacity, "in_flight": in_flight, "free": 2 - in_flight,
+                    "parked": 0, "failures": 0, "state": state
+                }]
+            }]
+        });
+        let (status, body) =
+            send(self.house.ports[2], "POST", "/coordinator/report", NOBODY, &report.to_string()).unwrap();
+        assert!((200..300).contains(&status), "{status} {body}");
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.house.slotway(arguments).env("SLOTWAY_CONFIG", "f.yaml").output().unwrap()
+    }
+
+    fn told(&self, arguments: &[&str]) -> String {
+        told(arguments, &self.run(arguments))
+    }
+
+    /// Without ports, times and secrets.
+    fn masked(&self, text: &str) -> String {
+        let ports = self.house.ports.map(|port| port.to_string());
+        without_times(&masked(text, &[(&ports[4], "WORKER-PORT"), (&ports[1], "API-PORT")]))
+    }
+}
+
+const SITE: &str = "\
+kind: Pool
+metadata: { name: ocr }
+spec: { match: { prefix: /ocr } }
+---
+kind: Policy
+metadata: { name: ocr }
+spec: { max_waiting: 5 }
+---
+kind: Worker
+metadata: { name: 'http://127.0.0.1:7', labels: { gpu: a100 }, notes: rack 7 }
+spec: { pool: ocr, capacity: 2 }
+";
+
+#[test]
+fn what_is_there_is_shown_as_before() {
+    let plane = Plane::start();
+    plane.report(1, 1, "active");
+    let worker = plane.worker();
+    let mut text = String::new();
+    for arguments in [
+        ["get", "workers"].as_slice(),
+        &["get", "workers", "-o", "wide"],
+        &["get", "pools", "-o", "wide"],
+        &["get", "policies"],
+        &["get", "policy", "p", "-o", "yaml"],
+        &["get", "coordinators"],
+        &["get", "worker", &worker, "-o", "name"],
+        &["describe", "worker", &worker],
+        &["describe", "pool", "p"],
+        &["describe", "policy", "p"],
+        &["proxy-status"],
+        &["top", "--once"],
+        &["audit"],
+        &["version"],
+        &["get", "worker", "http://nowhere"],
+        &["get", "pool", "nowhere", "-o", "json"],
+        &["get", "workers", "--state", "nonsense"],
+    ] {
+        text.push_str(&plane.told(arguments));
+    }
+    golden("real/looking.txt", &plane.masked(&text));
+}
+
+#[test]
+fn a_site_is_applied_looked_at_and_deleted() {
+    let plane = Plane::start();
+    fs::write(plane.house.path("site.yaml"), SITE).unwrap();
+    fs::write(plane.house.path("field.yaml"), SITE.replace("max_waiting", "max_wating")).unwrap();
+    fs::write(plane.house.path("capacity.yaml"), SITE.replace("capacity: 2", "capacity: 0")).unwrap();
+    fs::write(plane.house.path("pool.yaml"), SITE.replace("pool: ocr,", "pool: nowhere,")).unwrap();
+    let mut text = String::new();
+    for arguments in [
+        ["apply", "-f", "field.yaml"].as_slice(),
+        &["apply", "-f", "capacity.yaml"],
+        &["apply", "-f", "pool.yaml"],
+        &["apply", "-f", "site.yaml", "--dry-run", "--exit-code"],
+        &["diff", "-f", "site.yaml"],
+        &["apply", "-f", "site.yaml"],
+        &["apply", "-f", "site.yaml"],
+        &["diff", "-f", "site.yaml"],
+        &["get", "workers", "-l", "gpu=a100", "-o", "name"],
+        &["set", "capacity", "http://127.0.0.1:7", "4"],
+        &["diff", "-f", "site.yaml"],
+        &["set", "capacity", "http://127.0.0.1:7", "5", "--if-version", "1"],
+        &["cordon", "http://127.0.0.1:7", "--reason", "new model"],
+        &["describe", "worker", "http://127.0.0.1:7"],
+        &["uncordon", "http://127.0.0.1:7"],
+        &["delete", "pool", "ocr"],
+        &["delete", "worker", "http://127.0.0.1:7", "--dry-run"],
+        &["delete", "worker", "http://nowhere"],
+        &["audit", "--kind", "worker", "--key", "http://127.0.0.1:7"],
+    ] {
+        text.push_str(&plane.told(arguments));
+    }
+    golden("real/site.txt", &plane.masked(&text));
+    for kind in ["workers", "pools", "policies"] {
+        fs::write(plane.house.path("got.yaml"), stdout(&plane.run(&["get", kind, "-o", "yaml"]))).unwrap();
+        let applied = stdout(&plane.run(&["apply", "-f", "got.yaml"]));
+        assert!(!applied.is_empty() && applied.lines().all(|line| line.ends_with("unchanged")), "{applied}");
+    }
+}
+
+#[test]
+fn a_drain_tells_what_an_envoy_reports_and_a_watch_sees_it() {
+    let plane = Plane::start();
+    plane.report(1, 2, "active");
+    let worker = plane.worker();
+    let file = |name: &str| File::create(plane.house.path(name)).unwrap();
+    let read = |name: &str| fs::read_to_string(plane.house.path(name)).unwrap();
+    let mut watch = plane.house.slotway(&["get", "workers", "-w"]);
+    let watch =
+        watch.env("SLOTWAY_CONFIG", "f.yaml").stdout(file("watched")).stderr(file("watch-errors")).spawn();
+    let _watching = Running(watch.unwrap());
+    wait_for("the worker", || read("watched").contains("active").then_some(()));
+
+    // No Envoy is connected, so that it does not become drained; `tests/e2e` has one.
+    let mut drain = plane.house.slotway(&["drain", &worker, "--wait"]);
+    let drain =
+        drain.env("SLOTWAY_CONFIG", "f.yaml").stdout(file("drain")).stderr(file("progress")).spawn().unwrap();
+    let _draining = Running(drain);
+    wait_for("the cordon", || read("watched").contains("cordoned").then_some(()));
+    plane.report(2, 1, "draining");
+    wait_for("progress", || read("progress").contains("1 request in flight").then_some(()));
+    assert_eq!(read("drain"), format!("worker/{worker} draining\n"));
+
+    let late = plane.run(&["drain", &worker, "--wait", "--timeout", "1ms"]);
+    assert_eq!(late.status.code(), Some(8), "{}", stderr(&late));
+    assert!(stderr(&late).contains("is not drained (1 request in flight) after 1ms"), "{}", stderr(&late));
+    assert_eq!(plane.run(&["uncordon", &worker]).status.code(), Some(0));
+    plane.report(3, 2, "active");
+    wait_for("the end of it", || {
+        read("watched").trim_end().lines().last().filter(|last| last.contains("active")).map(drop)
+    });
+    assert_eq!(read("watch-errors"), "");
+}
+
+#[test]
+fn people_and_tokens_are_made_used_and_deleted() {
+    let plane = Plane::start();
+    let secret = stdout(&plane.run(&["token", "create", "board", "--scope", "read"]));
+    fs::write(plane.house.path("board.token"), &secret).unwrap();
+    let worker = plane.worker();
+    for (arguments, code) in [
+        (["get", "workers", "--token-file", "board.token"].as_slice(), 0),
+        (&["set", "capacity", &worker, "3", "--token-file", "board.token"], 4),
+        (&["get", "users", "--token-file", "board.token"], 4),
+        (&["token", "create", "board"], 5),
+        (&["token", "create", "x", "--expires-in", "never"], 2),
+        (&["token", "delete", "board"], 0),
+        (&["get", "workers", "--token-file", "board.token"], 4),
+        (&["token", "delete", "board"], 3),
+    ] {
+        let output = plane.run(arguments);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", stderr(&output));
+        assert!(!stderr(&output).contains(secret.trim()));
+    }
+    let with = |arguments: &[&str], password: &str| {
+        let mut command = plane.house.slotway(arguments);
+        command
+            .env("SLOTWAY_CONFIG", "f.yaml")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(password.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    };
+    for (arguments, password, code) in [
+        (["user", "create", "ada", "--role", "admin"].as_slice(), "correct horse battery", 0),
+        (&["user", "create", "ada"], "another horse battery", 5),
+        (&["user", "create", "bob"], "short", 2),
+        (&["user", "passwd", "ada"], "another horse battery", 0),
+        (&["user", "passwd", "bob"], "another horse battery", 3),
+        (&["user", "delete", "ada"], "", 0),
+        (&["user", "delete", "ada"], "", 3),
+    ] {
+        let output = with(arguments, password);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", stderr(&output));
+        assert!(!stderr(&output).contains("battery"));
+    }
+    let audit: Value = serde_json::from_str(&stdout(&plane.run(&["audit", "-o", "json"]))).unwrap();
+    let text = audit.to_string();
+    assert!(text.contains("\"ada\"") && !text.contains("battery") && !text.contains(secret.trim()), "{text}");
+}
+
+#[test]
+fn over_tls_it_is_asked_only_where_somebody_vouches_for_it() {
+    let house = House::new();
+    let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned(), "localhost".to_owned()]).unwrap();
+    let other = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    fs::write(house.path("own.pem"), own.cert.pem()).unwrap();
+    fs::write(house.path("own.key"), own.signing_key.serialize_pem()).unwrap();
+    fs::write(house.path("other.pem"), other.cert.pem()).unwrap();
+    let yaml = fs::read_to_string(house.path("f.yaml")).unwrap();
+    fs::write(
+        house.path("f.yaml"),
+        format!("api_tls: {{ certificate_file: own.pem, key_file: own.key }}\n{yaml}"),
+    )
+    .unwrap();
+    let mut serve = house.slotway(&["serve", "-f", "f.yaml", "--filter", "filter.wasm"]);
+    let _serving = Running(serve.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    // The configuration file says that TLS is spoken there.
+    let get = ["get", "workers", "-f", "f.yaml", "--ca-file"];
+    let with = |ca: &str| house.run(&[get.as_slice(), &[ca]].concat());
+    wait_for("an answer", || with("own.pem").status.success().then_some(()));
+    let by_name = format!("https://localhost:{}", house.ports[1]);
+    let output =
+        house.run(&["get", "pools", "--api", &by_name, "--ca-file", "own.pem", "--state-directory", "state"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    for (output, told) in [
+        (with("other.pem"), "--ca-file says which certificates may vouch for it"),
+        (
+            house.run(&["get", "workers", "--api", &format!("http://127.0.0.1:{}", house.ports[1])]),
+            "http:// or https://?",
+        ),
+    ] {
+        assert_eq!(output.status.code(), Some(6), "{}", stderr(&output));
+        assert!(stderr(&output).contains(told), "{}", stderr(&output));
+    }
+}

@@ -1,0 +1,203 @@
+//! No endpoint is open by accident: every operation that `/openapi.json` describes is asked, over real HTTP, by those who may not.
+
+use axum::{
+    body::Bytes,
+    http::{Method, Request, StatusCode},
+};
+use http_body_util::Full;
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use serde_json::Value;
+
+use crate::{house::House, people::Person};
+
+/// What anybody may ask, from anywhere.
+const OPEN: &[(&str, &str)] = &[
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+    ("GET", "/readyz/xds"),
+    ("GET", "/readyz/store"),
+    ("GET", "/openapi.json"),
+    ("POST", "/api/v1/session"),
+    ("GET", "/api/v1/oidc/login"),
+    ("GET", "/api/v1/oidc/callback"),
+];
+
+/// What a token with the scope `read` may not even look at.
+const CLOSED_TO_READERS: &[&str] =
+    &["/api/v1/users", "/api/v1/users/{name}", "/api/v1/tokens", "/api/v1/tokens/{name}"];
+
+struct Operation {
+    method: Method,
+    /// As the description has it.
+    path: String,
+    /// A path that it has.
+    url: String,
+    security: Option<Value>,
+}
+
+impl Operation {
+    fn is_open(&self) -> bool {
+        OPEN.contains(&(self.method.as_str(), self.path.as_str()))
+    }
+}
+
+async fn operations(house: &House) -> Vec<Operation> {
+    let description = house.get("/openapi.json").await.body;
+    let mut operations = Vec::new();
+    for (path, item) in description["paths"].as_object().unwrap() {
+        let mut url = path.clone();
+        while let Some((start, rest)) = url.split_once('{') {
+            url = format!("{start}x{}", rest.split_once('}').unwrap().1);
+        }
+        for (method, operation) in item.as_object().unwrap() {
+            let Ok(method) = Method::from_bytes(method.to_uppercase().as_bytes()) else { continue };
+            let security = operation.get("security").cloned();
+            operations.push(Operation { method, path: path.clone(), url: url.clone(), security });
+        }
+    }
+    assert!(operations.len() > 30, "{}", operations.len());
+    operations
+}
+
+/// The status alone: the answer of some goes on for ever.
+async fn status(house: &House, operation: &Operation, headers: &[(&str, &str)]) -> StatusCode {
+    let url = format!("http://{}{}", house.control_plane.api, operation.url);
+    let mut request = Request::builder().method(operation.method.clone()).uri(url);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Full::new(Bytes::new())).unwrap();
+    Client::builder(TokioExecutor::new()).build_http().request(request).await.unwrap().status()
+}
+
+/// What an operation answers that is not as it should be.
+async fn surprises(
+    house: &House,
+    headers: &[(&str, &str)],
+    expected: impl Fn(&Operation) -> Option<StatusCode>,
+) -> Vec<String> {
+    let mut surprises = Vec::new();
+    for operation in operations(house).await {
+        let got = status(house, &operation, headers).await;
+        let denied = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
+        let right = match expected(&operation) {
+            Some(expected) => got == expected,
+            None => !denied.contains(&got),
+        };
+        if !right {
+            surprises.push(format!("{} {}: {got}", operation.method, operation.path));
+        }
+    }
+    surprises
+}
+
+#[tokio::test]
+async fn from_elsewhere_nothing_answers_without_credentials_but_what_is_open() {
+    let house = House::new().await;
+    let expected = |operation: &Operation| (!operation.is_open()).then_some(StatusCode::UNAUTHORIZED);
+    let none = Vec::<String>::new();
+    assert_eq!(surprises(&house, &[("host", "slotway.example")], expected).await, none);
+    let wrong = [("host", "slotway.example"), ("authorization", "Bearer slotway_wrong")];
+    assert_eq!(surprises(&house, &wrong, expected).await, none);
+    let ended = [("host", "slotway.example"), ("cookie", "slotway_session=wrong")];
+    assert_eq!(surprises(&house, &ended, expected).await, none);
+}
+
+#[tokio::test]
+async fn what_is_open_has_no_security_in_the_description_and_all_else_has() {
+    let house = House::new().await;
+    for operation in operations(&house).await {
+        assert_eq!(
+            operation.security.is_none(),
+            operation.is_open(),
+            "{} {}",
+            operation.method,
+            operation.path
+        );
+    }
+}
+
+#[tokio::test]
+async fn from_this_machine_reading_needs_nothing_and_changing_does() {
+    let house = House::new().await;
+    let expected = |operation: &Operation| {
+        let closed = CLOSED_TO_READERS.contains(&operation.path.as_str());
+        let refused = !operation.is_open() && (closed || !operation.method.is_safe());
+        refused.then_some(StatusCode::UNAUTHORIZED)
+    };
+    assert_eq!(surprises(&house, &[], expected).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn without_anonymous_reads_nothing_answers_without_credentials_from_here_either() {
+    let file = r#"{ "anonymous_reads": false, "pools": [{ "name": "p", "workers": [] }] }"#;
+    let house = House::with(tempfile::tempdir().unwrap(), file).await;
+    let expected = |operation: &Operation| (!operation.is_open()).then_some(StatusCode::UNAUTHORIZED);
+    assert_eq!(surprises(&house, &[], expected).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_token_that_may_read_changes_nothing_and_sees_no_people() {
+    let house = House::new().await;
+    let authorization = format!("Bearer {}", house.token("reader", "read").await);
+    let expected = |operation: &Operation| {
+        let closed = CLOSED_TO_READERS.contains(&operation.path.as_str());
+        let refused = !operation.is_open() && (closed || !operation.method.is_safe());
+        refused.then_some(StatusCode::FORBIDDEN)
+    };
+    assert_eq!(surprises(&house, &[("authorization", &authorization)], expected).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_viewers_session_changes_nothing_but_what_is_their_own() {
+    let house = House::new().await;
+    house.user("vic", "viewer").await;
+    let vic = Person::signed_in(&house, "vic").await;
+    let own = [
+        ("DELETE", "/api/v1/session"),
+        ("PUT", "/api/v1/session/password"),
+        ("POST", "/api/v1/tokens"),
+        ("DELETE", "/api/v1/tokens/{name}"),
+    ];
+    let expected = |operation: &Operation| {
+        let is_own = own.contains(&(operation.method.as_str(), operation.path.as_str()));
+        let of_people = operation.path.starts_with("/api/v1/users");
+        let refused = !operation.is_open() && !is_own && (of_people || !operation.method.is_safe());
+        refused.then_some(StatusCode::FORBIDDEN)
+    };
+    let mut surprises = Vec::new();
+    for operation in operations(&house).await {
+        // It would end the session that the others are asked with.
+        if (operation.method.as_str(), operation.path.as_str()) == own[0] {
+            continue;
+        }
+        let got = status(&house, &operation, &vic.headers()).await;
+        let denied = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
+        if expected(&operation).map_or(denied.contains(&got), |expected| got != expected) {
+            surprises.push(format!("{} {}: {got}", operation.method, operation.path));
+        }
+    }
+    assert_eq!(surprises, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_change_with_a_cookie_alone_is_refused_everywhere() {
+    let house = House::new().await;
+    house.user("ada", "admin").await;
+    let ada = Person::signed_in(&house, "ada").await;
+    for operation in operations(&house).await {
+        // Who signs in shows a name and a password; a cookie that goes with that counts for nothing.
+        if operation.method.is_safe() || operation.is_open() {
+            continue;
+        }
+        let answer =
+            house.send(operation.method.clone(), &operation.url, &[("cookie", &ada.cookie)], "").await;
+        assert_eq!(
+            (answer.status, answer.problem()),
+            (StatusCode::FORBIDDEN, "csrf-token"),
+            "{}",
+            operation.path
+        );
+    }
+    assert_eq!(ada.get(&house, "/api/v1/session").await.status, StatusCode::OK);
+}

@@ -1,0 +1,128 @@
+use axum::http::{Method, StatusCode};
+use serde_json::json;
+
+use crate::{house::House, people::Person};
+
+#[tokio::test]
+async fn a_token_does_what_its_scope_says_and_stands_in_the_audit_rows() {
+    let house = House::new().await;
+    let list = json!([{ "worker": "http://new", "capacity": 1 }]).to_string();
+    let limits = json!({ "servers_max": 3 }).to_string();
+    for (scope, workers, settings) in [("read", 403, 403), ("workers", 200, 403), ("admin", 200, 200)] {
+        let secret = house.token(scope, scope).await;
+        let authorization = format!("Bearer {secret}");
+        let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
+        let answer = house.send(Method::POST, "/coordinator/workers", &headers, &list).await;
+        assert_eq!(answer.status, workers, "{scope}: {}", answer.body);
+        let answer = house.send(Method::PUT, "/api/v1/server-limits", &headers, &limits).await;
+        assert!(
+            answer.status == settings || (settings == 200 && answer.status == 400),
+            "{scope}: {}",
+            answer.body
+        );
+        let who = house.send(Method::GET, "/api/v1/session", &headers, "").await;
+        assert_eq!((&who.body["who"], &who.body["scope"]), (&json!(format!("token {scope}")), &json!(scope)));
+        assert_eq!((&who.body["user"], &who.body["csrf_token"]), (&json!(null), &json!(null)));
+    }
+    let audit = house.get("/api/v1/audit?who=token%20workers").await;
+    assert_eq!(audit.body["changes"][0]["key"], "http://new");
+}
+
+#[tokio::test]
+async fn a_secret_is_shown_once_and_a_deleted_token_is_refused() {
+    let house = House::new().await;
+    let secret = house.token("t", "read").await;
+    assert!(secret.starts_with("slotway_"), "{secret}");
+    let authorization = format!("Bearer {secret}");
+    let headers = [("authorization", authorization.as_str()), ("host", "elsewhere")];
+    assert_eq!(house.send(Method::GET, "/coordinator/workers", &headers, "").await.status, StatusCode::OK);
+    let listed = house.admin(Method::GET, "/api/v1/tokens", &json!(null)).await.body;
+    let shown = house.admin(Method::GET, "/api/v1/tokens/t", &json!(null)).await.body;
+    let audit = house.get("/api/v1/audit").await.body;
+    for answer in [&listed, &shown, &audit] {
+        assert!(!answer.to_string().contains(&secret[8..]), "{answer}");
+    }
+    assert_eq!(
+        (&listed["items"][0], &shown["spec"]),
+        (&shown, &json!({ "scope": "read", "expires_at": null }))
+    );
+    assert!(shown["status"]["last_used_at"].is_string(), "{shown}");
+    assert_eq!(house.admin(Method::DELETE, "/api/v1/tokens/t", &json!(null)).await.status, StatusCode::OK);
+    let answer = house.send(Method::GET, "/coordinator/workers", &headers, "").await;
+    assert_eq!((answer.status, answer.problem()), (StatusCode::UNAUTHORIZED, "unauthorized"));
+    let answer = house.admin(Method::DELETE, "/api/v1/tokens/t", &json!(null)).await;
+    assert_eq!((answer.status, answer.problem()), (StatusCode::NOT_FOUND, "unknown-token"));
+}
+
+/// The body, the field that is named, and what is said.
+const WRONG: &[(&str, &str, &str)] = &[
+    (r#"{"spec": {"scope": "read"}}"#, "metadata.name", "needs a name"),
+    (r#"{"metadata": {"name": "A"}, "spec": {"scope": "read"}}"#, "metadata.name", "is not a name"),
+    (r#"{"metadata": {"name": "t"}}"#, "", "missing field `spec`"),
+    (r#"{"metadata": {"name": "t"}, "spec": {}}"#, "spec", "missing field `scope`"),
+    (r#"{"metadata": {"name": "t"}, "spec": {"scope": "root"}}"#, "spec.scope", "unknown variant"),
+    (
+        r#"{"metadata": {"name": "t"}, "spec": {"scope": "read", "expires_in": "soon"}}"#,
+        "spec.expires_in",
+        "is not a duration",
+    ),
+    (
+        r#"{"metadata": {"name": "t"}, "spec": {"scope": "read", "expires_in": "1s"}}"#,
+        "spec.expires_in",
+        "from 1m",
+    ),
+    (
+        r#"{"metadata": {"name": "t"}, "spec": {"scope": "read", "expires_in": "9999d"}}"#,
+        "spec.expires_in",
+        "to 3660d",
+    ),
+    (
+        r#"{"metadata": {"name": "t"}, "spec": {"scope": "read", "secret": "x"}}"#,
+        "spec.secret",
+        "unknown field",
+    ),
+    (r#"{"kind": "User", "metadata": {"name": "t"}, "spec": {"scope": "read"}}"#, "kind", "\"Token\""),
+    (r#"{"metadata": {"name": "t", "notes": "x"}, "spec": {"scope": "read"}}"#, "metadata.notes", "no notes"),
+    ("7", "", "invalid type"),
+];
+
+#[tokio::test]
+async fn what_is_no_token_is_refused_with_its_field_and_makes_none() {
+    let house = House::new().await;
+    let authorization = house.control_plane.token.authorization();
+    let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
+    for (body, field, says) in WRONG {
+        let answer = house.send(Method::POST, "/api/v1/tokens", &headers, body).await;
+        assert_eq!((answer.status, answer.problem()), (StatusCode::BAD_REQUEST, "bad-body"), "{body}");
+        let at = if field.is_empty() { json!(null) } else { json!(field) };
+        assert_eq!(answer.body["field"], at, "{body}: {}", answer.body);
+        assert!(answer.body["detail"].as_str().unwrap().contains(says), "{body}: {}", answer.body);
+    }
+    let dry = json!({ "metadata": { "name": "t" }, "spec": { "scope": "read", "expires_in": "30d" } });
+    let answer = house.admin(Method::POST, "/api/v1/tokens?dry_run=true", &dry).await;
+    assert_eq!((answer.status, answer.body.get("secret")), (StatusCode::CREATED, None));
+    assert_eq!(house.admin(Method::GET, "/api/v1/tokens", &json!(null)).await.body["items"], json!([]));
+    house.token("t", "read").await;
+    let again = house.admin(Method::POST, "/api/v1/tokens", &dry).await;
+    assert_eq!((again.status, again.problem()), (StatusCode::CONFLICT, "conflict"));
+}
+
+#[tokio::test]
+async fn a_viewer_makes_tokens_that_read_and_sees_but_their_own() {
+    let house = House::new().await;
+    house.user("vic", "viewer").await;
+    house.token("another", "admin").await;
+    let vic = Person::signed_in(&house, "vic").await;
+    let token = |scope: &str| json!({ "metadata": { "name": "vics" }, "spec": { "scope": scope } });
+    for scope in ["workers", "admin"] {
+        let answer = vic.change(&house, Method::POST, "/api/v1/tokens", &token(scope)).await;
+        assert_eq!((answer.status, answer.problem()), (StatusCode::FORBIDDEN, "forbidden"), "{scope}");
+    }
+    let made = vic.change(&house, Method::POST, "/api/v1/tokens", &token("read")).await;
+    assert_eq!((made.status, &made.body["status"]["owner"]), (StatusCode::CREATED, &json!("vic")));
+    let listed = vic.get(&house, "/api/v1/tokens").await.body;
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1);
+    assert_eq!(vic.get(&house, "/api/v1/tokens/another").await.status, StatusCode::NOT_FOUND);
+    let answer = vic.change(&house, Method::DELETE, "/api/v1/tokens/vics", &json!({})).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+}
