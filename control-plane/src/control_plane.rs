@@ -150,8 +150,8 @@ impl ControlPlane {
         tasks.spawn(until(stopping.clone(), follow(Arc::clone(&workers), agents)));
         let is_shared = config.store != StoreSettings::Sqlite;
         let watched = Arc::clone(&workers);
-        let watching = async move { watchdog.run(watched, store, is_shared).await };
-        tasks.spawn(until(stopping.clone(), watching));
+        let ending = stopping.on_ending();
+        tasks.spawn(async move { watchdog.run(watched, store, is_shared, ending).await });
         let reloadable = Reloadable { workers: Arc::clone(&workers), reloads, access, xds_tls, api_tls };
         Ok(Self { workers, reports, coordinators, token, api, xds, stopping, reloadable, tasks })
     }

@@ -18,6 +18,7 @@ mod crashes;
 #[allow(dead_code, unused_imports, reason = "`tests/chaos` uses the rest")]
 mod harness;
 mod headers;
+mod heartbeats;
 mod hot_restart;
 mod membership;
 mod names;

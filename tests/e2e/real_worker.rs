@@ -1,40 +1,10 @@
 //! With the reference worker, as a user runs it.
 
-use std::{net::SocketAddr, process::Command};
-
 use http_body_util::Full;
 use hyper::Request;
-use serde_json::Value;
-use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-use crate::harness::{Load, Process, SOON, Setup, Slotway, artefact, fresh_address, get, post, send, until};
-
-struct ReferenceWorker {
-    address: SocketAddr,
-    _process: Process,
-    _directory: TempDir,
-}
-
-impl ReferenceWorker {
-    async fn start(arguments: &[&str]) -> Self {
-        let directory = TempDir::new().unwrap();
-        let address = fresh_address();
-        let mut command = Command::new(artefact("SLOTWAY_WORKER_BIN", "target/release/slotway-worker"));
-        command.arg("--listen").arg(address.to_string()).args(arguments);
-        let mut process = Process::start("worker", command, directory.path());
-        process.says("ready", SOON).await;
-        Self { address, _process: process, _directory: directory }
-    }
-
-    fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
-    async fn stats(&self) -> Value {
-        send(self.address, get("/stats")).await.unwrap().json()
-    }
-}
+use crate::harness::{Load, ReferenceWorker, SOON, Setup, Slotway, get, post, send, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hello_london_is_annotated() {

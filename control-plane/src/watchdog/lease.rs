@@ -4,7 +4,7 @@
 //! changed for as long as a lease lasts by its own clock, and the holder stops before that by its own. So at no moment do two
 //! believe that they hold it, as long as their clocks run about equally fast.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use tokio::{
@@ -22,6 +22,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const RENEW_AFTER: Duration = Duration::from_secs(3);
 /// A holder that has not managed to for so long holds it no longer.
 const HOLDS_FOR: Duration = Duration::from_secs(7);
+/// How long giving it up may take.
+const GIVEN_UP_WITHIN: Duration = Duration::from_secs(1);
 /// Others take over what has not been written for so long.
 pub(super) const TAKEN_AFTER: Duration = Duration::from_secs(10);
 
@@ -107,16 +109,34 @@ impl Lease {
     }
 }
 
-/// Holds the lease as soon and as long as it can, and tells whether it does, for as long as it is polled.
-pub(super) async fn hold(store: Arc<dyn Store>, me: String, holds: &watch::Sender<bool>) {
+/// Holds the lease as soon and as long as it can, and tells whether it does, until `ending`; then it gives it up.
+pub(super) async fn hold(
+    store: &dyn Store,
+    me: String,
+    holds: &watch::Sender<bool>,
+    ending: impl Future<Output = ()>,
+) {
     let mut lease = Lease::new(me);
+    tokio::select! {
+        () = keep(store, &mut lease, holds) => {}
+        () = ending => {}
+    }
+    holds.send_replace(false);
+    if let Some((revision, _)) = lease.held {
+        let given_up = store.delete(Who::SYSTEM, Kind::Fact, KEY, Expected::Revision(revision));
+        // Where that fails, the others take it over a few seconds later.
+        let _ = tokio::time::timeout(GIVEN_UP_WITHIN, given_up).await;
+    }
+}
+
+async fn keep(store: &dyn Store, lease: &mut Lease, holds: &watch::Sender<bool>) {
     let mut tick = interval(LOOK_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
         // The store has bounds of its own on how long it takes, and they may be longer than ours.
         let patience = lease.patience(Instant::now());
-        if let Ok(Err(error)) = tokio::time::timeout(patience, look(&*store, &mut lease)).await {
+        if let Ok(Err(error)) = tokio::time::timeout(patience, look(store, lease)).await {
             tracing::debug!("who watches the workers cannot be looked up or written: {error}");
         }
         let held = lease.is_held(Instant::now());

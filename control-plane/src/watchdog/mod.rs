@@ -38,7 +38,8 @@ impl Default for Watchdog {
 }
 
 impl Watchdog {
-    /// Watches the workers for as long as it is polled; on a store that others may share, whenever none of them does.
+    /// Watches the workers until `ending`; on a store that others may share, whenever none of them does, and at the end it lets them
+    /// take over at once.
     ///
     /// # Errors
     /// [`Error::System`] where there is no randomness.
@@ -47,17 +48,24 @@ impl Watchdog {
         workers: Arc<Workers>,
         store: Arc<dyn Store>,
         is_shared: bool,
+        ending: impl Future<Output = ()>,
     ) -> Result<(), Error> {
         if !is_shared {
             self.holds.send_replace(true);
-            self.watch_while_it_holds(workers).await;
+            tokio::select! {
+                () = self.watch_while_it_holds(workers) => {}
+                () = ending => {}
+            }
             return Ok(());
         }
         let mut name = [0_u8; NAME_BYTES];
         getrandom::fill(&mut name)
             .map_err(|error| Error::System { doing: "making up a name", reason: error.to_string() })?;
         let name = name.iter().map(|byte| format!("{byte:02x}")).collect();
-        tokio::join!(lease::hold(store, name, &self.holds), self.watch_while_it_holds(workers));
+        tokio::select! {
+            () = lease::hold(&*store, name, &self.holds, ending) => {}
+            () = self.watch_while_it_holds(workers) => {}
+        }
         Ok(())
     }
 

@@ -28,4 +28,5 @@ mod token;
 mod tokens;
 mod users;
 mod worker_resources;
+mod watchdogs;
 mod workers;

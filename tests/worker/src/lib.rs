@@ -11,7 +11,7 @@
 //! | `POST /extract` with `text/plain` or `text/html` | 200 with `application/vnd.ontotext.ces+json` |
 //! | `GET /extract?text=` | the same for a short text |
 //! | `GET /stats`, `POST /stats/reset` | [`Counts`] with the worker's name and the size of its pool |
-//! | `GET /healthz` | 200 |
+//! | `GET /healthz` | 200; 503 after `POST /healthz/fail`, until `POST /healthz/recover` |
 //!
 //! Offsets are characters (Unicode scalar values) of the document as it was given, for HTML too, where a tag or an
 //! entity counts with all its characters. White space is read as one space, so that a name is found across a line
@@ -31,6 +31,7 @@ mod document_body;
 mod error;
 mod extract;
 mod gazetteer;
+mod health;
 mod html;
 mod options;
 mod pool;

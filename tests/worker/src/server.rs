@@ -15,6 +15,7 @@ use tokio::{net::TcpListener, sync::oneshot, time::sleep};
 use crate::{
     Annotator, Counts, Options, Stats, WorkerError, entities,
     extract::{Extractor, extract},
+    health::Health,
     pool::Pool,
     problem::Problem,
 };
@@ -115,7 +116,10 @@ fn router(options: &Options, annotator: Arc<Annotator>, stats: &Stats) -> Router
         .route("/stats", get(show_stats))
         .route("/stats/reset", post(reset_stats))
         .with_state(identity)
-        .route("/healthz", get(async || "ok\n"))
+        .route("/healthz", get(async |State(health): State<Health>| health.answer()))
+        .route("/healthz/fail", post(async |State(health): State<Health>| set_health(&health, true)))
+        .route("/healthz/recover", post(async |State(health): State<Health>| set_health(&health, false)))
+        .with_state(Health::default())
         .method_not_allowed_fallback(async || {
             let detail = "this path does not take this method; the header allow says which it does";
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", detail)
@@ -138,6 +142,12 @@ fn router(options: &Options, annotator: Arc<Annotator>, stats: &Stats) -> Router
             }
             std::future::ready(response)
         }))
+}
+
+/// Makes `GET /healthz` fail or not, and answers with what it says now.
+fn set_health(health: &Health, fails: bool) -> &'static str {
+    health.set(fails);
+    health.answer().1
 }
 
 /// The answer to `GET /stats`.

@@ -94,6 +94,11 @@ async fn everything_is_served_under_the_base_path_too() {
         let answer = worker.post(&format!("{prefix}/extract"), "text/plain", "London").await;
         assert_eq!(answer.mentions().len(), 1, "{prefix}");
         assert_eq!(worker.get(&format!("{prefix}/healthz")).await.status, 200);
+        for (told, status) in [("fail", 503), ("fail", 503), ("recover", 200)] {
+            let path = format!("{prefix}/healthz/{told}");
+            assert_eq!(worker.post(&path, "text/plain", "").await.status, 200);
+            assert_eq!(worker.get(&format!("{prefix}/healthz")).await.status, status, "{told}");
+        }
         let stats = worker.get(&format!("{prefix}/stats")).await.json();
         assert_eq!((&stats["worker"], &stats["pool_size"]), (&json!("W2"), &json!(1)));
     }
