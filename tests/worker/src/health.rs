@@ -7,14 +7,14 @@ use axum::http::StatusCode;
 
 /// Whether `GET /healthz` says that all is well; annotations go on in any case. Clones mean the same.
 #[derive(Debug, Clone, Default)]
-pub struct Health {
+pub(crate) struct Health {
     fails: Arc<AtomicBool>,
 }
 
 impl Health {
     /// What `GET /healthz` answers.
     #[must_use]
-    pub fn answer(&self) -> (StatusCode, &'static str) {
+    pub(crate) fn answer(&self) -> (StatusCode, &'static str) {
         if self.fails.load(Ordering::Relaxed) {
             (StatusCode::SERVICE_UNAVAILABLE, "failing, as it was told to; POST /healthz/recover ends that\n")
         } else {
@@ -23,7 +23,7 @@ impl Health {
     }
 
     /// From now on it fails, or no longer.
-    pub fn set(&self, fails: bool) {
+    pub(crate) fn set(&self, fails: bool) {
         self.fails.store(fails, Ordering::Relaxed);
     }
 }
