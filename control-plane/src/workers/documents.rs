@@ -75,10 +75,10 @@ impl Stored {
             let Document { kind, key, revision, value } = document;
             match (kind, key.as_str()) {
                 (Kind::Worker, key) => {
-                    drop(stored.records.insert(key_of(kind, key)?, record(key, &value, revision)?));
+                    stored.records.insert(key_of(kind, key)?, record(key, &value, revision)?);
                 }
                 (Kind::Pool, key) => {
-                    drop(stored.pools.pools.insert(key_of(kind, key)?, record(key, &value, revision)?));
+                    stored.pools.pools.insert(key_of(kind, key)?, record(key, &value, revision)?);
                 }
                 (Kind::Policy, key) => {
                     stored.pools.policies.insert(key_of(kind, key)?, record(key, &value, revision)?);

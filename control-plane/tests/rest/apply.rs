@@ -139,3 +139,31 @@ async fn with_one_that_is_wrong_nothing_is_changed_and_its_index_is_told() {
     assert!(body["detail"].as_str().unwrap().contains("pool ocr: 327675 slots"), "{body}");
     assert_eq!(all(&house).await, before);
 }
+
+#[tokio::test]
+async fn who_may_change_workers_applies_workers_and_no_pools() {
+    let house = House::new().await;
+    let token = json!({ "metadata": { "name": "autoscaler" }, "spec": { "scope": "workers" } });
+    let token = house.ask("POST", "/api/v1/tokens", &token).await.body["secret"].as_str().unwrap().to_owned();
+    let bearer = format!("Bearer {token}");
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    let before = all(&house).await;
+    let apply = async |items: Value| {
+        let body = json!({ "items": items }).to_string();
+        house.send("POST".parse().unwrap(), "/api/v1/apply", &headers, &body).await
+    };
+    let policy = json!({ "kind": "Policy", "metadata": { "name": "ocr" }, "spec": {} });
+    for item in [pool("training", "/training"), policy] {
+        let refused = apply(json!([worker("http://a", 1, "ocr"), item])).await;
+        assert_eq!(
+            (refused.status, refused.problem()),
+            (StatusCode::FORBIDDEN, "forbidden"),
+            "{}",
+            refused.body
+        );
+        assert_eq!(refused.body["index"], 1);
+    }
+    assert_eq!(all(&house).await, before);
+    let applied = apply(json!([worker("http://a", 1, "ocr")])).await;
+    assert_eq!(applied.status, StatusCode::OK, "{}", applied.body);
+}

@@ -11,11 +11,14 @@ const POOLS: [&str; 4] = ["a", "b", "c", "d"];
 const PREFIXES: [&str; 5] = ["/", "/a", "/b", "/a/b", "/c"];
 const URLS: [&str; 5] = ["http://v", "http://w", "http://x", "http://y", "http://z"];
 
+/// A pool of the file by numbers: its name, its prefix, and its workers with their capacities.
+type FilePool = (usize, usize, Vec<(usize, u32)>);
+
 /// One thing that somebody does.
 #[derive(Debug, Clone)]
 enum Deed {
     /// The file is edited, and the control plane started again: each pool with its prefix and its workers.
-    File(Vec<(usize, usize, Vec<(usize, u32)>)>),
+    File(Vec<FilePool>),
     Upsert(Vec<(usize, u32, Option<usize>)>),
     PutWorker {
         worker: usize,
@@ -79,11 +82,11 @@ fn prefix_of(number: usize) -> PoolMatch {
 }
 
 /// A right file, or none.
-fn file_of(pools: &[(usize, usize, Vec<(usize, u32)>)]) -> Option<Vec<Pool>> {
+fn file_of(pools: &[FilePool]) -> Option<Vec<Pool>> {
     let worker = |(worker, capacity): &(usize, u32)| {
         serde_json::from_value(serde_json::json!({ "worker": URLS[*worker], "capacity": capacity })).unwrap()
     };
-    let pool = |(name, prefix, workers): &(usize, usize, Vec<(usize, u32)>)| {
+    let pool = |(name, prefix, workers): &FilePool| {
         let mut pool = Pool::new(pool_name(*name), prefix_of(*prefix));
         pool.workers = workers.iter().map(worker).collect();
         pool

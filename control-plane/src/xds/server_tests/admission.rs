@@ -81,5 +81,6 @@ async fn a_stream_ends_when_its_token_is_no_longer_that_of_its_group() {
     assert_eq!(gpu.end().await.code(), Code::Unauthenticated);
     // Nothing was asked of this one, and nothing is now.
     control_plane.desired.send(two_groups(2, &[("http://gpu", 2)])).unwrap();
+    other.accept(1).await;
     soon(control_plane.coordinators.synced("one", 2)).await;
 }

@@ -164,7 +164,7 @@ async fn streams_are_told_that_the_control_plane_ends_and_take_no_further_change
     soon(control_plane.coordinators.synced("one", 1)).await;
     control_plane.stopping.advance(Phase::Leaving);
     control_plane.desired.send(Arc::new(desired(2, &[(A, 2)]))).unwrap();
-    node.settle().await;
+    node.accept(2).await;
     soon(control_plane.coordinators.synced("one", 2)).await;
     control_plane.stopping.advance(Phase::Ending);
     assert_eq!(node.end().await.code(), Code::Unavailable);
