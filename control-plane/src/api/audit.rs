@@ -90,9 +90,9 @@ impl AuditedChange {
 /// Lists what was changed, newest first: who, when, what it was and what it became.
 #[utoipa::path(get, path = "/api/v1/audit", params(
     ("before" = Option<u64>, Query, description = "Only older changes than this one: the `next` of the page before"),
-    ("kind" = Option<String>, Query, description = "Only changes of this kind"),
-    ("key" = Option<String>, Query, description = "Only changes of this key, for a worker its base URL"),
-    ("who" = Option<String>, Query, description = "Only changes by them"),
+    ("kind" = Option<String>, Query, description = "Only changes of this kind", pattern = r"^[^\u0000]*$"),
+    ("key" = Option<String>, Query, description = "Only changes of this key, for a worker its base URL", pattern = r"^[^\u0000]*$"),
+    ("who" = Option<String>, Query, description = "Only changes by them", pattern = r"^[^\u0000]*$"),
     ("limit" = Option<u32>, Query, description = "At most so many, from 1 to 1000; 100 if absent", minimum = 1, maximum = 1000),
 ), responses(
     (status = 200, description = "The changes", body = AuditPage),
