@@ -33,11 +33,13 @@ async fn status(api: &Api, worker: &ReferenceWorker) -> Value {
 }
 
 async fn is(api: &Api, worker: &ReferenceWorker, state: &str, within: Duration) -> Value {
-    until(state, within, async || Some(status(api, worker).await).filter(|status| status["state"] == state)).await
+    until(state, within, async || Some(status(api, worker).await).filter(|status| status["state"] == state))
+        .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_whose_heartbeat_fails_gets_no_requests_until_it_answers_and_then_slowly_all_that_it_may_have() {
+async fn a_worker_whose_heartbeat_fails_gets_no_requests_until_it_answers_and_then_slowly_all_that_it_may_have()
+ {
     let w1 = ReferenceWorker::start(&["--pipeline-pool-max-size", "8", "--delay", "20ms"]).await;
     let w2 = ReferenceWorker::start(&["--pipeline-pool-max-size", "8", "--delay", "20ms"]).await;
     let slotway = Slotway::up(&Setup::default().worker(&w1.url(), 8).worker(&w2.url(), 2)).await;
@@ -55,7 +57,8 @@ async fn a_worker_whose_heartbeat_fails_gets_no_requests_until_it_answers_and_th
     w1.health_fails(true).await;
     let failed = Instant::now();
     let down = is(&api, &w1, "down", INTERVAL * THRESHOLD + SLACK).await;
-    until("nothing is under way there", SLACK, async || (w1.stats().await["current"] == 0).then_some(())).await;
+    until("nothing is under way there", SLACK, async || (w1.stats().await["current"] == 0).then_some(()))
+        .await;
     assert!(failed.elapsed() < INTERVAL * THRESHOLD + SLACK, "{:?}", failed.elapsed());
     let reason = down["reason"].as_str().unwrap();
     assert!(reason.contains("it answered 503"), "{reason}");

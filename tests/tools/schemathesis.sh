@@ -69,7 +69,7 @@ headers = { Authorization = "Bearer $(cat "$directory/state/admin-token")", Host
 TOML
 cat tests/tools/schemathesis.toml >>"$directory/schemathesis.toml"
 if $environment/bin/schemathesis --config-file "$directory/schemathesis.toml" run "http://$api/openapi.json" \
-    --checks all --max-examples "$examples" --seed "${SEED:-1}" --generation-database none --request-timeout 10 --workers 2 "$@"; then
+    --checks all --max-examples "$examples" --seed "${SEED:-1}" --generation-database none --request-timeout 10 --workers 1 "$@"; then
     outcome=0
 else
     outcome=$?

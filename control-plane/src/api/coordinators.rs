@@ -90,7 +90,7 @@ impl From<&PoolReport> for CoordinatorPool {
     ("limit" = Option<usize>, Query, description = "At most so many, from 1 to 1000; 500 if absent", minimum = 1, maximum = 1000),
     ("continue" = Option<String>, Query, description = "The `continue` of the page before"),
 ), responses(
-    (status = 200, description = "A page of coordinators", body = List<Coordinator>),
+    (status = 200, description = "A page of coordinators", body = List<Resource<CoordinatorSpec, CoordinatorState>>),
     (status = 400, description = "Not a page", body = Problem),
     (status = 401, description = "It is not known who asks", body = Problem),
 ))]
@@ -115,7 +115,7 @@ pub(super) async fn list(
 #[utoipa::path(get, path = "/api/v1/coordinators/{name}", operation_id = "get_coordinator", params(
     ("name" = String, Path, description = "The Envoy's node id"),
 ), responses(
-    (status = 200, description = "The coordinator", body = Coordinator),
+    (status = 200, description = "The coordinator", body = Resource<CoordinatorSpec, CoordinatorState>),
     (status = 400, description = "Not a name", body = Problem),
     (status = 401, description = "It is not known who asks", body = Problem),
     (status = 404, description = "No Envoy of this node id is connected", body = Problem),

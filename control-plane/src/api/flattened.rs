@@ -86,6 +86,16 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_is_generic_has_a_name_for_each_of_what_it_is_made_of() {
+        // An alias hides from the description what stands in it, and then all of them would have one name and one schema.
+        let api = super::super::description();
+        let names: Vec<_> = api.components.unwrap().schemas.into_keys().collect();
+        for name in ["Resource", "List", "List_Resource", "Stated", "Wanted"] {
+            assert!(!names.iter().any(|other| other == name), "{name} is one schema for many: {names:?}");
+        }
+    }
+
     fn parts(value: &serde_json::Value) -> Vec<&serde_json::Value> {
         let own = value["allOf"].as_array().into_iter().flatten();
         let inner: Vec<_> = match value {

@@ -41,9 +41,9 @@ use crate::{
 pub use audit::{AuditPage, AuditedChange};
 pub use coordinator::RemovedWorker;
 pub use coordinators::{CoordinatorPool, CoordinatorSpec, CoordinatorState};
+pub use events::Hub;
 pub use people::{MadeToken, SessionView, TokenSpec, TokenState, UserSpec, UserState};
 pub use port::ApiPort;
-pub use events::Hub;
 pub use problem::Problem;
 pub use rates::Rates;
 pub use resource::{List, Metadata, Resource};
@@ -119,7 +119,7 @@ pub fn description() -> utoipa::openapi::OpenApi {
         title = "Slotway",
         description = "Workers with slots behind Envoy: who there is, and what is free."
     ),
-    components(schemas(Problem, CoordinatorSpec, CoordinatorState))
+    components(schemas(Problem, CoordinatorSpec))
 )]
 struct Description;
 

@@ -27,6 +27,6 @@ mod sign_in;
 mod token;
 mod tokens;
 mod users;
-mod worker_resources;
 mod watchdogs;
+mod worker_resources;
 mod workers;

@@ -47,7 +47,7 @@ pub(super) struct Wanted {
     ("after" = Option<u64>, Query, description = "Only what came after this `resourceVersion`; `Last-Event-ID` counts before it"),
     ("last-event-id" = Option<u64>, Header, description = "The `id` of the last event that was heard"),
 ), responses(
-    (status = 200, description = "Events, for as long as somebody listens", body = String, content_type = "text/event-stream"),
+    (status = 200, description = "Events, for as long as somebody listens", body = Object, content_type = "text/event-stream"),
     (status = 400, description = "Not a kind or a version", body = Problem),
     (status = 401, description = "It is not known who asks", body = Problem),
     (status = 503, description = "As many listen as may, or this control plane stops", body = Problem),
@@ -63,8 +63,8 @@ pub(super) async fn listen(
         field: field.map(str::to_owned),
         reason,
     };
-    let Query(wanted) =
-        query.map_err(|rejection| bad(None, format!("{}; there is kinds and after", rejection.body_text())))?;
+    let Query(wanted) = query
+        .map_err(|rejection| bad(None, format!("{}; there is kinds and after", rejection.body_text())))?;
     let kinds = match &wanted.kinds {
         Some(list) => Kinds::parse(list).map_err(|reason| bad(Some("kinds"), reason))?,
         None => Kinds::ALL,

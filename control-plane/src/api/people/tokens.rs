@@ -109,7 +109,7 @@ fn resource(shown: ShownToken) -> Token {
     ("limit" = Option<usize>, Query, description = "At most so many, from 1 to 1000; 500 if absent", minimum = 1, maximum = 1000),
     ("continue" = Option<String>, Query, description = "The `continue` of the page before"),
 ), responses(
-    (status = 200, description = "A page of tokens", body = List<Token>),
+    (status = 200, description = "A page of tokens", body = List<Resource<TokenSpec, TokenState>>),
     (status = 400, description = "Not a page", body = Problem),
     (status = 401, description = "It is not known who asks", body = Problem),
     (status = 403, description = "They may not", body = Problem),
@@ -129,7 +129,7 @@ pub(in crate::api) async fn list(
 #[utoipa::path(get, path = "/api/v1/tokens/{name}", operation_id = "get_token", params(
     ("name" = String, Path, description = "The token's name"),
 ), responses(
-    (status = 200, description = "The token", body = Token),
+    (status = 200, description = "The token", body = Resource<TokenSpec, TokenState>),
     (status = 400, description = "Not a name", body = Problem),
     (status = 401, description = "It is not known who asks", body = Problem),
     (status = 403, description = "They may not", body = Problem),
@@ -186,7 +186,7 @@ pub(in crate::api) async fn make(
     ("name" = String, Path, description = "The token's name"),
     ("dry_run" = Option<bool>, Query, description = "Only try it"),
 ), responses(
-    (status = 200, description = "What it was", body = Token),
+    (status = 200, description = "What it was", body = Resource<TokenSpec, TokenState>),
     (status = 400, description = "Not a name", body = Problem),
     (status = 401, description = "It is not known who asks", body = Problem),
     (status = 403, description = "They may not", body = Problem),

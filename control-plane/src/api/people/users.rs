@@ -92,7 +92,7 @@ fn resource(shown: ShownUser) -> User {
     ("limit" = Option<usize>, Query, description = "At most so many, from 1 to 1000; 500 if absent", minimum = 1, maximum = 1000),
     ("continue" = Option<String>, Query, description = "The `continue` of the page before"),
 ), responses(
-    (status = 200, description = "A page of users", body = List<User>),
+    (status = 200, description = "A page of users", body = List<Resource<UserSpec, UserState>>),
     (status = 400, description = "Not a page", body = Problem),
     (status = 401, description = "It is not known who asks", body = Problem),
     (status = 403, description = "They may not", body = Problem),
@@ -111,7 +111,7 @@ pub(in crate::api) async fn list(
 #[utoipa::path(get, path = "/api/v1/users/{name}", operation_id = "get_user", params(
     ("name" = String, Path, description = "The user's name"),
 ), responses(
-    (status = 200, description = "The user", body = User),
+    (status = 200, description = "The user", body = Resource<UserSpec, UserState>),
     (status = 400, description = "Not a name", body = Problem),
     (status = 401, description = "It is not known who asks", body = Problem),
     (status = 403, description = "They may not", body = Problem),
@@ -136,8 +136,8 @@ pub(in crate::api) async fn get(
     ("name" = String, Path, description = "The user's name"),
     ("dry_run" = Option<bool>, Query, description = "Only try it"),
 ), responses(
-    (status = 200, description = "The user, as they are now", body = User),
-    (status = 201, description = "The new user", body = User),
+    (status = 200, description = "The user, as they are now", body = Resource<UserSpec, UserState>),
+    (status = 201, description = "The new user", body = Resource<UserSpec, UserState>),
     (status = 400, description = "It is not right; nothing was changed", body = Problem),
     (status = 401, description = "It is not known who asks", body = Problem),
     (status = 403, description = "They may not", body = Problem),
@@ -172,7 +172,7 @@ pub(in crate::api) async fn put(
     ("name" = String, Path, description = "The user's name"),
     ("dry_run" = Option<bool>, Query, description = "Only try it"),
 ), request_body(content((Object = "application/json"), (Object = "application/merge-patch+json"))), responses(
-    (status = 200, description = "The user, as they are now", body = User),
+    (status = 200, description = "The user, as they are now", body = Resource<UserSpec, UserState>),
     (status = 400, description = "It is not right; nothing was changed", body = Problem),
     (status = 401, description = "It is not known who asks", body = Problem),
     (status = 403, description = "They may not", body = Problem),
@@ -224,7 +224,7 @@ pub(in crate::api) async fn patch(
     ("name" = String, Path, description = "The user's name"),
     ("dry_run" = Option<bool>, Query, description = "Only try it"),
 ), responses(
-    (status = 200, description = "What they were", body = User),
+    (status = 200, description = "What they were", body = Resource<UserSpec, UserState>),
     (status = 400, description = "Not a name", body = Problem),
     (status = 401, description = "It is not known who asks", body = Problem),
     (status = 403, description = "They may not", body = Problem),

@@ -7,16 +7,16 @@ use axum::{
 use serde::Deserialize;
 use slotway_config::WorkerUrl;
 
-use super::workers::{Worker, named, shown, version};
+use super::workers::{named, shown, version};
 use crate::{
     api::{
-        ApiState, Problem,
+        ApiState, Problem, Resource,
         access::By,
         resource::{DryRun, PathName, Precondition, read},
     },
     error::Error,
     store::Who,
-    workers::{Act, Cordon, Roster},
+    workers::{Act, Cordon, Roster, WorkerSpec, WorkerStatus},
 };
 
 /// Why somebody does something.
@@ -77,7 +77,7 @@ impl Request {
     ("name" = String, Path, description = "The base URL, percent-encoded"),
     ("dry_run" = Option<bool>, Query, description = "Only try it out"),
 ), request_body = Option<Reason>, responses(
-    (status = 200, description = "It gets no further requests", body = Worker),
+    (status = 200, description = "It gets no further requests", body = Resource<WorkerSpec, WorkerStatus>),
     (status = 400, description = "It is not right; nothing was changed", body = Problem),
     (status = 401, description = "It is not known who asks", body = Problem),
     (status = 403, description = "They may not", body = Problem),
@@ -105,7 +105,7 @@ pub(in crate::api) async fn cordon(
     ("name" = String, Path, description = "The base URL, percent-encoded"),
     ("dry_run" = Option<bool>, Query, description = "Only try it out"),
 ), request_body = Option<Reason>, responses(
-    (status = 200, description = "It gets no further requests; its `status` tells when it is drained", body = Worker),
+    (status = 200, description = "It gets no further requests; its `status` tells when it is drained", body = Resource<WorkerSpec, WorkerStatus>),
     (status = 400, description = "It is not right; nothing was changed", body = Problem),
     (status = 401, description = "It is not known who asks", body = Problem),
     (status = 403, description = "They may not", body = Problem),
@@ -131,7 +131,7 @@ pub(in crate::api) async fn drain(
     ("name" = String, Path, description = "The base URL, percent-encoded"),
     ("dry_run" = Option<bool>, Query, description = "Only try it out"),
 ), request_body = Option<Reason>, responses(
-    (status = 200, description = "It gets requests", body = Worker),
+    (status = 200, description = "It gets requests", body = Resource<WorkerSpec, WorkerStatus>),
     (status = 400, description = "It is not right; nothing was changed", body = Problem),
     (status = 401, description = "It is not known who asks", body = Problem),
     (status = 403, description = "They may not", body = Problem),

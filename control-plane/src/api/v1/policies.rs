@@ -30,9 +30,6 @@ pub(super) const KIND: &str = "Policy";
 /// How a pool treats its requests.
 pub(super) type Policy = Resource<slotway_config::Policy, PolicyStatus>;
 
-/// The same as the API's description shows it.
-type PolicyShown = Resource<PolicySpec, PolicyStatus>;
-
 /// What somebody wants of a policy, as the API's description shows it.
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "it describes the JSON and is never built")]
@@ -76,7 +73,7 @@ pub(super) fn version(roster: &Roster, name: &PoolName) -> Option<u64> {
     ("limit" = Option<usize>, Query, description = "At most so many, from 1 to 1000; 500 if absent", minimum = 1, maximum = 1000),
     ("continue" = Option<String>, Query, description = "The `continue` of the page before"),
 ), responses(
-    (status = 200, description = "A page of policies, in the order of their pools' names", body = List<PolicyShown>),
+    (status = 200, description = "A page of policies, in the order of their pools' names", body = List<Resource<PolicySpec, PolicyStatus>>),
     (status = 400, description = "Not a page", body = Problem),
     (status = 401, description = "It is not known who asks", body = Problem),
 ))]
@@ -96,7 +93,7 @@ pub(in crate::api) async fn list(
 #[utoipa::path(get, path = "/api/v1/policies/{name}", operation_id = "get_policy", params(
     ("name" = String, Path, description = "The pool's name"),
 ), responses(
-    (status = 200, description = "The policy", body = PolicyShown),
+    (status = 200, description = "The policy", body = Resource<PolicySpec, PolicyStatus>),
     (status = 401, description = "It is not known who asks", body = Problem),
     (status = 404, description = "There is no such pool", body = Problem),
 ))]
@@ -114,7 +111,7 @@ pub(in crate::api) async fn get(
     ("name" = String, Path, description = "The pool's name"),
     ("dry_run" = Option<bool>, Query, description = "Only try it out"),
 ), request_body = Wanted<PolicySpec>, responses(
-    (status = 200, description = "It is so", body = PolicyShown),
+    (status = 200, description = "It is so", body = Resource<PolicySpec, PolicyStatus>),
     (status = 400, description = "It is not right; nothing was changed", body = Problem),
     (status = 401, description = "It is not known who asks", body = Problem),
     (status = 403, description = "They may not", body = Problem),
@@ -153,7 +150,7 @@ pub(in crate::api) async fn put(
     ("name" = String, Path, description = "The pool's name"),
     ("dry_run" = Option<bool>, Query, description = "Only try it out"),
 ), request_body(content = Object, content_type = "application/merge-patch+json"), responses(
-    (status = 200, description = "It is so", body = PolicyShown),
+    (status = 200, description = "It is so", body = Resource<PolicySpec, PolicyStatus>),
     (status = 400, description = "It is not right; nothing was changed", body = Problem),
     (status = 401, description = "It is not known who asks", body = Problem),
     (status = 403, description = "They may not", body = Problem),

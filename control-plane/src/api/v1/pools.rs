@@ -68,7 +68,7 @@ pub(super) fn parse_name(name: &str) -> Result<PoolName, Error> {
     ("limit" = Option<usize>, Query, description = "At most so many, from 1 to 1000; 500 if absent", minimum = 1, maximum = 1000),
     ("continue" = Option<String>, Query, description = "The `continue` of the page before"),
 ), responses(
-    (status = 200, description = "A page of pools, in the order of their names", body = List<Pool>),
+    (status = 200, description = "A page of pools, in the order of their names", body = List<Resource<PoolSpec, PoolStatus>>),
     (status = 400, description = "Not a page", body = Problem),
     (status = 401, description = "It is not known who asks", body = Problem),
 ))]
@@ -88,7 +88,7 @@ pub(in crate::api) async fn list(
 #[utoipa::path(get, path = "/api/v1/pools/{name}", operation_id = "get_pool", params(
     ("name" = String, Path, description = "The pool's name"),
 ), responses(
-    (status = 200, description = "The pool", body = Pool),
+    (status = 200, description = "The pool", body = Resource<PoolSpec, PoolStatus>),
     (status = 401, description = "It is not known who asks", body = Problem),
     (status = 404, description = "There is no such pool", body = Problem),
 ))]
@@ -107,8 +107,8 @@ pub(in crate::api) async fn get(
     ("name" = String, Path, description = "The pool's name"),
     ("dry_run" = Option<bool>, Query, description = "Only try it out"),
 ), request_body = Wanted<PoolSpec>, responses(
-    (status = 200, description = "It is so", body = Pool),
-    (status = 201, description = "It is new", body = Pool),
+    (status = 200, description = "It is so", body = Resource<PoolSpec, PoolStatus>),
+    (status = 201, description = "It is new", body = Resource<PoolSpec, PoolStatus>),
     (status = 400, description = "It is not right; nothing was changed", body = Problem),
     (status = 401, description = "It is not known who asks", body = Problem),
     (status = 403, description = "They may not", body = Problem),
@@ -148,7 +148,7 @@ pub(in crate::api) async fn put(
     ("name" = String, Path, description = "The pool's name"),
     ("dry_run" = Option<bool>, Query, description = "Only try it out"),
 ), request_body(content = Object, content_type = "application/merge-patch+json"), responses(
-    (status = 200, description = "It is so", body = Pool),
+    (status = 200, description = "It is so", body = Resource<PoolSpec, PoolStatus>),
     (status = 400, description = "It is not right; nothing was changed", body = Problem),
     (status = 401, description = "It is not known who asks", body = Problem),
     (status = 403, description = "They may not", body = Problem),
@@ -187,7 +187,7 @@ pub(in crate::api) async fn patch(
     ("name" = String, Path, description = "The pool's name"),
     ("dry_run" = Option<bool>, Query, description = "Only try it out"),
 ), responses(
-    (status = 200, description = "It is gone; this is what was there", body = Pool),
+    (status = 200, description = "It is gone; this is what was there", body = Resource<PoolSpec, PoolStatus>),
     (status = 401, description = "It is not known who asks", body = Problem),
     (status = 403, description = "They may not", body = Problem),
     (status = 404, description = "There is no such pool", body = Problem),

@@ -92,7 +92,7 @@ fn is_of(given: &Given<WorkerSpec>, url: &WorkerUrl) -> Result<(), Error> {
     ("state" = Option<WorkerCondition>, Query, description = "Only those that do this"),
     ("label" = Option<Vec<String>>, Query, description = "Only those with this label, `name=value`; all of several"),
 ), responses(
-    (status = 200, description = "A page of workers, in the order of their names", body = List<Worker>),
+    (status = 200, description = "A page of workers, in the order of their names", body = List<Resource<WorkerSpec, WorkerStatus>>),
     (status = 400, description = "Not a page", body = Problem),
     (status = 401, description = "It is not known who asks", body = Problem),
 ))]
@@ -111,7 +111,7 @@ pub(in crate::api) async fn list(
 #[utoipa::path(get, path = "/api/v1/workers/{name}", operation_id = "get_worker", params(
     ("name" = String, Path, description = "The base URL, percent-encoded"),
 ), responses(
-    (status = 200, description = "The worker", body = Worker),
+    (status = 200, description = "The worker", body = Resource<WorkerSpec, WorkerStatus>),
     (status = 400, description = "Not a worker's base URL", body = Problem),
     (status = 401, description = "It is not known who asks", body = Problem),
     (status = 404, description = "There is no such worker", body = Problem),
@@ -131,8 +131,8 @@ pub(in crate::api) async fn get(
     ("name" = String, Path, description = "The base URL, percent-encoded"),
     ("dry_run" = Option<bool>, Query, description = "Only try it out"),
 ), request_body = Wanted<WorkerSpec>, responses(
-    (status = 200, description = "It is so", body = Worker),
-    (status = 201, description = "It is new", body = Worker),
+    (status = 200, description = "It is so", body = Resource<WorkerSpec, WorkerStatus>),
+    (status = 201, description = "It is new", body = Resource<WorkerSpec, WorkerStatus>),
     (status = 400, description = "It is not right; nothing was changed", body = Problem),
     (status = 401, description = "It is not known who asks", body = Problem),
     (status = 403, description = "They may not", body = Problem),
@@ -172,7 +172,7 @@ pub(in crate::api) async fn put(
     ("name" = String, Path, description = "The base URL, percent-encoded"),
     ("dry_run" = Option<bool>, Query, description = "Only try it out"),
 ), request_body(content = Object, content_type = "application/merge-patch+json"), responses(
-    (status = 200, description = "It is so", body = Worker),
+    (status = 200, description = "It is so", body = Resource<WorkerSpec, WorkerStatus>),
     (status = 400, description = "It is not right; nothing was changed", body = Problem),
     (status = 401, description = "It is not known who asks", body = Problem),
     (status = 403, description = "They may not", body = Problem),
@@ -214,8 +214,8 @@ pub(in crate::api) async fn patch(
     ("name" = String, Path, description = "The base URL, percent-encoded"),
     ("dry_run" = Option<bool>, Query, description = "Only try it out"),
 ), responses(
-    (status = 200, description = "It is gone; this is what was there", body = Worker),
-    (status = 202, description = "It drains", body = Worker),
+    (status = 200, description = "It is gone; this is what was there", body = Resource<WorkerSpec, WorkerStatus>),
+    (status = 202, description = "It drains", body = Resource<WorkerSpec, WorkerStatus>),
     (status = 400, description = "Not a worker's base URL", body = Problem),
     (status = 401, description = "It is not known who asks", body = Problem),
     (status = 403, description = "They may not", body = Problem),
