@@ -57,7 +57,14 @@ filter_and_units() {
     # shellcheck disable=SC2086 # they are words
     section "The tests and the binaries (release)" cargo test $release --no-run
     # shellcheck disable=SC2086
-    section "Filter, control plane, worker: units; the filter in wasmtime" cargo test $release
+    section "Filter, control plane, worker: units; the filter in wasmtime" \
+        cargo test $release --lib --bins --test filter --test host --test sim --test bench
+}
+
+control_plane() {
+    # shellcheck disable=SC2086
+    section "The control plane: REST, commands, stores, traces" \
+        cargo test $release --test rest --test cli --test store --test otlp --test over_http
 }
 
 simulate() {
@@ -84,6 +91,7 @@ case ${1:-} in
 all)
     lint
     filter_and_units
+    control_plane
     simulate
     end_to_end
     section "Fuzzing, briefly" tests/fuzz/run.sh short
