@@ -107,6 +107,9 @@ mod tests {
             .map(store::Kind::as_str)
             .collect();
         assert!(silent.contains(&"fact") && silent.contains(&"settings"), "{silent:?}");
-        assert!(silent.iter().all(|kind| ["fact", "settings", "session", "token_use"].contains(kind)), "{silent:?}");
+        assert!(
+            silent.iter().all(|kind| ["fact", "settings", "session", "token_use"].contains(kind)),
+            "{silent:?}"
+        );
     }
 }
