@@ -9,6 +9,7 @@ cd "$(dirname "$0")/../.."
 
 requirements=tests/tools/schemathesis.txt
 environment=.tools/schemathesis
+tools=$PWD/$environment/bin
 program=${SLOTWAY:-${CARGO_TARGET_DIR:-target}/release/slotway}
 examples=${EXAMPLES:-100}
 
@@ -68,8 +69,9 @@ cat >"$directory/schemathesis.toml" <<TOML
 headers = { Authorization = "Bearer $(cat "$directory/state/admin-token")", Host = "slotway.example" }
 TOML
 cat tests/tools/schemathesis.toml >>"$directory/schemathesis.toml"
-if $environment/bin/schemathesis --config-file "$directory/schemathesis.toml" run "http://$api/openapi.json" \
-    --checks all --max-examples "$examples" --seed "${SEED:-1}" --generation-database none --request-timeout 10 --workers 1 "$@"; then
+# What it keeps of a run it keeps where it is run.
+if (cd "$directory" && exec "$tools/schemathesis" --config-file schemathesis.toml run "http://$api/openapi.json" \
+    --checks all --max-examples "$examples" --seed "${SEED:-1}" --generation-database none --request-timeout 10 --workers 1 "$@"); then
     outcome=0
 else
     outcome=$?
