@@ -120,6 +120,37 @@ fn a_groups_token_is_read_again() {
 }
 
 #[test]
+fn a_renewed_certificate_is_shown_from_the_reload_on_and_a_broken_one_is_not() {
+    let house = House::new();
+    house.also("api_tls: { certificate_file: api.pem, key_file: api.key }");
+    let renew = |name: &str| {
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        fs::write(house.path(name), made.cert.pem()).unwrap();
+        fs::write(house.path("api.pem"), made.cert.pem()).unwrap();
+        fs::write(house.path("api.key"), made.signing_key.serialize_pem()).unwrap();
+    };
+    renew("first.pem");
+    let log = fs::File::create(house.path("log")).unwrap();
+    let mut serve = house.slotway(&["serve", "-f", "f.yaml", "--filter", "filter.wasm"]);
+    let serving = Running(serve.stdout(Stdio::null()).stderr(log).spawn().unwrap());
+    let answers_to = |ca: &str| {
+        house.run(&["get", "workers", "-f", "f.yaml", "--ca-file", ca]).status.success().then_some(())
+    };
+    wait_for("an answer", || answers_to("first.pem"));
+
+    fs::write(house.path("api.pem"), "no certificate").unwrap();
+    serving.signal(Signal::HUP);
+    house.says("read again and refused, nothing was changed");
+    assert!(answers_to("first.pem").is_some(), "the broken file is in force");
+
+    renew("second.pem");
+    assert!(answers_to("second.pem").is_none(), "nobody has asked for it yet");
+    serving.signal(Signal::HUP);
+    wait_for("the second certificate", || answers_to("second.pem"));
+    assert!(answers_to("first.pem").is_none());
+}
+
+#[test]
 fn a_terminal_that_is_closed_ends_it_and_reloads_nothing() {
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
