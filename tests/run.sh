@@ -58,7 +58,7 @@ filter_and_units() {
     section "The tests and the binaries (release)" cargo test $release --no-run
     # shellcheck disable=SC2086
     section "Filter, control plane, worker: units; the filter in wasmtime" \
-        cargo test $release --lib --bins --test filter --test host --test sim --test bench
+        cargo test $release --lib --test filter --test host --test sim --test bench
 }
 
 control_plane() {
