@@ -36,7 +36,7 @@ pub(crate) struct Order {
     filters: Track<Snapshot>,
     /// The node had nothing when it connected.
     is_new: bool,
-    /// What the node kept from an earlier stream, until we know its filter's configuration.
+    /// What the node kept from an earlier stream, until we know its filter's configuration; limits a little longer.
     inherited_clusters: Option<Arc<ResourceSet>>,
     inherited_limits: Option<Arc<Limits>>,
 }
@@ -152,6 +152,17 @@ impl Order {
         self.inherited_limits = limits.filter(|_| self.filters.in_force.is_none());
     }
 
+    /// Whether limits from an earlier stream are kept up although the node has acknowledged its filter's configuration: its threads
+    /// have that a little later, so they are to linger before [`Self::release_limits`].
+    pub(crate) fn limits_linger(&self) -> bool {
+        self.inherited_limits.is_some() && self.filters.in_force.is_some()
+    }
+
+    /// No thread of the node counts on limits from an earlier stream any more.
+    pub(crate) fn release_limits(&mut self) {
+        self.inherited_limits = None;
+    }
+
     /// Keeps what was sent last, for the node's next stream.
     pub(crate) fn remember(&self, ty: ResourceType, version: &Version, history: &History) {
         if let (ResourceType::Cluster, Some(sent)) = (ty, &self.clusters.sent) {
@@ -180,7 +191,6 @@ impl Order {
             ResourceType::Filter => {
                 self.filters.acked();
                 self.inherited_clusters = None;
-                self.inherited_limits = None;
             }
             _ => {}
         }

@@ -253,6 +253,11 @@ fn a_node_that_connects_again_keeps_its_clusters_until_its_configuration_is_know
     send(&mut order, &[Filter]);
     ack(&mut order, &[Filter]);
     assert_eq!(clusters(&order), [B]);
+    // Its threads have the configuration a little later than it is acknowledged.
+    assert!(order.limits_linger());
+    assert!(!is_wanted(&order, Runtime, &new));
+    order.release_limits();
+    assert!(!order.limits_linger());
     assert!(is_wanted(&order, Runtime, &new));
 }
 

@@ -191,7 +191,15 @@ async fn converse<P: Protocol>(
     shared.told().forget(&node.id);
     stream.receive(P::read(first)?)?;
     let mut ending = pin!(shared.stopping.on_ending());
+    let mut released_at = None;
     loop {
+        if stream.session.limits_linger() {
+            let at = *released_at.get_or_insert_with(|| Instant::now() + shared.snapshots.linger());
+            if at <= Instant::now() {
+                stream.session.release_limits();
+                released_at = None;
+            }
+        }
         for response in stream.session.responses(&shared.history) {
             let span = tracing::debug_span!("xds push", node = node.id, type_url = response.ty.type_url());
             if responses.send(Ok(P::write(&response))).instrument(span).await.is_err() {
@@ -205,6 +213,7 @@ async fn converse<P: Protocol>(
                 Ok(Some(request)) => stream.receive(P::read(request)?)?,
                 Ok(None) | Err(_) => break,
             },
+            () = until(released_at) => {}
             () = until(lingers_until) => {
                 stream.session.retarget(snapshot(shared, &mut desired, &mut told, &node)?);
             }

@@ -12,6 +12,7 @@ use super::{
     message::{Incoming, Outgoing},
     order::Order,
     resource_set::{ResourceSet, Version},
+    resources::runtime::Limits,
     revision_span::{RevisionSpan, Revisions},
     snapshot::Snapshot,
     subscription::{Answer, Offer, Subscription},
@@ -94,7 +95,8 @@ impl Session {
                 self.order.inherit_clusters(stated.and_then(|version| history.clusters.recall(&version)));
             }
             ResourceType::Runtime if was_new => {
-                self.order.inherit_limits(stated.and_then(|version| history.limits.recall(&version)));
+                let limits = stated.map(|version| self.kept_limits(&version, history));
+                self.order.inherit_limits(limits);
             }
             ResourceType::Cluster if answer == Answer::Acked => history.doubts.settle(&self.node_id),
             _ => {}
@@ -111,6 +113,26 @@ impl Session {
                 Event::Rejected(ty, reason)
             }
         })
+    }
+
+    /// The limits that the node has kept. Those of another control plane, or of this one before it was started anew, are not known:
+    /// its filter may give out slots of a capacity that was lowered meanwhile, so none may be lower until that is over.
+    fn kept_limits(&self, stated: &Version, history: &History) -> Arc<Limits> {
+        let wanted = &self.order.target().limits;
+        if stated == wanted.resources().version() {
+            return wanted.clone();
+        }
+        history.limits.recall(stated).unwrap_or_else(|| Arc::new(wanted.open()))
+    }
+
+    /// See [`Order::limits_linger`].
+    pub(crate) fn limits_linger(&self) -> bool {
+        self.order.limits_linger()
+    }
+
+    /// See [`Order::release_limits`].
+    pub(crate) fn release_limits(&mut self) {
+        self.order.release_limits();
     }
 
     /// The responses that are due now, in the order in which they must be sent; they count as sent.

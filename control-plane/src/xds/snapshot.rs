@@ -101,6 +101,11 @@ impl Snapshots {
         Self { last: Mutex::default(), agents: Mutex::default(), linger, built: AtomicU64::new(0) }
     }
 
+    /// How long a lowered limit lingers.
+    pub(crate) fn linger(&self) -> Duration {
+        self.linger
+    }
+
     /// The snapshot of `desired` for the node `node_id` of a group; none if no pool belongs to the group.
     pub(crate) fn of(
         &self,

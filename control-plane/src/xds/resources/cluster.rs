@@ -60,7 +60,7 @@ pub(crate) const SYSTEM_CA_FILE: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// request, a new connection costs nothing.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Bounds requests at a worker where the runtime has no value yet: above every possible capacity, and constant.
-const MAX_REQUESTS: u32 = 1 << 17;
+pub(super) const MAX_REQUESTS: u32 = 1 << 17;
 
 /// In a cluster's metadata, under our name: what goes in front of a request's path.
 pub(super) const PATH_PREFIX: &str = "path_prefix";

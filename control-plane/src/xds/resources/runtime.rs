@@ -22,7 +22,7 @@ use envoy_types::pb::{
 use prost::{Message, Name};
 use slotway_config::Worker;
 
-use super::RESOURCE_NAME;
+use super::{RESOURCE_NAME, cluster::MAX_REQUESTS};
 use crate::xds::{
     history::Recent,
     resource_set::{Resource, ResourceSet},
@@ -41,6 +41,11 @@ impl Limits {
     pub(crate) fn new<'a>(workers: impl Iterator<Item = &'a Worker>, lanes: u32) -> Self {
         let limit = |worker: &Worker| worker.capacity.get().saturating_add(lanes);
         workers.map(|worker| (worker.worker.as_str().to_owned(), limit(worker))).collect()
+    }
+
+    /// Limits for the same workers that no request meets.
+    pub(crate) fn open(&self) -> Self {
+        self.by_cluster.keys().map(|cluster| (cluster.clone(), MAX_REQUESTS)).collect()
     }
 
     /// A worker's limit.

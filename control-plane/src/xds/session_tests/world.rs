@@ -77,6 +77,10 @@ impl World {
 
     /// Takes what the session sends to the node's inbox, and checks what must hold of it.
     pub(super) fn pump(&mut self) {
+        // Nothing lingers here.
+        if self.session.limits_linger() {
+            self.session.release_limits();
+        }
         for outgoing in self.session.responses(&self.history) {
             let response = Response::read(self.envoy.variant, &outgoing);
             let ty = response.ty;
