@@ -7,6 +7,7 @@
 //!
 //! A lowered limit comes into force [`LINGER`] after the capacity: Envoy acknowledges a configuration before its threads
 //! have it, and a request whose slot was given out just before must not meet the new limit.
+//! An Envoy whose limits are of an unknown control plane gets open ones first ([`Limits::open`]).
 //!
 //! [`LINGER`]: crate::xds::limits::LINGER
 

@@ -1,5 +1,7 @@
 //! What a change sends, what a rejection leaves, and what a node that connects again is spared.
 
+use std::sync::Arc;
+
 use super::world::{BOTH, URLS, World, drains};
 use crate::{
     model::Desired,
@@ -49,6 +51,23 @@ fn the_same_wanted_state_has_the_same_versions_after_a_restart() {
             world.connect();
             assert!(world.is_quiet());
         }
+    }
+}
+
+#[test]
+fn a_capacity_that_was_lowered_before_a_restart_lowers_no_limit_before_the_filter_has_it() {
+    for variant in BOTH {
+        let mut world = World::new(variant);
+        world.change(desired(2, &[(URLS[0], 9)]));
+        world.settle();
+        let high = world.envoy.limits[URLS[0]];
+        world.desired = Arc::new(desired(3, &[(URLS[0], 1)]));
+        (world.snapshots, world.history) = Default::default();
+        world.connect();
+        assert!(world.accept(ResourceType::Runtime), "{variant:?}: what the limits are is not known");
+        assert!(world.envoy.limits[URLS[0]] >= high, "{variant:?}: the filter gives out nine slots");
+        world.settle();
+        assert_eq!(world.envoy.limits[URLS[0]], high - 8, "{variant:?}");
     }
 }
 
