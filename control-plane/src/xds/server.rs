@@ -193,17 +193,19 @@ async fn converse<P: Protocol>(
     let mut ending = pin!(shared.stopping.on_ending());
     let mut released_at = None;
     loop {
+        for response in stream.session.responses(&shared.history) {
+            let span = tracing::debug_span!("xds push", node = node.id, type_url = response.ty.type_url());
+            if responses.send(Ok(P::write(&response))).instrument(span).await.is_err() {
+                break;
+            }
+        }
+        // After the responses: to find that the node has its filter's configuration already is part of them.
         if stream.session.limits_linger() {
             let at = *released_at.get_or_insert_with(|| Instant::now() + shared.snapshots.linger());
             if at <= Instant::now() {
                 stream.session.release_limits();
                 released_at = None;
-            }
-        }
-        for response in stream.session.responses(&shared.history) {
-            let span = tracing::debug_span!("xds push", node = node.id, type_url = response.ty.type_url());
-            if responses.send(Ok(P::write(&response))).instrument(span).await.is_err() {
-                break;
+                continue;
             }
         }
         stream.place.update(&stream.session);
