@@ -1,6 +1,6 @@
 //! What a node is sent, and what is shown of it.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use envoy_types::pb::envoy::{config::core::v3::Node, service::discovery::v3::DeltaDiscoveryRequest};
 use tokio::sync::mpsc;
@@ -60,6 +60,37 @@ async fn a_lowered_limit_follows_a_while_after_the_lowered_capacity() {
     assert_eq!(node.accept(4).await, [Runtime, Cluster, Filter, Cluster]);
     soon(control_plane.coordinators.synced("one", 2)).await;
     assert_eq!(node.accept(1).await, [Runtime]);
+}
+
+#[tokio::test]
+async fn open_limits_after_a_restart_are_lowered_without_a_further_word_of_the_node() {
+    let before = ControlPlane::start().await;
+    let mut node = before.node("one").await;
+    let mut kept = BTreeMap::new();
+    for ty in OF_ENVOY {
+        node.send(ty, None).await;
+    }
+    for _ in OF_ENVOY {
+        let (ty, response) = node.next().await;
+        node.send(ty, Some((&response, None))).await;
+        kept.insert(ty, response.version_info);
+    }
+    let limits = kept.insert(Runtime, "limits of another control plane".to_owned()).unwrap();
+
+    let linger = Duration::from_millis(100);
+    let after = ControlPlane::start_with(|shared| shared.snapshots = Snapshots::lingering(linger)).await;
+    let mut node = after.node("one").await;
+    node.resume(Runtime, &kept[&Runtime]).await;
+    let (ty, open) = node.next().await;
+    assert_eq!(ty, Runtime);
+    assert_ne!(open.version_info, limits);
+    node.send(Runtime, Some((&open, None))).await;
+    // It has the rest already, the filter's configuration last: nothing is sent that it could answer.
+    for ty in [Cluster, Listener, Route, Filter] {
+        node.resume(ty, &kept[&ty]).await;
+    }
+    let (ty, lowered) = node.next().await;
+    assert_eq!((ty, lowered.version_info), (Runtime, limits));
 }
 
 #[tokio::test]

@@ -135,19 +135,31 @@ impl FakeNode {
         ty: ResourceType,
         answer: Option<(&DiscoveryResponse, Option<&str>)>,
     ) {
-        let names = if ty.is_wildcard() { vec![] } else { vec![RESOURCE_NAME.to_owned()] };
         let (nonce, error) = answer.unzip();
         let request = DiscoveryRequest {
-            node: self.node.take(),
-            type_url: ty.type_url().to_owned(),
-            resource_names: names,
             response_nonce: nonce.map(|response| response.nonce.clone()).unwrap_or_default(),
             error_detail: error
                 .flatten()
                 .map(|message| rpc::Status { message: message.to_owned(), ..rpc::Status::default() }),
-            ..DiscoveryRequest::default()
+            ..self.request(ty)
         };
         self.requests.send(request).await.unwrap();
+    }
+
+    /// Subscribes to what it has this version of, from an earlier stream.
+    pub(super) async fn resume(&mut self, ty: ResourceType, version: &str) {
+        let request = DiscoveryRequest { version_info: version.to_owned(), ..self.request(ty) };
+        self.requests.send(request).await.unwrap();
+    }
+
+    fn request(&mut self, ty: ResourceType) -> DiscoveryRequest {
+        let names = if ty.is_wildcard() { vec![] } else { vec![RESOURCE_NAME.to_owned()] };
+        DiscoveryRequest {
+            node: self.node.take(),
+            type_url: ty.type_url().to_owned(),
+            resource_names: names,
+            ..DiscoveryRequest::default()
+        }
     }
 
     pub(super) async fn next(&mut self) -> (ResourceType, DiscoveryResponse) {

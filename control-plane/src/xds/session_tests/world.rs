@@ -77,10 +77,6 @@ impl World {
 
     /// Takes what the session sends to the node's inbox, and checks what must hold of it.
     pub(super) fn pump(&mut self) {
-        // Nothing lingers here.
-        if self.session.limits_linger() {
-            self.session.release_limits();
-        }
         for outgoing in self.session.responses(&self.history) {
             let response = Response::read(self.envoy.variant, &outgoing);
             let ty = response.ty;
@@ -91,6 +87,11 @@ impl World {
             inbox.push_back(response);
         }
         assert!(self.session.responses(&self.history).is_empty(), "asking again must not send again");
+        // Nothing lingers here: what the server does after a while is done at once.
+        if self.session.limits_linger() {
+            self.session.release_limits();
+            self.pump();
+        }
     }
 
     /// The node takes the response of this type, if there is one.
