@@ -232,9 +232,12 @@ async fn what_cannot_be_heard_is_refused() {
         ("kinds=", "there is Pool, Policy, Worker"),
         ("kinds=worker", "\"worker\" is no kind"),
         ("kinds=Worker,Fact", "\"Fact\" is no kind"),
-        ("after=x", "there is kinds and after"),
-        ("after=-1", "there is kinds and after"),
-        ("since=1", "there is kinds and after"),
+        ("after=x", "there is kinds, after and for"),
+        ("after=-1", "there is kinds, after and for"),
+        ("for=", "\"\" is not a duration"),
+        ("for=soon", "\"soon\" is not a duration"),
+        ("for=25h", "25h is too long: at most 24h"),
+        ("since=1", "there is kinds, after and for"),
     ] {
         let answer = house.get(&format!("/api/v1/events?{query}")).await;
         assert_eq!((answer.status, answer.problem()), (StatusCode::BAD_REQUEST, "bad-body"), "{query}");
@@ -243,6 +246,48 @@ async fn what_cannot_be_heard_is_refused() {
     let headers = [("last-event-id", "abc")];
     let answer = house.send(axum::http::Method::GET, "/api/v1/events", &headers, "").await;
     assert_eq!((answer.status, &answer.body["field"]), (StatusCode::BAD_REQUEST, &json!("last-event-id")));
+}
+
+#[tokio::test]
+async fn who_says_for_how_long_hears_what_there_is_and_no_more() {
+    let house = House::new().await;
+    let before = put(&house, "http://a", 1).await;
+    let after = before["metadata"]["resourceVersion"].as_str().unwrap().parse::<u64>().unwrap();
+    put(&house, "http://b", 1).await;
+    // It is heard of a moment after it is made.
+    let heard = async {
+        loop {
+            let query = format!("kinds=Worker&after={after}&for=0s");
+            let mut listening = Listening::to(&house, &query, None).await;
+            let mut changed = Vec::new();
+            while let Some(heard) = listening.next().await {
+                changed.extend((heard.event == "changed").then(|| heard.data["name"].clone()));
+            }
+            if !changed.is_empty() {
+                break changed;
+            }
+        }
+    };
+    assert_eq!(soon(heard).await, ["http://b"]);
+    // A time that is not over lets it go on.
+    let mut listening = Listening::to(&house, "kinds=Worker&for=24h", None).await;
+    put(&house, "http://c", 1).await;
+    assert_eq!(listening.next_of("changed").await["name"], "http://c");
+}
+
+#[tokio::test]
+async fn who_may_no_longer_listen_hears_the_end() {
+    let house = House::new().await;
+    let authorization = format!("Bearer {}", house.token("board", "read").await);
+    let api = house.control_plane.api;
+    let mut listening = Listening::with(api, "kinds=Worker", None, Some(&authorization)).await.unwrap();
+    put(&house, "http://a", 1).await;
+    assert_eq!(listening.next_of("changed").await["name"], "http://a");
+    let gone = house.admin(axum::http::Method::DELETE, "/api/v1/tokens/board", &json!(null)).await;
+    assert!(gone.status.is_success(), "{}", gone.body);
+    while listening.next().await.is_some() {}
+    let again = Listening::with(api, "kinds=Worker", None, Some(&authorization)).await;
+    assert_eq!(again.err(), Some(StatusCode::UNAUTHORIZED));
 }
 
 async fn listeners(house: &House) -> u64 {

@@ -21,6 +21,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
+use slotway_config::WaitDuration;
 
 use super::{ApiState, Problem};
 use crate::{
@@ -38,17 +39,22 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 pub(super) struct Wanted {
     kinds: Option<String>,
     after: Option<u64>,
+    r#for: Option<String>,
 }
+
+/// Longest time that somebody may ask to be told for. Who wants more says nothing.
+const FOR_MAX: WaitDuration = WaitDuration::from_ms(24 * 60 * 60 * 1_000);
 
 /// Tells what changes, while it changes: server-sent events. `changed` when a resource was made, changed or deleted, `figures` when the status of
 /// pools and workers differs, `coordinators` when one comes, goes, acknowledges or refuses, and `resync` where too much was missed.
 #[utoipa::path(get, path = "/api/v1/events", operation_id = "listen", params(
     ("kinds" = Option<String>, Query, description = "Only of these kinds, with commas between them: `Worker,Pool`"),
     ("after" = Option<u64>, Query, description = "Only what came after this `resourceVersion`; `Last-Event-ID` counts before it"),
+    ("for" = Option<String>, Query, description = "For how long, at most: `30s`, up to `24h`; `0s` for what is known already. If not said for as long as somebody listens"),
     ("last-event-id" = Option<u64>, Header, description = "The `id` of the last event that was heard"),
 ), responses(
     (status = 200, description = "Events, for as long as somebody listens", body = Object, content_type = "text/event-stream"),
-    (status = 400, description = "Not a kind or a version", body = Problem),
+    (status = 400, description = "Not a kind, a version or a time", body = Problem),
     (status = 401, description = "It is not known who asks", body = Problem),
     (status = 503, description = "As many listen as may, or this control plane stops", body = Problem),
 ))]
@@ -63,13 +69,24 @@ pub(super) async fn listen(
         field: field.map(str::to_owned),
         reason,
     };
-    let Query(wanted) = query
-        .map_err(|rejection| bad(None, format!("{}; there is kinds and after", rejection.body_text())))?;
+    let Query(wanted) = query.map_err(|rejection| {
+        bad(None, format!("{}; there is kinds, after and for", rejection.body_text()))
+    })?;
     let kinds = match &wanted.kinds {
         Some(list) => Kinds::parse(list).map_err(|reason| bad(Some("kinds"), reason))?,
         None => Kinds::ALL,
     };
     let kinds = if identity.scope >= Scope::Admin { kinds } else { kinds.without_people() };
+    let within = wanted.r#for.as_deref().map(|text| {
+        let within = text.parse::<WaitDuration>().map_err(|error| bad(Some("for"), error.to_string()))?;
+        if within > FOR_MAX {
+            let reason =
+                format!("{within} is too long: at most {FOR_MAX}, or leave it out to listen until you go");
+            return Err(bad(Some("for"), reason));
+        }
+        Ok(within.as_duration())
+    });
+    let within = within.transpose()?;
     let after = match parts.headers.get(LAST_EVENT_ID) {
         // What a browser sends that has not had an event with an id yet.
         Some(id) if id.is_empty() => wanted.after,
@@ -80,7 +97,7 @@ pub(super) async fn listen(
         None => wanted.after,
     };
     let listener = state.events.subscribe(kinds, after)?;
-    let body = Body::from_stream(stream::of(state, listener, identity, parts));
+    let body = Body::from_stream(stream::of(state, listener, within, identity, parts));
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),

@@ -1,6 +1,6 @@
 //! What one listener reads: what it has missed, then what comes.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use axum::{body::Bytes, http::request::Parts};
 use tokio::{sync::mpsc, time::interval};
@@ -15,8 +15,8 @@ use crate::{
 };
 
 /// How often it is looked whether whoever listens still may: a token that was deleted, or a session that was ended, hears nothing
-/// more after so long.
-const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// more after so long. It is a look into memory.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Why a stream ends before the listener's outbox does.
 enum End {
@@ -26,10 +26,12 @@ enum End {
     Store(Error),
 }
 
-/// The events for a listener, as they are sent. It ends with its listener's outbox, when whoever listens no longer may, and when nobody reads it.
+/// The events for a listener, as they are sent. It ends with its listener's outbox, when the time is over that was asked for, when whoever
+/// listens no longer may, and when nobody reads it.
 pub(super) fn of(
     state: ApiState,
     listener: Listener,
+    within: Option<Duration>,
     identity: Identity,
     parts: Parts,
 ) -> ReceiverStream<Result<Bytes, std::convert::Infallible>> {
@@ -37,7 +39,7 @@ pub(super) fn of(
     let (sender, receiver) = mpsc::channel(1);
     tokio::spawn(async move {
         tokio::select! {
-            ended = tell(&state, &listener, &sender) => {
+            ended = tell(&state, &listener, within, &sender) => {
                 if let Err(End::Store(error)) = ended {
                     tracing::debug!("a listener cannot be told what it has missed: {error}");
                 }
@@ -55,21 +57,37 @@ async fn send(sender: &Sender, piece: Bytes) -> Result<(), End> {
     sender.send(Ok(piece)).await.map_err(|_| End::Left)
 }
 
-async fn tell(state: &ApiState, listener: &Listener, sender: &Sender) -> Result<(), End> {
+async fn tell(
+    state: &ApiState,
+    listener: &Listener,
+    within: Option<Duration>,
+    sender: &Sender,
+) -> Result<(), End> {
+    let mut over = pin!(async {
+        match within {
+            Some(within) => tokio::time::sleep(within).await,
+            None => std::future::pending().await,
+        }
+    });
     // Where it stands, also if nothing comes for a while; and the headers are on their way at once.
     let begins_at = listener.after.map_or(listener.joined_at, |after| after.min(listener.joined_at));
     send(sender, frame::comment(begins_at)).await?;
     if let Some(after) = listener.after {
         missed(state, listener, after, sender).await?;
     }
-    while let Some(piece) = listener.outbox.next().await {
+    loop {
+        let piece = tokio::select! {
+            biased;
+            piece = listener.outbox.next() => piece,
+            () = &mut over => None,
+        };
+        let Some(piece) = piece else { return Ok(()) };
         // One that is let go of while it does not read hears nothing more.
         tokio::select! {
             sent = send(sender, piece) => sent?,
             () = listener.outbox.ended() => return Ok(()),
         }
     }
-    Ok(())
 }
 
 /// Tells what was committed between `after` and the moment at which the listener came.
