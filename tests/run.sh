@@ -26,7 +26,7 @@ section() {
     shift
     printf '\n=== %s\n' "$title"
     section_started=$(date +%s)
-    if "$@"; then result=ok; else result=FAILED; fi
+    if shown "$@"; then result=ok; else result=FAILED; fi
     took=$(($(date +%s) - section_started))
     line=$(printf '%-52s %-6s %4d s' "$title" $result $took)
     printf -- '--- %s\n' "$line"
@@ -34,9 +34,39 @@ section() {
     $line"
     if [ $result = FAILED ]; then
         finish
+        if [ -s "$said" ]; then
+            # Whoever reads the log of a machine sees its end first.
+            printf '\n=== The end of what failed: %s\n' "$title"
+            tail -n 100 "$said"
+        fi
         exit 1
     fi
 }
+
+# shown COMMAND...: runs it, and keeps what it says in $said unless that is seen on a terminal. Not through a pipe: a program that
+# outlives its section, such as a database, would hold it open. `tail` ends with $following, having shown the rest.
+shown() {
+    if [ -t 1 ]; then
+        "$@"
+        return
+    fi
+    : >"$said"
+    sleep 86400 &
+    following=$!
+    tail -n +1 -s 0.2 -f --pid=$following "$said" &
+    follower=$!
+    if "$@" >"$said" 2>&1; then outcome=0; else outcome=$?; fi
+    kill $following
+    wait $follower || true
+    return $outcome
+}
+
+following=
+said=$(mktemp)
+# shellcheck disable=SC2154 # it is set here
+trap 'outcome=$?; rm -f "$said"; [ -z "$following" ] || kill $following 2>/dev/null || true; exit $outcome' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 finish() {
     printf '\n=== Summary%s\n    total %d s\n' "$summary" $(($(date +%s) - started))
