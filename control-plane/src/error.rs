@@ -246,6 +246,18 @@ pub enum Error {
         /// What to do.
         remedy: &'static str,
     },
+    /// What a backup holds can be in no store.
+    #[error("{0}")]
+    BackupFile(String),
+    /// A backup was to be restored where there is something already.
+    #[error(
+        "there is something in the store already: {holds}; nothing was changed. --dry-run shows what the backup would change, and \
+         --replace puts it in the place of what is there"
+    )]
+    NotEmpty {
+        /// What is there, in words.
+        holds: String,
+    },
     /// A program that `slotway up` runs ended.
     #[error("{program} {how}{}", tail_of(.log, .tail))]
     Child {
@@ -389,7 +401,8 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::ConfigFile(_) | Self::Setting { .. } | Self::Usage(_) => 2,
+            Self::ConfigFile(_) | Self::Setting { .. } | Self::Usage(_) | Self::BackupFile(_) => 2,
+            Self::NotEmpty { .. } => 5,
             Self::Refused(refusal) => refusal.exit_code(),
             Self::Unreachable { .. } => 6,
             Self::Differs => 7,

@@ -9,11 +9,13 @@
 //! * [`watchdog`]: asks workers whether they are there.
 //! * [`envoy`]: finds, starts and watches an Envoy of one's own.
 //! * [`lifecycle`]: how the process begins to serve, is asked to read its configuration again, and ends. `reload` puts that in force.
+//! * `backup`: all of the store as one file, and back.
 //! * [`tls`]: TLS of the ports.
 //! * [`cli`]: the commands.
 
 pub mod agents;
 pub mod api;
+mod backup;
 pub mod cli;
 pub mod config;
 pub mod control_plane;

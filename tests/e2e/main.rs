@@ -11,6 +11,7 @@
 )]
 
 mod artefacts;
+mod backups;
 mod bodies;
 mod capacity;
 mod control_plane;

@@ -7,7 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{ForAgents, Servers};
 use crate::{
     error::Error,
-    store::{Batch, Document, Expected, Kind, Store, StoreError, Who, Write},
+    store::{Batch, Document, Expected, Kind, Listing, Store, StoreError, Who, Write},
 };
 
 /// The key of a document of which there is one.
@@ -30,7 +30,11 @@ pub(super) struct Known {
 impl Known {
     /// Reads everything; what is not there is as it is without a word of anybody's.
     pub(super) async fn read(store: &dyn Store) -> Result<Self, Error> {
-        let listing = store.list(&KINDS).await?;
+        Self::of(&store.list(&KINDS).await?)
+    }
+
+    /// What a listing holds of it.
+    pub(super) fn of(listing: &Listing) -> Result<Self, Error> {
         let mut known = Self { revision: listing.revision, ..Self::default() };
         let mut told = ForAgents::default();
         for document in &listing.documents {
@@ -47,6 +51,10 @@ impl Known {
         Ok(known)
     }
 
+    fn turn_write(&self) -> Write {
+        Write::put(Kind::Fact, TURN, "{}", Expected::seen(self.turn))
+    }
+
     /// Makes the writes if nobody has changed anything for agents since this was read. `false` where somebody has.
     pub(super) async fn commit(
         &self,
@@ -54,13 +62,21 @@ impl Known {
         who: Who,
         mut writes: Vec<Write>,
     ) -> Result<bool, Error> {
-        writes.push(Write::put(Kind::Fact, TURN, "{}", Expected::seen(self.turn)));
+        writes.push(self.turn_write());
         match store.commit(Batch { who, writes }).await {
             Ok(_) => Ok(true),
             Err(StoreError::Conflict { .. }) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// The write that goes with every change of what a listing has for agents.
+///
+/// # Errors
+/// [`Error::Store`] for a document that cannot be read.
+pub(crate) fn turn_write(listing: &Listing) -> Result<Write, Error> {
+    Known::of(listing).map(|known| known.turn_write())
 }
 
 /// Writes a document of which there is one.

@@ -27,6 +27,7 @@ use crate::{
 };
 
 pub use backup_job::{BackupJob, BackupJobBody, BackupSubject, JOBS_MAX};
+pub(crate) use kept::turn_write;
 pub use resource_profiles::{ResourceProfile, ResourceProfiles};
 pub use schedule::Schedule;
 pub use server_limits::{ServerLimits, ServerLimitsBody};

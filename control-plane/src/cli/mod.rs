@@ -2,6 +2,7 @@
 
 mod apply;
 mod audit;
+mod backup;
 mod bootstrap;
 mod client;
 mod completion;
@@ -23,6 +24,7 @@ mod password;
 mod people;
 mod proxy_status;
 mod refusal;
+mod restore;
 mod running;
 mod seen;
 mod serve;
@@ -120,6 +122,10 @@ enum Command {
         #[command(subcommand)]
         command: user::User,
     },
+    /// Write all that the store holds into a file
+    Backup(backup::Backing),
+    /// Put a backup in the place of what the store holds
+    Restore(restore::Restore),
     /// Be a node of xDS oneself
     Xds {
         #[command(subcommand)]
@@ -214,6 +220,8 @@ fn execute(command: Command) -> Result<(), Error> {
         Command::Top(top) => on_runtime(top.run()),
         Command::ProxyStatus(status) => on_runtime(status.run()),
         Command::Audit(audit) => on_runtime(audit.run()),
+        Command::Backup(backup) => on_runtime(backup.run()),
+        Command::Restore(restore) => on_runtime(restore.run()),
         Command::SupportBundle(bundle) => on_runtime(bundle.run()),
         Command::Token { command } => on_runtime(command.run()),
         Command::User { command } => on_runtime(command.run()),

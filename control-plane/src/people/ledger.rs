@@ -7,7 +7,7 @@ use std::{
 
 use tokio::{sync::Mutex, time::Instant};
 
-use super::register::{KINDS, Register, TURN};
+use super::register::{KINDS, Register};
 use crate::{
     error::Error,
     store::{Batch, Expected, Kind, Store, StoreError, Who, Write},
@@ -99,12 +99,12 @@ impl Ledger {
             let (mut writes, result, turn) = {
                 let register = self.read();
                 let (writes, result) = plan(&register)?;
-                (writes, result, register.turn)
+                (writes, result, register.turn_write())
             };
             if writes.is_empty() {
                 return Ok(result);
             }
-            writes.push(Write::put(Kind::Fact, TURN, "{}", Expected::seen(turn)));
+            writes.push(turn);
             match self.commit(Batch { who: who.clone(), writes }).await {
                 Ok(()) => return Ok(result),
                 Err(Error::Store(StoreError::Conflict { .. })) => {}

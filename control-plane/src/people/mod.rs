@@ -38,6 +38,7 @@ pub(crate) use lockout::network;
 pub use lockout::{FAILURES_OF_A_NAME, FAILURES_OF_AN_ADDRESS, FIRST_WAIT, LONGEST_WAIT};
 pub use name::{NAME_BYTES_MAX, Name};
 pub use password::{PASSWORD_BYTES, Password};
+pub(crate) use register::turn_write;
 pub use session::{
     CSRF_HEADER, SESSION_COOKIE, SESSION_IDLE, SESSION_WHOLE, SESSIONS_MAX, SESSIONS_PER_USER_MAX, SessionId,
     no_session_cookie,

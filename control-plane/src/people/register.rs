@@ -7,14 +7,14 @@ use serde::de::DeserializeOwned;
 use super::{Moment, Token, User, session::Session};
 use crate::{
     error::Error,
-    store::{Commit, Document, Kind, Listing, StoreError},
+    store::{Commit, Document, Expected, Kind, Listing, StoreError, Write},
 };
 
 /// The kinds that are read.
 pub(super) const KINDS: [Kind; 5] = [Kind::User, Kind::Token, Kind::TokenUse, Kind::Session, Kind::Fact];
 /// The fact that every change of users and tokens writes, so that of two control planes that change something at once one has to
 /// look again.
-pub(super) const TURN: &str = "people";
+const TURN: &str = "people";
 
 /// A value, and the store's revision that wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +48,11 @@ impl Register {
             register.take(kind, key, revision, Some(&value))?;
         }
         Ok(register)
+    }
+
+    /// The write that goes with every change of users and tokens.
+    pub(super) fn turn_write(&self) -> Write {
+        Write::put(Kind::Fact, TURN, "{}", Expected::seen(self.turn))
     }
 
     /// Takes a commit in; one that is in already changes nothing.
@@ -120,6 +125,14 @@ impl Register {
             _ => Ok(()),
         }
     }
+}
+
+/// The write that goes with every change of the users and tokens of a listing.
+///
+/// # Errors
+/// [`Error::Store`] for a document that cannot be read.
+pub(crate) fn turn_write(listing: Listing) -> Result<Write, Error> {
+    Register::of(listing).map(|register| register.turn_write())
 }
 
 fn put<T: DeserializeOwned>(

@@ -26,6 +26,8 @@ impl Who {
     pub const LOCAL: Self = Self(Cow::Borrowed("somebody on this machine"));
     /// The configuration file, read at a start.
     pub const CONFIG_FILE: Self = Self(Cow::Borrowed("config file"));
+    /// `slotway restore`.
+    pub const RESTORE: Self = Self(Cow::Borrowed("slotway restore"));
     /// The program itself, for example when a removed worker has drained.
     pub const SYSTEM: Self = Self(Cow::Borrowed("system"));
 

@@ -93,3 +93,15 @@ pub async fn open(settings: &StoreSettings, state: &Path) -> Result<Arc<dyn Stor
     };
     Ok(Arc::new(traced::Traced(store)))
 }
+
+/// All documents of the database that the settings name, as they were at one moment, while control planes may be using it;
+/// `None` where there is none yet. Nothing is locked, and nothing is changed.
+///
+/// # Errors
+/// [`StoreError`]; a database that is damaged, newer or older is left as it is.
+pub async fn read(settings: &StoreSettings, state: &Path) -> Result<Option<Listing>, StoreError> {
+    match settings {
+        StoreSettings::Sqlite => SqliteStore::read(state).await,
+        StoreSettings::Postgres(url) => PostgresStore::read(url).await,
+    }
+}

@@ -1,7 +1,9 @@
-use std::{fmt, str::FromStr};
+use std::{fmt, path::Path, str::FromStr};
 
 use serde::{Deserialize, Deserializer};
 use sqlx::postgres::PgConnectOptions;
+
+use super::sqlite;
 
 /// What of a PostgreSQL URL may stand behind the question mark.
 const PARAMETERS: [&str; 6] = ["sslmode", "sslrootcert", "sslcert", "sslkey", "application_name", "host"];
@@ -31,6 +33,14 @@ impl<'de> Deserialize<'de> for StoreSettings {
 }
 
 impl StoreSettings {
+    /// Where it is: the file, or the URL without the password.
+    pub(crate) fn place(&self, state: &Path) -> String {
+        match self {
+            Self::Sqlite => sqlite::file_in(state).display().to_string(),
+            Self::Postgres(url) => url.to_string(),
+        }
+    }
+
     /// The passwords that it holds, for whoever has to keep them out of something.
     pub(crate) fn passwords(&self) -> Vec<String> {
         let Self::Postgres(PostgresUrl { url, password }) = self else { return Vec::new() };

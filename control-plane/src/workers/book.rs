@@ -228,7 +228,7 @@ impl Book {
 
 /// The generation after `generation`. The clock has a part in it so that a lost database does not take it
 /// back.
-fn next_generation(generation: u64) -> u64 {
+pub(super) fn next_generation(generation: u64) -> u64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now_us = u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX);
     now_us.max(generation.saturating_add(1))

@@ -13,11 +13,11 @@ use super::{
 };
 use crate::{
     error::Error,
-    store::{Change, Document, Expected, Kind, Store, StoreError, Write},
+    store::{Change, Document, Expected, Kind, Listing, Store, StoreError, Write},
 };
 
 /// The fact in the store that tells the generation.
-const GENERATION: &str = "generation";
+pub(crate) const GENERATION: &str = "generation";
 /// The key of what the configuration file last said beside pools and workers.
 const SETTINGS: &str = "file";
 
@@ -69,7 +69,11 @@ impl Stored {
     /// Reads everything.
     pub(super) async fn load(store: &dyn Store) -> Result<Self, Error> {
         let kinds = [Kind::Worker, Kind::Pool, Kind::Policy, Kind::Settings, Kind::Fact];
-        let listing = store.list(&kinds).await?;
+        Self::of(store.list(&kinds).await?)
+    }
+
+    /// What a listing holds of it.
+    pub(super) fn of(listing: Listing) -> Result<Self, Error> {
         let mut stored = Self { revision: listing.revision, ..Self::default() };
         for document in listing.documents {
             let Document { kind, key, revision, value } = document;
@@ -118,8 +122,7 @@ impl Roster {
 
     /// The write of its generation over the one that it has seen.
     pub(super) fn generation_write(&self) -> Result<Write, Error> {
-        let seen = Expected::seen(self.generation_revision);
-        Ok(Write::put(Kind::Fact, GENERATION, json(&self.generation)?, seen))
+        generation_write(self.generation, self.generation_revision)
     }
 
     /// The write of what the configuration file says beside pools and workers; none where it is known.
@@ -155,6 +158,11 @@ impl Roster {
     }
 }
 
+/// The write of a generation over the one that this revision of the store wrote.
+pub(super) fn generation_write(generation: u64, seen: u64) -> Result<Write, Error> {
+    Ok(Write::put(Kind::Fact, GENERATION, json(&generation)?, Expected::seen(seen)))
+}
+
 type Documents<'a> = (&'a BTreeMap<WorkerUrl, WorkerRecord>, &'a Pools);
 
 fn writes((records, pools): Documents<'_>, new: &Roster) -> Result<Vec<Write>, Error> {
@@ -165,7 +173,7 @@ fn writes((records, pools): Documents<'_>, new: &Roster) -> Result<Vec<Write>, E
 }
 
 /// The writes that make one set of documents into another.
-fn differences<K: Ord + ToString, R: Record>(
+pub(super) fn differences<K: Ord + ToString, R: Record>(
     old: &BTreeMap<K, R>,
     new: &BTreeMap<K, R>,
 ) -> Result<Vec<Write>, Error> {

@@ -131,55 +131,12 @@ impl Roster {
     /// # Errors
     /// The first [`Breach`].
     pub(crate) fn check(&self) -> Result<(), Breach> {
-        let order = self.pools.in_order();
-        if order.len() > limits::POOLS_MAX {
-            let reason = format!("{} pools are too many: at most {}", order.len(), limits::POOLS_MAX);
-            return Err(Breach { pool: None, other: None, of: BreachOf::Pool, reason });
-        }
-        for (name, record) in &order {
-            if let Some(other) = self.pools.with_match(&record.matches, name) {
-                let prefix = &record.matches.prefix;
-                let reason = format!(
-                    "pools {name} and {other} have the same match, the prefix {prefix:?}; only one of them would get requests"
-                );
-                return Err(Breach {
-                    pool: Some((*name).clone()),
-                    other: Some(other.clone()),
-                    of: BreachOf::Match,
-                    reason,
-                });
-            }
-        }
-        let pools = self.pools_with(|_, record| {
-            let comes = matches!(record.standing, Standing::Active | Standing::Moving { .. });
-            comes.then(|| record.entry.worker.clone())
-        });
-        check_pools(&pools).map_err(|error| {
-            let number = error.path.split(['[', ']']).nth(1).and_then(|number| number.parse::<usize>().ok());
-            let pool = number.and_then(|number| pools.get(number)).map(|pool| pool.name.clone());
-            let reason = match &pool {
-                Some(pool) => format!("pool {pool}: {}", error.reason),
-                None => error.reason,
-            };
-            Breach { pool, other: None, of: BreachOf::Workers, reason }
-        })
+        check(&self.pools, &self.records)
     }
 
     /// The pools, each with its workers as `wanted` has them.
     fn pools_with(&self, wanted: impl Fn(&WorkerUrl, &WorkerRecord) -> Option<Worker>) -> Vec<Pool> {
-        let mut by_pool: HashMap<&PoolName, Vec<(u64, Worker)>> = HashMap::new();
-        for (url, record) in &self.records {
-            if let Some(worker) = wanted(url, record) {
-                by_pool.entry(&record.entry.pool).or_default().push((record.position, worker));
-            }
-        }
-        let mut pools = self.pools.without_workers();
-        for pool in &mut pools {
-            let mut members = by_pool.remove(&pool.name).unwrap_or_default();
-            members.sort_by_key(|(position, _)| *position);
-            pool.workers = members.into_iter().map(|(_, worker)| worker).collect();
-        }
-        pools
+        pools_with(&self.pools, &self.records, wanted)
     }
 
     /// What a change makes of this, under a new generation if it is something to Envoy, or to what waits for an Envoy.
@@ -222,4 +179,60 @@ impl Roster {
         self.next_position += 1;
         self.next_position - 1
     }
+}
+
+/// As [`Roster::check`].
+pub(super) fn check(pools: &Pools, records: &BTreeMap<WorkerUrl, WorkerRecord>) -> Result<(), Breach> {
+    let order = pools.in_order();
+    if order.len() > limits::POOLS_MAX {
+        let reason = format!("{} pools are too many: at most {}", order.len(), limits::POOLS_MAX);
+        return Err(Breach { pool: None, other: None, of: BreachOf::Pool, reason });
+    }
+    for (name, record) in &order {
+        if let Some(other) = pools.with_match(&record.matches, name) {
+            let prefix = &record.matches.prefix;
+            let reason = format!(
+                "pools {name} and {other} have the same match, the prefix {prefix:?}; only one of them would get requests"
+            );
+            return Err(Breach {
+                pool: Some((*name).clone()),
+                other: Some(other.clone()),
+                of: BreachOf::Match,
+                reason,
+            });
+        }
+    }
+    let pools = pools_with(pools, records, |_, record| {
+        let comes = matches!(record.standing, Standing::Active | Standing::Moving { .. });
+        comes.then(|| record.entry.worker.clone())
+    });
+    check_pools(&pools).map_err(|error| {
+        let number = error.path.split(['[', ']']).nth(1).and_then(|number| number.parse::<usize>().ok());
+        let pool = number.and_then(|number| pools.get(number)).map(|pool| pool.name.clone());
+        let reason = match &pool {
+            Some(pool) => format!("pool {pool}: {}", error.reason),
+            None => error.reason,
+        };
+        Breach { pool, other: None, of: BreachOf::Workers, reason }
+    })
+}
+
+fn pools_with(
+    pools: &Pools,
+    records: &BTreeMap<WorkerUrl, WorkerRecord>,
+    wanted: impl Fn(&WorkerUrl, &WorkerRecord) -> Option<Worker>,
+) -> Vec<Pool> {
+    let mut by_pool: HashMap<&PoolName, Vec<(u64, Worker)>> = HashMap::new();
+    for (url, record) in records {
+        if let Some(worker) = wanted(url, record) {
+            by_pool.entry(&record.entry.pool).or_default().push((record.position, worker));
+        }
+    }
+    let mut pools = pools.without_workers();
+    for pool in &mut pools {
+        let mut members = by_pool.remove(&pool.name).unwrap_or_default();
+        members.sort_by_key(|(position, _)| *position);
+        pool.workers = members.into_iter().map(|(_, worker)| worker).collect();
+    }
+    pools
 }

@@ -6,6 +6,7 @@ use crate::store::{SqliteStore, Who};
 mod cordons;
 mod laws;
 mod pool_edits;
+mod restored;
 mod shared;
 mod shared_pools;
 

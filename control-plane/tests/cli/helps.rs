@@ -5,7 +5,7 @@ use crate::{
     house::{House, stdout},
 };
 
-const VERBS: [&[&str]; 33] = [
+const VERBS: [&[&str]; 35] = [
     &[],
     &["up"],
     &["serve"],
@@ -34,6 +34,8 @@ const VERBS: [&[&str]; 33] = [
     &["user", "list"],
     &["user", "delete"],
     &["user", "passwd"],
+    &["backup"],
+    &["restore"],
     &["xds"],
     &["xds", "watch"],
     &["support-bundle"],

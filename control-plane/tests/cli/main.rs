@@ -2,6 +2,7 @@
 //! against a real Envoy are in the crate `slotway-tests`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod backups;
 mod bad_days;
 mod changing;
 mod commands;

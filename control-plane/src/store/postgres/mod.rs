@@ -30,6 +30,8 @@ const CONNECTIONS_MAX: u32 = 8;
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 /// How long a read may take, and a commit beside what its writes take.
 const USE_WITHIN: Duration = Duration::from_secs(5);
+/// How long it may take to read all documents.
+const LIST_WITHIN: Duration = Duration::from_secs(50);
 /// What each write of a batch may take on top: the first start with a large file has a quarter of a million.
 const WRITE_WITHIN: Duration = Duration::from_millis(1);
 /// Bounds that the server itself keeps, so that a control plane that is cut off holds no lock for long. And no query is
@@ -70,17 +72,8 @@ impl PostgresStore {
     pub async fn open(url: &PostgresUrl, state: &Path) -> Result<Self, StoreError> {
         let lock = state_directory::take(state)?;
         let place = url.to_string();
-        let unavailable = |reason| StoreError::Unavailable { place: place.clone(), reason };
-        let options = url.options().map_err(unavailable)?.options(SERVER_SETTINGS);
-        let options = match options.get_application_name() {
-            Some(_) => options,
-            None => options.application_name("slotway"),
-        };
-        // Not from the pool, which would keep to itself why it has no connection.
-        let connect = timeout(USE_WITHIN, PgConnection::connect_with(&options)).await;
-        let mut first = connect
-            .map_err(|_| unavailable(no_answer(USE_WITHIN)))?
-            .map_err(|error| explain(&place, &error))?;
+        let options = options(url, &place)?;
+        let mut first = connect(&options, &place).await?;
         schema::migrate(&mut first, &place).await?;
         first.close().await.map_err(|error| explain(&place, &error))?;
 
@@ -101,6 +94,62 @@ impl PostgresStore {
         tokio::spawn(tend(Arc::downgrade(&database), database.health.subscribe()));
         Ok(Self(database))
     }
+
+    /// All documents of a database, which control planes may be using; `None` where there is nothing of ours.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(super) async fn read(url: &PostgresUrl) -> Result<Option<Listing>, StoreError> {
+        let place = url.to_string();
+        let mut connection = connect(&options(url, &place)?, &place).await?;
+        if schema::recorded(&mut connection, &place).await?.is_none() {
+            return Ok(None);
+        }
+        let listing = timeout(LIST_WITHIN, list(&mut connection, &Kind::ALL))
+            .await
+            .map_err(|_| StoreError::Unavailable { place: place.clone(), reason: no_answer(LIST_WITHIN) })?;
+        match listing {
+            Ok(listing) => Ok(Some(listing)),
+            Err(Failure::Store(error)) => Err(error),
+            Err(Failure::Database(error)) => Err(explain(&place, &error)),
+        }
+    }
+}
+
+/// How to connect to the database of a URL.
+fn options(url: &PostgresUrl, place: &str) -> Result<PgConnectOptions, StoreError> {
+    let options = url.options();
+    let options = options.map_err(|reason| StoreError::Unavailable { place: place.to_owned(), reason })?;
+    let options = options.options(SERVER_SETTINGS);
+    Ok(match options.get_application_name() {
+        Some(_) => options,
+        None => options.application_name("slotway"),
+    })
+}
+
+/// Connects. Not by a pool, which would keep to itself why it has no connection.
+async fn connect(options: &PgConnectOptions, place: &str) -> Result<PgConnection, StoreError> {
+    match timeout(USE_WITHIN, PgConnection::connect_with(options)).await {
+        Ok(connected) => connected.map_err(|error| explain(place, &error)),
+        Err(_) => Err(StoreError::Unavailable { place: place.to_owned(), reason: no_answer(USE_WITHIN) }),
+    }
+}
+
+/// All documents of some kinds, by one statement, and so as they were at one moment.
+async fn list(database: impl sqlx::PgExecutor<'_>, kinds: &[Kind]) -> Result<Listing, Failure> {
+    let kinds: Vec<_> = kinds.iter().map(|kind| kind.as_str()).collect();
+    let rows = sqlx::query(
+        "SELECT s.revision AS newest, d.kind, d.key, d.revision, d.value
+         FROM (SELECT revision FROM slotway.store LIMIT 1) AS s
+         LEFT JOIN slotway.documents AS d ON d.kind = ANY($1) ORDER BY d.kind, d.key",
+    )
+    .bind(kinds)
+    .fetch_all(database)
+    .await?;
+    let newest = rows.first().map(|row| row.try_get("newest")).transpose()?;
+    let there = |row: &&PgRow| !matches!(row.try_get::<Option<&str>, _>("kind"), Ok(None));
+    let documents = rows.iter().filter(there).map(document).collect::<Result<_, _>>()?;
+    Ok(Listing { revision: to_u64(newest.unwrap_or_default()), documents })
 }
 
 impl Database {
@@ -287,22 +336,7 @@ impl Store for PostgresStore {
     }
 
     fn list<'a>(&'a self, kinds: &'a [Kind]) -> StoreFuture<'a, Listing> {
-        let read = async move {
-            let kinds: Vec<_> = kinds.iter().map(|kind| kind.as_str()).collect();
-            let rows = sqlx::query(
-                "SELECT s.revision AS newest, d.kind, d.key, d.revision, d.value
-                 FROM (SELECT revision FROM slotway.store LIMIT 1) AS s
-                 LEFT JOIN slotway.documents AS d ON d.kind = ANY($1) ORDER BY d.kind, d.key",
-            )
-            .bind(kinds)
-            .fetch_all(&self.0.pool)
-            .await?;
-            let newest = rows.first().map(|row| row.try_get("newest")).transpose()?;
-            let there = |row: &&PgRow| !matches!(row.try_get::<Option<&str>, _>("kind"), Ok(None));
-            let documents = rows.iter().filter(there).map(document).collect::<Result<_, _>>()?;
-            Ok(Listing { revision: to_u64(newest.unwrap_or_default()), documents })
-        };
-        Box::pin(self.0.used(10 * USE_WITHIN, false, read))
+        Box::pin(self.0.used(LIST_WITHIN, false, list(&self.0.pool, kinds)))
     }
 
     fn commit(&self, batch: Batch) -> StoreFuture<'_, u64> {

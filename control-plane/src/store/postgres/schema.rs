@@ -98,7 +98,7 @@ pub(super) async fn migrate(connection: &mut PgConnection, place: &str) -> Resul
 }
 
 /// The schema that the database says it has; `None` where there is nothing of ours.
-async fn recorded(connection: &mut PgConnection, place: &str) -> Result<Option<i64>, StoreError> {
+pub(super) async fn recorded(connection: &mut PgConnection, place: &str) -> Result<Option<i64>, StoreError> {
     let explain = |error: sqlx::Error| explain(place, &error);
     // Not `to_regclass`: within a transaction it may still say what was so before the lock was waited for.
     let ours = "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = 'slotway' AND tablename = 'store')";

@@ -28,10 +28,7 @@ const REMEDY: &str = "Put a copy of it back, or move it and what is beside it (-
 pub(super) async fn prepare(file: &Path) -> Result<i64, StoreError> {
     match look(file).map_err(|error| unavailable(file, &error))? {
         Found::Nothing => create(file).await?,
-        Found::Log(log) => {
-            let reason = format!("it is gone, and its last changes ({}) are still here", log.display());
-            return Err(damaged(file, reason));
-        }
+        Found::Log(log) => return Err(gone(file, &log)),
         Found::Empty => return Err(damaged(file, "it is empty".to_owned())),
         Found::Database => {}
     }
@@ -40,6 +37,10 @@ pub(super) async fn prepare(file: &Path) -> Result<i64, StoreError> {
 
 fn damaged(file: &Path, reason: String) -> StoreError {
     StoreError::Damaged { place: file.display().to_string(), reason, remedy: REMEDY }
+}
+
+fn gone(file: &Path, log: &Path) -> StoreError {
+    damaged(file, format!("it is gone, and its last changes ({}) are still here", log.display()))
 }
 
 fn unavailable(file: &Path, reason: &dyn ToString) -> StoreError {
@@ -125,34 +126,91 @@ async fn inspect(file: &Path) -> Result<i64, StoreError> {
         .immutable(whole);
     let look = async {
         let mut connection = SqliteConnection::connect_with(&options).await?;
-        let verdict: String =
-            sqlx::query("PRAGMA quick_check(1)").fetch_one(&mut connection).await?.try_get(0)?;
-        let schema: i64 = sqlx::query("PRAGMA user_version").fetch_one(&mut connection).await?.try_get(0)?;
-        let tables: i64 = sqlx::query("SELECT count(*) FROM sqlite_schema WHERE name = 'documents'")
-            .fetch_one(&mut connection)
-            .await?
-            .try_get(0)?;
+        let verdict = Verdict::of(&mut connection).await?;
         let mut bytes: i64 = 1;
         for factor in ["PRAGMA page_count", "PRAGMA page_size"] {
             bytes *= sqlx::query(factor).fetch_one(&mut connection).await?.try_get::<i64, _>(0)?;
         }
         connection.close().await?;
-        Ok((verdict, schema, tables, bytes))
+        Ok((verdict, bytes))
     };
-    let (verdict, schema, tables, bytes) = look.await.map_err(|error| explain(file, &error))?;
+    let (verdict, bytes) = look.await.map_err(|error| explain(file, &error))?;
     // SQLite does not miss the end of a page that it does not look at. With a log the file may differ for good reason.
     let length = file.metadata().map(|metadata| metadata.len());
-    if whole && verdict == "ok" && length.as_ref().is_ok_and(|length| u64::try_from(bytes) != Ok(*length)) {
+    if whole
+        && verdict.check == "ok"
+        && length.as_ref().is_ok_and(|length| u64::try_from(bytes) != Ok(*length))
+    {
         return Err(damaged(file, format!("it should be {bytes} bytes long")));
     }
-    match (verdict.as_str(), schema, tables) {
-        ("ok", newer, _) if newer > SCHEMA => {
-            Err(StoreError::Newer { place: file.display().to_string(), found: newer, known: SCHEMA })
+    verdict.schema(file)
+}
+
+/// Opens an existing file to read it while another process may be writing to it; `None` where there is none. What is written
+/// beside it is SQLite's own (-shm, and -wal while it is open).
+///
+/// # Errors
+/// [`StoreError`]; a file that is damaged, newer or older is left as it is.
+pub(super) async fn open_to_read(file: &Path) -> Result<Option<SqliteConnection>, StoreError> {
+    match look(file).map_err(|error| unavailable(file, &error))? {
+        Found::Nothing => return Ok(None),
+        Found::Log(log) => return Err(gone(file, &log)),
+        Found::Empty => return Err(damaged(file, "it is empty".to_owned())),
+        Found::Database => {}
+    }
+    // Not `read_only`: the last one to close the file puts away the log, which a reader cannot.
+    let options = SqliteConnectOptions::new()
+        .filename(file)
+        .busy_timeout(BUSY_TIMEOUT)
+        .disable_statement_logging()
+        .pragma("query_only", "on");
+    let open = async {
+        let mut connection = SqliteConnection::connect_with(&options).await?;
+        let verdict = Verdict::of(&mut connection).await?;
+        Ok((connection, verdict))
+    };
+    let (connection, verdict) = open.await.map_err(|error| explain(file, &error))?;
+    let schema = verdict.schema(file)?;
+    if schema < SCHEMA {
+        let reason = format!(
+            "it has schema {schema}, from before this slotway, which reads {SCHEMA}; start it once (`slotway serve`)"
+        );
+        return Err(unavailable(file, &reason));
+    }
+    Ok(Some(connection))
+}
+
+/// What SQLite says of a file.
+struct Verdict {
+    /// `ok`, or what is wrong.
+    check: String,
+    schema: i64,
+    /// How many tables of documents it has.
+    tables: i64,
+}
+
+impl Verdict {
+    async fn of(connection: &mut SqliteConnection) -> Result<Self, sqlx::Error> {
+        let check = sqlx::query("PRAGMA quick_check(1)").fetch_one(&mut *connection).await?.try_get(0)?;
+        let schema = sqlx::query("PRAGMA user_version").fetch_one(&mut *connection).await?.try_get(0)?;
+        let tables = sqlx::query("SELECT count(*) FROM sqlite_schema WHERE name = 'documents'")
+            .fetch_one(&mut *connection)
+            .await?
+            .try_get(0)?;
+        Ok(Self { check, schema, tables })
+    }
+
+    /// The schema of a database of ours that is whole.
+    fn schema(self, file: &Path) -> Result<i64, StoreError> {
+        match (self.check.as_str(), self.schema, self.tables) {
+            ("ok", newer, _) if newer > SCHEMA => {
+                Err(StoreError::Newer { place: file.display().to_string(), found: newer, known: SCHEMA })
+            }
+            ("ok", schema @ 1.., 1) => Ok(schema),
+            ("ok", _, _) => Err(damaged(file, "it is a database of another program".to_owned())),
+            // Its first line says in which database, of which there is one.
+            (check, _, _) => Err(damaged(file, check.lines().last().unwrap_or_default().to_owned())),
         }
-        ("ok", 1.., 1) => Ok(schema),
-        ("ok", _, _) => Err(damaged(file, "it is a database of another program".to_owned())),
-        // Its first line says in which database, of which there is one.
-        (verdict, _, _) => Err(damaged(file, verdict.lines().last().unwrap_or_default().to_owned())),
     }
 }
 

@@ -29,6 +29,11 @@ use super::{
 /// Most commits that are read at once.
 const COMMITS_AT_ONCE: i64 = 64;
 
+/// The file of the database in a state directory.
+pub(super) fn file_in(state: &Path) -> PathBuf {
+    state.join("slotway.db")
+}
+
 /// The store in one SQLite file.
 pub struct SqliteStore(Arc<Database>);
 
@@ -47,7 +52,7 @@ impl SqliteStore {
     /// # Errors
     /// [`StoreError`]; a file that is damaged or newer is left as it is.
     pub async fn open(state: &Path) -> Result<Self, StoreError> {
-        let file = state.join("slotway.db");
+        let file = file_in(state);
         let lock = state_directory::take(state)?;
         let found = file::prepare(&file).await?;
         let explain = |error| file::explain(&file, &error);
@@ -67,6 +72,18 @@ impl SqliteStore {
         let database = Arc::new(database);
         tokio::spawn(tend(Arc::downgrade(&database), database.health.subscribe()));
         Ok(Self(database))
+    }
+
+    /// All documents of `slotway.db` in a state directory, which another process may be using; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(super) async fn read(state: &Path) -> Result<Option<Listing>, StoreError> {
+        let file = file_in(state);
+        let Some(mut connection) = file::open_to_read(&file).await? else { return Ok(None) };
+        let listing = list(&mut connection, &file, &Kind::ALL).await?;
+        connection.close().await.map_err(|error| file::explain(&file, &error))?;
+        Ok(Some(listing))
     }
 }
 
@@ -243,6 +260,28 @@ async fn make(
     Ok(())
 }
 
+/// All documents of some kinds, by one statement, and so as they were at one moment.
+async fn list(
+    database: impl sqlx::SqliteExecutor<'_>,
+    file: &Path,
+    kinds: &[Kind],
+) -> Result<Listing, StoreError> {
+    let explain = |error: sqlx::Error| file::explain(file, &error);
+    let names: Vec<_> = kinds.iter().map(|kind| kind.as_str()).collect();
+    let rows = sqlx::query(
+        "SELECT s.revision AS newest, d.kind, d.key, d.revision, d.value FROM store AS s
+         LEFT JOIN documents AS d ON d.kind IN (SELECT value FROM json_each(?)) ORDER BY d.kind, d.key",
+    )
+    .bind(json!(names).to_string())
+    .fetch_all(database)
+    .await
+    .map_err(explain)?;
+    let newest = rows.first().map(|row| row.try_get("newest").map_err(explain)).transpose()?;
+    let there = |row: &&SqliteRow| !matches!(row.try_get::<Option<&str>, _>("kind"), Ok(None));
+    let documents = rows.iter().filter(there).map(|row| document(row, &explain)).collect::<Result<_, _>>();
+    Ok(Listing { revision: to_u64(newest.unwrap_or_default()), documents: documents? })
+}
+
 fn document(row: &SqliteRow, explain: &dyn Fn(sqlx::Error) -> StoreError) -> Result<Document, StoreError> {
     Ok(Document {
         kind: Kind::parse(row.try_get("kind").map_err(explain)?)?,
@@ -290,23 +329,7 @@ impl Store for SqliteStore {
     }
 
     fn list<'a>(&'a self, kinds: &'a [Kind]) -> StoreFuture<'a, Listing> {
-        Box::pin(async move {
-            let explain = |error: sqlx::Error| file::explain(&self.0.file, &error);
-            let names: Vec<_> = kinds.iter().map(|kind| kind.as_str()).collect();
-            let rows = sqlx::query(
-                "SELECT s.revision AS newest, d.kind, d.key, d.revision, d.value FROM store AS s
-                 LEFT JOIN documents AS d ON d.kind IN (SELECT value FROM json_each(?)) ORDER BY d.kind, d.key",
-            )
-            .bind(json!(names).to_string())
-            .fetch_all(&self.0.pool)
-            .await
-            .map_err(explain)?;
-            let newest = rows.first().map(|row| row.try_get("newest").map_err(explain)).transpose()?;
-            let there = |row: &&SqliteRow| !matches!(row.try_get::<Option<&str>, _>("kind"), Ok(None));
-            let documents =
-                rows.iter().filter(there).map(|row| document(row, &explain)).collect::<Result<_, _>>();
-            Ok(Listing { revision: to_u64(newest.unwrap_or_default()), documents: documents? })
-        })
+        Box::pin(list(&self.0.pool, &self.0.file, kinds))
     }
 
     fn commit(&self, batch: Batch) -> StoreFuture<'_, u64> {

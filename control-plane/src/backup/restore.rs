@@ -1,0 +1,200 @@
+//! A backup put in the place of what a store has.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::Backup;
+use crate::{
+    agents,
+    error::Error,
+    people,
+    store::{Batch, Document, Expected, Kind, Listing, Store, StoreError, Who, Write},
+    workers::{self, Standing, WorkerRecord},
+};
+
+/// How often it is tried where control planes on the same database are faster each time.
+const TRIES_MAX: usize = 32;
+/// What agents are told.
+const FOR_AGENTS: [Kind; 4] = [Kind::ServerLimits, Kind::ResourceProfiles, Kind::BackupJob, Kind::Server];
+/// Who may come in.
+const PEOPLE: [Kind; 2] = [Kind::User, Kind::Token];
+
+/// What a restore changes.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    /// Made together or not at all; none where all is as the backup has it.
+    pub(crate) writes: Vec<Write>,
+    /// What becomes of what somebody has named: kind, key, and what it is then. Ordered by kind and key.
+    pub(crate) becomes: Vec<(Kind, String, Became)>,
+}
+
+/// What a restore makes of a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Became {
+    /// It was not there.
+    Created,
+    /// It is another one.
+    Changed,
+    /// It is gone.
+    Deleted,
+    /// A worker that goes once it has no requests.
+    Draining,
+    /// A worker that goes to another pool once it has no requests.
+    Moving,
+}
+
+/// Puts a backup in the place of what a store has, in one batch, also while control planes are at work on it: they follow it as they
+/// follow each other.
+///
+/// # Errors
+/// [`Error::NotEmpty`] where there is something else and nobody said to replace it, [`Error::Store`], [`Error::Busy`].
+pub(crate) async fn restore(store: &dyn Store, backup: &Backup, replace: bool) -> Result<Plan, Error> {
+    for _ in 0..TRIES_MAX {
+        let there = store.list(&Kind::ALL).await?;
+        let holds = Backup::of(there.clone()).in_words();
+        let plan = Plan::of(there, backup)?;
+        if plan.writes.is_empty() {
+            return Ok(plan);
+        }
+        if !replace && let Some(holds) = holds {
+            return Err(Error::NotEmpty { holds });
+        }
+        match store.commit(Batch { who: Who::RESTORE, writes: plan.writes.clone() }).await {
+            Ok(_) => return Ok(plan),
+            Err(StoreError::Conflict { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Error::Busy)
+}
+
+impl Backup {
+    /// How much is in it of what somebody has named: `1 pool, 3 workers`; none where there is nothing.
+    pub(crate) fn in_words(&self) -> Option<String> {
+        let mut counts = Vec::new();
+        for (kind, one, many) in [
+            (Kind::Pool, "pool", "pools"),
+            (Kind::Worker, "worker", "workers"),
+            (Kind::Server, "server", "servers"),
+            (Kind::ServerLimits, "server limits", "server limits"),
+            (Kind::ResourceProfiles, "resource profiles", "resource profiles"),
+            (Kind::BackupJob, "backup job", "backup jobs"),
+            (Kind::User, "user", "users"),
+            (Kind::Token, "token", "tokens"),
+        ] {
+            match self.listing.documents.iter().filter(|document| document.kind == kind).count() {
+                0 => {}
+                // Of these there is one document at most.
+                _ if one == many => counts.push(one.to_owned()),
+                1 => counts.push(format!("1 {one}")),
+                number => counts.push(format!("{number} {many}")),
+            }
+        }
+        (!counts.is_empty()).then(|| counts.join(", "))
+    }
+
+    /// Looks whether a store can have what is in it. To be asked before any store is.
+    ///
+    /// # Errors
+    /// [`Error::BackupFile`].
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let nothing = Listing { revision: 0, documents: Vec::new() };
+        let readable = workers::restored(nothing, self.listing.clone())
+            .and_then(|_| agents::turn_write(&self.listing))
+            .and_then(|_| people::turn_write(self.listing.clone()));
+        readable.map(drop).map_err(|error| match error {
+            Error::Store(StoreError::Document { kind, key, reason }) => {
+                Error::BackupFile(format!("the {kind} {key:?} in it cannot be read: {reason}"))
+            }
+            Error::Roster(reason) => Error::BackupFile(reason),
+            other => other,
+        })
+    }
+}
+
+impl Plan {
+    /// What a backup changes where this is there.
+    ///
+    /// # Errors
+    /// [`Error::Store`] for a document that cannot be read.
+    pub(crate) fn of(there: Listing, backup: &Backup) -> Result<Self, Error> {
+        let known: HashMap<_, _> = there
+            .documents
+            .iter()
+            .map(|document| ((document.kind, document.key.as_str()), document))
+            .collect();
+        let mut writes = replaced(&there, backup, &[Kind::Settings]);
+        let agents = replaced(&there, backup, &FOR_AGENTS);
+        if !agents.is_empty() {
+            writes.push(agents::turn_write(&there)?);
+            writes.extend(agents);
+        }
+        let people = replaced(&there, backup, &PEOPLE);
+        if !people.is_empty() {
+            writes.push(people::turn_write(there.clone())?);
+            // A user is as before, so that a session that ended since would go on.
+            let of_people = |document: &&Document| matches!(document.kind, Kind::Session | Kind::TokenUse);
+            let gone = there.documents.iter().filter(of_people);
+            writes.extend(gone.map(|gone| Write::delete(gone.kind, gone.key.clone(), Expected::Anything)));
+            writes.extend(people);
+        }
+        writes.extend(workers::restored(there.clone(), backup.listing.clone())?);
+        let becomes = writes.iter().filter_map(|write| {
+            let before = known.get(&(write.kind, write.key.as_str())).copied();
+            Some((write.kind, write.key.clone(), Became::of(write, before)?))
+        });
+        let mut becomes: Vec<_> = becomes.collect();
+        becomes.sort_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
+        Ok(Self { writes, becomes })
+    }
+}
+
+impl Became {
+    /// What a write makes of a document; none for what nobody has named, or knows to be there.
+    fn of(write: &Write, before: Option<&Document>) -> Option<Self> {
+        if matches!(write.kind, Kind::Settings | Kind::Session | Kind::TokenUse | Kind::Fact) {
+            return None;
+        }
+        let standing = |value: &str| {
+            let record = serde_json::from_str::<WorkerRecord>(value).ok();
+            record.filter(|_| write.kind == Kind::Worker).map(|record| record.standing)
+        };
+        let was = before.and_then(|document| standing(&document.value));
+        let was_there = before.is_some() && was != Some(Standing::Removed);
+        match write.value.as_deref().map(|value| (standing(value), was)) {
+            Some((Some(Standing::Removed), _)) | None => was_there.then_some(Self::Deleted),
+            Some((Some(Standing::Draining { .. }), Some(Standing::Active | Standing::Moving { .. }))) => {
+                Some(Self::Draining)
+            }
+            Some((Some(Standing::Moving { .. }), Some(Standing::Active))) => Some(Self::Moving),
+            Some(_) if was_there => Some(Self::Changed),
+            Some(_) => Some(Self::Created),
+        }
+    }
+}
+
+/// The writes that make the documents of some kinds as a backup has them.
+fn replaced(there: &Listing, backup: &Backup, kinds: &[Kind]) -> Vec<Write> {
+    let of_kinds = |listing: &Listing| -> HashMap<(Kind, String), String> {
+        let documents = listing.documents.iter().filter(|document| kinds.contains(&document.kind));
+        documents.map(|found| ((found.kind, found.key.clone()), found.value.clone())).collect()
+    };
+    let (before, after) = (of_kinds(there), of_kinds(&backup.listing));
+    let gone = before.keys().filter(|key| !after.contains_key(*key));
+    let mut writes: Vec<_> =
+        gone.map(|(kind, key)| Write::delete(*kind, key.clone(), Expected::Anything)).collect();
+    for ((kind, key), value) in &after {
+        let is_same = before.get(&(*kind, key.clone())).is_some_and(|before| means_the_same(before, value));
+        if !is_same {
+            writes.push(Write::put(*kind, key.clone(), value.clone(), Expected::Anything));
+        }
+    }
+    writes.sort_by(|one, other| (one.kind, &one.key).cmp(&(other.kind, &other.key)));
+    writes
+}
+
+fn means_the_same(one: &str, other: &str) -> bool {
+    let meaning = |text| serde_json::from_str::<Value>(text).ok();
+    one == other || meaning(one).is_some_and(|one| Some(one) == meaning(other))
+}

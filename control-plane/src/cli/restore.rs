@@ -1,0 +1,106 @@
+use std::{
+    fs::File,
+    io::BufReader,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+
+use super::{
+    Configured,
+    output::{printable, say},
+};
+use crate::{
+    backup::{Backup, Became, Plan, restore},
+    error::Error,
+    store::{self, Kind, Listing},
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  slotway restore -f slotway.yaml slotway.backup                      into a store with nothing in it
+  slotway restore -f slotway.yaml slotway.backup --replace --dry-run  what would change
+  age -d slotway.backup.age | slotway restore -f slotway.yaml -
+
+With `store: sqlite` the control plane must be stopped. On PostgreSQL others may run, and follow; this one needs a state
+directory that nobody uses (--state). Tokens and users that were deleted since are there again. Who is signed in has to
+sign in again. Workers that the backup has not drain first.";
+
+/// `slotway restore`
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Restore {
+    /// What `slotway backup` wrote; `-` for standard input
+    #[arg(value_name = "BACKUP")]
+    from: PathBuf,
+    /// Put it in the place of what is there: all of it is then as it was
+    #[arg(long)]
+    replace: bool,
+    /// Show what would change, and change nothing; the control plane may run
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    configured: Configured,
+}
+
+impl Restore {
+    pub(super) async fn run(self) -> Result<(), Error> {
+        let config = self.configured.load()?;
+        let state = config.state_absolute().map_err(|error| Error::file(&config.state, error))?;
+        let place = config.store.place(&state);
+        let backup = self.read()?;
+        backup.check().map_err(|error| self.wrong(&error.to_string()))?;
+        let plan = if self.dry_run {
+            let nothing = || Listing { revision: 0, documents: Vec::new() };
+            let there = store::read(&config.store, &state).await?.unwrap_or_else(nothing);
+            Plan::of(there, &backup)?
+        } else {
+            let store = store::open(&config.store, &state).await?;
+            restore(&*store, &backup, self.replace).await?
+        };
+        self.tell(&plan, &backup, &place);
+        Ok(())
+    }
+
+    fn read(&self) -> Result<Backup, Error> {
+        let read = if self.from == Path::new("-") {
+            Backup::read(std::io::stdin().lock())
+        } else {
+            let file = File::open(&self.from).map_err(|error| Error::file(&self.from, error))?;
+            Backup::read(BufReader::new(file))
+        };
+        read.map_err(|reason| self.wrong(&reason))
+    }
+
+    fn wrong(&self, reason: &str) -> Error {
+        Error::BackupFile(format!("{}: {reason}; nothing was changed", self.from.display()))
+    }
+
+    fn tell(&self, plan: &Plan, backup: &Backup, place: &str) {
+        let dry = if self.dry_run { " (dry run)" } else { "" };
+        for (kind, key, became) in &plan.becomes {
+            let name = match kind {
+                // Of these there is one.
+                Kind::ServerLimits | Kind::ResourceProfiles => kind.as_str().replace('_', "-"),
+                kind => format!("{}/{}", kind.as_str().replace('_', "-"), printable(key)),
+            };
+            say(format_args!("{name} {}{dry}", in_words(*became)));
+        }
+        let made = format!("as it was at {} (revision {})", backup.made_at, backup.listing.revision);
+        if plan.writes.is_empty() {
+            say(format_args!("{place} is {made} already"));
+        } else if !self.dry_run {
+            say(format_args!("{place} is {made}"));
+        }
+    }
+}
+
+fn in_words(became: Became) -> &'static str {
+    match became {
+        Became::Created => "created",
+        Became::Changed => "changed",
+        Became::Deleted => "deleted",
+        Became::Draining => "draining",
+        Became::Moving => "moving",
+    }
+}

@@ -1,0 +1,425 @@
+//! All of the store as one file, and back.
+
+use std::{
+    fs,
+    io::Write,
+    os::unix::fs::PermissionsExt,
+    process::{Output, Stdio},
+};
+
+use serde_json::Value;
+use slotway_test_postgres::Postgres;
+
+use crate::{
+    golden::told,
+    house::{House, Running, stderr, stdout, wait_for},
+    http::{NOBODY, send},
+};
+
+const SITE: &str = "\
+kind: Pool
+metadata: { name: ocr }
+spec: { match: { prefix: /ocr } }
+---
+kind: Policy
+metadata: { name: ocr }
+spec: { max_waiting: 5 }
+---
+kind: Worker
+metadata: { name: 'http://127.0.0.1:7', labels: { gpu: a100 }, notes: rack 7 }
+spec: { pool: ocr, capacity: 2, cordoned: true }
+---
+kind: Worker
+metadata: { name: 'http://127.0.0.1:8' }
+spec: { pool: ocr, capacity: 4 }
+";
+
+/// A configuration file, and the control plane that it is for, if it runs.
+struct Plane {
+    house: House,
+    store: Option<String>,
+    serving: Option<Running>,
+}
+
+impl Plane {
+    fn stopped(store: Option<String>) -> Self {
+        Self { house: House::new(), store, serving: None }
+    }
+
+    fn start(store: Option<String>) -> Self {
+        let mut plane = Self::stopped(store);
+        plane.serve();
+        plane
+    }
+
+    fn variables(&self) -> Vec<(&str, &str)> {
+        let store = self.store.as_deref().map(|url| ("SLOTWAY_STORE", url));
+        [("SLOTWAY_CONFIG", "f.yaml")].into_iter().chain(store).collect()
+    }
+
+    fn serve(&mut self) {
+        let serving = self.house.serving(&self.variables());
+        wait_for("readiness", || self.get("/readyz"));
+        self.serving = Some(serving);
+    }
+
+    fn stop(&mut self) {
+        let mut serving = self.serving.take().unwrap();
+        serving.signal(rustix::process::Signal::TERM);
+        assert_eq!(serving.ended(), Some(0));
+    }
+
+    /// What stands there; none where it does not answer with 200.
+    fn get(&self, path: &str) -> Option<Value> {
+        let token = self.house.path("state/admin-token").exists().then(|| self.house.token());
+        let (status, body) = send(self.house.ports[1], "GET", path, token.as_deref().unwrap_or(NOBODY), "")?;
+        (status == 200).then_some(body)
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.with_input(arguments, "")
+    }
+
+    fn with_input(&self, arguments: &[&str], input: &str) -> Output {
+        let mut command = self.house.slotway(arguments);
+        command.envs(self.variables());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // One that refuses its arguments does not read.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        child.wait_with_output().unwrap()
+    }
+
+    fn done(&self, arguments: &[&str], input: &str) -> String {
+        let output = self.with_input(arguments, input);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
+        stdout(&output)
+    }
+
+    /// Puts a pool, workers, a user and a token there, and returns the token's secret.
+    fn settle(&self) -> String {
+        fs::write(self.house.path("site.yaml"), SITE).unwrap();
+        self.done(&["apply", "-f", "site.yaml"], "");
+        self.done(&["user", "create", "ada", "--role", "admin"], "correct horse battery");
+        let limits = r#"{ "servers_max": 3, "by_usage": { "ocr": 3 } }"#;
+        let (status, body) =
+            send(self.house.ports[1], "PUT", "/api/v1/server-limits", &self.house.token(), limits).unwrap();
+        assert!((200..300).contains(&status), "{body}");
+        self.done(&["token", "create", "board", "--scope", "read"], "").trim().to_owned()
+    }
+
+    /// All that people have said, without what the store says of it.
+    fn said(&self) -> Value {
+        let all = ["pools", "policies", "workers", "users", "tokens"].map(|kind| {
+            let path = format!("/api/v1/{kind}");
+            without_versions(self.get(&path).unwrap_or_else(|| panic!("no {path}")))
+        });
+        let limits = without_versions(self.get("/api/v1/server-limits").unwrap());
+        Value::Array(all.into_iter().chain([limits]).collect())
+    }
+
+    fn may_read(&self, token: &str) -> bool {
+        let output = self.with_input(&["get", "workers", "--token-file", "/dev/stdin"], token);
+        output.status.success()
+    }
+
+    fn sign_in(&self, password: &str) -> Option<u16> {
+        let body = serde_json::json!({ "name": "ada", "password": password }).to_string();
+        Some(send(self.house.ports[1], "POST", "/api/v1/session", NOBODY, &body)?.0)
+    }
+}
+
+/// Without what is another one in another database: versions, how it goes, who changed it and when.
+fn without_versions(mut value: Value) -> Value {
+    match &mut value {
+        Value::Object(fields) => {
+            fields.retain(|name, _| {
+                !["resourceVersion", "status", "at_ms", "last_used_at", "version"].contains(&name.as_str())
+            });
+            fields.values_mut().for_each(|field| *field = without_versions(field.take()));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| *item = without_versions(item.take())),
+        _ => {}
+    }
+    value
+}
+
+/// All that is in the store.
+fn database(plane: &Plane) -> String {
+    let text = plane.done(&["backup", "-"], "");
+    text.split_once('\n').unwrap().1.to_owned()
+}
+
+#[test]
+fn what_was_backed_up_from_a_running_control_plane_is_there_again_after_its_loss() {
+    let mut plane = Plane::start(None);
+    let secret = plane.settle();
+    let before = plane.said();
+    let made = plane.done(&["backup", "b"], "");
+    assert!(made.starts_with("b: 2 pools, 3 workers, server limits, 1 user, 1 token; revision "), "{made}");
+    let file = fs::read_to_string(plane.house.path("b")).unwrap();
+    assert_eq!(fs::metadata(plane.house.path("b")).unwrap().permissions().mode() & 0o777, 0o600);
+    for hidden in [secret.as_str(), "battery", &plane.house.token()] {
+        assert!(!file.contains(hidden), "{hidden}");
+    }
+    // A second one on the same name would be one backup less.
+    let again = plane.run(&["backup", "b"]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(stderr(&again).contains("b: File exists"), "{}", stderr(&again));
+    assert_eq!(fs::read_to_string(plane.house.path("b")).unwrap(), file);
+    // By way of a pipe it is the same, but for the time.
+    let piped = plane.done(&["backup", "-"], "");
+    assert_eq!(piped.lines().nth(1), file.lines().nth(1));
+
+    plane.stop();
+    for left in ["slotway.db", "slotway.db-wal", "slotway.db-shm"] {
+        let _ = fs::remove_file(plane.house.path("state").join(left));
+    }
+    let restored = plane.done(&["restore", "b"], "");
+    for line in
+        ["pool/ocr created", "worker/http://127.0.0.1:7 created", "user/ada created", "server-limits created"]
+    {
+        assert!(restored.contains(&format!("{line}\n")), "{restored}");
+    }
+    assert!(
+        restored.trim_end().lines().last().unwrap().contains("slotway.db is as it was at 20"),
+        "{restored}"
+    );
+    plane.serve();
+    assert_eq!(plane.said(), before);
+    assert!(plane.may_read(&secret));
+    assert_eq!(plane.sign_in("correct horse battery"), Some(200));
+    // Who has looked for it finds who did it.
+    let audit = plane.done(&["audit", "--who", "slotway restore", "-o", "json"], "");
+    assert!(audit.contains("http://127.0.0.1:7") && !audit.contains("argon2"), "{audit}");
+    plane.stop();
+    // A second time nothing is left to do, and nobody has to say `--replace`; the other way in is the same.
+    let file = fs::read_to_string(plane.house.path("b")).unwrap();
+    let nothing = plane.done(&["restore", "-"], &file);
+    assert!(nothing.contains("already\n") && nothing.lines().count() == 1, "{nothing}");
+}
+
+#[test]
+fn what_was_changed_since_the_backup_is_as_it_was_where_somebody_says_so() {
+    let mut plane = Plane::start(None);
+    let secret = plane.settle();
+    let before = plane.said();
+    plane.done(&["backup", "b"], "");
+    let later = "\
+kind: Worker\nmetadata: { name: 'http://127.0.0.1:6' }\nspec: { pool: p, capacity: 1 }\n---\n\
+kind: Worker\nmetadata: { name: 'http://127.0.0.1:8' }\nspec: { pool: p, capacity: 1 }\n";
+    fs::write(plane.house.path("later.yaml"), later).unwrap();
+    plane.done(&["apply", "-f", "later.yaml"], "");
+    plane.done(&["uncordon", "http://127.0.0.1:7"], "");
+    plane.done(&["user", "passwd", "ada"], "another horse battery");
+    plane.done(&["token", "delete", "board"], "");
+    let other = plane.done(&["token", "create", "other", "--scope", "read"], "").trim().to_owned();
+    let at_work = plane.said();
+
+    // What runs is not written over, not even by whoever says so.
+    let locked = plane.run(&["restore", "b", "--replace"]);
+    assert_eq!(locked.status.code(), Some(1));
+    assert!(stderr(&locked).contains("another slotway is running"), "{}", stderr(&locked));
+    let shown = plane.done(&["restore", "b", "--dry-run"], "");
+    for line in [
+        "worker/http://127.0.0.1:6 draining (dry run)",
+        "worker/http://127.0.0.1:7 changed (dry run)",
+        "worker/http://127.0.0.1:8 changed (dry run)",
+        "user/ada changed (dry run)",
+        "token/board created (dry run)",
+        "token/other deleted (dry run)",
+    ] {
+        assert!(shown.contains(&format!("{line}\n")), "{line}: {shown}");
+    }
+    assert_eq!(shown.lines().count(), 6, "{shown}");
+    assert_eq!(plane.said(), at_work, "a dry run changes nothing");
+
+    plane.stop();
+    let kept = database(&plane);
+    let refused = plane.run(&["restore", "b"]);
+    assert_eq!(refused.status.code(), Some(5));
+    assert!(
+        stderr(&refused).contains("2 pools, 4 workers, server limits, 1 user, 1 token; nothing was changed"),
+        "{}",
+        stderr(&refused)
+    );
+    assert!(database(&plane) == kept);
+    let done = plane.done(&["restore", "b", "--replace"], "");
+    assert!(done.contains("worker/http://127.0.0.1:6 draining\n"), "{done}");
+    plane.serve();
+    // Nobody is connected who could have requests there: what drains is gone after a while, and shown until then.
+    let (mut said, mut wanted) = (plane.said(), before);
+    let draining: Vec<_> = said[2]["items"]
+        .as_array_mut()
+        .unwrap()
+        .extract_if(.., |worker| worker["metadata"]["name"] == "http://127.0.0.1:6")
+        .collect();
+    assert_eq!(draining.len(), 1, "{said}");
+    // Labels, notes and the rest are compared with the worker's own order.
+    let sort = |all: &mut Value| {
+        let items = all[2]["items"].as_array_mut().unwrap();
+        items.sort_by_key(|worker| worker["metadata"]["name"].to_string());
+    };
+    sort(&mut said);
+    sort(&mut wanted);
+    assert_eq!(said, wanted);
+    let row = |worker: &str| {
+        let rows = plane.get("/coordinator/workers").unwrap();
+        rows.as_array().unwrap().iter().find(|row| row["worker"] == worker).unwrap()["state"].clone()
+    };
+    assert_eq!(row("http://127.0.0.1:6"), "draining");
+    // It had not left yet.
+    assert_ne!(row("http://127.0.0.1:8"), "draining");
+    assert!(plane.may_read(&secret) && !plane.may_read(&other));
+    assert_eq!(plane.sign_in("correct horse battery"), Some(200));
+}
+
+#[test]
+fn what_is_no_backup_is_refused_with_the_place_and_changes_nothing() {
+    let mut plane = Plane::start(None);
+    plane.settle();
+    plane.done(&["backup", "good"], "");
+    plane.stop();
+    let good = fs::read_to_string(plane.house.path("good")).unwrap();
+    let (kept, database_file) = (database(&plane), plane.house.path("state/slotway.db"));
+    let file = |name: &str, text: &str| fs::write(plane.house.path(name), text).unwrap();
+    file("cut", &good[..good.len() / 2]);
+    file("changed", &good.replace("rack 7", "rack 8"));
+    file("newer", &good.replace("\"slotway_backup\":1", "\"slotway_backup\":9"));
+    file("other", "pools: []\n");
+    fs::copy(&database_file, plane.house.path("database")).unwrap();
+    file(
+        "capacity",
+        &ended(good.lines(), |value| {
+            if value["key"] == "http://127.0.0.1:8" {
+                value["value"]["worker"]["capacity"] = 0.into();
+            }
+        }),
+    );
+    file(
+        "user",
+        &ended(good.lines(), |value| {
+            if value["key"] == "ada" {
+                value["value"].as_object_mut().unwrap().remove("role");
+            }
+        }),
+    );
+    for (arguments, code, says) in [
+        (["restore", "cut", "--replace"].as_slice(), 2, "cut: "),
+        (&["restore", "changed", "--replace"], 2, "changed: it is not as it was written"),
+        (&["restore", "newer", "--replace"], 2, "newer: it has format 9, and this slotway knows 1"),
+        (&["restore", "other", "--replace"], 2, "other: it is no backup of slotway's"),
+        (&["restore", "database", "--replace"], 2, "database: it is no backup of slotway's"),
+        (
+            &["restore", "capacity", "--replace"],
+            2,
+            "capacity: the worker \"http://127.0.0.1:8\" in it cannot be read",
+        ),
+        (&["restore", "user", "--replace"], 2, "user: the user \"ada\" in it cannot be read"),
+        (&["restore", "user", "--dry-run"], 2, "user: the user \"ada\" in it cannot be read"),
+        (&["restore", "nowhere"], 1, "nowhere: No such file"),
+        (&["restore", "state"], 2, "state: Is a directory"),
+        (&["restore"], 2, "BACKUP"),
+        (&["restore", "good", "--store", "mysql://x"], 2, "store: "),
+        (&["restore", "good", "--state", "f.yaml"], 1, "f.yaml"),
+        (&["backup"], 2, "BACKUP"),
+        (&["backup", "no/such/directory"], 1, "no/such/directory: No such file"),
+        (&["backup", "elsewhere", "--state", "nowhere"], 2, "there is no database yet"),
+    ] {
+        let output = plane.run(arguments);
+        let told = told(arguments, &output);
+        assert_eq!(output.status.code(), Some(code), "{told}");
+        assert!(stderr(&output).contains(says), "{says}: {told}");
+        assert_eq!(stdout(&output), "", "{told}");
+    }
+    assert!(database(&plane) == kept);
+    assert!(!plane.house.path("elsewhere").exists() && !plane.house.path("nowhere").exists());
+    // A database that is broken makes no backup.
+    let whole = fs::read(&database_file).unwrap();
+    fs::write(&database_file, &whole[..whole.len() / 2]).unwrap();
+    let broken = plane.run(&["backup", "b"]);
+    assert_eq!(broken.status.code(), Some(1));
+    assert!(stderr(&broken).contains("the database is damaged"), "{}", stderr(&broken));
+    assert!(!plane.house.path("b").exists());
+}
+
+/// The lines of a backup, changed, with an end that goes with them.
+fn ended<'a>(lines: impl Iterator<Item = &'a str>, change: impl Fn(&mut Value)) -> String {
+    use sha2::{Digest, Sha256};
+    let mut values: Vec<Value> = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(values.pop().unwrap().get("sha256").is_some());
+    values.iter_mut().for_each(change);
+    let text: String = values.iter().map(|value| format!("{value}\n")).collect();
+    let sha256 = format!("{:x}", Sha256::digest(&text));
+    format!("{text}{}\n", serde_json::json!({ "documents": values.len() - 1, "sha256": sha256 }))
+}
+
+#[test]
+fn from_one_database_into_another_all_goes_along() {
+    let mut small = Plane::start(None);
+    let secret = small.settle();
+    let before = small.said();
+    small.done(&["backup", "b"], "");
+    small.stop();
+    let postgres = Postgres::start();
+    let mut large = Plane { store: Some(postgres.url()), ..small };
+    let nothing_yet = large.run(&["backup", "c"]);
+    assert_eq!(nothing_yet.status.code(), Some(2), "{}", stderr(&nothing_yet));
+    assert!(large.done(&["restore", "b", "--dry-run"], "").contains("token/board created (dry run)"));
+    assert_eq!(large.run(&["backup", "c"]).status.code(), Some(2), "a dry run makes no tables");
+    large.done(&["restore", "b"], "");
+    large.serve();
+    assert_eq!(large.said(), before);
+    assert!(large.may_read(&secret));
+    large.done(&["backup", "c"], "");
+    large.stop();
+    // And back, into a directory that is not there yet.
+    let mut small = Plane { store: None, ..large };
+    fs::rename(small.house.path("state"), small.house.path("old")).unwrap();
+    small.done(&["restore", "c"], "");
+    fs::copy(small.house.path("old/admin-token"), small.house.path("state/admin-token")).unwrap();
+    small.serve();
+    assert_eq!(small.said(), before);
+    assert!(small.may_read(&secret));
+}
+
+#[test]
+fn control_planes_at_work_follow_a_restore_into_their_database() {
+    let postgres = Postgres::start();
+    let one = Plane::start(Some(postgres.url()));
+    one.settle();
+    // The other one has the same file, but for its ports.
+    let mut other = Plane::stopped(Some(postgres.url()));
+    let file = fs::read_to_string(other.house.path("f.yaml")).unwrap();
+    let worker = |plane: &Plane| format!("http://127.0.0.1:{}'", plane.house.ports[4]);
+    fs::write(other.house.path("f.yaml"), file.replace(&worker(&other), &worker(&one))).unwrap();
+    other.serve();
+    one.done(&["backup", "b"], "");
+    let before = one.said();
+    let later = "kind: Worker\nmetadata: { name: 'http://127.0.0.1:8' }\nspec: { pool: p, capacity: 1 }\n---\n\
+                 kind: Worker\nmetadata: { name: 'http://127.0.0.1:6' }\nspec: { pool: p, capacity: 1 }\n";
+    fs::write(one.house.path("later.yaml"), later).unwrap();
+    one.done(&["apply", "-f", "later.yaml"], "");
+    one.done(&["user", "passwd", "ada"], "another horse battery");
+    one.done(&["token", "create", "other", "--scope", "read"], "");
+    assert_eq!(one.sign_in("another horse battery"), Some(200));
+
+    let done = one.done(&["restore", "b", "--replace", "--state", "nobody-else-has-it"], "");
+    assert!(done.contains("worker/http://127.0.0.1:6 draining\n"), "{done}");
+    assert!(done.lines().last().unwrap().starts_with("postgres://"), "{done}");
+    for plane in [&one, &other] {
+        let state = |worker: &str| {
+            let rows = plane.get("/coordinator/workers")?;
+            Some(rows.as_array()?.iter().find(|row| row["worker"] == worker)?["state"].clone())
+        };
+        wait_for("what drains", || state("http://127.0.0.1:6").filter(|state| state == "draining"));
+        wait_for("what was moving", || state("http://127.0.0.1:8").filter(|state| state != "draining"));
+        wait_for("people", || {
+            let [now, then] = [plane.said(), before.clone()].map(|mut said| [said[3].take(), said[4].take()]);
+            (now == then).then_some(())
+        });
+        wait_for("the old password", || {
+            plane.sign_in("correct horse battery").filter(|status| *status == 200)
+        });
+    }
+}
