@@ -51,7 +51,7 @@ const FOR_MAX: WaitDuration = WaitDuration::from_ms(24 * 60 * 60 * 1_000);
     ("kinds" = Option<String>, Query, description = "Only of these kinds, with commas between them: `Worker,Pool`"),
     ("after" = Option<u64>, Query, description = "Only what came after this `resourceVersion`; `Last-Event-ID` counts before it"),
     ("for" = Option<String>, Query, description = "For how long, at most: `30s`, up to `24h`; `0s` for what is known already. If not said for as long as somebody listens"),
-    ("last-event-id" = Option<u64>, Header, description = "The `id` of the last event that was heard"),
+    ("last-event-id" = Option<String>, Header, description = "The `id` of the last event that was heard; empty before the first", pattern = "^[0-9]{0,19}$"),
 ), responses(
     (status = 200, description = "Events, for as long as somebody listens", body = Object, content_type = "text/event-stream"),
     (status = 400, description = "Not a kind, a version or a time", body = Problem),
