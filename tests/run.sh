@@ -92,6 +92,7 @@ filter_and_units() {
 }
 
 control_plane() {
+    section "Shells (bash, zsh, fish)" tests/tools/shells.sh
     # shellcheck disable=SC2086
     section "The control plane: REST, commands, stores, traces" \
         cargo test $release --test rest --test cli --test store --test otlp --test over_http

@@ -1,6 +1,6 @@
 //! What a shell completes: verbs and flags, and the names that a control plane knows.
 
-use std::{ffi::OsStr, time::Duration};
+use std::{ffi::OsStr, io::Write, time::Duration};
 
 use clap::{Args, CommandFactory, ValueEnum};
 use clap_complete::{
@@ -18,6 +18,8 @@ const VARIABLE: &str = "SLOTWAY_COMPLETE";
 const NAMES_WITHIN: Duration = Duration::from_millis(700);
 /// Most names that are offered.
 const NAMES_MAX: usize = 500;
+/// What bash needs beside clap's own script.
+const COLONS: &str = include_str!("completion.bash");
 const SHELLS: Shells<'static> = Shells(&[&Bash, &Zsh, &Fish]);
 
 const EXAMPLES: &str = "\
@@ -51,13 +53,13 @@ impl Completion {
             Shell::Zsh => &Zsh,
             Shell::Fish => &Fish,
         };
-        let written = completer.write_registration(
-            VARIABLE,
-            "slotway",
-            "slotway",
-            "slotway",
-            &mut std::io::stdout().lock(),
-        );
+        let mut out = std::io::stdout().lock();
+        let written = completer
+            .write_registration(VARIABLE, "slotway", "slotway", "slotway", &mut out)
+            .and_then(|()| match self.shell {
+                Shell::Bash => out.write_all(COLONS.as_bytes()),
+                Shell::Zsh | Shell::Fish => Ok(()),
+            });
         written.map_err(|error| Error::System { doing: "writing the completion", reason: error.to_string() })
     }
 }

@@ -1,12 +1,13 @@
 //! SIGHUP: the configuration file is read again.
 
-use std::{fs, os::unix::process::CommandExt, process::Stdio};
+use std::{fs, process::Stdio};
 
 use rustix::process::Signal;
 
 use crate::{
     house::{House, Running, wait_for},
     http::send,
+    terminal::Terminal,
 };
 
 fn capacity(house: &House) -> u64 {
@@ -152,27 +153,13 @@ fn a_renewed_certificate_is_shown_from_the_reload_on_and_a_broken_one_is_not() {
 
 #[test]
 fn a_terminal_that_is_closed_ends_it_and_reloads_nothing() {
-    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-
     let house = House::new();
-    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-    grantpt(&master).unwrap();
-    unlockpt(&master).unwrap();
-    let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+    let terminal = Terminal::open();
     let mut serve = house.slotway(&["serve", "-f", "f.yaml", "--filter", "filter.wasm"]);
     serve.stdout(Stdio::null()).stderr(fs::File::create(house.path("log")).unwrap());
-    serve.stdin(fs::File::options().read(true).write(true).open(name).unwrap());
-    // SAFETY: two system calls between fork and exec, which allocate nothing and take no lock.
-    unsafe {
-        serve.pre_exec(|| {
-            rustix::process::setsid()?;
-            Ok(rustix::process::ioctl_tiocsctty(rustix::stdio::stdin())?)
-        });
-    }
-    let mut serving = Running(serve.spawn().unwrap());
+    let mut serving = terminal.start(serve);
     wait_for("an answer", || send(house.ports[1], "GET", "/healthz", "none", ""));
-    drop(serve);
-    drop(master);
+    drop(terminal);
     assert_eq!(serving.ended(), Some(0));
     assert!(!house.log().contains("read again"), "{}", house.log());
 }
