@@ -56,7 +56,9 @@ shown() {
     tail -n +1 -s 0.2 -f --pid=$following "$said" &
     follower=$!
     if "$@" >"$said" 2>&1; then outcome=0; else outcome=$?; fi
-    kill $following
+    # Not a signal that it could take before it is `sleep`, and lose then.
+    kill -KILL $following
+    following=
     wait $follower || true
     return $outcome
 }
@@ -64,7 +66,7 @@ shown() {
 following=
 said=$(mktemp)
 # shellcheck disable=SC2154 # it is set here
-trap 'outcome=$?; rm -f "$said"; [ -z "$following" ] || kill $following 2>/dev/null || true; exit $outcome' EXIT
+trap 'outcome=$?; rm -f "$said"; [ -z "$following" ] || kill -KILL $following 2>/dev/null || true; exit $outcome' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
