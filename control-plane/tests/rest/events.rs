@@ -234,6 +234,7 @@ async fn what_cannot_be_heard_is_refused() {
         ("kinds=Worker,Fact", "\"Fact\" is no kind"),
         ("after=x", "there is kinds, after and for"),
         ("after=-1", "there is kinds, after and for"),
+        ("after=9223372036854775808", "at most 9223372036854775807"),
         ("for=", "\"\" is not a duration"),
         ("for=soon", "\"soon\" is not a duration"),
         ("for=25h", "25h is too long: at most 24h"),

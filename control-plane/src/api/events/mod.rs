@@ -77,6 +77,10 @@ pub(super) async fn listen(
         None => Kinds::ALL,
     };
     let kinds = if identity.scope >= Scope::Admin { kinds } else { kinds.without_people() };
+    // Stores count so far, and what is described says so (`int64`).
+    if wanted.after.is_some_and(|after| i64::try_from(after).is_err()) {
+        return Err(bad(Some("after"), format!("a version is at most {}", i64::MAX)));
+    }
     let within = wanted.r#for.as_deref().map(|text| {
         let within = text.parse::<WaitDuration>().map_err(|error| bad(Some("for"), error.to_string()))?;
         if within > FOR_MAX {
