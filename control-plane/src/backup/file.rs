@@ -68,6 +68,30 @@ impl Backup {
         }
     }
 
+    /// How much is in it of what somebody has named: `1 pool, 3 workers`; none where there is nothing.
+    pub(crate) fn in_words(&self) -> Option<String> {
+        let mut counts = Vec::new();
+        for (kind, one, many) in [
+            (Kind::Pool, "pool", "pools"),
+            (Kind::Worker, "worker", "workers"),
+            (Kind::Server, "server", "servers"),
+            (Kind::ServerLimits, "server limits", "server limits"),
+            (Kind::ResourceProfiles, "resource profiles", "resource profiles"),
+            (Kind::BackupJob, "backup job", "backup jobs"),
+            (Kind::User, "user", "users"),
+            (Kind::Token, "token", "tokens"),
+        ] {
+            match self.listing.documents.iter().filter(|document| document.kind == kind).count() {
+                0 => {}
+                // Of these there is one document at most.
+                _ if one == many => counts.push(one.to_owned()),
+                1 => counts.push(format!("1 {one}")),
+                number => counts.push(format!("{number} {many}")),
+            }
+        }
+        (!counts.is_empty()).then(|| counts.join(", "))
+    }
+
     /// Writes the file.
     ///
     /// # Errors

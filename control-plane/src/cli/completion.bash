@@ -19,7 +19,6 @@ _slotway_words() {
         COMPREPLY=("${COMPREPLY[@]#"${cur%"${cur##*:}"}"}")
     fi
 }
-complete -o nospace -o bashdefault -F _slotway_words slotway
-if [[ "${BASH_VERSINFO[0]}" -eq 4 && "${BASH_VERSINFO[1]}" -ge 4 || "${BASH_VERSINFO[0]}" -gt 4 ]]; then
-    complete -o nospace -o bashdefault -o nosort -F _slotway_words slotway
-fi
+# `nosort` is of bash 4.4.
+complete -o nospace -o bashdefault -o nosort -F _slotway_words slotway 2>/dev/null ||
+    complete -o nospace -o bashdefault -F _slotway_words slotway

@@ -53,7 +53,7 @@ impl Restore {
         let plan = if self.dry_run {
             let nothing = || Listing { revision: 0, documents: Vec::new() };
             let there = store::read(&config.store, &state).await?.unwrap_or_else(nothing);
-            Plan::of(there, &backup)?
+            Plan::of(&there, &backup)?
         } else {
             let store = store::open(&config.store, &state).await?;
             restore(&*store, &backup, self.replace).await?

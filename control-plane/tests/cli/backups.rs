@@ -14,25 +14,15 @@ use crate::{
     golden::told,
     house::{House, Running, stderr, stdout, wait_for},
     http::{NOBODY, send},
+    real_plane::SITE,
 };
 
-const SITE: &str = "\
-kind: Pool
-metadata: { name: ocr }
-spec: { match: { prefix: /ocr } }
----
-kind: Policy
-metadata: { name: ocr }
-spec: { max_waiting: 5 }
----
-kind: Worker
-metadata: { name: 'http://127.0.0.1:7', labels: { gpu: a100 }, notes: rack 7 }
-spec: { pool: ocr, capacity: 2, cordoned: true }
----
-kind: Worker
-metadata: { name: 'http://127.0.0.1:8' }
-spec: { pool: ocr, capacity: 4 }
-";
+/// The site's worker is cordoned, and there is one more.
+fn site() -> String {
+    let cordoned = SITE.replace("capacity: 2", "capacity: 2, cordoned: true");
+    let more = "kind: Worker\nmetadata: { name: 'http://127.0.0.1:8' }\nspec: { pool: ocr, capacity: 4 }\n";
+    format!("{cordoned}---\n{more}")
+}
 
 /// A configuration file, and the control plane that it is for, if it runs.
 struct Plane {
@@ -98,7 +88,7 @@ impl Plane {
 
     /// Puts a pool, workers, a user and a token there, and returns the token's secret.
     fn settle(&self) -> String {
-        fs::write(self.house.path("site.yaml"), SITE).unwrap();
+        fs::write(self.house.path("site.yaml"), site()).unwrap();
         self.done(&["apply", "-f", "site.yaml"], "");
         self.done(&["user", "create", "ada", "--role", "admin"], "correct horse battery");
         let limits = r#"{ "servers_max": 3, "by_usage": { "ocr": 3 } }"#;

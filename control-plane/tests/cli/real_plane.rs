@@ -70,7 +70,8 @@ impl Plane {
     }
 }
 
-const SITE: &str = "\
+/// A pool with its policy, and a worker.
+pub(crate) const SITE: &str = "\
 kind: Pool
 metadata: { name: ocr }
 spec: { match: { prefix: /ocr } }

@@ -26,11 +26,8 @@ const REMEDY: &str = "Put a copy of it back, or move it and what is beside it (-
 /// # Errors
 /// [`StoreError`]; a file that is damaged or newer is left as it is.
 pub(super) async fn prepare(file: &Path) -> Result<i64, StoreError> {
-    match look(file).map_err(|error| unavailable(file, &error))? {
-        Found::Nothing => create(file).await?,
-        Found::Log(log) => return Err(gone(file, &log)),
-        Found::Empty => return Err(damaged(file, "it is empty".to_owned())),
-        Found::Database => {}
+    if !is_there(file)? {
+        create(file).await?;
     }
     inspect(file).await
 }
@@ -39,37 +36,32 @@ fn damaged(file: &Path, reason: String) -> StoreError {
     StoreError::Damaged { place: file.display().to_string(), reason, remedy: REMEDY }
 }
 
-fn gone(file: &Path, log: &Path) -> StoreError {
-    damaged(file, format!("it is gone, and its last changes ({}) are still here", log.display()))
-}
-
 fn unavailable(file: &Path, reason: &dyn ToString) -> StoreError {
     StoreError::Unavailable { place: file.display().to_string(), reason: reason.to_string() }
 }
 
-/// What stands in the place of the database.
-enum Found {
-    Nothing,
-    /// A file without content. None of ours ever has none, and SQLite would take it, and its log, for nothing.
-    Empty,
-    /// No database, but the log of one, which SQLite would mix into a new one.
-    Log(PathBuf),
-    Database,
-}
-
-fn look(file: &Path) -> std::io::Result<Found> {
+/// Whether there is a database, which is then not looked into.
+///
+/// # Errors
+/// [`StoreError`] for what is left of one.
+fn is_there(file: &Path) -> Result<bool, StoreError> {
     let size = |path: &Path| match path.metadata() {
         Ok(metadata) => Ok(Some(metadata.len())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+        Err(error) => Err(unavailable(file, &error)),
     };
     let log = log_of(file);
-    Ok(match (size(file)?, size(&log)?) {
-        (None, Some(1..)) => Found::Log(log),
-        (None, _) => Found::Nothing,
-        (Some(0), _) => Found::Empty,
-        (Some(_), _) => Found::Database,
-    })
+    match (size(file)?, size(&log)?) {
+        // SQLite would mix the log of another database into a new one.
+        (None, Some(1..)) => {
+            let reason = format!("it is gone, and its last changes ({}) are still here", log.display());
+            Err(damaged(file, reason))
+        }
+        (None, _) => Ok(false),
+        // None of ours ever has no content, and SQLite would take it, and its log, for nothing.
+        (Some(0), _) => Err(damaged(file, "it is empty".to_owned())),
+        (Some(_), _) => Ok(true),
+    }
 }
 
 /// SQLite's write-ahead log.
@@ -152,11 +144,8 @@ async fn inspect(file: &Path) -> Result<i64, StoreError> {
 /// # Errors
 /// [`StoreError`]; a file that is damaged, newer or older is left as it is.
 pub(super) async fn open_to_read(file: &Path) -> Result<Option<SqliteConnection>, StoreError> {
-    match look(file).map_err(|error| unavailable(file, &error))? {
-        Found::Nothing => return Ok(None),
-        Found::Log(log) => return Err(gone(file, &log)),
-        Found::Empty => return Err(damaged(file, "it is empty".to_owned())),
-        Found::Database => {}
+    if !is_there(file)? {
+        return Ok(None);
     }
     // Not `read_only`: the last one to close the file puts away the log, which a reader cannot.
     let options = SqliteConnectOptions::new()
