@@ -52,12 +52,11 @@ pub(crate) enum Became {
 pub(crate) async fn restore(store: &dyn Store, backup: &Backup, replace: bool) -> Result<Plan, Error> {
     for _ in 0..TRIES_MAX {
         let there = store.list(&Kind::ALL).await?;
-        let holds = Backup::of(there.clone()).in_words();
-        let plan = Plan::of(there, backup)?;
+        let plan = Plan::of(&there, backup)?;
         if plan.writes.is_empty() {
             return Ok(plan);
         }
-        if !replace && let Some(holds) = holds {
+        if !replace && let Some(holds) = Backup::of(there).in_words() {
             return Err(Error::NotEmpty { holds });
         }
         match store.commit(Batch { who: Who::RESTORE, writes: plan.writes.clone() }).await {
@@ -70,30 +69,6 @@ pub(crate) async fn restore(store: &dyn Store, backup: &Backup, replace: bool) -
 }
 
 impl Backup {
-    /// How much is in it of what somebody has named: `1 pool, 3 workers`; none where there is nothing.
-    pub(crate) fn in_words(&self) -> Option<String> {
-        let mut counts = Vec::new();
-        for (kind, one, many) in [
-            (Kind::Pool, "pool", "pools"),
-            (Kind::Worker, "worker", "workers"),
-            (Kind::Server, "server", "servers"),
-            (Kind::ServerLimits, "server limits", "server limits"),
-            (Kind::ResourceProfiles, "resource profiles", "resource profiles"),
-            (Kind::BackupJob, "backup job", "backup jobs"),
-            (Kind::User, "user", "users"),
-            (Kind::Token, "token", "tokens"),
-        ] {
-            match self.listing.documents.iter().filter(|document| document.kind == kind).count() {
-                0 => {}
-                // Of these there is one document at most.
-                _ if one == many => counts.push(one.to_owned()),
-                1 => counts.push(format!("1 {one}")),
-                number => counts.push(format!("{number} {many}")),
-            }
-        }
-        (!counts.is_empty()).then(|| counts.join(", "))
-    }
-
     /// Looks whether a store can have what is in it. To be asked before any store is.
     ///
     /// # Errors
@@ -118,19 +93,19 @@ impl Plan {
     ///
     /// # Errors
     /// [`Error::Store`] for a document that cannot be read.
-    pub(crate) fn of(there: Listing, backup: &Backup) -> Result<Self, Error> {
+    pub(crate) fn of(there: &Listing, backup: &Backup) -> Result<Self, Error> {
         let known: HashMap<_, _> = there
             .documents
             .iter()
             .map(|document| ((document.kind, document.key.as_str()), document))
             .collect();
-        let mut writes = replaced(&there, backup, &[Kind::Settings]);
-        let agents = replaced(&there, backup, &FOR_AGENTS);
+        let mut writes = replaced(there, backup, &[Kind::Settings]);
+        let agents = replaced(there, backup, &FOR_AGENTS);
         if !agents.is_empty() {
-            writes.push(agents::turn_write(&there)?);
+            writes.push(agents::turn_write(there)?);
             writes.extend(agents);
         }
-        let people = replaced(&there, backup, &PEOPLE);
+        let people = replaced(there, backup, &PEOPLE);
         if !people.is_empty() {
             writes.push(people::turn_write(there.clone())?);
             // A user is as before, so that a session that ended since would go on.
@@ -197,4 +172,64 @@ fn replaced(there: &Listing, backup: &Backup, kinds: &[Kind]) -> Vec<Write> {
 fn means_the_same(one: &str, other: &str) -> bool {
     let meaning = |text| serde_json::from_str::<Value>(text).ok();
     one == other || meaning(one).is_some_and(|one| Some(one) == meaning(other))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn document(kind: Kind, key: &str, revision: u64, value: &Value) -> Document {
+        Document { kind, key: key.to_owned(), revision, value: value.to_string() }
+    }
+
+    /// What is kept of people and agents where the user's epoch is this one, and so many servers may run.
+    fn kept(epoch: &str, servers_max: u32) -> Vec<Document> {
+        let user = json!({ "role": "admin", "password_hash": "x", "created_at": 1, "epoch": epoch });
+        let limits = json!({ "servers_max": servers_max, "by_usage": {} });
+        vec![document(Kind::User, "ada", 3, &user), document(Kind::ServerLimits, "slotway", 3, &limits)]
+    }
+
+    /// The writes, each as kind, key and what is expected, where a session that began with the backup's epoch is there.
+    fn writes(epoch: &str, servers_max: u32) -> Vec<(Kind, String, Expected, bool)> {
+        let backup = Backup::of(Listing { revision: 3, documents: kept("then", 1) });
+        backup.check().unwrap();
+        let session = json!({ "user": "ada", "epoch": "then", "began_at": 1, "seen_at": 1 });
+        let mut documents = kept(epoch, servers_max);
+        documents.extend([
+            document(Kind::Session, "of-then", 4, &session),
+            document(Kind::TokenUse, "ci", 4, &json!(1)),
+            document(Kind::Fact, "people", 5, &json!({})),
+            document(Kind::Fact, "agents", 6, &json!({})),
+        ]);
+        let plan = Plan::of(&Listing { revision: 9, documents }, &backup).unwrap();
+        plan.writes.into_iter().map(|w| (w.kind, w.key, w.expected, w.value.is_some())).collect()
+    }
+
+    #[test]
+    fn no_session_goes_on_that_ended_before_its_user_was_as_before_again() {
+        let any = Expected::Anything;
+        assert_eq!(
+            writes("now", 1),
+            [
+                (Kind::Fact, "people".to_owned(), Expected::Revision(5), true),
+                (Kind::Session, "of-then".to_owned(), any, false),
+                (Kind::TokenUse, "ci".to_owned(), any, false),
+                (Kind::User, "ada".to_owned(), any, true),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_as_it_was_is_left_alone_and_what_is_not_goes_with_its_turn() {
+        assert_eq!(writes("then", 1), []);
+        assert_eq!(
+            writes("then", 2),
+            [
+                (Kind::Fact, "agents".to_owned(), Expected::Revision(6), true),
+                (Kind::ServerLimits, "slotway".to_owned(), Expected::Anything, true),
+            ]
+        );
+    }
 }
