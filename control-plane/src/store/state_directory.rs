@@ -1,5 +1,6 @@
 use std::{
-    fs::{File, TryLockError},
+    fs::{DirBuilder, File, TryLockError},
+    os::unix::fs::DirBuilderExt,
     path::Path,
 };
 
@@ -12,7 +13,7 @@ pub(super) fn take(state: &Path) -> Result<File, StoreError> {
         place: state.display().to_string(),
         reason: error.to_string(),
     };
-    std::fs::create_dir_all(state).map_err(unavailable)?;
+    make(state).map_err(unavailable)?;
     let open = File::options().create(true).truncate(false).write(true).open(state.join("lock"));
     let file = open.map_err(unavailable)?;
     match file.try_lock() {
@@ -20,4 +21,13 @@ pub(super) fn take(state: &Path) -> Result<File, StoreError> {
         Err(TryLockError::WouldBlock) => Err(StoreError::Locked(state.to_owned())),
         Err(TryLockError::Error(error)) => Err(unavailable(error)),
     }
+}
+
+/// Makes the directory for its owner alone: a database has hashes that somebody could guess passwords against. One that is there
+/// stays as it is.
+fn make(state: &Path) -> std::io::Result<()> {
+    if let Some(parent) = state.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(state)
 }

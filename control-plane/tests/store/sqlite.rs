@@ -1,4 +1,4 @@
-use std::{fs::File, path::Path};
+use std::{fs::File, os::unix::fs::PermissionsExt, path::Path};
 
 use slotway::store::{Kind, SqliteStore, Store, StoreError};
 use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
@@ -7,6 +7,19 @@ use crate::house::{House, commit, put, until, workers};
 
 async fn raw(file: &Path) -> SqliteConnection {
     SqliteConnectOptions::new().filename(file).create_if_missing(true).connect().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_state_directory_is_made_for_its_owner_alone_and_one_that_is_there_stays_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let (made, there) = (directory.path().join("a/state"), directory.path().join("there"));
+    std::fs::create_dir(&there).unwrap();
+    std::fs::set_permissions(&there, std::fs::Permissions::from_mode(0o750)).unwrap();
+    for (state, wanted) in [(&made, 0o700), (&there, 0o750)] {
+        SqliteStore::open(state).await.unwrap();
+        assert_eq!(mode(state), wanted, "{}", state.display());
+    }
 }
 
 #[tokio::test]
