@@ -1,6 +1,6 @@
 use std::{
     fs::File,
-    io::{BufWriter, Write},
+    io::{BufWriter, ErrorKind, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
@@ -36,7 +36,7 @@ impl Backing {
         let state = config.state_absolute().map_err(|error| Error::file(&config.state, error))?;
         let place = config.store.place(&state);
         let listing = store::read(&config.store, &state).await?.ok_or_else(|| {
-            Error::Usage(format!("{place}: there is no database yet, and so nothing to back up"))
+            Error::Usage(format!("{place}: there is no database yet, and so nothing to back up; a relative `state` counts from the directory that `serve` was started in"))
         })?;
         let backup = Backup::of(listing);
         let what = backup.in_words().unwrap_or_else(|| "nothing that anybody has named".to_owned());
@@ -56,7 +56,13 @@ impl Backing {
 fn write_new(path: &Path, backup: &Backup) -> Result<(), Error> {
     let failed = |error| Error::file(path, error);
     // Its owner alone reads it: there are hashes in it that somebody could guess passwords against.
-    let file = File::options().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+    let file = File::options().write(true).create_new(true).mode(0o600).open(path);
+    let file = file.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => {
+            Error::file(path, format!("{error}; a backup is written over nothing, so name another file"))
+        }
+        _ => failed(error),
+    })?;
     let mut out = BufWriter::new(&file);
     let written = backup.write(&mut out).and_then(|()| out.flush()).and_then(|()| file.sync_all());
     written.map_err(|error| {
