@@ -91,7 +91,7 @@ impl ControlPlane {
         let exposed = |(setting, reason)| Error::Setting { setting, reason };
         config.check_api_exposure().map_err(exposed)?;
         let state = config.state_absolute().map_err(|error| Error::file(&config.state, error))?;
-        let store = store::open(&config.store, &state).await?;
+        let store = store::open(&config.store, &state, &crate::kinds::ALL).await?;
         let (access, let_in) = watch::channel(Arc::new(config.access()?));
         let (xds_tls, live_tls) =
             config.xds_tls.as_ref().map(XdsTls::server).transpose()?.map(watch::channel).unzip();

@@ -19,6 +19,9 @@ pub enum Error {
         /// What is wrong and what would be right.
         reason: String,
     },
+    /// The process's surroundings failed.
+    #[error(transparent)]
+    Runtime(#[from] slotway_runtime::RuntimeError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

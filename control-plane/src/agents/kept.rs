@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{ForAgents, Servers};
+use crate::kinds;
 use crate::{
     error::Error,
     store::{Batch, Document, Expected, Kind, Listing, Store, StoreError, Who, Write},
@@ -15,7 +16,7 @@ const THE_ONE: &str = "slotway";
 /// The fact that every change writes, so that of two control planes that change something at once one has to look again.
 const TURN: &str = "agents";
 const KINDS: [Kind; 5] =
-    [Kind::ServerLimits, Kind::ResourceProfiles, Kind::BackupJob, Kind::Server, Kind::Fact];
+    [kinds::SERVER_LIMITS, kinds::RESOURCE_PROFILES, kinds::BACKUP_JOB, kinds::SERVER, Kind::FACT];
 
 /// All that is kept for agents, as it was at one revision of the store.
 #[derive(Debug, Clone, Default)]
@@ -39,11 +40,11 @@ impl Known {
         let mut told = ForAgents::default();
         for document in &listing.documents {
             match document.kind {
-                Kind::ServerLimits => told.server_limits = meaning(document)?,
-                Kind::ResourceProfiles => told.resource_profiles = meaning(document)?,
-                Kind::BackupJob => drop(told.backup_jobs.insert(document.key.clone(), meaning(document)?)),
-                Kind::Server => known.servers.add(document.key.clone(), meaning(document)?),
-                Kind::Fact if document.key == TURN => known.turn = document.revision,
+                kinds::SERVER_LIMITS => told.server_limits = meaning(document)?,
+                kinds::RESOURCE_PROFILES => told.resource_profiles = meaning(document)?,
+                kinds::BACKUP_JOB => drop(told.backup_jobs.insert(document.key.clone(), meaning(document)?)),
+                kinds::SERVER => known.servers.add(document.key.clone(), meaning(document)?),
+                Kind::FACT if document.key == TURN => known.turn = document.revision,
                 _ => {}
             }
         }
@@ -52,7 +53,7 @@ impl Known {
     }
 
     fn turn_write(&self) -> Write {
-        Write::put(Kind::Fact, TURN, "{}", Expected::seen(self.turn))
+        Write::put(Kind::FACT, TURN, "{}", Expected::seen(self.turn))
     }
 
     /// Makes the writes if nobody has changed anything for agents since this was read. `false` where somebody has.

@@ -21,9 +21,10 @@ use slotway_config::{PoolName, WorkerUrl};
 use tokio::sync::{Mutex, watch};
 
 use self::kept::Known;
+use crate::kinds;
 use crate::{
     error::Error,
-    store::{Kind, Store, Who, Write},
+    store::{Store, Who, Write},
 };
 
 pub use backup_job::{BackupJob, BackupJobBody, BackupSubject, JOBS_MAX};
@@ -84,7 +85,7 @@ impl Agents {
     /// # Errors
     /// [`Error::Busy`], [`Error::Store`].
     pub async fn put_server_limits(&self, who: Who, limits: ServerLimits) -> Result<(), Error> {
-        self.change(who, |_| Ok((vec![kept::put_the_one(Kind::ServerLimits, &limits)?], ()))).await
+        self.change(who, |_| Ok((vec![kept::put_the_one(kinds::SERVER_LIMITS, &limits)?], ()))).await
     }
 
     /// Sets what servers may use.
@@ -92,7 +93,7 @@ impl Agents {
     /// # Errors
     /// [`Error::Busy`], [`Error::Store`].
     pub async fn put_resource_profiles(&self, who: Who, profiles: ResourceProfiles) -> Result<(), Error> {
-        self.change(who, |_| Ok((vec![kept::put_the_one(Kind::ResourceProfiles, &profiles)?], ()))).await
+        self.change(who, |_| Ok((vec![kept::put_the_one(kinds::RESOURCE_PROFILES, &profiles)?], ()))).await
     }
 
     /// Adds a backup, or changes the one of this name.
@@ -106,7 +107,7 @@ impl Agents {
                 let reason = format!("there are {JOBS_MAX} backup jobs already, and that is the most");
                 return Err(Error::Conflict { index: None, field: None, reason });
             }
-            Ok((vec![kept::put(Kind::BackupJob, name.as_str(), &job)?], ()))
+            Ok((vec![kept::put(kinds::BACKUP_JOB, name.as_str(), &job)?], ()))
         })
         .await
     }
@@ -118,7 +119,7 @@ impl Agents {
     pub async fn remove_backup_job(&self, who: Who, name: &str) -> Result<(), Error> {
         self.change(who, |known| {
             known.told.backup_job(name)?;
-            Ok((vec![kept::delete(Kind::BackupJob, name)], ()))
+            Ok((vec![kept::delete(kinds::BACKUP_JOB, name)], ()))
         })
         .await
     }
@@ -157,8 +158,8 @@ impl Agents {
             let mut servers = known.servers.clone();
             let gone = servers.retain(|worker| present.contains(worker));
             servers.mark(server.clone(), &known.told.server_limits)?;
-            let gone = gone.iter().map(|worker| kept::delete(Kind::Server, worker));
-            let mark = kept::put(Kind::Server, &server.worker, &server.usage.as_str())?;
+            let gone = gone.iter().map(|worker| kept::delete(kinds::SERVER, worker));
+            let mark = kept::put(kinds::SERVER, &server.worker, &server.usage.as_str())?;
             Ok((gone.chain([mark]).collect(), server.clone()))
         })
         .await
@@ -174,7 +175,7 @@ impl Agents {
                 let listed = known.servers.list().into_iter().take(20).map(|server| server.worker);
                 return Err(Error::UnknownWorker { worker: worker.to_string(), known: listed.collect() });
             }
-            Ok((vec![kept::delete(Kind::Server, worker.as_str())], ()))
+            Ok((vec![kept::delete(kinds::SERVER, worker.as_str())], ()))
         })
         .await
     }

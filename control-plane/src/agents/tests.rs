@@ -1,10 +1,12 @@
 use super::*;
-use crate::store::{AuditQuery, SqliteStore, contended::Contended};
+use crate::store::{AuditQuery, SqliteStore};
+use slotway_test_contended_store::ContendedStore;
 
 /// A store, and two control planes on it.
 async fn two() -> (tempfile::TempDir, Arc<Agents>, Arc<Agents>) {
     let directory = tempfile::tempdir().unwrap();
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(directory.path()).await.unwrap());
+    let store: Arc<dyn Store> =
+        Arc::new(SqliteStore::open(directory.path(), &crate::kinds::ALL).await.unwrap());
     let one = Arc::new(Agents::open(Arc::clone(&store)).await.unwrap());
     let other = Arc::new(Agents::open(store).await.unwrap());
     (directory, one, other)
@@ -58,21 +60,22 @@ async fn who_changed_what_agents_are_told_stands_in_the_audit_rows() {
 }
 
 #[tokio::test]
-async fn a_change_that_others_are_faster_than_each_time_is_refused_as_busy_and_not_made() {
+async fn a_change_that_others_win_than_each_time_is_refused_as_busy_and_not_made() {
     let directory = tempfile::tempdir().unwrap();
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(directory.path()).await.unwrap());
-    let contended = Contended::new(Arc::clone(&store));
+    let store: Arc<dyn Store> =
+        Arc::new(SqliteStore::open(directory.path(), &crate::kinds::ALL).await.unwrap());
+    let contended = ContendedStore::new(Arc::clone(&store));
     let agents = Agents::open(Arc::clone(&contended) as Arc<dyn Store>).await.unwrap();
     agents.put_server_limits(Who::ADMIN_TOKEN, limits(1)).await.unwrap();
 
-    contended.others_are_faster(ATTEMPTS_MAX);
+    contended.others_win(ATTEMPTS_MAX);
     let refused = agents.put_server_limits(Who::ADMIN_TOKEN, limits(2)).await;
     assert!(matches!(refused, Err(Error::Busy)), "{refused:?}");
     assert_eq!(contended.left(), 0, "it was tried as often as it may be");
     assert_eq!(agents.current().server_limits, limits(1));
     assert_eq!(Agents::open(store).await.unwrap().current().server_limits, limits(1), "nothing is stored");
 
-    contended.others_are_faster(ATTEMPTS_MAX - 1);
+    contended.others_win(ATTEMPTS_MAX - 1);
     agents.put_server_limits(Who::ADMIN_TOKEN, limits(3)).await.unwrap();
     assert_eq!((contended.left(), &agents.current().server_limits), (0, &limits(3)), "once is enough");
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{ApiState, Problem, access::Asking};
+use crate::kinds;
 use crate::{
     error::Error,
     people::Scope,
@@ -71,7 +72,7 @@ impl From<AuditRow> for AuditedChange {
 }
 
 /// The kinds of which only an admin is told more than that they were changed.
-const OF_PEOPLE: [Kind; 2] = [Kind::User, Kind::Token];
+const OF_PEOPLE: [Kind; 2] = [kinds::USER, kinds::TOKEN];
 
 impl AuditedChange {
     /// As somebody may see it: what was changed of people and their tokens is for admins.

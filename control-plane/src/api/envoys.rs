@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use axum::{Json, extract::State};
 
 use super::{ApiState, Problem};
+use crate::kinds;
 use crate::{
     store::{AuditQuery, AuditRow, Kind, Store},
     xds::{CoordinatorStatus, RevisionSpan, SyncState, UnacceptedChange},
@@ -73,9 +74,9 @@ async fn changes_in(span: RevisionSpan, store: &dyn Store) -> Option<Vec<AuditRo
 /// The changes that Envoy's reason names, then the others, the newest first: changes that were right, and came while the
 /// wrong one was not mended, must not push that one out.
 fn likeliest(rows: &[AuditRow], reason: &str) -> Vec<UnacceptedChange> {
-    let worker = Kind::Worker.as_str();
+    let worker = kinds::WORKER.as_str();
     // What agents are told is nothing to Envoy.
-    let of_envoy = [Kind::Worker, Kind::Pool, Kind::Policy, Kind::Settings].map(Kind::as_str);
+    let of_envoy = [kinds::WORKER, kinds::POOL, kinds::POLICY, kinds::SETTINGS].map(Kind::as_str);
     let mut rows: Vec<_> = rows.iter().filter(|row| of_envoy.contains(&row.kind.as_str())).collect();
     rows.sort_by_key(|row| !(row.kind == worker && reason.contains(&row.key)));
     let change = |row: &AuditRow| UnacceptedChange {
@@ -99,13 +100,13 @@ mod tests {
     #[test]
     fn the_change_that_the_reason_names_is_not_pushed_out_by_those_that_came_later() {
         let rows = [
-            row(7, "late", Kind::BackupJob, "http://wrong"),
-            row(6, "sixth", Kind::Worker, "http://d"),
-            row(5, "fifth", Kind::Settings, "file"),
-            row(4, "fourth", Kind::Worker, "http://b"),
-            row(3, "third", Kind::Worker, "http://a"),
-            row(2, "culprit", Kind::Worker, "http://wrong"),
-            row(1, "first", Kind::Worker, "http://e"),
+            row(7, "late", kinds::BACKUP_JOB, "http://wrong"),
+            row(6, "sixth", kinds::WORKER, "http://d"),
+            row(5, "fifth", kinds::SETTINGS, "file"),
+            row(4, "fourth", kinds::WORKER, "http://b"),
+            row(3, "third", kinds::WORKER, "http://a"),
+            row(2, "culprit", kinds::WORKER, "http://wrong"),
+            row(1, "first", kinds::WORKER, "http://e"),
         ];
         let who = |reason| likeliest(&rows, reason).into_iter().map(|change| change.who).collect::<Vec<_>>();
         assert_eq!(who("cluster http://wrong: no such file"), ["culprit", "sixth", "fifth"]);

@@ -100,7 +100,7 @@ mod tests {
     #[tokio::test]
     async fn live_events_end_with_the_session_or_the_token_that_they_came_by() {
         let directory = tempfile::tempdir().unwrap();
-        let store = store::open(&StoreSettings::Sqlite, directory.path()).await.unwrap();
+        let store = store::open(&StoreSettings::Sqlite, directory.path(), &crate::kinds::ALL).await.unwrap();
         let admin = AdminToken::load_or_create(&directory.path().join("admin-token")).unwrap();
         let people =
             People::open(store, Arc::new(admin), PeopleSettings::default(), None, Clock::simulated());
@@ -142,7 +142,7 @@ mod tests {
     #[tokio::test]
     async fn what_ends_by_itself_stays_as_it_is() {
         let directory = tempfile::tempdir().unwrap();
-        let store = store::open(&StoreSettings::Sqlite, directory.path()).await.unwrap();
+        let store = store::open(&StoreSettings::Sqlite, directory.path(), &crate::kinds::ALL).await.unwrap();
         let admin = AdminToken::load_or_create(&directory.path().join("admin-token")).unwrap();
         let people = People::open(store, Arc::new(admin), PeopleSettings::default(), None, Clock::System);
         let people = Arc::new(people.await.unwrap());

@@ -11,7 +11,10 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::is_kept;
-use crate::store::{BATCH_BYTES_MAX, Document, KEY_BYTES_MAX, Kind, Listing, VALUE_BYTES_MAX, WRITES_MAX};
+use crate::{
+    kinds,
+    store::{BATCH_BYTES_MAX, Document, KEY_BYTES_MAX, Listing, VALUE_BYTES_MAX, WRITES_MAX, kind_named},
+};
 
 /// The format that this program writes, and the newest that it reads.
 const FORMAT: u64 = 1;
@@ -72,14 +75,14 @@ impl Backup {
     pub(crate) fn in_words(&self) -> Option<String> {
         let mut counts = Vec::new();
         for (kind, one, many) in [
-            (Kind::Pool, "pool", "pools"),
-            (Kind::Worker, "worker", "workers"),
-            (Kind::Server, "server", "servers"),
-            (Kind::ServerLimits, "server limits", "server limits"),
-            (Kind::ResourceProfiles, "resource profiles", "resource profiles"),
-            (Kind::BackupJob, "backup job", "backup jobs"),
-            (Kind::User, "user", "users"),
-            (Kind::Token, "token", "tokens"),
+            (kinds::POOL, "pool", "pools"),
+            (kinds::WORKER, "worker", "workers"),
+            (kinds::SERVER, "server", "servers"),
+            (kinds::SERVER_LIMITS, "server limits", "server limits"),
+            (kinds::RESOURCE_PROFILES, "resource profiles", "resource profiles"),
+            (kinds::BACKUP_JOB, "backup job", "backup jobs"),
+            (kinds::USER, "user", "users"),
+            (kinds::TOKEN, "token", "tokens"),
         ] {
             match self.listing.documents.iter().filter(|document| document.kind == kind).count() {
                 0 => {}
@@ -207,7 +210,7 @@ fn head_of(line: &[u8]) -> Result<Head, String> {
 fn document_of(value: Value) -> Result<Document, String> {
     let Line { kind, key, revision, value } =
         serde_json::from_value(value).map_err(|error| error.to_string())?;
-    let known = Kind::parse(&kind).map_err(|_| {
+    let known = kind_named(&kinds::ALL, &kind).map_err(|_| {
         format!("this slotway does not know the kind {kind:?}: use the slotway that made it, or a newer one")
     })?;
     let document = Document { kind: known, key, revision, value: value.to_string() };
@@ -217,7 +220,7 @@ fn document_of(value: Value) -> Result<Document, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workers::GENERATION;
+    use crate::{store::Kind, workers::GENERATION};
 
     fn document(kind: Kind, key: &str, value: &str) -> Document {
         Document { kind, key: key.to_owned(), revision: 3, value: value.to_owned() }
@@ -227,14 +230,14 @@ mod tests {
         Backup::of(Listing {
             revision: 7,
             documents: vec![
-                document(Kind::Fact, GENERATION, "12"),
-                document(Kind::Fact, "watchdog", "{}"),
-                document(Kind::Pool, "ocr", r#"{"position":0}"#),
-                document(Kind::Session, "abc", "{}"),
-                document(Kind::Token, "ci", r#"{"secret_hash":"0a"}"#),
-                document(Kind::TokenUse, "ci", "5"),
+                document(Kind::FACT, GENERATION, "12"),
+                document(Kind::FACT, "watchdog", "{}"),
+                document(kinds::POOL, "ocr", r#"{"position":0}"#),
+                document(kinds::SESSION, "abc", "{}"),
+                document(kinds::TOKEN, "ci", r#"{"secret_hash":"0a"}"#),
+                document(kinds::TOKEN_USE, "ci", "5"),
                 document(
-                    Kind::Worker,
+                    kinds::WORKER,
                     "http://ö:1\n",
                     r#"{"text":"line\nline","wide":18446744073709551615}"#,
                 ),
@@ -255,7 +258,7 @@ mod tests {
         assert_eq!(text.lines().count(), 6, "a head, four documents and an end: {text}");
         assert_eq!(Backup::read(text.as_bytes()).unwrap(), before);
         let kinds: Vec<_> = before.listing.documents.iter().map(|document| document.kind).collect();
-        assert_eq!(kinds, [Kind::Fact, Kind::Pool, Kind::Token, Kind::Worker]);
+        assert_eq!(kinds, [Kind::FACT, kinds::POOL, kinds::TOKEN, kinds::WORKER]);
     }
 
     /// With an end that goes with what is before it.

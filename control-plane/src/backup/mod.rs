@@ -9,6 +9,7 @@ mod restore;
 pub(crate) use file::Backup;
 pub(crate) use restore::{Became, Plan, restore};
 
+use crate::kinds;
 use crate::{
     store::{Document, Kind},
     workers::GENERATION,
@@ -18,8 +19,8 @@ use crate::{
 /// back, and the program's own book-keeping but for the generation, which must not fall on a machine whose clock is behind.
 fn is_kept(document: &Document) -> bool {
     match document.kind {
-        Kind::Session | Kind::TokenUse => false,
-        Kind::Fact => document.key == GENERATION,
+        kinds::SESSION | kinds::TOKEN_USE => false,
+        Kind::FACT => document.key == GENERATION,
         _ => true,
     }
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::Backup;
+use crate::kinds;
 use crate::{
     agents,
     error::Error,
@@ -16,9 +17,10 @@ use crate::{
 /// How often it is tried where control planes on the same database are faster each time.
 const TRIES_MAX: usize = 32;
 /// What agents are told.
-const FOR_AGENTS: [Kind; 4] = [Kind::ServerLimits, Kind::ResourceProfiles, Kind::BackupJob, Kind::Server];
+const FOR_AGENTS: [Kind; 4] =
+    [kinds::SERVER_LIMITS, kinds::RESOURCE_PROFILES, kinds::BACKUP_JOB, kinds::SERVER];
 /// Who may come in.
-const PEOPLE: [Kind; 2] = [Kind::User, Kind::Token];
+const PEOPLE: [Kind; 2] = [kinds::USER, kinds::TOKEN];
 
 /// What a restore changes.
 #[derive(Debug, Default)]
@@ -51,7 +53,7 @@ pub(crate) enum Became {
 /// [`Error::NotEmpty`] where there is something else and nobody said to replace it, [`Error::Store`], [`Error::Busy`].
 pub(crate) async fn restore(store: &dyn Store, backup: &Backup, replace: bool) -> Result<Plan, Error> {
     for _ in 0..TRIES_MAX {
-        let there = store.list(&Kind::ALL).await?;
+        let there = store.list(&kinds::ALL).await?;
         let plan = Plan::of(&there, backup)?;
         if plan.writes.is_empty() {
             return Ok(plan);
@@ -99,7 +101,7 @@ impl Plan {
             .iter()
             .map(|document| ((document.kind, document.key.as_str()), document))
             .collect();
-        let mut writes = replaced(there, backup, &[Kind::Settings]);
+        let mut writes = replaced(there, backup, &[kinds::SETTINGS]);
         let agents = replaced(there, backup, &FOR_AGENTS);
         if !agents.is_empty() {
             writes.push(agents::turn_write(there)?);
@@ -109,7 +111,7 @@ impl Plan {
         if !people.is_empty() {
             writes.push(people::turn_write(there.clone())?);
             // A user is as before, so that a session that ended since would go on.
-            let of_people = |document: &&Document| matches!(document.kind, Kind::Session | Kind::TokenUse);
+            let of_people = |document: &&Document| matches!(document.kind, kinds::SESSION | kinds::TOKEN_USE);
             let gone = there.documents.iter().filter(of_people);
             writes.extend(gone.map(|gone| Write::delete(gone.kind, gone.key.clone(), Expected::Anything)));
             writes.extend(people);
@@ -128,12 +130,12 @@ impl Plan {
 impl Became {
     /// What a write makes of a document; none for what nobody has named, or knows to be there.
     fn of(write: &Write, before: Option<&Document>) -> Option<Self> {
-        if matches!(write.kind, Kind::Settings | Kind::Session | Kind::TokenUse | Kind::Fact) {
+        if matches!(write.kind, kinds::SETTINGS | kinds::SESSION | kinds::TOKEN_USE | Kind::FACT) {
             return None;
         }
         let standing = |value: &str| {
             let record = serde_json::from_str::<WorkerRecord>(value).ok();
-            record.filter(|_| write.kind == Kind::Worker).map(|record| record.standing)
+            record.filter(|_| write.kind == kinds::WORKER).map(|record| record.standing)
         };
         let was = before.and_then(|document| standing(&document.value));
         let was_there = before.is_some() && was != Some(Standing::Removed);
@@ -188,7 +190,7 @@ mod tests {
     fn kept(epoch: &str, servers_max: u32) -> Vec<Document> {
         let user = json!({ "role": "admin", "password_hash": "x", "created_at": 1, "epoch": epoch });
         let limits = json!({ "servers_max": servers_max, "by_usage": {} });
-        vec![document(Kind::User, "ada", 3, &user), document(Kind::ServerLimits, "slotway", 3, &limits)]
+        vec![document(kinds::USER, "ada", 3, &user), document(kinds::SERVER_LIMITS, "slotway", 3, &limits)]
     }
 
     /// The writes, each as kind, key and what is expected, where a session that began with the backup's epoch is there.
@@ -198,10 +200,10 @@ mod tests {
         let session = json!({ "user": "ada", "epoch": "then", "began_at": 1, "seen_at": 1 });
         let mut documents = kept(epoch, servers_max);
         documents.extend([
-            document(Kind::Session, "of-then", 4, &session),
-            document(Kind::TokenUse, "ci", 4, &json!(1)),
-            document(Kind::Fact, "people", 5, &json!({})),
-            document(Kind::Fact, "agents", 6, &json!({})),
+            document(kinds::SESSION, "of-then", 4, &session),
+            document(kinds::TOKEN_USE, "ci", 4, &json!(1)),
+            document(Kind::FACT, "people", 5, &json!({})),
+            document(Kind::FACT, "agents", 6, &json!({})),
         ]);
         let plan = Plan::of(&Listing { revision: 9, documents }, &backup).unwrap();
         plan.writes.into_iter().map(|w| (w.kind, w.key, w.expected, w.value.is_some())).collect()
@@ -213,10 +215,10 @@ mod tests {
         assert_eq!(
             writes("now", 1),
             [
-                (Kind::Fact, "people".to_owned(), Expected::Revision(5), true),
-                (Kind::Session, "of-then".to_owned(), any, false),
-                (Kind::TokenUse, "ci".to_owned(), any, false),
-                (Kind::User, "ada".to_owned(), any, true),
+                (Kind::FACT, "people".to_owned(), Expected::Revision(5), true),
+                (kinds::SESSION, "of-then".to_owned(), any, false),
+                (kinds::TOKEN_USE, "ci".to_owned(), any, false),
+                (kinds::USER, "ada".to_owned(), any, true),
             ]
         );
     }
@@ -227,8 +229,8 @@ mod tests {
         assert_eq!(
             writes("then", 2),
             [
-                (Kind::Fact, "agents".to_owned(), Expected::Revision(6), true),
-                (Kind::ServerLimits, "slotway".to_owned(), Expected::Anything, true),
+                (Kind::FACT, "agents".to_owned(), Expected::Revision(6), true),
+                (kinds::SERVER_LIMITS, "slotway".to_owned(), Expected::Anything, true),
             ]
         );
     }

@@ -35,7 +35,7 @@ impl Backing {
         let config = self.configured.load()?;
         let state = config.state_absolute().map_err(|error| Error::file(&config.state, error))?;
         let place = config.store.place(&state);
-        let listing = store::read(&config.store, &state).await?.ok_or_else(|| {
+        let listing = store::read(&config.store, &state, &crate::kinds::ALL).await?.ok_or_else(|| {
             Error::Usage(format!("{place}: there is no database yet, and so nothing to back up; a relative `state` counts from the directory that `serve` was started in"))
         })?;
         let backup = Backup::of(listing);

@@ -10,10 +10,11 @@ use super::{
     Configured,
     output::{printable, say},
 };
+use crate::kinds;
 use crate::{
     backup::{Backup, Became, Plan, restore},
     error::Error,
-    store::{self, Kind, Listing},
+    store::{self, Listing},
 };
 
 const EXAMPLES: &str = "\
@@ -52,10 +53,10 @@ impl Restore {
         backup.check().map_err(|error| self.wrong(&error.to_string()))?;
         let plan = if self.dry_run {
             let nothing = || Listing { revision: 0, documents: Vec::new() };
-            let there = store::read(&config.store, &state).await?.unwrap_or_else(nothing);
+            let there = store::read(&config.store, &state, &crate::kinds::ALL).await?.unwrap_or_else(nothing);
             Plan::of(&there, &backup)?
         } else {
-            let store = store::open(&config.store, &state).await?;
+            let store = store::open(&config.store, &state, &crate::kinds::ALL).await?;
             restore(&*store, &backup, self.replace).await?
         };
         self.tell(&plan, &backup, &place);
@@ -79,9 +80,9 @@ impl Restore {
     fn tell(&self, plan: &Plan, backup: &Backup, place: &str) {
         let dry = if self.dry_run { " (dry run)" } else { "" };
         for (kind, key, became) in &plan.becomes {
-            let name = match kind {
+            let name = match *kind {
                 // Of these there is one.
-                Kind::ServerLimits | Kind::ResourceProfiles => kind.as_str().replace('_', "-"),
+                kinds::SERVER_LIMITS | kinds::RESOURCE_PROFILES => kind.as_str().replace('_', "-"),
                 kind => format!("{}/{}", kind.as_str().replace('_', "-"), printable(key)),
             };
             say(format_args!("{name} {}{dry}", in_words(*became)));

@@ -21,7 +21,7 @@ impl ApiTls {
     /// # Errors
     /// [`Error::File`] for a file that cannot be read or holds something else.
     pub fn server(&self) -> Result<Arc<ServerConfig>, Error> {
-        tls::server(&self.certificate_file, &self.key_file, None)
+        Ok(tls::server(&self.certificate_file, &self.key_file, None)?)
     }
 }
 

@@ -74,7 +74,7 @@ impl XdsTls {
     /// # Errors
     /// [`Error::File`] for a file that cannot be read or holds something else.
     pub fn server(&self) -> Result<Arc<ServerConfig>, Error> {
-        tls::server(&self.certificate_file, &self.key_file, self.client_ca_file.as_deref())
+        Ok(tls::server(&self.certificate_file, &self.key_file, self.client_ca_file.as_deref())?)
     }
 }
 

@@ -1,6 +1,9 @@
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::Args;
+use clap::{
+    Args,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 
 use super::Config;
 use crate::{
@@ -39,11 +42,12 @@ pub struct Overrides {
     // Text, since what is refused as a value is shown, and this may hold a password.
     #[arg(long, env = "SLOTWAY_STORE", value_name = "STORE", hide_env_values = true)]
     pub store: Option<String>,
-    /// What is logged: error, warn, info, debug, trace, or directives such as `warn,slotway::xds=debug`
+    /// What is logged: error, warn, info, debug, trace, or directives such as `warn,slotway_xds=debug`
     #[arg(long, env = "SLOTWAY_LOG", value_name = "LEVEL")]
     pub log_level: Option<LogLevel>,
     /// How a line of the log looks
-    #[arg(long, env = "SLOTWAY_LOG_FORMAT", value_enum, value_name = "FORMAT")]
+    #[arg(long, env = "SLOTWAY_LOG_FORMAT", value_name = "FORMAT",
+          value_parser = PossibleValuesParser::new(LogFormat::NAMES).try_map(|name| name.parse::<LogFormat>()))]
     pub log_format: Option<LogFormat>,
 }
 

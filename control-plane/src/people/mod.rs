@@ -9,7 +9,6 @@
 //! what the others change: a request costs the store nothing.
 
 mod admin_token;
-mod clock;
 mod identity;
 mod ledger;
 mod lockout;
@@ -31,7 +30,6 @@ use axum::http::{header, request::Parts};
 use tokio::sync::mpsc;
 
 pub use admin_token::AdminToken;
-pub use clock::{Clock, Moment};
 pub(crate) use identity::peer;
 pub use identity::{Identity, Means, Scope};
 pub(crate) use lockout::network;
@@ -44,6 +42,7 @@ pub use session::{
     no_session_cookie,
 };
 pub use sessions::Signed;
+pub use slotway_runtime::{Clock, Moment};
 pub use token::{TOKEN_PREFIX, TOKENS_MAX, Token, TokenWanted, lifetime};
 pub use tokens::{NewToken, ShownToken};
 pub use user::{Role, User, UserWanted};

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, HashMap};
 use serde::de::DeserializeOwned;
 
 use super::{Moment, Token, User, session::Session};
+use crate::kinds;
 use crate::{
     error::Error,
     store::{Commit, Document, Expected, Kind, Listing, StoreError, Write},
 };
 
 /// The kinds that are read.
-pub(super) const KINDS: [Kind; 5] = [Kind::User, Kind::Token, Kind::TokenUse, Kind::Session, Kind::Fact];
+pub(super) const KINDS: [Kind; 5] = [kinds::USER, kinds::TOKEN, kinds::TOKEN_USE, kinds::SESSION, Kind::FACT];
 /// The fact that every change of users and tokens writes, so that of two control planes that change something at once one has to
 /// look again.
 const TURN: &str = "people";
@@ -52,7 +53,7 @@ impl Register {
 
     /// The write that goes with every change of users and tokens.
     pub(super) fn turn_write(&self) -> Write {
-        Write::put(Kind::Fact, TURN, "{}", Expected::seen(self.turn))
+        Write::put(Kind::FACT, TURN, "{}", Expected::seen(self.turn))
     }
 
     /// Takes a commit in; one that is in already changes nothing.
@@ -90,8 +91,8 @@ impl Register {
 
     fn take(&mut self, kind: Kind, key: String, revision: u64, value: Option<&str>) -> Result<(), Error> {
         match kind {
-            Kind::User => put(&mut self.users, kind, key, revision, value),
-            Kind::Token => {
+            kinds::USER => put(&mut self.users, kind, key, revision, value),
+            kinds::TOKEN => {
                 if let Some(before) = self.tokens.get(&key) {
                     self.by_hash.remove(&before.value.secret_hash);
                 }
@@ -101,14 +102,14 @@ impl Register {
                 }
                 Ok(())
             }
-            Kind::TokenUse => {
+            kinds::TOKEN_USE => {
                 match value {
                     Some(value) => drop(self.uses.insert(key.clone(), meaning(kind, &key, value)?)),
                     None => drop(self.uses.remove(&key)),
                 }
                 Ok(())
             }
-            Kind::Session => {
+            kinds::SESSION => {
                 match value {
                     Some(value) => {
                         let value = meaning(kind, &key, value)?;
@@ -118,7 +119,7 @@ impl Register {
                 }
                 Ok(())
             }
-            Kind::Fact if key == TURN => {
+            Kind::FACT if key == TURN => {
                 self.turn = if value.is_some() { revision } else { 0 };
                 Ok(())
             }

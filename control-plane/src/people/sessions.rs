@@ -15,9 +15,10 @@ use super::{
     session::{SEEN_EVERY, Session},
     users::scope_of,
 };
+use crate::kinds;
 use crate::{
     error::Error,
-    store::{Batch, Expected, Kind, StoreError, Who, Write},
+    store::{Batch, Expected, StoreError, Who, Write},
 };
 
 /// How often what is over is looked for.
@@ -99,10 +100,10 @@ impl People {
             let (user, epoch) = (name.to_owned(), user.value.epoch.clone());
             let session = Session { user, epoch, began_at: now, seen_at: now };
             let role = register.users.get(name).map_or(Role::Viewer, |user| user.value.role);
-            let write = put(Kind::Session, id.key(), &session, Expected::Absent)?;
+            let write = put(kinds::SESSION, id.key(), &session, Expected::Absent)?;
             (write, surplus(&register, name), role, session.ends_at())
         };
-        let gone = surplus.into_iter().map(|key| Write::delete(Kind::Session, key, Expected::Anything));
+        let gone = surplus.into_iter().map(|key| Write::delete(kinds::SESSION, key, Expected::Anything));
         let writes = gone.chain([write]).collect();
         self.ledger.commit(Batch { who: Who::named(name), writes }).await?;
         Ok(Signed { user: name.to_owned(), role, id, ends_at })
@@ -126,7 +127,7 @@ impl People {
         let Means::Session { id, .. } = &identity.means else {
             return Err(Error::NeedsSession { who: identity.who.as_str().to_owned() });
         };
-        let writes = vec![Write::delete(Kind::Session, id.key(), Expected::Anything)];
+        let writes = vec![Write::delete(kinds::SESSION, id.key(), Expected::Anything)];
         self.ledger.commit(Batch { who: identity.who.clone(), writes }).await
     }
 
@@ -193,9 +194,9 @@ impl People {
                     let Some(kept) = kept else { continue };
                     let session = Session { seen_at: now, ..kept.value };
                     // One that has ended meanwhile stays so.
-                    put(Kind::Session, key, &session, Expected::Revision(kept.revision))
+                    put(kinds::SESSION, key, &session, Expected::Revision(kept.revision))
                 }
-                Used::Token(name) => put(Kind::TokenUse, name, &now, Expected::Anything),
+                Used::Token(name) => put(kinds::TOKEN_USE, name, &now, Expected::Anything),
             };
             let Ok(write) = write else { continue };
             match self.ledger.commit(Batch { who: Who::SYSTEM, writes: vec![write] }).await {
@@ -222,9 +223,9 @@ impl People {
         let writes: Vec<_> = {
             let (register, now) = (self.ledger.read(), self.clock.now());
             let over = register.sessions.iter().filter(|(_, kept)| !register.goes_on(&kept.value, now));
-            let sessions = over.map(|(key, _)| (Kind::Session, key));
+            let sessions = over.map(|(key, _)| (kinds::SESSION, key));
             let uses = register.uses.keys().filter(|name| !register.tokens.contains_key(*name));
-            let all = sessions.chain(uses.map(|name| (Kind::TokenUse, name))).take(PRUNED_AT_ONCE_MAX);
+            let all = sessions.chain(uses.map(|name| (kinds::TOKEN_USE, name))).take(PRUNED_AT_ONCE_MAX);
             all.map(|(kind, key)| Write::delete(kind, key, Expected::Anything)).collect()
         };
         if writes.is_empty() {

@@ -7,9 +7,10 @@ use super::{
     token::USED_EVERY,
     users::{Check, scope_of, shortened},
 };
+use crate::kinds;
 use crate::{
     error::Error,
-    store::{Expected, Kind, Who, Write},
+    store::{Expected, Who, Write},
 };
 
 /// A token, for whoever looks.
@@ -110,8 +111,8 @@ impl People {
                 return conflict(None, reason);
             }
             let writes = vec![
-                put(Kind::Token, name.as_str(), &token, Expected::Absent)?,
-                Write::delete(Kind::TokenUse, name.as_str(), Expected::Anything),
+                put(kinds::TOKEN, name.as_str(), &token, Expected::Absent)?,
+                Write::delete(kinds::TOKEN_USE, name.as_str(), Expected::Anything),
             ];
             Ok((if dry_run { Vec::new() } else { writes }, ()))
         });
@@ -140,8 +141,8 @@ impl People {
             let kept = kept.ok_or_else(|| Error::UnknownToken { name: shortened(name) })?;
             check(Some(kept.revision))?;
             let writes = vec![
-                Write::delete(Kind::Token, name, Expected::Revision(kept.revision)),
-                Write::delete(Kind::TokenUse, name, Expected::Anything),
+                Write::delete(kinds::TOKEN, name, Expected::Revision(kept.revision)),
+                Write::delete(kinds::TOKEN_USE, name, Expected::Anything),
             ];
             let was = shown(register, name, kept, now);
             Ok((if dry_run { Vec::new() } else { writes }, was))

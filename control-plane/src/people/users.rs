@@ -8,9 +8,10 @@ use super::{
     secret,
     user::AtProvider,
 };
+use crate::kinds;
 use crate::{
     error::Error,
-    store::{Expected, Kind, Write},
+    store::{Expected, Write},
 };
 
 /// Most users.
@@ -97,7 +98,7 @@ impl People {
             keep_an_admin(register, name.as_str(), Some(&after), by)?;
             let unchanged = before.is_some_and(|kept| kept.value == after);
             let writes = match (dry_run, unchanged) {
-                (false, false) => vec![put(Kind::User, name.as_str(), &after, expected(before))?],
+                (false, false) => vec![put(kinds::USER, name.as_str(), &after, expected(before))?],
                 _ => Vec::new(),
             };
             Ok((writes, (before.is_none(), after)))
@@ -129,15 +130,15 @@ impl People {
                 register.users.get(name).ok_or_else(|| Error::UnknownUser { name: shortened(name) })?;
             check(Some(kept.revision))?;
             keep_an_admin(register, name, None, by)?;
-            let mut writes = vec![Write::delete(Kind::User, name, Expected::Revision(kept.revision))];
+            let mut writes = vec![Write::delete(kinds::USER, name, Expected::Revision(kept.revision))];
             for (token, _) in
                 register.tokens.iter().filter(|(_, token)| token.value.owner.as_deref() == Some(name))
             {
-                writes.push(Write::delete(Kind::Token, token, Expected::Anything));
-                writes.push(Write::delete(Kind::TokenUse, token, Expected::Anything));
+                writes.push(Write::delete(kinds::TOKEN, token, Expected::Anything));
+                writes.push(Write::delete(kinds::TOKEN_USE, token, Expected::Anything));
             }
             for (session, _) in register.sessions_of(name) {
-                writes.push(Write::delete(Kind::Session, session, Expected::Anything));
+                writes.push(Write::delete(kinds::SESSION, session, Expected::Anything));
             }
             Ok((if dry_run { Vec::new() } else { writes }, ()))
         });
@@ -178,7 +179,7 @@ impl People {
             after.password_hash = Some(hash.clone());
             after.password_changed_at = Some(now);
             after.epoch.clone_from(&epoch);
-            Ok((vec![put(Kind::User, user, &after, Expected::Revision(kept.revision))?], ()))
+            Ok((vec![put(kinds::USER, user, &after, Expected::Revision(kept.revision))?], ()))
         });
         change.await?;
         self.begin_session(user).await
@@ -204,7 +205,7 @@ impl People {
                         return Ok((Vec::new(), name.clone()));
                     }
                     let after = User { role, epoch: epoch.clone(), ..kept.value.clone() };
-                    let write = put(Kind::User, name, &after, Expected::Revision(kept.revision))?;
+                    let write = put(kinds::USER, name, &after, Expected::Revision(kept.revision))?;
                     return Ok((vec![write], name.clone()));
                 }
                 if register.users.contains_key(name.as_str()) {
@@ -223,7 +224,7 @@ impl People {
                     password_changed_at: None,
                     epoch: epoch.clone(),
                 };
-                Ok((vec![put(Kind::User, name.as_str(), &user, Expected::Absent)?], name.to_string()))
+                Ok((vec![put(kinds::USER, name.as_str(), &user, Expected::Absent)?], name.to_string()))
             })
             .await
     }

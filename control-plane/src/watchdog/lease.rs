@@ -123,7 +123,7 @@ pub(super) async fn hold(
     }
     holds.send_replace(false);
     if let Some((revision, _)) = lease.held {
-        let given_up = store.delete(Who::SYSTEM, Kind::Fact, KEY, Expected::Revision(revision));
+        let given_up = store.delete(Who::SYSTEM, Kind::FACT, KEY, Expected::Revision(revision));
         // Where that fails, the others take it over a few seconds later.
         let _ = tokio::time::timeout(GIVEN_UP_WITHIN, given_up).await;
     }
@@ -145,13 +145,13 @@ async fn keep(store: &dyn Store, lease: &mut Lease, holds: &watch::Sender<bool>)
 }
 
 async fn look(store: &dyn Store, lease: &mut Lease) -> Result<(), StoreError> {
-    let found = store.get(Kind::Fact, KEY).await?;
+    let found = store.get(Kind::FACT, KEY).await?;
     let began = Instant::now();
     let holder = found.as_ref().map(holder);
     let found = found.as_ref().zip(holder.as_deref()).map(|(found, holder)| (found.revision, holder));
     let Step::Write(expected) = lease.next(found, began) else { return Ok(()) };
     let fact = serde_json::to_string(&Fact { holder: lease.me.clone() }).unwrap_or_default();
-    match store.put(Who::SYSTEM, Kind::Fact, KEY, &fact, expected).await {
+    match store.put(Who::SYSTEM, Kind::FACT, KEY, &fact, expected).await {
         Ok(revision) => lease.written(revision, began),
         Err(StoreError::Conflict { .. }) => lease.refused(),
         Err(error) => return Err(error),

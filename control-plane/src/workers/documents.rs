@@ -11,6 +11,7 @@ use super::{
     record::WorkerRecord,
     roster::Roster,
 };
+use crate::kinds;
 use crate::{
     error::Error,
     store::{Change, Document, Expected, Kind, Listing, Store, StoreError, Write},
@@ -31,7 +32,7 @@ pub(super) trait Record: PartialEq + Serialize + DeserializeOwned {
 }
 
 impl Record for WorkerRecord {
-    const KIND: Kind = Kind::Worker;
+    const KIND: Kind = kinds::WORKER;
 
     fn revision_mut(&mut self) -> &mut u64 {
         &mut self.revision
@@ -39,7 +40,7 @@ impl Record for WorkerRecord {
 }
 
 impl Record for PoolRecord {
-    const KIND: Kind = Kind::Pool;
+    const KIND: Kind = kinds::POOL;
 
     fn revision_mut(&mut self) -> &mut u64 {
         &mut self.revision
@@ -47,7 +48,7 @@ impl Record for PoolRecord {
 }
 
 impl Record for PolicyRecord {
-    const KIND: Kind = Kind::Policy;
+    const KIND: Kind = kinds::POLICY;
 
     fn revision_mut(&mut self) -> &mut u64 {
         &mut self.revision
@@ -68,7 +69,7 @@ pub(super) struct Stored {
 impl Stored {
     /// Reads everything.
     pub(super) async fn load(store: &dyn Store) -> Result<Self, Error> {
-        let kinds = [Kind::Worker, Kind::Pool, Kind::Policy, Kind::Settings, Kind::Fact];
+        let kinds = [kinds::WORKER, kinds::POOL, kinds::POLICY, kinds::SETTINGS, Kind::FACT];
         Self::of(store.list(&kinds).await?)
     }
 
@@ -78,20 +79,20 @@ impl Stored {
         for document in listing.documents {
             let Document { kind, key, revision, value } = document;
             match (kind, key.as_str()) {
-                (Kind::Worker, key) => {
+                (kinds::WORKER, key) => {
                     stored.records.insert(key_of(kind, key)?, record(key, &value, revision)?);
                 }
-                (Kind::Pool, key) => {
+                (kinds::POOL, key) => {
                     stored.pools.pools.insert(key_of(kind, key)?, record(key, &value, revision)?);
                 }
-                (Kind::Policy, key) => {
+                (kinds::POLICY, key) => {
                     stored.pools.policies.insert(key_of(kind, key)?, record(key, &value, revision)?);
                 }
-                (Kind::Fact, GENERATION) => {
-                    stored.generation = read(Kind::Fact, GENERATION, &value)?;
+                (Kind::FACT, GENERATION) => {
+                    stored.generation = read(Kind::FACT, GENERATION, &value)?;
                     stored.generation_revision = revision;
                 }
-                (Kind::Settings, SETTINGS) => stored.settings = Some(value),
+                (kinds::SETTINGS, SETTINGS) => stored.settings = Some(value),
                 _ => {}
             }
         }
@@ -128,7 +129,7 @@ impl Roster {
     /// The write of what the configuration file says beside pools and workers; none where it is known.
     pub(super) fn settings_write(&self, known: Option<&String>) -> Result<Option<Write>, Error> {
         let settings = json(&format!("{:?}", self.listener))?;
-        let write = || Write::put(Kind::Settings, SETTINGS, settings.clone(), Expected::Anything);
+        let write = || Write::put(kinds::SETTINGS, SETTINGS, settings.clone(), Expected::Anything);
         Ok((known != Some(&settings)).then(write))
     }
 
@@ -136,18 +137,18 @@ impl Roster {
     pub(super) fn take_over(&mut self, revision: u64, changes: &[Change]) -> Result<(), Error> {
         // The generation first: what the commit lets go of is gone with it.
         for change in changes {
-            if let (Kind::Fact, GENERATION, Some(value)) = (change.kind, change.key.as_str(), &change.value) {
-                self.generation = read(Kind::Fact, GENERATION, value)?;
+            if let (Kind::FACT, GENERATION, Some(value)) = (change.kind, change.key.as_str(), &change.value) {
+                self.generation = read(Kind::FACT, GENERATION, value)?;
                 self.generation_revision = revision;
             }
         }
         for Change { kind, key, value } in changes {
-            match kind {
-                Kind::Worker => self.replace(&key_of(*kind, key)?, given(key, value.as_ref(), revision)?),
-                Kind::Pool => {
+            match *kind {
+                kinds::WORKER => self.replace(&key_of(*kind, key)?, given(key, value.as_ref(), revision)?),
+                kinds::POOL => {
                     put(&mut self.pools.pools, key_of(*kind, key)?, given(key, value.as_ref(), revision)?)
                 }
-                Kind::Policy => {
+                kinds::POLICY => {
                     put(&mut self.pools.policies, key_of(*kind, key)?, given(key, value.as_ref(), revision)?);
                 }
                 _ => {}
@@ -160,7 +161,7 @@ impl Roster {
 
 /// The write of a generation over the one that this revision of the store wrote.
 pub(super) fn generation_write(generation: u64, seen: u64) -> Result<Write, Error> {
-    Ok(Write::put(Kind::Fact, GENERATION, json(&generation)?, Expected::seen(seen)))
+    Ok(Write::put(Kind::FACT, GENERATION, json(&generation)?, Expected::seen(seen)))
 }
 
 type Documents<'a> = (&'a BTreeMap<WorkerUrl, WorkerRecord>, &'a Pools);

@@ -27,7 +27,7 @@ impl House {
     }
 
     async fn try_open(&self, pools: &[Pool], listener: ListenerSettings) -> Result<Workers, Error> {
-        let store = Arc::new(SqliteStore::open(self.directory.path()).await.unwrap());
+        let store = Arc::new(SqliteStore::open(self.directory.path(), &crate::kinds::ALL).await.unwrap());
         Workers::open(store, Arc::clone(&self.reports), pools, listener, NOBODY_GRACE).await
     }
 

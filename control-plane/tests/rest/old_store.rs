@@ -1,5 +1,6 @@
 use axum::http::StatusCode;
 use serde_json::{Value, json};
+use slotway::kinds;
 use slotway::store::{Batch, Expected, Kind, SqliteStore, Store, Who, Write};
 
 use crate::house::{House, worker_path};
@@ -14,29 +15,29 @@ fn documents() -> Vec<(Kind, &'static str, Value)> {
         |worker: &str, capacity: u32| json!({ "pool": "preannotation", "worker": entry(worker, capacity) });
     vec![
         (
-            Kind::Worker,
+            kinds::WORKER,
             W1,
             json!({ "position": 0, "pool": "preannotation", "worker": entry(W1, 7), "declared": declared(W1, 3), "standing": "active" }),
         ),
         (
-            Kind::Worker,
+            kinds::WORKER,
             "http://127.0.0.1:9002",
             json!({ "position": 1, "pool": "preannotation", "worker": entry("http://127.0.0.1:9002", 4),
                     "declared": declared("http://127.0.0.1:9002", 4), "standing": "removed" }),
         ),
         (
-            Kind::Worker,
+            kinds::WORKER,
             "https://added",
             json!({ "position": 2, "pool": "ocr", "worker": { "worker": "https://added", "capacity": 2, "protocol": "http2",
                     "tls": { "sni": "x" } }, "standing": { "draining": { "since_generation": 5 } } }),
         ),
         (
-            Kind::Worker,
+            kinds::WORKER,
             "http://moved",
             json!({ "position": 3, "pool": "ocr", "worker": entry("http://moved", 2), "standing": { "moving": { "since_generation": 6 } } }),
         ),
-        (Kind::Fact, "generation", json!(7)),
-        (Kind::Settings, "file", json!([["something else"], "of before"])),
+        (Kind::FACT, "generation", json!(7)),
+        (kinds::SETTINGS, "file", json!([["something else"], "of before"])),
     ]
 }
 
@@ -45,7 +46,7 @@ async fn a_store_from_before_there_were_pools_in_it_is_taken_over() {
     let directory = tempfile::tempdir().unwrap();
     {
         let state = directory.path().join("state");
-        let store = SqliteStore::open(&state).await.unwrap();
+        let store = SqliteStore::open(&state, &slotway::kinds::ALL).await.unwrap();
         let write = |(kind, key, value): (Kind, &str, Value)| {
             Write::put(kind, key, value.to_string(), Expected::Absent)
         };

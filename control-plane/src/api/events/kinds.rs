@@ -75,6 +75,7 @@ impl Kinds {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kinds;
 
     #[test]
     fn the_names_are_where_the_constants_say() {
@@ -101,7 +102,7 @@ mod tests {
 
     #[test]
     fn the_programs_own_bookkeeping_is_heard_of_by_nobody() {
-        let silent: Vec<_> = store::Kind::ALL
+        let silent: Vec<_> = kinds::ALL
             .into_iter()
             .filter(|kind| Kinds::of(*kind).is_none())
             .map(store::Kind::as_str)

@@ -17,6 +17,7 @@ use serde_json::Value;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{ApiState, coordinator::json_body};
+use crate::kinds;
 use crate::{error::Error, store::Kind, workers::View};
 
 /// The routes.
@@ -41,15 +42,15 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
 
 /// Whether [`rendered`] knows the kind.
 pub(super) fn is_rendered(kind: Kind) -> bool {
-    matches!(kind, Kind::Pool | Kind::Policy | Kind::Worker)
+    matches!(kind, kinds::POOL | kinds::POLICY | kinds::WORKER)
 }
 
 /// A pool, a policy or a worker as GET answers it, by its key in the store; nothing where it is not there.
 pub(super) fn rendered(view: &View<'_>, kind: Kind, key: &str) -> Option<Value> {
     match kind {
-        Kind::Pool => serde_json::to_value(pools::resource(view, &key.parse().ok()?)?).ok(),
-        Kind::Policy => serde_json::to_value(policies::resource(&view.roster, &key.parse().ok()?)?).ok(),
-        Kind::Worker => serde_json::to_value(workers::resource(view, &key.parse().ok()?)?).ok(),
+        kinds::POOL => serde_json::to_value(pools::resource(view, &key.parse().ok()?)?).ok(),
+        kinds::POLICY => serde_json::to_value(policies::resource(&view.roster, &key.parse().ok()?)?).ok(),
+        kinds::WORKER => serde_json::to_value(workers::resource(view, &key.parse().ok()?)?).ok(),
         _ => None,
     }
 }

@@ -28,7 +28,7 @@ pub(super) struct House {
 impl House {
     pub(super) async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let store = store::open(&StoreSettings::Sqlite, directory.path()).await.unwrap();
+        let store = store::open(&StoreSettings::Sqlite, directory.path(), &crate::kinds::ALL).await.unwrap();
         let clock = Clock::simulated();
         let people = Self::another(&store, &clock).await;
         Self { _directory: directory, store, clock, people }

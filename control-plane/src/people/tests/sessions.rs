@@ -3,13 +3,14 @@ use std::time::Duration;
 use axum::http::Method;
 
 use super::house::{House, PASSWORD, from, request, with_session};
+use crate::kinds;
 use crate::{
     error::Error,
     people::{
         FAILURES_OF_A_NAME, Identity, Role, SESSION_IDLE, SESSION_WHOLE, SESSIONS_PER_USER_MAX, Scope,
         UserWanted,
     },
-    store::{AuditQuery, Kind},
+    store::AuditQuery,
 };
 
 #[tokio::test]
@@ -78,7 +79,7 @@ async fn a_session_ends_when_it_is_not_used_and_in_the_end_in_any_case() {
     assert!(matches!(house.who(&used).await, Err(Error::SessionEnded)));
     // What has ended is let go of, and leaves no audit rows.
     house.people.prune_now().await.unwrap();
-    assert!(house.store.list(&[Kind::Session]).await.unwrap().documents.is_empty());
+    assert!(house.store.list(&[kinds::SESSION]).await.unwrap().documents.is_empty());
     let rows = house.store.audit(&AuditQuery { limit: 1_000, ..AuditQuery::newest() }).await.unwrap();
     assert!(rows.iter().all(|row| row.kind == "user"), "{rows:?}");
 }
@@ -92,11 +93,11 @@ async fn when_a_session_was_used_is_kept_so_that_others_and_a_restart_know() {
         let people = house.people.clone();
         async move { people.keep().await }
     });
-    let mut watch = house.store.watch(house.store.list(&[Kind::Session]).await.unwrap().revision);
+    let mut watch = house.store.watch(house.store.list(&[kinds::SESSION]).await.unwrap().revision);
     house.clock.advance(SESSION_IDLE / 2);
     house.who(&signed).await.unwrap();
     let commit = watch.next().await.unwrap();
-    assert_eq!(commit.changes[0].kind, Kind::Session);
+    assert_eq!(commit.changes[0].kind, kinds::SESSION);
     keeping.abort();
     let another = House::another(&house.store, &house.clock).await;
     house.clock.advance(SESSION_IDLE / 2 + Duration::from_secs(1));

@@ -1,14 +1,16 @@
 //! Several control planes on one store.
 
+use slotway_test_contended_store::ContendedStore;
 use std::{sync::Arc, time::Duration};
 
 use axum::http::Method;
 
 use super::house::{House, PASSWORD, from, name, with_session, with_token};
+use crate::kinds;
 use crate::{
     error::Error,
     people::{Identity, People, Role, Scope, TokenWanted, UserWanted},
-    store::{Expected, Kind, Store, Who, Write, contended::Contended},
+    store::{Expected, Store, Who, Write},
 };
 
 #[tokio::test]
@@ -68,17 +70,17 @@ async fn of_two_admins_that_two_control_planes_demote_at_once_one_stays() {
 #[tokio::test]
 async fn a_change_is_made_anew_on_what_others_wrote_and_given_up_in_the_end() {
     let house = House::new().await;
-    let contended = Contended::new(house.store.clone());
+    let contended = ContendedStore::new(house.store.clone());
     let store: Arc<dyn Store> = contended.clone();
     let people = House::another(&store, &house.clock).await;
-    let write = || Write::put(Kind::TokenUse, "t", "0", Expected::Anything);
+    let write = || Write::put(kinds::TOKEN_USE, "t", "0", Expected::Anything);
     let change = async || people.ledger.change(Who::SYSTEM, |_| Ok((vec![write()], ()))).await;
-    contended.others_are_faster(3);
+    contended.others_win(3);
     change().await.unwrap();
     assert_eq!(contended.left(), 0);
-    contended.others_are_faster(1_000);
-    let revision = store.list(&[Kind::TokenUse]).await.unwrap().documents[0].revision;
+    contended.others_win(1_000);
+    let revision = store.list(&[kinds::TOKEN_USE]).await.unwrap().documents[0].revision;
     assert!(matches!(change().await, Err(Error::Busy)));
     assert!(contended.left() > 0);
-    assert_eq!(store.list(&[Kind::TokenUse]).await.unwrap().documents[0].revision, revision);
+    assert_eq!(store.list(&[kinds::TOKEN_USE]).await.unwrap().documents[0].revision, revision);
 }

@@ -1,10 +1,11 @@
 use std::time::Duration;
 
 use super::house::{House, name, wanted, with_token};
+use crate::kinds;
 use crate::{
     error::Error,
     people::{Identity, NewToken, Role, Scope, TokenWanted, UserWanted},
-    store::{AuditQuery, Kind},
+    store::AuditQuery,
 };
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -32,7 +33,7 @@ async fn a_token_is_known_by_its_secret_which_is_kept_nowhere() {
     {
         assert!(matches!(with_token(&house.people, wrong).await, Err(Error::Unauthorized(_))), "{wrong}");
     }
-    let listing = house.store.list(&Kind::ALL).await.unwrap();
+    let listing = house.store.list(&kinds::ALL).await.unwrap();
     let rows = house.store.audit(&AuditQuery { limit: 100, ..AuditQuery::newest() }).await.unwrap();
     let hash = super::super::secret::hashed(&token.secret);
     assert!(format!("{listing:?}").contains(&hash));
@@ -143,13 +144,13 @@ async fn when_a_token_was_used_is_kept_once_a_minute_without_audit_rows() {
     });
     let shown = || house.people.token(&Identity::ADMIN_TOKEN, "t").unwrap();
     assert_eq!(shown().last_used_at, None);
-    let before = house.store.list(&[Kind::TokenUse]).await.unwrap().revision;
+    let before = house.store.list(&[kinds::TOKEN_USE]).await.unwrap().revision;
     let mut watch = house.store.watch(before);
     for _ in 0..100 {
         with_token(&house.people, &token.secret).await.unwrap();
     }
     let first = watch.next().await.unwrap();
-    assert_eq!(first.changes[0].kind, Kind::TokenUse);
+    assert_eq!(first.changes[0].kind, kinds::TOKEN_USE);
     assert_eq!(shown().last_used_at, Some(house.clock.now()));
     house.clock.advance(Duration::from_secs(59));
     with_token(&house.people, &token.secret).await.unwrap();

@@ -1,8 +1,9 @@
 use super::house::{House, name, wanted};
+use crate::kinds;
 use crate::{
     error::Error,
     people::{Identity, Role, USERS_MAX, UserWanted, ledger, register},
-    store::{AuditQuery, Batch, Expected, Kind, Who},
+    store::{AuditQuery, Batch, Expected, Who},
 };
 
 #[tokio::test]
@@ -61,7 +62,7 @@ async fn a_new_user_needs_a_password_and_there_is_room_for_so_many() {
     house.with("ada", Role::Viewer).await;
     let user = house.people.user("ada").unwrap().user;
     let writes = (1..USERS_MAX)
-        .map(|number| ledger::put(Kind::User, format!("user-{number}"), &user, Expected::Absent).unwrap())
+        .map(|number| ledger::put(kinds::USER, format!("user-{number}"), &user, Expected::Absent).unwrap())
         .collect();
     house.people.ledger.commit(Batch { who: Who::SYSTEM, writes }).await.unwrap();
     let outcome = house.put(&Identity::ADMIN_TOKEN, "one-more", wanted(Role::Viewer)).await;

@@ -3,6 +3,7 @@
 use slotway_config::Worker;
 
 use super::*;
+use crate::kinds;
 use crate::{
     store::{Document, Expected, Kind, Listing},
     workers::{
@@ -43,11 +44,11 @@ fn removed() -> WorkerRecord {
 fn listing(record: Option<WorkerRecord>) -> Listing {
     let pool = |name: &str, position: u32| {
         let value = serde_json::json!({ "position": position, "match": { "prefix": format!("/{name}") } });
-        Document { kind: Kind::Pool, key: name.to_owned(), revision: 5, value: value.to_string() }
+        Document { kind: kinds::POOL, key: name.to_owned(), revision: 5, value: value.to_string() }
     };
-    let fact = Document { kind: Kind::Fact, key: GENERATION.to_owned(), revision: 9, value: OLD.to_string() };
+    let fact = Document { kind: Kind::FACT, key: GENERATION.to_owned(), revision: 9, value: OLD.to_string() };
     let worker = record.map(|record| Document {
-        kind: Kind::Worker,
+        kind: kinds::WORKER,
         key: URL.to_owned(),
         revision: 6,
         value: serde_json::to_string(&record).unwrap(),
@@ -60,10 +61,10 @@ fn listing(record: Option<WorkerRecord>) -> Listing {
 fn after(there: &Listing, backup: &Listing) -> Option<(Option<WorkerRecord>, u64)> {
     let writes = restored(there.clone(), backup.clone()).unwrap();
     let write = |kind: Kind, key: &str| writes.iter().find(|write| write.kind == kind && write.key == key);
-    let generation = write(Kind::Fact, GENERATION)?;
+    let generation = write(Kind::FACT, GENERATION)?;
     assert_eq!(generation.expected, Expected::seen(9), "nobody may have changed workers meanwhile");
     let generation = generation.value.as_ref().unwrap().parse().unwrap();
-    let worker = match write(Kind::Worker, URL) {
+    let worker = match write(kinds::WORKER, URL) {
         Some(write) => write.value.as_ref().map(|value| serde_json::from_str(value).unwrap()),
         None => Stored::of(there.clone()).unwrap().records.into_values().next(),
     };

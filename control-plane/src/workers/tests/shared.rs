@@ -2,7 +2,8 @@
 //! the same is in `tests/cli/several.rs` and `tests/e2e`.
 
 use super::*;
-use crate::store::{Batch, CHANGES_MAX, Expected, Kind, Write, contended::Contended};
+use crate::store::{Batch, CHANGES_MAX, Expected, Kind, Write};
+use slotway_test_contended_store::ContendedStore;
 
 /// Two control planes, each with its own coordinators.
 pub(super) struct Pair {
@@ -16,7 +17,8 @@ pub(super) struct Pair {
 impl Pair {
     pub(super) async fn open(pools: &[Pool]) -> Self {
         let (one_reports, other_reports) = (House::new(), House::new());
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(one_reports.directory.path()).await.unwrap());
+        let store: Arc<dyn Store> =
+            Arc::new(SqliteStore::open(one_reports.directory.path(), &crate::kinds::ALL).await.unwrap());
         let open = async |house: &House| {
             let reports = Arc::clone(&house.reports);
             Workers::open(Arc::clone(&store), reports, pools, settings(), NOBODY_GRACE).await.unwrap()
@@ -194,7 +196,7 @@ async fn who_has_missed_more_than_the_store_remembers_reads_all_anew() {
     pair.remove_at_one(A).await;
     pair.one.upsert(Who::ADMIN_TOKEN, vec![entry(B, 5), entry("http://c", 1)]).await.unwrap();
     let writes = |value: &str| {
-        let key = |number| Write::put(Kind::Fact, format!("{number}"), value, Expected::Anything);
+        let key = |number| Write::put(Kind::FACT, format!("{number}"), value, Expected::Anything);
         Batch { who: Who::SYSTEM, writes: (0..=CHANGES_MAX / 2).map(key).collect() }
     };
     for value in ["1", "2"] {
@@ -208,25 +210,26 @@ async fn who_has_missed_more_than_the_store_remembers_reads_all_anew() {
 }
 
 #[tokio::test]
-async fn a_change_that_others_are_faster_than_each_time_is_refused_as_busy_and_not_made() {
+async fn a_change_that_others_win_than_each_time_is_refused_as_busy_and_not_made() {
     let house = House::new();
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(house.directory.path()).await.unwrap());
-    let contended = Contended::new(Arc::clone(&store));
+    let store: Arc<dyn Store> =
+        Arc::new(SqliteStore::open(house.directory.path(), &crate::kinds::ALL).await.unwrap());
+    let contended = ContendedStore::new(Arc::clone(&store));
     let over = async |store| {
         Workers::open(store, Arc::clone(&house.reports), &file(&[(A, 3)]), settings(), NOBODY_GRACE).await
     };
     let workers = over(Arc::clone(&contended) as Arc<dyn Store>).await.unwrap();
 
-    contended.others_are_faster(book::TRIES_MAX);
+    contended.others_win(book::TRIES_MAX);
     let refused = workers.upsert(Who::ADMIN_TOKEN, vec![entry(A, 4)]).await;
     assert!(matches!(refused, Err(Error::Busy)), "{refused:?}");
     assert_eq!(contended.left(), 0, "it was tried as often as it may be");
     assert_eq!(in_force(&workers), [line("first", A, 3)]);
-    contended.others_are_faster(book::TRIES_MAX - 1);
+    contended.others_win(book::TRIES_MAX - 1);
     workers.upsert(Who::ADMIN_TOKEN, vec![entry(A, 5)]).await.unwrap();
     assert_eq!((contended.left(), in_force(&workers)), (0, vec![line("first", A, 5)]), "once is enough");
 
-    contended.others_are_faster(book::TRIES_MAX);
+    contended.others_win(book::TRIES_MAX);
     let edit = file(&[(A, 3), (B, 1)]);
     let edited = Workers::open(
         Arc::clone(&contended) as Arc<dyn Store>,

@@ -74,7 +74,7 @@ async fn who_has_missed_more_than_the_store_remembers_reads_the_pools_anew_too()
     put(&pair.one, "third", "/third", None).await.unwrap();
     delete(&pair.one, "second").await.unwrap();
     let writes = |value: &str| {
-        let key = |number| Write::put(Kind::Fact, format!("{number}"), value, Expected::Anything);
+        let key = |number| Write::put(Kind::FACT, format!("{number}"), value, Expected::Anything);
         Batch { who: Who::SYSTEM, writes: (0..=CHANGES_MAX / 2).map(key).collect() }
     };
     for value in ["1", "2"] {

@@ -1,0 +1,25 @@
+//! The life of the process, without any domain: clock, signals, ordered shutdown, reload counts, service manager, TLS, log,
+//! request metrics and traces.
+//!
+//! * [`Clock`] tells the time, [`Moment`] is a point in it.
+//! * [`Signals`]: requests of the operating system. [`Stopping`]: progress of the ordered shutdown. [`Notifier`]: systemd.
+//! * [`tls`]: TLS of listeners, with certificates that a reload replaces.
+//! * [`telemetry`]: log, request metrics, traces.
+
+mod clock;
+mod error;
+mod notify;
+mod reloads;
+mod shutdown_settings;
+mod signals;
+mod stopping;
+pub mod telemetry;
+pub mod tls;
+
+pub use clock::{Clock, Moment};
+pub use error::RuntimeError;
+pub use notify::Notifier;
+pub use reloads::{ReloadOutcome, Reloads};
+pub use shutdown_settings::ShutdownSettings;
+pub use signals::{Asked, Signals};
+pub use stopping::{Phase, Stopping};

@@ -1,0 +1,85 @@
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::Clock;
+
+/// What became of the configuration file when it was read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReloadOutcome {
+    /// What it says is in force, as far as it can be without a restart.
+    Done,
+    /// It is wrong, or cannot be put in force: nothing was changed.
+    Refused,
+}
+
+impl ReloadOutcome {
+    /// As it stands in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// How often the configuration file was read again since the start, and how that went.
+#[derive(Debug, Default)]
+pub struct Reloads(Mutex<Counts>);
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Counts {
+    done: u64,
+    refused: u64,
+    last_success_unix_s: u64,
+    last_refused: bool,
+}
+
+impl Reloads {
+    /// Counts one. The start counts as none, but as a success.
+    pub fn count(&self, outcome: ReloadOutcome) {
+        let mut counts = self.lock();
+        match outcome {
+            ReloadOutcome::Done => counts.done += 1,
+            ReloadOutcome::Refused => counts.refused += 1,
+        }
+        counts.last_refused = outcome == ReloadOutcome::Refused;
+        if outcome == ReloadOutcome::Done {
+            counts.last_success_unix_s = now_unix_s();
+        }
+    }
+
+    /// The file was read at the start.
+    pub fn started(&self) {
+        self.lock().last_success_unix_s = now_unix_s();
+    }
+
+    /// How many came out so.
+    #[must_use]
+    pub fn of(&self, outcome: ReloadOutcome) -> u64 {
+        let counts = self.lock();
+        match outcome {
+            ReloadOutcome::Done => counts.done,
+            ReloadOutcome::Refused => counts.refused,
+        }
+    }
+
+    /// When the file was last put in force, at the start or later, as Unix time in seconds.
+    #[must_use]
+    pub fn last_success_unix_s(&self) -> u64 {
+        self.lock().last_success_unix_s
+    }
+
+    /// Whether the file as it was last read is in force.
+    #[must_use]
+    pub fn is_last_in_force(&self) -> bool {
+        !self.lock().last_refused
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn now_unix_s() -> u64 {
+    Clock::System.now().unix_s()
+}

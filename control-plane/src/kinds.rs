@@ -1,0 +1,45 @@
+//! The kinds of documents that this program knows.
+
+use slotway_store::Kind;
+
+/// A worker, by its base URL.
+pub const WORKER: Kind = Kind::new("worker");
+/// A pool, by its name: its match and its position.
+pub const POOL: Kind = Kind::new("pool");
+/// A pool's policy, by the pool's name.
+pub const POLICY: Kind = Kind::new("policy");
+/// What the configuration file last said beside pools and workers.
+pub const SETTINGS: Kind = Kind::new("settings");
+/// A worker that is marked as a server, by its base URL.
+pub const SERVER: Kind = Kind::new("server");
+/// How many servers may run.
+pub const SERVER_LIMITS: Kind = Kind::new("server_limits");
+/// What servers may use.
+pub const RESOURCE_PROFILES: Kind = Kind::new("resource_profiles");
+/// A backup job, by its name.
+pub const BACKUP_JOB: Kind = Kind::new("backup_job");
+/// A user, by name.
+pub const USER: Kind = Kind::new("user");
+/// A token, by name.
+pub const TOKEN: Kind = Kind::new("token");
+/// When a token was used last, by its name.
+pub const TOKEN_USE: Kind = Kind::new("token_use").without_audit().without_backup();
+/// A session, by the hash of its id.
+pub const SESSION: Kind = Kind::new("session").without_audit().without_backup();
+
+/// All of them.
+pub const ALL: [Kind; 13] = [
+    WORKER,
+    POOL,
+    POLICY,
+    SERVER,
+    SERVER_LIMITS,
+    RESOURCE_PROFILES,
+    BACKUP_JOB,
+    SETTINGS,
+    USER,
+    TOKEN,
+    TOKEN_USE,
+    SESSION,
+    Kind::FACT,
+];
