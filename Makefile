@@ -27,7 +27,7 @@ quick: ## Runs the tests that need no Envoy: engine, units, the filter in wasmti
 	@tests/run.sh quick
 
 chaos: build ## Breaks everything round a real Envoy at once, from one seed (SEED=n MINUTES=m)
-	@filter/build.sh chaos
+	@filter/build.sh test
 	@cargo test --locked --release -p slotway-tests --test chaos -- \
 		$(if $(SEED),--seed $(SEED)) --minutes $(or $(MINUTES),2)
 
@@ -47,12 +47,12 @@ fuzz: ## Fuzzes what reads foreign bytes, each target for MINUTES minutes (1 if 
 # One seed, or so many: SEED=n, SEEDS=count.
 sim: ## Simulates the filter on many lanes where everything goes wrong, and checks each promise (SEED=n, SEEDS=count)
 	@tests/tools/need.sh cargo cc
-	@filter/build.sh
+	@filter/build.sh test
 	@cargo run --locked --release -q -p slotway-tests --bin sim -- $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000))
 
 sim-mutants: ## Shows that the simulator finds defects: each seeded one until it is caught (SEEDS=count at most)
 	@tests/tools/need.sh cargo cc
-	@filter/build.sh mutants
+	@filter/build.sh test
 	@cargo run --locked --release -q -p slotway-tests --bin sim -- --mutants --seeds $(or $(SEEDS),5000)
 
 model: ## Visits every state of the lanes' protocol in small cases; finds each seeded defect (LARGE=1 for more, TRACES=1)

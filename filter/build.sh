@@ -1,18 +1,18 @@
 #!/bin/sh
-# usage: filter/build.sh [chaos|mutants]
+# usage: filter/build.sh [test]
 #        filter/build.sh --package PACKAGE FILE
 #
 # Builds the filter that Envoy runs, target/slotway_filter.wasm: release, without debug sections. The file is replaced
 # only when its content changes.
 #
-# A variant is for tests: the filter with the feature of that name, as target/slotway_filter_<variant>.wasm beside the
-# filter itself.
+# `test` builds the variant for tests, target/slotway_filter_test.wasm, beside it: with seeded defects, crashes on demand,
+# debug assertions and overflow checks. The simulator and the chaos tests run it.
 #
-# The second form builds another package of the workspace in the same way, into FILE: a filter to measure beside.
+# The second form builds another package of the workspace in the same way, into FILE, for a measurement.
 #
-# rustc needs a standard library for wasm32-unknown-unknown. In this order: the toolchain has it; rustup brings it;
-# Debian's packages bring its source, from which cargo builds it (a minute, the first time).
-# WASM_TOOLCHAIN=rustup or =debian insists on one way.
+# rustc needs a standard library for wasm32-unknown-unknown. In this order: the toolchain has it; rustup adds it;
+# Debian's packages contain its source, from which cargo builds it (a minute, the first time).
+# WASM_TOOLCHAIN=rustup or =debian accepts only that way.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -24,17 +24,18 @@ case $variant in
     filter=target/slotway_filter.wasm features=
     rustup_dir=target debian_dir=target/wasm-debian
     ;;
-chaos | mutants)
-    filter=target/slotway_filter_$variant.wasm features="--features $variant"
-    # Its own directories: variants in one would build each other anew.
-    rustup_dir=target/wasm-$variant debian_dir=target/wasm-debian-$variant
+test)
+    filter=target/slotway_filter_test.wasm features="--features test-hooks"
+    # The variant has its own directories: in a shared one each build would invalidate the other.
+    rustup_dir=target/wasm-test debian_dir=target/wasm-debian-test
+    export CARGO_PROFILE_WASM_DEBUG_ASSERTIONS=true CARGO_PROFILE_WASM_OVERFLOW_CHECKS=true
     ;;
 --package)
     package=$2 filter=$3 features= variant=
     rustup_dir=target debian_dir=target/wasm-debian
     ;;
 *)
-    echo "usage: $0 [chaos|mutants], or $0 --package PACKAGE FILE" >&2
+    echo "usage: $0 [test], or $0 --package PACKAGE FILE" >&2
     exit 2
     ;;
 esac
@@ -100,12 +101,12 @@ esac
 if [ "$way" = rustup ]; then
     toolchain_has_target || rustup_adds_target ||
         fail "rustup cannot add $target: see its message above, or try WASM_TOOLCHAIN=debian"
-    say "building $what${variant:+, with $variant}"
+    say "building $what${variant:+, the variant for tests}"
     build_with_rustup
 else
     debian_has_source || debian_installs_source ||
         fail "no compiler for $target: 'rustup target add $target' adds one, or, on Debian, 'apt-get install $debian_packages'"
-    say "building $what${variant:+, with $variant,} with Debian's $(/usr/bin/rustc --version | cut -d' ' -f1-2)"
+    say "building $what${variant:+, the variant for tests,} with Debian's $(/usr/bin/rustc --version | cut -d' ' -f1-2)"
     build_with_debian
 fi
 

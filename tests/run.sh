@@ -83,9 +83,9 @@ lint() {
 filter_and_units() {
     section "PostgreSQL" tests/tools/postgres.sh
     section "The filter for Envoy (wasm32)" filter/build.sh
-    section "The filter that dies where a test wants it to" filter/build.sh chaos
+    section "The filter, the variant for tests (wasm32)" filter/build.sh test
     section "Engine and configuration: units, properties" \
-        cargo test --locked -p slotway-engine -p slotway-config
+        cargo test --locked -p slotway-engine -p slotway-config -p slotway-test-hooks
     # shellcheck disable=SC2086 # they are words
     section "The tests and the binaries (release)" cargo test $release --no-run
     # shellcheck disable=SC2086
@@ -103,7 +103,6 @@ control_plane() {
 simulate() {
     section "The lanes' protocol, exhaustively" "$CARGO_TARGET_DIR/release/model"
     section "Simulation: 10,000 seeds" target_sim --seeds 10000
-    section "The filter with seeded defects (wasm32)" filter/build.sh mutants
     section "Simulation: every seeded defect is caught" target_sim --mutants --seeds 5000
 }
 

@@ -1,10 +1,8 @@
 //! An answer: who made it, what it says about the worker, and when the slot is free.
 
 use slotway_config::headers;
-use slotway_engine::{
-    Outcome,
-    mutant::{Mutant, active},
-};
+use slotway_engine::Outcome;
+use slotway_test_hooks::{Defect, is_seeded};
 
 use crate::{
     abi::MapType,
@@ -54,7 +52,7 @@ impl Lane {
                     self.on_answer_end(context);
                 }
             }
-            Answer::Worker if end || active(Mutant::FreeAtHeaders) => self.on_answer_end(context),
+            Answer::Worker if end || is_seeded(Defect::FreeAtHeaders) => self.on_answer_end(context),
             Answer::Worker => {}
             Answer::Unreachable => {
                 self.replace_answer(context, Reason::WorkerUnreachable, end);

@@ -8,10 +8,8 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use slotway_engine::{
-    Grant, Held, LaneId, Outcome, Serial, Take, TakeRequest, Ticket,
-    mutant::{Mutant, active},
-};
+use slotway_engine::{Grant, Held, LaneId, Outcome, Serial, Take, TakeRequest, Ticket};
+use slotway_test_hooks::{Defect, is_seeded};
 
 use crate::{
     error::FilterError, host, lane::Lane, lane_pool::LanePool, metrics::RequestOutcome, refusal::Reason,
@@ -44,7 +42,7 @@ impl Audit {
 impl Lane {
     /// Looks for slots that have not come, and, if `thorough`, for all that this lane does not know of.
     pub(crate) fn audit(&mut self, thorough: bool) {
-        if active(Mutant::NoAudit) || active(Mutant::DropWakeUp) {
+        if is_seeded(Defect::NoAudit) || is_seeded(Defect::DropWakeUp) {
             return;
         }
         for at in 0..self.pools.len() {

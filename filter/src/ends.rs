@@ -7,10 +7,8 @@
 
 use std::collections::BTreeMap;
 
-use slotway_engine::{
-    Serial,
-    mutant::{Mutant, active},
-};
+use slotway_engine::Serial;
+use slotway_test_hooks::{Defect, is_seeded};
 
 use crate::{host, lane::Lane, lane_pool::LanePool, mark::Mark, shared::Step};
 
@@ -82,7 +80,7 @@ impl Lane {
     /// Notes that the request with this mark is over. Returns whether a dead lane's slot waited for it.
     fn note_over(&mut self, mark: Mark) -> bool {
         let Some(at) = self.pool_named(&mark.pool) else { return false };
-        if active(Mutant::TrustWitness) {
+        if is_seeded(Defect::TrustWitness) {
             self.release(at, mark.serial, slotway_engine::Outcome::Abandoned);
         }
         let Some(pool) = self.pools.get_mut(at) else { return false };

@@ -8,9 +8,10 @@
 //! None of them panics, whatever number it is called with. The host of a VM that took a dead one's place calls it with
 //! numbers of the dead one, which may be those of other contexts now.
 
+use slotway_test_hooks::{CrashPoint, crash_if_armed};
+
 use crate::{
     abi::{Action, LogLevel},
-    chaos::{self, Point},
     host,
     lane::Lane,
     with_lane,
@@ -36,11 +37,22 @@ pub extern "C" fn proxy_on_memory_allocate(size: usize) -> *mut u8 {
     host::allocate(size)
 }
 
-/// Makes a seeded defect the active one: for the simulator, before anything else is called.
-#[cfg(feature = "mutants")]
+/// Selects the active defect of a test build. The simulator calls it before anything else.
+#[cfg(feature = "test-hooks")]
 #[cfg_attr(target_arch = "wasm32", unsafe(no_mangle))]
-pub extern "C" fn slotway_mutant(number: u32) {
-    slotway_engine::mutant::choose(number);
+pub extern "C" fn slotway_select_defect(number: u32) {
+    slotway_test_hooks::select(number);
+}
+
+/// Arms this VM for a crash, if the request at hand has the header that demands one.
+#[cfg(feature = "test-hooks")]
+fn arm_crash() {
+    const HEADER: &str = "x-slotway-chaos";
+    let Some(words) = host::header(crate::abi::MapType::HttpRequestHeaders, HEADER) else { return };
+    match slotway_test_hooks::CrashWish::parse(&words) {
+        Some(wish) => slotway_test_hooks::arm(wish),
+        None => host::log(LogLevel::Error, &format!("slotway: {HEADER}: no point '{words}'")),
+    }
 }
 
 /// A root context's configuration has come. `false` refuses it.
@@ -52,14 +64,14 @@ pub extern "C" fn proxy_on_configure(root: u32, size: usize) -> bool {
 /// The timer has fired.
 #[cfg_attr(target_arch = "wasm32", unsafe(no_mangle))]
 pub extern "C" fn proxy_on_tick(root: u32) {
-    chaos::reach(Point::Tick);
+    crash_if_armed(CrashPoint::Tick);
     with_lane(root, Lane::on_tick);
 }
 
 /// A message has come. Whoever it is for, this lane looks into its own queue.
 #[cfg_attr(target_arch = "wasm32", unsafe(no_mangle))]
 pub extern "C" fn proxy_on_queue_ready(context: u32, queue: u32) {
-    chaos::reach(Point::Wake);
+    crash_if_armed(CrashPoint::Wake);
     with_lane(context, |lane| {
         if context != lane.root {
             let text = format!("slotway: a wake-up for context {context} (queue {queue}), not {}", lane.root);
@@ -84,7 +96,9 @@ pub extern "C" fn proxy_on_http_call_response(
 /// A request has come.
 #[cfg_attr(target_arch = "wasm32", unsafe(no_mangle))]
 pub extern "C" fn proxy_on_request_headers(context: u32, _headers: usize, _end: bool) -> u32 {
-    chaos::reach(Point::Request);
+    #[cfg(feature = "test-hooks")]
+    arm_crash();
+    crash_if_armed(CrashPoint::Request);
     let goes_on = with_lane(context, |lane| {
         if lane.streams.contains_key(&context) {
             host::log(LogLevel::Error, &format!("slotway: context {context} has begun anew without an end"));
@@ -98,7 +112,7 @@ pub extern "C" fn proxy_on_request_headers(context: u32, _headers: usize, _end: 
 /// An answer begins.
 #[cfg_attr(target_arch = "wasm32", unsafe(no_mangle))]
 pub extern "C" fn proxy_on_response_headers(context: u32, _headers: usize, end: bool) -> u32 {
-    chaos::reach(Point::Answer);
+    crash_if_armed(CrashPoint::Answer);
     with_lane(context, |lane| lane.on_answer_headers(context, end));
     Action::Continue as u32
 }
@@ -122,7 +136,7 @@ pub extern "C" fn proxy_on_response_trailers(context: u32, _trailers: usize) -> 
 /// of them (`WasmFilterConfig`). So nobody listens for the context's own end (`proxy_on_delete`).
 #[cfg_attr(target_arch = "wasm32", unsafe(no_mangle))]
 pub extern "C" fn proxy_on_log(context: u32) {
-    chaos::reach(Point::Log);
+    crash_if_armed(CrashPoint::Log);
     with_lane(context, |lane| {
         if lane.witness.is_some() {
             lane.bear_witness();

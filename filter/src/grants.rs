@@ -3,14 +3,11 @@
 use std::collections::VecDeque;
 
 use slotway_config::headers;
-use slotway_engine::{
-    Grant, Outcome, Serial,
-    mutant::{Mutant, active},
-};
+use slotway_engine::{Grant, Outcome, Serial};
+use slotway_test_hooks::{CrashPoint, Defect, crash_if_armed, is_seeded};
 
 use crate::{
     abi::{LogLevel, MapType},
-    chaos::{self, Point},
     error::FilterError,
     host,
     lane::{Lane, queue_name},
@@ -89,7 +86,7 @@ impl Lane {
         match released {
             Ok((grants, _)) => {
                 self.retry.succeed();
-                chaos::reach(Point::Released);
+                crash_if_armed(CrashPoint::Released);
                 grants
             }
             Err(error) => {
@@ -108,7 +105,7 @@ impl Lane {
         while let Some(grant) = under_way.pop_front() {
             let ours = self.enrolment.is_some_and(|enrolment| enrolment.lane == grant.lane);
             let brought = if ours { self.accept(pool, grant) } else { self.send(pool, grant) };
-            if !brought && !active(Mutant::DropUnclaimed) {
+            if !brought && !is_seeded(Defect::DropUnclaimed) {
                 under_way.extend(self.give_back(pool, grant.serial, Outcome::Abandoned));
             }
         }
@@ -164,7 +161,7 @@ impl Lane {
             return;
         };
         let found = self.pools.get(pool).is_some_and(|pool| pool.audit.has_found(wake_up.grant.serial));
-        if !found && !active(Mutant::DropWakeUp) {
+        if !found && !is_seeded(Defect::DropWakeUp) {
             self.deliver(pool, vec![wake_up.grant]);
         }
     }
@@ -229,7 +226,7 @@ impl Lane {
     /// Sends the current request to a worker: names its cluster for the route, and tells the router how long the answer
     /// may take. A base URL's path is the route's business, which Envoy chooses by the path after this filter has run.
     pub(crate) fn address(&self, pool: usize, target: &Target, waited_ms: u64) -> Result<(), FilterError> {
-        chaos::reach(Point::Taken);
+        crash_if_armed(CrashPoint::Taken);
         let limit_ms = self.pools.get(pool).map_or("", |pool| &pool.answer_timeout_ms);
         if !limit_ms.is_empty() {
             host::replace_header(MapType::HttpRequestHeaders, headers::ANSWER_TIMEOUT_MS, limit_ms)?;

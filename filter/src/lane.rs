@@ -4,10 +4,8 @@ use std::{cmp::Reverse, collections::BinaryHeap, rc::Rc, time::Duration};
 
 use rustc_hash::FxHashMap;
 use slotway_config::FilterConfig;
-use slotway_engine::{
-    Abort, LaneId, Outcome, Serial,
-    mutant::{Mutant, active},
-};
+use slotway_engine::{Abort, LaneId, Outcome, Serial};
+use slotway_test_hooks::{Defect, is_seeded};
 
 use crate::{
     abi::LogLevel,
@@ -225,7 +223,7 @@ impl Lane {
     /// configuration into force.
     fn join_with_new_root(&mut self) {
         let registered = self.enrolment.is_some_and(|enrolment| enrolment.queue != 0);
-        if !(registered && active(Mutant::OldRootWoken)) {
+        if !(registered && is_seeded(Defect::OldRootWoken)) {
             self.register_wake_ups();
         }
         self.share_pool_names();

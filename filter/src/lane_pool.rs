@@ -4,10 +4,8 @@ use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
 use slotway_config::{Pool as PoolSettings, PoolName, WaitDuration, WorkerUrl};
-use slotway_engine::{
-    Grant, LaneId, Outcome, Serial, Take, TakeRequest, Ticket, WorkerIndex, WorkerSpec,
-    mutant::{Mutant, active},
-};
+use slotway_engine::{Grant, LaneId, Outcome, Serial, Take, TakeRequest, Ticket, WorkerIndex, WorkerSpec};
+use slotway_test_hooks::{Defect, is_seeded};
 
 use crate::{
     audit::Audit,
@@ -186,7 +184,7 @@ impl LanePool {
             .map(|worker| WorkerSpec { name: worker.worker.as_str(), capacity: worker.capacity.get() })
             .collect();
         self.shared.transact(|pool| {
-            if pool.root().generation() >= generation && !active(Mutant::OldGeneration) {
+            if pool.root().generation() >= generation && !is_seeded(Defect::OldGeneration) {
                 return Ok(Step::Leave((Vec::new(), (true, pool.root().capacity()))));
             }
             let reconciled = pool.reconcile(generation, &specs, now_ms)?;

@@ -15,7 +15,6 @@ mod abi;
 mod abi_calls;
 mod answer;
 mod audit;
-mod chaos;
 mod ends;
 pub mod entry;
 mod error;

@@ -7,10 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use slotway_engine::{
-    LaneId, Outcome, Ticket,
-    mutant::{Mutant, active},
-};
+use slotway_engine::{LaneId, Outcome, Ticket};
+use slotway_test_hooks::{Defect, is_seeded};
 
 use crate::{
     error::FilterError,
@@ -41,7 +39,7 @@ pub(crate) type Estates = BTreeMap<LaneId, Estate>;
 impl Lane {
     /// Looks after dead lanes: those that have just fallen silent, and those that are known to be dead.
     pub(crate) fn recover(&mut self, silent: &[LaneEntry], now_ms: u64) {
-        if active(Mutant::NoRecovery) {
+        if is_seeded(Defect::NoRecovery) {
             return;
         }
         let table = if silent.is_empty() {
@@ -140,7 +138,7 @@ impl Lane {
 
     /// Takes the dead lane's places out of the line.
     fn evict(&mut self, at: usize, lane: LaneId) -> Result<bool, FilterError> {
-        if active(Mutant::NoEviction) {
+        if is_seeded(Defect::NoEviction) {
             return Ok(false);
         }
         let mut from: Ticket = 0;
@@ -163,7 +161,7 @@ impl Lane {
         let Some(pool) = self.pools.get_mut(at) else { return Ok(false) };
         let held = pool.held(dead.lane)?;
         let over = dead.beat_ms.checked_add(dead.held_ms_max).is_some_and(|over_ms| over_ms <= now_ms);
-        let over = over || active(Mutant::OverAtOnce);
+        let over = over || is_seeded(Defect::OverAtOnce);
         let hold_ms = pool.settings.abandoned_hold.as_ms().max(margin_ms);
         for slot in &held {
             let ended = slot.is_over && {

@@ -3,10 +3,8 @@
 use std::{borrow::Cow, cmp::Reverse};
 
 use slotway_config::headers;
-use slotway_engine::{
-    Outcome, RefusalReason, Take, TakeRequest,
-    mutant::{Mutant, active},
-};
+use slotway_engine::{Outcome, RefusalReason, Take, TakeRequest};
+use slotway_test_hooks::{Defect, is_seeded};
 
 use crate::{
     abi::MapType,
@@ -226,7 +224,7 @@ impl Lane {
                     pool.waiters.remove(&ticket);
                 }
                 // A slot that is on its way finds no waiter, and goes back from there.
-                if !active(Mutant::ForgetCancel) {
+                if !is_seeded(Defect::ForgetCancel) {
                     self.leave_line(stream.pool, ticket);
                 }
             }
@@ -271,7 +269,7 @@ impl Lane {
     /// the slot before could be refused there (overflow).
     pub(crate) fn abandon(&mut self, pool: usize, held: &Held) {
         let hold_ms = self.pools.get(pool).map_or(0, |pool| pool.settings.abandoned_hold.as_ms());
-        let hold_ms = if active(Mutant::NoHold) { 0 } else { hold_ms };
+        let hold_ms = if is_seeded(Defect::NoHold) { 0 } else { hold_ms };
         let until_ms = host::now_ms().saturating_add(hold_ms);
         self.holds.push(Reverse(Hold { until_ms, pool, serial: held.serial }));
     }

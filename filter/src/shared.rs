@@ -5,10 +5,8 @@
 
 use std::fmt::Write as _;
 
-use slotway_engine::{
-    Abort, Image, Page, PageId, PageSource, Pool, Region,
-    mutant::{Mutant, active},
-};
+use slotway_engine::{Abort, Image, Page, PageId, PageSource, Pool, Region};
+use slotway_test_hooks::{Defect, invariant, is_seeded};
 
 use crate::{error::FilterError, guesses::Guesses, host};
 
@@ -118,7 +116,7 @@ impl SharedPool {
                     self.guesses.note(true);
                     return Ok(result);
                 }
-                Ok(Attempt::Left(result)) if active(Mutant::TrustGuess) => return Ok(result),
+                Ok(Attempt::Left(result)) if is_seeded(Defect::TrustGuess) => return Ok(result),
                 // Neither says that somebody was faster.
                 Ok(Attempt::Left(_)) | Err(_) => {}
                 Ok(Attempt::Late) => self.guesses.note(false),
@@ -163,6 +161,7 @@ impl SharedPool {
             Err(abort) => return Err(abort.into()),
         };
         pool.commit();
+        invariant!(self.image.root.accounts_for_all_slots(), "each slot is free, parked or out, once");
         self.image.encode_to(&mut self.bytes);
         match host::set_shared_data(&self.root_key, &self.bytes, number) {
             Ok(number) => {
@@ -172,7 +171,7 @@ impl SharedPool {
                 self.is_known = true;
                 Ok(Attempt::Made(result))
             }
-            Err(error) if error.is_cas_mismatch() && active(Mutant::IgnoreMismatch) => {
+            Err(error) if error.is_cas_mismatch() && is_seeded(Defect::IgnoreMismatch) => {
                 Ok(Attempt::Made(result))
             }
             Err(error) if error.is_cas_mismatch() => Ok(Attempt::Late),
@@ -212,7 +211,7 @@ impl SharedPages {
 
     /// Stores the log's pages, except where a page at least as new is there already.
     fn store(&mut self, image: &Image) -> Result<(), FilterError> {
-        if active(Mutant::NoPages) {
+        if is_seeded(Defect::NoPages) {
             return Ok(());
         }
         for (id, stored) in image.stored_pages() {

@@ -2,10 +2,8 @@
 
 use std::{cmp::Reverse, time::Duration};
 
-use slotway_engine::{
-    Outcome,
-    mutant::{Mutant, active},
-};
+use slotway_engine::Outcome;
+use slotway_test_hooks::{Defect, is_seeded};
 
 use crate::{
     grants::Refused, host, lane::Lane, lane_pool::Standing, metrics::RequestOutcome, refusal::Reason,
@@ -55,7 +53,7 @@ impl Lane {
 
     /// Refuses the waiters whose deadline has come.
     fn refuse_late(&mut self, now_ms: u64) {
-        if active(Mutant::NoDeadline) {
+        if is_seeded(Defect::NoDeadline) {
             self.deadlines.clear();
         }
         while let Some(Reverse((at_ms, context))) = self.deadlines.peek().copied() {

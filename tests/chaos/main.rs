@@ -104,7 +104,7 @@ async fn chaos(asked: &Asked) -> bool {
         rig::LANES,
     );
     if !can_trap {
-        println!("chaos: no lanes are killed, since the filter for it is missing: `filter/build.sh chaos`");
+        println!("chaos: no lanes are killed, since the filter for it is missing: `filter/build.sh test`");
     }
     for worker in &run.workers {
         worker.start(&run).await;

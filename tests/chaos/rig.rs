@@ -126,7 +126,7 @@ fn launch(site: &Site, filter: &Path, starts: &AtomicU32) -> Process {
 /// The filter that can be told to die; the ordinary one where that is not built.
 pub(crate) fn filter() -> (PathBuf, bool) {
     let chaos =
-        artefact("SLOTWAY_FILTER", "target/slotway_filter.wasm").with_file_name("slotway_filter_chaos.wasm");
+        artefact("SLOTWAY_FILTER", "target/slotway_filter.wasm").with_file_name("slotway_filter_test.wasm");
     if chaos.exists() {
         (chaos, true)
     } else {

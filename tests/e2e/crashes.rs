@@ -1,4 +1,4 @@
-//! A lane dies: its VM traps within Envoy, which makes it a new one. The filter is the one that can be told to (`filter/build.sh chaos`).
+//! A lane dies: its VM traps within Envoy, which makes it a new one. The filter is the one that can be told to (`filter/build.sh test`).
 
 use std::{io, time::Duration};
 
@@ -19,7 +19,7 @@ const COUNTED_WITHIN: Duration = Duration::from_secs(1);
 const CONNECTIONS_MAX: usize = 64;
 
 async fn up(setup: &Setup) -> Slotway {
-    let filter = artefact("SLOTWAY_FILTER_CHAOS", "target/slotway_filter_chaos.wasm");
+    let filter = artefact("SLOTWAY_FILTER_TEST", "target/slotway_filter_test.wasm");
     Slotway::up_with(setup, &["--filter", filter.to_str().unwrap()]).await
 }
 

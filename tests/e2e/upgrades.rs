@@ -31,7 +31,7 @@ async fn new_code_beside_old_code_gives_out_what_the_old_has_left_and_no_request
     let before = vms(&slotway).await;
     slotway.control_plane.signal(Signal::KILL);
     slotway.control_plane.ended(SOON).await;
-    let new_code = artefact("SLOTWAY_FILTER_CHAOS", "target/slotway_filter_chaos.wasm");
+    let new_code = artefact("SLOTWAY_FILTER_TEST", "target/slotway_filter_test.wasm");
     slotway.start_control_plane_with(&["--filter", new_code.to_str().unwrap()]).await;
     until("the new code runs", SOON, async || (vms(&slotway).await > before + 2).then_some(())).await;
 

@@ -1,21 +1,22 @@
 //! What the command is asked to do.
 
-use slotway_engine::mutant::Mutant;
+use slotway_test_hooks::Defect;
 
 /// The command's help.
 pub(crate) const USAGE: &str = "\
 usage: sim [options]
 
-  --seed N       the run of this seed alone
-  --seeds COUNT  the runs of so many seeds (1000)
-  --first N      from this seed on (0)
-  --steps N      throw nothing more after so many steps of each run
-  --threads N    on so many threads (as many as there are cores)
-  --trace        print everything that happens; with --seed
-  --mutant NAME  with this seeded defect, in the variant of the filter that has them
-  --mutants      each seeded defect until it is caught; fails if one is not within --seeds
-  --markdown     their table as Markdown
-  --break-cas    in a host whose compare-and-swap always swaps, which must fail
+  --seed N       run this seed alone
+  --seeds COUNT  run this number of seeds (1000)
+  --first N      begin with this seed (0)
+  --steps N      stop new events after N steps of each run
+  --threads N    use N threads (the number of cores)
+  --trace        print everything that happens; needs --seed
+  --product      run the module that Envoy runs, not its variant for tests with assertions
+  --mutant NAME  activate this seeded defect
+  --mutants      run seeds with each seeded defect until it is caught; fails if one survives --seeds
+  --markdown     print the table of the defects as Markdown
+  --break-cas    run in a host whose compare-and-swap always swaps, which must fail
 ";
 
 /// The command's arguments.
@@ -27,8 +28,9 @@ pub(crate) struct Arguments {
     pub(crate) threads: usize,
     pub(crate) trace: bool,
     pub(crate) ignores_cas: bool,
-    pub(crate) mutant: Option<Mutant>,
-    pub(crate) mutants: bool,
+    pub(crate) product: bool,
+    pub(crate) defect: Option<Defect>,
+    pub(crate) all_defects: bool,
     pub(crate) markdown: bool,
 }
 
@@ -43,8 +45,9 @@ impl Arguments {
             threads: cores,
             trace: false,
             ignores_cas: false,
-            mutant: None,
-            mutants: false,
+            product: false,
+            defect: None,
+            all_defects: false,
             markdown: false,
         };
         while let Some(word) = words.next() {
@@ -59,14 +62,16 @@ impl Arguments {
                 "--steps" => arguments.steps = Some(number()?),
                 "--threads" => arguments.threads = number()?.clamp(1, 15) as usize,
                 "--trace" => arguments.trace = true,
-                "--mutants" => arguments.mutants = true,
+                "--mutants" => arguments.all_defects = true,
+                "--product" => arguments.product = true,
                 "--markdown" => arguments.markdown = true,
                 "--mutant" => {
                     let name = words.next().ok_or("--mutant needs a name")?;
-                    let found = Mutant::ALL.iter().find(|mutant| format!("{mutant:?}") == name);
-                    let names: Vec<_> = Mutant::ALL.iter().map(|mutant| format!("{mutant:?}")).collect();
-                    let unknown = || format!("there is no mutant {name}, but {}", names.join(", "));
-                    arguments.mutant = Some(*found.ok_or_else(unknown)?);
+                    let found = Defect::ALL.iter().find(|defect| format!("{defect:?}") == name);
+                    let names: Vec<_> = Defect::ALL.iter().map(|defect| format!("{defect:?}")).collect();
+                    let unknown =
+                        || format!("--mutant {name}: no such defect; the defects are {}", names.join(", "));
+                    arguments.defect = Some(*found.ok_or_else(unknown)?);
                 }
                 "--break-cas" => arguments.ignores_cas = true,
                 "--help" | "-h" => return Ok(None),
@@ -75,6 +80,9 @@ impl Arguments {
         }
         if arguments.trace && arguments.seeds > 1 {
             return Err("--trace needs --seed: a trace is of one run".to_owned());
+        }
+        if arguments.product && (arguments.all_defects || arguments.defect.is_some()) {
+            return Err("--product: this module has no seeded defects".to_owned());
         }
         Ok(Some(arguments))
     }

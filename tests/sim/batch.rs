@@ -41,7 +41,7 @@ pub(crate) fn how(arguments: &Arguments) -> How {
     How {
         steps: arguments.steps,
         trace: arguments.trace,
-        mutant: arguments.mutant,
+        defect: arguments.defect,
         ignores_cas: arguments.ignores_cas,
     }
 }
@@ -92,7 +92,7 @@ fn work(
         batch.coverage += &outcome.coverage;
         if outcome.violation.is_some() || arguments.trace {
             batch.failures.push(outcome);
-            let most = if arguments.mutant.is_some() { 1 } else { FAILURES_MAX };
+            let most = if arguments.defect.is_some() { 1 } else { FAILURES_MAX };
             if batch.failures.len() >= most {
                 next.store(arguments.seeds, Relaxed);
             }

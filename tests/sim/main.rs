@@ -5,7 +5,7 @@
 
 mod arguments;
 mod batch;
-mod mutants;
+mod defects;
 mod report;
 
 use std::process::ExitCode;
@@ -25,8 +25,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let mutants = arguments.mutants || arguments.mutant.is_some();
-    let module = if mutants { artifact::variant_module("mutants") } else { artifact::module() };
+    let module = if arguments.product { artifact::module() } else { artifact::test_variant_module() };
     let filter = match module.and_then(|module| Filter::compile_for_speed(&module)) {
         Ok(filter) => filter,
         Err(error) => {
@@ -35,8 +34,8 @@ fn main() -> ExitCode {
         }
     };
     batch::silence_panics();
-    if arguments.mutants {
-        return if mutants::hunt(&filter, &arguments) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    if arguments.all_defects {
+        return if defects::search_all(&filter, &arguments) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     let batch = batch::run(&filter, &arguments);
     if report::print(&filter, &arguments, &batch) { ExitCode::SUCCESS } else { ExitCode::FAILURE }

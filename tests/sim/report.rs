@@ -79,9 +79,9 @@ fn print_failure(filter: &Filter, arguments: &Arguments, failure: &Outcome) {
     );
     trace[skipped..].iter().for_each(|line| println!("{}", line.chars().take(200).collect::<String>()));
     let breaks = if arguments.ignores_cas { " --break-cas" } else { "" };
-    let mutant = arguments.mutant.map_or(String::new(), |mutant| format!(" --mutant {mutant:?}"));
+    let defect = arguments.defect.map_or(String::new(), |defect| format!(" --mutant {defect:?}"));
     let steps = arguments.steps.map_or(String::new(), |steps| format!(" --steps {steps}"));
-    println!("--- again: make sim SEED={seed}, or target/release/sim --seed {seed}{steps}{mutant}{breaks}");
+    println!("--- again: make sim SEED={seed}, or target/release/sim --seed {seed}{steps}{defect}{breaks}");
     match store(seed, &trace) {
         Ok(path) => println!("--- the whole trace: {path}"),
         Err(error) => println!("--- the whole trace cannot be stored: {error}"),

@@ -21,7 +21,7 @@ fn sim(folder: &std::path::Path, arguments: &[&str]) -> (Output, String) {
 
 #[test]
 fn one_seed_is_one_run_and_another_seed_another() {
-    let filter = Filter::compile_for_speed(&artifact::module().unwrap()).unwrap();
+    let filter = Filter::compile_for_speed(&artifact::test_variant_module().unwrap()).unwrap();
     let runs = [7, 7, 8].map(|seed| run_seed(&filter, seed, How { trace: true, ..How::default() }));
     assert!(runs[0].trace.len() > 100, "{} lines", runs[0].trace.len());
     assert!(runs[0].trace == runs[1].trace, "the same seed, another run");

@@ -11,6 +11,8 @@ use crate::{HostError, host::Filter};
 
 /// The variable that names another module.
 const VARIABLE: &str = "SLOTWAY_FILTER";
+/// The variable that names another module for the variant for tests.
+const TEST_VARIABLE: &str = "SLOTWAY_FILTER_TEST";
 
 /// The filter, compiled once for all tests of one process.
 ///
@@ -25,23 +27,23 @@ pub fn filter() -> &'static Filter {
     })
 }
 
-/// A variant of the filter, which `filter/build.sh` builds under that name.
+/// Compiles the variant of the filter for tests, with seeded defects, crashes on demand and assertions.
 ///
 /// # Errors
 /// If it is missing, stale, or does not run in the host.
-pub fn variant(name: &str) -> Result<Filter, HostError> {
-    Filter::compile(&variant_module(name)?, true)
+pub fn test_variant() -> Result<Filter, HostError> {
+    Filter::compile(&test_variant_module()?, true)
 }
 
-/// A variant of the filter as it was built.
+/// Reads the variant of the filter for tests (`filter/build.sh test`).
 ///
 /// # Errors
 /// If it is missing or stale.
-pub fn variant_module(name: &str) -> Result<Vec<u8>, HostError> {
-    match std::env::var_os(VARIABLE) {
-        // Whoever names a module knows what it is.
-        Some(path) if Path::new(&path).to_string_lossy().contains(name) => read_fresh(Path::new(&path), &[]),
-        _ => read_fresh(&repository().join(format!("target/slotway_filter_{name}.wasm")), &sources()),
+pub fn test_variant_module() -> Result<Vec<u8>, HostError> {
+    match std::env::var_os(TEST_VARIABLE) {
+        // The caller who names a module is responsible for its age.
+        Some(path) => read_fresh(Path::new(&path), &[]),
+        None => read_fresh(&repository().join("target/slotway_filter_test.wasm"), &sources()),
     }
 }
 
@@ -51,7 +53,7 @@ pub fn variant_module(name: &str) -> Result<Vec<u8>, HostError> {
 /// If it is missing or stale.
 pub fn module() -> Result<Vec<u8>, HostError> {
     match std::env::var_os(VARIABLE) {
-        // Whoever names a module knows what it is.
+        // The caller who names a module is responsible for its age.
         Some(path) => read_fresh(Path::new(&path), &[]),
         None => read_fresh(&repository().join("target/slotway_filter.wasm"), &sources()),
     }
@@ -68,7 +70,9 @@ fn repository() -> &'static Path {
 
 /// Where the filter's sources are.
 fn sources() -> Vec<PathBuf> {
-    ["filter/src", "filter/engine/src", "filter/config/src"].map(|part| repository().join(part)).to_vec()
+    ["filter/src", "filter/engine/src", "filter/config/src", "filter/policy/src", "filter/test-hooks/src"]
+        .map(|part| repository().join(part))
+        .to_vec()
 }
 
 /// Reads a module that must be newer than every `.rs` file below `sources`.

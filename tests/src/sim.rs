@@ -39,8 +39,8 @@ pub struct How {
     pub steps: Option<u64>,
     /// Whether to write down everything that happens.
     pub trace: bool,
-    /// The seeded defect that is active, in the module's variant that has them.
-    pub mutant: Option<slotway_engine::mutant::Mutant>,
+    /// The active seeded defect, in the variant of the module for tests.
+    pub defect: Option<slotway_test_hooks::Defect>,
     /// A broken host, to show that a run can fail: compare-and-swap always swaps.
     pub ignores_cas: bool,
 }

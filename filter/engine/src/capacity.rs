@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use slotway_test_hooks::{Defect, is_seeded};
+
 use crate::{
     Abort, Grant, PageId, PageSource, Pool, Region, WorkerIndex,
     chunk_queue::ChunkQueue,
     interleave::interleave,
-    mutant::{Mutant, active},
     parking,
     worker_table::{self, Reach, Record},
 };
@@ -54,7 +55,7 @@ impl<S: PageSource> Pool<'_, S> {
         now_ms: u64,
     ) -> Result<Reconciled, Abort> {
         let mut reconciled = Reconciled { grants: Vec::new(), done: true };
-        if generation <= self.root.generation && !active(Mutant::OldGeneration) {
+        if generation <= self.root.generation && !is_seeded(Defect::OldGeneration) {
             return Ok(reconciled);
         }
         let mut unnamed: BTreeMap<u64, WorkerIndex> = BTreeMap::new();
@@ -132,10 +133,10 @@ impl<S: PageSource> Pool<'_, S> {
         let before = std::mem::replace(&mut record.capacity, capacity);
         let mut usable = 0;
         let mut missing = capacity.saturating_sub(record.slots);
-        if active(Mutant::MintOneMore) && missing > 0 {
+        if is_seeded(Defect::MintOneMore) && missing > 0 {
             missing += 1;
         }
-        if active(Mutant::MintTooSoon) {
+        if is_seeded(Defect::MintTooSoon) {
             missing = capacity.saturating_sub(before);
         }
         record.slots += missing;

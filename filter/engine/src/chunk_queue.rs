@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use slotway_test_hooks::invariant;
+
 use crate::{Abort, PageId, PageSource, Region, codec::Reader, page::Pages};
 
 /// Entries in a chunk: in one end of a queue, and in each of its pages.
@@ -124,7 +126,7 @@ impl<T: Entry> Chunk<T> {
 
     /// Appends an entry; the chunk must not be full.
     fn push(&mut self, entry: T) {
-        debug_assert!(!self.is_full());
+        invariant!(!self.is_full(), "a chunk that gets an entry has room for it");
         if self.end == CHUNK {
             self.entries.copy_within(self.first.., 0);
             self.end -= self.first;

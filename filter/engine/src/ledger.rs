@@ -8,11 +8,12 @@
 //! [`CHUNK`](crate::CHUNK) make room: those still out move to pages, [`LEDGER_PAGES`] in all, chosen by the serial. A
 //! request that ends before so many others have begun never touches a page.
 
+use slotway_test_hooks::{Defect, invariant, is_seeded};
+
 use crate::{
     Abort, LaneId, PageId, PageSource, ProbeTerm, Region, WorkerIndex,
     chunk_queue::{CHUNK, Entry},
     codec::Reader,
-    mutant::{Mutant, active},
     page::Pages,
 };
 
@@ -136,7 +137,7 @@ impl Ledger {
         probe: Option<ProbeTerm>,
         pages: &mut Pages<'_, S>,
     ) -> Result<Serial, Abort> {
-        debug_assert_ne!(lane, BACK);
+        invariant!(lane != BACK, "a slot goes out to a lane that has a number");
         if self.count == YOUNG_MAX {
             self.age(pages)?;
         }
@@ -157,7 +158,7 @@ impl Ledger {
         }
         let Some((at, young)) = self.find_young(serial) else { return Ok(None) };
         let held = young.held(serial);
-        if active(Mutant::KeepInLedger) {
+        if is_seeded(Defect::KeepInLedger) {
             return Ok(Some(held));
         }
         self.young[at] = BACK_RAW;
@@ -194,7 +195,7 @@ impl Ledger {
     fn forget(&mut self, count: usize) {
         self.young.copy_within(count..self.count, 0);
         self.count -= count;
-        if !active(Mutant::ReuseSerial) {
+        if !is_seeded(Defect::ReuseSerial) {
             self.first += count as Serial;
         }
     }
@@ -203,7 +204,7 @@ impl Ledger {
     fn age<S: PageSource>(&mut self, pages: &mut Pages<'_, S>) -> Result<(), Abort> {
         for at in 0..CHUNK {
             let raw = self.young[at];
-            if raw == BACK_RAW || active(Mutant::ForgetAged) {
+            if raw == BACK_RAW || is_seeded(Defect::ForgetAged) {
                 continue;
             }
             let serial = self.first + at as Serial;
@@ -224,7 +225,7 @@ impl Ledger {
         pages: &mut Pages<'_, S>,
     ) -> Result<Option<Held>, Abort> {
         let Some((id, at, held)) = self.aged(serial, pages)? else { return Ok(None) };
-        if active(Mutant::KeepInLedger) {
+        if is_seeded(Defect::KeepInLedger) {
             return Ok(Some(held));
         }
         let page = pages.change(id)?;

@@ -25,7 +25,6 @@ mod image;
 mod interleave;
 mod ledger;
 mod line;
-pub mod mutant;
 mod page;
 mod parking;
 mod pool;

@@ -5,11 +5,12 @@
 //! it reaches the head. Holes are bounded: the line never has more than [`crate::RING_PAGES`] pages, holes
 //! included; beyond that a request is refused as if the line were full.
 
+use slotway_test_hooks::{Defect, invariant, is_seeded};
+
 use crate::{
     Abort, LaneId, PageSource, Region, Ticket,
     chunk_queue::{ChunkQueue, Entry},
     codec::Reader,
-    mutant::{Mutant, active},
     page::Pages,
 };
 
@@ -75,9 +76,9 @@ impl Line {
         now_ms: u64,
         pages: &mut Pages<'_, S>,
     ) -> Result<Ticket, Abort> {
-        debug_assert_ne!(lane, HOLE);
+        invariant!(lane != HOLE, "a waiter's lane has a number");
         let mut ticket = self.head + self.places.len() as Ticket;
-        if active(Mutant::ShareTicket) && self.waiting > 0 {
+        if is_seeded(Defect::ShareTicket) && self.waiting > 0 {
             ticket -= 1;
         }
         self.places.push(Place { lane, since_ms: now_ms & SINCE_MS_MASK }, Region::Line, pages)?;
@@ -90,7 +91,7 @@ impl Line {
         &mut self,
         pages: &mut Pages<'_, S>,
     ) -> Result<Option<(LaneId, Ticket)>, Abort> {
-        if active(Mutant::LastFirst)
+        if is_seeded(Defect::LastFirst)
             && let Some((ticket, lane)) = self.waiters(pages)?.pop()
         {
             self.leave(lane, ticket, pages)?;

@@ -2,9 +2,10 @@
 
 use std::num::NonZeroU8;
 
+use slotway_test_hooks::{Defect, invariant, is_seeded};
+
 use crate::{
     Abort, Held, Image, PageId, PageSource, Region, Root, Serial,
-    mutant::{Mutant, active},
     page::Pages,
     parking,
     worker_table::{self, Reach, Record},
@@ -113,9 +114,9 @@ impl<'s, S: PageSource> Pool<'s, S> {
     pub fn commit(self) {
         let Self { root, log, pages } = self;
         root.commit += 1;
-        debug_assert!(root.capacity == 0 || root.workers_end > 0);
-        debug_assert!(root.parked <= root.slots);
-        debug_assert!(root.waiting() == 0 || root.free.is_empty(), "free slots and waiters at once");
+        invariant!(root.capacity == 0 || root.workers_end > 0, "a pool with a capacity has workers");
+        invariant!(root.parked <= root.slots, "parked slots are among the slots");
+        invariant!(root.waiting() == 0 || root.free.is_empty(), "free slots and waiters exclude each other");
         pages.changes_to(log);
     }
 
@@ -131,7 +132,7 @@ impl<'s, S: PageSource> Pool<'s, S> {
             let mut slot = self.pop_usable(request.now_ms)?;
             if slot.is_none() && self.root.probe_at_ms <= request.now_ms {
                 let nobody_waits = self.probe(request.now_ms)?;
-                debug_assert!(nobody_waits.is_empty());
+                invariant!(nobody_waits.is_empty(), "a probe grants nothing while no request waits");
                 slot = self.pop_usable(request.now_ms)?;
             }
             if let Some((worker, probe)) = slot {
@@ -145,7 +146,7 @@ impl<'s, S: PageSource> Pool<'s, S> {
         if !request.may_wait {
             return Ok(Take::Refused(RefusalReason::NoFreeSlot));
         }
-        if self.root.waiting() >= request.waiting_max && !active(Mutant::NoLimit) {
+        if self.root.waiting() >= request.waiting_max && !is_seeded(Defect::NoLimit) {
             return Ok(Take::Refused(RefusalReason::QueueFull));
         }
         match self.root.line.join(request.lane, request.now_ms, &mut self.pages) {
@@ -189,7 +190,7 @@ impl<'s, S: PageSource> Pool<'s, S> {
         }
         if !self.root.is_watched(worker) && outcome != Outcome::Unreachable {
             let mut grants: Vec<_> = self.give(worker, None)?.into_iter().collect();
-            if active(Mutant::ReleaseTwice) {
+            if is_seeded(Defect::ReleaseTwice) {
                 grants.extend(self.give(worker, None)?);
             }
             return Ok(grants);
@@ -198,7 +199,7 @@ impl<'s, S: PageSource> Pool<'s, S> {
         if record.slots == record.parked {
             return Err(Abort::Corrupt("a slot comes back to a worker that has none out"));
         }
-        if record.surplus() > 0 && !active(Mutant::IgnoreSurplus) {
+        if record.surplus() > 0 && !is_seeded(Defect::IgnoreSurplus) {
             // One less to come back. What the request found out about the worker is not lost where others are
             // left.
             record.slots -= 1;
@@ -227,7 +228,7 @@ impl<'s, S: PageSource> Pool<'s, S> {
         let back = parking::learn(record, outcome, probe, now_ms);
         self.root.unpark(back)?;
         self.root.probe_at_ms = parking::sooner(self.root.probe_at_ms, record);
-        Ok(if active(Mutant::ForgetParked) { 0 } else { back })
+        Ok(if is_seeded(Defect::ForgetParked) { 0 } else { back })
     }
 
     /// Stores the record and gives out `slots` of its slots. Returns those that went to waiters.
@@ -247,7 +248,7 @@ impl<'s, S: PageSource> Pool<'s, S> {
         probe: Option<ProbeTerm>,
     ) -> Result<Option<Grant>, Abort> {
         let names_epoch = self.root.names_epoch;
-        let waiter = if active(Mutant::Barge) { None } else { self.root.line.serve(&mut self.pages)? };
+        let waiter = if is_seeded(Defect::Barge) { None } else { self.root.line.serve(&mut self.pages)? };
         match waiter {
             Some((lane, ticket)) => {
                 let serial = self.root.ledger.enter(lane, worker, probe, &mut self.pages)?;
@@ -318,7 +319,7 @@ impl<'s, S: PageSource> Pool<'s, S> {
     pub fn probe(&mut self, now_ms: u64) -> Result<Vec<Grant>, Abort> {
         let mut grants = Vec::new();
         let mut next_ms = u64::MAX;
-        if active(Mutant::NoProbe) {
+        if is_seeded(Defect::NoProbe) {
             self.root.probe_at_ms = next_ms;
             return Ok(grants);
         }

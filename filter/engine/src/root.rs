@@ -126,6 +126,13 @@ impl Root {
         self.watched != 0 && self.workers_end > 64
     }
 
+    /// Returns whether each slot is in the free queue, parked or out, once. A sound pool is like this after each
+    /// transition.
+    #[must_use]
+    pub fn accounts_for_all_slots(&self) -> bool {
+        self.free.len() + self.parked as usize + self.ledger.len() == self.slots as usize
+    }
+
     /// Counts slots that are gone.
     pub(crate) fn lose_slots(&mut self, count: u32) -> Result<(), Abort> {
         self.slots = self.slots.checked_sub(count).ok_or(Abort::Corrupt(FEWER_THAN_RECORDS))?;

@@ -1,5 +1,7 @@
 //! One record for each worker of a pool, in pages of [`RECORDS`].
 
+use slotway_test_hooks::invariant;
+
 use crate::{
     Abort, PageId, PageSource, ProbeTerm, Region, WorkerIndex, codec::Reader, page::Pages, root::COUNT_MAX,
 };
@@ -150,7 +152,7 @@ pub(crate) fn write<S: PageSource>(
     record: &Record,
     pages: &mut Pages<'_, S>,
 ) -> Result<(), Abort> {
-    debug_assert!(record.parked <= record.slots);
+    invariant!(record.parked <= record.slots, "a worker's parked slots are among its slots");
     let (page, at) = place(worker);
     let bytes = pages.change(page)?;
     if bytes.len() < RECORDS * RECORD_BYTES {

@@ -1,4 +1,4 @@
-//! VMs that die where they are told to: the variant `chaos` of the filter.
+//! VMs that crash on demand, in the variant of the filter for tests.
 
 use std::sync::OnceLock;
 
@@ -17,8 +17,8 @@ type Step<'a> = &'a dyn Fn(&mut World);
 const LANE: usize = 0;
 
 fn world() -> World {
-    static CHAOS: OnceLock<Filter> = OnceLock::new();
-    let filter = CHAOS.get_or_init(|| match artifact::variant("chaos") {
+    static FILTER: OnceLock<Filter> = OnceLock::new();
+    let filter = FILTER.get_or_init(|| match artifact::test_variant() {
         Ok(filter) => filter,
         Err(error) => panic!("{error}"),
     });
@@ -82,7 +82,7 @@ fn a_panic_tells_its_reason_and_its_place_before_the_vm_is_gone() {
     let panics = panics(&world);
     let [line] = panics.as_slice() else { panic!("{panics:?}") };
     assert!(line.contains("as x-slotway-chaos demands at Taken"), "{line}");
-    assert!(line.contains("filter/src/chaos.rs:"), "{line}");
+    assert!(line.contains("filter/src/grants.rs:"), "{line}");
 }
 
 #[test]

@@ -101,8 +101,8 @@ pub struct Options {
     pub actions_survive_trap: bool,
     /// The module is an access logger too, on each lane in a VM of its own: the witness, as the control plane configures it.
     pub witness: bool,
-    /// Which seeded defect is active, in the variant of the module that has them (`slotway_engine::mutant`).
-    pub mutant: Option<u32>,
+    /// The number of the active seeded defect (`slotway_test_hooks::Defect`), in the variant of the module for tests.
+    pub defect: Option<u32>,
     /// Compare-and-swap always swaps. No host does that: with it, a test that proves anything must fail.
     pub ignores_cas: bool,
 }
@@ -115,7 +115,7 @@ impl Default for Options {
             reload_backoff_ms: 0,
             actions_survive_trap: true,
             witness: false,
-            mutant: None,
+            defect: None,
             ignores_cas: false,
         }
     }

@@ -55,11 +55,11 @@ impl Vm {
             .iter()
             .find_map(|name| instance.get_typed_func::<u32, u32>(&mut store, name).ok());
         (store.data_mut().memory, store.data_mut().malloc) = (memory, malloc);
-        let mutant = process.lock().options.mutant;
-        if let (Some(mutant), Ok(choose)) =
-            (mutant, instance.get_typed_func::<u32, ()>(&mut store, "slotway_mutant"))
+        let defect = process.lock().options.defect;
+        if let (Some(defect), Ok(select)) =
+            (defect, instance.get_typed_func::<u32, ()>(&mut store, "slotway_select_defect"))
         {
-            choose.call_async(&mut store, mutant).await.map_err(HostError::module)?;
+            select.call_async(&mut store, defect).await.map_err(HostError::module)?;
         }
         let callbacks = Callback::ALL
             .iter()

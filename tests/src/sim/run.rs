@@ -66,7 +66,7 @@ impl Run {
         let mut dice = Dice::new(seed);
         let mut plan = Plan::roll(&mut dice);
         plan.options.ignores_cas = how.ignores_cas;
-        plan.options.mutant = how.mutant.map(|mutant| mutant as u32);
+        plan.options.defect = how.defect.map(|defect| defect as u32);
         let mut host = Host::with_options(filter, plan.lanes, plan.options.clone());
         host.hold_wakeups(true);
         host.add_cluster("xds");

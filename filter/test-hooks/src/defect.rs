@@ -1,27 +1,26 @@
-//! Seeded defects, to show that the simulator finds them: only in builds with the feature `mutants`, never in a release.
+//! Seeded defects, to show that the simulator finds them.
 //!
-//! One module has them all; which of them is active is said at run time. Without the feature [`active`] is constantly
-//! false, and nothing of them is left.
+//! One module contains all of them; a test selects the active one at run time.
 
-/// Builds the list of defects, each with its name and what it does.
-macro_rules! mutants {
+/// Builds the list of defects, each with its title and what it does.
+macro_rules! defects {
     ($($name:ident = $title:literal, $what:literal;)*) => {
-        /// A defect.
+        /// A seeded defect.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[repr(u32)]
-        pub enum Mutant { $(#[doc = $what] $name),* }
+        pub enum Defect { $(#[doc = $what] $name),* }
 
-        impl Mutant {
-            /// All of them.
+        impl Defect {
+            /// All defects.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
 
-            /// Its name.
+            /// Returns the defect's title.
             #[must_use]
             pub fn title(self) -> &'static str {
                 match self { $(Self::$name => $title),* }
             }
 
-            /// What it does.
+            /// Returns what the defect does.
             #[must_use]
             pub fn what(self) -> &'static str {
                 match self { $(Self::$name => $what),* }
@@ -30,7 +29,7 @@ macro_rules! mutants {
     };
 }
 
-mutants! {
+defects! {
     ReleaseTwice = "release twice", "a slot that comes back is given out twice";
     KeepInLedger = "release forever", "a slot that has come back stays in the ledger, and can come back again";
     IgnoreSurplus = "ignore a retired slot", "a surplus slot of a worker that has shrunk is given out again";
@@ -43,52 +42,66 @@ mutants! {
     ReuseSerial = "reuse serials", "a slot's serial is used again when it is back";
     ForgetAged = "forget old slots", "what leaves the ledger's young part is not stored in its pages";
     ShareTicket = "two waiters, one ticket", "a waiter gets the ticket of the one before it";
-    NoLimit = "no limit", "more wait than max_waiting";
+    NoLimit = "no limit", "more requests wait than max_waiting allows";
     OldGeneration = "older configuration wins", "a lane that takes a configuration late puts it in force over a newer one";
-    IgnoreMismatch = "ignore the CAS mismatch", "an exchange that another lane won is taken for one's own";
+    IgnoreMismatch = "ignore the CAS mismatch", "an exchange that another lane won is taken for this lane's own";
     TrustGuess = "trust a guess", "what a lane finds out from the state that it remembers counts without an exchange";
     NoPages = "log not stored", "the pages of a transition's log are never stored under their keys";
     ForgetCancel = "forget a cancel", "a waiter whose client has left stays in the line";
     DropWakeUp = "drop a wake-up", "a slot that arrives for a waiter is forgotten";
     DropUnclaimed = "drop a grant to a gone waiter", "a slot whose waiter has gone is not given back";
-    NoDeadline = "deadline ignored", "a waiter whose time is over goes on waiting";
+    NoDeadline = "deadline ignored", "a waiter whose deadline has passed goes on waiting";
     OldRootWoken = "queue not registered", "a new root context does not register the wake-up queue";
-    NoRecovery = "leak at a trap", "nobody looks after a lane that has died";
-    NoEviction = "the dead stay in line", "a dead lane's places stay in the line";
+    NoRecovery = "leak at a trap", "no lane recovers the slots of a lane that has died";
+    NoEviction = "no eviction", "a dead lane's waiters stay in the line";
     OverAtOnce = "dead lane's slots at once", "a dead lane's slots are given back while its requests still run";
-    TrustWitness = "evidence of the living", "the witness' word about a living lane's request is acted on";
-    NoHold = "no hold", "a slot is free at once although its worker may go on for a while";
+    TrustWitness = "trust the witness", "a slot of a living lane is released because the witness saw its request end";
+    NoHold = "no hold", "a slot is free at once although abandoned_hold keeps it";
     FreeAtHeaders = "free at headers", "a slot is free when the answer begins";
     NoAudit = "no audit", "a lane does not look for slots that were sent to it by a lane that died";
 }
 
-/// Whether a defect is active.
-#[cfg(not(feature = "mutants"))]
+/// Returns whether a defect is active: never, in a build without the feature `active`.
+#[cfg(not(feature = "active"))]
 #[inline(always)]
 #[must_use]
-pub const fn active(_: Mutant) -> bool {
+pub const fn is_seeded(_: Defect) -> bool {
     false
 }
 
-#[cfg(feature = "mutants")]
-pub use chosen::{active, choose};
+/// Returns whether any defect is active.
+#[cfg(not(feature = "active"))]
+pub(crate) const fn is_any_seeded() -> bool {
+    false
+}
 
-#[cfg(feature = "mutants")]
-mod chosen {
+#[cfg(feature = "active")]
+pub(crate) use selection::is_any_seeded;
+#[cfg(feature = "active")]
+pub use selection::{is_seeded, select};
+
+#[cfg(feature = "active")]
+mod selection {
     use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-    use super::Mutant;
+    use super::Defect;
 
-    static CHOSEN: AtomicU32 = AtomicU32::new(u32::MAX);
+    const NONE: u32 = u32::MAX;
+    static SELECTED: AtomicU32 = AtomicU32::new(NONE);
 
     /// Makes the defect of this number the active one; a number that no defect has makes none active.
-    pub fn choose(number: u32) {
-        CHOSEN.store(number, Relaxed);
+    pub fn select(number: u32) {
+        SELECTED.store(number, Relaxed);
     }
 
-    /// Whether a defect is active.
+    /// Returns whether a defect is active.
     #[must_use]
-    pub fn active(mutant: Mutant) -> bool {
-        CHOSEN.load(Relaxed) == mutant as u32
+    pub fn is_seeded(defect: Defect) -> bool {
+        SELECTED.load(Relaxed) == defect as u32
+    }
+
+    /// Returns whether any defect is active.
+    pub(crate) fn is_any_seeded() -> bool {
+        SELECTED.load(Relaxed) != NONE
     }
 }
