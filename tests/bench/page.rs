@@ -1,7 +1,7 @@
-//! The report as a page, `docs/BENCHMARKS.md`, with a picture for each case, `docs/benchmarks/<case>.svg`.
+//! Composes `docs/BENCHMARKS.md` from the report, with one picture per case, `docs/benchmarks/<case>.svg`.
 //!
-//! What people have to say about the figures stands in `tests/bench/page`: `introduction.md`, `method.md`, `not_reached.md`, `guard.md`,
-//! and `<case>.md` for what belongs to one case.
+//! The text that explains the figures is in `tests/bench/page`: `introduction.md`, `method.md`, `not_reached.md`, `guard.md`,
+//! and `<case>.md` for one case. A test compares these files with the page.
 
 use std::{fs, path::Path};
 
@@ -13,14 +13,17 @@ use crate::{
     table::{bar_text, reached_text, rounds_text},
 };
 
-/// The page's name, and that of the folder of its pictures beside it.
+/// The page's file name.
 const PAGE: &str = "BENCHMARKS.md";
+/// The folder of the pictures, beside the page.
 const PICTURES: &str = "benchmarks";
+/// The longest line of prose.
+const COLUMNS_MAX: usize = 100;
 
-/// Writes the page and its pictures below `folder`, with the hand-written parts in `parts`.
+/// Writes the page and its pictures below `folder`, with the hand-written parts from `parts`.
 ///
 /// # Errors
-/// With the name of what cannot be written or read.
+/// Names the file that cannot be written or read.
 pub(crate) fn write(report: &Report, parts: &Path, folder: &Path) -> Result<(), String> {
     let pictures = folder.join(PICTURES);
     fs::create_dir_all(&pictures).map_err(|error| format!("{}: {error}", pictures.display()))?;
@@ -35,7 +38,7 @@ pub(crate) fn write(report: &Report, parts: &Path, folder: &Path) -> Result<(), 
     fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-/// A hand-written part; a case may have none.
+/// Reads a hand-written part; a case may have none.
 fn part(parts: &Path, name: &str) -> Result<Option<String>, String> {
     match fs::read_to_string(parts.join(format!("{name}.md"))) {
         Ok(text) => Ok(Some(text.trim().to_owned())),
@@ -49,7 +52,7 @@ type Parts<'a> = &'a dyn Fn(&str) -> Result<Option<String>, String>;
 fn page(report: &Report, parts: Parts<'_>) -> Result<String, String> {
     let needed = |name: &str| parts(name)?.ok_or_else(|| format!("{name}.md is missing"));
     let mut text = format!(
-        "<!-- Written by `make bench`: what people wrote of it stands in tests/bench/page. -->\n# Benchmarks\n\n{}\n",
+        "<!-- Written by `make bench`. The source of its text is tests/bench/page. -->\n# Benchmarks\n\n{}\n",
         needed("introduction")?
     );
     if report.quick {
@@ -57,9 +60,9 @@ fn page(report: &Report, parts: Parts<'_>) -> Result<String, String> {
     }
     text += &format!("\n## The machine\n\n{}", machine_table(&report.machine));
     text += &format!("\n## How it is measured\n\n{}\n", needed("method")?);
-    text += &format!("\n## What is reached\n\n{}", bars_table(report));
+    text += &format!("\n## Targets\n\n{}", bars_table(report));
     if let Some(words) = parts("not_reached")? {
-        text += &format!("\n## What is not, and why\n\n{words}\n");
+        text += &format!("\n## Targets that are not reached, and why\n\n{words}\n");
     }
     for case in &report.cases {
         text += &section(case);
@@ -67,11 +70,11 @@ fn page(report: &Report, parts: Parts<'_>) -> Result<String, String> {
             text += &format!("\n{words}\n");
         }
     }
-    text += &format!("\n## Against creeping costs\n\n{}\n", needed("guard")?);
+    text += &format!("\n## Regression guard\n\n{}\n", needed("guard")?);
     Ok(text)
 }
 
-/// Where the figures are from, for the pictures.
+/// Returns the source of the figures, for the foot of each picture.
 fn foot(report: &Report) -> String {
     let Machine { cpu, cores, envoy, date, .. } = &report.machine;
     let quick = if report.quick { ", a quick run" } else { "" };
@@ -97,9 +100,9 @@ fn machine_table(machine: &Machine) -> String {
     text
 }
 
-/// Every figure that has a bar to reach, of all cases.
+/// Lists every figure that has a target, over all cases.
 fn bars_table(report: &Report) -> String {
-    let mut text = "| case | | median | to be | |\n|---|---|---:|---:|---|\n".to_owned();
+    let mut text = "| case | | median | target | |\n|---|---|---:|---:|---|\n".to_owned();
     for case in &report.cases {
         for figure in &case.figures {
             let Some(bar) = bar_text(figure) else { continue };
@@ -119,10 +122,14 @@ fn bars_table(report: &Report) -> String {
 fn section(case: &Case) -> String {
     let Case { key, title, what, .. } = case;
     let rounds = rounds_text(case);
-    let mut text =
-        format!("\n## {title}\n\n{what}\n\n![{}]({PICTURES}/{key}.svg)\n", title.replace(['[', ']'], ""));
+    let mut text = format!(
+        "\n## {title}\n\n{}\n\n![{}]({PICTURES}/{key}.svg)\n",
+        wrapped(what),
+        title.replace(['[', ']'], "")
+    );
     if !case.figures.is_empty() {
-        text += &format!("\n| {rounds} | median | lowest to highest | to be | |\n|---|---:|---:|---:|---|\n");
+        text +=
+            &format!("\n| {rounds} | median | lowest to highest | target | |\n|---|---:|---:|---:|---|\n");
         for figure in &case.figures {
             text += &format!(
                 "| {} | {} | {} to {} | {} | {} |\n",
@@ -136,7 +143,7 @@ fn section(case: &Case) -> String {
         }
     }
     if !case.series.is_empty() {
-        text += "\n<details><summary>What these were made from</summary>\n\n| | unit | median | lowest to highest |\n|---|---|---:|---:|\n";
+        text += "\n<details><summary>Measurements behind these figures</summary>\n\n| | unit | median | lowest to highest |\n|---|---|---:|---:|\n";
         for series in case.series.iter().filter(|series| !series.values.is_empty()) {
             let Spread { median, low, high } = Spread::of(&series.values);
             text += &format!(
@@ -160,12 +167,27 @@ fn emphasis(figure: &Figure) -> String {
     }
 }
 
-/// Text within a table.
+/// Breaks a paragraph into lines of at most [`COLUMNS_MAX`] characters.
+fn wrapped(text: &str) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= COLUMNS_MAX => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines.join("\n")
+}
+
+/// Escapes text for a cell of a table.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace(['\n', '\r'], " ").replace('<', "&lt;")
 }
 
-/// What a heading is linked by.
+/// Returns the anchor of a heading.
 fn anchor(title: &str) -> String {
     title
         .to_lowercase()
@@ -200,7 +222,7 @@ mod tests {
             "Words of method.",
             "Words of guard.",
             "Of what it is made.",
-            "## What is not, and why\n\nWhy p99 is missed.",
+            "## Targets that are not reached, and why\n\nWhy p99 is missed.",
             "Some CPU, 2 cores",
             "## Overhead",
             "![Overhead](benchmarks/overhead.svg)",
@@ -228,6 +250,27 @@ mod tests {
         let words = |_: &str| Ok(Some("words".to_owned()));
         assert!(page(&quick, &words).unwrap().contains("quick run"));
         assert!(!page(&example(), &words).unwrap().contains("quick run"));
+    }
+
+    #[test]
+    fn the_page_in_docs_has_the_present_text_of_each_part() {
+        let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let page = fs::read_to_string(tests.join("../docs").join(PAGE)).unwrap();
+        let mut parts = 0;
+        for entry in fs::read_dir(tests.join("bench/page")).unwrap() {
+            let path = entry.unwrap().path();
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(page.contains(text.trim()), "{} differs from docs/{PAGE}", path.display());
+            parts += 1;
+        }
+        assert!(parts > 3, "{parts} parts");
+    }
+
+    #[test]
+    fn a_paragraph_is_broken_at_100_columns() {
+        let text = wrapped(&"four ".repeat(41));
+        let columns: Vec<_> = text.lines().map(str::len).collect();
+        assert_eq!(columns, [99, 99, 4]);
     }
 
     #[test]

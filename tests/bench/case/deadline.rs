@@ -77,8 +77,10 @@ pub(crate) async fn run(bench: &Bench) -> Case {
         key: "deadline".into(),
         title: "Refused in time".into(),
         what: format!(
-            "One slot, which is taken all the time, and requests that come by chance, {PER_SECOND} a second. Each waits for {} s and is refused, so that 1,000 \
-             wait at any time. How late the refusal is with the client, counted from the moment at which the request was to be sent.",
+            "One slot, which is always in use, and requests that arrive at random, {PER_SECOND} per \
+             second. Each waits for {} s and is refused, so that 1,000 wait at any time. The measured \
+             time is the delay of the refusal at the client, counted from the moment when the request was \
+             due.",
             WAIT.as_secs()
         ),
         rounds: rounds as u32,

@@ -69,9 +69,10 @@ fn answer(values: &Values, sizes: &[Size], rounds: u32) -> Case {
         key: "fleet".into(),
         title: "A thousand Envoys".into(),
         what: format!(
-            "{} simulated Envoys are connected to one control plane. How much its resident memory grows by a stream, once all have their \
-             configuration; then how long it takes from the call that raises the capacity of one worker until the filter's new configuration \
-             is at all of them. {CHANGES} changes a round.",
+            "{} simulated Envoys are connected to one control plane. The first figure is the growth of \
+             its resident memory per stream, after all Envoys have their configuration. The second is the \
+             time from the call that raises the capacity of one worker until all Envoys have the filter's \
+             new configuration. A round has {CHANGES} changes.",
             number(NODES as f64)
         ),
         rounds,

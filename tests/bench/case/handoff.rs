@@ -95,9 +95,11 @@ pub(crate) async fn run(bench: &Bench) -> Case {
         key: "handoff".into(),
         title: "From one request to the next".into(),
         what: format!(
-            "One worker of capacity 1 with jobs of {} ms, and {CLIENTS} clients: how long the worker has nothing to do between two jobs, from the moment at \
-             which it begins to write an answer until it has the next request. A proxy of one thread has a processor of its own; two threads share all \
-             processors with worker and clients. With two threads the next request may come from a client on the same thread or on the other one.",
+            "One worker of capacity 1 with jobs of {} ms, and {CLIENTS} clients. The measured time is the \
+             idle time of the worker between two jobs: from the moment when it begins to write an answer \
+             until it has the next request. A proxy of one thread has its own processor; two threads \
+             share all processors with worker and clients. With two threads, the next request may come \
+             from a client on the same thread or on the other one.",
             JOB.as_millis()
         ),
         rounds: bench.rounds as u32,

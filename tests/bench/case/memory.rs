@@ -85,9 +85,11 @@ pub(crate) async fn run(bench: &Bench) -> Case {
         key: "memory".into(),
         title: "Memory".into(),
         what: format!(
-            "How much the proxy's resident memory grows when {} requests without a body come to wait, each on a connection of its own, and when {} with a \
-             body of 1 MB do, by the number of waiters. Then how much more a proxy of {} threads has than one of one thread, by the number of threads, when \
-             each has served requests. What the system holds for connections is not the proxy's and not counted.",
+            "The first figure is the growth of the proxy's resident memory per waiter, when {} requests \
+             without a body wait, each on its own connection, and when {} requests with a body of 1 MB \
+             wait. The second figure is the growth per thread: the difference between a proxy of {} \
+             threads and one of one thread, after each thread has served requests. The system's memory \
+             for connections does not belong to the proxy and is not counted.",
             number(LINES[0].counted as f64),
             LINES[1].counted,
             THREADS[1]

@@ -51,10 +51,10 @@ pub(crate) async fn run(bench: &Bench) -> Case {
     rounds.print_busy_alone();
     Case {
         key: "overhead".into(),
-        title: "What a slot costs that is free".into(),
+        title: "Cost of a free slot".into(),
         what: format!(
-            "Answers that cost nothing, {CONNECTIONS} connections, {SLOTS} slots, so that nobody waits. Each proxy has one thread and a processor of \
-             its own; clients and workers have the other."
+            "Workers that answer at once, {CONNECTIONS} connections, {SLOTS} slots: no request waits. \
+             Each proxy has one thread and its own processor; clients and workers share the other one."
         ),
         rounds: bench.rounds as u32,
         figures: vec![

@@ -70,9 +70,10 @@ pub(crate) async fn run(bench: &Bench) -> Case {
         key: "push".into(),
         title: "From a change to its effect".into(),
         what: format!(
-            "A worker of capacity 1 has a request, and another one waits for it. Its capacity is raised to 2 over REST: how long it takes from the beginning of \
-             that call until the waiting request is at the worker, with so many workers configured in all. {changes} changes a round; the p99 of so few is \
-             the slowest."
+            "A worker of capacity 1 has a request in flight, and another request waits for it. Its \
+             capacity is raised to 2 over REST. The measured time is the time from the start of that call \
+             until the waiting request is at the worker, by the number of configured workers. A round has \
+             {changes} changes; the p99 of so few is the slowest."
         ),
         rounds: bench.rounds as u32,
         figures: p99.chain(p50).collect(),

@@ -65,9 +65,10 @@ pub(crate) async fn run(bench: &Bench) -> Case {
         key: "refusal".into(),
         title: "Refused at once".into(),
         what: format!(
-            "The only slot is taken and the line has its one waiter: {CONNECTIONS} connections ask again and again, and every request is refused. HAProxy with a \
-             limit on its queue; nginx, which has no queue, with its limit on connections. These two refuse more than one processor can ask for: what they \
-             could do is told by the processor time that each refusal costs them."
+            "The only slot is in use and the line has its one waiter: {CONNECTIONS} connections send \
+             requests continuously, and every request is refused. HAProxy has a limit on its queue; \
+             nginx, which has no queue, has a limit on connections. These two refuse more requests than \
+             one processor can send: compare the processor time of each refusal."
         ),
         rounds: bench.rounds as u32,
         figures: vec![

@@ -113,9 +113,10 @@ pub(crate) async fn run(bench: &Bench) -> Case {
         key: "saturation".into(),
         title: "More clients than slots".into(),
         what: format!(
-            "{WORKERS} workers of capacity {CAPACITY}, so {SLOTS} slots. Closed loop for the throughput: each client asks again when it has its answer. Open \
-             loop for the wait: requests come by chance, at a rate near that of the slots, and the wait is from the moment at which a request was to be sent \
-             until the worker had it."
+            "{WORKERS} workers of capacity {CAPACITY}, so {SLOTS} slots. The throughput is measured in a \
+             closed loop: each client sends its next request when it has its answer. The wait is measured \
+             in an open loop: requests arrive at random, at a rate near that of the slots. The wait is \
+             the time from the moment when a request was due until the worker had it."
         ),
         rounds: bench.rounds as u32,
         figures,

@@ -37,8 +37,9 @@ pub(crate) async fn run(bench: &Bench) -> Case {
         key: "scale_threads".into(),
         title: "One and two threads".into(),
         what: format!(
-            "Answers that cost nothing, {CONNECTIONS} connections, {SLOTS} slots. Proxy, clients and workers share all processors, so that two threads \
-             are not twice as fast as one; what counts is the processor time for each request."
+            "Workers that answer at once, {CONNECTIONS} connections, {SLOTS} slots. Proxy, clients and \
+             workers share all processors, so two threads are not twice as fast as one. Compare the \
+             processor time for each request."
         ),
         rounds: bench.rounds as u32,
         figures: vec![

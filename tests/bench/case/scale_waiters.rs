@@ -63,9 +63,11 @@ pub(crate) async fn run(bench: &Bench) -> Case {
         key: "scale_waiters".into(),
         title: "Many waiters".into(),
         what: format!(
-            "Answers that cost nothing and {slots} slots, so that every request but {slots} waits. So many clients cost any proxy something: Envoy's own queue \
-             (its circuit breaker, whose limit holds for each thread and each of its connections apart) and HAProxy's stand beside. The instructions are the \
-             filter's own, from a worker's answer to the next request's way to it, in wasmtime."
+            "Workers that answer at once and {slots} slots: every request but {slots} waits. So many \
+             clients have a cost in any proxy. Envoy's own queue (its circuit breaker, whose limit \
+             applies to each thread and each of its connections separately) and HAProxy's queue are the \
+             comparison. The instructions are those of the filter alone, from a worker's answer to the \
+             sending of the next request, in wasmtime."
         ),
         rounds: bench.rounds as u32,
         figures,

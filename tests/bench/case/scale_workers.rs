@@ -47,8 +47,9 @@ pub(crate) async fn run(bench: &Bench) -> Case {
         key: "scale_workers".into(),
         title: "Many workers and slots".into(),
         what: format!(
-            "Answers that cost nothing, {CONNECTIONS} connections; workers of capacity {CAPACITY}, of which each gets a request in turn. Bare Envoy has as many \
-             clusters, and the client names the one that each request is for: so many connections to workers cost Envoy itself something."
+            "Workers that answer at once, {CONNECTIONS} connections, workers of capacity {CAPACITY} that \
+             receive requests in turn. Bare Envoy has the same number of clusters, and the client names \
+             the cluster of each request: so many connections to workers have a cost in Envoy itself."
         ),
         rounds: bench.rounds as u32,
         figures,

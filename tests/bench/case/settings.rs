@@ -46,10 +46,11 @@ pub(crate) async fn run(bench: &Bench) -> Case {
     }
     Case {
         key: "settings".into(),
-        title: "What each setting costs".into(),
+        title: "Cost of each setting".into(),
         what: format!(
-            "Answers that cost nothing, {CONNECTIONS} connections; then answers after {} ms, {LONG_CONNECTIONS} connections. Bare Envoy has the settings that \
-             Slotway gives it; one of them is taken away, or something that Slotway adds is added.",
+            "Workers that answer at once, {CONNECTIONS} connections; then workers that answer after {} \
+             ms, {LONG_CONNECTIONS} connections. Bare Envoy has the settings that Slotway gives it; each \
+             contender removes one of them, or adds one part of Slotway.",
             LONG.as_millis()
         ),
         rounds: bench.rounds as u32,
