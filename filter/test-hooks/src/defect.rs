@@ -30,35 +30,35 @@ macro_rules! defects {
 }
 
 defects! {
-    ReleaseTwice = "release twice", "a slot that comes back is given out twice";
-    KeepInLedger = "release forever", "a slot that has come back stays in the ledger, and can come back again";
-    IgnoreSurplus = "ignore a retired slot", "a surplus slot of a worker that has shrunk is given out again";
-    Barge = "barging", "a slot that comes back goes to the queue although requests wait: a newcomer takes it";
+    ReleaseTwice = "release twice", "a returned slot is granted twice";
+    KeepInLedger = "release forever", "a returned slot stays in the ledger and can be returned again";
+    IgnoreSurplus = "ignore a retired slot", "a surplus slot of a worker that has shrunk is granted again";
+    Barge = "barging", "a returned slot goes to the queue although requests wait: a new request takes it";
     LastFirst = "LIFO line", "the newest waiter is served first";
-    MintOneMore = "mint too many", "a worker that grows gets a slot more than its capacity says";
-    MintTooSoon = "mint too soon", "a worker that grows gets new slots although surplus ones are still out";
-    ForgetParked = "forget the parked slots", "a worker that answers again does not get its parked slots back";
-    NoProbe = "no probe", "a worker that could not be reached is never tried again";
-    ReuseSerial = "reuse serials", "a slot's serial is used again when it is back";
-    ForgetAged = "forget old slots", "what leaves the ledger's young part is not stored in its pages";
+    MintOneMore = "mint too many", "a worker that grows gets one slot more than its capacity";
+    MintTooSoon = "mint too soon", "a worker that grows gets new slots while surplus ones are still in flight";
+    ForgetParked = "forget the parked slots", "a worker that answers again does not regain its parked slots";
+    NoProbe = "no probe", "a worker that could not be reached is never probed";
+    ReuseSerial = "reuse serials", "a slot's serial is used again after its return";
+    ForgetAged = "forget old slots", "entries that leave the root's part of the ledger are not stored in its pages";
     ShareTicket = "two waiters, one ticket", "a waiter gets the ticket of the one before it";
-    NoLimit = "no limit", "more requests wait than max_waiting allows";
-    OldGeneration = "older configuration wins", "a lane that takes a configuration late puts it in force over a newer one";
-    IgnoreMismatch = "ignore the CAS mismatch", "an exchange that another lane won is taken for this lane's own";
-    TrustGuess = "trust a guess", "what a lane finds out from the state that it remembers counts without an exchange";
+    NoLimit = "no limit", "more requests wait than max_waiting";
+    OldGeneration = "older configuration wins", "a lane that applies a configuration late replaces a newer one";
+    IgnoreMismatch = "ignore the CAS mismatch", "a lane takes an exchange that another lane won for its own";
+    TrustGuess = "trust a guess", "a result from the cached image counts without an exchange";
     NoPages = "log not stored", "the pages of a transition's log are never stored under their keys";
     ForgetCancel = "forget a cancel", "a waiter whose client has left stays in the line";
-    DropWakeUp = "drop a wake-up", "a slot that arrives for a waiter is forgotten";
-    DropUnclaimed = "drop a grant to a gone waiter", "a slot whose waiter has gone is not given back";
-    NoDeadline = "deadline ignored", "a waiter whose deadline has passed goes on waiting";
+    DropWakeUp = "drop a wake-up", "a slot that arrives for a waiter is dropped";
+    DropUnclaimed = "drop a grant to a gone waiter", "a slot whose waiter has left is not returned";
+    NoDeadline = "deadline ignored", "a waiter continues to wait after its deadline";
     OldRootWoken = "queue not registered", "a new root context does not register the wake-up queue";
-    NoRecovery = "leak at a trap", "no lane recovers the slots of a lane that has died";
+    NoRecovery = "leak at a trap", "no lane recovers a dead lane";
     NoEviction = "no eviction", "a dead lane's waiters stay in the line";
-    OverAtOnce = "dead lane's slots at once", "a dead lane's slots are given back while its requests still run";
+    OverAtOnce = "dead lane's slots at once", "a dead lane's slots are returned while its requests still run";
     TrustWitness = "trust the witness", "a slot of a living lane is released because the witness saw its request end";
     NoHold = "no hold", "a slot is free at once although abandoned_hold keeps it";
     FreeAtHeaders = "free at headers", "a slot is free when the answer begins";
-    NoAudit = "no audit", "a lane does not look for slots that were sent to it by a lane that died";
+    NoAudit = "no audit", "a lane does not look for slots that a dead lane had sent to it";
 }
 
 /// Returns whether a defect is active: never, in a build without the feature `active`.
