@@ -3,11 +3,15 @@
 //!
 //! * [`Clock`] tells the time, [`Moment`] is a point in it.
 //! * [`Signals`]: requests of the operating system. [`Stopping`]: progress of the ordered shutdown. [`Notifier`]: systemd.
-//! * [`tls`]: TLS of listeners, with certificates that a reload replaces.
+//! * [`tls`]: TLS of listeners, with certificates that a reload replaces, and of clients.
+//! * [`http`]: the HTTP client.
+//! * [`file`]: files that are written completely or not at all.
 //! * [`telemetry`]: log, request metrics, traces.
 
 mod clock;
 mod error;
+pub mod file;
+pub mod http;
 mod notify;
 mod reloads;
 mod shutdown_settings;

@@ -1,4 +1,6 @@
-//! TLS of the ports, by rustls with ring, and connections with or without it.
+//! TLS of listeners and of clients, by rustls with ring, and connections with or without it.
+
+mod client;
 
 use std::{
     io,
@@ -23,6 +25,9 @@ use tokio_rustls::{
     },
     server::TlsStream,
 };
+
+pub use client::{TrustedRoots, client};
+pub use tokio_rustls::rustls::ClientConfig;
 
 use crate::RuntimeError;
 
