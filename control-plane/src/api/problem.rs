@@ -150,7 +150,9 @@ impl From<&Error> for Problem {
             Error::ReportBaseMissing => {
                 problem(StatusCode::CONFLICT, "report-base-missing", "A full report is needed")
             }
-            Error::Busy => problem(StatusCode::CONFLICT, "busy", "Others were faster each time"),
+            Error::Busy | Error::Store(StoreError::Contended) => {
+                problem(StatusCode::CONFLICT, "busy", "Others were faster each time")
+            }
             Error::Store(StoreError::Full { .. }) => {
                 problem(StatusCode::INSUFFICIENT_STORAGE, "store-full", "The database has no room left")
             }

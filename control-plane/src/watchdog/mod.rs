@@ -2,7 +2,7 @@
 //!
 //! * [`pulse`]: how it is with one worker. [`census`]: whether it is rather the watchdog that is cut off. Both are plain values.
 //! * [`rounds`]: who is asked when, and what comes of it. [`ask`] and [`trust`]: one question over the network.
-//! * [`lease`]: of several control planes on one store, one watches.
+//! * Of several control planes on one store, one watches: the holder of a [`Lease`].
 //!
 //! What is found out is written into the store (by `system`, with its reason, so it is audited), and so comes into force for all Envoys: a
 //! worker that is down gets no further requests, those under way end as they would, and once it answers again its capacity comes
@@ -10,7 +10,6 @@
 
 mod ask;
 mod census;
-mod lease;
 mod pulse;
 mod rounds;
 mod trust;
@@ -19,9 +18,15 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::{error::Error, store::Store, workers::Workers};
+use crate::{
+    error::Error,
+    store::{Lease, Store},
+    workers::Workers,
+};
 use ask::AskOverHttp;
 
+/// The fact in the store that names the holder.
+const LEASE: &str = "watchdog";
 /// Bytes of the random name under which a control plane holds the lease.
 const NAME_BYTES: usize = 16;
 
@@ -63,7 +68,7 @@ impl Watchdog {
             .map_err(|error| Error::System { doing: "making up a name", reason: error.to_string() })?;
         let name = name.iter().map(|byte| format!("{byte:02x}")).collect();
         tokio::select! {
-            () = lease::hold(&*store, name, &self.holds, ending) => {}
+            () = Lease::new(LEASE, name).hold(&*store, &self.holds, ending) => {}
             () = self.watch_while_it_holds(workers) => {}
         }
         Ok(())

@@ -55,6 +55,9 @@ pub enum StoreError {
         /// Its revision; `None` where there is none.
         found: Option<u64>,
     },
+    /// Other control planes changed the same each time that a change was attempted. Nothing was changed.
+    #[error("other control planes change the same all the time; nothing was changed, try again")]
+    Contended,
     /// A watcher asks for changes that are so old that the store has forgotten them.
     #[error("the changes after revision {after} are no longer kept; all has to be read anew")]
     Forgotten {

@@ -1,11 +1,14 @@
 //! Where the control plane keeps what it must not forget: documents (JSON text) by kind and key.
 //!
 //! The trait is small on purpose, so that a database is one folder: read, commit a batch of writes whole or not at all,
-//! watch. What the documents mean is the domain's business (`workers`), not the store's.
+//! watch. What the documents mean is a domain's business, not the store's.
 //!
 //! Each batch that changes something gives the store its next *revision*, and every document that it writes has that
 //! revision. A writer may say which revision it has seen, and loses nothing that others wrote since; a watcher says
 //! from which revision on it wants the changes, and misses none.
+//!
+//! Domains do not use the store directly: [`Replica`] is a typed view of documents that follows the store, and [`Lease`] makes one of
+//! several control planes the holder of a task.
 //!
 //! * [`SqliteStore`]: one file, one control plane. The default.
 //! * [`PostgresStore`]: one database for several control planes.
@@ -14,9 +17,12 @@ mod audit;
 mod batch;
 mod change;
 mod document;
+mod documents;
 mod error;
 mod health;
+mod lease;
 mod postgres;
+mod replica;
 mod settings;
 mod sqlite;
 mod state_directory;
@@ -33,9 +39,12 @@ pub use audit::{
 pub use batch::{BATCH_BYTES_MAX, Batch, Expected, WRITES_MAX, Write};
 pub use change::{Change, Commit, Watch};
 pub use document::{Document, KEY_BYTES_MAX, Kind, Listing, VALUE_BYTES_MAX, kind_named};
+pub use documents::{Documents, Turn, Versioned, from_json, to_json};
 pub use error::StoreError;
 pub use health::Trouble;
+pub use lease::Lease;
 pub use postgres::PostgresStore;
+pub use replica::{Prepared, Replica, Replicated};
 pub use settings::{PostgresUrl, StoreSettings};
 pub use sqlite::SqliteStore;
 

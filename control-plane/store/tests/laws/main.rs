@@ -7,6 +7,7 @@ mod bounds_laws;
 mod house;
 mod postgres;
 mod postgres_bad_days;
+mod replica_laws;
 mod sqlite;
 mod watch_laws;
 
@@ -39,6 +40,17 @@ laws! {
         a_watcher_whose_reading_is_given_up_again_and_again_misses_nothing,
         a_watcher_resumes_where_it_was,
         a_watcher_that_comes_from_the_future_is_told_to_read_anew;
+    replica_laws:
+        concurrent_changes_of_two_replicas_lose_none,
+        a_change_retries_a_bounded_number_of_conflicts,
+        the_whole_state_is_checked_whoever_changes_it,
+        a_change_that_changes_nothing_stores_nothing,
+        documents_have_the_revision_of_the_change_that_wrote_them,
+        a_change_keeps_commits_that_did_not_take_the_turn,
+        changes_of_two_views_are_committed_together_or_not_at_all,
+        a_change_whose_caller_goes_away_is_made_as_a_whole,
+        a_follower_is_told_of_what_differs_and_survives_an_outage,
+        a_document_that_cannot_be_read_leaves_the_state_as_it_was;
     audit_laws:
         a_change_leaves_who_when_what_before_and_after,
         audit_rows_come_newest_first_by_pages_and_filters,
