@@ -78,6 +78,7 @@ lint() {
     section "Formatting (cargo fmt)" cargo fmt --all --check
     section "Lints (cargo clippy)" cargo clippy --locked --release --workspace --all-targets --features slotway/otlp -- -D warnings
     section "Dependencies (cargo deny)" tests/tools/cargo-deny.sh
+    section "Architecture (crates, imports, names)" cargo test --locked -p slotway-test-architecture
 }
 
 filter_and_units() {

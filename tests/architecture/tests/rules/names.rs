@@ -1,0 +1,27 @@
+//! One name, one meaning.
+
+use slotway_test_architecture::names::shared;
+
+use crate::sources::{assert_none, sources};
+
+/// Names that public types of several crates may have, with the reason.
+const SHARED: &[(&str, &str)] = &[];
+
+/// Names that are still to be changed; to be deleted with the last of them.
+const TO_BE_CHANGED: &[&str] =
+    &["Clock", "Document", "Kind", "LaneId", "Options", "Outcome", "Pool", "Process", "Worker", "WorkerSpec"];
+
+#[test]
+fn public_types_of_different_crates_have_different_names() {
+    let libraries = sources()
+        .iter()
+        .filter_map(|sources| Some((sources.package.name.as_str(), sources.library.as_ref()?)));
+    let mut found = shared(libraries);
+    for (name, _) in SHARED {
+        let before = found.len();
+        found.retain(|shared| shared.name != *name);
+        assert!(found.len() < before, "the list has `{name}`, which no two crates share");
+    }
+    found.retain(|shared| !TO_BE_CHANGED.contains(&shared.name.as_str()));
+    assert_none("Rename these, or give the reason in tests/architecture/tests/rules/names.rs:", &found);
+}
