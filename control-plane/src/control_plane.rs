@@ -13,8 +13,8 @@ use tokio::{sync::watch, task::JoinSet, time::MissedTickBehavior};
 use crate::{
     agents::Agents,
     api::{self, ApiPort, ApiState, Rates},
+    cli::CliError,
     config::{ApiTls, Config, XdsTls},
-    error::Error,
     lifecycle::{Phase, Reloads, Stopping},
     model::ListenerSettings,
     people::{AdminToken, Clock, People, PeopleSettings, oidc::Oidc},
@@ -43,8 +43,8 @@ impl Ports {
     /// Takes the ports.
     ///
     /// # Errors
-    /// [`Error::AddressTaken`], [`Error::Address`].
-    pub fn take(config: &Config) -> Result<Self, Error> {
+    /// [`CliError::AddressTaken`], [`CliError::Address`].
+    pub fn take(config: &Config) -> Result<Self, CliError> {
         Ok(Self { api: listen("api", config.api)?, xds: listen("xds", config.xds)? })
     }
 }
@@ -52,12 +52,12 @@ impl Ports {
 /// Listens on an address, or says which setting to change.
 ///
 /// # Errors
-/// [`Error::AddressTaken`], [`Error::Address`].
-pub fn listen(setting: &str, address: SocketAddr) -> Result<TcpListener, Error> {
+/// [`CliError::AddressTaken`], [`CliError::Address`].
+pub fn listen(setting: &str, address: SocketAddr) -> Result<TcpListener, CliError> {
     let setting = setting.to_owned();
     TcpListener::bind(address).map_err(|error| match error.kind() {
-        std::io::ErrorKind::AddrInUse => Error::AddressTaken { setting, address },
-        _ => Error::Address { setting, address, reason: error.to_string() },
+        std::io::ErrorKind::AddrInUse => CliError::AddressTaken { setting, address },
+        _ => CliError::Address { setting, address, reason: error.to_string() },
     })
 }
 
@@ -79,7 +79,7 @@ pub struct ControlPlane {
     pub stopping: Stopping,
     /// What a new configuration can change.
     pub(crate) reloadable: Reloadable,
-    tasks: JoinSet<Result<(), Error>>,
+    tasks: JoinSet<Result<(), CliError>>,
 }
 
 impl ControlPlane {
@@ -87,10 +87,10 @@ impl ControlPlane {
     ///
     /// # Errors
     /// [`Error`]: the state directory, the database, the stored workers.
-    pub async fn start(config: &Config, filter_wasm: PathBuf, ports: Ports) -> Result<Self, Error> {
-        let exposed = |(setting, reason)| Error::Setting { setting, reason };
+    pub async fn start(config: &Config, filter_wasm: PathBuf, ports: Ports) -> Result<Self, CliError> {
+        let exposed = |(setting, reason)| CliError::Setting { setting, reason };
         config.check_api_exposure().map_err(exposed)?;
-        let state = config.state_absolute().map_err(|error| Error::file(&config.state, error))?;
+        let state = config.state_absolute().map_err(|error| CliError::file(&config.state, error))?;
         let store = store::open(&config.store, &state, &crate::kinds::ALL).await?;
         let (access, let_in) = watch::channel(Arc::new(config.access()?));
         let (xds_tls, live_tls) =
@@ -143,15 +143,16 @@ impl ControlPlane {
         let port = ApiPort::new(ports.api, api_live_tls, config.api_limits.connections);
         let port = port.map_err(|error| system("taking a port over", &error))?;
         let (events, told) = (Arc::clone(&state.events), state.clone());
-        tasks.spawn(until(stopping.clone(), async move { events.run(told).await }));
-        tasks.spawn(port.serve(api::router(state), stopping.clone()));
+        tasks.spawn(until(stopping.clone(), async move { Ok(events.run(told).await?) }));
+        let rest = port.serve(api::router(state), stopping.clone());
+        tasks.spawn(async move { Ok(rest.await?) });
         tasks.spawn(until(stopping.clone(), keep(people)));
         tasks.spawn(until(stopping.clone(), settle(Arc::clone(&workers), Arc::clone(&coordinators))));
         tasks.spawn(until(stopping.clone(), follow(Arc::clone(&workers), agents)));
         let is_shared = config.store != StoreSettings::Sqlite;
         let watched = Arc::clone(&workers);
         let ending = stopping.on_ending();
-        tasks.spawn(async move { watchdog.run(watched, store, is_shared, ending).await });
+        tasks.spawn(async move { Ok(watchdog.run(watched, store, is_shared, ending).await?) });
         let reloadable = Reloadable { workers: Arc::clone(&workers), reloads, access, xds_tls, api_tls };
         Ok(Self { workers, reports, coordinators, token, api, xds, stopping, reloadable, tasks })
     }
@@ -160,7 +161,7 @@ impl ControlPlane {
     ///
     /// # Errors
     /// What ended it.
-    pub async fn failed(&mut self) -> Error {
+    pub async fn failed(&mut self) -> CliError {
         match self.tasks.join_next().await {
             Some(Ok(Err(error))) => error,
             Some(Err(error)) => system("serving", &error),
@@ -188,22 +189,22 @@ impl ControlPlane {
 /// How Envoy shall listen.
 ///
 /// # Errors
-/// [`Error::File`] where the working directory cannot be read.
-pub(crate) fn listener_settings(config: &Config, filter_wasm: PathBuf) -> Result<ListenerSettings, Error> {
+/// [`CliError::File`] where the working directory cannot be read.
+pub(crate) fn listener_settings(config: &Config, filter_wasm: PathBuf) -> Result<ListenerSettings, CliError> {
     let access_log = config.access_log.as_ref().map(std::path::absolute).transpose();
     Ok(ListenerSettings {
         listen: config.listen,
         debug_headers: config.debug_headers,
         lane_lease: config.lane_lease,
-        access_log: access_log.map_err(|error| Error::file("access_log", error))?,
+        access_log: access_log.map_err(|error| CliError::file("access_log", error))?,
         filter_wasm,
         groups: config.groups(),
         lanes: config.envoy.concurrency,
     })
 }
 
-fn system(doing: &'static str, reason: &dyn ToString) -> Error {
-    Error::System { doing, reason: reason.to_string() }
+fn system(doing: &'static str, reason: &dyn ToString) -> CliError {
+    CliError::system(doing, reason.to_string())
 }
 
 /// Serves xDS, with or without TLS.
@@ -213,7 +214,7 @@ fn serve_xds(
     refusals: Arc<Refusals>,
     router: Router,
     stopping: Stopping,
-) -> Result<impl Future<Output = Result<(), Error>> + Send, Error> {
+) -> Result<impl Future<Output = Result<(), CliError>> + Send, CliError> {
     let taken = listener.set_nonblocking(true).and_then(|()| tokio::net::TcpListener::from_std(listener));
     let port = taken.and_then(|listener| Port::new(listener, tls, refusals));
     let port = port.map_err(|error| system("taking a port over", &error))?;
@@ -223,24 +224,27 @@ fn serve_xds(
 }
 
 /// Does what would go on for ever until all ends.
-async fn until(stopping: Stopping, endless: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
+async fn until(
+    stopping: Stopping,
+    endless: impl Future<Output = Result<(), CliError>>,
+) -> Result<(), CliError> {
     tokio::select! {
         outcome = endless => outcome,
         () = stopping.ending() => Ok(()),
     }
 }
 
-async fn keep(people: Arc<People>) -> Result<(), Error> {
+async fn keep(people: Arc<People>) -> Result<(), CliError> {
     people.keep().await;
     Ok(())
 }
 
-async fn follow(workers: Arc<Workers>, agents: Arc<Agents>) -> Result<(), Error> {
+async fn follow(workers: Arc<Workers>, agents: Arc<Agents>) -> Result<(), CliError> {
     tokio::join!(workers.follow(), agents.follow());
     Ok(())
 }
 
-async fn settle(workers: Arc<Workers>, coordinators: Arc<Coordinators>) -> Result<(), Error> {
+async fn settle(workers: Arc<Workers>, coordinators: Arc<Coordinators>) -> Result<(), CliError> {
     let mut tick = tokio::time::interval(SETTLE_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

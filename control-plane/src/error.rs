@@ -1,8 +1,6 @@
-use std::{net::SocketAddr, path::PathBuf};
+use std::path::PathBuf;
 
-use slotway_config::WaitDuration;
-
-use crate::{cli::Refusal, config::ConfigFileError, store::StoreError};
+use crate::{config::ConfigFileError, store::StoreError};
 
 /// Everything that can go wrong in the control plane, in words for the person who has to mend it. `api::problem` turns
 /// it into an answer, `cli` into a line and an exit code.
@@ -211,26 +209,6 @@ pub enum Error {
     /// A report builds on one that the control plane has not got.
     #[error("the report builds on one that is not known here; the next one must be full")]
     ReportBaseMissing,
-    /// An address is taken.
-    #[error(
-        "{setting}: {address} is already in use; stop what listens there, or set `{setting}` to another address"
-    )]
-    AddressTaken {
-        /// The setting that names the address.
-        setting: String,
-        /// The address.
-        address: SocketAddr,
-    },
-    /// An address cannot be listened on for another reason.
-    #[error("{setting}: cannot listen on {address}: {reason}")]
-    Address {
-        /// The setting that names the address.
-        setting: String,
-        /// The address.
-        address: SocketAddr,
-        /// The system's reason.
-        reason: String,
-    },
     /// A file or directory cannot be used.
     #[error("{path}: {reason}")]
     File {
@@ -283,42 +261,6 @@ pub enum Error {
         /// Envoy's log.
         log: PathBuf,
     },
-    /// A control plane refused what it was asked.
-    #[error("{0}")]
-    Refused(Box<Refusal>),
-    /// A control plane cannot be reached.
-    #[error("{url}: {reason}")]
-    Unreachable {
-        /// Where it was looked for.
-        url: String,
-        /// What went wrong, and what to do.
-        reason: String,
-    },
-    /// What was asked of a command cannot be.
-    #[error("{0}")]
-    Usage(String),
-    /// Something did not become so in time.
-    #[error("{what} after {}", WaitDuration::from_ms(*.within_ms))]
-    TooLate {
-        /// What is not so yet.
-        what: String,
-        /// How long it was waited for.
-        within_ms: u64,
-    },
-    /// Something differs; what, has been shown.
-    #[error("something differs")]
-    Differs,
-    /// Several things that were asked for went wrong.
-    #[error("{}", lines(.0))]
-    Several(Vec<Error>),
-    /// A running control plane cannot be asked.
-    #[error("{url}: {reason}")]
-    Request {
-        /// What was asked.
-        url: String,
-        /// What went wrong.
-        reason: String,
-    },
     /// The system refused something that always works.
     #[error("{doing}: {reason}")]
     System {
@@ -355,10 +297,6 @@ fn stale(found: Option<u64>) -> String {
     }
 }
 
-fn lines(errors: &[Error]) -> String {
-    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\nslotway: ")
-}
-
 fn not_its_node(connected: bool) -> &'static str {
     if connected {
         "the report speaks for a coordinator of a group that its token or certificate does not let into; each group's Envoys \
@@ -385,32 +323,12 @@ impl Error {
         }
     }
 
-    /// Nothing, the one thing, or all things that went wrong.
-    ///
-    /// # Errors
-    /// If there is one.
-    pub(crate) fn all(mut errors: Vec<Self>) -> Result<(), Self> {
-        match errors.pop() {
-            None => Ok(()),
-            Some(only) if errors.is_empty() => Err(only),
-            Some(last) => {
-                errors.push(last);
-                Err(Self::Several(errors))
-            }
-        }
-    }
-
     /// The stable exit code of a command that failed with this, as docs/CLI.md has it.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::ConfigFile(_) | Self::Setting { .. } | Self::Usage(_) | Self::BackupFile(_) => 2,
+            Self::ConfigFile(_) | Self::Setting { .. } | Self::BackupFile(_) => 2,
             Self::NotEmpty { .. } => 5,
-            Self::Refused(refusal) => refusal.exit_code(),
-            Self::Unreachable { .. } => 6,
-            Self::Differs => 7,
-            Self::TooLate { .. } => 8,
-            Self::Several(errors) => errors.first().map_or(1, Self::exit_code),
             _ => 1,
         }
     }

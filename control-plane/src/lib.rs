@@ -31,6 +31,7 @@ pub mod watchdog;
 pub mod workers;
 pub mod xds;
 
+pub use cli::CliError;
 pub use error::Error;
 pub use slotway_runtime::{self as lifecycle, telemetry, tls};
 pub use slotway_store as store;

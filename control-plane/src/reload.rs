@@ -7,9 +7,9 @@ use tokio::sync::watch;
 use tokio_rustls::rustls::ServerConfig;
 
 use crate::{
+    cli::CliError,
     config::{ApiTls, Config, XdsTls},
     control_plane::listener_settings,
-    error::Error,
     lifecycle::{ReloadOutcome, Reloads},
     telemetry::LiveLog,
     workers::Workers,
@@ -52,7 +52,7 @@ impl Reloader {
     pub(crate) async fn reload(
         &mut self,
         live: &Reloadable,
-        load: impl Fn() -> Result<Config, Error>,
+        load: impl Fn() -> Result<Config, CliError>,
     ) -> &'static str {
         let outcome = match load() {
             Ok(config) => self.put_in_force(live, config).await,
@@ -83,7 +83,7 @@ impl Reloader {
     }
 
     /// Puts a new configuration in force, or changes nothing. The settings that differ and need a restart.
-    async fn put_in_force(&mut self, live: &Reloadable, new: Config) -> Result<Vec<&'static str>, Error> {
+    async fn put_in_force(&mut self, live: &Reloadable, new: Config) -> Result<Vec<&'static str>, CliError> {
         let needs_restart = needs_restart(&self.config, &new);
         let next = with_what_can_change(&self.config, new);
         // All that may fail comes first, the store last: what comes after it cannot.

@@ -54,6 +54,14 @@ impl AtomicFile {
         }
     }
 
+    /// Returns how many bytes were written so far.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn bytes(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
     /// Syncs the content, gives the file its name, and syncs the directory.
     ///
     /// # Errors

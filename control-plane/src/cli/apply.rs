@@ -1,18 +1,17 @@
 use std::path::PathBuf;
 
-use axum::http::Method;
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::{
-    client::{Ask, Client},
+    client::{ApiClient, ApiRequest},
     connection::Connection,
     kind::Kind,
     manifest::{self, Item},
     output::{Colour, Format, json, printable, say_text, yaml},
     unified,
 };
-use crate::error::Error;
+use crate::cli::CliError;
 
 /// `slotway apply`
 #[derive(Debug, Args)]
@@ -73,7 +72,7 @@ Examples:
   slotway diff -f workers.yaml && echo nothing to do";
 
 impl Apply {
-    pub(super) async fn run(self) -> Result<(), Error> {
+    pub(super) async fn run(self) -> Result<(), CliError> {
         let items = manifest::read(&self.file)?;
         let outcomes = apply(&self.connection.client()?, &items, self.dry_run).await?;
         let text = match self.output {
@@ -85,17 +84,17 @@ impl Apply {
         };
         say_text(&text);
         let differs = outcomes.iter().any(|outcome| outcome.action != "unchanged");
-        if self.exit_code && differs { Err(Error::Differs) } else { Ok(()) }
+        if self.exit_code && differs { Err(CliError::Differs) } else { Ok(()) }
     }
 }
 
 impl Diff {
-    pub(super) async fn run(self) -> Result<(), Error> {
+    pub(super) async fn run(self) -> Result<(), CliError> {
         let items = manifest::read(&self.file)?;
         let outcomes = apply(&self.connection.client()?, &items, true).await?;
         let changed: Vec<_> = outcomes.into_iter().filter(|outcome| outcome.action != "unchanged").collect();
         say_text(&differences(&changed, self.colour)?);
-        if changed.is_empty() { Ok(()) } else { Err(Error::Differs) }
+        if changed.is_empty() { Ok(()) } else { Err(CliError::Differs) }
     }
 }
 
@@ -118,7 +117,7 @@ impl Outcome {
     }
 
     /// What was there before or is after, as somebody would write it.
-    fn written(&self, when: &str) -> Result<String, Error> {
+    fn written(&self, when: &str) -> Result<String, CliError> {
         let mut resource = self.answered.get(when).cloned().unwrap_or_default();
         if resource.is_null() {
             return Ok(String::new());
@@ -133,13 +132,13 @@ impl Outcome {
     }
 }
 
-async fn apply(client: &Client, items: &[Item], dry_run: bool) -> Result<Vec<Outcome>, Error> {
+async fn apply(client: &ApiClient, items: &[Item], dry_run: bool) -> Result<Vec<Outcome>, CliError> {
     let path = if dry_run { "/api/v1/apply?dry_run=true" } else { "/api/v1/apply" };
     let values: Vec<_> = items.iter().map(|item| &item.value).collect();
-    let ask = Ask::new(Method::POST, path, "apply").json(json!({ "items": values }));
-    let mut body = client.send(&ask).await.map_err(|error| placed(error, items))?.body;
+    let ask = ApiRequest::post(path, "apply").json(json!({ "items": values }));
+    let mut body = client.send(&ask).await.map_err(|error| located(error, items))?.body;
     let Some(Value::Array(answered)) = body.get_mut("items").map(Value::take) else {
-        return Err(client.odd(&ask, "no list of what became of each"));
+        return Err(client.unexpected(&ask, "no list of what became of each"));
     };
     let outcome = |answered: Value| {
         let text = |name: &str| answered.get(name).and_then(Value::as_str).map(str::to_owned);
@@ -147,30 +146,30 @@ async fn apply(client: &Client, items: &[Item], dry_run: bool) -> Result<Vec<Out
         Some(Outcome { kind, name: text("name")?, action: text("action")?, answered })
     };
     let outcomes: Option<Vec<_>> = answered.into_iter().map(outcome).collect();
-    outcomes.ok_or_else(|| client.odd(&ask, "no list of what became of each"))
+    outcomes.ok_or_else(|| client.unexpected(&ask, "no list of what became of each"))
 }
 
 /// Says of a refusal which document it is about, and where that stands.
-fn placed(error: Error, items: &[Item]) -> Error {
-    let Error::Refused(mut refusal) = error else { return error };
-    let field = refusal.text("field").unwrap_or_default().to_owned();
+fn located(error: CliError, items: &[Item]) -> CliError {
+    let CliError::Rejected(mut rejected) = error else { return error };
+    let field = rejected.text("field").unwrap_or_default().to_owned();
     // Some name the entry in the field's path, too.
     let rest = field.strip_prefix("items[").and_then(|rest| rest.split_once(']'));
-    let index = refusal.index().or_else(|| rest.and_then(|(index, _)| index.parse().ok()));
+    let index = rejected.index().or_else(|| rest.and_then(|(index, _)| index.parse().ok()));
     if let Some(item) = index.and_then(|index| items.get(index)) {
         let within = rest.map_or(field.as_str(), |(_, within)| within.trim_start_matches('.'));
-        refusal.what = item.in_words();
-        refusal.place = Some(item.place(within));
-        if let Some(problem) = refusal.problem.as_object_mut()
+        rejected.subject = item.in_words();
+        rejected.location = Some(item.location(within));
+        if let Some(problem) = rejected.problem.as_object_mut()
             && rest.is_some()
         {
             problem.insert("field".to_owned(), within.into());
         }
     }
-    Error::Refused(refusal)
+    CliError::Rejected(rejected)
 }
 
-fn differences(outcomes: &[Outcome], colour: Colour) -> Result<String, Error> {
+fn differences(outcomes: &[Outcome], colour: Colour) -> Result<String, CliError> {
     let mut text = String::new();
     for outcome in outcomes {
         let (before, after) = (outcome.written("before")?, outcome.written("after")?);

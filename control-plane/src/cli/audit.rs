@@ -2,13 +2,13 @@ use clap::{Args, ValueEnum};
 use serde_json::Value;
 
 use super::{
-    client::{Ask, Client, query},
+    client::{ApiClient, ApiRequest, query},
     connection::{Connection, also_by_file},
     output::{aligned, printable, say},
 };
 use crate::{
     api::{AuditPage, AuditedChange},
-    error::Error,
+    cli::CliError,
     store::AUDIT_PAGE_MAX,
 };
 
@@ -60,7 +60,7 @@ pub(super) enum Output {
 }
 
 impl Audit {
-    pub(super) async fn run(self) -> Result<(), Error> {
+    pub(super) async fn run(self) -> Result<(), CliError> {
         let (before, limit) = (self.before.map(|before| before.to_string()), self.limit.to_string());
         let filters = [
             ("limit", Some(limit.as_str())),
@@ -78,17 +78,19 @@ impl Audit {
 /// A page of changes, newest first.
 ///
 /// # Errors
-/// As [`Client::send`].
-pub(super) async fn page(client: &Client, filters: &[(&str, Option<&str>)]) -> Result<AuditPage, Error> {
-    let ask = Ask::get(format!("/api/v1/audit?{}", query(filters)), "audit");
+/// As [`ApiClient::send`].
+pub(super) async fn page(
+    client: &ApiClient,
+    filters: &[(&str, Option<&str>)],
+) -> Result<AuditPage, CliError> {
+    let ask = ApiRequest::get(format!("/api/v1/audit?{}", query(filters)), "audit");
     let body = client.send(&ask).await?.body;
-    serde_json::from_value(body).map_err(|_| client.odd(&ask, "no list of changes"))
+    serde_json::from_value(body).map_err(|_| client.unexpected(&ask, "no list of changes"))
 }
 
-fn render(page: &AuditPage, output: Output) -> Result<String, Error> {
+fn render(page: &AuditPage, output: Output) -> Result<String, CliError> {
     if output == Output::Json {
-        return serde_json::to_string_pretty(page)
-            .map_err(|error| Error::System { doing: "writing JSON", reason: error.to_string() });
+        return serde_json::to_string_pretty(page).map_err(|error| CliError::system("writing JSON", error));
     }
     let mut lines = vec![["ID", "AT", "WHO", "KIND", "KEY", "CHANGE"].map(str::to_owned).to_vec()];
     for change in &page.changes {

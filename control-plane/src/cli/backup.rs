@@ -1,14 +1,13 @@
 use std::{
-    fs::File,
     io::{BufWriter, ErrorKind, Write},
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
 use clap::Args;
+use slotway_runtime::file::{AtomicFile, IfExists};
 
 use super::{Configured, output::say};
-use crate::{backup::Backup, error::Error, store};
+use crate::{backup::Backup, cli::CliError, store};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -31,12 +30,12 @@ pub(super) struct Backing {
 }
 
 impl Backing {
-    pub(super) async fn run(self) -> Result<(), Error> {
+    pub(super) async fn run(self) -> Result<(), CliError> {
         let config = self.configured.load()?;
-        let state = config.state_absolute().map_err(|error| Error::file(&config.state, error))?;
+        let state = config.state_absolute().map_err(|error| CliError::file(&config.state, error))?;
         let place = config.store.place(&state);
         let listing = store::read(&config.store, &state, &crate::kinds::ALL).await?.ok_or_else(|| {
-            Error::Usage(format!("{place}: there is no database yet, and so nothing to back up; a relative `state` counts from the directory that `serve` was started in"))
+            CliError::Usage(format!("{place}: there is no database yet, and so nothing to back up; a relative `state` counts from the directory that `serve` was started in"))
         })?;
         let backup = Backup::of(listing);
         let what = backup.in_words().unwrap_or_else(|| "nothing that anybody has named".to_owned());
@@ -44,7 +43,7 @@ impl Backing {
         if self.to == Path::new("-") {
             let mut out = BufWriter::new(std::io::stdout().lock());
             let written = backup.write(&mut out).and_then(|()| out.flush());
-            return written.map_err(|error| Error::file("standard output", error));
+            return written.map_err(|error| CliError::file("standard output", error));
         }
         write_new(&self.to, &backup)?;
         say(format_args!("{}: {what}; revision {revision} of {place}", self.to.display()));
@@ -52,22 +51,17 @@ impl Backing {
     }
 }
 
-/// Writes a file that is whole, or not there.
-fn write_new(path: &Path, backup: &Backup) -> Result<(), Error> {
-    let failed = |error| Error::file(path, error);
-    // Its owner alone reads it: there are hashes in it that somebody could guess passwords against.
-    let file = File::options().write(true).create_new(true).mode(0o600).open(path);
-    let file = file.map_err(|error| match error.kind() {
+/// Writes the backup into a new file, which only its owner may read: it has hashes against which passwords can be guessed.
+fn write_new(path: &Path, backup: &Backup) -> Result<(), CliError> {
+    let write = || {
+        let mut out = BufWriter::new(AtomicFile::create(path, IfExists::Fail)?);
+        backup.write(&mut out)?;
+        out.into_inner().map_err(std::io::IntoInnerError::into_error)?.commit()
+    };
+    write().map_err(|error: std::io::Error| match error.kind() {
         ErrorKind::AlreadyExists => {
-            Error::file(path, format!("{error}; a backup is written over nothing, so name another file"))
+            CliError::file(path, format!("{error}. A backup never overwrites a file; name another one"))
         }
-        _ => failed(error),
-    })?;
-    let mut out = BufWriter::new(&file);
-    let written = backup.write(&mut out).and_then(|()| out.flush()).and_then(|()| file.sync_all());
-    written.map_err(|error| {
-        // It has no end, and so would be refused; but nobody needs it.
-        let _ = std::fs::remove_file(path);
-        failed(error)
+        _ => CliError::file(path, error),
     })
 }

@@ -1,7 +1,7 @@
 use clap::Args;
 
 use super::{Configured, output::say};
-use crate::{envoy::bootstrap, error::Error, groups::DEFAULT_GROUP};
+use crate::{cli::CliError, envoy::bootstrap, groups::DEFAULT_GROUP};
 
 /// `slotway bootstrap`
 #[derive(Debug, Args)]
@@ -17,7 +17,7 @@ pub(super) struct Bootstrap {
 }
 
 impl Bootstrap {
-    pub(super) fn run(&self) -> Result<(), Error> {
+    pub(super) fn run(&self) -> Result<(), CliError> {
         let config = self.configured.load()?;
         say(format_args!("{:#}", bootstrap::bootstrap(&config, config.xds, &self.node, &self.group)?));
         Ok(())

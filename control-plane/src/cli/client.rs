@@ -1,295 +1,265 @@
-//! Asks a running control plane.
+//! The client of a control plane's REST API.
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{
-    body::Bytes,
-    http::{HeaderValue, Method, Request, Response, StatusCode, header},
-};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::{body::Incoming, client::conn::http1};
-use hyper_util::rt::TokioIo;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-    time::timeout,
-};
-use tokio_rustls::{
-    TlsConnector,
-    rustls::{ClientConfig, pki_types::ServerName},
+use slotway_config::Protocol;
+use slotway_runtime::{
+    http::{HttpClient, HttpError, HttpRequest, HttpServer, HttpStream, HttpTls},
+    tls::ClientConfig,
 };
 
-use super::{credential::Credential, kind::Kind, origin::Origin, refusal::Refusal, seen::Seen};
-use crate::error::Error;
+use super::{
+    credential::Credential, error::CliError, json_resource::JsonResource, kind::Kind, origin::Origin,
+    rejected_request::RejectedRequest,
+};
 
-const CONNECTED_WITHIN: Duration = Duration::from_secs(5);
-const ANSWER_WITHIN: Duration = Duration::from_secs(30);
-const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+const HTTP: HttpClient = HttpClient {
+    connect_within: Duration::from_secs(5),
+    answer_within: Duration::from_secs(30),
+    body_bytes_max: 64 * 1024 * 1024,
+};
 /// Most pages of a list: a million resources.
 const PAGES_MAX: usize = 1_000;
 const PAGE: &str = "1000";
-const AGENT: &str = concat!("slotway/", env!("CARGO_PKG_VERSION"));
 
-/// A query of those of the fields that are there.
+/// Returns the query of the fields that have a value.
 pub(super) fn query(fields: &[(&str, Option<&str>)]) -> String {
-    let there = fields.iter().filter_map(|(name, value)| Some((name, (*value)?)));
-    let pairs = there.map(|(name, value)| format!("{name}={}", encoded(value)));
+    let present = fields.iter().filter_map(|(name, value)| Some((name, (*value)?)));
+    let pairs = present.map(|(name, value)| format!("{name}={}", encoded(value)));
     pairs.collect::<Vec<_>>().join("&")
 }
 
-/// A name as it stands in a path or a query.
+/// Returns a name as it stands in a path or a query.
 pub(super) fn encoded(name: &str) -> impl std::fmt::Display {
     utf8_percent_encode(name, NON_ALPHANUMERIC)
 }
 
-/// Who asks, and whom.
+/// Sends requests to one control plane, with one credential.
 #[derive(Debug, Clone)]
-pub(super) struct Client {
+pub(super) struct ApiClient {
     origin: Origin,
     credential: Option<Credential>,
-    tls: Option<Arc<ClientConfig>>,
+    server: HttpServer,
 }
 
-/// What is asked.
+/// A request of the REST API.
 #[derive(Debug, Clone)]
-pub(super) struct Ask {
-    method: Method,
+pub(super) struct ApiRequest {
+    method: &'static str,
+    /// With its query.
     path: String,
-    /// What it is about, in words, for whoever reads of its refusal.
-    what: String,
+    /// The subject in words, for error messages: `worker http://127.0.0.1:9001`.
+    subject: String,
     content: Option<(&'static str, Value)>,
     only_if_absent: bool,
 }
 
-/// What was answered, and it was no refusal.
+/// A successful answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
+pub(super) struct ApiAnswer {
+    pub(super) status: u16,
+    /// The body; text if it is not JSON.
     pub(super) body: Value,
 }
 
-impl Ask {
-    /// `what` is what it is about, in words; `path` with its query.
-    pub(super) fn new(method: Method, path: impl Into<String>, what: impl Into<String>) -> Self {
-        Self { method, path: path.into(), what: what.into(), content: None, only_if_absent: false }
+/// All resources of a kind that match a query.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct ResourceList {
+    /// The store's revision that the last page reflects.
+    pub(super) version: String,
+    /// In the order of their names.
+    pub(super) items: Vec<JsonResource>,
+}
+
+impl ApiRequest {
+    /// Returns a request without a body. `path` has its query; `subject` is for error messages.
+    pub(super) fn new(method: &'static str, path: impl Into<String>, subject: impl Into<String>) -> Self {
+        Self { method, path: path.into(), subject: subject.into(), content: None, only_if_absent: false }
     }
 
-    pub(super) fn get(path: impl Into<String>, what: impl Into<String>) -> Self {
-        Self::new(Method::GET, path, what)
+    pub(super) fn get(path: impl Into<String>, subject: impl Into<String>) -> Self {
+        Self::new("GET", path, subject)
     }
 
-    /// With a body.
+    pub(super) fn put(path: impl Into<String>, subject: impl Into<String>) -> Self {
+        Self::new("PUT", path, subject)
+    }
+
+    pub(super) fn post(path: impl Into<String>, subject: impl Into<String>) -> Self {
+        Self::new("POST", path, subject)
+    }
+
+    pub(super) fn delete(path: impl Into<String>, subject: impl Into<String>) -> Self {
+        Self::new("DELETE", path, subject)
+    }
+
+    /// Returns a PATCH request with a merge patch (RFC 7396).
+    pub(super) fn patch(path: impl Into<String>, subject: impl Into<String>, patch: Value) -> Self {
+        Self { content: Some(("application/merge-patch+json", patch)), ..Self::new("PATCH", path, subject) }
+    }
+
+    /// Adds a JSON body.
     pub(super) fn json(self, body: Value) -> Self {
         Self { content: Some(("application/json", body)), ..self }
     }
 
-    /// Only if there is none (`If-None-Match: *`).
+    /// Makes the request fail if the resource exists (`If-None-Match: *`).
     pub(super) fn only_if_absent(self) -> Self {
         Self { only_if_absent: true, ..self }
     }
-
-    /// With a merge patch (RFC 7396).
-    pub(super) fn patch(self, body: Value) -> Self {
-        Self { content: Some(("application/merge-patch+json", body)), ..self }
-    }
 }
 
-impl Client {
-    /// TLS is spoken where the origin says so, and then `tls` is needed.
+impl ApiClient {
+    /// Returns a client of this origin. An origin with `https` needs `tls`.
     pub(super) fn new(
         origin: Origin,
         credential: Option<Credential>,
         tls: Option<Arc<ClientConfig>>,
     ) -> Self {
-        Self { origin, credential, tls }
+        let tls = tls.map(|config| HttpTls { config, server_name: None });
+        let server =
+            HttpServer { host: origin.host.clone(), port: origin.port, tls, protocol: Protocol::Http1 };
+        Self { origin, credential, server }
     }
 
-    /// Where it asks.
+    /// Returns the address of the control plane.
     pub(super) fn origin(&self) -> &Origin {
         &self.origin
     }
 
-    /// Asks, and takes the whole answer.
+    /// Sends a request and reads the whole answer.
     ///
     /// # Errors
-    /// [`Error::Unreachable`]: nobody answers, or not in time. [`Error::Refused`]. [`Error::Request`]: the answer is nothing that a
-    /// control plane answers.
-    pub(super) async fn send(&self, ask: &Ask) -> Result<Answer, Error> {
-        let whole = async {
-            let response = self.begin(ask).await?;
-            let status = response.status();
-            let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
-            let body = body.map_err(|error| self.unreachable(format!("the answer broke off: {error}")))?;
-            let bytes = body.to_bytes();
-            let text = || Value::String(String::from_utf8_lossy(&bytes).into_owned());
-            Ok::<_, Error>((status, serde_json::from_slice(&bytes).unwrap_or_else(|_| text())))
-        };
-        let late = |_| self.unreachable(format!("no answer within {} s", ANSWER_WITHIN.as_secs()));
-        let (status, body) = timeout(ANSWER_WITHIN, whole).await.map_err(late)??;
-        self.judged(ask, status, body)
+    /// [`CliError::Unreachable`] without an answer in time, [`CliError::Rejected`] for a status other than 2xx,
+    /// [`CliError::Request`] for a request that cannot be sent.
+    pub(super) async fn send(&self, request: &ApiRequest) -> Result<ApiAnswer, CliError> {
+        let message = self.message(request)?;
+        let answer = HTTP.send(&self.server, &message).await.map_err(|error| self.failed(request, error))?;
+        self.judged(request, answer.status, &answer.body)
     }
 
-    /// Asks, and leaves the body of the answer to be read as it comes.
+    /// Sends a request and returns the body of the answer as a stream.
     ///
     /// # Errors
-    /// As [`Client::send`].
-    pub(super) async fn open(&self, ask: &Ask) -> Result<Incoming, Error> {
-        let late = |_| self.unreachable(format!("no answer within {} s", ANSWER_WITHIN.as_secs()));
-        let response = timeout(ANSWER_WITHIN, self.begin(ask)).await.map_err(late)??;
-        let status = response.status();
-        if status.is_success() {
-            return Ok(response.into_body());
+    /// As [`ApiClient::send`].
+    pub(super) async fn open(&self, request: &ApiRequest) -> Result<HttpStream, CliError> {
+        let message = self.message(request)?;
+        let stream = HTTP.open(&self.server, &message).await.map_err(|error| self.failed(request, error))?;
+        if stream.is_success() {
+            return Ok(stream);
         }
-        let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect();
-        let body = timeout(ANSWER_WITHIN, body).await.ok().and_then(Result::ok);
-        let bytes = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-        let text = || Value::String(String::from_utf8_lossy(&bytes).into_owned());
-        let body = serde_json::from_slice(&bytes).unwrap_or_else(|_| text());
-        self.judged(ask, status, body).and_then(|_| Err(self.odd(ask, "an answer without a body")))
+        let status = stream.status;
+        let body = tokio::time::timeout(HTTP.answer_within, stream.read(HTTP.body_bytes_max)).await;
+        let body = body.ok().and_then(Result::ok).unwrap_or_default();
+        self.judged(request, status, &body)
+            .and_then(|_| Err(self.unexpected(request, "an answer without a body")))
     }
 
-    /// One resource.
+    /// Reads one resource.
     ///
     /// # Errors
-    /// As [`Client::send`].
-    pub(super) async fn one(&self, kind: Kind, name: &str) -> Result<Seen, Error> {
-        let ask = Ask::get(kind.path_of(name), kind.in_words(name));
-        let answer = self.send(&ask).await?;
-        Seen::new(answer.body).ok_or_else(|| self.odd(&ask, "no resource"))
+    /// As [`ApiClient::send`].
+    pub(super) async fn one(&self, kind: Kind, name: &str) -> Result<JsonResource, CliError> {
+        let request = ApiRequest::get(kind.path_of(name), kind.in_words(name));
+        let answer = self.send(&request).await?;
+        JsonResource::new(answer.body).ok_or_else(|| self.unexpected(&request, "not a resource"))
     }
 
-    /// All resources of a kind, of as many pages as there are. `fields` choose among them.
+    /// Reads all resources of a kind, page by page. `fields` select among them.
     ///
     /// # Errors
-    /// As [`Client::send`].
-    pub(super) async fn list(&self, kind: Kind, fields: &[(&str, &str)]) -> Result<List, Error> {
-        let mut list = List::default();
+    /// As [`ApiClient::send`].
+    pub(super) async fn list(&self, kind: Kind, fields: &[(&str, &str)]) -> Result<ResourceList, CliError> {
+        let mut list = ResourceList::default();
         let mut after: Option<String> = None;
         for _ in 0..PAGES_MAX {
-            let mut asked: Vec<_> = fields.iter().map(|(name, value)| (*name, Some(*value))).collect();
-            asked.extend([("limit", Some(PAGE)), ("continue", after.as_deref())]);
-            let ask = Ask::get(format!("{}?{}", kind.path(), query(&asked)), kind.plural());
-            let mut page = self.send(&ask).await?.body;
+            let mut selected: Vec<_> = fields.iter().map(|(name, value)| (*name, Some(*value))).collect();
+            selected.extend([("limit", Some(PAGE)), ("continue", after.as_deref())]);
+            let request = ApiRequest::get(format!("{}?{}", kind.path(), query(&selected)), kind.plural());
+            let mut page = self.send(&request).await?.body;
             let Some(Value::Array(items)) = page.get_mut("items").map(Value::take) else {
-                return Err(self.odd(&ask, "no list"));
+                return Err(self.unexpected(&request, "not a list"));
             };
             list.version = page.get("resourceVersion").and_then(Value::as_str).unwrap_or_default().to_owned();
             for item in items {
-                list.items.push(Seen::new(item).ok_or_else(|| self.odd(&ask, "no list of resources"))?);
+                let resource = JsonResource::new(item);
+                list.items
+                    .push(resource.ok_or_else(|| self.unexpected(&request, "not a list of resources"))?);
             }
             after = page.get("continue").and_then(Value::as_str).map(str::to_owned);
             if after.is_none() {
                 return Ok(list);
             }
         }
-        let ask = Ask::get(kind.path(), kind.plural());
-        Err(self.odd(&ask, "a list without an end"))
+        let request = ApiRequest::get(kind.path(), kind.plural());
+        Err(self.unexpected(&request, "a list without an end"))
     }
 
-    /// An error for an answer that no control plane gives.
-    pub(super) fn odd(&self, ask: &Ask, was: &str) -> Error {
-        let reason =
-            format!("the answer to {} is {was}: is it a control plane, and of this version?", ask.what);
-        Error::Request { url: self.url(&ask.path), reason }
+    /// Returns the error for an answer that a control plane of this version does not give.
+    pub(super) fn unexpected(&self, request: &ApiRequest, answer: &str) -> CliError {
+        let reason = format!(
+            "the answer about {} is {answer}. Check that this is a control plane of the same version",
+            request.subject
+        );
+        CliError::Request { url: self.url(&request.path), reason }
     }
 
-    fn judged(&self, ask: &Ask, status: StatusCode, body: Value) -> Result<Answer, Error> {
-        if status.is_success() {
-            return Ok(Answer { status, body });
+    /// Returns the error of a control plane that cannot be reached.
+    pub(super) fn unreachable(&self, reason: String) -> CliError {
+        CliError::Unreachable { url: self.origin.to_string(), reason }
+    }
+
+    fn judged(&self, request: &ApiRequest, status: u16, body: &[u8]) -> Result<ApiAnswer, CliError> {
+        let text = || Value::String(String::from_utf8_lossy(body).into_owned());
+        let body = serde_json::from_slice(body).unwrap_or_else(|_| text());
+        if (200..300).contains(&status) {
+            return Ok(ApiAnswer { status, body });
         }
-        let anonymous = self.credential.is_none();
-        let what = ask.what.clone();
-        Err(Error::Refused(Box::new(Refusal {
-            what,
-            status: status.as_u16(),
+        Err(CliError::Rejected(Box::new(RejectedRequest {
+            subject: request.subject.clone(),
+            status,
             problem: body,
-            place: None,
-            anonymous,
+            location: None,
+            is_anonymous: self.credential.is_none(),
         })))
     }
 
-    async fn begin(&self, ask: &Ask) -> Result<Response<Incoming>, Error> {
-        let request = self.request(ask)?;
-        let connect = TcpStream::connect((self.origin.host.as_str(), self.origin.port));
-        let late = |_| self.unreachable(format!("no connection within {} s", CONNECTED_WITHIN.as_secs()));
-        let stream = timeout(CONNECTED_WITHIN, connect).await.map_err(late)?;
-        let stream = stream.map_err(|error| {
-            let hint = "is the control plane running? start it with `slotway up -f FILE`, or say where it is with --api";
-            self.unreachable(format!("nobody answers ({error}); {hint}"))
-        })?;
-        let Some(tls) = &self.tls else { return self.speak(stream, request).await };
-        let name = ServerName::try_from(self.origin.host.clone())
-            .map_err(|_| self.unreachable("the host is no name that a certificate can have".to_owned()))?;
-        let handshake = TlsConnector::from(Arc::clone(tls)).connect(name, stream);
-        let late = |_| self.unreachable(format!("no TLS within {} s", CONNECTED_WITHIN.as_secs()));
-        let stream = timeout(CONNECTED_WITHIN, handshake).await.map_err(late)?;
-        let stream = stream.map_err(|error| {
-            self.unreachable(format!(
-                "TLS failed: {error}; --ca-file says which certificates may vouch for it"
-            ))
-        })?;
-        self.speak(stream, request).await
-    }
-
-    async fn speak(
-        &self,
-        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        request: Request<Full<Bytes>>,
-    ) -> Result<Response<Incoming>, Error> {
-        let broken = |error: hyper::Error| {
-            self.unreachable(format!("it does not answer as HTTP does: {error}; http:// or https://?"))
-        };
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
-        // It ends with its last answer.
-        tokio::spawn(connection);
-        sender.send_request(request).await.map_err(broken)
-    }
-
-    fn request(&self, ask: &Ask) -> Result<Request<Full<Bytes>>, Error> {
-        let odd = |error: &dyn std::fmt::Display| Error::Request {
-            url: self.url(&ask.path),
-            reason: format!("it cannot be asked for: {error}"),
-        };
-        let body = match &ask.content {
-            Some((_, body)) => serde_json::to_vec(body).map_err(|error| odd(&error))?,
-            None => Vec::new(),
-        };
-        let mut request = Request::builder()
-            .method(&ask.method)
-            .uri(format!("{}{}", self.origin.base, ask.path))
-            .header(header::HOST, self.origin.authority())
-            .header(header::USER_AGENT, AGENT)
-            .body(Full::new(Bytes::from(body)))
-            .map_err(|error| odd(&error))?;
-        let headers = request.headers_mut();
-        if let Some((kind, _)) = ask.content {
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    fn message(&self, request: &ApiRequest) -> Result<HttpRequest, CliError> {
+        let mut message = HttpRequest::new(request.method, format!("{}{}", self.origin.base, request.path));
+        if let Some((media_type, body)) = &request.content {
+            let body = serde_json::to_vec(body).map_err(|error| CliError::Request {
+                url: self.url(&request.path),
+                reason: error.to_string(),
+            })?;
+            message = message.body(media_type, body);
         }
-        if ask.only_if_absent {
-            headers.insert(header::IF_NONE_MATCH, HeaderValue::from_static("*"));
+        if request.only_if_absent {
+            message = message.header("if-none-match", "*");
         }
         if let Some(credential) = &self.credential {
-            headers.insert(header::AUTHORIZATION, credential.header());
+            message = message.header("authorization", credential.header());
         }
-        Ok(request)
+        Ok(message)
+    }
+
+    fn failed(&self, request: &ApiRequest, error: HttpError) -> CliError {
+        let hint = match &error {
+            HttpError::Invalid(_) | HttpError::TooLarge(_) => {
+                return CliError::Request { url: self.url(&request.path), reason: error.to_string() };
+            }
+            HttpError::Connect(_) => {
+                ". Is the control plane running? Start it with `slotway up -f FILE`, or give its address with --api"
+            }
+            HttpError::Tls(_) => ". --ca-file names the certificates to trust",
+            HttpError::Closed | HttpError::Protocol(_) => ". Check whether it is http:// or https://",
+            _ => "",
+        };
+        self.unreachable(format!("{error}{hint}"))
     }
 
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.origin)
     }
-
-    fn unreachable(&self, reason: String) -> Error {
-        Error::Unreachable { url: self.origin.to_string(), reason }
-    }
-}
-
-/// All resources of a kind that were asked for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct List {
-    /// The store's revision that the last page reflects.
-    pub(super) version: String,
-    /// In the order of their names.
-    pub(super) items: Vec<Seen>,
 }

@@ -10,7 +10,7 @@ use clap_complete::{
 };
 
 use super::{Cli, connection::Connection, kind::Kind};
-use crate::error::Error;
+use crate::cli::CliError;
 
 /// The environment variable by which a shell asks what there is to complete.
 const VARIABLE: &str = "SLOTWAY_COMPLETE";
@@ -47,7 +47,7 @@ enum Shell {
 }
 
 impl Completion {
-    pub(super) fn run(&self) -> Result<(), Error> {
+    pub(super) fn run(&self) -> Result<(), CliError> {
         let completer: &dyn EnvCompleter = match self.shell {
             Shell::Bash => &Bash,
             Shell::Zsh => &Zsh,
@@ -60,7 +60,7 @@ impl Completion {
                 Shell::Bash => out.write_all(COLONS.as_bytes()),
                 Shell::Zsh | Shell::Fish => Ok(()),
             });
-        written.map_err(|error| Error::System { doing: "writing the completion", reason: error.to_string() })
+        written.map_err(|error| CliError::system("writing the completion", error))
     }
 }
 

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use super::output::say;
-use crate::{config::load, error::Error};
+use crate::{cli::CliError, config::load};
 
 /// `slotway config`
 #[derive(Debug, Subcommand)]
@@ -16,7 +16,7 @@ pub(super) enum ConfigCommand {
 }
 
 impl ConfigCommand {
-    pub(super) fn run(&self) -> Result<(), Error> {
+    pub(super) fn run(&self) -> Result<(), CliError> {
         let Self::Validate { file } = self;
         let config = load(file)?;
         let workers: Vec<_> = config.pools.iter().flat_map(|pool| &pool.workers).collect();

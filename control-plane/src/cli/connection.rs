@@ -1,12 +1,17 @@
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use clap::Args;
+use slotway_config::Protocol;
+use slotway_runtime::tls::{self, ClientConfig, TrustedRoots};
 
-use super::{client::Client, credential::Credential, origin::Origin, trust};
+use super::{client::ApiClient, credential::Credential, origin::Origin};
 use crate::{
+    cli::CliError,
     config::{Config, load},
     envoy::bootstrap::reachable,
-    error::Error,
 };
 
 /// The environment variable with the token. There is no flag for it, since everybody on a machine can see the arguments of its processes.
@@ -65,8 +70,8 @@ impl Connection {
     /// What asks.
     ///
     /// # Errors
-    /// [`Error::Setting`] or [`Error::ConfigFile`] for a file that is not there or not right.
-    pub(super) fn client(&self) -> Result<Client, Error> {
+    /// [`CliError::Setting`] or [`CliError::ConfigFile`] for a file that is not there or not right.
+    pub(super) fn client(&self) -> Result<ApiClient, CliError> {
         let mut config = match &self.config {
             Some(file) => load(file)?,
             None => Config::default(),
@@ -75,24 +80,30 @@ impl Connection {
             config.state.clone_from(state);
         }
         let origin = match &self.api {
-            Some(api) => api.parse().map_err(|reason| Error::Setting { setting: "--api", reason })?,
+            Some(api) => api.parse().map_err(|reason| CliError::Setting { setting: "--api", reason })?,
             None => Origin::of(reachable(config.api), config.api_tls.is_some()),
         };
         let credential = self.credential(&config, &origin)?;
-        let roots = if origin.secure { Some(trust::roots(self.ca_file.as_deref())?) } else { None };
+        let roots = if origin.secure { Some(self.roots()?) } else { None };
         if credential.is_some() && !origin.secure && !origin.is_here() {
             eprintln!("slotway: warning: the token goes to {origin} in the clear; https would hide it");
         }
-        Ok(Client::new(origin, credential, roots))
+        Ok(ApiClient::new(origin, credential, roots))
     }
 
-    fn credential(&self, config: &Config, origin: &Origin) -> Result<Option<Credential>, Error> {
+    /// Returns the TLS configuration that trusts the named authorities, or those of the system.
+    fn roots(&self) -> Result<Arc<ClientConfig>, CliError> {
+        let client = tls::client(TrustedRoots::of(self.ca_file.as_deref()), Protocol::Http1);
+        client.map_err(|error| CliError::Setting { setting: "--ca-file", reason: error.to_string() })
+    }
+
+    fn credential(&self, config: &Config, origin: &Origin) -> Result<Option<Credential>, CliError> {
         if let Some(file) = &self.token_file {
             return Credential::load(file).map(Some);
         }
         if let Ok(token) = std::env::var(TOKEN) {
             let reason = "it holds no token; unset it, or put one into it".to_owned();
-            let bad = || Error::Setting { setting: TOKEN, reason };
+            let bad = || CliError::Setting { setting: TOKEN, reason };
             return Credential::new(&token).ok_or_else(bad).map(Some);
         }
         // Whoever is asked elsewhere has no business with this machine's admin token.

@@ -1,18 +1,17 @@
-use axum::http::Method;
 use clap::Args;
 use serde_json::{Value, json};
 use slotway_config::WaitDuration;
 
 use super::{
-    client::{Ask, Client},
+    client::{ApiClient, ApiRequest},
     completion,
     connection::{Connection, also_by_file},
+    json_resource::JsonResource,
     kind::Kind,
     output::{printable, say},
-    seen::Seen,
     settling,
 };
-use crate::error::Error;
+use crate::cli::CliError;
 
 /// `slotway cordon`
 #[derive(Debug, Args)]
@@ -90,21 +89,21 @@ pub(super) fn worker(text: &str) -> Result<String, String> {
 }
 
 impl Cordon {
-    pub(super) async fn run(self) -> Result<(), Error> {
+    pub(super) async fn run(self) -> Result<(), CliError> {
         let client = self.connection.client()?;
         self.asked.each(&client, "cordon", self.reason.as_deref(), "cordoned").await
     }
 }
 
 impl Uncordon {
-    pub(super) async fn run(self) -> Result<(), Error> {
+    pub(super) async fn run(self) -> Result<(), CliError> {
         let client = self.connection.client()?;
         self.asked.each(&client, "uncordon", None, "uncordoned").await
     }
 }
 
 impl Drain {
-    pub(super) async fn run(self) -> Result<(), Error> {
+    pub(super) async fn run(self) -> Result<(), CliError> {
         let client = self.connection.client()?;
         // All of them first, so that they drain at once.
         self.asked.each(&client, "drain", self.reason.as_deref(), "draining").await?;
@@ -112,8 +111,9 @@ impl Drain {
             return Ok(());
         }
         for name in &self.asked.workers {
-            let is_drained =
-                |seen: Option<&Seen>| seen.is_some_and(|seen| seen.text("status.state") == Some("drained"));
+            let is_drained = |seen: Option<&JsonResource>| {
+                seen.is_some_and(|seen| seen.text("status.state") == Some("drained"))
+            };
             settling::until(&client, name, self.timeout, "is not drained", is_drained).await?;
             say(format_args!("worker/{} drained", printable(name)));
         }
@@ -122,24 +122,30 @@ impl Drain {
 }
 
 impl Asked {
-    async fn each(&self, client: &Client, verb: &str, reason: Option<&str>, done: &str) -> Result<(), Error> {
+    async fn each(
+        &self,
+        client: &ApiClient,
+        verb: &str,
+        reason: Option<&str>,
+        done: &str,
+    ) -> Result<(), CliError> {
         let query = if self.dry_run { "?dry_run=true" } else { "" };
         let would = if self.dry_run { "would be " } else { "" };
         let mut failed = Vec::new();
         for name in &self.workers {
             let path = format!("{}/{verb}{query}", Kind::Worker.path_of(name));
             let body = reason.map_or_else(|| json!({}), |reason| json!({ "reason": reason }));
-            match client.send(&Ask::new(Method::POST, path, Kind::Worker.in_words(name)).json(body)).await {
+            match client.send(&ApiRequest::post(path, Kind::Worker.in_words(name)).json(body)).await {
                 Ok(answer) => {
                     let state = answer.body.pointer("/status/state").and_then(Value::as_str);
                     // One that had no request is drained at once.
                     let done = if verb == "drain" && state == Some("drained") { "drained" } else { done };
                     say(format_args!("worker/{} {would}{done}", printable(name)));
                 }
-                Err(error @ Error::Unreachable { .. }) => return Err(error),
+                Err(error @ CliError::Unreachable { .. }) => return Err(error),
                 Err(error) => failed.push(error),
             }
         }
-        Error::all(failed)
+        CliError::all(failed)
     }
 }

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use axum::http::HeaderValue;
 
-use crate::error::Error;
+use crate::cli::CliError;
 
 /// Longest token, in bytes: as the control plane takes it.
 const TOKEN_BYTES_MAX: usize = 1_024;
@@ -21,9 +21,9 @@ impl Credential {
     /// Reads the token of a file.
     ///
     /// # Errors
-    /// [`Error::Setting`] where the file cannot be read or holds no token.
-    pub(super) fn load(file: &Path) -> Result<Self, Error> {
-        let bad = |reason: String| Error::Setting { setting: "--token-file", reason };
+    /// [`CliError::Setting`] where the file cannot be read or holds no token.
+    pub(super) fn load(file: &Path) -> Result<Self, CliError> {
+        let bad = |reason: String| CliError::Setting { setting: "--token-file", reason };
         let text = std::fs::read_to_string(file)
             .map_err(|error| bad(format!("{} cannot be read: {error}", file.display())))?;
         Self::new(&text).ok_or_else(|| bad(format!("{} holds no token", file.display())))

@@ -1,11 +1,10 @@
 use std::path::PathBuf;
 
-use axum::http::{Method, StatusCode};
 use clap::Args;
 use slotway_config::WaitDuration;
 
 use super::{
-    client::{Ask, Client},
+    client::{ApiClient, ApiRequest},
     completion,
     connection::Connection,
     kind::{Kind, Named},
@@ -13,7 +12,7 @@ use super::{
     output::{printable, say},
     settling,
 };
-use crate::error::Error;
+use crate::cli::CliError;
 
 /// `slotway delete`
 #[derive(Debug, Args)]
@@ -52,23 +51,23 @@ Examples:
   slotway get workers -l rack=7 -o name | xargs -n1 slotway delete";
 
 impl Delete {
-    pub(super) async fn run(self) -> Result<(), Error> {
+    pub(super) async fn run(self) -> Result<(), CliError> {
         let doomed = self.doomed()?;
         let client = self.connection.client()?;
         let mut failed = Vec::new();
         for (kind, name) in doomed {
             match self.delete(&client, kind, &name).await {
-                Err(Error::Refused(refusal)) if refusal.status == 404 && self.ignore_not_found => {}
+                Err(CliError::Rejected(rejected)) if rejected.status == 404 && self.ignore_not_found => {}
                 // Nor will the next one be.
-                Err(error @ Error::Unreachable { .. }) => return Err(error),
+                Err(error @ CliError::Unreachable { .. }) => return Err(error),
                 Err(error) => failed.push(error),
                 Ok(()) => {}
             }
         }
-        Error::all(failed)
+        CliError::all(failed)
     }
 
-    fn doomed(&self) -> Result<Vec<(Kind, String)>, Error> {
+    fn doomed(&self) -> Result<Vec<(Kind, String)>, CliError> {
         let Some(named) = &self.what else {
             let mut items = manifest::read(&self.file)?;
             items.retain(|item| item.kind != Kind::Policy);
@@ -81,21 +80,21 @@ impl Delete {
                 Kind::Policy => "a policy comes and goes with its pool",
                 _ => "a coordinator goes when its Envoy does",
             };
-            return Err(Error::Usage(format!("{} cannot be deleted: {reason}", named.kind.plural())));
+            return Err(CliError::Usage(format!("{} cannot be deleted: {reason}", named.kind.plural())));
         }
         let names = named.names(&self.names);
         if names.is_empty() {
-            return Err(Error::Usage(format!("which {}? say its name", named.kind.singular())));
+            return Err(CliError::Usage(format!("which {}? say its name", named.kind.singular())));
         }
         Ok(names.into_iter().map(|name| (named.kind, name)).collect())
     }
 
-    async fn delete(&self, client: &Client, kind: Kind, name: &str) -> Result<(), Error> {
+    async fn delete(&self, client: &ApiClient, kind: Kind, name: &str) -> Result<(), CliError> {
         let query = if self.dry_run { "?dry_run=true" } else { "" };
-        let ask = Ask::new(Method::DELETE, format!("{}{query}", kind.path_of(name)), kind.in_words(name));
+        let ask = ApiRequest::delete(format!("{}{query}", kind.path_of(name)), kind.in_words(name));
         let answer = client.send(&ask).await?;
         let id = printable(&format!("{}/{name}", kind.singular()));
-        let draining = answer.status == StatusCode::ACCEPTED;
+        let draining = answer.status == 202;
         match (self.dry_run, draining) {
             (true, _) => say(format_args!("{id} would be deleted")),
             (false, false) => say(format_args!("{id} deleted")),

@@ -11,14 +11,14 @@ use serde_json::Value;
 use self::text::Text;
 use super::{
     audit,
-    client::Client,
+    client::ApiClient,
     completion,
     connection::{Connection, also_by_file},
+    json_resource::JsonResource,
     kind::{Kind, Named},
     output::say_text,
-    seen::Seen,
 };
-use crate::error::Error;
+use crate::cli::CliError;
 
 /// How many of its last changes are told.
 const CHANGES: &str = "5";
@@ -44,10 +44,10 @@ pub(super) struct Describe {
 }
 
 impl Describe {
-    pub(super) async fn run(self) -> Result<(), Error> {
+    pub(super) async fn run(self) -> Result<(), CliError> {
         let names = self.what.names(&self.names);
         if names.is_empty() {
-            return Err(Error::Usage(format!("which {}? say its name", self.what.kind.singular())));
+            return Err(CliError::Usage(format!("which {}? say its name", self.what.kind.singular())));
         }
         let client = self.connection.client()?;
         for (number, name) in names.iter().enumerate() {
@@ -59,7 +59,7 @@ impl Describe {
     }
 }
 
-async fn described(client: &Client, kind: Kind, seen: &Seen) -> Result<String, Error> {
+async fn described(client: &ApiClient, kind: Kind, seen: &JsonResource) -> Result<String, CliError> {
     let mut text = Text::default();
     text.line("Kind", kind.as_str());
     text.line("Name", seen.name());
@@ -90,11 +90,11 @@ async fn described(client: &Client, kind: Kind, seen: &Seen) -> Result<String, E
 }
 
 /// Its last changes; none are told where one may not read them.
-async fn changes(text: &mut Text, client: &Client, kind: Kind, name: &str) -> Result<(), Error> {
+async fn changes(text: &mut Text, client: &ApiClient, kind: Kind, name: &str) -> Result<(), CliError> {
     let filters = [("kind", Some(kind.singular())), ("key", Some(name)), ("limit", Some(CHANGES))];
     let page = match audit::page(client, &filters).await {
         Ok(page) => page,
-        Err(Error::Refused(_)) => return Ok(()),
+        Err(CliError::Rejected(_)) => return Ok(()),
         Err(error) => return Err(error),
     };
     text.heading("Last changes");
@@ -109,6 +109,6 @@ async fn changes(text: &mut Text, client: &Client, kind: Kind, name: &str) -> Re
 }
 
 /// A figure, or that nobody reports it.
-fn figure(seen: &Seen, path: &str) -> String {
+fn figure(seen: &JsonResource, path: &str) -> String {
     seen.at(path).and_then(Value::as_u64).map_or_else(|| "unknown".to_owned(), |number| number.to_string())
 }

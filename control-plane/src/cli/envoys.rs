@@ -2,12 +2,12 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::output::{Format, aligned, json, printable, yaml};
 use crate::{
-    error::Error,
+    cli::CliError,
     xds::{CoordinatorStatus, SyncState, UnacceptedChange},
 };
 
 /// A line for each Envoy, or for each type that it has refused: what, who changed it, and why.
-pub(super) fn render(envoys: &[CoordinatorStatus], output: Format) -> Result<String, Error> {
+pub(super) fn render(envoys: &[CoordinatorStatus], output: Format) -> Result<String, CliError> {
     match output {
         Format::Json => return json(&envoys),
         Format::Yaml => return yaml(&envoys),
@@ -71,7 +71,7 @@ fn changed_by(changes: &[UnacceptedChange], all: bool) -> String {
 }
 
 /// The word that the API has for it.
-fn word(value: &impl serde::Serialize) -> Result<String, Error> {
+fn word(value: &impl serde::Serialize) -> Result<String, CliError> {
     Ok(json(value)?.trim_matches(['"', '\n']).to_owned())
 }
 

@@ -4,16 +4,16 @@ use clap::Args;
 use serde_json::json;
 
 use super::{
-    client::{Ask, Client},
+    client::{ApiClient, ApiRequest},
     completion,
     connection::{Connection, also_by_file},
     envoys,
+    json_resource::JsonResource,
     kind::{Kind, Named},
     output::{Format, aligned, json, say_text, yaml},
-    seen::Seen,
     table, watch,
 };
-use crate::{error::Error, xds::CoordinatorStatus};
+use crate::{cli::CliError, xds::CoordinatorStatus};
 
 /// `slotway get`
 #[derive(Debug, Args)]
@@ -85,7 +85,7 @@ fn label(text: &str) -> Result<String, String> {
 }
 
 impl Get {
-    pub(super) async fn run(self) -> Result<(), Error> {
+    pub(super) async fn run(self) -> Result<(), CliError> {
         let client = self.connection.client()?;
         let Wanted::Named(named) = &self.what else { return self.envoys(&client).await };
         let names = named.names(&self.names);
@@ -117,7 +117,7 @@ impl Get {
     }
 
     /// What chooses among all of a kind.
-    fn fields(&self, kind: Kind, names: &[String]) -> Result<Vec<(String, String)>, Error> {
+    fn fields(&self, kind: Kind, names: &[String]) -> Result<Vec<(String, String)>, CliError> {
         let labels = self.labels.iter().map(|label| ("label", Some(label)));
         let others = [("pool", self.pool.as_ref()), ("state", self.state.as_ref())];
         let said: Vec<_> = labels
@@ -127,24 +127,24 @@ impl Get {
         if !said.is_empty() && !names.is_empty() {
             let reason =
                 "names say already which are meant: leave out either the names or -l, --pool and --state";
-            return Err(Error::Usage(reason.to_owned()));
+            return Err(CliError::Usage(reason.to_owned()));
         }
         if !said.is_empty() && kind != Kind::Worker {
             let reason = format!("-l, --pool and --state choose among workers, not among {}", kind.plural());
-            return Err(Error::Usage(reason));
+            return Err(CliError::Usage(reason));
         }
         Ok(said)
     }
 
-    async fn envoys(&self, client: &Client) -> Result<(), Error> {
+    async fn envoys(&self, client: &ApiClient) -> Result<(), CliError> {
         if self.watch || !self.names.is_empty() || !self.fields(Kind::Coordinator, &[])?.is_empty() {
             let reason = "`get envoys` shows all of them, once; `get coordinators` can do more";
-            return Err(Error::Usage(reason.to_owned()));
+            return Err(CliError::Usage(reason.to_owned()));
         }
-        let ask = Ask::get("/coordinator/envoys", "envoys");
+        let ask = ApiRequest::get("/coordinator/envoys", "envoys");
         let body = client.send(&ask).await?.body;
         let envoys: Vec<CoordinatorStatus> =
-            serde_json::from_value(body).map_err(|_| client.odd(&ask, "no list of Envoys"))?;
+            serde_json::from_value(body).map_err(|_| client.unexpected(&ask, "no list of Envoys"))?;
         say_text(&envoys::render(&envoys, self.output)?);
         Ok(())
     }
@@ -153,16 +153,16 @@ impl Get {
 /// Resources as text. A list where it has a version, else one of them alone.
 pub(super) fn render(
     kind: Kind,
-    items: &[Seen],
+    items: &[JsonResource],
     version: Option<&str>,
     format: Format,
-) -> Result<String, Error> {
+) -> Result<String, CliError> {
     let whole = || match version {
         None => items.first().map(|seen| seen.value().clone()).unwrap_or_default(),
         Some(version) => json!({
             "kind": format!("{}List", kind.as_str()),
             "resourceVersion": version,
-            "items": items.iter().map(Seen::value).collect::<Vec<_>>(),
+            "items": items.iter().map(JsonResource::value).collect::<Vec<_>>(),
         }),
     };
     match format {

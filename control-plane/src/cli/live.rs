@@ -1,23 +1,21 @@
 //! Keeps a view of some kinds of resources up to date: over events, and where those cannot be had, by asking again and again.
 
-use std::{collections::BTreeMap, pin::pin, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
-use axum::http::Method;
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use serde_json::Value;
+use slotway_runtime::http::HttpStream;
 use tokio::{
     sync::mpsc,
     time::{sleep, timeout},
 };
 
 use super::{
-    client::{Ask, Client},
+    client::{ApiClient, ApiRequest},
+    json_resource::JsonResource,
     kind::Kind,
-    seen::Seen,
     server_events::{ServerEvent, ServerEvents},
 };
-use crate::error::Error;
+use crate::cli::CliError;
 
 /// A control plane that sends nothing for so long, not even a comment, is not there any more: it sends one every 15 s.
 const SILENT_MAX: Duration = Duration::from_secs(45);
@@ -34,9 +32,9 @@ pub(super) enum Update {
     /// These are so now; the first one has all that there is.
     Changed(Vec<Change>),
     /// The control plane cannot be asked at the moment; it will be asked again.
-    Lost(Error),
+    Lost(CliError),
     /// It cannot be asked at all; nothing follows.
-    Failed(Error),
+    Failed(CliError),
 }
 
 /// What became of one resource.
@@ -45,23 +43,23 @@ pub(super) struct Change {
     pub(super) kind: Kind,
     pub(super) name: String,
     /// What it is now; none once it is gone.
-    pub(super) now: Option<Seen>,
+    pub(super) now: Option<JsonResource>,
 }
 
 impl Change {
     /// What one is now.
-    pub(super) fn of(kind: Kind, seen: Seen) -> Self {
+    pub(super) fn of(kind: Kind, seen: JsonResource) -> Self {
         Self { kind, name: seen.name().to_owned(), now: Some(seen) }
     }
 }
 
 /// What is followed.
 struct Live {
-    client: Client,
+    client: ApiClient,
     kinds: Vec<Kind>,
     /// Which of a kind are asked for.
     fields: Vec<(String, String)>,
-    view: BTreeMap<(Kind, String), Seen>,
+    view: BTreeMap<(Kind, String), JsonResource>,
     updates: mpsc::Sender<Update>,
 }
 
@@ -72,12 +70,12 @@ enum Ended {
     /// There are no events to be had; ask instead.
     NoEvents,
     /// It broke off.
-    Broken(Error),
+    Broken(CliError),
 }
 
 /// Follows these kinds until the receiver is dropped. `fields` choose among them, as in a query.
 pub(super) fn follow(
-    client: Client,
+    client: ApiClient,
     kinds: Vec<Kind>,
     fields: Vec<(String, String)>,
 ) -> mpsc::Receiver<Update> {
@@ -119,11 +117,11 @@ impl Live {
     async fn listen(&mut self) -> Ended {
         let kinds: Vec<_> = self.kinds.iter().map(|kind| kind.as_str()).collect();
         let path = format!("/api/v1/events?kinds={}", kinds.join(","));
-        let opened = self.client.open(&Ask::new(Method::GET, path, "events")).await;
-        let body = match opened {
-            Ok(body) => body,
-            Err(Error::Unreachable { url, reason }) => {
-                return Ended::Broken(Error::Unreachable { url, reason });
+        let opened = self.client.open(&ApiRequest::get(path, "events")).await;
+        let stream = match opened {
+            Ok(stream) => stream,
+            Err(CliError::Unreachable { url, reason }) => {
+                return Ended::Broken(CliError::Unreachable { url, reason });
             }
             // Too many listen already, or it is a control plane that has none.
             Err(_) => return Ended::NoEvents,
@@ -134,25 +132,22 @@ impl Live {
             Ok(false) => return Ended::Unwanted,
             Err(error) => return Ended::Broken(error),
         }
-        self.take_in(body).await
+        self.take_in(stream).await
     }
 
-    async fn take_in(&mut self, body: Incoming) -> Ended {
-        let lost = |client: &Client, reason: String| {
-            Ended::Broken(Error::Unreachable { url: client.origin().to_string(), reason })
-        };
-        let mut body = pin!(body);
+    async fn take_in(&mut self, mut stream: HttpStream) -> Ended {
+        let lost = |client: &ApiClient, reason: String| Ended::Broken(client.unreachable(reason));
         let mut events = ServerEvents::default();
         loop {
-            let frame = tokio::select! {
-                frame = timeout(SILENT_MAX, body.frame()) => frame,
+            let chunk = tokio::select! {
+                chunk = timeout(SILENT_MAX, stream.chunk()) => chunk,
                 () = self.updates.closed() => return Ended::Unwanted,
             };
-            let bytes = match frame {
+            let bytes = match chunk {
                 Err(_) => return lost(&self.client, format!("it was silent for {} s", SILENT_MAX.as_secs())),
-                Ok(None) => return lost(&self.client, "it ended the stream of events".to_owned()),
-                Ok(Some(Err(error))) => return lost(&self.client, format!("the events broke off: {error}")),
-                Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
+                Ok(Ok(None)) => return lost(&self.client, "it ended the stream of events".to_owned()),
+                Ok(Err(error)) => return lost(&self.client, format!("the events broke off: {error}")),
+                Ok(Ok(Some(bytes))) => bytes,
             };
             if events.take(&bytes).is_err() {
                 return lost(&self.client, "it sent an event without an end".to_owned());
@@ -175,7 +170,7 @@ impl Live {
     }
 
     /// Asks for a while, and then it may be that there are events. An error once it is refused; none where nobody looks.
-    async fn ask_for_a_while(&mut self) -> Result<(), Option<Error>> {
+    async fn ask_for_a_while(&mut self) -> Result<(), Option<CliError>> {
         for _ in 0..ASKED_UNTIL_EVENTS {
             tokio::select! {
                 () = sleep(ASK_EVERY) => {}
@@ -184,7 +179,7 @@ impl Live {
             match self.look(false).await {
                 Ok(true) => {}
                 Ok(false) => return Err(None),
-                Err(error @ Error::Refused(_)) => return Err(Some(error)),
+                Err(error @ CliError::Rejected(_)) => return Err(Some(error)),
                 Err(error) => self.updates.send(Update::Lost(error)).await.map_err(|_| None)?,
             }
         }
@@ -192,7 +187,7 @@ impl Live {
     }
 
     /// Reads everything, and tells what differs; at `first` also that there is nothing. False where nobody looks any more.
-    async fn look(&mut self, first: bool) -> Result<bool, Error> {
+    async fn look(&mut self, first: bool) -> Result<bool, CliError> {
         let fields: Vec<_> =
             self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let mut there = BTreeMap::new();
@@ -254,7 +249,7 @@ impl Live {
         if !self.fields.is_empty() {
             return None;
         }
-        let seen = Seen::new(data.get("resource")?.clone())?;
+        let seen = JsonResource::new(data.get("resource")?.clone())?;
         self.view.insert(key, seen.clone());
         Some(vec![Change { kind, name, now: Some(seen) }])
     }

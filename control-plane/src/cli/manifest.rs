@@ -13,8 +13,8 @@ use serde_saphyr::Spanned;
 
 use super::kind::Kind;
 use crate::{
+    cli::CliError,
     config::{ConfigFileError, FILE_BYTES_MAX},
-    error::Error,
 };
 
 /// Most files of a directory.
@@ -52,7 +52,7 @@ impl Item {
     }
 
     /// Where the field of a path stands, `pools.yaml:7:5`; of one that is not written, the innermost around it that is.
-    pub(super) fn place(&self, field: &str) -> String {
+    pub(super) fn location(&self, field: &str) -> String {
         let mut at = &self.node;
         for step in field.split(['.', '[', ']']).filter(|step| !step.is_empty()) {
             let next = match &at.value {
@@ -63,7 +63,7 @@ impl Item {
             let Some(next) = next else { break };
             at = next;
         }
-        let (line, column) = place_of(at);
+        let (line, column) = location_of(at);
         format!("{}:{line}:{column}", self.file.display())
     }
 }
@@ -72,9 +72,9 @@ impl Item {
 /// piped in.
 ///
 /// # Errors
-/// [`Error::ConfigFile`] with the place of what is wrong: no YAML, no resource, a kind that cannot be applied, the same twice.
-/// [`Error::Usage`] where there is nothing at all.
-pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Item>, Error> {
+/// [`CliError::ConfigFile`] with the place of what is wrong: no YAML, no resource, a kind that cannot be applied, the same twice.
+/// [`CliError::Usage`] where there is nothing at all.
+pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Item>, CliError> {
     let mut items: Vec<Item> = Vec::new();
     for path in paths {
         if path.as_os_str() == "-" {
@@ -90,16 +90,16 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Item>, Error> {
     }
     if items.is_empty() {
         let named: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
-        return Err(Error::Usage(format!("there is no resource in {}", named.join(", "))));
+        return Err(CliError::Usage(format!("there is no resource in {}", named.join(", "))));
     }
     if items.len() > ITEMS_MAX {
-        return Err(Error::Usage(format!("{} resources are more than {ITEMS_MAX}", items.len())));
+        return Err(CliError::Usage(format!("{} resources are more than {ITEMS_MAX}", items.len())));
     }
     let mut first: HashMap<(Kind, &str), &Item> = HashMap::new();
     for item in &items {
         if let Some(before) = first.insert((item.kind, &item.name), item) {
-            let reason = format!("{} stands at {} already", item.in_words(), before.place(""));
-            return Err(refused(&item.file, Some(place_of(&item.node)), reason));
+            let reason = format!("{} stands at {} already", item.in_words(), before.location(""));
+            return Err(refused(&item.file, Some(location_of(&item.node)), reason));
         }
     }
     Ok(items)
@@ -109,7 +109,7 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Item>, Error> {
 ///
 /// # Errors
 /// As [`read`].
-pub(super) fn parse(file: &Path, text: &str) -> Result<Vec<Item>, Error> {
+pub(super) fn parse(file: &Path, text: &str) -> Result<Vec<Item>, CliError> {
     // It is one's own file: the parser's own bounds on nodes are for strangers' input.
     let options = serde_saphyr::options! { budget: None, with_snippet: false, strict_booleans: true };
     let documents: Vec<Spanned<Node>> =
@@ -128,8 +128,8 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Vec<Item>, Error> {
 }
 
 /// A document, or the items of a list of them.
-fn gather(file: &Path, node: Spanned<Node>, items: &mut Vec<Item>) -> Result<(), Error> {
-    let at = Some(place_of(&node));
+fn gather(file: &Path, node: Spanned<Node>, items: &mut Vec<Item>) -> Result<(), CliError> {
+    let at = Some(location_of(&node));
     let fields = match node.value {
         Node::Scalar(Value::Null) => return Ok(()),
         Node::Sequence(list) => {
@@ -146,8 +146,8 @@ fn gather(file: &Path, node: Spanned<Node>, items: &mut Vec<Item>) -> Result<(),
     let kind = match field("kind") {
         None => return Err(refused(file, at, format!("`kind` is missing: {}", kinds()))),
         Some(node) => match &node.value {
-            Node::Scalar(Value::String(word)) => (word.clone(), place_of(node)),
-            _ => return Err(refused(file, Some(place_of(node)), format!("`kind` is one of {}", kinds()))),
+            Node::Scalar(Value::String(word)) => (word.clone(), location_of(node)),
+            _ => return Err(refused(file, Some(location_of(node)), format!("`kind` is one of {}", kinds()))),
         },
     };
     if kind.0.ends_with("List") {
@@ -169,7 +169,7 @@ fn gather(file: &Path, node: Spanned<Node>, items: &mut Vec<Item>) -> Result<(),
     let name = match name {
         Some(Spanned { value: Node::Scalar(Value::String(name)), .. }) if !name.is_empty() => name.clone(),
         other => {
-            let at = other.or_else(|| field("metadata")).map(place_of).or(at);
+            let at = other.or_else(|| field("metadata")).map(location_of).or(at);
             let reason = format!("`metadata.name` is missing or no text: it names the {}", known.singular());
             return Err(refused(file, at, reason));
         }
@@ -182,7 +182,7 @@ fn gather(file: &Path, node: Spanned<Node>, items: &mut Vec<Item>) -> Result<(),
     Ok(())
 }
 
-fn files(path: &Path) -> Result<Vec<PathBuf>, Error> {
+fn files(path: &Path) -> Result<Vec<PathBuf>, CliError> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
@@ -201,7 +201,7 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(files)
 }
 
-fn limited(file: &Path, from: &mut impl Read) -> Result<String, Error> {
+fn limited(file: &Path, from: &mut impl Read) -> Result<String, CliError> {
     let mut bytes = Vec::new();
     from.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| unreadable(file, &error))?;
     if bytes.len() as u64 > FILE_BYTES_MAX {
@@ -210,15 +210,15 @@ fn limited(file: &Path, from: &mut impl Read) -> Result<String, Error> {
     String::from_utf8(bytes).map_err(|_| refused(file, None, "is not UTF-8 text".to_owned()))
 }
 
-fn unreadable(file: &Path, error: &std::io::Error) -> Error {
+fn unreadable(file: &Path, error: &std::io::Error) -> CliError {
     refused(file, None, format!("cannot be read: {error}"))
 }
 
-fn refused(file: &Path, at: Option<(u64, u64)>, reason: String) -> Error {
-    Error::ConfigFile(ConfigFileError { file: file.to_owned(), at, reason })
+fn refused(file: &Path, at: Option<(u64, u64)>, reason: String) -> CliError {
+    CliError::ConfigFile(ConfigFileError { file: file.to_owned(), at, reason })
 }
 
-fn place_of(node: &Spanned<Node>) -> (u64, u64) {
+fn location_of(node: &Spanned<Node>) -> (u64, u64) {
     (node.referenced.line(), node.referenced.column())
 }
 

@@ -39,7 +39,7 @@ fn documents_are_read_with_the_place_of_each_field() {
         (1, "spec.capacity", "two.yaml:12:30"),
         (1, "metadata.labels.gpu", "two.yaml:11:18"),
     ] {
-        assert_eq!(items[item].place(field), place, "{field}");
+        assert_eq!(items[item].location(field), place, "{field}");
     }
 }
 
@@ -49,7 +49,7 @@ fn lists_are_taken_apart_and_json_is_read_too() {
 	"spec":{}},{"kind":"Worker","metadata":{"name":"http://b"},"spec":{}}]}"#;
     let items = parse(Path::new("w.json"), list).unwrap();
     assert_eq!(items.iter().map(|item| item.name.as_str()).collect::<Vec<_>>(), ["http://a", "http://b"]);
-    assert_eq!(items[1].place("spec"), "w.json:2:68");
+    assert_eq!(items[1].location("spec"), "w.json:2:68");
     assert!(parse(Path::new("-"), "---\n---\n").unwrap().is_empty());
 }
 
@@ -93,7 +93,7 @@ fn a_directory_is_read_in_the_order_of_its_files_and_nothing_stands_in_it_twice(
     );
 
     let nothing = tempfile::tempdir().unwrap();
-    assert!(matches!(read(&[nothing.path().to_owned()]), Err(Error::Usage(_))));
+    assert!(matches!(read(&[nothing.path().to_owned()]), Err(CliError::Usage(_))));
     let missing = read(&[nothing.path().join("missing.yaml")]).unwrap_err();
     assert!(missing.to_string().contains("missing.yaml: cannot be read"), "{missing}");
 }

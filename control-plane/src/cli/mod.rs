@@ -13,7 +13,9 @@ mod credential;
 mod delete;
 mod describe;
 mod envoys;
+mod error;
 mod get;
+mod json_resource;
 mod kind;
 mod live;
 mod manifest;
@@ -23,10 +25,10 @@ mod output;
 mod password;
 mod people;
 mod proxy_status;
-mod refusal;
+mod rejected_request;
 mod restore;
 mod running;
-mod seen;
+
 mod serve;
 mod server_events;
 mod set;
@@ -35,7 +37,6 @@ mod support_bundle;
 mod table;
 mod token;
 mod top;
-mod trust;
 mod unified;
 mod up;
 mod user;
@@ -47,12 +48,9 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{
-    config::{Config, Overrides, load},
-    error::Error,
-};
+use crate::config::{Config, Overrides, load};
 
-pub use self::refusal::Refusal;
+pub use self::{error::CliError, rejected_request::RejectedRequest};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -167,10 +165,10 @@ struct Configured {
 }
 
 impl Configured {
-    fn load(&self) -> Result<Config, Error> {
+    fn load(&self) -> Result<Config, CliError> {
         let mut config = load(&self.file)?;
         self.overrides.apply(&mut config)?;
-        config.check_addresses().map_err(|(setting, reason)| Error::Setting { setting, reason })?;
+        config.check_addresses().map_err(|(setting, reason)| CliError::Setting { setting, reason })?;
         Ok(config)
     }
 }
@@ -191,18 +189,18 @@ pub fn run() -> ExitCode {
 }
 
 /// Says what went wrong: a line, or where JSON is wanted the problem as the control plane told it.
-fn complain(error: &Error, as_json: bool) {
+fn complain(error: &CliError, as_json: bool) {
     match error {
         // It has been shown.
-        Error::Differs => {}
-        Error::Refused(refusal) if as_json && refusal.problem.is_object() => {
-            eprint!("{}", output::json(&refusal.problem).unwrap_or_default());
+        CliError::Differs => {}
+        CliError::Rejected(rejected) if as_json && rejected.problem.is_object() => {
+            eprint!("{}", output::json(&rejected.problem).unwrap_or_default());
         }
         error => eprintln!("slotway: {error}"),
     }
 }
 
-fn execute(command: Command) -> Result<(), Error> {
+fn execute(command: Command) -> Result<(), CliError> {
     match command {
         Command::Config { command } => command.run(),
         Command::Bootstrap(bootstrap) => bootstrap.run(),
@@ -233,9 +231,9 @@ fn execute(command: Command) -> Result<(), Error> {
 
 /// Runs a command on the main thread, and what it spawns on others. `up` starts programs that end when the thread that
 /// started them ends, so this thread must be the main one.
-fn on_runtime(command: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
+fn on_runtime(command: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Error::System { doing: "starting", reason: error.to_string() })?;
+    let runtime = runtime.map_err(|error| CliError::system("starting", error))?;
     let outcome = runtime.block_on(command);
     // A blocking task (a name look-up) must not hold up the end.
     runtime.shutdown_background();

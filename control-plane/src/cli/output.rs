@@ -8,7 +8,7 @@ use std::{
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::error::Error;
+use crate::cli::CliError;
 
 /// How a list or a resource is printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -95,20 +95,18 @@ pub(super) fn printable(text: &str) -> String {
 /// As JSON, with its line end.
 ///
 /// # Errors
-/// [`Error::System`], which does not happen with what was read.
-pub(super) fn json(value: &impl Serialize) -> Result<String, Error> {
+/// [`CliError::System`], which does not happen with what was read.
+pub(super) fn json(value: &impl Serialize) -> Result<String, CliError> {
     let text = serde_json::to_string_pretty(value);
-    text.map(|text| text + "\n")
-        .map_err(|error| Error::System { doing: "writing JSON", reason: error.to_string() })
+    text.map(|text| text + "\n").map_err(|error| CliError::system("writing JSON", error))
 }
 
 /// As YAML, with its line end.
 ///
 /// # Errors
-/// [`Error::System`], which does not happen with what was read.
-pub(super) fn yaml(value: &impl Serialize) -> Result<String, Error> {
-    let text = serde_saphyr::to_string(value)
-        .map_err(|error| Error::System { doing: "writing YAML", reason: error.to_string() })?;
+/// [`CliError::System`], which does not happen with what was read.
+pub(super) fn yaml(value: &impl Serialize) -> Result<String, CliError> {
+    let text = serde_saphyr::to_string(value).map_err(|error| CliError::system("writing YAML", error))?;
     Ok(text.trim_end().to_owned() + "\n")
 }
 

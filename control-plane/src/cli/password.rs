@@ -4,7 +4,7 @@ use std::io::{BufRead, IsTerminal, Read, Write};
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
-use crate::error::Error;
+use crate::cli::CliError;
 
 /// Longest password, in bytes: as the control plane takes it.
 const BYTES_MAX: usize = 256;
@@ -25,38 +25,39 @@ impl std::fmt::Debug for Password {
 /// Asks for it twice on a terminal, or reads one line of what is piped in.
 ///
 /// # Errors
-/// [`Error::Usage`]: none was given, or the two differ. [`Error::System`] for a terminal that cannot be used.
-pub(super) fn ask(of: &str, from_stdin: bool) -> Result<Password, Error> {
+/// [`CliError::Usage`]: none was given, or the two differ. [`CliError::System`] for a terminal that cannot be used.
+pub(super) fn ask(of: &str, from_stdin: bool) -> Result<Password, CliError> {
     let stdin = std::io::stdin();
     if from_stdin || !stdin.is_terminal() {
         return line_of(&mut stdin.lock());
     }
     let once = hidden(&format!("password of {of}: "))?;
     let again = hidden("once more: ")?;
-    if once.0 == again.0 { Ok(once) } else { Err(Error::Usage("the two passwords differ".to_owned())) }
+    if once.0 == again.0 { Ok(once) } else { Err(CliError::Usage("the two passwords differ".to_owned())) }
 }
 
 /// The first line.
-fn line_of(from: &mut impl BufRead) -> Result<Password, Error> {
+fn line_of(from: &mut impl BufRead) -> Result<Password, CliError> {
     let mut line = Vec::new();
     let read = from.take(BYTES_MAX as u64 + 2).read_until(b'\n', &mut line);
-    read.map_err(|error| Error::System { doing: "reading a password", reason: error.to_string() })?;
+    read.map_err(|error| CliError::system("reading a password", error))?;
     while line.last().is_some_and(|last| matches!(last, b'\n' | b'\r')) {
         line.pop();
     }
     taken(line)
 }
 
-fn taken(bytes: Vec<u8>) -> Result<Password, Error> {
+fn taken(bytes: Vec<u8>) -> Result<Password, CliError> {
     if bytes.is_empty() {
-        return Err(Error::Usage(
+        return Err(CliError::Usage(
             "a password is needed, on a terminal or as a line of standard input".to_owned(),
         ));
     }
     if bytes.len() > BYTES_MAX {
-        return Err(Error::Usage(format!("a password has at most {BYTES_MAX} bytes")));
+        return Err(CliError::Usage(format!("a password has at most {BYTES_MAX} bytes")));
     }
-    let text = String::from_utf8(bytes).map_err(|_| Error::Usage("a password is UTF-8 text".to_owned()))?;
+    let text =
+        String::from_utf8(bytes).map_err(|_| CliError::Usage("a password is UTF-8 text".to_owned()))?;
     Ok(Password(text))
 }
 
@@ -64,11 +65,8 @@ fn taken(bytes: Vec<u8>) -> Result<Password, Error> {
 struct Silent(Termios);
 
 impl Silent {
-    fn begin() -> Result<Self, Error> {
-        let failed = |error: rustix::io::Errno| Error::System {
-            doing: "hiding a password",
-            reason: error.to_string(),
-        };
+    fn begin() -> Result<Self, CliError> {
+        let failed = |error: rustix::io::Errno| CliError::system("hiding a password", error);
         let stdin = std::io::stdin();
         let before = tcgetattr(&stdin).map_err(failed)?;
         let mut silent = before.clone();
@@ -86,7 +84,7 @@ impl Drop for Silent {
     }
 }
 
-fn hidden(prompt: &str) -> Result<Password, Error> {
+fn hidden(prompt: &str) -> Result<Password, CliError> {
     let silent = Silent::begin()?;
     eprint!("{prompt}");
     let _ = std::io::stderr().flush();
@@ -96,14 +94,13 @@ fn hidden(prompt: &str) -> Result<Password, Error> {
 }
 
 /// What was typed until the end of the line.
-fn typed(bytes: impl Iterator<Item = std::io::Result<u8>>) -> Result<Vec<u8>, Error> {
+fn typed(bytes: impl Iterator<Item = std::io::Result<u8>>) -> Result<Vec<u8>, CliError> {
     let mut line = Vec::new();
     for byte in bytes {
-        let byte =
-            byte.map_err(|error| Error::System { doing: "reading a password", reason: error.to_string() })?;
+        let byte = byte.map_err(|error| CliError::system("reading a password", error))?;
         match byte {
             b'\n' | b'\r' | END => break,
-            INTERRUPT => return Err(Error::Usage("given up; nothing was changed".to_owned())),
+            INTERRUPT => return Err(CliError::Usage("given up; nothing was changed".to_owned())),
             ERASE_LINE => line.clear(),
             byte if BACKSPACE.contains(&byte) => {
                 // A letter may be several bytes.
@@ -136,7 +133,7 @@ mod tests {
         assert_eq!(read("two words\r\nmore\n").unwrap(), "two words");
         assert_eq!(read("x".repeat(256).as_str()).unwrap().len(), 256);
         for wrong in ["", "\n", "x".repeat(257).as_str(), "x".repeat(10_000).as_str()] {
-            assert!(matches!(read(wrong), Err(Error::Usage(_))), "{}", wrong.len());
+            assert!(matches!(read(wrong), Err(CliError::Usage(_))), "{}", wrong.len());
         }
     }
 

@@ -1,16 +1,15 @@
 //! What `slotway user` and `slotway token` have in common.
 
-use axum::http::Method;
 use clap::Args;
 
 use super::{
-    client::{Ask, Client},
+    client::{ApiClient, ApiRequest},
     connection::{Connection, also_by_file},
     get,
     kind::Kind,
     output::{Format, printable, say, say_text},
 };
-use crate::error::Error;
+use crate::cli::CliError;
 
 /// A list of them.
 #[derive(Debug, Args)]
@@ -24,7 +23,7 @@ pub(super) struct Listed {
 }
 
 impl Listed {
-    pub(super) async fn run(self, kind: Kind) -> Result<(), Error> {
+    pub(super) async fn run(self, kind: Kind) -> Result<(), CliError> {
         let list = self.connection.client()?.list(kind, &[]).await?;
         say_text(&get::render(kind, &list.items, Some(&list.version), self.output)?);
         Ok(())
@@ -35,14 +34,14 @@ impl Listed {
 ///
 /// # Errors
 /// All that go wrong.
-pub(super) async fn delete(client: &Client, kind: Kind, names: &[String]) -> Result<(), Error> {
+pub(super) async fn delete(client: &ApiClient, kind: Kind, names: &[String]) -> Result<(), CliError> {
     let mut failed = Vec::new();
     for name in names {
-        match client.send(&Ask::new(Method::DELETE, kind.path_of(name), kind.in_words(name))).await {
+        match client.send(&ApiRequest::delete(kind.path_of(name), kind.in_words(name))).await {
             Ok(_) => say(format_args!("{}/{} deleted", kind.singular(), printable(name))),
-            Err(error @ Error::Unreachable { .. }) => return Err(error),
+            Err(error @ CliError::Unreachable { .. }) => return Err(error),
             Err(error) => failed.push(error),
         }
     }
-    Error::all(failed)
+    CliError::all(failed)
 }

@@ -2,13 +2,13 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::{
-    client::List,
+    client::ResourceList,
     connection::{Connection, also_by_file},
+    json_resource::JsonResource,
     kind::Kind,
     output::{Format, aligned, json, printable, say_text, yaml},
-    seen::Seen,
 };
-use crate::error::Error;
+use crate::cli::CliError;
 
 /// How much of a version is shown: a hash of which this is enough to tell two apart.
 const VERSION_CHARS: usize = 12;
@@ -41,10 +41,10 @@ pub(super) struct ProxyStatus {
 }
 
 impl ProxyStatus {
-    pub(super) async fn run(self) -> Result<(), Error> {
+    pub(super) async fn run(self) -> Result<(), CliError> {
         let client = self.connection.client()?;
         let coordinators = if self.nodes.is_empty() {
-            let List { items, .. } = client.list(Kind::Coordinator, &[]).await?;
+            let ResourceList { items, .. } = client.list(Kind::Coordinator, &[]).await?;
             items
         } else {
             let mut named = Vec::new();
@@ -54,14 +54,14 @@ impl ProxyStatus {
             named
         };
         say_text(&render(&coordinators, self.output)?);
-        let synced = |seen: &Seen| seen.text("status.state") == Some(SYNCED);
-        if self.exit_code && !coordinators.iter().all(synced) { Err(Error::Differs) } else { Ok(()) }
+        let synced = |seen: &JsonResource| seen.text("status.state") == Some(SYNCED);
+        if self.exit_code && !coordinators.iter().all(synced) { Err(CliError::Differs) } else { Ok(()) }
     }
 }
 
-fn render(coordinators: &[Seen], format: Format) -> Result<String, Error> {
+fn render(coordinators: &[JsonResource], format: Format) -> Result<String, CliError> {
     let whole = || -> Value {
-        let told = |seen: &Seen| json!({ "node": seen.name(), "state": seen.at("status.state"), "types": seen.at("status.types") });
+        let told = |seen: &JsonResource| json!({ "node": seen.name(), "state": seen.at("status.state"), "types": seen.at("status.types") });
         coordinators.iter().map(told).collect()
     };
     match format {
@@ -97,7 +97,7 @@ fn render(coordinators: &[Seen], format: Format) -> Result<String, Error> {
     Ok(aligned(&lines))
 }
 
-fn line(seen: &Seen, url: &str, status: &Value, wide: bool) -> Vec<String> {
+fn line(seen: &JsonResource, url: &str, status: &Value, wide: bool) -> Vec<String> {
     let text = |pointer: &str| status.pointer(pointer).and_then(Value::as_str);
     let version = |pointer: &str| {
         let version = text(pointer).filter(|version| !version.is_empty()).unwrap_or("-");
@@ -147,7 +147,7 @@ mod tests {
         });
         let status = json!({ "cluster": "slotway", "state": "REJECTED", "types": types });
         let seen = |name: &str, status: Value| {
-            Seen::new(json!({ "metadata": { "name": name }, "status": status })).unwrap()
+            JsonResource::new(json!({ "metadata": { "name": name }, "status": status })).unwrap()
         };
         let both = [seen("edge-1", status), seen("edge-2", json!({ "cluster": "g", "types": {} }))];
         assert_eq!(

@@ -13,7 +13,7 @@ use super::{
 use crate::kinds;
 use crate::{
     backup::{Backup, Became, Plan, restore},
-    error::Error,
+    cli::CliError,
     store::{self, Listing},
 };
 
@@ -45,9 +45,9 @@ pub(super) struct Restore {
 }
 
 impl Restore {
-    pub(super) async fn run(self) -> Result<(), Error> {
+    pub(super) async fn run(self) -> Result<(), CliError> {
         let config = self.configured.load()?;
-        let state = config.state_absolute().map_err(|error| Error::file(&config.state, error))?;
+        let state = config.state_absolute().map_err(|error| CliError::file(&config.state, error))?;
         let place = config.store.place(&state);
         let backup = self.read()?;
         backup.check().map_err(|error| self.wrong(&error.to_string()))?;
@@ -63,18 +63,18 @@ impl Restore {
         Ok(())
     }
 
-    fn read(&self) -> Result<Backup, Error> {
+    fn read(&self) -> Result<Backup, CliError> {
         let read = if self.from == Path::new("-") {
             Backup::read(std::io::stdin().lock())
         } else {
-            let file = File::open(&self.from).map_err(|error| Error::file(&self.from, error))?;
+            let file = File::open(&self.from).map_err(|error| CliError::file(&self.from, error))?;
             Backup::read(BufReader::new(file))
         };
         read.map_err(|reason| self.wrong(&reason))
     }
 
-    fn wrong(&self, reason: &str) -> Error {
-        Error::BackupFile(format!("{}: {reason}; nothing was changed", self.from.display()))
+    fn wrong(&self, reason: &str) -> CliError {
+        CliError::Usage(format!("{}: {reason}; nothing was changed", self.from.display()))
     }
 
     fn tell(&self, plan: &Plan, backup: &Backup, place: &str) {

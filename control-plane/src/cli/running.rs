@@ -6,8 +6,8 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Configured, output::say};
 use crate::{
+    cli::CliError,
     config::Config,
-    error::Error,
     lifecycle::{Asked, Notifier, Signals},
     reload::{Reloadable, Reloader},
     telemetry::Telemetry,
@@ -30,13 +30,13 @@ impl<'a> Running<'a> {
     /// For a control plane with this configuration and this code of the filter.
     ///
     /// # Errors
-    /// [`Error::System`].
+    /// [`CliError::System`].
     pub(super) fn new(
         configured: &'a Configured,
         config: &Config,
         filter: PathBuf,
         telemetry: Telemetry,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, CliError> {
         let reloader = Reloader::new(config.clone(), filter, telemetry.log.clone());
         let (signals, notifier) = (Signals::listen()?, Notifier::from_environment());
         Ok(Self { configured, signals, notifier, reloader, _telemetry: telemetry })
@@ -45,8 +45,8 @@ impl<'a> Running<'a> {
     /// Does `start`, unless somebody asks the process to end meanwhile: then nothing.
     pub(super) async fn start<T>(
         &mut self,
-        start: impl Future<Output = Result<T, Error>>,
-    ) -> Result<Option<T>, Error> {
+        start: impl Future<Output = Result<T, CliError>>,
+    ) -> Result<Option<T>, CliError> {
         tokio::select! {
             started = start => started.map(Some),
             signal = self.signals.stop() => {

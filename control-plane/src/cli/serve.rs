@@ -4,9 +4,9 @@ use clap::Args;
 
 use super::{Configured, open_files, output::say, running::Running};
 use crate::{
+    cli::CliError,
     control_plane::{ControlPlane, Ports},
     envoy::find,
-    error::Error,
     lifecycle::Phase,
     telemetry,
 };
@@ -22,7 +22,7 @@ pub(super) struct Serve {
 }
 
 impl Serve {
-    pub(super) async fn run(self) -> Result<(), Error> {
+    pub(super) async fn run(self) -> Result<(), CliError> {
         let config = self.configured.load()?;
         let telemetry = telemetry::start(&config.log);
         open_files::raise();

@@ -1,16 +1,15 @@
-use axum::http::Method;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{
-    client::Ask,
+    client::ApiRequest,
     completion,
     connection::{Connection, also_by_file},
     cordon::worker,
     kind::Kind,
     output::{printable, say},
 };
-use crate::error::Error;
+use crate::cli::CliError;
 
 /// `slotway set`
 #[derive(Debug, Subcommand)]
@@ -45,7 +44,7 @@ pub(super) struct Capacity {
 }
 
 impl Set {
-    pub(super) async fn run(self) -> Result<(), Error> {
+    pub(super) async fn run(self) -> Result<(), CliError> {
         let Self::Capacity(asked) = self;
         let client = asked.connection.client()?;
         let query = if asked.dry_run { "?dry_run=true" } else { "" };
@@ -54,9 +53,7 @@ impl Set {
             fields.insert("metadata".to_owned(), json!({ "resourceVersion": version.to_string() }));
         }
         let path = format!("{}{query}", Kind::Worker.path_of(&asked.worker));
-        client
-            .send(&Ask::new(Method::PATCH, path, Kind::Worker.in_words(&asked.worker)).patch(patch))
-            .await?;
+        client.send(&ApiRequest::patch(path, Kind::Worker.in_words(&asked.worker), patch)).await?;
         let would = if asked.dry_run { "would have" } else { "has" };
         say(format_args!("worker/{} {would} capacity {}", printable(&asked.worker), asked.capacity));
         Ok(())

@@ -5,8 +5,8 @@ use std::time::Duration;
 use slotway_config::WaitDuration;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{client::Client, kind::Kind, output::printable, seen::Seen};
-use crate::error::Error;
+use super::{client::ApiClient, json_resource::JsonResource, kind::Kind, output::printable};
+use crate::cli::CliError;
 
 /// How often it is asked.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
@@ -14,17 +14,17 @@ const LOOK_EVERY: Duration = Duration::from_millis(300);
 /// Asks for a worker until `is_settled`, which sees none where there is none any more. What is in flight is told whenever it is another number.
 ///
 /// # Errors
-/// [`Error::TooLate`] after `within`, with `not_yet` as what is not so yet; or what asking comes to.
+/// [`CliError::TooLate`] after `within`, with `not_yet` as what is not so yet; or what asking comes to.
 pub(super) async fn until(
-    client: &Client,
+    client: &ApiClient,
     name: &str,
     within: WaitDuration,
     not_yet: &str,
-    is_settled: impl Fn(Option<&Seen>) -> bool,
-) -> Result<(), Error> {
+    is_settled: impl Fn(Option<&JsonResource>) -> bool,
+) -> Result<(), CliError> {
     let ends = Instant::now() + within.as_duration();
     let mut told = None;
-    let late = |in_flight: &str| Error::TooLate {
+    let late = |in_flight: &str| CliError::TooLate {
         what: format!("worker {} {not_yet} ({in_flight})", printable(name)),
         within_ms: within.as_ms(),
     };
@@ -36,7 +36,7 @@ pub(super) async fn until(
         let seen = match asked.await {
             Err(_) => return Err(late(told.as_deref().unwrap_or("no answer"))),
             Ok(Ok(seen)) => Some(seen),
-            Ok(Err(Error::Refused(refusal))) if refusal.status == 404 => None,
+            Ok(Err(CliError::Rejected(rejected))) if rejected.status == 404 => None,
             Ok(Err(error)) => return Err(error),
         };
         if is_settled(seen.as_ref()) {
@@ -47,7 +47,10 @@ pub(super) async fn until(
             Some(Some(number)) => format!("{number} requests in flight"),
             Some(None) => "no Envoy tells what is in flight".to_owned(),
             None => {
-                return Err(Error::Usage(format!("worker {} has been deleted meanwhile", printable(name))));
+                return Err(CliError::Usage(format!(
+                    "worker {} has been deleted meanwhile",
+                    printable(name)
+                )));
             }
         };
         if told.as_ref() != Some(&in_flight) {

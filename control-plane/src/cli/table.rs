@@ -1,13 +1,13 @@
 //! Which columns the resources of a kind have.
 
 use super::{
+    json_resource::JsonResource,
     kind::Kind,
     output::{duration, printable},
-    seen::Seen,
 };
 
 /// A column: its heading, and what stands there for a resource.
-type Column = (&'static str, fn(&Seen) -> String);
+type Column = (&'static str, fn(&JsonResource) -> String);
 
 const NONE: &str = "-";
 
@@ -30,7 +30,7 @@ pub(super) fn headings(kind: Kind, wide: bool) -> Vec<String> {
 }
 
 /// The line of a resource.
-pub(super) fn line(kind: Kind, wide: bool, seen: &Seen) -> Vec<String> {
+pub(super) fn line(kind: Kind, wide: bool, seen: &JsonResource) -> Vec<String> {
     columns(kind, wide).into_iter().map(|(_, cell)| printable(&cell(seen))).collect()
 }
 
@@ -118,32 +118,32 @@ const TOKEN: &[Column] = &[
 const TOKEN_WIDE: &[Column] =
     &[("OWNER", |seen| text(seen, "status.owner")), ("CREATED", |seen| text(seen, "status.created_at"))];
 
-fn name(seen: &Seen) -> String {
+fn name(seen: &JsonResource) -> String {
     seen.name().to_owned()
 }
 
-fn text(seen: &Seen, path: &str) -> String {
+fn text(seen: &JsonResource, path: &str) -> String {
     seen.text(path).filter(|text| !text.is_empty()).unwrap_or(NONE).to_owned()
 }
 
-fn number(seen: &Seen, path: &str) -> String {
+fn number(seen: &JsonResource, path: &str) -> String {
     seen.number(path).map_or_else(|| NONE.to_owned(), |number| number.to_string())
 }
 
-fn yes(seen: &Seen, path: &str) -> String {
+fn yes(seen: &JsonResource, path: &str) -> String {
     if seen.is(path) { "yes" } else { "no" }.to_owned()
 }
 
 /// A wait of which 0 says that nobody waits.
-fn wait(seen: &Seen, path: &str) -> String {
+fn wait(seen: &JsonResource, path: &str) -> String {
     seen.number(path).filter(|ms| *ms > 0).map_or_else(|| NONE.to_owned(), duration)
 }
 
-fn age(seen: &Seen, path: &str) -> String {
+fn age(seen: &JsonResource, path: &str) -> String {
     seen.number(path).map_or_else(|| NONE.to_owned(), |ms| format!("{} ago", duration(ms)))
 }
 
-fn labels(seen: &Seen) -> String {
+fn labels(seen: &JsonResource) -> String {
     let labels = seen.labels();
     if labels.is_empty() { NONE.to_owned() } else { labels.join(",") }
 }

@@ -1,16 +1,15 @@
-use axum::http::Method;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::{
-    client::Ask,
+    client::ApiRequest,
     completion,
     connection::{Connection, also_by_file},
     kind::Kind,
     output::{Format, json, printable, say, say_text, yaml},
     people,
 };
-use crate::error::Error;
+use crate::cli::CliError;
 
 /// `slotway token`
 #[derive(Debug, Subcommand)]
@@ -85,7 +84,7 @@ impl Scope {
 }
 
 impl Token {
-    pub(super) async fn run(self) -> Result<(), Error> {
+    pub(super) async fn run(self) -> Result<(), CliError> {
         match self {
             Self::Create(create) => create.run().await,
             Self::List(listed) => listed.run(Kind::Token).await,
@@ -97,14 +96,14 @@ impl Token {
 }
 
 impl Create {
-    async fn run(self) -> Result<(), Error> {
+    async fn run(self) -> Result<(), CliError> {
         let client = self.connection.client()?;
         let mut spec = json!({ "scope": self.scope.as_str() });
         if let (Some(after), Some(fields)) = (&self.expires_in, spec.as_object_mut()) {
             fields.insert("expires_in".to_owned(), after.as_str().into());
         }
         let body = json!({ "metadata": { "name": self.name }, "spec": spec });
-        let ask = Ask::new(Method::POST, Kind::Token.path(), Kind::Token.in_words(&self.name)).json(body);
+        let ask = ApiRequest::post(Kind::Token.path(), Kind::Token.in_words(&self.name)).json(body);
         let answer = client.send(&ask).await?.body;
         match self.output {
             Format::Json => say_text(&json(&answer)?),
@@ -113,7 +112,7 @@ impl Create {
             Format::Table | Format::Wide => {
                 let secret =
                     answer.get("secret").or_else(|| answer.pointer("/status/secret")).and_then(Value::as_str);
-                say(secret.ok_or_else(|| client.odd(&ask, "no token with its secret"))?);
+                say(secret.ok_or_else(|| client.unexpected(&ask, "no token with its secret"))?);
                 eprintln!("slotway: token {} is made; its secret is shown this once", printable(&self.name));
             }
         }

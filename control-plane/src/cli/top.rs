@@ -25,7 +25,7 @@ use super::{
     live::{Update, follow},
     output::{Colour, say_text},
 };
-use crate::error::Error;
+use crate::cli::CliError;
 
 /// What is followed.
 const KINDS: [Kind; 3] = [Kind::Pool, Kind::Worker, Kind::Coordinator];
@@ -67,7 +67,7 @@ pub(super) struct Top {
 }
 
 impl Top {
-    pub(super) async fn run(self) -> Result<(), Error> {
+    pub(super) async fn run(self) -> Result<(), CliError> {
         let client = self.connection.client()?;
         let mut board = Board::new(client.origin().to_string(), self.sort, self.pool.clone());
         if self.once || !std::io::stdout().is_terminal() {
@@ -92,7 +92,7 @@ impl Top {
         &self,
         mut board: Board,
         mut updates: tokio::sync::mpsc::Receiver<Update>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), CliError> {
         let mut ended = ending::ending()?;
         // Nothing is shown before there is something to show, so that an error is a line and not a flash.
         match updates.recv().await {

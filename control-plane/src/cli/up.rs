@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{Configured, output::say, running::Running};
 use crate::{
+    cli::CliError,
     config::Config,
     control_plane::{ControlPlane, Ports, listen},
     envoy::{
@@ -18,7 +19,6 @@ use crate::{
         process::{Process, Program},
         supervise::{Supervisor, ready},
     },
-    error::Error,
     lifecycle::{Phase, ShutdownSettings},
     telemetry,
 };
@@ -58,7 +58,7 @@ struct Started {
 }
 
 impl Up {
-    pub(super) async fn run(self) -> Result<(), Error> {
+    pub(super) async fn run(self) -> Result<(), CliError> {
         let config = self.configured.load()?;
         let telemetry = telemetry::start(&config.log);
         // All that can be wrong is looked for before anything starts.
@@ -76,7 +76,7 @@ impl Up {
         outcome
     }
 
-    async fn start(&self, config: &Config, filter: PathBuf, started: &mut Started) -> Result<(), Error> {
+    async fn start(&self, config: &Config, filter: PathBuf, started: &mut Started) -> Result<(), CliError> {
         let envoy = find::envoy(self.envoy.as_deref().or(config.envoy.path.as_deref()))?;
         let worker = if self.demo_workers { Some(find::worker()?) } else { None };
         let ports = Ports::take(config)?;
@@ -87,7 +87,7 @@ impl Up {
             drop(listen(&format!("pools.workers ({})", program.name), *address)?);
         }
 
-        let state = config.state_absolute().map_err(|error| Error::file(&config.state, error))?;
+        let state = config.state_absolute().map_err(|error| CliError::file(&config.state, error))?;
         say(format_args!(
             "slotway: starting the control plane (REST on {}, xDS on {})",
             config.api, config.xds
@@ -119,7 +119,7 @@ impl Up {
 
 impl Started {
     /// Keeps all that was started running, until somebody asks the process to end.
-    async fn watch(&mut self, running: &mut Running<'_>) -> Result<(), Error> {
+    async fn watch(&mut self, running: &mut Running<'_>) -> Result<(), CliError> {
         let (Some(control_plane), Some(envoy)) = (&mut self.control_plane, &mut self.envoy) else {
             return Ok(());
         };
@@ -127,7 +127,7 @@ impl Started {
         tokio::select! {
             () = running.serve(&reloadable) => Ok(()),
             error = control_plane.failed() => Err(error),
-            ended = envoy.keep_running() => ended.map(|never| match never {}),
+            ended = envoy.keep_running() => Ok(ended.map(|never| match never {})?),
             outcome = watch_workers(&mut self.workers) => outcome,
         }
     }
@@ -174,15 +174,15 @@ fn demo_workers(config: &Config, program: &Path) -> Vec<(SocketAddr, Program)> {
 }
 
 /// Waits until a worker answers.
-async fn answers(address: SocketAddr, process: &mut Process) -> Result<(), Error> {
+async fn answers(address: SocketAddr, process: &mut Process) -> Result<(), CliError> {
     let started = Instant::now();
     while tokio::net::TcpStream::connect(address).await.is_err() {
         if let Some(status) = process.has_ended()? {
-            return Err(process.died(status));
+            return Err(process.died(status).into());
         }
         if started.elapsed() >= WORKER_WITHIN {
             let how = format!("does not answer on {address} within {} s", WORKER_WITHIN.as_secs());
-            return Err(process.failed(how));
+            return Err(process.failed(how).into());
         }
         sleep(LOOK_EVERY).await;
     }
@@ -190,7 +190,7 @@ async fn answers(address: SocketAddr, process: &mut Process) -> Result<(), Error
 }
 
 /// Says so when a demo worker ends. Slotway goes on: to lose a worker is part of its business.
-async fn watch_workers(workers: &mut [Process]) -> Result<(), Error> {
+async fn watch_workers(workers: &mut [Process]) -> Result<(), CliError> {
     let mut told = vec![false; workers.len()];
     loop {
         sleep(WORKERS_EVERY).await;

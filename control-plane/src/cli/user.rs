@@ -1,16 +1,15 @@
-use axum::http::Method;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
 use super::{
-    client::Ask,
+    client::ApiRequest,
     completion,
     connection::{Connection, also_by_file},
     kind::Kind,
     output::{printable, say},
     password, people,
 };
-use crate::error::Error;
+use crate::cli::CliError;
 
 /// `slotway user`
 #[derive(Debug, Subcommand)]
@@ -99,7 +98,7 @@ impl Role {
 }
 
 impl User {
-    pub(super) async fn run(self) -> Result<(), Error> {
+    pub(super) async fn run(self) -> Result<(), CliError> {
         match self {
             Self::Create(create) => create.run().await,
             Self::Passwd(passwd) => passwd.run().await,
@@ -112,11 +111,11 @@ impl User {
 }
 
 impl Create {
-    async fn run(self) -> Result<(), Error> {
+    async fn run(self) -> Result<(), CliError> {
         let client = self.connection.client()?;
         let password = password::ask(&self.name, self.password_stdin)?;
         let body = json!({ "spec": { "role": self.role.as_str(), "password": password.0 } });
-        let ask = Ask::new(Method::PUT, Kind::User.path_of(&self.name), Kind::User.in_words(&self.name));
+        let ask = ApiRequest::put(Kind::User.path_of(&self.name), Kind::User.in_words(&self.name));
         client.send(&ask.json(body).only_if_absent()).await?;
         say(format_args!("user/{} created", printable(&self.name)));
         Ok(())
@@ -124,14 +123,15 @@ impl Create {
 }
 
 impl Passwd {
-    async fn run(self) -> Result<(), Error> {
+    async fn run(self) -> Result<(), CliError> {
         let client = self.connection.client()?;
         // Who is not there needs no password.
         client.one(Kind::User, &self.name).await?;
         let password = password::ask(&self.name, self.password_stdin)?;
         let patch = json!({ "spec": { "password": password.0 } });
-        let ask = Ask::new(Method::PATCH, Kind::User.path_of(&self.name), Kind::User.in_words(&self.name));
-        client.send(&ask.patch(patch)).await?;
+        let request =
+            ApiRequest::patch(Kind::User.path_of(&self.name), Kind::User.in_words(&self.name), patch);
+        client.send(&request).await?;
         say(format_args!("user/{} has another password", printable(&self.name)));
         Ok(())
     }

@@ -2,11 +2,11 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{
-    client::Ask,
+    client::ApiRequest,
     connection::{Connection, also_by_file},
     output::{json, printable, say, say_text},
 };
-use crate::error::Error;
+use crate::cli::CliError;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -18,7 +18,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(mut_arg("config", also_by_file), after_help = EXAMPLES)]
 pub(super) struct Version {
-    /// Ask no control plane
+    /// Do not contact the control plane
     #[arg(long)]
     client: bool,
     /// As JSON
@@ -29,7 +29,7 @@ pub(super) struct Version {
 }
 
 impl Version {
-    pub(super) async fn run(self) -> Result<(), Error> {
+    pub(super) async fn run(self) -> Result<(), CliError> {
         let own = env!("CARGO_PKG_VERSION");
         // That nobody answers is no failure: it is what there is to tell.
         let server = if self.client { None } else { Some(self.server().await) };
@@ -48,11 +48,11 @@ impl Version {
         Ok(())
     }
 
-    async fn server(&self) -> Result<String, Error> {
+    async fn server(&self) -> Result<String, CliError> {
         let client = self.connection.client()?;
-        let ask = Ask::get("/openapi.json", "version");
+        let ask = ApiRequest::get("/openapi.json", "version");
         let description = client.send(&ask).await?.body;
         let version = description.pointer("/info/version").and_then(Value::as_str);
-        version.map(str::to_owned).ok_or_else(|| client.odd(&ask, "no description of an API"))
+        version.map(str::to_owned).ok_or_else(|| client.unexpected(&ask, "no description of an API"))
     }
 }

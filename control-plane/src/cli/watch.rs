@@ -3,13 +3,13 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{
-    client::Client,
+    client::ApiClient,
     kind::Kind,
     live::{Change, Update, follow},
     output::{Format, in_columns, say_text, yaml},
     table,
 };
-use crate::error::Error;
+use crate::cli::CliError;
 
 /// Widest that a column of a watch becomes when a longer cell comes by, in characters.
 const COLUMN_CHARS_MAX: usize = 80;
@@ -28,12 +28,12 @@ struct Printed {
 /// # Errors
 /// What keeps it from beginning, or a refusal. A control plane that cannot be reached for a while is waited for.
 pub(super) async fn run(
-    client: Client,
+    client: ApiClient,
     kind: Kind,
     names: Vec<String>,
     fields: Vec<(String, String)>,
     format: Format,
-) -> Result<(), Error> {
+) -> Result<(), CliError> {
     for name in &names {
         client.one(kind, name).await?;
     }
@@ -61,7 +61,7 @@ pub(super) async fn run(
 }
 
 impl Printed {
-    fn text(&mut self, changes: &[Change], first: bool) -> Result<String, Error> {
+    fn text(&mut self, changes: &[Change], first: bool) -> Result<String, CliError> {
         let mut text = String::new();
         match self.format {
             Format::Table | Format::Wide => {

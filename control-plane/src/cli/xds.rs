@@ -18,9 +18,9 @@ use tonic::{
 use super::{Configured, output::say};
 use crate::{
     agents::proto,
+    cli::CliError,
     config::{Config, EnvoyTls},
     envoy::bootstrap::reachable,
-    error::Error,
     groups::DEFAULT_GROUP,
     xds::ResourceType,
 };
@@ -79,12 +79,12 @@ impl Watched {
 }
 
 impl Xds {
-    pub(super) async fn run(self) -> Result<(), Error> {
+    pub(super) async fn run(self) -> Result<(), CliError> {
         let Self::Watch(watch) = self;
         let config = watch.configured.load()?;
         let url = format!("{}", reachable(config.xds));
-        let failed = |reason: String| Error::Request { url: url.clone(), reason };
-        let unreachable = |reason| Error::Unreachable { url: url.clone(), reason };
+        let failed = |reason: String| CliError::Request { url: url.clone(), reason };
+        let unreachable = |reason| CliError::Unreachable { url: url.clone(), reason };
         let channel = connect(&config).await.map_err(unreachable)?;
         let (requests, stream) = mpsc::channel(1);
         let node = Node {
@@ -131,9 +131,9 @@ fn shown(what: Watched, resource: &Resource) -> Result<Value, prost::DecodeError
     Ok(json!({ "name": resource.name, "version": resource.version, "resource": what.read(body)? }))
 }
 
-fn token(config: &Config, group: &str) -> Result<Option<String>, Error> {
+fn token(config: &Config, group: &str) -> Result<Option<String>, CliError> {
     let settings = config.groups.iter().find(|settings| settings.name == group);
-    settings.map_or(Ok(None), crate::config::GroupSettings::token)
+    Ok(settings.map(crate::config::GroupSettings::token).transpose()?.flatten())
 }
 
 async fn connect(config: &Config) -> Result<Channel, String> {

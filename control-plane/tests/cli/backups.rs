@@ -158,7 +158,7 @@ fn what_was_backed_up_from_a_running_control_plane_is_there_again_after_its_loss
     let again = plane.run(&["backup", "b"]);
     assert_eq!(again.status.code(), Some(1));
     assert!(stderr(&again).contains("b: File exists"), "{}", stderr(&again));
-    assert!(stderr(&again).contains("name another file"), "{}", stderr(&again));
+    assert!(stderr(&again).contains("name another one"), "{}", stderr(&again));
     assert_eq!(fs::read_to_string(plane.house.path("b")).unwrap(), file);
     // By way of a pipe it is the same, but for the time.
     let piped = plane.done(&["backup", "-"], "");

@@ -57,7 +57,7 @@ fn get_workers_says_so_where_nobody_answers() {
     let house = House::new();
     let output = house.run(&["get", "workers", "-f", "f.yaml"]);
     assert_eq!(output.status.code(), Some(6));
-    assert!(stderr(&output).contains("is the control plane running?"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("Is the control plane running?"), "{}", stderr(&output));
 }
 
 #[test]

@@ -262,10 +262,10 @@ fn over_tls_it_is_asked_only_where_somebody_vouches_for_it() {
         house.run(&["get", "pools", "--api", &by_name, "--ca-file", "own.pem", "--state-directory", "state"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     for (output, told) in [
-        (with("other.pem"), "--ca-file says which certificates may vouch for it"),
+        (with("other.pem"), "--ca-file names the certificates to trust"),
         (
             house.run(&["get", "workers", "--api", &format!("http://127.0.0.1:{}", house.ports[1])]),
-            "http:// or https://?",
+            "Check whether it is http:// or https://",
         ),
     ] {
         assert_eq!(output.status.code(), Some(6), "{}", stderr(&output));

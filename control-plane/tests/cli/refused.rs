@@ -94,9 +94,9 @@ fn bad_input_is_told_and_changes_nothing() {
 #[test]
 fn who_is_no_control_plane_is_told_so() {
     for (broken, code, told) in [
-        ((200, "<html>welcome</html>"), 1, "is it a control plane"),
-        ((200, "{}"), 1, "is it a control plane"),
-        ((200, r#"{"items": [{"no": "name"}]}"#), 1, "is it a control plane"),
+        ((200, "<html>welcome</html>"), 1, "Check that this is a control plane"),
+        ((200, "{}"), 1, "Check that this is a control plane"),
+        ((200, r#"{"items": [{"no": "name"}]}"#), 1, "Check that this is a control plane"),
         ((502, "<html>\u{1b}[31mbad gateway</html>"), 1, "refused with 502"),
         ((404, "page not found"), 3, "refused with 404"),
         ((503, r#"{"detail": "the database is away", "status": 503}"#), 1, "the database is away"),

@@ -15,7 +15,7 @@ fn a_taken_port_is_named_before_anything_starts() {
         let _taken = TcpListener::bind(("127.0.0.1", port)).unwrap();
         let output = house.up().output().unwrap();
         let expected = format!(
-            "slotway: {setting}: 127.0.0.1:{port} is already in use; stop what listens there, or set `{setting}` to \
+            "slotway: {setting}: 127.0.0.1:{port} is already in use. Stop what listens there, or set `{setting}` to \
              another address\n"
         );
         assert_eq!((output.status.code(), stderr(&output)), (Some(1), expected));

@@ -116,7 +116,7 @@ async fn both_versions_of_http_are_agreed_on_with_tls() {
     }
 }
 
-async fn started(directory: &TempDir, file: &serde_json::Value) -> Result<ControlPlane, slotway::Error> {
+async fn started(directory: &TempDir, file: &serde_json::Value) -> Result<ControlPlane, slotway::CliError> {
     let mut config: Config = serde_json::from_value(file.clone()).unwrap();
     config.api.set_port(0);
     config.xds.set_port(0);

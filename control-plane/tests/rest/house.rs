@@ -37,11 +37,11 @@ pub(crate) const FILE: &str = r#"{
     ]
 }"#;
 
-pub(crate) async fn start(directory: &TempDir) -> Result<ControlPlane, slotway::Error> {
+pub(crate) async fn start(directory: &TempDir) -> Result<ControlPlane, slotway::CliError> {
     start_with(directory, FILE).await
 }
 
-async fn start_with(directory: &TempDir, file: &str) -> Result<ControlPlane, slotway::Error> {
+async fn start_with(directory: &TempDir, file: &str) -> Result<ControlPlane, slotway::CliError> {
     let mut config: Config = serde_json::from_str(file).unwrap();
     config.api.set_port(0);
     config.xds.set_port(0);

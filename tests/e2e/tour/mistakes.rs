@@ -74,7 +74,7 @@ fn table() -> Vec<(String, i32, Vec<&'static str>)> {
         (
             line("SLOTWAY_API= slotway get workers --api 127.0.0.1:1"),
             6,
-            vec!["nobody answers", "is the control plane running?", "slotway up -f FILE", "--api"],
+            vec!["cannot connect", "Is the control plane running?", "slotway up -f FILE", "--api"],
         ),
         (line("slotway get workers --api https://127.0.0.1:8080"), 6, vec!["TLS"]),
         (line("slotway get workers -c nowhere.yaml"), 2, vec!["nowhere.yaml", "No such file"]),

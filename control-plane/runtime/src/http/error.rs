@@ -10,13 +10,13 @@ pub enum HttpError {
     #[error("cannot connect: {0}")]
     Connect(#[source] io::Error),
     /// The TCP connection took too long.
-    #[error("no connection within {} ms", .0.as_millis())]
+    #[error("no connection within {}", in_words(*.0))]
     ConnectTimeout(Duration),
     /// TLS failed: the certificate is not trusted, or bears another name, or the server does not speak TLS.
     #[error("TLS failed: {0}")]
     Tls(#[source] io::Error),
     /// The TLS handshake took too long.
-    #[error("no TLS within {} ms", .0.as_millis())]
+    #[error("no TLS within {}", in_words(*.0))]
     TlsTimeout(Duration),
     /// The server closed the connection before it had answered.
     #[error("the server closed the connection without an answer")]
@@ -25,7 +25,7 @@ pub enum HttpError {
     #[error("the connection failed: {0}")]
     Protocol(#[source] hyper::Error),
     /// The answer took too long.
-    #[error("no answer within {} ms", .0.as_millis())]
+    #[error("no answer within {}", in_words(*.0))]
     Timeout(Duration),
     /// The connection ended within the body of the answer.
     #[error("the answer broke off: {0}")]
@@ -33,6 +33,15 @@ pub enum HttpError {
     /// The body of the answer is larger than the caller takes, in bytes.
     #[error("the answer is larger than {0} bytes")]
     TooLarge(usize),
+}
+
+/// Returns `5 s`, or `1500 ms` where it is no whole number of seconds.
+fn in_words(limit: Duration) -> String {
+    if limit.subsec_nanos() == 0 {
+        format!("{} s", limit.as_secs())
+    } else {
+        format!("{} ms", limit.as_millis())
+    }
 }
 
 impl HttpError {

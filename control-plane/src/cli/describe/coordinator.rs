@@ -1,7 +1,7 @@
 use serde_json::Value;
 
 use super::{figure, text::Text};
-use crate::cli::{output::duration, seen::Seen};
+use crate::cli::{json_resource::JsonResource, output::duration};
 
 const STATUS_TOLD: &[&str] = &[
     "cluster",
@@ -16,7 +16,7 @@ const STATUS_TOLD: &[&str] = &[
     "connected_since_unix_ms",
 ];
 
-pub(super) fn describe(text: &mut Text, seen: &Seen) {
+pub(super) fn describe(text: &mut Text, seen: &JsonResource) {
     text.line("Group", seen.text("status.cluster").unwrap_or("unknown"));
     text.line("State", seen.text("status.state").unwrap_or("unknown"));
     text.line("Envoy", seen.text("status.envoy_version").unwrap_or("unknown"));

@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 
 use super::{figure, text::Text};
 use crate::{
-    cli::{client::Client, kind::Kind, output::duration, seen::Seen},
-    error::Error,
+    cli::CliError,
+    cli::{client::ApiClient, json_resource::JsonResource, kind::Kind, output::duration},
 };
 
 const SPEC_TOLD: &[&str] = &["match", "position"];
@@ -19,14 +19,18 @@ const STATUS_TOLD: &[&str] = &[
     "report_age_ms",
 ];
 
-pub(super) async fn describe(text: &mut Text, seen: &Seen, client: &Client) -> Result<(), Error> {
+pub(super) async fn describe(
+    text: &mut Text,
+    seen: &JsonResource,
+    client: &ApiClient,
+) -> Result<(), CliError> {
     text.fields("match", seen.at("spec.match"), &[]);
     text.line("Position", figure(seen, "spec.position"));
     text.fields("", seen.at("spec"), SPEC_TOLD);
     match client.one(Kind::Policy, seen.name()).await {
         Ok(policy) => text.fields("", policy.at("spec"), &[]),
         // It may have gone just now.
-        Err(Error::Refused(_)) => {}
+        Err(CliError::Rejected(_)) => {}
         Err(error) => return Err(error),
     }
     let workers = client.list(Kind::Worker, &[("pool", seen.name())]).await?.items;

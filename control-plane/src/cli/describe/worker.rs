@@ -1,5 +1,5 @@
 use super::{figure, text::Text};
-use crate::cli::{output::duration, seen::Seen};
+use crate::cli::{json_resource::JsonResource, output::duration};
 
 /// What is told in words of one's own; the rest is told field by field.
 const SPEC_TOLD: &[&str] = &["pool", "capacity", "cordoned", "protocol", "slow_start"];
@@ -16,7 +16,7 @@ const STATUS_TOLD: &[&str] = &[
     "report_age_ms",
 ];
 
-pub(super) fn describe(text: &mut Text, seen: &Seen) {
+pub(super) fn describe(text: &mut Text, seen: &JsonResource) {
     let state = seen.text("status.state").unwrap_or("unknown");
     text.line("Pool", seen.text("spec.pool").unwrap_or("unknown"));
     text.line("State", state);

@@ -1,9 +1,10 @@
-use std::{fs::File, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
+use std::path::Path;
 
 use flate2::{Compression, write::GzEncoder};
+use slotway_runtime::file::{AtomicFile, IfExists};
 
 use super::secrets::Secrets;
-use crate::error::Error;
+use crate::cli::CliError;
 
 /// Largest file in a bundle, in bytes; of a larger one the end is kept, where the news is.
 const FILE_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -13,7 +14,7 @@ const SUM_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The bundle: a packed archive, into which nothing comes but through the scrubber.
 pub(super) struct Archive {
     path: std::path::PathBuf,
-    tar: tar::Builder<GzEncoder<File>>,
+    tar: tar::Builder<GzEncoder<AtomicFile>>,
     secrets: Secrets,
     missing: String,
     files: usize,
@@ -24,11 +25,9 @@ impl Archive {
     /// Begins a bundle. A file that is there is not overwritten.
     ///
     /// # Errors
-    /// [`Error::File`].
-    pub(super) fn create(path: &Path, secrets: Secrets) -> Result<Self, Error> {
-        // Its owner alone reads it: it tells much of how things are set up.
-        let file = File::options().write(true).create_new(true).mode(0o600).open(path);
-        let file = file.map_err(|error| Error::file(path, error))?;
+    /// [`CliError::File`].
+    pub(super) fn create(path: &Path, secrets: Secrets) -> Result<Self, CliError> {
+        let file = AtomicFile::create(path, IfExists::Fail).map_err(|error| CliError::file(path, error))?;
         let tar = tar::Builder::new(GzEncoder::new(file, Compression::default()));
         Ok(Self { path: path.to_owned(), tar, secrets, missing: String::new(), files: 0, bytes: 0 })
     }
@@ -36,8 +35,8 @@ impl Archive {
     /// Adds a file without its secrets.
     ///
     /// # Errors
-    /// [`Error::File`] where the bundle cannot be written.
-    pub(super) fn add(&mut self, name: &str, content: &[u8]) -> Result<(), Error> {
+    /// [`CliError::File`] where the bundle cannot be written.
+    pub(super) fn add(&mut self, name: &str, content: &[u8]) -> Result<(), CliError> {
         let mut content = self.secrets.hide(name, content);
         if content.len() > FILE_BYTES_MAX {
             let left_out = content.len() - FILE_BYTES_MAX;
@@ -59,25 +58,25 @@ impl Archive {
     /// Ends the bundle: how many files it has, and how large it is, in bytes.
     ///
     /// # Errors
-    /// [`Error::File`].
-    pub(super) fn finish(mut self) -> Result<(usize, u64), Error> {
+    /// [`CliError::File`].
+    pub(super) fn finish(mut self) -> Result<(usize, u64), CliError> {
         let missing = self.secrets.hide("missing.txt", self.missing.as_bytes());
         self.write("missing.txt", &missing)?;
-        let failed = |error: std::io::Error| Error::file(&self.path, error);
-        let mut file = self.tar.into_inner().and_then(GzEncoder::finish).map_err(failed)?;
-        file.flush().and_then(|()| file.sync_all()).map_err(failed)?;
-        let bytes = file.metadata().map_err(failed)?.len();
+        let failed = |error: std::io::Error| CliError::file(&self.path, error);
+        let file = self.tar.into_inner().and_then(GzEncoder::finish).map_err(failed)?;
+        let bytes = file.bytes().map_err(failed)?;
+        file.commit().map_err(failed)?;
         Ok((self.files, bytes))
     }
 
-    fn write(&mut self, name: &str, content: &[u8]) -> Result<(), Error> {
+    fn write(&mut self, name: &str, content: &[u8]) -> Result<(), CliError> {
         let mut header = tar::Header::new_gnu();
         header.set_size(content.len() as u64);
         header.set_mode(0o600);
         header.set_mtime(u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or_default());
         header.set_cksum();
         let written = self.tar.append_data(&mut header, format!("slotway-support/{name}"), content);
-        written.map_err(|error| Error::file(&self.path, error))?;
+        written.map_err(|error| CliError::file(&self.path, error))?;
         self.files += 1;
         self.bytes += content.len();
         Ok(())

@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use super::{archive::Archive, facts};
 use crate::{
-    cli::client::{Ask, Client},
+    cli::CliError,
+    cli::client::{ApiClient, ApiRequest},
     config::Config,
     envoy::admin::AdminPort,
-    error::Error,
 };
 
 /// What the control plane tells over REST; not who its users are, nor their tokens.
@@ -53,9 +53,9 @@ const CONFIG_BYTES_MAX: u64 = 4 * 1024 * 1024;
 pub(super) async fn all(
     archive: &mut Archive,
     config: &Config,
-    client: Result<Client, Error>,
+    client: Result<ApiClient, CliError>,
     file: Option<&Path>,
-) -> Result<(), Error> {
+) -> Result<(), CliError> {
     archive.add("version.txt", format!("slotway {}\n", env!("CARGO_PKG_VERSION")).as_bytes())?;
     archive.add("system.txt", facts::system().as_bytes())?;
     if let Some(file) = file {
@@ -77,9 +77,9 @@ pub(super) async fn all(
     state(archive, &config.state)
 }
 
-async fn rest(archive: &mut Archive, client: &Client) -> Result<(), Error> {
+async fn rest(archive: &mut Archive, client: &ApiClient) -> Result<(), CliError> {
     for (name, path) in REST {
-        match client.send(&Ask::get(path, path)).await {
+        match client.send(&ApiRequest::get(path, path)).await {
             Ok(answer) => archive.add(&format!("control-plane/{name}"), text(answer.body).as_bytes())?,
             Err(error) => archive.missing(&format!("control-plane/{name}"), &error.to_string()),
         }
@@ -105,7 +105,7 @@ fn configuration(file: &Path) -> Result<String, String> {
 }
 
 /// What is in the state directory: names and sizes of all, and the ends of the logs.
-fn state(archive: &mut Archive, directory: &Path) -> Result<(), Error> {
+fn state(archive: &mut Archive, directory: &Path) -> Result<(), CliError> {
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(error) => {

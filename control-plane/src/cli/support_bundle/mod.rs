@@ -15,8 +15,8 @@ use super::{
     output::say,
 };
 use crate::{
+    cli::CliError,
     config::{Config, load},
-    error::Error,
 };
 
 /// `slotway support-bundle`
@@ -36,7 +36,7 @@ Examples:
   slotway support-bundle -f slotway.yaml -o /tmp/bundle.tar.gz";
 
 impl SupportBundle {
-    pub(super) async fn run(self) -> Result<(), Error> {
+    pub(super) async fn run(self) -> Result<(), CliError> {
         // A file that is wrong is often why a bundle is made: it is told in the bundle, and the rest is gathered all the same.
         let file = self.connection.file();
         let (mut config, wrong) = match file.map(load).transpose() {

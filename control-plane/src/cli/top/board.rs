@@ -5,7 +5,7 @@ use std::{
 
 use clap::ValueEnum;
 
-use crate::cli::{kind::Kind, live::Change, seen::Seen};
+use crate::cli::{json_resource::JsonResource, kind::Kind, live::Change};
 
 /// Most samples of a history.
 pub(super) const HISTORY_MAX: usize = 240;
@@ -232,7 +232,7 @@ impl Board {
 }
 
 impl Pool {
-    fn take(&mut self, seen: &Seen) {
+    fn take(&mut self, seen: &JsonResource) {
         self.free = seen.number("status.free");
         self.in_flight = seen.number("status.in_flight");
         self.slots = seen.number("status.slots");
@@ -246,7 +246,7 @@ impl Pool {
 }
 
 impl Worker {
-    fn take(&mut self, seen: &Seen) {
+    fn take(&mut self, seen: &JsonResource) {
         seen.text("spec.pool").unwrap_or_default().clone_into(&mut self.pool);
         seen.text("status.state").unwrap_or("unknown").clone_into(&mut self.state);
         self.capacity = seen.number("spec.capacity").unwrap_or_default();

@@ -3,17 +3,16 @@ use tokio::{
     sync::mpsc,
 };
 
-use crate::error::Error;
+use crate::cli::CliError;
 
 /// Tells once somebody asks the process to end from outside; what is typed comes as keys.
 ///
 /// # Errors
-/// [`Error::System`].
-pub(super) fn ending() -> Result<mpsc::Receiver<()>, Error> {
+/// [`CliError::System`].
+pub(super) fn ending() -> Result<mpsc::Receiver<()>, CliError> {
     let (sender, receiver) = mpsc::channel(1);
     for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
-        let mut signals = signal(kind)
-            .map_err(|error| Error::System { doing: "waiting for signals", reason: error.to_string() })?;
+        let mut signals = signal(kind).map_err(|error| CliError::system("waiting for signals", error))?;
         let sender = sender.clone();
         tokio::spawn(async move { while signals.recv().await.is_some() && sender.send(()).await.is_ok() {} });
     }

@@ -11,7 +11,7 @@ use ratatui::{
 use tokio::sync::mpsc;
 
 use super::{board::Board, view};
-use crate::error::Error;
+use crate::cli::CliError;
 
 /// How long the thread that reads keys sleeps before it looks whether anybody still wants them.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -29,16 +29,16 @@ fn restore() {
     let _ = execute!(std::io::stdout(), LeaveAlternateScreen, cursor::Show);
 }
 
-fn failed(error: std::io::Error) -> Error {
-    Error::System { doing: "using the terminal", reason: error.to_string() }
+fn failed(error: std::io::Error) -> CliError {
+    CliError::system("using the terminal", error)
 }
 
 impl Screen {
     /// Takes the terminal.
     ///
     /// # Errors
-    /// [`Error::System`] where it cannot be used.
-    pub(super) fn begin(colour: bool) -> Result<Self, Error> {
+    /// [`CliError::System`] where it cannot be used.
+    pub(super) fn begin(colour: bool) -> Result<Self, CliError> {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             restore();
@@ -79,8 +79,8 @@ impl Screen {
     /// Draws what differs from the last drawing.
     ///
     /// # Errors
-    /// [`Error::System`] for a terminal that has gone.
-    pub(super) fn draw(&mut self, board: &mut Board) -> Result<(), Error> {
+    /// [`CliError::System`] for a terminal that has gone.
+    pub(super) fn draw(&mut self, board: &mut Board) -> Result<(), CliError> {
         let colour = self.colour;
         self.terminal.draw(|frame| view::draw(frame, board, colour)).map(drop).map_err(failed)
     }

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::cli::{
+    json_resource::JsonResource,
     kind::Kind,
     live::Change,
-    seen::Seen,
     top::{
         board::{HISTORY_MAX, Order},
         keys::{Done, take},
@@ -18,7 +18,7 @@ use crate::cli::{
 
 fn change(kind: Kind, name: &str, spec: Value, status: Value) -> Change {
     let seen = json!({ "metadata": { "name": name }, "spec": spec, "status": status });
-    Change::of(kind, Seen::new(seen).unwrap())
+    Change::of(kind, JsonResource::new(seen).unwrap())
 }
 
 fn pool(name: &str, position: u64, in_flight: u64, waiting: u64) -> Change {

@@ -14,20 +14,20 @@ const TEXT_CHARS_MAX: usize = 200;
 /// What a control plane said when it refused what it was asked: `application/problem+json` (RFC 9457), or whatever somebody in
 /// between said in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct RejectedRequest {
     /// What it was asked, in words: `worker http://127.0.0.1:9001`.
-    pub what: String,
+    pub subject: String,
     /// The HTTP status.
     pub status: u16,
     /// What was answered; text where it is no JSON.
     pub problem: Value,
     /// Where the field stands in what somebody wrote, in front of all else: `pools.yaml:7:5`.
-    pub place: Option<String>,
+    pub location: Option<String>,
     /// Whether no credentials were shown.
-    pub anonymous: bool,
+    pub is_anonymous: bool,
 }
 
-impl Refusal {
+impl RejectedRequest {
     /// A member of the problem that is text.
     #[must_use]
     pub fn text(&self, member: &str) -> Option<&str> {
@@ -42,7 +42,7 @@ impl Refusal {
 
     /// Of the names that there are the one that was perhaps meant: nearly what was asked for.
     fn meant<'a>(&self, known: &'a [Value]) -> Option<&'a str> {
-        let asked = self.what.rsplit(' ').next()?;
+        let asked = self.subject.rsplit(' ').next()?;
         let known = known.iter().filter_map(Value::as_str);
         let near = known.map(|name| (strsim::osa_distance(asked, name), name));
         near.filter(|(distance, _)| *distance <= MISSPELT_MAX).min().map(|(_, name)| name)
@@ -61,12 +61,12 @@ impl Refusal {
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for RejectedRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(place) = &self.place {
-            write!(f, "{place}: ")?;
+        if let Some(location) = &self.location {
+            write!(f, "{location}: ")?;
         }
-        write!(f, "{}: ", printable(&self.what))?;
+        write!(f, "{}: ", printable(&self.subject))?;
         let Some(detail) = self.text("detail") else {
             let text = self.problem.as_str().map_or_else(|| self.problem.to_string(), str::to_owned);
             let text: String = printable(text.trim()).chars().take(TEXT_CHARS_MAX).collect();
@@ -90,7 +90,7 @@ impl fmt::Display for Refusal {
             let more = if known.len() > named.len() { ", ..." } else { "" };
             write!(f, "; there is: {}{more}", named.join(", "))?;
         }
-        if self.anonymous && self.status == 401 {
+        if self.is_anonymous && self.status == 401 {
             f.write_str("; show a token with --token-file FILE or SLOTWAY_TOKEN")?;
         }
         Ok(())
@@ -103,15 +103,21 @@ mod tests {
 
     use super::*;
 
-    fn refusal(status: u16, problem: Value) -> Refusal {
-        Refusal { what: "worker http://a".to_owned(), status, problem, place: None, anonymous: false }
+    fn refusal(status: u16, problem: Value) -> RejectedRequest {
+        RejectedRequest {
+            subject: "worker http://a".to_owned(),
+            status,
+            problem,
+            location: None,
+            is_anonymous: false,
+        }
     }
 
     #[test]
     fn a_problem_becomes_one_line_with_what_where_and_what_there_is() {
         let bad = refusal(400, json!({ "detail": "0 is too small", "field": "spec.capacity" }));
         assert_eq!(bad.to_string(), "worker http://a: spec.capacity: 0 is too small");
-        let placed = Refusal { place: Some("w.yaml:3:7".to_owned()), ..bad };
+        let placed = RejectedRequest { location: Some("w.yaml:3:7".to_owned()), ..bad };
         assert_eq!(placed.to_string(), "w.yaml:3:7: worker http://a: spec.capacity: 0 is too small");
         let unknown =
             refusal(404, json!({ "detail": "there is no worker", "known": ["http://bcd", "http://cde"] }));
@@ -132,7 +138,8 @@ mod tests {
 
     #[test]
     fn who_shows_nothing_is_told_how() {
-        let nobody = Refusal { anonymous: true, ..refusal(401, json!({ "detail": "who are you?" })) };
+        let nobody =
+            RejectedRequest { is_anonymous: true, ..refusal(401, json!({ "detail": "who are you?" })) };
         assert!(
             nobody
                 .to_string()

@@ -2,12 +2,12 @@ use serde_json::Value;
 
 /// A resource as a control plane shows it, perhaps a newer one: what this program does not know of is printed all the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(super) struct JsonResource {
     name: String,
     value: Value,
 }
 
-impl Seen {
+impl JsonResource {
     /// None for what has no name.
     pub(super) fn new(value: Value) -> Option<Self> {
         let name = value.pointer("/metadata/name")?.as_str()?.to_owned();
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn what_stands_at_a_path_is_found_and_null_is_nothing() {
-        let seen = Seen::new(json!({
+        let seen = JsonResource::new(json!({
             "kind": "Worker", "metadata": { "name": "http://a", "labels": { "gpu": "a100", "rack": "7" } },
             "status": { "free": null, "in_flight": 2 }, "spec": { "cordoned": true }
         }))
@@ -81,6 +81,6 @@ mod tests {
             (Some(2), None, None)
         );
         assert_eq!((seen.labels().join(","), seen.is("spec.cordoned")), ("gpu=a100,rack=7".to_owned(), true));
-        assert_eq!(Seen::new(json!({ "kind": "Worker", "metadata": {} })), None);
+        assert_eq!(JsonResource::new(json!({ "kind": "Worker", "metadata": {} })), None);
     }
 }
