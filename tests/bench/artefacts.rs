@@ -2,7 +2,7 @@ use std::{env, fs, path::Path};
 
 use slotway_tests::artifact;
 
-use crate::harness::artefact;
+use slotway_test_site::artefact;
 
 /// Keeps what is measured as it is now, in `folder`: a run takes long, and a build meanwhile must not change what later rounds measure. Before any thread is
 /// started.

@@ -1,6 +1,7 @@
 use std::process::Command;
 
-use crate::{contender::installed, harness::envoy, report::Machine};
+use crate::{contender::installed, report::Machine};
+use slotway_test_site::envoy;
 
 impl Machine {
     /// This one, and what is installed on it.

@@ -18,9 +18,6 @@ mod clock;
 mod closed;
 mod contender;
 mod cpus;
-#[allow(dead_code, unused_imports, reason = "the end-to-end tests use the rest")]
-#[path = "../e2e/harness/mod.rs"]
-mod harness;
 mod load;
 mod machine;
 mod module;

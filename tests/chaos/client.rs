@@ -8,12 +8,12 @@ use tokio::{io::AsyncWriteExt, net::TcpStream, sync::watch, task::JoinSet, time:
 
 use crate::{
     dice::Dice,
-    harness::{Answer, Connection, Protocol},
     rig::{ANSWER_TIMEOUT, FREE_WORKER_TIMEOUT},
     run::Run,
     verdict::{Exchange, judge},
     worker::expected,
 };
+use slotway_test_site::{Answer, ClientConnection, ClientProtocol};
 
 /// A request that has no end after so long was forgotten by somebody.
 const FORGOTTEN: Duration =
@@ -60,7 +60,7 @@ async fn client(
     mut dice: Dice,
     mut active: watch::Receiver<usize>,
 ) {
-    let protocol = if n.is_multiple_of(5) { Protocol::Http2 } else { Protocol::Http1 };
+    let protocol = if n.is_multiple_of(5) { ClientProtocol::Http2 } else { ClientProtocol::Http1 };
     let mut connection = None;
     let mut sent: u64 = 0;
     // An error: the clients are told to finish.
@@ -116,15 +116,15 @@ fn request(id: u64, dice: &mut Dice) -> (Request<Full<Bytes>>, Bytes) {
 
 /// One exchange on the connection that is there, or on a new one. The connection closes with the caller's patience.
 async fn exchange(
-    connection: Option<Connection>,
+    connection: Option<ClientConnection>,
     address: SocketAddr,
-    protocol: Protocol,
+    protocol: ClientProtocol,
     request: Request<Full<Bytes>>,
-) -> io::Result<(Answer, Connection)> {
+) -> io::Result<(Answer, ClientConnection)> {
     let mut connection = match connection {
         Some(connection) if connection.is_open() => connection,
         // Envoy closes the connection of a request that it answers before its body has come.
-        _ => Connection::open(address, protocol).await?,
+        _ => ClientConnection::open(address, protocol).await?,
     };
     let answer = connection.send(request).await?;
     Ok((answer, connection))

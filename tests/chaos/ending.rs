@@ -8,12 +8,8 @@ use std::{
 
 use tokio::task::JoinSet;
 
-use crate::{
-    harness::{WorkerFigures, get, send},
-    pushing::set_capacities,
-    rig::Rig,
-    run::Run,
-};
+use crate::{pushing::set_capacities, rig::Rig, run::Run};
+use slotway_test_site::{WorkerFigures, get, send};
 
 /// How long recovery may take: the answer timeout, the lane lease, the longest pause before an unreachable worker is tried again, and
 /// air for a busy machine.

@@ -21,9 +21,6 @@ mod deaths;
 mod dice;
 mod ending;
 mod fates;
-#[allow(dead_code, unused_imports, reason = "the end-to-end tests use the rest")]
-#[path = "../e2e/harness/mod.rs"]
-mod harness;
 mod outage;
 mod plan;
 mod pushing;

@@ -6,11 +6,11 @@ use hyper::StatusCode;
 use serde_json::json;
 
 use crate::{
-    harness::WorkerFigures,
     plan::{At, Push},
     rig::Rig,
     run::Run,
 };
+use slotway_test_site::WorkerFigures;
 
 const WORKERS: &str = "/coordinator/workers";
 /// So many stay, so that no request ever finds a pool without workers.

@@ -9,10 +9,8 @@ use std::{
 use rustix::process::Signal;
 use tokio::sync::Mutex;
 
-use crate::{
-    harness::{Api, Process, Setup, Site, artefact},
-    run::Run,
-};
+use crate::run::Run;
+use slotway_test_site::{Api, Setup, Site, TestProcess, artefact};
 
 /// Envoy's threads.
 pub(crate) const LANES: u32 = 4;
@@ -30,8 +28,8 @@ const SERVES: &str = "slotway: serving";
 
 /// What runs.
 pub(crate) struct Rig {
-    control_plane: Mutex<Option<Process>>,
-    envoy: Process,
+    control_plane: Mutex<Option<TestProcess>>,
+    envoy: TestProcess,
     pub(crate) site: Site,
     /// Of the control plane.
     starts: AtomicU32,
@@ -109,18 +107,18 @@ impl Rig {
     }
 }
 
-async fn serve(site: &Site, filter: &Path, starts: &AtomicU32) -> Process {
+async fn serve(site: &Site, filter: &Path, starts: &AtomicU32) -> TestProcess {
     let mut process = launch(site, filter, starts);
     process.says(SERVES, UP_WITHIN).await;
     process
 }
 
 /// Each start has a log of its own.
-fn launch(site: &Site, filter: &Path, starts: &AtomicU32) -> Process {
+fn launch(site: &Site, filter: &Path, starts: &AtomicU32) -> TestProcess {
     let mut command = site.slotway("serve");
     command.env("SLOTWAY_FILTER", filter);
     let start = starts.fetch_add(1, Ordering::Relaxed) + 1;
-    Process::start(&format!("control-plane-{start}"), command, site.path())
+    TestProcess::start(&format!("control-plane-{start}"), command, site.path())
 }
 
 /// The filter that can be told to die; the ordinary one where that is not built.

@@ -7,10 +7,10 @@ use hyper::{Request, body::Bytes};
 use tokio::task::JoinSet;
 
 use crate::{
-    harness::{Connection, Protocol},
     plan::{At, Trap},
     run::Run,
 };
+use slotway_test_site::{ClientConnection, ClientProtocol};
 
 /// A request that asks for a lane's death need not have an end of its own.
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
@@ -44,6 +44,7 @@ fn request(id: u64, point: &str) -> Request<Full<Bytes>> {
 
 /// Whatever it gets: its lane dies with it.
 async fn ask(address: SocketAddr, request: Request<Full<Bytes>>) {
-    let exchange = async { Connection::open(address, Protocol::Http1).await?.send(request).await };
+    let exchange =
+        async { ClientConnection::open(address, ClientProtocol::Http1).await?.send(request).await };
     let _ = tokio::time::timeout(ENDS_WITHIN, exchange).await;
 }

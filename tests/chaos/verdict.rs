@@ -9,10 +9,10 @@ use hyper::body::Bytes;
 
 use crate::{
     fates::{End, Fate},
-    harness::Answer,
     rig::{ANSWER_TIMEOUT, FREE_WORKER_TIMEOUT},
     run::Run,
 };
+use slotway_test_site::Answer;
 
 /// A clock that counts whole milliseconds, twice.
 const ROUNDING: Duration = Duration::from_millis(5);

@@ -23,14 +23,8 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-use crate::{
-    bound::Bound,
-    fates::End,
-    harness::{WorkerBody, fresh_address},
-    plan::Malady,
-    run::Run,
-    spans::Spans,
-};
+use crate::{bound::Bound, fates::End, plan::Malady, run::Run, spans::Spans};
+use slotway_test_site::{WorkerBody, fresh_address};
 
 /// An error right behind half an answer would be found before the half is sent.
 const HALF_IS_SENT: Duration = Duration::from_millis(20);

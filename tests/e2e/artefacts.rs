@@ -1,6 +1,6 @@
 //! What `make build` leaves.
 
-use crate::harness::artefact;
+use slotway_test_site::artefact;
 
 /// An unsigned LEB128 number at the start of `bytes`, and what follows it.
 fn number(bytes: &[u8]) -> (usize, &[u8]) {

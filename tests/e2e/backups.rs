@@ -6,7 +6,9 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use crate::harness::{Answer, Arrivals, Behaviour, SOON, ServedApart, Setup, TestWorker, get, send, until};
+use slotway_test_site::{
+    Answer, Arrivals, Behaviour, SOON, ServedApart, Setup, TestWorker, get, send, until,
+};
 
 async fn slotway(site: &ServedApart, command: &str, arguments: &[&str]) -> String {
     let mut slotway = site.slotway(command);

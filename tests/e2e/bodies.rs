@@ -4,8 +4,9 @@ use http_body_util::BodyExt;
 use hyper::body::Bytes;
 use tokio::task::JoinSet;
 
-use crate::harness::{
-    Arrivals, Behaviour, Connection, Protocol, Reply, SOON, Setup, Slotway, TestWorker, get, post, until,
+use slotway_test_site::{
+    Arrivals, Behaviour, ClientConnection, ClientProtocol, Reply, SOON, Setup, Slotway, TestWorker, get,
+    post, until,
 };
 
 /// Bytes without a pattern that a buffer's length could hide in.
@@ -25,8 +26,8 @@ async fn fifty_megabytes_pass_in_both_directions() {
     worker.behave(Behaviour::reply(Reply::Echo));
     let slotway = Slotway::up(&Setup::with(&[(&worker, 1)])).await;
     let body = fifty_megabytes();
-    for protocol in [Protocol::Http1, Protocol::Http2] {
-        let mut connection = Connection::open(slotway.address(), protocol).await.unwrap();
+    for protocol in [ClientProtocol::Http1, ClientProtocol::Http2] {
+        let mut connection = ClientConnection::open(slotway.address(), protocol).await.unwrap();
         let answer = connection.send(post("/", body.clone())).await.unwrap();
         assert_eq!(answer.status, 200, "{protocol:?}");
         assert!(answer.body == body, "{protocol:?}: {} bytes came back changed", answer.body.len());
@@ -41,10 +42,10 @@ async fn fifty_megabytes_that_wait_for_a_slot_pass_whole() {
     worker.behave(Behaviour::held());
     let slotway = Slotway::up(&Setup::with(&[(&worker, 1)])).await;
     let address = slotway.address();
-    let first = tokio::spawn(crate::harness::send(address, get("/first")));
+    let first = tokio::spawn(slotway_test_site::send(address, get("/first")));
     until("the slot is taken", SOON, async || (worker.current() == 1).then_some(())).await;
     let body = fifty_megabytes();
-    let second = tokio::spawn(crate::harness::send(address, post("/second", body.clone())));
+    let second = tokio::spawn(slotway_test_site::send(address, post("/second", body.clone())));
     slotway.api().shows_waiting(1).await;
     worker.behave(Behaviour::reply(Reply::Echo));
     worker.release(1);
@@ -61,7 +62,7 @@ async fn an_answer_passes_piece_by_piece_while_its_slot_is_taken() {
     let pieces: Vec<Bytes> = (0..4).map(|n| Bytes::from(format!("piece {n};"))).collect();
     worker.behave(Behaviour::reply(Reply::Chunks(pieces.clone())));
     let slotway = Slotway::up(&Setup::with(&[(&worker, 1)])).await;
-    let mut connection = Connection::open(slotway.address(), Protocol::Http1).await.unwrap();
+    let mut connection = ClientConnection::open(slotway.address(), ClientProtocol::Http1).await.unwrap();
     let asked = connection.start(get("/"));
     let mut body = asked.await.unwrap().into_body();
     for piece in pieces {
@@ -83,7 +84,7 @@ async fn requests_on_one_http2_connection_each_take_a_slot() {
     w1.behave(Behaviour::held());
     w2.behave(Behaviour::held());
     let slotway = Slotway::up(&Setup::with(&[(&w1, 2), (&w2, 3)])).await;
-    let connection = Connection::open(slotway.address(), Protocol::Http2).await.unwrap();
+    let connection = ClientConnection::open(slotway.address(), ClientProtocol::Http2).await.unwrap();
     let mut requests = JoinSet::new();
     for _ in 0..20 {
         let mut stream = connection.stream();
@@ -106,8 +107,8 @@ async fn a_head_request_and_an_answer_without_a_body_free_their_slots() {
     let worker = TestWorker::start("W1", &arrivals).await;
     worker.behave(Behaviour::reply(Reply::Whole(204, Vec::new(), Bytes::new())));
     let slotway = Slotway::up(&Setup::with(&[(&worker, 1)])).await;
-    for protocol in [Protocol::Http1, Protocol::Http2] {
-        let mut connection = Connection::open(slotway.address(), protocol).await.unwrap();
+    for protocol in [ClientProtocol::Http1, ClientProtocol::Http2] {
+        let mut connection = ClientConnection::open(slotway.address(), protocol).await.unwrap();
         for _ in 0..5 {
             assert_eq!(connection.send(get("/")).await.unwrap().status, 204);
             let head = hyper::Request::head("/").body(Default::default()).unwrap();
@@ -125,7 +126,7 @@ async fn a_grpc_answer_passes_with_its_trailers_and_frees_its_slot() {
     worker.behave(Behaviour::reply(Reply::Trailers(message.clone(), vec![("grpc-status", "0")])));
     let entry = serde_json::json!({ "worker": worker.url(), "capacity": 1, "protocol": "http2" });
     let slotway = Slotway::up(&Setup::default().worker_entry(entry)).await;
-    let mut connection = Connection::open(slotway.address(), Protocol::Http2).await.unwrap();
+    let mut connection = ClientConnection::open(slotway.address(), ClientProtocol::Http2).await.unwrap();
     for _ in 0..3 {
         let mut request = post("/annotator.Annotator/Extract", message.clone());
         request.headers_mut().insert("content-type", "application/grpc".parse().unwrap());

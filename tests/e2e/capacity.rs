@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::harness::{Arrivals, Behaviour, Load, SOON, Setup, Slotway, TestWorker, until};
+use slotway_test_site::{Arrivals, Behaviour, ClientLoad, SOON, Setup, Slotway, TestWorker, until};
 
 async fn ten_times_overload(lanes: u32) {
     let arrivals = Arrivals::default();
@@ -11,7 +11,7 @@ async fn ten_times_overload(lanes: u32) {
     w1.behave(Behaviour::delay_ms(2));
     w2.behave(Behaviour::delay_ms(5));
     let slotway = Slotway::up(&Setup::with(&[(&w1, 3), (&w2, 4)]).lanes(lanes)).await;
-    let load = Load::start(slotway.address(), 70);
+    let load = ClientLoad::start(slotway.address(), 70);
     load.passes(3_000).await;
     load.finish().await.assert_all_ok();
     assert_eq!((w1.highest(), w2.highest()), (3, 4), "every slot was used, and none twice at once");
@@ -35,7 +35,7 @@ async fn a_capacity_raised_and_lowered_under_load_is_obeyed() {
     worker.behave(Behaviour::delay_ms(5));
     let slotway = Slotway::up(&Setup::with(&[(&worker, 2)])).await;
     let api = slotway.api();
-    let load = Load::start(slotway.address(), 20);
+    let load = ClientLoad::start(slotway.address(), 20);
     load.passes(100).await;
     assert_eq!(worker.highest(), 2);
 
@@ -61,7 +61,7 @@ async fn a_lowered_capacity_lets_what_is_under_way_finish_and_sends_nothing_new(
     let worker = TestWorker::start("W1", &arrivals).await;
     worker.behave(Behaviour::held());
     let slotway = Slotway::up(&Setup::with(&[(&worker, 3)])).await;
-    let load = Load::start(slotway.address(), 5);
+    let load = ClientLoad::start(slotway.address(), 5);
     until("three in hand", SOON, async || (worker.current() == 3).then_some(())).await;
     let api = slotway.api();
     api.set(&[(&worker.url(), 1)]).await;
@@ -86,7 +86,7 @@ async fn a_change_is_in_force_in_envoy_within_100_ms() {
     let worker = TestWorker::start("W1", &arrivals).await;
     worker.behave(Behaviour::held());
     let slotway = Slotway::up(&Setup::with(&[(&worker, 1)])).await;
-    let load = Load::start(slotway.address(), 8);
+    let load = ClientLoad::start(slotway.address(), 8);
     until("one in hand", SOON, async || (worker.current() == 1).then_some(())).await;
     let api = slotway.api();
     let mut took: Vec<Duration> = Vec::new();

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::harness::{Arrivals, Behaviour, Load, SOON, ServedApart, Setup, Slotway, TestWorker, until};
+use slotway_test_site::{
+    Arrivals, Behaviour, ClientLoad, SOON, ServedApart, Setup, Slotway, TestWorker, until,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn envoy_serves_on_while_the_control_plane_is_killed_and_its_return_changes_nothing() {
@@ -20,7 +22,7 @@ async fn envoy_serves_on_while_the_control_plane_is_killed_and_its_return_change
         .api()
         .shows("both workers", |workers| workers.len() == 2 && workers.iter().all(|w| w.is_idle()))
         .await;
-    let load = Load::start(slotway.address(), 10);
+    let load = ClientLoad::start(slotway.address(), 10);
     load.passes(100).await;
 
     slotway.control_plane.signal(Signal::KILL);
@@ -53,7 +55,7 @@ async fn a_change_every_20_ms_for_10_seconds_under_load_fails_no_request() {
     w2.behave(Behaviour::delay_ms(2));
     let slotway = Slotway::up(&Setup::with(&[(&w1, 3), (&w2, 4)])).await;
     let api = slotway.api();
-    let load = Load::start(slotway.address(), 20);
+    let load = ClientLoad::start(slotway.address(), 20);
     load.passes(100).await;
     let mut every = tokio::time::interval(Duration::from_millis(20));
     for push in 0..500 {

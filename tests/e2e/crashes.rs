@@ -6,9 +6,9 @@ use http_body_util::Full;
 use hyper::{Request, body::Bytes};
 use tokio::task::JoinHandle;
 
-use crate::harness::{
-    Answer, Arrivals, Behaviour, Connection, Load, Protocol, SOON, Setup, Slotway, TestWorker, artefact, get,
-    until,
+use slotway_test_site::{
+    Answer, Arrivals, Behaviour, ClientConnection, ClientLoad, ClientProtocol, SOON, Setup, Slotway,
+    TestWorker, artefact, get, until,
 };
 
 /// After so long a lane counts as dead, and the living ones take over what it had: the default of `lane_lease`, and air.
@@ -24,11 +24,11 @@ async fn up(setup: &Setup) -> Slotway {
 }
 
 /// So many connections on each of the two lanes: a connection stays on its thread.
-async fn connections(slotway: &Slotway, each: usize) -> [Vec<Connection>; 2] {
+async fn connections(slotway: &Slotway, each: usize) -> [Vec<ClientConnection>; 2] {
     let mut lanes = [Vec::new(), Vec::new()];
     for _ in 0..CONNECTIONS_MAX {
         let before = active(slotway).await;
-        let connection = Connection::open(slotway.address(), Protocol::Http1).await.unwrap();
+        let connection = ClientConnection::open(slotway.address(), ClientProtocol::Http1).await.unwrap();
         let lane = until("the connection is with a thread", SOON, async || {
             let now = active(slotway).await;
             (0..2).find(|lane| now[*lane] > before[*lane])
@@ -55,12 +55,12 @@ async fn active(slotway: &Slotway) -> [u64; 2] {
 
 type Sent = JoinHandle<io::Result<Answer>>;
 
-fn send(mut connection: Connection, request: Request<Full<Bytes>>) -> Sent {
+fn send(mut connection: ClientConnection, request: Request<Full<Bytes>>) -> Sent {
     tokio::spawn(async move { connection.send(request).await })
 }
 
 /// Kills the lane of that connection.
-async fn kill_lane(connection: Connection) {
+async fn kill_lane(connection: ClientConnection) {
     let request = Request::get("/").header("x-slotway-chaos", "request").body(Full::default()).unwrap();
     let got = send(connection, request).await.unwrap();
     assert!(!got.as_ref().is_ok_and(|answer| answer.status == 200), "the lane lives: {got:?}");
@@ -101,7 +101,7 @@ async fn a_dead_lane_takes_only_its_own_requests_with_it_and_their_slots_come_ho
     slotway.api().shows_idle(TAKEN_OVER).await;
     assert!(worker.highest() <= 4);
     worker.forget_highest();
-    let load = Load::start(slotway.address(), 8);
+    let load = ClientLoad::start(slotway.address(), 8);
     until("every slot is used", SOON, async || (worker.highest() == 4).then_some(())).await;
     load.finish().await.assert_all_ok();
     assert_eq!(worker.highest(), 4);

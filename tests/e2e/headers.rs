@@ -3,7 +3,7 @@
 use http_body_util::Full;
 use hyper::{Request, body::Bytes};
 
-use crate::harness::{Arrivals, Behaviour, Reply, Setup, Slotway, TestWorker, send};
+use slotway_test_site::{Arrivals, Behaviour, Reply, Setup, Slotway, TestWorker, send};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_cannot_choose_its_worker() {

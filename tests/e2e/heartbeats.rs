@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Api, Load, ReferenceWorker, SOON, Setup, Slotway, get, until};
+use slotway_test_site::{Api, ClientLoad, ReferenceWorker, SOON, Setup, Slotway, get, until};
 
 const INTERVAL: Duration = Duration::from_millis(200);
 const THRESHOLD: u32 = 3;
@@ -47,7 +47,7 @@ async fn a_worker_whose_heartbeat_fails_gets_no_requests_until_it_answers_and_th
     watch(&api, &w1, 8).await;
     watch(&api, &w2, 2).await;
     // More than both can take: somebody always waits.
-    let load = Load::start_with(slotway.address(), 30, |n| get(&format!("/extract?text=Rome&n={n}")));
+    let load = ClientLoad::start_with(slotway.address(), 30, |n| get(&format!("/extract?text=Rome&n={n}")));
     load.passes(200).await;
     until("it answers its heartbeat", SOON, async || {
         (status(&api, &w1).await["heartbeat"]["ok"] == true).then_some(())

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::harness::{
-    Arrivals, Behaviour, Load, Process, SOON, Setup, Site, TestWorker, fresh_address, get, send, until,
+use slotway_test_site::{
+    Arrivals, Behaviour, ClientLoad, SOON, Setup, Site, TestProcess, TestWorker, fresh_address, get, send,
+    until,
 };
 
 /// Far below the time for which a second Envoy waits for the end of the first.
@@ -17,18 +18,18 @@ const REFUSED_WITHIN: Duration = Duration::from_secs(25);
 /// `slotway serve`, and Envoys with hot restart that join it.
 struct Restartable {
     site: Site,
-    control_plane: Process,
+    control_plane: TestProcess,
 }
 
 impl Restartable {
     async fn start(setup: &Setup) -> Self {
         let site = Site::new(setup);
-        let mut control_plane = Process::start("control-plane", site.slotway("serve"), site.path());
+        let mut control_plane = TestProcess::start("control-plane", site.slotway("serve"), site.path());
         control_plane.says("slotway: serving", SOON).await;
         Self { site, control_plane }
     }
 
-    fn envoy(&self, name: &str, arguments: &[String]) -> Process {
+    fn envoy(&self, name: &str, arguments: &[String]) -> TestProcess {
         let two_lanes = ["--concurrency", "2"].map(str::to_owned);
         self.site.start_envoy(name, &[&two_lanes, arguments].concat())
     }
@@ -56,7 +57,7 @@ async fn a_hot_restart_gets_no_configuration_beside_its_parent_which_serves_on()
     let mut slotway = Restartable::start(&Setup::with(&[(&worker, 2)])).await;
     let mut parent = slotway.envoy("parent", &hot_restart(&slotway.site, 0));
     slotway.serves(SOON).await;
-    let load = Load::start(slotway.site.address(), 10);
+    let load = ClientLoad::start(slotway.site.address(), 10);
     load.passes(100).await;
 
     let mut child = slotway.envoy("child", &hot_restart(&slotway.site, 1));
@@ -93,7 +94,7 @@ async fn a_second_envoy_of_a_node_id_takes_over_as_soon_as_the_first_has_ended()
     slotway.serves(SOON).await;
     assert!(gone.elapsed() < WITHOUT_DELAY, "{:?}", gone.elapsed());
     assert_eq!(second.has_ended(), None);
-    let load = Load::start(slotway.site.address(), 10);
+    let load = ClientLoad::start(slotway.site.address(), 10);
     load.passes(100).await;
     load.finish().await.assert_all_ok();
     assert_eq!(worker.highest(), 2);

@@ -16,8 +16,6 @@ mod bodies;
 mod capacity;
 mod control_plane;
 mod crashes;
-#[allow(dead_code, unused_imports, reason = "`tests/chaos` uses the rest")]
-mod harness;
 mod headers;
 mod heartbeats;
 mod hot_restart;

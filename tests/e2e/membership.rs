@@ -1,6 +1,6 @@
 //! Workers come and go under load.
 
-use crate::harness::{Arrivals, Behaviour, Load, SOON, Setup, Slotway, TestWorker, until};
+use slotway_test_site::{Arrivals, Behaviour, ClientLoad, SOON, Setup, Slotway, TestWorker, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_is_added_and_another_removed_under_load_with_no_failed_request() {
@@ -11,7 +11,7 @@ async fn a_worker_is_added_and_another_removed_under_load_with_no_failed_request
     w2.behave(Behaviour::delay_ms(3));
     let slotway = Slotway::up(&Setup::with(&[(&w1, 2)])).await;
     let api = slotway.api();
-    let load = Load::start(slotway.address(), 12);
+    let load = ClientLoad::start(slotway.address(), 12);
     load.passes(100).await;
 
     api.set(&[(&w2.url(), 3)]).await;
@@ -36,7 +36,7 @@ async fn a_removed_worker_finishes_what_it_has_in_hand() {
     w1.behave(Behaviour::held());
     let slotway = Slotway::up(&Setup::with(&[(&w1, 1), (&w2, 1)])).await;
     let api = slotway.api();
-    let load = Load::start(slotway.address(), 3);
+    let load = ClientLoad::start(slotway.address(), 3);
     until("the worker has a request in hand", SOON, async || (w1.current() == 1).then_some(())).await;
     api.remove(&w1.url()).await;
     let url = w1.url();

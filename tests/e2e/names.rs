@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::harness::{Arrivals, Load, Names, SOON, ServedApart, Setup, TestWorker, WorkerFigures, until};
+use slotway_test_site::{
+    Arrivals, ClientLoad, Names, SOON, ServedApart, Setup, TestWorker, WorkerFigures, until,
+};
 
 /// Envoy asks every 5 s, a worker that cannot be reached is tried again after at most 10 s.
 const ASKED_AGAIN: Duration = Duration::from_secs(40);
@@ -21,7 +23,7 @@ async fn a_worker_whose_name_stops_resolving_is_served_at_its_last_address() {
     slotway.api().shows_idle(SOON).await;
     until("the worker serves", SOON, async || (slotway.get("/").await.status == 200).then_some(())).await;
 
-    let load = Load::start(slotway.address(), 2);
+    let load = ClientLoad::start(slotway.address(), 2);
     names.forget("worker.test");
     let denied = async || (names.denied("worker.test") >= 4).then_some(());
     until("Envoy has heard that there is no such name", ASKED_AGAIN, denied).await;

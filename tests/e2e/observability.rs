@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::harness::{Arrivals, Behaviour, Load, SOON, Setup, Slotway, TestWorker, until};
+use slotway_test_site::{Arrivals, Behaviour, ClientLoad, SOON, Setup, Slotway, TestWorker, until};
 
 /// The value of the statistic whose name contains each of `parts`.
 fn stat(stats: &str, parts: &[&str]) -> Option<u64> {
@@ -20,7 +20,7 @@ async fn envoys_statistics_count_answers_refusals_and_slots() {
         assert_eq!(slotway.get("/").await.status, 200);
     }
     worker.behave(Behaviour::held());
-    let load = Load::start(slotway.address(), 3);
+    let load = ClientLoad::start(slotway.address(), 3);
     slotway.api().shows_waiting(1).await;
     assert_eq!(slotway.get("/").await.reason(), "queue_full");
     until("the statistics tell it all", SOON, async || {
@@ -48,7 +48,7 @@ async fn the_access_log_tells_worker_wait_and_outcome() {
     worker.behave(Behaviour::delay_ms(150));
     let setup = Setup::with(&[(&worker, 1)]).pool("max_waiting", 1).access_log();
     let slotway = Slotway::up(&setup).await;
-    let load = Load::start(slotway.address(), 2);
+    let load = ClientLoad::start(slotway.address(), 2);
     load.passes(2).await;
     assert_eq!(slotway.get("/refused").await.reason(), "queue_full");
     load.finish().await.assert_all_ok();
@@ -76,8 +76,8 @@ async fn prometheus_gets_pool_and_outcome_as_labels() {
     assert_eq!(slotway.get("/").await.status, 200);
     until("the request is counted", SOON, async || {
         let admin = slotway.addresses().admin;
-        let request = crate::harness::get("/stats/prometheus");
-        let stats = crate::harness::send(admin, request).await.unwrap().text();
+        let request = slotway_test_site::get("/stats/prometheus");
+        let stats = slotway_test_site::send(admin, request).await.unwrap().text();
         let line = stats.lines().find(|line| {
             line.contains("slotway_requests_total{")
                 && line.contains("pool=\"test\"")
@@ -101,7 +101,7 @@ async fn the_list_of_workers_shows_what_is_under_way_free_and_waiting() {
         workers.iter().map(|worker| worker.free).eq([Some(1), Some(2)]) && workers[0].is_idle()
     })
     .await;
-    let load = Load::start(slotway.address(), 5);
+    let load = ClientLoad::start(slotway.address(), 5);
     api.shows("three requests under way, two waiting", |workers| {
         workers.iter().map(|worker| worker.in_flight).eq([Some(1), Some(2)])
             && workers.iter().all(|worker| worker.free == Some(0) && worker.waiting == Some(2))

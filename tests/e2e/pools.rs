@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Api, Arrivals, Behaviour, Load, SOON, Setup, Slotway, TestWorker, until};
+use slotway_test_site::{
+    Answer, Api, Arrivals, Behaviour, ClientLoad, SOON, Setup, Slotway, TestWorker, until,
+};
 
 /// A worker's resource in a path.
 fn worker_path(url: &str) -> String {
@@ -41,7 +43,7 @@ async fn a_pool_is_made_takes_requests_changes_its_policy_live_and_gives_its_req
     let slotway = Slotway::up(&Setup::with(&[(&w1, 2)])).await;
     let api = slotway.api();
     w1.behave(Behaviour::delay_ms(3));
-    let load = Load::start(slotway.address(), 4);
+    let load = ClientLoad::start(slotway.address(), 4);
     load.passes(50).await;
 
     make_pool(&api, &w2, 1).await;
@@ -118,7 +120,7 @@ async fn a_worker_is_drained_and_put_to_work_again_under_load_with_no_failed_req
     w1.behave(Behaviour::held());
     let slotway = Slotway::up(&Setup::with(&[(&w1, 1), (&w2, 1)])).await;
     let api = slotway.api();
-    let load = Load::start(slotway.address(), 3);
+    let load = ClientLoad::start(slotway.address(), 3);
     until("the worker has a request in hand", SOON, async || (w1.current() == 1).then_some(())).await;
     let path = worker_path(&w1.url());
     let state = async || api.get(&path).await.json()["status"]["state"].as_str().unwrap().to_owned();

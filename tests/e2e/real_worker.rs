@@ -4,7 +4,7 @@ use http_body_util::Full;
 use hyper::Request;
 use tokio::task::JoinSet;
 
-use crate::harness::{Load, ReferenceWorker, SOON, Setup, Slotway, get, post, send, until};
+use slotway_test_site::{ClientLoad, ReferenceWorker, SOON, Setup, Slotway, get, post, send, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hello_london_is_annotated() {
@@ -56,7 +56,7 @@ async fn two_reference_workers_under_overload_never_exceed_their_capacities() {
     let w1 = ReferenceWorker::start(&["--pipeline-pool-max-size", "3", "--delay", "5ms"]).await;
     let w2 = ReferenceWorker::start(&["--pipeline-pool-max-size", "4", "--delay", "5ms"]).await;
     let slotway = Slotway::up(&Setup::default().worker(&w1.url(), 3).worker(&w2.url(), 4)).await;
-    let load = Load::start_with(slotway.address(), 70, |n| get(&format!("/extract?text=Rome&n={n}")));
+    let load = ClientLoad::start_with(slotway.address(), 70, |n| get(&format!("/extract?text=Rome&n={n}")));
     load.passes(1_000).await;
     load.finish().await.assert_all_ok();
     let (one, two) = (w1.stats().await, w2.stats().await);

@@ -4,7 +4,7 @@ use http_body_util::Full;
 use hyper::{Request, StatusCode};
 use serde_json::Value;
 
-use crate::harness::{Arrivals, Setup, Slotway, TestWorker, send};
+use slotway_test_site::{Arrivals, Setup, Slotway, TestWorker, send};
 
 /// Bodies that are refused, and what the refusal must mention.
 const BAD_LISTS: &[(&str, &str)] = &[

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use slotway_test_postgres::Postgres;
 
-use crate::harness::{Arrivals, Behaviour, Load, SOON, ServedApart, Setup, TestWorker, get, send, until};
+use slotway_test_site::{
+    Arrivals, Behaviour, ClientLoad, SOON, ServedApart, Setup, TestWorker, get, send, until,
+};
 
 /// Two control planes with one file, and so one idea of the workers.
 async fn two(postgres: &Postgres, setup: Setup) -> (ServedApart, ServedApart) {
@@ -22,7 +24,7 @@ async fn a_change_at_one_control_plane_reaches_the_envoys_of_the_other_and_fails
     w1.behave(Behaviour::delay_ms(3));
     w2.behave(Behaviour::delay_ms(3));
     let (mut one, mut other) = two(&postgres, Setup::with(&[(&w1, 2)])).await;
-    let load = Load::start(other.address(), 12);
+    let load = ClientLoad::start(other.address(), 12);
     load.passes(100).await;
 
     one.api().set(&[(&w2.url(), 3)]).await;
@@ -41,7 +43,7 @@ async fn a_change_at_one_control_plane_reaches_the_envoys_of_the_other_and_fails
     other.api().set(&[(&w1.url(), 4)]).await;
     until("the new capacity is in use", SOON, async || (w1.highest() == 4).then_some(())).await;
     one.start_control_plane().await;
-    let capacity = |workers: &[crate::harness::WorkerFigures]| {
+    let capacity = |workers: &[slotway_test_site::WorkerFigures]| {
         workers.iter().any(|worker| worker.worker == w1.url() && worker.capacity == Some(4))
     };
     one.api().shows("what was changed without it", capacity).await;
@@ -65,7 +67,7 @@ async fn a_worker_that_is_removed_at_one_control_plane_ends_what_it_has_in_hand_
     let w2 = TestWorker::start("W2", &arrivals).await;
     w1.behave(Behaviour::held());
     let (one, other) = two(&postgres, Setup::with(&[(&w1, 1), (&w2, 1)])).await;
-    let load = Load::start(other.address(), 3);
+    let load = ClientLoad::start(other.address(), 3);
     until("the worker has a request in hand", SOON, async || (w1.current() == 1).then_some(())).await;
 
     let url = w1.url();
@@ -103,7 +105,7 @@ async fn while_the_database_is_gone_for_a_minute_envoys_serve_on_and_changes_are
     let w2 = TestWorker::start("W2", &arrivals).await;
     w1.behave(Behaviour::delay_ms(3));
     let (one, mut other) = two(&postgres, Setup::with(&[(&w1, 2)])).await;
-    let load = Load::start(one.address(), 6);
+    let load = ClientLoad::start(one.address(), 6);
     load.passes(100).await;
     let list = format!(r#"[{{"worker": "{}", "capacity": 1}}]"#, w2.url());
 

@@ -1,6 +1,6 @@
 //! Which worker gets the next request.
 
-use crate::harness::{Arrivals, Setup, Slotway, TestWorker};
+use slotway_test_site::{Arrivals, Setup, Slotway, TestWorker};
 
 const TWO_ROUNDS: &str = "W2 W1 W2 W1 W2 W1 W2 W2 W1 W2 W1 W2 W1 W2";
 

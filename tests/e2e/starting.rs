@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, net::TcpListener, path::Path, process::Comm
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::harness::{Process, SOON, Setup, Site, Slotway, fresh_address, get, send, until};
+use slotway_test_site::{SOON, Setup, Site, Slotway, TestProcess, fresh_address, get, send, until};
 
 /// All processes that `pid` has started, and those that they have.
 fn descendants(pid: i32) -> Vec<i32> {
@@ -65,7 +65,7 @@ async fn a_killed_slotway_leaves_no_process_behind() {
 
 /// Runs `slotway up` to its end, which must be a failure, and returns what it said.
 async fn refusal(site: &Site, command: Command) -> String {
-    let mut process = Process::start("slotway", command, site.path());
+    let mut process = TestProcess::start("slotway", command, site.path());
     let status = process.ended(SOON).await;
     assert!(status.code().is_some_and(|code| code != 0), "{status}: {}", process.output());
     process.output()

@@ -6,7 +6,7 @@ use rustix::process::Signal;
 use serde_json::json;
 use tokio::net::TcpStream;
 
-use crate::harness::{Arrivals, Behaviour, SOON, Setup, Slotway, TestWorker, get, send, until};
+use slotway_test_site::{Arrivals, Behaviour, SOON, Setup, Slotway, TestWorker, get, send, until};
 
 /// Slotway with a worker of one slot, which a request has while another one waits; both with `worker.release(2)`.
 async fn busy(within: &str) -> (Slotway, TestWorker, [tokio::task::JoinHandle<Option<u16>>; 2]) {

@@ -2,8 +2,8 @@
 
 use hyper::body::Bytes;
 
-use crate::harness::{
-    Arrivals, Behaviour, Load, Reply, SOON, Setup, Slotway, TestWorker, fresh_address, until,
+use slotway_test_site::{
+    Arrivals, Behaviour, ClientLoad, Reply, SOON, Setup, Slotway, TestWorker, fresh_address, until,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -16,7 +16,7 @@ async fn a_killed_worker_is_parked_while_the_others_go_on_and_serves_again_once_
     let slotway = Slotway::up(&Setup::with(&[(&w1, 3), (&w2, 2)])).await;
     let api = slotway.api();
     let url = w1.url();
-    let load = Load::start(slotway.address(), 8);
+    let load = ClientLoad::start(slotway.address(), 8);
     load.passes(100).await;
 
     let address = w1.kill().await;
@@ -71,7 +71,7 @@ async fn an_answer_that_breaks_off_reaches_the_client_as_broken_and_frees_the_sl
     let worker = TestWorker::start("W1", &arrivals).await;
     let slotway = Slotway::up(&Setup::with(&[(&worker, 1)])).await;
     worker.behave(Behaviour::reply(Reply::ResetMidAnswer));
-    let broken = crate::harness::send(slotway.address(), crate::harness::get("/")).await;
+    let broken = slotway_test_site::send(slotway.address(), slotway_test_site::get("/")).await;
     assert!(broken.is_err(), "half an answer passed for a whole one: {broken:?}");
     worker.behave(Behaviour::default());
     assert_eq!(slotway.get("/").await.status, 200);

@@ -2,8 +2,8 @@
 
 use rustix::process::Signal;
 
-use crate::harness::{
-    Arrivals, Behaviour, Load, SOON, ServedApart, Setup, TestWorker, artefact, get, send, until,
+use slotway_test_site::{
+    Arrivals, Behaviour, ClientLoad, SOON, ServedApart, Setup, TestWorker, artefact, get, send, until,
 };
 
 /// How many VMs Envoy runs.
@@ -36,7 +36,7 @@ async fn new_code_beside_old_code_gives_out_what_the_old_has_left_and_no_request
     until("the new code runs", SOON, async || (vms(&slotway).await > before + 2).then_some(())).await;
 
     worker.behave(Behaviour::delay_ms(3));
-    let load = Load::start(slotway.address(), 8);
+    let load = ClientLoad::start(slotway.address(), 8);
     load.passes(200).await;
     assert_eq!(worker.highest(), 3, "the two that the old code has, and one");
     worker.release(2);

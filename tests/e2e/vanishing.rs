@@ -9,9 +9,9 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::harness::{
-    Arrivals, Behaviour, Connection, Load, Protocol, Reply, SOON, Setup, Slotway, TestWorker, get, open_raw,
-    until,
+use slotway_test_site::{
+    Arrivals, Behaviour, ClientConnection, ClientLoad, ClientProtocol, Reply, SOON, Setup, Slotway,
+    TestWorker, get, open_raw, until,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -39,7 +39,7 @@ async fn every_slot_is_home_a_second_after_500_clients_vanished() {
     // All slots are there, and no more than that.
     w1.forget_highest();
     w2.forget_highest();
-    let load = Load::start(slotway.address(), 110);
+    let load = ClientLoad::start(slotway.address(), 110);
     until("every slot is in use", SOON, async || (w1.current() + w2.current() == 100).then_some(())).await;
     api.shows_waiting(10).await;
     assert_eq!((w1.highest(), w2.highest()), (40, 60));
@@ -56,7 +56,7 @@ async fn clients_that_vanish_while_others_are_served_leave_no_trace() {
     let worker = TestWorker::start("W1", &arrivals).await;
     worker.behave(Behaviour::delay_ms(3));
     let slotway = Slotway::up(&Setup::with(&[(&worker, 4)])).await;
-    let load = Load::start(slotway.address(), 16);
+    let load = ClientLoad::start(slotway.address(), 16);
     for round in 0..20 {
         let mut clients = Vec::new();
         for _ in 0..25 {
@@ -111,7 +111,7 @@ async fn an_http2_client_that_cancels_its_streams_frees_their_slots_and_places()
     let worker = TestWorker::start("W1", &arrivals).await;
     worker.behave(Behaviour::held());
     let slotway = Slotway::up(&Setup::with(&[(&worker, 2)])).await;
-    let connection = Connection::open(slotway.address(), Protocol::Http2).await.unwrap();
+    let connection = ClientConnection::open(slotway.address(), ClientProtocol::Http2).await.unwrap();
     let mut requests = JoinSet::new();
     for _ in 0..6 {
         let mut stream = connection.stream();

@@ -5,7 +5,9 @@ use std::time::Duration;
 use http_body_util::Full;
 use hyper::Request;
 
-use crate::harness::{Answer, Arrivals, Behaviour, Load, SOON, Setup, Slotway, TestWorker, get, send, until};
+use slotway_test_site::{
+    Answer, Arrivals, Behaviour, ClientLoad, SOON, Setup, Slotway, TestWorker, get, send, until,
+};
 
 /// Slotway with one worker whose only slot is taken, by a request that ends with `worker.release(1)`.
 async fn with_its_slot_taken(setup: impl FnOnce(Setup) -> Setup) -> (Slotway, TestWorker, Arrivals) {
@@ -137,7 +139,7 @@ async fn under_overload_some_are_served_and_the_rest_are_refused_in_time() {
     worker.behave(Behaviour::delay_ms(100));
     let setup = Setup::with(&[(&worker, 2)]).pool("free_worker_timeout", "150ms");
     let slotway = Slotway::up(&setup).await;
-    let load = Load::start(slotway.address(), 20);
+    let load = ClientLoad::start(slotway.address(), 20);
     load.passes(200).await;
     let tally = load.finish().await;
     assert!(tally.errors.is_empty(), "{tally:?}");
@@ -154,8 +156,12 @@ async fn a_refused_grpc_request_gets_a_grpc_status() {
         .header("te", "trailers")
         .body(Full::default())
         .unwrap();
-    let mut connection =
-        crate::harness::Connection::open(slotway.address(), crate::harness::Protocol::Http2).await.unwrap();
+    let mut connection = slotway_test_site::ClientConnection::open(
+        slotway.address(),
+        slotway_test_site::ClientProtocol::Http2,
+    )
+    .await
+    .unwrap();
     let answer = connection.send(request).await.unwrap();
     assert_eq!(answer.status, 200, "gRPC says what failed in its own status");
     let status = answer.headers.get("grpc-status").or_else(|| answer.trailers.get("grpc-status"));

@@ -3,7 +3,7 @@
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::harness::{Arrivals, Authority, Setup, Slotway, TestWorker};
+use slotway_test_site::{Arrivals, Authority, Setup, Slotway, TestWorker};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_path_in_the_base_url_goes_in_front_of_the_requests_path() {
@@ -71,9 +71,9 @@ fn https(worker: &TestWorker, tls: serde_json::Value) -> Setup {
 async fn an_https_worker_is_reached_with_a_ca_file_and_a_name_for_sni() {
     let directory = TempDir::new().unwrap();
     let (ca, other_ca) = (directory.path().join("ca.pem"), directory.path().join("other.pem"));
-    let authority = Authority::new();
+    let authority = Authority::generate();
     authority.write(&ca);
-    Authority::new().write(&other_ca);
+    Authority::generate().write(&other_ca);
     let arrivals = Arrivals::default();
     let worker = TestWorker::start_tls("W1", &arrivals, authority.server("annotator.test")).await;
 
@@ -92,7 +92,7 @@ async fn an_https_worker_is_reached_with_a_ca_file_and_a_name_for_sni() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_https_worker_whose_signer_is_unknown_is_not_reached() {
     let arrivals = Arrivals::default();
-    let worker = TestWorker::start_tls("W1", &arrivals, Authority::new().server("localhost")).await;
+    let worker = TestWorker::start_tls("W1", &arrivals, Authority::generate().server("localhost")).await;
     let url = format!("https://localhost:{}", worker.address().port());
     let slotway = Slotway::up(&Setup::default().worker(&url, 1)).await;
     assert_eq!(slotway.get("/").await.reason(), "worker_unreachable");

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{
-    Api, Arrivals, Authority, Load, Process, SOON, ServedApart, Setup, TestWorker, fresh_address, get, send,
-    until,
+use slotway_test_site::{
+    Api, Arrivals, Authority, ClientLoad, SOON, ServedApart, Setup, TestProcess, TestWorker, fresh_address,
+    get, send, until,
 };
 
 const TOKEN: &str = "0123456789-the-token-of-the-default-group";
@@ -22,14 +22,18 @@ struct Keys {
 
 impl Keys {
     fn new() -> Self {
-        let keys = Self { directory: TempDir::new().unwrap(), nodes: Authority::new() };
-        let server = Authority::new();
+        let keys = Self { directory: TempDir::new().unwrap(), nodes: Authority::generate() };
+        let server = Authority::generate();
         server.write(&keys.file("server-ca.pem"));
         server.write_certificate("control.test", &keys.file("server.pem"), &keys.file("server.key"));
         keys.nodes.write(&keys.file("nodes-ca.pem"));
         keys.nodes.write_certificate("edge.test", &keys.file("edge.pem"), &keys.file("edge.key"));
         keys.nodes.write_certificate("other.test", &keys.file("other.pem"), &keys.file("other.key"));
-        Authority::new().write_certificate("edge.test", &keys.file("forged.pem"), &keys.file("forged.key"));
+        Authority::generate().write_certificate(
+            "edge.test",
+            &keys.file("forged.pem"),
+            &keys.file("forged.key"),
+        );
         std::fs::write(keys.file("token"), TOKEN).unwrap();
         keys
     }
@@ -68,7 +72,7 @@ async fn nodes(api: &Api) -> BTreeSet<String> {
 }
 
 /// A second Envoy, with ports of its own and whatever `edit` makes of its bootstrap.
-fn intruder(slotway: &ServedApart, edit: impl Fn(&mut Value)) -> (Process, std::net::SocketAddr) {
+fn intruder(slotway: &ServedApart, edit: impl Fn(&mut Value)) -> (TestProcess, std::net::SocketAddr) {
     let mut bootstrap = slotway.bootstrap(&["--node", "intruder"]);
     let admin = fresh_address();
     bootstrap["admin"]["address"]["socket_address"]["port_value"] = json!(admin.port());
@@ -108,7 +112,7 @@ async fn serves_who_shows_both_and_refuses_others(variant: &'static str) {
     let slotway = ServedApart::start(&keys.setup(&worker, variant)).await;
     assert_eq!(slotway.get("/").await.status, 200);
     assert_eq!(slotway.api().get("/coordinator/envoys").await.json()[0]["protocol"], variant);
-    let load = Load::start(slotway.address(), 4);
+    let load = ClientLoad::start(slotway.address(), 4);
 
     let certificates = "/transport_socket/typed_config/common_tls_context/tls_certificates/0";
     let show = |bootstrap: &mut Value, name: &str| {

@@ -3,8 +3,8 @@
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::{
-    Api, Arrivals, Behaviour, Load, SOON, ServedApart, Setup, TestWorker, fresh_address, until,
+use slotway_test_site::{
+    Api, Arrivals, Behaviour, ClientLoad, SOON, ServedApart, Setup, TestWorker, fresh_address, until,
 };
 
 const CLUSTERS: &str = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
@@ -29,7 +29,7 @@ async fn live_through_everything(variant: &'static str) {
     let mut slotway = ServedApart::start(&Setup::with(&[(&w1, 2)]).xds_variant(variant)).await;
     let api = slotway.api();
     assert_eq!(shows(&api, "SYNCED").await["protocol"], variant);
-    let load = Load::start(slotway.address(), 12);
+    let load = ClientLoad::start(slotway.address(), 12);
     load.passes(100).await;
 
     // Add, remove, add again.
@@ -98,7 +98,7 @@ async fn live_through_everything(variant: &'static str) {
     })
     .await;
     api.shows_idle(SOON).await;
-    let load = Load::start(slotway.address(), 8);
+    let load = ClientLoad::start(slotway.address(), 8);
     load.passes(100).await;
     load.finish().await.assert_all_ok();
     let highest = [&w1, &w2, &w3].map(TestWorker::highest);

@@ -4,15 +4,10 @@ use std::time::{Duration, Instant};
 
 use super::Bench;
 use crate::{
-    contender::slotway,
-    harness::{Process, Site},
-    load::nodes::Nodes,
-    number::number,
-    report::Case,
-    statistics::quantile,
-    values::Values,
-    worker::Workers,
+    contender::slotway, load::nodes::Nodes, number::number, report::Case, statistics::quantile,
+    values::Values, worker::Workers,
 };
+use slotway_test_site::{Site, TestProcess};
 
 /// How many Envoys.
 const NODES: usize = 1_000;
@@ -83,7 +78,7 @@ fn answer(values: &Values, sizes: &[Size], rounds: u32) -> Case {
 
 async fn round(values: &mut Values, name: &str, workers: &Workers, count: u32, incremental: bool) {
     let site = Site::new(&slotway::setup(workers, count, 1));
-    let mut control_plane = Process::start("control-plane", site.slotway("serve"), site.path());
+    let mut control_plane = TestProcess::start("control-plane", site.slotway("serve"), site.path());
     control_plane.says("slotway: serving", WITHIN).await;
     let before = resident_bytes(&control_plane);
     let began = Instant::now();
@@ -117,7 +112,7 @@ async fn until(nodes: &Nodes, filters: usize) {
     }
 }
 
-fn resident_bytes(process: &Process) -> u64 {
+fn resident_bytes(process: &TestProcess) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", process.pid().as_raw_nonzero())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024

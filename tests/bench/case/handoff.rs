@@ -6,13 +6,13 @@ use super::Bench;
 use crate::{
     clock::now_ns,
     contender::{Contender, envoy, haproxy, slotway},
-    harness::{get, send, until},
     load::clients::{Answer, Clients},
     report::Case,
     statistics::quantile,
     values::Values,
     worker::{STAMPED, Workers},
 };
+use slotway_test_site::{get, send, until};
 
 const CLIENTS: usize = 16;
 const JOB: Duration = Duration::from_millis(2);

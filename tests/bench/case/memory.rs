@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use super::Bench;
 use crate::{
     contender::{Contender, envoy, haproxy, slotway},
-    harness::SOON,
     load::clients::Clients,
     number::number,
     report::Case,
     values::Values,
     worker::Workers,
 };
+use slotway_test_site::SOON;
 
 /// Waiters of one kind.
 struct Line {

@@ -8,13 +8,13 @@ use super::Bench;
 use crate::{
     clock::now_ns,
     contender::{Contender, slotway},
-    harness::{Api, SOON},
     load::clients::{Answer, Clients},
     report::Case,
     statistics::quantile,
     values::Values,
     worker::{STAMPED, Workers},
 };
+use slotway_test_site::{Api, SOON};
 
 /// How many workers there are, and what the 99th of a hundred changes may take.
 const SIZES: [(u32, &str, f64); 3] =

@@ -8,11 +8,11 @@ use super::Bench;
 use crate::{
     closed::{self, By, Load, Measured, Rounds},
     contender::{envoy, slotway},
-    harness::Setup,
     report::{Case, Figure},
     statistics::ratios,
     worker::Workers,
 };
+use slotway_test_site::Setup;
 
 const CAPACITY: u32 = 4;
 /// Workers, and the slots that they are called after: the first has one worker of 2 among its three.

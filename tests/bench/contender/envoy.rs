@@ -5,10 +5,8 @@ use std::{net::SocketAddr, path::Path, process::Command};
 use serde_json::{Value, json};
 
 use super::{Contender, Place, directory, write};
-use crate::{
-    cpus::Cpus,
-    harness::{envoy, fresh_address, get, send},
-};
+use crate::cpus::Cpus;
+use slotway_test_site::{envoy, fresh_address, get, send};
 
 const MANAGER: &str = "/filter_chains/0/filters/0/typed_config";
 const ROUTER: &str = "envoy.filters.http.router";

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 
 use super::{Contender, Place, directory, installed, write};
-use crate::{cpus::Cpus, harness::fresh_address};
+use crate::cpus::Cpus;
+use slotway_test_site::fresh_address;
 
 /// How HAProxy shall be configured beyond the workers.
 #[derive(Debug, Clone, Copy)]

@@ -14,10 +14,8 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{
-    cpus::Cpus,
-    harness::{Process, Site, until},
-};
+use crate::cpus::Cpus;
+use slotway_test_site::{Site, TestProcess, until};
 
 /// How long a proxy may take to be up, with thousands of workers.
 pub(crate) const UP_WITHIN: Duration = Duration::from_secs(60);
@@ -29,7 +27,7 @@ pub(crate) struct Contender {
     /// Where it takes requests.
     pub(crate) address: SocketAddr,
     // Before what it depends on, so that it ends first.
-    process: Process,
+    process: TestProcess,
     kept: Kept,
 }
 
@@ -52,7 +50,7 @@ enum Kept {
 /// What Slotway has beside its Envoy, and whose work is not the proxy's.
 struct Apart {
     #[expect(dead_code, reason = "kept only")]
-    control_plane: Process,
+    control_plane: TestProcess,
     site: Site,
 }
 
@@ -60,7 +58,7 @@ impl Contender {
     /// Starts `command` as a proxy of so many threads, and waits until it listens.
     async fn start(name: &str, command: Command, at: Place<'_>) -> Self {
         let Place { address, directory, threads, cpus } = at;
-        let mut process = cpus.place(threads, || Process::start("proxy", command, directory.path()));
+        let mut process = cpus.place(threads, || TestProcess::start("proxy", command, directory.path()));
         listening(name, &mut process, address).await;
         Self { name: name.to_owned(), address, process, kept: Kept::Directory(directory) }
     }
@@ -112,7 +110,7 @@ pub(crate) fn cpu_time(pid: i32) -> Duration {
 }
 
 /// Waits until somebody takes connections at `address`, while `process` lives.
-async fn listening(name: &str, process: &mut Process, address: SocketAddr) {
+async fn listening(name: &str, process: &mut TestProcess, address: SocketAddr) {
     until(&format!("{name} listens on {address}"), UP_WITHIN, async || {
         if let Some(status) = process.has_ended() {
             panic!("{name} ended with {status}; what it said follows");

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 
 use super::{Contender, Place, directory, installed, write};
-use crate::{cpus::Cpus, harness::fresh_address};
+use crate::cpus::Cpus;
+use slotway_test_site::fresh_address;
 
 /// Starts nginx, one process, in front of these workers.
 pub(crate) async fn start(workers: &[SocketAddr], capacity: u32, cpus: &Cpus) -> Contender {

@@ -3,11 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::{Apart, Contender, Kept, UP_WITHIN};
-use crate::{
-    cpus::Cpus,
-    harness::{Process, Setup, Site, WorkerFigures, artefact},
-    worker::Workers,
-};
+use crate::{cpus::Cpus, worker::Workers};
+use slotway_test_site::{Setup, Site, TestProcess, WorkerFigures, artefact};
 
 const NAME: &str = "Slotway";
 
@@ -31,7 +28,7 @@ pub(crate) async fn start_with(setup: &Setup, cpus: &Cpus, variable: Option<(&st
     let site = Site::new(setup);
     let mut serve = site.slotway("serve");
     serve.env("SLOTWAY_FILTER", artefact("SLOTWAY_FILTER", "target/slotway_filter.wasm"));
-    let mut control_plane = Process::start("control-plane", serve, site.path());
+    let mut control_plane = TestProcess::start("control-plane", serve, site.path());
     control_plane.says("slotway: serving", UP_WITHIN).await;
     let arguments =
         ["--log-level", "warn", "--disable-hot-restart", "--concurrency", &setup.lanes.to_string()];

@@ -102,7 +102,7 @@ impl Workers {
     /// Starts them, on the processors of the calling thread; a job takes as long as `job`.
     pub(crate) fn start(job: Duration) -> Self {
         let listener =
-            TcpListener::bind((Ipv4Addr::UNSPECIFIED, crate::harness::fresh_address().port())).unwrap();
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, slotway_test_site::fresh_address().port())).unwrap();
         let port = listener.local_addr().unwrap().port();
         let shared = Arc::new(Shared::default());
         let serving = Arc::clone(&shared);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use page::Page;
 use shell::Place;
 
-use crate::harness::Process;
+use slotway_test_site::TestProcess;
 
 /// How long a step may take; the slowest waits for a request of five seconds.
 const STEP_WITHIN: Duration = Duration::from_secs(60);
@@ -34,11 +34,11 @@ async fn each_step_of_the_readmes_tour_does_and_shows_what_it_says() {
 }
 
 /// The demo as `make run` starts it once it has built everything.
-async fn demo(place: &Place) -> Process {
+async fn demo(place: &Place) -> TestProcess {
     let makefile = std::fs::read_to_string(shell::root().join("Makefile")).unwrap();
     let recipe = makefile.split("\nrun: ").nth(1).unwrap().lines().nth(1).unwrap();
     let command = place.bash(recipe.trim().trim_start_matches('@'));
-    let mut demo = Process::start("demo", command, place.path());
-    demo.says(READY, crate::harness::READY_WITHIN).await;
+    let mut demo = TestProcess::start("demo", command, place.path());
+    demo.says(READY, slotway_test_site::READY_WITHIN).await;
     demo
 }

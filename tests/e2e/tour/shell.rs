@@ -8,7 +8,7 @@ use std::{
 use tempfile::TempDir;
 
 use super::page::Step;
-use crate::harness::{Process, artefact, fresh_address};
+use slotway_test_site::{TestProcess, artefact, fresh_address};
 
 /// The addresses that the README names, each with the variable that moves it, if `slotway` has one.
 const ADDRESSES: [(&str, &str); 7] = [
@@ -107,7 +107,7 @@ impl Place {
             let (said, code) = (said.display(), code.display());
             script.push_str(&format!("source {own} > {said} 2>&1 < /dev/null; echo $? > {code}\n"));
         }
-        let mut shell = Process::start("shell", self.bash(&script), self.path());
+        let mut shell = TestProcess::start("shell", self.bash(&script), self.path());
         let within = within * u32::try_from(steps.len()).unwrap();
         shell.ended(within).await;
         let read = |path: PathBuf| std::fs::read_to_string(path).unwrap_or_default();

@@ -25,6 +25,7 @@ const TEST_SUPPORT: &[&str] = &[
     "slotway-test-architecture",
     "slotway-test-contended-store",
     "slotway-test-postgres",
+    "slotway-test-site",
     "slotway-tests",
     "slotway-worker",
 ];
@@ -52,6 +53,7 @@ const NOT_FOR_API: &[&str] = &[
     "slotway-test-architecture",
     "slotway-test-contended-store",
     "slotway-test-postgres",
+    "slotway-test-site",
     "slotway-tests",
     "slotway-worker",
 ];
@@ -130,10 +132,11 @@ const CRATES: &[AllowedDependencies] = &[
     may("slotway-test-architecture", &[]),
     may("slotway-test-contended-store", &["slotway-store"]),
     may("slotway-test-postgres", &[]),
+    may("slotway-test-site", &[]),
     may_and_tests(
         "slotway-tests",
         &["slotway-config", "slotway-engine", "slotway-test-hooks"],
-        &["slotway-test-postgres"],
+        &["slotway-test-postgres", "slotway-test-site"],
     ),
     may("slotway-worker", &["slotway-config"]),
 ];

@@ -10,11 +10,7 @@ use slotway_test_architecture::{
 use crate::sources::{Sources, assert_none, sources, workspace};
 
 /// `#[path]` attributes besides those of unit tests: the file, the value, the reason.
-const PATHS: &[(&str, &str, &str)] = &[
-    ("tests/bench/main.rs", "../e2e/harness/mod.rs", "still to be a crate"),
-    ("tests/bench/self_test.rs", "../e2e/harness/mod.rs", "still to be a crate"),
-    ("tests/chaos/main.rs", "../e2e/harness/mod.rs", "still to be a crate"),
-];
+const PATHS: &[(&str, &str, &str)] = &[];
 
 /// Modules of tests that are still to be moved; to be deleted with the last of them.
 const TO_BE_MOVED: &[&str] = &["crate::xds::sharing_tests"];

@@ -6,14 +6,15 @@ use tokio_rustls::{
     rustls::{ServerConfig, crypto::ring, pki_types::PrivatePkcs8KeyDer},
 };
 
-/// An authority that signs the certificates of test workers.
-pub(crate) struct Authority {
+/// A certificate authority for test workers and clients.
+pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
 }
 
 impl Authority {
-    pub(crate) fn new() -> Self {
+    /// Creates an authority with a new key.
+    pub fn generate() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
@@ -21,13 +22,13 @@ impl Authority {
         Self { issuer: Issuer::new(params, key), pem }
     }
 
-    /// Writes the authority's certificate.
-    pub(crate) fn write(&self, file: &Path) {
+    /// Writes its certificate.
+    pub fn write(&self, file: &Path) {
         std::fs::write(file, &self.pem).unwrap();
     }
 
-    /// Writes a certificate for `name` alone, and its key.
-    pub(crate) fn write_certificate(&self, name: &str, certificate_file: &Path, key_file: &Path) {
+    /// Signs a certificate for `name`, and writes it and its key.
+    pub fn write_certificate(&self, name: &str, certificate_file: &Path, key_file: &Path) {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
@@ -35,11 +36,11 @@ impl Authority {
         std::fs::write(key_file, key.serialize_pem()).unwrap();
     }
 
-    /// A server's side of TLS, with a certificate for `name` alone.
-    pub(crate) fn server(&self, name: &str) -> TlsAcceptor {
+    /// Returns the server side of TLS with a certificate for `name`.
+    pub fn server(&self, name: &str) -> TlsAcceptor {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        // Another name than the authority's, or the certificate passes for one that it has signed itself.
+        // With the authority's own name the certificate would be taken for a self-signed one.
         params.distinguished_name.push(DnType::CommonName, name);
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))

@@ -8,36 +8,41 @@ use http_body_util::Full;
 use hyper::{Request, body::Bytes};
 use serde_json::{Value, json};
 
-use super::{Answer, SOON, send};
+use crate::{Answer, SOON, send};
 
-/// Reports come every 250 ms or so.
+/// Interval between two reads. Coordinators report about every 250 ms.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// The control plane's REST.
-pub(crate) struct Api {
+/// A client of the control plane's REST.
+pub struct Api {
     address: SocketAddr,
     token: String,
 }
 
-/// One worker of `GET /coordinator/workers`; figures that nobody has reported are `None`.
+/// One worker of `GET /coordinator/workers`. Figures without a report are `None`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct WorkerFigures {
-    pub(crate) worker: String,
-    pub(crate) capacity: Option<u64>,
-    pub(crate) in_flight: Option<u64>,
-    pub(crate) free: Option<u64>,
-    /// Requests that wait in the worker's pool.
-    pub(crate) waiting: Option<u64>,
-    pub(crate) state: String,
+pub struct WorkerFigures {
+    /// Its base URL.
+    pub worker: String,
+    /// The capacity in force.
+    pub capacity: Option<u64>,
+    /// Requests in flight.
+    pub in_flight: Option<u64>,
+    /// Free slots.
+    pub free: Option<u64>,
+    /// Waiters of its pool.
+    pub waiting: Option<u64>,
+    /// `active`, `draining`, ...
+    pub state: String,
     /// The newest generation of the configuration.
-    pub(crate) generation_wanted: u64,
-    /// The oldest one that is in force at a coordinator that reports.
-    pub(crate) generation_in_force: Option<u64>,
+    pub generation_wanted: u64,
+    /// The oldest generation in force at a reporting coordinator.
+    pub generation_in_force: Option<u64>,
 }
 
 impl WorkerFigures {
-    /// What `/coordinator/workers` answers.
-    pub(crate) fn of(answer: &Answer) -> Vec<Self> {
+    /// Reads an answer of `/coordinator/workers`.
+    pub fn of(answer: &Answer) -> Vec<Self> {
         assert_eq!(answer.status, 200, "{}", answer.text());
         let list = answer.json();
         let number = |entry: &Value, name: &str| entry[name].as_u64();
@@ -55,29 +60,25 @@ impl WorkerFigures {
         list.as_array().expect("a list of workers").iter().map(figures).collect()
     }
 
-    /// Takes requests, and has every slot at home.
-    pub(crate) fn is_idle(&self) -> bool {
+    /// Returns whether it is active and all its slots are free.
+    pub fn is_idle(&self) -> bool {
         self.state == "active" && self.free == self.capacity && self.in_flight == Some(0)
     }
 }
 
 impl Api {
-    pub(crate) fn new(address: SocketAddr, token: &str) -> Self {
+    /// Creates a client with the admin token.
+    pub fn new(address: SocketAddr, token: &str) -> Self {
         Self { address, token: token.to_owned() }
     }
 
-    /// Any request, with the admin token.
-    pub(crate) async fn request(&self, method: &str, path: &str, body: impl Into<Bytes>) -> Answer {
+    /// Sends a request with the admin token.
+    pub async fn request(&self, method: &str, path: &str, body: impl Into<Bytes>) -> Answer {
         self.try_request(method, path, body).await.unwrap()
     }
 
-    /// The same where the control plane may be away.
-    pub(crate) async fn try_request(
-        &self,
-        method: &str,
-        path: &str,
-        body: impl Into<Bytes>,
-    ) -> io::Result<Answer> {
+    /// Does the same, and returns an error if the control plane is down.
+    pub async fn try_request(&self, method: &str, path: &str, body: impl Into<Bytes>) -> io::Result<Answer> {
         let request = Request::builder()
             .method(method)
             .uri(path)
@@ -88,13 +89,13 @@ impl Api {
         send(self.address, request).await
     }
 
-    /// A read, without the token.
-    pub(crate) async fn get(&self, path: &str) -> Answer {
-        send(self.address, super::get(path)).await.unwrap()
+    /// Sends a GET request without the token.
+    pub async fn get(&self, path: &str) -> Answer {
+        send(self.address, crate::get(path)).await.unwrap()
     }
 
-    /// Adds workers, or changes their capacities.
-    pub(crate) async fn set(&self, workers: &[(&str, u32)]) {
+    /// Creates workers, or changes their capacities.
+    pub async fn set(&self, workers: &[(&str, u32)]) {
         let list: Vec<Value> =
             workers.iter().map(|(url, capacity)| json!({ "worker": url, "capacity": capacity })).collect();
         let answer = self.request("POST", "/coordinator/workers", Value::from(list).to_string()).await;
@@ -102,30 +103,30 @@ impl Api {
     }
 
     /// Drains and removes a worker.
-    pub(crate) async fn remove(&self, worker: &str) {
+    pub async fn remove(&self, worker: &str) {
         let answer = self.request("DELETE", &format!("/coordinator/workers?worker={worker}"), "").await;
         assert!(answer.status.is_success(), "{} {}", answer.status, answer.text());
     }
 
-    /// All workers with their live figures.
-    pub(crate) async fn workers(&self) -> Vec<WorkerFigures> {
+    /// Returns all workers with their live figures.
+    pub async fn workers(&self) -> Vec<WorkerFigures> {
         WorkerFigures::of(&self.get("/coordinator/workers").await)
     }
 
     /// Waits until the workers' figures satisfy `wanted`.
-    pub(crate) async fn shows(&self, what: &str, wanted: impl Fn(&[WorkerFigures]) -> bool) {
+    pub async fn shows(&self, what: &str, wanted: impl Fn(&[WorkerFigures]) -> bool) {
         self.shows_within(what, SOON, wanted).await;
     }
 
-    /// Waits until no request is under way and every slot is at home. For the end of a test: what it sees may be as old as the last
-    /// report, and so from before a request that has just begun.
-    pub(crate) async fn shows_idle(&self, within: Duration) {
+    /// Waits until no request is in flight or waits, and all slots are free. The figures are as old as the last report, which may precede a request
+    /// that has just begun: for the end of a test.
+    pub async fn shows_idle(&self, within: Duration) {
         let idle = |worker: &WorkerFigures| worker.is_idle() && worker.waiting == Some(0);
-        self.shows_within("every slot at home", within, |workers| workers.iter().all(idle)).await;
+        self.shows_within("all slots free", within, |workers| workers.iter().all(idle)).await;
     }
 
-    /// Waits until so many requests wait for a slot.
-    pub(crate) async fn shows_waiting(&self, waiting: u64) {
+    /// Waits until `waiting` requests wait for a slot.
+    pub async fn shows_waiting(&self, waiting: u64) {
         let what = format!("{waiting} waiting");
         self.shows(&what, |workers| workers.iter().all(|worker| worker.waiting == Some(waiting))).await;
     }

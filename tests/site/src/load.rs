@@ -11,10 +11,10 @@ use http_body_util::Full;
 use hyper::{Request, body::Bytes};
 use tokio::task::JoinSet;
 
-use super::{Connection, Protocol, SOON, get, until};
+use crate::{ClientConnection, ClientProtocol, SOON, get, until};
 
-/// Clients that send one request after the other, each on its own connection, until they are told to stop.
-pub(crate) struct Load {
+/// Clients that each send one request after another on their own connection, until [`ClientLoad::finish`].
+pub struct ClientLoad {
     stop: Arc<AtomicBool>,
     answered: Arc<AtomicUsize>,
     clients: JoinSet<Tally>,
@@ -22,19 +22,19 @@ pub(crate) struct Load {
 
 type Sent = Request<Full<Bytes>>;
 
-/// What the clients got.
+/// The answers that the clients received.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
-    /// Answers by status, with the reason of a refusal: `200`, `503 wait_timeout`.
-    pub(crate) answers: BTreeMap<String, usize>,
-    /// Requests without an answer.
-    pub(crate) errors: Vec<String>,
+pub struct Tally {
+    /// Number of answers by status and reason of refusal: `200`, `503 wait_timeout`.
+    pub answers: BTreeMap<String, usize>,
+    /// Errors of requests without an answer.
+    pub errors: Vec<String>,
 }
 
 impl Tally {
-    /// Every request was answered with 200.
+    /// Asserts that every request was answered with 200.
     #[track_caller]
-    pub(crate) fn assert_all_ok(&self) {
+    pub fn assert_all_ok(&self) {
         assert!(self.errors.is_empty(), "{self:?}");
         assert_eq!(self.answers.keys().map(String::as_str).collect::<Vec<_>>(), ["200"], "{self:?}");
     }
@@ -47,14 +47,14 @@ impl Tally {
     }
 }
 
-impl Load {
+impl ClientLoad {
     /// Starts `clients` clients.
-    pub(crate) fn start(address: SocketAddr, clients: usize) -> Self {
+    pub fn start(address: SocketAddr, clients: usize) -> Self {
         Self::start_with(address, clients, |n| get(&format!("/load/{n}")))
     }
 
-    /// Starts `clients` clients; the n-th one sends `request(n)`.
-    pub(crate) fn start_with(address: SocketAddr, clients: usize, request: fn(usize) -> Sent) -> Self {
+    /// Starts `clients` clients. Client n sends `request(n)`.
+    pub fn start_with(address: SocketAddr, clients: usize, request: fn(usize) -> Sent) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let answered = Arc::new(AtomicUsize::new(0));
         let tasks =
@@ -62,19 +62,19 @@ impl Load {
         Self { clients: tasks.collect(), stop, answered }
     }
 
-    /// Requests answered so far.
-    pub(crate) fn answered(&self) -> usize {
+    /// Returns the number of requests answered so far.
+    pub fn answered(&self) -> usize {
         self.answered.load(Ordering::Relaxed)
     }
 
     /// Waits until `count` more requests have been answered.
-    pub(crate) async fn passes(&self, count: usize) {
+    pub async fn passes(&self, count: usize) {
         let goal = self.answered() + count;
         until("the load goes on", 3 * SOON, async || (self.answered() >= goal).then_some(())).await;
     }
 
-    /// Lets each client finish the request that it is in.
-    pub(crate) async fn finish(mut self) -> Tally {
+    /// Lets each client finish its current request, and returns their answers.
+    pub async fn finish(mut self) -> Tally {
         self.stop.store(true, Ordering::Relaxed);
         let mut tally = Tally::default();
         while let Some(client) = self.clients.join_next().await {
@@ -96,7 +96,7 @@ async fn client(
     while !stop.load(Ordering::Relaxed) {
         let mut open = match connection.take() {
             Some(open) => open,
-            None => match Connection::open(address, Protocol::Http1).await {
+            None => match ClientConnection::open(address, ClientProtocol::Http1).await {
                 Ok(open) => open,
                 Err(error) => {
                     tally.errors.push(format!("client {n} cannot connect: {error}"));
@@ -115,7 +115,7 @@ async fn client(
                         format!("503 {}", answer.reason())
                     }
                     200 => "200".to_owned(),
-                    // Not in our words: then in Envoy's, or the worker's.
+                    // From Envoy or the worker.
                     status => format!("{status} {}", answer.text()),
                 };
                 *tally.answers.entry(what).or_default() += 1;

@@ -3,31 +3,32 @@ use std::ops::Deref;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::{Process, SOON, Setup, site::Site, slotway::READY_WITHIN};
+use crate::{SOON, Setup, TestProcess, site::Site, slotway::READY_WITHIN};
 
-/// `slotway serve` and an Envoy that does not belong to it, as on two machines.
-pub(crate) struct ServedApart {
-    pub(crate) control_plane: Process,
-    envoy: Process,
+/// `slotway serve` and an Envoy that it does not supervise, as on two machines.
+pub struct ServedApart {
+    /// The control plane.
+    pub control_plane: TestProcess,
+    envoy: TestProcess,
     lanes: u32,
     site: Site,
 }
 
 impl ServedApart {
-    /// Starts both and waits until every worker is in force in Envoy.
-    pub(crate) async fn start(setup: &Setup) -> Self {
+    /// Starts both and waits until Envoy has every worker.
+    pub async fn start(setup: &Setup) -> Self {
         let started = Self::start_without_waiting(setup).await;
         started.api().shows_idle(READY_WITHIN).await;
         started
     }
 
     /// Starts both.
-    pub(crate) async fn start_without_waiting(setup: &Setup) -> Self {
+    pub async fn start_without_waiting(setup: &Setup) -> Self {
         Self::start_edited(setup, |_| {}).await
     }
 
-    /// Starts both, with whatever `edit` makes of Envoy's bootstrap.
-    pub(crate) async fn start_edited(setup: &Setup, edit: impl Fn(&mut Value)) -> Self {
+    /// Starts both. `edit` changes Envoy's bootstrap before.
+    pub async fn start_edited(setup: &Setup, edit: impl Fn(&mut Value)) -> Self {
         let site = Site::new(setup);
         let control_plane = serve(&site, &[]).await;
         let mut bootstrap = site.bootstrap(&[]);
@@ -36,25 +37,25 @@ impl ServedApart {
         Self { control_plane, envoy, lanes: setup.lanes, site }
     }
 
-    /// Starts the control plane anew, once it has ended.
-    pub(crate) async fn start_control_plane(&mut self) {
+    /// Restarts the control plane after its end.
+    pub async fn start_control_plane(&mut self) {
         self.start_control_plane_with(&[]).await;
     }
 
-    /// The same with arguments of its own.
-    pub(crate) async fn start_control_plane_with(&mut self, arguments: &[&str]) {
+    /// Does the same with further arguments.
+    pub async fn start_control_plane_with(&mut self, arguments: &[&str]) {
         self.control_plane = serve(&self.site, arguments).await;
     }
 
-    /// Kills Envoy and starts it anew.
-    pub(crate) async fn restart_envoy(&mut self) {
+    /// Kills and restarts Envoy.
+    pub async fn restart_envoy(&mut self) {
         self.envoy.signal(Signal::KILL);
         self.envoy.ended(SOON).await;
         self.envoy = start_envoy(&self.site, &self.site.bootstrap(&[]), self.lanes);
     }
 
-    /// How often Envoy has got other clusters or listeners than it had.
-    pub(crate) async fn updates(&self) -> Vec<String> {
+    /// Returns Envoy's counters of added, changed and removed clusters and listeners.
+    pub async fn updates(&self) -> Vec<String> {
         let counted = ["cluster_manager.cluster_", "listener_manager.listener_"];
         let changes = ["_added", "_modified", "_removed", "_in_place_updated"];
         let stats = self.site.envoy_stats().await;
@@ -67,15 +68,15 @@ impl ServedApart {
     }
 }
 
-fn start_envoy(site: &Site, bootstrap: &Value, lanes: u32) -> Process {
+fn start_envoy(site: &Site, bootstrap: &Value, lanes: u32) -> TestProcess {
     let arguments = ["--disable-hot-restart", "--concurrency", &lanes.to_string()].map(str::to_owned);
     site.start_envoy_with("envoy", bootstrap, &arguments)
 }
 
-async fn serve(site: &Site, arguments: &[&str]) -> Process {
+async fn serve(site: &Site, arguments: &[&str]) -> TestProcess {
     let mut command = site.slotway("serve");
     command.args(arguments);
-    let mut process = Process::start("control-plane", command, site.path());
+    let mut process = TestProcess::start("control-plane", command, site.path());
     process.says("slotway: serving", READY_WITHIN).await;
     process
 }

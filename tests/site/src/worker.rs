@@ -24,15 +24,15 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{
-    Arrival, Arrivals, Behaviour, Reply,
+use crate::{
+    Arrivals, ArrivedRequest, Behaviour, Reply,
     worker_body::{Concurrency, InHand, WorkerBody},
 };
 
 const HALF_IS_SENT: Duration = Duration::from_millis(50);
 
-/// A worker in the test's own process: it does as it is told and counts what it has in hand.
-pub(crate) struct TestWorker {
+/// A worker in the test's process, with a chosen behaviour, that counts its requests.
+pub struct TestWorker {
     address: SocketAddr,
     scheme: &'static str,
     shared: Arc<Shared>,
@@ -48,18 +48,18 @@ struct Shared {
 }
 
 impl TestWorker {
-    /// A worker on a fresh port; its requests are added to `arrivals`.
-    pub(crate) async fn start(name: &str, arrivals: &Arrivals) -> Self {
+    /// Starts a worker on a fresh port. It adds its requests to `arrivals`.
+    pub async fn start(name: &str, arrivals: &Arrivals) -> Self {
         Self::listen(name, arrivals, SocketAddr::from(([127, 0, 0, 1], 0)), None).await
     }
 
-    /// A worker on `address`, for one that comes back.
-    pub(crate) async fn start_at(name: &str, arrivals: &Arrivals, address: SocketAddr) -> Self {
+    /// Starts a worker on `address`, such as that of a killed one.
+    pub async fn start_at(name: &str, arrivals: &Arrivals, address: SocketAddr) -> Self {
         Self::listen(name, arrivals, address, None).await
     }
 
-    /// A worker that speaks TLS.
-    pub(crate) async fn start_tls(name: &str, arrivals: &Arrivals, tls: TlsAcceptor) -> Self {
+    /// Starts a worker with TLS.
+    pub async fn start_tls(name: &str, arrivals: &Arrivals, tls: TlsAcceptor) -> Self {
         Self::listen(name, arrivals, SocketAddr::from(([127, 0, 0, 1], 0)), Some(tls)).await
     }
 
@@ -78,48 +78,48 @@ impl TestWorker {
         Self { address, scheme, shared, accept }
     }
 
-    /// Its address.
-    pub(crate) fn address(&self) -> SocketAddr {
+    /// Returns its address.
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its base URL.
-    pub(crate) fn url(&self) -> String {
+    /// Returns its base URL.
+    pub fn url(&self) -> String {
         format!("{}://{}", self.scheme, self.address)
     }
 
-    /// What it does with the requests that arrive from now on.
-    pub(crate) fn behave(&self, behaviour: Behaviour) {
+    /// Sets the behaviour for requests that arrive from now on.
+    pub fn behave(&self, behaviour: Behaviour) {
         *self.shared.behaviour.lock().unwrap() = behaviour;
     }
 
-    /// Lets `count` held requests, or pieces of answers, go; those that arrive later too.
-    pub(crate) fn release(&self, count: usize) {
+    /// Releases `count` held requests or chunks of answers, including later ones.
+    pub fn release(&self, count: usize) {
         self.shared.permits.add_permits(count);
     }
 
-    /// Requests that it has in hand.
-    pub(crate) fn current(&self) -> usize {
+    /// Returns the number of requests in flight.
+    pub fn current(&self) -> usize {
         self.shared.concurrency.current()
     }
 
-    /// The most that it has had in hand at once.
-    pub(crate) fn highest(&self) -> usize {
+    /// Returns the highest number of requests in flight.
+    pub fn highest(&self) -> usize {
         self.shared.concurrency.highest()
     }
 
-    /// Counts the highest from now on.
-    pub(crate) fn forget_highest(&self) {
+    /// Resets the highest number.
+    pub fn forget_highest(&self) {
         self.shared.concurrency.forget_highest();
     }
 
-    /// Requests that have reached it.
-    pub(crate) fn total(&self) -> usize {
+    /// Returns the number of all requests.
+    pub fn total(&self) -> usize {
         self.shared.concurrency.total()
     }
 
-    /// Ends it as a crash does: its port and its connections close, whatever was in hand is lost.
-    pub(crate) async fn kill(mut self) -> SocketAddr {
+    /// Ends it like a crash: its port and connections close, and requests in flight are lost. Returns its address.
+    pub async fn kill(mut self) -> SocketAddr {
         self.accept.abort();
         let _ = (&mut self.accept).await;
         self.address
@@ -133,7 +133,7 @@ impl Drop for TestWorker {
 }
 
 async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, shared: Arc<Shared>) {
-    // Goes with this task, and the connections with it.
+    // Aborting this task drops the set, and the set closes the connections.
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
@@ -158,13 +158,13 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, sha
         let shared = Arc::clone(&shared);
         async move { answer(request, &shared).await }
     });
-    // An error is a connection that Envoy closed, or one that a behaviour told us to break.
+    // An error means that Envoy closed the connection, or that the behaviour breaks it.
     let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
 }
 
 async fn answer(request: Request<Incoming>, shared: &Arc<Shared>) -> io::Result<Response<WorkerBody>> {
     let in_hand = shared.concurrency.enter();
-    shared.arrivals.push(Arrival {
+    shared.arrivals.push(ArrivedRequest {
         worker: shared.name.clone(),
         uri: request.uri().clone(),
         headers: request.headers().clone(),
@@ -199,7 +199,7 @@ async fn answer(request: Request<Incoming>, shared: &Arc<Shared>) -> io::Result<
             let (sender, receiver) = mpsc::channel(1);
             tokio::spawn(async move {
                 let _ = sender.send(Ok(Frame::data(Bytes::from_static(b"half of an answ")))).await;
-                // An error at once would be found before the half is sent.
+                // An immediate error would be found before the first half is sent.
                 tokio::time::sleep(HALF_IS_SENT).await;
                 let _ = sender.send(Err(io::ErrorKind::ConnectionReset.into())).await;
             });

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-/// How long the server's thread listens before it looks whether it is still wanted.
+/// Time after which the server's thread checks whether its owner is gone.
 const LISTEN: Duration = Duration::from_millis(100);
 /// RFC 1035, section 4.1.1: answered, recursion available; no error, and the name does not exist.
 const NO_ERROR: [u8; 2] = [0x81, 0x80];
@@ -15,8 +15,8 @@ const NO_SUCH_NAME: [u8; 2] = [0x81, 0x83];
 /// RFC 1035, section 3.2.2.
 const TYPE_A: [u8; 2] = [0, 1];
 
-/// A name server of the test's own: it knows the names that it is told, and forgets them when it is told to.
-pub(crate) struct Names {
+/// A DNS server of one test, with a changeable set of names. Each name resolves to loopback.
+pub struct Names {
     address: SocketAddr,
     known: Arc<Mutex<Known>>,
 }
@@ -24,12 +24,13 @@ pub(crate) struct Names {
 #[derive(Default)]
 struct Known {
     names: BTreeSet<String>,
-    /// How often it had to say that there is no such name.
+    /// Number of NXDOMAIN answers per name.
     denied: BTreeMap<String, usize>,
 }
 
 impl Names {
-    pub(crate) fn start(names: &[&str]) -> Self {
+    /// Starts a server with these names.
+    pub fn start(names: &[&str]) -> Self {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         socket.set_read_timeout(Some(LISTEN)).unwrap();
         let known = Arc::new(Mutex::new(Known::default()));
@@ -48,23 +49,23 @@ impl Names {
         server
     }
 
-    /// From now on the name is this machine's.
-    pub(crate) fn learn(&self, name: &str) {
+    /// Adds a name.
+    pub fn learn(&self, name: &str) {
         self.known.lock().unwrap().names.insert(name.to_owned());
     }
 
-    /// From now on there is no such name.
-    pub(crate) fn forget(&self, name: &str) {
+    /// Removes a name.
+    pub fn forget(&self, name: &str) {
         self.known.lock().unwrap().names.remove(name);
     }
 
-    /// How often it had to say that there is no such name.
-    pub(crate) fn denied(&self, name: &str) -> usize {
+    /// Returns the number of NXDOMAIN answers for the name.
+    pub fn denied(&self, name: &str) -> usize {
         self.known.lock().unwrap().denied.get(name).copied().unwrap_or_default()
     }
 
-    /// What makes an Envoy ask here: `typed_dns_resolver_config` of its bootstrap.
-    pub(crate) fn resolver(&self) -> Value {
+    /// Returns the `typed_dns_resolver_config` of an Envoy bootstrap that uses this server.
+    pub fn resolver(&self) -> Value {
         let kind =
             "type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig";
         let address = json!({ "address": "127.0.0.1", "port_value": self.address.port() });
@@ -80,7 +81,7 @@ impl Names {
 }
 
 impl Known {
-    /// RFC 1035, section 4: a header of 12 bytes, and one question.
+    /// Answers a query (RFC 1035, section 4): a header of 12 bytes and one question.
     fn answer(&mut self, query: &[u8]) -> Option<Vec<u8>> {
         let (header, question) = query.split_at_checked(12)?;
         let mut labels = Vec::new();
@@ -107,7 +108,7 @@ impl Known {
         answer.extend([0, 1, 0, u8::from(has_address), 0, 0, 0, 0]);
         answer.extend(question);
         if has_address {
-            // The name of the question; an address of the internet; for a second; four bytes.
+            // A pointer to the name of the question; type A; class IN; TTL of 1 s; 4 bytes.
             answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 1, 0, 4]);
             answer.extend(Ipv4Addr::LOCALHOST.octets());
         }

@@ -11,7 +11,7 @@ use std::{
 use hyper::body::{Body, Bytes, Frame};
 use tokio::sync::mpsc;
 
-/// How many requests a worker has in hand.
+/// The number of requests in flight at a worker.
 #[derive(Debug, Default)]
 pub(crate) struct Concurrency {
     current: AtomicUsize,
@@ -20,7 +20,7 @@ pub(crate) struct Concurrency {
 }
 
 impl Concurrency {
-    /// Counts a request until the guard goes.
+    /// Counts a request until the guard is dropped.
     pub(crate) fn enter(self: &Arc<Self>) -> InHand {
         let current = self.current.fetch_add(1, Ordering::SeqCst) + 1;
         self.highest.fetch_max(current, Ordering::SeqCst);
@@ -40,14 +40,14 @@ impl Concurrency {
         self.total.load(Ordering::SeqCst)
     }
 
-    /// Forgets the highest so far.
+    /// Resets the highest number.
     pub(crate) fn forget_highest(&self) {
         self.highest.store(self.current(), Ordering::SeqCst);
     }
 }
 
-/// One request in hand. It goes before the last byte of the answer does: a coordinator that has seen the whole answer
-/// may send the next request, so whoever counts later would count that coordinator's next request too early.
+/// One request in flight. It is dropped before the last byte of the answer is sent: after that byte the coordinator may
+/// send the next request, which would be counted beside this one.
 #[derive(Debug)]
 pub(crate) struct InHand(Arc<Concurrency>);
 
@@ -58,10 +58,10 @@ impl Drop for InHand {
 }
 
 /// The body of a worker's answer.
-pub(crate) enum WorkerBody {
-    /// All of it, at once.
+pub enum WorkerBody {
+    /// The complete body.
     Whole(Option<Bytes>),
-    /// Piece by piece; an error closes the connection.
+    /// A stream of frames. An error closes the connection.
     Pieces(mpsc::Receiver<io::Result<Frame<Bytes>>>),
 }
 
