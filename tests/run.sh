@@ -86,7 +86,7 @@ filter_and_units() {
     section "The filter for Envoy (wasm32)" filter/build.sh
     section "The filter, the variant for tests (wasm32)" filter/build.sh test
     section "Engine and configuration: units, properties" \
-        cargo test --locked -p slotway-engine -p slotway-config -p slotway-test-hooks
+        cargo test --locked -p slotway-engine -p slotway-config -p slotway-policy -p slotway-test-hooks
     # shellcheck disable=SC2086 # they are words
     section "The tests and the binaries (release)" cargo test $release --no-run
     # shellcheck disable=SC2086

@@ -1,6 +1,6 @@
-//! The numbers of the proxy-wasm ABI 0.2.1 that this filter uses. The SDK has the same ones, which a test compares.
+//! The numbers of the proxy-wasm ABI 0.2.1 that this filter uses. A test compares them with the SDK's.
 
-/// How much a line of the log matters.
+/// The level of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i32)]
 pub(crate) enum LogLevel {
@@ -10,7 +10,7 @@ pub(crate) enum LogLevel {
     Critical = 5,
 }
 
-/// Whether the host goes on with a stream.
+/// Whether the host continues a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum Action {
@@ -18,7 +18,7 @@ pub(crate) enum Action {
     Pause = 1,
 }
 
-/// What a host call answers; every other number is a failure too.
+/// The status of a host call. Every other number is a failure too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i32)]
 pub(crate) enum Status {
@@ -68,8 +68,8 @@ mod tests {
 
     use super::*;
 
-    /// Compares each of our numbers with the SDK's for the same name. The match names every one of ours, so that one
-    /// that is added without a comparison does not compile.
+    /// Compares each number with the SDK's number of the same name. The match names every variant, so that a new one without
+    /// a comparison does not compile.
     macro_rules! same_numbers {
         ($name:ident { $($variant:ident),* }) => {
             for ours in [$($name::$variant),*] {

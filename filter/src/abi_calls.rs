@@ -1,5 +1,5 @@
-//! The host's functions that this module imports (proxy-wasm ABI 0.2.1, and one of WASI's). [`crate::host`] makes
-//! safe calls of them.
+//! The host's functions that this module imports (proxy-wasm ABI 0.2.1, and one of WASI). [`crate::host`] wraps them in safe
+//! calls.
 
 pub(crate) use imports::*;
 
@@ -107,7 +107,7 @@ mod imports {
     }
 }
 
-/// The host of a native build, which only checks and lints this crate: it has nothing.
+/// The host of a native build, which is only checked and tested: every call fails.
 #[cfg(not(target_arch = "wasm32"))]
 mod imports {
     macro_rules! unimplemented_calls {

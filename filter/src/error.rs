@@ -3,31 +3,31 @@ use slotway_engine::Abort;
 
 use crate::host::HostError;
 
-/// What can go wrong in the filter.
+/// A failure in the filter.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FilterError {
-    /// The host refused a call.
+    /// A host call failed.
     #[error(transparent)]
     Host(#[from] HostError),
     /// The shared state cannot be read.
     #[error(transparent)]
     State(#[from] Abort),
-    /// The plugin configuration is not one.
+    /// The plugin configuration is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// Other lanes were faster ten thousand times.
-    #[error("the shared state could not be changed: other lanes were always faster")]
+    /// Every attempt to change the shared state met a change by another lane.
+    #[error("the shared state could not be changed: each attempt met a change by another lane")]
     Contended,
-    /// Slots turn up that this lane does not know, again and again.
-    #[error("too many slots stand under this lane's number that it does not know of")]
-    TooManyStrays,
-    /// The host says that a pool's state is not there, which was.
-    #[error("the pool's state was there before and is not now")]
+    /// More unknown slots than this lane remembers stand under its number.
+    #[error("the ledger has too many slots of this lane that no request of it holds")]
+    TooManyUnknownSlots,
+    /// The host has no state for a pool that had one.
+    #[error("the host has lost the state of the pool")]
     PoolGone,
     /// There are more lanes than numbers.
     #[error("no lane number is left")]
     NoLaneNumber,
-    /// A worker's name is missing in the shared state.
+    /// The shared state has no name for a worker.
     #[error("worker {0} has no name in the shared state")]
     NoName(u16),
 }

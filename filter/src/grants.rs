@@ -1,88 +1,117 @@
-//! Slots on their way: from whoever frees them to the waiter, and back where there is no waiter any more.
+//! Slots on their way: releases, grants to waiters of this lane and of others, and slots that are held for a while.
+//!
+//! A grant whose waiter is gone is released again, which may grant the slot to the next waiter.
 
-use std::collections::VecDeque;
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, VecDeque},
+};
 
-use slotway_config::headers;
-use slotway_engine::{Grant, Outcome, Serial};
+use rustc_hash::FxHashMap;
+use slotway_engine::{Grant, LaneId, ReleaseOutcome, Serial};
+use slotway_policy::{Backoff, LineStatus, LocalReplyReason, SlotFate};
 use slotway_test_hooks::{CrashPoint, Defect, crash_if_armed, is_seeded};
 
 use crate::{
-    abi::{LogLevel, MapType},
+    abi::LogLevel,
     error::FilterError,
-    host,
-    lane::{Lane, queue_name},
-    lane_pool::{LanePool, MarkOwn, Standing, Target},
+    host::Host,
+    lane_core::LaneCore,
     mark,
-    metrics::RequestOutcome,
-    refusal::Reason,
-    stream::{Held, Phase},
-    wake_up::WakeUp,
+    pools::{LanePool, OnGrants, PoolIndex},
+    requests::{EndedSlot, HeldSlot, Requests},
+    wake_up::{WakeUp, queue_name},
 };
 
-/// Why a request is refused, and what is said and counted of it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Refused {
-    pub(crate) reason: Reason,
-    pub(crate) outcome: RequestOutcome,
-    pub(crate) standing: Standing,
+/// A slot of an abandoned request, which is held until the worker probably has ended the request too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Hold {
+    until_ms: u64,
+    pool: PoolIndex,
+    serial: Serial,
 }
 
-impl Refused {
-    /// Its slot cannot be brought to it.
-    const INTERNAL: Self = Self {
-        reason: Reason::Internal,
-        outcome: RequestOutcome::Internal,
-        standing: Standing { waiting: 0, expected_wait_ms: None },
-    };
+/// The slots on their way, as one lane knows them.
+#[derive(Default)]
+pub(crate) struct Grants {
+    holds: BinaryHeap<Reverse<Hold>>,
+    /// Releases that a failed host call has prevented.
+    unreleased: Vec<(PoolIndex, Serial, ReleaseOutcome)>,
+    retry: Backoff,
+    /// The wake-up queues of other lanes.
+    queues: FxHashMap<LaneId, u32>,
+    released_ms: u64,
 }
 
-impl Lane {
-    /// Gives a slot back, and brings what that frees to the waiters.
-    pub(crate) fn release(&mut self, pool: usize, serial: Serial, outcome: Outcome) {
-        let grants = self.give_back(pool, serial, outcome);
-        self.deliver(pool, grants);
+impl Grants {
+    /// Returns when this lane last released a slot.
+    pub(crate) fn released_ms(&self) -> u64 {
+        self.released_ms
     }
 
-    /// Makes a transition that may give slots to waiters. Like a request that takes a slot, a waiter of this lane is marked
-    /// before it is given one: should this VM die in between, Envoy still tells when its stream is over.
-    pub(crate) fn give<R>(
+    /// Returns when something is due: the end of a hold, or a retry.
+    pub(crate) fn due_ms(&self) -> u64 {
+        let due_ms = self.holds.peek().map_or(u64::MAX, |Reverse(hold)| hold.until_ms);
+        if self.unreleased.is_empty() { due_ms } else { due_ms.min(self.retry.at_ms()) }
+    }
+
+    /// Returns the serials of the slots of a pool that this lane still has to release.
+    pub(crate) fn pending_serials(&self, pool: PoolIndex) -> impl Iterator<Item = Serial> + '_ {
+        let holds = self.holds.iter().map(|Reverse(hold)| (hold.pool, hold.serial));
+        let unreleased = self.unreleased.iter().map(|(pool, serial, _)| (*pool, *serial));
+        holds.chain(unreleased).filter(move |(of, _)| *of == pool).map(|(_, serial)| serial)
+    }
+
+    /// Releases or holds the slot of a request that is over.
+    pub(crate) fn settle<H: Host>(
         &mut self,
-        pool: usize,
-        transition: impl FnOnce(&mut LanePool, &mut MarkOwn<'_>) -> Result<(Vec<Grant>, R), FilterError>,
-    ) -> Result<(Vec<Grant>, Option<R>), FilterError> {
-        let (Some(enrolment), Some(lane_pool)) = (self.enrolment, self.pools.get_mut(pool)) else {
-            return Ok((Vec::new(), None));
-        };
-        let (lane, current) = (enrolment.lane, self.context);
-        let mut marked = Vec::new();
-        let made = transition(lane_pool, &mut |pool, waiters, grants| {
-            for grant in grants.iter().filter(|grant| grant.lane == lane) {
-                if let Some(context) = waiters.get(&grant.ticket) {
-                    let _ = host::as_context(current, *context, || mark::put(lane, pool, grant.serial));
-                    marked.push((*context, grant.serial));
-                }
-            }
-        });
-        let given = |context: u32, serial: Serial| {
-            let to = |grant: &Grant| lane_pool.waiters.get(&grant.ticket) == Some(&context);
-            made.as_ref()
-                .is_ok_and(|(grants, _)| grants.iter().any(|grant| grant.serial == serial && to(grant)))
-        };
-        for (context, serial) in marked {
-            if !given(context, serial) {
-                // Another lane was faster, and the slot is another one's.
-                let _ = host::as_context(current, context, mark::wipe);
-            } else if let Some(stream) = self.streams.get_mut(&context) {
-                stream.mark = Some(serial);
-            }
+        core: &mut LaneCore<H>,
+        requests: &mut Requests,
+        ended: EndedSlot,
+    ) {
+        match ended.fate {
+            SlotFate::Release(outcome) => self.release(core, requests, ended.pool, ended.serial, outcome),
+            SlotFate::Hold => self.hold(core, ended.pool, ended.serial),
         }
-        made.map(|(grants, result)| (grants, Some(result)))
     }
 
-    fn give_back(&mut self, pool: usize, serial: Serial, outcome: Outcome) -> Vec<Grant> {
-        let now_ms = host::now_ms();
+    /// Holds the slot of a request that was reset at its worker, which may compute without noticing: for `abandoned_hold`,
+    /// and until the next tick at least. Envoy counts the requests of all clients that have left together in the limit of
+    /// the cluster until this thread is back in its event loop. Another lane that got the slot before could be refused there
+    /// (overflow).
+    fn hold<H: Host>(&mut self, core: &LaneCore<H>, pool: PoolIndex, serial: Serial) {
+        let hold_ms = core.pools.get(pool).map_or(0, |pool| pool.settings.abandoned_hold.as_ms());
+        let hold_ms = if is_seeded(Defect::NoHold) { 0 } else { hold_ms };
+        let until_ms = core.host.now_ms().saturating_add(hold_ms);
+        self.holds.push(Reverse(Hold { until_ms, pool, serial }));
+    }
+
+    /// Releases a slot, and brings the slots that this frees to their waiters.
+    pub(crate) fn release<H: Host>(
+        &mut self,
+        core: &mut LaneCore<H>,
+        requests: &mut Requests,
+        pool: PoolIndex,
+        serial: Serial,
+        outcome: ReleaseOutcome,
+    ) {
+        let grants = self.release_only(core, requests, pool, serial, outcome);
+        self.deliver(core, requests, pool, grants);
+    }
+
+    fn release_only<H: Host>(
+        &mut self,
+        core: &mut LaneCore<H>,
+        requests: &mut Requests,
+        pool: PoolIndex,
+        serial: Serial,
+        outcome: ReleaseOutcome,
+    ) -> Vec<Grant> {
+        let now_ms = core.host.now_ms();
         self.released_ms = now_ms;
-        let released = self.give(pool, |pool, mark| Ok((pool.release(serial, outcome, now_ms, mark)?, ())));
+        let released = grant(core, requests, pool, |pool, on_grants| {
+            Ok((pool.release(serial, outcome, now_ms, on_grants)?, ()))
+        });
         match released {
             Ok((grants, _)) => {
                 self.retry.succeed();
@@ -90,162 +119,187 @@ impl Lane {
                 grants
             }
             Err(error) => {
-                self.retry.fail(self.released_ms);
-                self.complain("a slot cannot be given back yet", &error);
+                self.retry.fail(now_ms);
+                core.log_error("a slot cannot be released yet", &error);
                 self.unreleased.push((pool, serial, outcome));
                 Vec::new()
             }
         }
     }
 
-    /// Brings slots to their waiters. One that cannot be brought is given back, which may free it for the
-    /// next waiter.
-    pub(crate) fn deliver(&mut self, pool: usize, grants: Vec<Grant>) {
-        let mut under_way = VecDeque::from(grants);
-        while let Some(grant) = under_way.pop_front() {
-            let ours = self.enrolment.is_some_and(|enrolment| enrolment.lane == grant.lane);
-            let brought = if ours { self.accept(pool, grant) } else { self.send(pool, grant) };
-            if !brought && !is_seeded(Defect::DropUnclaimed) {
-                under_way.extend(self.give_back(pool, grant.serial, Outcome::Abandoned));
+    /// Releases the slots that a failed host call has kept out.
+    pub(crate) fn retry_releases<H: Host>(&mut self, core: &mut LaneCore<H>, requests: &mut Requests) {
+        if self.unreleased.is_empty() || self.retry.at_ms() > core.host.now_ms() {
+            return;
+        }
+        for (pool, serial, outcome) in std::mem::take(&mut self.unreleased) {
+            self.release(core, requests, pool, serial, outcome);
+        }
+    }
+
+    /// Releases the slots whose hold is over.
+    pub(crate) fn end_holds<H: Host>(
+        &mut self,
+        core: &mut LaneCore<H>,
+        requests: &mut Requests,
+        now_ms: u64,
+    ) {
+        while let Some(Reverse(hold)) =
+            self.holds.peek().copied().filter(|Reverse(hold)| hold.until_ms <= now_ms)
+        {
+            self.holds.pop();
+            self.release(core, requests, hold.pool, hold.serial, ReleaseOutcome::Abandoned);
+        }
+    }
+
+    /// Probes the parked workers that are due.
+    pub(crate) fn probe<H: Host>(&mut self, core: &mut LaneCore<H>, requests: &mut Requests, now_ms: u64) {
+        for index in core.pools.indexes() {
+            let due_ms = core.pools.get(index).and_then(LanePool::probe_at_ms);
+            if due_ms.is_none_or(|due_ms| due_ms > now_ms) {
+                continue;
+            }
+            let probed =
+                grant(core, requests, index, |pool, on_grants| Ok((pool.probe(now_ms, on_grants)?, ())));
+            match probed {
+                Ok((grants, _)) => self.deliver(core, requests, index, grants),
+                Err(error) => {
+                    // Not at once, so that a host that refuses is not asked all the time.
+                    if let Some(pool) = core.pools.get_mut(index) {
+                        pool.delay_probe(now_ms);
+                    }
+                    core.log_error("parked workers cannot be probed", &error);
+                }
             }
         }
     }
 
-    /// Hands a slot to another lane.
-    fn send(&mut self, pool: usize, grant: Grant) -> bool {
-        let Some(name) = self.pools.get(pool).map(|pool| pool.settings.name.as_str().to_owned()) else {
+    /// Brings slots to their waiters. A slot that cannot be brought is released, which may grant it to the next waiter.
+    pub(crate) fn deliver<H: Host>(
+        &mut self,
+        core: &mut LaneCore<H>,
+        requests: &mut Requests,
+        pool: PoolIndex,
+        grants: Vec<Grant>,
+    ) {
+        let mut under_way = VecDeque::from(grants);
+        while let Some(grant) = under_way.pop_front() {
+            let is_own = core.lane() == Some(grant.lane);
+            let is_delivered =
+                if is_own { accept(core, requests, pool, grant) } else { self.send(core, pool, grant) };
+            if !is_delivered && !is_seeded(Defect::DropUnclaimed) {
+                under_way.extend(self.release_only(
+                    core,
+                    requests,
+                    pool,
+                    grant.serial,
+                    ReleaseOutcome::Abandoned,
+                ));
+            }
+        }
+    }
+
+    /// Sends a slot to another lane. `false`: a host call failed.
+    fn send<H: Host>(&mut self, core: &LaneCore<H>, pool: PoolIndex, grant: Grant) -> bool {
+        let Some(name) = core.pools.get(pool).map(|pool| pool.settings.name.as_str().to_owned()) else {
             return false;
         };
         let queue = match self.queues.get(&grant.lane) {
             Some(queue) => Ok(*queue),
-            // An empty vm_id is our own.
-            None => host::resolve_queue("", &queue_name(grant.lane)),
+            None => core.host.resolve_queue(&queue_name(grant.lane)),
         };
         let sent = queue.and_then(|queue| {
             self.queues.insert(grant.lane, queue);
-            host::enqueue(queue, &WakeUp { pool: name, grant }.encode())
+            core.host.enqueue(queue, &WakeUp { pool: name, grant }.encode())
         });
         if let Err(error) = sent {
             self.queues.remove(&grant.lane);
-            self.complain(&format!("lane {} cannot be woken", grant.lane), &error.into());
+            core.log_error(&format!("lane {} cannot be woken", grant.lane), &error.into());
         }
         sent.is_ok()
     }
 
-    /// Takes in every slot that other lanes have sent.
-    pub(crate) fn on_wake_up(&mut self) {
-        let Some(enrolment) = self.enrolment else { return };
+    /// Receives the slots that other lanes have sent. `is_known` says which of them the audit has found already.
+    pub(crate) fn receive<H: Host>(
+        &mut self,
+        core: &mut LaneCore<H>,
+        requests: &mut Requests,
+        queue: u32,
+        is_known: impl Fn(PoolIndex, Serial) -> bool,
+    ) {
         loop {
-            match host::dequeue(enrolment.queue) {
-                Ok(Some(message)) => self.take_in(&message),
-                Ok(None) => break,
-                Err(error) => {
-                    self.complain("the wake-up queue cannot be read", &error.into());
-                    break;
-                }
+            let message = match core.host.dequeue(queue) {
+                Ok(Some(message)) => message,
+                Ok(None) => return,
+                Err(error) => return core.log_error("the wake-up queue cannot be read", &error.into()),
+            };
+            let Some(wake_up) = WakeUp::decode(&message) else {
+                core.host.log(LogLevel::Error, "slotway: a wake-up cannot be decoded");
+                continue;
+            };
+            let Some(pool) = core.pools.find(&wake_up.pool) else {
+                core.host.log(LogLevel::Error, "slotway: a wake-up for an unknown pool");
+                continue;
+            };
+            if !is_known(pool, wake_up.grant.serial) && !is_seeded(Defect::DropWakeUp) {
+                self.deliver(core, requests, pool, vec![wake_up.grant]);
             }
         }
-        self.drain_estates();
-        if self.take_in_ends() {
-            self.recover(&[], host::now_ms());
-        }
-    }
-
-    fn take_in(&mut self, message: &[u8]) {
-        let Some(wake_up) = WakeUp::decode(message) else {
-            host::log(LogLevel::Error, "slotway: a wake-up cannot be read");
-            return;
-        };
-        let Some(pool) = self.pool_named(&wake_up.pool) else {
-            host::log(LogLevel::Error, "slotway: a wake-up for an unknown pool");
-            return;
-        };
-        let found = self.pools.get(pool).is_some_and(|pool| pool.audit.has_found(wake_up.grant.serial));
-        if !found && !is_seeded(Defect::DropWakeUp) {
-            self.deliver(pool, vec![wake_up.grant]);
-        }
-    }
-
-    /// Gives a slot to its waiter. `false` where the waiter has gone: the slot must go back.
-    pub(crate) fn accept(&mut self, pool: usize, grant: Grant) -> bool {
-        let Some(lane_pool) = self.pools.get_mut(pool) else { return false };
-        let Some(context) = lane_pool.waiters.remove(&grant.ticket) else { return false };
-        let target = match lane_pool.target(grant.worker, grant.names_epoch) {
-            Ok(target) => target,
-            Err(error) => {
-                self.complain("a slot's worker is not known", &error);
-                self.refuse_apart(context, Refused::INTERNAL);
-                return false;
-            }
-        };
-        let Some(stream) = self.streams.get_mut(&context) else { return false };
-        let now_ms = host::now_ms();
-        let waited_ms = now_ms.saturating_sub(stream.since_ms);
-        stream.waited_ms = waited_ms;
-        let held = Held { serial: grant.serial, target };
-        let is_marked = stream.mark.replace(grant.serial) == Some(grant.serial);
-        self.note_wait(pool, waited_ms, now_ms);
-        let resumed = self.as_context(context, || {
-            if let (false, Some(pool)) = (is_marked, self.pools.get(pool)) {
-                mark::put(grant.lane, &pool.settings.name, grant.serial);
-            }
-            self.address(pool, &held.target, waited_ms)?;
-            Ok::<_, FilterError>(host::resume_request()?)
-        });
-        if let Ok(Ok(())) = resumed {
-            if let Some(stream) = self.streams.get_mut(&context) {
-                stream.phase = Phase::Held(held);
-            }
-            return true;
-        }
-        // The stream has gone, and its end was not told yet; were it still there, it would wait for ever.
-        self.refuse_apart(context, Refused::INTERNAL);
-        false
-    }
-
-    /// Refuses a stream that may be another one than that whose callback is running. The host would take the refusal for that one's, and
-    /// stop it (`stopNextIteration` of proxy-wasm-cpp-host); so it has to wait for the next tick then.
-    pub(crate) fn refuse_apart(&mut self, context: u32, refused: Refused) {
-        let Refused { reason, outcome, standing } = refused;
-        if self.context == self.root || self.context == context {
-            return self.refuse(context, reason, outcome, standing);
-        }
-        if let Some(stream) = self.streams.get_mut(&context) {
-            stream.phase = Phase::Done;
-            self.put_off.push((context, refused));
-        }
-    }
-
-    /// Sends the refusals that had to wait.
-    pub(crate) fn refuse_put_off(&mut self) {
-        for (context, Refused { reason, outcome, standing }) in std::mem::take(&mut self.put_off) {
-            self.refuse(context, reason, outcome, standing);
-        }
-    }
-
-    /// Sends the current request to a worker: names its cluster for the route, and tells the router how long the answer
-    /// may take. A base URL's path is the route's business, which Envoy chooses by the path after this filter has run.
-    pub(crate) fn address(&self, pool: usize, target: &Target, waited_ms: u64) -> Result<(), FilterError> {
-        crash_if_armed(CrashPoint::Taken);
-        let limit_ms = self.pools.get(pool).map_or("", |pool| &pool.answer_timeout_ms);
-        if !limit_ms.is_empty() {
-            host::replace_header(MapType::HttpRequestHeaders, headers::ANSWER_TIMEOUT_MS, limit_ms)?;
-        }
-        host::replace_header(MapType::HttpRequestHeaders, headers::WORKER, target.url.as_str())?;
-        if self.settings.as_ref().is_some_and(|settings| settings.access_log_fields) {
-            // What is logged if nothing else becomes known.
-            let outcome = RequestOutcome::GoneRunning.word();
-            set_log_fields(Some(target), waited_ms, outcome);
-        }
-        Ok(())
     }
 }
 
-/// Sets the access log's fields of the current stream.
-pub(crate) fn set_log_fields(target: Option<&Target>, waited_ms: u64, outcome: &str) {
-    if let Some(target) = target {
-        let _ = host::set_property("slotway.worker", target.url.as_str().as_bytes());
+/// Makes a transition that may grant slots to waiters. A waiter of this lane is marked before it is granted a slot, like a
+/// request that takes one: if this VM dies in between, the witness still sees the mark when the stream ends.
+pub(crate) fn grant<H: Host, R>(
+    core: &mut LaneCore<H>,
+    requests: &mut Requests,
+    pool: PoolIndex,
+    transition: impl FnOnce(&mut LanePool<H>, &mut OnGrants<'_>) -> Result<(Vec<Grant>, R), FilterError>,
+) -> Result<(Vec<Grant>, Option<R>), FilterError> {
+    let (Some(lane), Some(lane_pool)) = (core.lane(), core.pools.get_mut(pool)) else {
+        return Ok((Vec::new(), None));
+    };
+    let (host, current) = (&core.host, core.context);
+    let mut marked = Vec::new();
+    let made = transition(lane_pool, &mut |pool, waiters, grants| {
+        for grant in grants.iter().filter(|grant| grant.lane == lane) {
+            if let Some(context) = waiters.get(&grant.ticket) {
+                let _ = host.as_context(current, *context, || mark::put(host, lane, pool, grant.serial));
+                marked.push((*context, grant.serial));
+            }
+        }
+    });
+    let is_granted = |context: u32, serial: Serial| {
+        let is_for = |grant: &Grant| lane_pool.waiters.get(&grant.ticket) == Some(&context);
+        made.as_ref()
+            .is_ok_and(|(grants, _)| grants.iter().any(|grant| grant.serial == serial && is_for(grant)))
+    };
+    for (context, serial) in marked {
+        if is_granted(context, serial) {
+            requests.set_mark(context, serial);
+        } else {
+            // A retry of the exchange has granted the slot to another waiter.
+            let _ = host.as_context(current, context, || mark::clear(host));
+        }
     }
-    let _ = host::set_property("slotway.wait_ms", waited_ms.to_string().as_bytes());
-    let _ = host::set_property("slotway.outcome", outcome.as_bytes());
+    made.map(|(grants, result)| (grants, Some(result)))
+}
+
+/// Gives a slot to a waiter of this lane. `false`: the waiter is gone or cannot use it, so the slot has to be released.
+pub(crate) fn accept<H: Host>(
+    core: &mut LaneCore<H>,
+    requests: &mut Requests,
+    pool: PoolIndex,
+    grant: Grant,
+) -> bool {
+    let Some(lane_pool) = core.pools.get_mut(pool) else { return false };
+    let Some(context) = lane_pool.waiters.remove(&grant.ticket) else { return false };
+    match lane_pool.target(grant.worker, grant.names_epoch) {
+        Ok(target) => requests.resume(core, context, grant.lane, HeldSlot { serial: grant.serial, target }),
+        Err(error) => {
+            core.log_error("the worker of a slot has no name", &error);
+            requests.refuse_other(core, context, LocalReplyReason::Internal, LineStatus::default());
+            false
+        }
+    }
 }

@@ -1,365 +1,203 @@
-//! One Envoy worker thread's VM: what it holds, how it joins the others, and when it wants to be woken.
+//! One Envoy worker thread's VM: the components of a lane, and the callbacks that reach them.
 
-use std::{cmp::Reverse, collections::BinaryHeap, rc::Rc, time::Duration};
+mod configuration;
+#[cfg(test)]
+mod lane_tests;
+mod timer;
 
-use rustc_hash::FxHashMap;
-use slotway_config::FilterConfig;
-use slotway_engine::{Abort, LaneId, Outcome, Serial};
+#[cfg(test)]
+use slotway_engine::LaneId;
+use slotway_policy::LocalReplyReason;
 use slotway_test_hooks::{Defect, is_seeded};
 
 use crate::{
-    abi::LogLevel,
-    ends::Ends,
-    error::FilterError,
-    grants::Refused,
-    host::{self, HostError},
-    lane_pool::LanePool,
-    lane_table::LaneTable,
-    metrics::FLUSH_MS,
-    pulse::Pulse,
-    recovery::Estates,
-    report::Reporter,
-    retry::Retry,
-    settings::Settings,
-    shared::SharedPool,
-    stream::Stream,
-    witness::{self, Witness},
+    activation::activate,
+    grants::Grants,
+    host::Host,
+    lane_core::LaneCore,
+    recovery::Recovery,
+    reporting::{Reporting, Turn},
+    requests::{Admission, EndedSlot, Requests},
 };
-
-/// How soon after its configuration a lane without requests joins the others. The VM in which Envoy tries a
-/// configuration out is gone by then, so that it never counts as a lane.
-const ENROL_AFTER_MS: u64 = 10;
-
-/// This VM's place among the lanes.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Enrolment {
-    pub(crate) lane: LaneId,
-    /// The shared queue whose messages wake this lane.
-    pub(crate) queue: u32,
-}
-
-/// A slot whose request was abandoned, until the worker is believed to be done with it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Hold {
-    pub(crate) until_ms: u64,
-    pub(crate) pool: usize,
-    pub(crate) serial: Serial,
-}
+use timer::Timer;
 
 /// One Envoy worker thread's VM.
-pub(crate) struct Lane {
-    /// The context whose callback is running.
-    pub(crate) context: u32,
-    /// The newest root context. It outlives the older ones, so ticks and wake-ups are its own.
-    pub(crate) root: u32,
-    pub(crate) enrolment: Option<Enrolment>,
-    pub(crate) settings: Option<Rc<Settings>>,
-    /// The newest configuration is not in force yet, and its root context is not woken.
-    is_renewed: bool,
-    /// Every pool that any configuration of this VM has named; a removed one drains.
-    pub(crate) pools: Vec<LanePool>,
-    pub(crate) streams: FxHashMap<u32, Stream>,
-    /// Waiters' deadlines and streams; entries of those that have left the line are skipped.
-    pub(crate) deadlines: BinaryHeap<Reverse<(u64, u32)>>,
-    pub(crate) holds: BinaryHeap<Reverse<Hold>>,
-    /// Releases that the host refused.
-    pub(crate) unreleased: Vec<(usize, Serial, Outcome)>,
-    /// Places in the line that the host refused to give up.
-    pub(crate) unleft: Vec<(usize, u64)>,
-    /// When they are tried again.
-    pub(crate) retry: Retry,
-    /// Other lanes' wake-up queues.
-    pub(crate) queues: FxHashMap<LaneId, u32>,
-    pub(crate) reporter: Reporter,
-    pub(crate) pulse: Pulse,
-    /// The longest that a request of this lane can have a slot, over all configurations that it had.
-    pub(crate) held_ms_max: u64,
-    /// The same as the other lanes know it.
-    told_ms_max: u64,
-    pub(crate) estates: Estates,
-    pub(crate) ends: Ends,
-    /// This VM is no lane, but the witness.
-    pub(crate) witness: Option<Witness>,
-    /// Refusals that would stop the stream whose callback is running; sent with the next tick.
-    pub(crate) put_off: Vec<(u32, Refused)>,
-    /// When this lane last gave a slot back.
-    pub(crate) released_ms: u64,
-    /// When the metrics are handed over; `None` with nothing to hand over.
-    pub(crate) flush_at_ms: Option<u64>,
-    /// When the host's timer fires next.
-    armed_ms: u64,
+pub(crate) struct Lane<H: Host> {
+    core: LaneCore<H>,
+    requests: Requests,
+    grants: Grants,
+    recovery: Recovery,
+    reporting: Reporting,
+    timer: Timer,
+    /// The newest configuration is not in force yet, and its root context is not registered for messages.
+    has_new_root: bool,
 }
 
-impl Lane {
-    pub(crate) fn new() -> Self {
+impl<H: Host> Lane<H> {
+    pub(crate) fn new(host: H) -> Self {
         Self {
-            context: 0,
-            root: 0,
-            enrolment: None,
-            settings: None,
-            is_renewed: false,
-            pools: Vec::new(),
-            streams: FxHashMap::default(),
-            deadlines: BinaryHeap::new(),
-            holds: BinaryHeap::new(),
-            unreleased: Vec::new(),
-            unleft: Vec::new(),
-            retry: Retry::default(),
-            queues: FxHashMap::default(),
-            reporter: Reporter::new(),
-            pulse: Pulse::default(),
-            held_ms_max: 0,
-            told_ms_max: 0,
-            estates: Estates::new(),
-            ends: Ends::default(),
-            witness: None,
-            put_off: Vec::new(),
-            released_ms: 0,
-            flush_at_ms: None,
-            armed_ms: u64::MAX,
+            core: LaneCore::new(host),
+            requests: Requests::default(),
+            grants: Grants::default(),
+            recovery: Recovery::default(),
+            reporting: Reporting::default(),
+            timer: Timer::default(),
+            has_new_root: false,
         }
     }
 
-    /// Takes a configuration. `false` refuses it: what was in force stays in force.
-    ///
-    /// It is put in force a moment later, by the timer or with the next request. Should this VM die in this callback,
-    /// Envoy would take it for a module that cannot be configured, and never configure another VM from it again, on
-    /// any thread (`getOrCreateThreadLocalPlugin` of proxy-wasm-cpp-host fails the base VM). So nothing is done here but reading.
-    pub(crate) fn on_configure(&mut self, root: u32, size: usize) -> bool {
-        let bytes = host::plugin_configuration(size).map_err(FilterError::from);
-        if bytes.as_ref().is_ok_and(|bytes| bytes == witness::CONFIGURATION) {
-            self.witness = Some(Witness::default());
-            return true;
-        }
-        let config = bytes
-            .and_then(|bytes| Ok(FilterConfig::from_json(&bytes)?))
-            .and_then(|config| understand_state(&config).map(|()| config));
-        let config = match config {
-            Ok(config) => config,
-            Err(error) => {
-                host::log(LogLevel::Critical, &format!("slotway: configuration refused: {error}"));
-                return false;
-            }
-        };
-        self.root = root;
-        self.armed_ms = u64::MAX;
-        self.adopt(&config);
-        // A VM that is no lane yet may be one in which Envoy only tries a configuration out.
-        self.is_renewed = self.enrolment.is_some();
-        true
+    /// Begins a callback of a context.
+    pub(crate) fn begin_callback(&mut self, context: u32) {
+        self.core.context = context;
     }
 
-    /// Takes over policies and workers, for this lane.
-    fn adopt(&mut self, config: &FilterConfig) {
-        let mut order = Vec::with_capacity(config.pools.len());
-        let longest = config.pools.iter().map(|pool| pool.held_ms_max().unwrap_or(u64::MAX)).max();
-        self.held_ms_max = self.held_ms_max.max(longest.unwrap_or(0));
-        for pool in &mut self.pools {
-            pool.settings.workers.clear();
-        }
-        for settings in &config.pools {
-            let known =
-                self.pools.iter_mut().enumerate().find(|(_, pool)| pool.settings.name == settings.name);
-            match known {
-                Some((at, pool)) => {
-                    pool.adopt(settings.clone());
-                    order.push(at);
-                }
-                None => {
-                    order.push(self.pools.len());
-                    self.pools.push(LanePool::new(settings.clone()));
-                }
-            }
-        }
-        self.settings = Some(Rc::new(Settings::new(config, order)));
+    /// Ends a callback: sets the timer, if something is due sooner than before.
+    pub(crate) fn end_callback(&mut self) {
+        self.schedule();
     }
 
-    /// Makes sure that this VM is a lane, with its newest configuration in force. `false` where it cannot be one.
-    pub(crate) fn enrol(&mut self) -> bool {
-        if self.enrolment.is_some() {
-            if self.is_renewed {
-                if let Err(error) = self.tell_bound() {
-                    self.complain("the other lanes cannot be told of this one's configuration", &error);
-                    return false;
-                }
-                self.is_renewed = false;
-                self.join_with_new_root();
-            }
-            return true;
-        }
-        if self.settings.is_none() {
+    /// Returns whether a context is the one whose timer and messages are this lane's.
+    pub(crate) fn is_root(&self, context: u32) -> bool {
+        self.core.root == context
+    }
+
+    /// A request has come. `true` lets it continue; else it waits, or got a local reply.
+    pub(crate) fn on_request(&mut self, context: u32) -> bool {
+        let settings = self.core.settings.clone().filter(|_| self.join());
+        let (Some(settings), Some(lane)) = (settings, self.core.lane()) else {
+            self.requests.reply_without_pool(&self.core, context, LocalReplyReason::Internal);
             return false;
-        }
-        let held_ms_max = self.held_ms_max;
-        match LaneTable::update(|table| table.enrol(host::now_ms(), held_ms_max)) {
-            Ok((lane, _)) => {
-                self.enrolment = Some(Enrolment { lane, queue: 0 });
-                self.told_ms_max = held_ms_max;
-                self.join_with_new_root();
-                true
-            }
-            Err(error) => {
-                self.complain("cannot join the other lanes", &error);
+        };
+        match self.requests.admit(&mut self.core, context, &settings, lane) {
+            Admission::Forwarded => true,
+            Admission::Stopped => false,
+            Admission::Failed(slot) => {
+                self.settle(Some(slot));
                 false
             }
         }
     }
 
-    /// Tells the other lanes, before one more slot is taken, for how long this lane's requests can have slots at most: should it die
-    /// before its next beat, they are given back after that time.
-    fn tell_bound(&mut self) -> Result<(), FilterError> {
-        let (Some(enrolment), held_ms_max) = (self.enrolment, self.held_ms_max) else { return Ok(()) };
-        if held_ms_max > self.told_ms_max {
-            LaneTable::update(|table| {
-                table.raise_bound(enrolment.lane, held_ms_max);
-                Ok(())
-            })?;
-            self.told_ms_max = held_ms_max;
-        }
-        Ok(())
+    /// Returns whether a stream of that context has not ended.
+    pub(crate) fn has_stream(&self, context: u32) -> bool {
+        self.requests.contains(context)
     }
 
-    /// What a new lane does, and an old one with a new root context: wake-ups go to the root, and the
-    /// configuration into force.
-    fn join_with_new_root(&mut self) {
-        let registered = self.enrolment.is_some_and(|enrolment| enrolment.queue != 0);
-        if !(registered && is_seeded(Defect::OldRootWoken)) {
-            self.register_wake_ups();
-        }
-        self.share_pool_names();
-        self.reconcile();
-        self.reporter.hurry();
+    /// An answer begins: the worker's, or Envoy's in its place.
+    pub(crate) fn on_answer_headers(&mut self, context: u32, ends: bool) {
+        let slot = self.requests.answer_begins(&mut self.core, context, ends);
+        self.settle(slot);
     }
 
-    /// Makes the newest root context the one that this lane's messages wake.
-    pub(crate) fn register_wake_ups(&mut self) {
-        let Some(lane) = self.enrolment.map(|enrolment| enrolment.lane) else { return };
-        match self.register_queue(&queue_name(lane)) {
-            Ok(queue) => self.enrolment = Some(Enrolment { lane, queue }),
-            Err(error) => host::log(LogLevel::Critical, &format!("slotway: no wake-up queue: {error}")),
-        }
-        if self.ends.is_heard() {
-            self.hear_of_ends();
+    /// A chunk of an answer's body has come.
+    pub(crate) fn on_answer_body(&mut self, context: u32, size: usize, ends: bool) {
+        let slot = self.requests.answer_body(&mut self.core, context, size, ends);
+        self.settle(slot);
+    }
+
+    /// An answer has ended.
+    pub(crate) fn on_answer_end(&mut self, context: u32) {
+        let slot = self.requests.answer_ends(&mut self.core, context);
+        self.settle(slot);
+    }
+
+    /// A stream has ended.
+    pub(crate) fn on_stream_end(&mut self, context: u32) {
+        let slot = self.requests.end(&mut self.core, context, self.grants.released_ms());
+        self.settle(slot);
+    }
+
+    fn settle(&mut self, slot: Option<EndedSlot>) {
+        if let Some(slot) = slot {
+            self.grants.settle(&mut self.core, &mut self.requests, slot);
         }
     }
 
-    /// Speaks to the host as `context` for as long as `act` runs.
-    pub(crate) fn as_context<R>(&self, context: u32, act: impl FnOnce() -> R) -> Result<R, HostError> {
-        host::as_context(self.context, context, act)
+    /// A message has come: a slot for a waiter of this lane or of a dead lane, or a message of the witness.
+    pub(crate) fn on_wake_up(&mut self) {
+        let Self { core, requests, grants, recovery, reporting, .. } = self;
+        let Some(enrolment) = core.enrolment else { return };
+        grants.receive(core, requests, enrolment.wake_up_queue, |pool, serial| {
+            recovery.has_found(pool, serial)
+        });
+        recovery.on_wake_up(core, requests, grants, reporting.is_reporter());
     }
 
-    /// Makes the newest root context the one that a queue's messages wake. Makes the queue where there is none.
-    pub(crate) fn register_queue(&self, name: &str) -> Result<u32, HostError> {
-        self.as_context(self.root, || host::register_queue(name))?
-    }
-
-    /// Sets the host's timer, if this lane wants to be woken sooner than it would be.
-    pub(crate) fn schedule(&mut self) {
-        let next_ms = self.next_due_ms();
-        if next_ms < self.armed_ms {
-            self.arm(next_ms);
+    /// The timer has fired.
+    pub(crate) fn on_tick(&mut self) {
+        self.timer_fired();
+        if !self.join() {
+            return;
+        }
+        // A wake-up may have been lost with an older root context.
+        self.on_wake_up();
+        let Self { core, requests, grants, recovery, reporting, .. } = self;
+        grants.retry_releases(core, requests);
+        requests.retry_leaving(core);
+        requests.send_pending_replies(core);
+        let now_ms = core.host.now_ms();
+        requests.end_late_waits(core, now_ms);
+        grants.end_holds(core, requests, now_ms);
+        grants.probe(core, requests, now_ms);
+        recovery.beat(core, requests, grants, now_ms, reporting.is_reporter());
+        core.pools.flush_if_due(now_ms);
+        if let Some(turn) = reporting.take_turn(core, now_ms) {
+            if turn == Turn::First {
+                recovery.listen_for_ended_requests(core);
+            }
+            reporting.report(core, now_ms);
         }
     }
 
-    /// Sets the host's timer to `due_ms`, on the newest root context.
-    fn arm(&mut self, due_ms: u64) {
-        let period_ms = due_ms.saturating_sub(host::now_ms()).max(1);
-        let period = Duration::from_millis(period_ms);
-        match self.as_context(self.root, || host::set_tick_period(period)).flatten() {
-            Ok(()) => self.armed_ms = due_ms,
-            Err(error) => host::log(LogLevel::Critical, &format!("slotway: no timer: {error}")),
-        }
+    /// The control plane has answered a report, or cannot be reached.
+    pub(crate) fn on_report_answered(&mut self, call: u32) {
+        self.reporting.on_answer(&self.core, call);
     }
 
-    /// The timer has fired; it is set anew when the callback ends.
-    pub(crate) fn disarm(&mut self) {
-        self.armed_ms = u64::MAX;
-    }
-
-    /// When this lane wants to be woken.
-    fn next_due_ms(&self) -> u64 {
-        if self.settings.is_none() {
-            return u64::MAX;
+    /// Makes sure that this VM is a lane, with its newest configuration in force. `false` where it cannot be one.
+    fn join(&mut self) -> bool {
+        if self.core.enrolment.is_some() {
+            return !self.has_new_root || self.join_with_new_root();
         }
-        if self.enrolment.is_none() {
-            // Once: the timer goes on by itself until the lane has joined.
-            return if self.armed_ms == u64::MAX {
-                host::now_ms().saturating_add(ENROL_AFTER_MS)
-            } else {
-                u64::MAX
-            };
+        if self.core.settings.is_none() {
+            return false;
         }
-        if self.is_renewed || !self.put_off.is_empty() {
-            return 0;
-        }
-        // Every callback comes by here, so this is plain.
-        let mut next_ms = self.reporter.due_ms().min(self.pulse.due_ms());
-        if let Some(Reverse((at_ms, _))) = self.deadlines.peek() {
-            next_ms = next_ms.min(*at_ms);
-        }
-        if let Some(Reverse(hold)) = self.holds.peek() {
-            next_ms = next_ms.min(hold.until_ms);
-        }
-        for pool in &self.pools {
-            next_ms = next_ms.min(pool.probe_at_ms.unwrap_or(u64::MAX));
-        }
-        if !self.unreleased.is_empty() || !self.unleft.is_empty() {
-            next_ms = next_ms.min(self.retry.at_ms());
-        }
-        next_ms.min(self.flush_at_ms.unwrap_or(u64::MAX))
-    }
-
-    /// Counts a request's end.
-    pub(crate) fn count(&mut self, pool: usize, outcome: crate::metrics::RequestOutcome) {
-        if let Some(pool) = self.pools.get_mut(pool) {
-            pool.metrics.count(outcome);
-            if self.flush_at_ms.is_none() {
-                self.flush_at_ms = Some(host::now_ms().saturating_add(FLUSH_MS));
+        match self.recovery.enrol(&mut self.core) {
+            Ok(()) => {
+                self.activate();
+                true
+            }
+            Err(error) => {
+                self.core.log_error("this lane cannot join the others", &error);
+                false
             }
         }
     }
 
-    /// Counts a wait that is over.
-    pub(crate) fn note_wait(&mut self, pool: usize, waited_ms: u64, now_ms: u64) {
-        if let Some(pool) = self.pools.get_mut(pool) {
-            pool.metrics.note_wait(waited_ms);
-            self.flush_at_ms = self.flush_at_ms.or(Some(now_ms.saturating_add(FLUSH_MS)));
+    fn join_with_new_root(&mut self) -> bool {
+        if let Err(error) = self.recovery.announce_hold_bound(&self.core) {
+            self.core.log_error("the other lanes cannot be told of this lane's configuration", &error);
+            return false;
         }
+        self.has_new_root = false;
+        self.activate();
+        true
     }
 
-    /// The place of a pool.
-    pub(crate) fn pool_named(&self, name: &str) -> Option<usize> {
-        self.pools.iter().position(|pool| pool.settings.name.as_str() == name)
+    /// Registers the newest root context for messages, and puts the newest configuration in force.
+    fn activate(&mut self) {
+        let is_registered = self.core.enrolment.is_some_and(|enrolment| enrolment.wake_up_queue != 0);
+        if !(is_registered && is_seeded(Defect::OldRootWoken)) {
+            self.recovery.register_queues(&mut self.core);
+        }
+        self.core.share_pool_names();
+        activate(&mut self.core, &mut self.requests, &mut self.grants);
+        self.reporting.report_soon();
     }
 
-    /// Logs what an operator may want to know.
-    pub(crate) fn warn(&self, what: &str) {
-        host::log(LogLevel::Warn, &format!("slotway: {what}"));
+    /// Returns this lane's number, for tests.
+    #[cfg(test)]
+    pub(crate) fn number(&self) -> Option<LaneId> {
+        self.core.lane()
     }
-
-    /// Logs what an operator has to know.
-    pub(crate) fn complain(&self, what: &str, error: &FilterError) {
-        let lane = self.enrolment.map_or_else(|| "?".to_owned(), |enrolment| enrolment.lane.to_string());
-        host::log(LogLevel::Error, &format!("slotway: lane {lane}: {what}: {error}"));
-    }
-}
-
-/// The name of a lane's wake-up queue.
-pub(crate) fn queue_name(lane: LaneId) -> String {
-    format!("slotway/1/lane/{lane}")
-}
-
-/// Makes sure that what other filters, older or newer ones, have left in the shared data is in this one's format. Two
-/// that counted apart would give every slot out twice.
-fn understand_state(config: &FilterConfig) -> Result<(), FilterError> {
-    let refusal = |error: FilterError| match error {
-        FilterError::State(Abort::Format { .. }) => Err(error),
-        // What cannot be read now is read when it is needed.
-        _ => Ok(()),
-    };
-    LaneTable::read().map_or_else(refusal, |_| Ok(()))?;
-    for pool in &config.pools {
-        SharedPool::new(pool.name.as_str()).look(|_| Ok(())).or_else(refusal)?;
-    }
-    Ok(())
 }

@@ -1,182 +1,168 @@
-//! Looking after the lanes that died.
+//! Recovery from the death of lanes.
 //!
-//! One living lane does it, the one that reports. It takes over the dead lane's wake-up queue and gives back what comes
-//! in there; takes the dead lane's places out of the line; and gives back its slots: each as soon as Envoy has said
-//! that its request is over ([`crate::ends`]), and at the latest when it must be over. All of it can be done twice, by
-//! two lanes at once, and to a lane that was only stalled.
+//! Every lane shows that it lives ([`liveness`]), and checks that it knows each slot under its number ([`audit`]). The lane
+//! that reports also recovers what dead lanes have left: waiters, messages and slots ([`dead_lanes`], [`ended_requests`]).
+//! Each step can be done twice, by two lanes at once, and to a lane that was only stalled.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod audit;
+mod dead_lanes;
+mod ended_requests;
+mod liveness;
 
-use slotway_engine::{LaneId, Outcome, Ticket};
+use slotway_engine::Serial;
 use slotway_test_hooks::{Defect, is_seeded};
+
+pub(crate) use ended_requests::QUEUE as ENDED_REQUESTS_QUEUE;
 
 use crate::{
     error::FilterError,
-    host,
-    lane::{Lane, queue_name},
-    lane_table::{LaneEntry, LaneTable},
-    pulse::BEATS_PER_LEASE,
-    wake_up::WakeUp,
+    grants::Grants,
+    host::Host,
+    lane_core::{Enrolment, LaneCore},
+    pools::PoolIndex,
+    requests::{Leave, Requests},
+    shared_state::LaneTable,
+    wake_up::queue_name,
 };
+use audit::Audits;
+use dead_lanes::DeadLanes;
+use ended_requests::EndedRequests;
+use liveness::{BEATS_PER_LEASE, LaneLiveness};
 
-/// Places of the line that are looked at in one transition.
-const PLACES_MAX: usize = 64;
-/// A dead lane is forgotten when nothing of it was found in so many beats.
-const CLEAN_BEATS: u32 = 2;
+/// How soon a beat that the host refused is tried again, in milliseconds.
+const BEAT_RETRY_MS: u64 = 100;
 
-/// A dead lane that this one looks after.
-#[derive(Debug)]
-pub(crate) struct Estate {
-    /// Its wake-up queue, which wakes this lane now.
-    queue: u32,
-    /// In how many beats nothing of it was found.
-    clean: u32,
+/// One lane's part in the recovery.
+#[derive(Default)]
+pub(crate) struct Recovery {
+    /// When the next beat is due.
+    beat_at_ms: u64,
+    /// [`LaneCore::hold_ms_max`] as the table of lanes has it.
+    announced_hold_ms_max: u64,
+    liveness: LaneLiveness,
+    audits: Audits,
+    dead_lanes: DeadLanes,
+    ended_requests: EndedRequests,
 }
 
-/// The dead lanes that this one looks after.
-pub(crate) type Estates = BTreeMap<LaneId, Estate>;
-
-impl Lane {
-    /// Looks after dead lanes: those that have just fallen silent, and those that are known to be dead.
-    pub(crate) fn recover(&mut self, silent: &[LaneEntry], now_ms: u64) {
-        if is_seeded(Defect::NoRecovery) {
-            return;
-        }
-        let table = if silent.is_empty() {
-            LaneTable::read().map(Option::unwrap_or_default)
-        } else {
-            LaneTable::update(|table| {
-                silent.iter().for_each(|entry| table.bury(entry.lane, entry.beat_ms));
-                Ok(())
-            })
-            .map(|((), table)| table)
-        };
-        let table = match table.and_then(|table| self.take_in_strangers(table, now_ms)) {
-            Ok(table) => table,
-            Err(error) => return self.complain("the table of lanes cannot be read", &error),
-        };
-        let dead: Vec<_> = table.lanes.into_iter().filter(|entry| entry.is_dead).collect();
-        if !dead.is_empty() {
-            self.share_pool_names();
-        }
-        self.estates.retain(|lane, _| dead.iter().any(|entry| entry.lane == *lane));
-        for entry in dead {
-            if let Err(error) = self.settle(entry, now_ms) {
-                self.complain(
-                    &format!("lane {} has died and cannot be looked after yet", entry.lane),
-                    &error,
-                );
-            }
-        }
+impl Recovery {
+    /// Returns when the next beat is due.
+    pub(crate) fn due_ms(&self) -> u64 {
+        self.beat_at_ms
     }
 
-    /// Puts lanes that hold slots and do not stand in the table back into it, as dead: one that was only stalled for so
-    /// long that it was forgotten, took a slot when it went on, and died before its next beat.
-    fn take_in_strangers(&mut self, table: LaneTable, now_ms: u64) -> Result<LaneTable, FilterError> {
-        let is_stranger = |lane| !table.lanes.iter().any(|entry| entry.lane == lane);
-        let mut strangers = BTreeSet::new();
-        for pool in &mut self.pools {
-            strangers.extend(pool.held_by(is_stranger)?.into_iter().map(|held| held.lane));
-        }
-        if strangers.is_empty() {
-            return Ok(table);
-        }
-        let held_ms_max = self.held_ms_max;
-        let taken_in = LaneTable::update(|table| {
-            strangers.iter().for_each(|lane| table.take_in(*lane, now_ms, held_ms_max));
-            Ok(())
-        })?;
-        Ok(taken_in.1)
+    /// Returns whether the audit has found a slot whose message may still come.
+    pub(crate) fn has_found(&self, pool: PoolIndex, serial: Serial) -> bool {
+        self.audits.has_found(pool, serial)
     }
 
-    /// Looks after one dead lane.
-    fn settle(&mut self, dead: LaneEntry, now_ms: u64) -> Result<(), FilterError> {
-        if !self.estates.contains_key(&dead.lane) {
-            let queue = self.register_queue(&queue_name(dead.lane))?;
-            self.estates.insert(dead.lane, Estate { queue, clean: 0 });
-            self.warn(&format!("lane {} has died; lane {} looks after its slots", dead.lane, self.number()));
-        }
-        let mut found = self.drain_estate(dead.lane)?;
-        for at in 0..self.pools.len() {
-            found |= self.evict(at, dead.lane)?;
-            found |= self.give_back_held(at, dead, now_ms)?;
-        }
-        let Some(estate) = self.estates.get_mut(&dead.lane) else { return Ok(()) };
-        estate.clean = if found { 0 } else { estate.clean.saturating_add(1) };
-        if estate.clean >= CLEAN_BEATS {
-            LaneTable::update(|table| {
-                table.remove(dead.lane);
+    /// Joins the other lanes: takes a number and enters the table of lanes.
+    pub(crate) fn enrol<H: Host>(&mut self, core: &mut LaneCore<H>) -> Result<(), FilterError> {
+        let hold_ms_max = core.hold_ms_max;
+        let enrolled = LaneTable::update(&core.host, |table| table.enrol(core.host.now_ms(), hold_ms_max))?;
+        core.enrolment = Some(Enrolment { lane: enrolled.0, wake_up_queue: 0 });
+        self.announced_hold_ms_max = hold_ms_max;
+        Ok(())
+    }
+
+    /// Announces, before this lane takes another slot, for how long its requests can hold slots. If the lane dies before its
+    /// next beat, its slots are released after that time.
+    pub(crate) fn announce_hold_bound<H: Host>(&mut self, core: &LaneCore<H>) -> Result<(), FilterError> {
+        let Some(lane) = core.lane() else { return Ok(()) };
+        if core.hold_ms_max > self.announced_hold_ms_max {
+            LaneTable::update(&core.host, |table| {
+                table.raise_hold_bound(lane, core.hold_ms_max);
                 Ok(())
             })?;
-            self.estates.remove(&dead.lane);
+            self.announced_hold_ms_max = core.hold_ms_max;
         }
         Ok(())
     }
 
-    /// Gives back what was on its way to the dead lanes.
-    pub(crate) fn drain_estates(&mut self) {
-        let lanes: Vec<_> = self.estates.keys().copied().collect();
-        for lane in lanes {
-            if let Err(error) = self.drain_estate(lane) {
-                self.complain("a dead lane's queue cannot be read", &error);
-            }
+    /// Registers the newest root context as the one that this lane's messages wake.
+    pub(crate) fn register_queues<H: Host>(&mut self, core: &mut LaneCore<H>) {
+        let Some(lane) = core.lane() else { return };
+        match core.register_queue(&queue_name(lane)) {
+            Ok(wake_up_queue) => core.enrolment = Some(Enrolment { lane, wake_up_queue }),
+            Err(error) => core.log_error("no wake-up queue", &error.into()),
+        }
+        if self.ended_requests.is_registered() {
+            self.ended_requests.register(core);
         }
     }
 
-    fn drain_estate(&mut self, lane: LaneId) -> Result<bool, FilterError> {
-        let Some(queue) = self.estates.get(&lane).map(|estate| estate.queue) else { return Ok(false) };
-        let mut found = false;
-        while let Some(message) = host::dequeue(queue)? {
-            found = true;
-            let Some(wake_up) = WakeUp::decode(&message) else { continue };
-            if let Some(pool) = self.pool_named(&wake_up.pool) {
-                self.release(pool, wake_up.grant.serial, Outcome::Abandoned);
-            }
-        }
-        Ok(found)
+    /// Makes this lane the one that the witness tells of ended requests.
+    pub(crate) fn listen_for_ended_requests<H: Host>(&mut self, core: &LaneCore<H>) {
+        self.ended_requests.register(core);
     }
 
-    /// Takes the dead lane's places out of the line.
-    fn evict(&mut self, at: usize, lane: LaneId) -> Result<bool, FilterError> {
-        if is_seeded(Defect::NoEviction) {
-            return Ok(false);
+    /// Receives what came for dead lanes, and what the witness has told.
+    pub(crate) fn on_wake_up<H: Host>(
+        &mut self,
+        core: &mut LaneCore<H>,
+        requests: &mut Requests,
+        grants: &mut Grants,
+        is_reporter: bool,
+    ) {
+        self.dead_lanes.drain_queues(core, requests, grants);
+        if is_reporter && self.ended_requests.receive(core, requests, grants, &self.dead_lanes) {
+            let now_ms = core.host.now_ms();
+            self.dead_lanes.recover(core, requests, grants, &mut self.ended_requests, &[], now_ms);
         }
-        let mut from: Ticket = 0;
-        let mut found = false;
-        while let Some(pool) = self.pools.get_mut(at) {
-            let (evicted, next) = pool.evict(lane, from, PLACES_MAX)?;
-            found |= evicted > 0;
-            match next {
-                Some(next) => from = next,
-                None => break,
-            }
-        }
-        Ok(found)
     }
 
-    /// Gives back the dead lane's slots whose requests are over. Returns whether it has any left.
-    fn give_back_held(&mut self, at: usize, dead: LaneEntry, now_ms: u64) -> Result<bool, FilterError> {
-        // Envoy logs a stream's end before it resets the request to the worker, on a thread that may be slower than this one.
-        let margin_ms = self.settings.as_ref().map_or(0, |settings| settings.lane_lease_ms / BEATS_PER_LEASE);
-        let Some(pool) = self.pools.get_mut(at) else { return Ok(false) };
-        let held = pool.held(dead.lane)?;
-        let over = dead.beat_ms.checked_add(dead.held_ms_max).is_some_and(|over_ms| over_ms <= now_ms);
-        let over = over || is_seeded(Defect::OverAtOnce);
-        let hold_ms = pool.settings.abandoned_hold.as_ms().max(margin_ms);
-        for slot in &held {
-            let ended = slot.is_over && {
-                let since_ms = self.ends.over_since_ms(at, slot.serial, now_ms);
-                since_ms.saturating_add(hold_ms) <= now_ms
-            };
-            if over || ended {
-                self.ends.forget(at, slot.serial);
-                self.release(at, slot.serial, Outcome::Abandoned);
-            }
+    /// Shows that this lane lives, if it is time to, and looks after what other lanes have left.
+    pub(crate) fn beat<H: Host>(
+        &mut self,
+        core: &mut LaneCore<H>,
+        requests: &mut Requests,
+        grants: &mut Grants,
+        now_ms: u64,
+        is_reporter: bool,
+    ) {
+        let (Some(settings), Some(lane)) = (&core.settings, core.lane()) else { return };
+        if self.beat_at_ms > now_ms {
+            return;
         }
-        Ok(!held.is_empty())
+        self.beat_at_ms = now_ms.saturating_add(settings.coordinator.lane_lease_ms / BEATS_PER_LEASE);
+        core.pools.iter_mut().for_each(|pool| pool.forget_image());
+        let hold_ms_max = core.hold_ms_max;
+        let beaten = LaneTable::update(&core.host, |table| Ok(table.beat(lane, now_ms, hold_ms_max)));
+        let (was_declared_dead, table) = match beaten {
+            Ok(beaten) => beaten,
+            Err(error) => {
+                self.beat_at_ms = now_ms.saturating_add(BEAT_RETRY_MS);
+                return core.log_error("this lane cannot show that it lives", &error);
+            }
+        };
+        if was_declared_dead {
+            self.rejoin(core, requests, grants);
+        }
+        let silent = self.liveness.observe(lane, &table);
+        let has_dead = table.lanes.iter().any(|entry| entry.is_dead);
+        let is_thorough = has_dead || !silent.is_empty() || self.liveness.has_missed_beats();
+        if !is_seeded(Defect::NoAudit) && !is_seeded(Defect::DropWakeUp) {
+            self.audits.audit(core, requests, grants, is_thorough);
+        }
+        if is_reporter {
+            self.dead_lanes.recover(core, requests, grants, &mut self.ended_requests, &silent, now_ms);
+        }
     }
 
-    fn number(&self) -> LaneId {
-        self.enrolment.map_or(LaneId::MAX, |enrolment| enrolment.lane)
+    /// Brings this lane's waiters back into the line, after the lane was declared dead though it was only stalled: its
+    /// waiters may have been taken out.
+    fn rejoin<H: Host>(&mut self, core: &mut LaneCore<H>, requests: &mut Requests, grants: &mut Grants) {
+        self.register_queues(core);
+        for index in core.pools.indexes() {
+            let Some(pool) = core.pools.get(index) else { continue };
+            let tickets: Vec<_> = pool.waiters.keys().copied().collect();
+            for ticket in tickets {
+                match requests.leave_line(core, index, ticket) {
+                    Leave::Left(_) => self.audits.rejoin(core, requests, grants, index, ticket),
+                    // A slot may be on its way. If none is, the audit finds out.
+                    Leave::Granted | Leave::Failed => self.audits.add_unqueued(index, ticket),
+                }
+            }
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use slotway_engine::{Grant, LaneId};
 
-/// A grant on its way: through the lane's own shared queue, whose messages wake it.
+/// A grant on its way to the lane of its waiter. It goes through that lane's own shared queue, whose messages wake it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct WakeUp {
     pub(crate) pool: String,
@@ -10,6 +10,7 @@ pub(crate) struct WakeUp {
 }
 
 impl WakeUp {
+    /// Encodes the wake-up.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let grant = &self.grant;
         let mut bytes = Vec::with_capacity(96);
@@ -22,7 +23,7 @@ impl WakeUp {
         bytes
     }
 
-    /// Reads what [`WakeUp::encode`] wrote; `None` for anything else.
+    /// Decodes a wake-up; `None` for anything else.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let (ticket, rest) = bytes.split_first_chunk::<8>()?;
         let (serial, rest) = rest.split_first_chunk::<8>()?;
@@ -40,19 +41,24 @@ impl WakeUp {
     }
 }
 
+/// Returns the name of a lane's wake-up queue.
+pub(crate) fn queue_name(lane: LaneId) -> String {
+    format!("slotway/1/lane/{lane}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_wake_up_comes_back_as_it_was() {
+    fn a_wake_up_is_decoded_as_it_was_encoded() {
         let grant = Grant { lane: 3, ticket: 1 << 40, worker: 513, serial: 1 << 50, names_epoch: 7 };
         let wake_up = WakeUp { pool: "preannotation".to_owned(), grant };
         assert_eq!(WakeUp::decode(&wake_up.encode()), Some(wake_up));
     }
 
     #[test]
-    fn what_is_too_short_is_no_wake_up() {
+    fn a_wake_up_that_is_too_short_is_not_decoded() {
         let grant = Grant { lane: 3, ticket: 9, worker: 5, serial: 8, names_epoch: 7 };
         let bytes = WakeUp { pool: String::new(), grant }.encode();
         assert!((0..bytes.len()).all(|end| WakeUp::decode(&bytes[..end]).is_none()));

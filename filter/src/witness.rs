@@ -1,40 +1,51 @@
 //! The witness: the same module as an access logger of Envoy, in a VM of its own.
 //!
-//! A stream whose lane has died ends without a word to the filter: nobody calls a dead VM. But Envoy writes its access
-//! log all the same, and a logger may be a module too. So Envoy calls the witness, for streams that ended other than
-//! well and still carry a mark, and it sends the mark to the lane that looks after the dead. The control plane
-//! configures it, with the access-log filter that keeps all other streams away from it.
+//! When a lane has died, Envoy does not call the filter at the end of its streams. But Envoy writes its access log for them,
+//! and an access logger may be a module too. So Envoy calls the witness for streams that did not end well and still have a
+//! mark. The witness sends the mark to the lane that recovers dead lanes. The control plane configures the witness, with an
+//! access-log filter that lets no other streams through.
 //!
-//! A stream's own lane hears of its end before any access logger does (seen with Envoy 1.40), and wipes the mark of
-//! one that ended well.
+//! A stream's own lane hears of its end before any access logger (seen with Envoy 1.40), and removes the mark of a stream
+//! that ended well.
 
-use crate::{ends, host, lane::Lane, mark};
+use crate::{abi::LogLevel, host::Host, mark, recovery::ENDED_REQUESTS_QUEUE};
 
 /// The plugin configuration that makes a VM the witness instead of a lane.
 pub(crate) const CONFIGURATION: &[u8] = b"witness";
 
-/// This VM's part, if it is the witness.
-#[derive(Debug, Default)]
-pub(crate) struct Witness {
+/// The witness.
+#[derive(Debug)]
+pub(crate) struct Witness<H> {
+    host: H,
     queue: Option<u32>,
 }
 
-impl Lane {
-    /// A stream has ended, and is to be logged.
-    pub(crate) fn bear_witness(&mut self) {
-        let Some(witness) = &mut self.witness else { return };
-        let Some(mark) = host::property(&[mark::PROPERTY]).filter(|mark| !mark.is_empty()) else { return };
-        if witness.queue.is_none() {
-            // Registering makes a queue that there is not yet, for the lane that will look after the dead.
-            let queue = host::resolve_queue("", ends::QUEUE);
-            witness.queue = queue.or_else(|_| host::register_queue(ends::QUEUE)).ok();
+impl<H: Host> Witness<H> {
+    pub(crate) fn new(host: H) -> Self {
+        Self { host, queue: None }
+    }
+
+    /// Sends the mark of the current stream, which has ended.
+    pub(crate) fn on_stream_end(&mut self) {
+        if let Some(mark) = self.host.property(&[mark::PROPERTY]).filter(|mark| !mark.is_empty()) {
+            self.send(&mark);
         }
-        // Twice, since whoever takes the word may die with it in its hands; what is noted already changes nothing.
-        let told =
-            witness.queue.map(|queue| host::enqueue(queue, &mark).and_then(|()| host::enqueue(queue, &mark)));
-        if let Some(Err(error)) = told {
-            witness.queue = None;
-            self.complain("the end of a request cannot be told", &error.into());
+    }
+
+    /// Sends a mark.
+    pub(crate) fn send(&mut self, mark: &[u8]) {
+        if self.queue.is_none() {
+            // Registering creates a queue that does not exist yet, for the lane that will recover dead lanes.
+            let queue = self.host.resolve_queue(ENDED_REQUESTS_QUEUE);
+            self.queue = queue.or_else(|_| self.host.register_queue(ENDED_REQUESTS_QUEUE)).ok();
+        }
+        let Some(queue) = self.queue else { return };
+        // Twice: a lane that takes the first message may die before it has noted it. Noting a mark twice changes nothing.
+        let sent = self.host.enqueue(queue, mark).and_then(|()| self.host.enqueue(queue, mark));
+        if let Err(error) = sent {
+            self.queue = None;
+            let text = format!("slotway: the witness cannot send the end of a request: {error}");
+            self.host.log(LogLevel::Error, &text);
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, fmt};
 
 use slotway_engine::{
-    Abort, Held, Image, LaneId, Page, PageId, PageSource, Pool, Region, Serial, Survey, Ticket, WorkerSurvey,
+    Abort, Image, LaneId, LedgerEntry, Page, PageId, PageSource, PoolTransition, Region, Serial, Survey,
+    Ticket, WorkerSurvey,
 };
 
 use crate::host::SharedData;
@@ -45,7 +46,7 @@ pub(crate) struct PoolView {
     /// Who waits, the longest one first: tickets and lanes.
     pub(crate) waiters: Vec<(Ticket, LaneId)>,
     /// The slots that are out, by serial.
-    pub(crate) held: BTreeMap<Serial, Held>,
+    pub(crate) held: BTreeMap<Serial, LedgerEntry>,
     /// Whether the transition changed pages of the queue or of the line.
     pub(crate) spilled: bool,
     pub(crate) survey: Survey,
@@ -83,7 +84,7 @@ pub(crate) fn view(data: &SharedData, pool: &str) -> Result<PoolView, Abort> {
         let names = names.map(|name| Ok(String::from_utf8_lossy(&name?).into_owned()));
         let names = names.collect::<Result<_, Abort>>()?;
         let waiters = pool.waiters()?;
-        let held = pool.all_held()?.into_iter().map(|held| (held.serial, held)).collect();
+        let held = pool.ledger_entries()?.into_iter().map(|held| (held.serial, held)).collect();
         let root = pool.root();
         let (commit, waiting, capacity) = (root.commit(), root.waiting(), root.capacity());
         Ok(PoolView { commit, waiting, capacity, waiters, held, spilled: false, survey, names })
@@ -112,7 +113,7 @@ fn spills(data: &SharedData, pool: &str) -> bool {
 fn look<R>(
     data: &SharedData,
     pool: &str,
-    look: impl FnOnce(&mut Pool<'_, Pages<'_>>) -> Result<R, Abort>,
+    look: impl FnOnce(&mut PoolTransition<'_, Pages<'_>>) -> Result<R, Abort>,
 ) -> Result<R, Abort> {
     let prefix = format!("slotway/1/{pool}/");
     let mut image = match data.get(VM_ID, format!("{prefix}root").as_bytes()) {
@@ -121,7 +122,7 @@ fn look<R>(
     };
     let logged = image.stored_pages().collect();
     let mut pages = Pages { data, prefix, logged };
-    look(&mut Pool::new(&mut image, &mut pages))
+    look(&mut PoolTransition::new(&mut image, &mut pages))
 }
 
 /// The pages of one pool, with those that the newest transition has logged in front.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use slotway_test_hooks::{Defect, is_seeded};
 
 use crate::{
-    Abort, Grant, PageId, PageSource, Pool, Region, WorkerIndex,
+    Abort, Grant, PageId, PageSource, PoolTransition, Region, WorkerIndex,
     chunk_queue::ChunkQueue,
     interleave::interleave,
     parking,
@@ -41,7 +41,7 @@ pub struct Reconciled {
     pub done: bool,
 }
 
-impl<S: PageSource> Pool<'_, S> {
+impl<S: PageSource> PoolTransition<'_, S> {
     /// Puts a configuration in force, if it is newer than the one that is. New and larger workers get slots,
     /// never one whose predecessor is still out; of smaller and removed ones the surplus goes: at once what
     /// is parked or free in a short queue, the rest as it comes by.

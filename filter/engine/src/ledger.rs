@@ -36,7 +36,7 @@ const OVER_AT: usize = 13;
 
 /// A slot that is out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Held {
+pub struct LedgerEntry {
     /// Its number.
     pub serial: Serial,
     /// The lane whose request has it, or to which it is on its way.
@@ -59,9 +59,9 @@ struct Young {
 }
 
 impl Young {
-    fn held(self, serial: Serial) -> Held {
+    fn held(self, serial: Serial) -> LedgerEntry {
         let Self { lane, worker, probe, is_over } = self;
-        Held { serial, lane, worker, probe, is_over }
+        LedgerEntry { serial, lane, worker, probe, is_over }
     }
 }
 
@@ -152,7 +152,7 @@ impl Ledger {
         &mut self,
         serial: Serial,
         pages: &mut Pages<'_, S>,
-    ) -> Result<Option<Held>, Abort> {
+    ) -> Result<Option<LedgerEntry>, Abort> {
         if serial < self.first {
             return self.strike_aged(serial, pages);
         }
@@ -181,7 +181,7 @@ impl Ledger {
         &self,
         serial: Serial,
         pages: &mut Pages<'_, S>,
-    ) -> Result<Option<(PageId, usize, Held)>, Abort> {
+    ) -> Result<Option<(PageId, usize, LedgerEntry)>, Abort> {
         if self.aged == 0 {
             return Ok(None);
         }
@@ -223,7 +223,7 @@ impl Ledger {
         &mut self,
         serial: Serial,
         pages: &mut Pages<'_, S>,
-    ) -> Result<Option<Held>, Abort> {
+    ) -> Result<Option<LedgerEntry>, Abort> {
         let Some((id, at, held)) = self.aged(serial, pages)? else { return Ok(None) };
         if is_seeded(Defect::KeepInLedger) {
             return Ok(Some(held));
@@ -267,7 +267,7 @@ impl Ledger {
         &self,
         part: u32,
         pages: &mut Pages<'_, S>,
-    ) -> Result<Vec<Held>, Abort> {
+    ) -> Result<Vec<LedgerEntry>, Abort> {
         if part > 0 {
             return decode_page(pages.read(PageId::new(Region::Ledger, part - 1))?);
         }
@@ -314,7 +314,7 @@ fn page_of(serial: Serial) -> PageId {
     PageId::new(Region::Ledger, (serial / CHUNK as Serial % Serial::from(LEDGER_PAGES)) as u32)
 }
 
-fn decode_page(bytes: &[u8]) -> Result<Vec<Held>, Abort> {
+fn decode_page(bytes: &[u8]) -> Result<Vec<LedgerEntry>, Abort> {
     let mut reader = Reader::new(bytes);
     let mut entries = Vec::with_capacity(bytes.len() / ENTRY_BYTES);
     while !reader.is_empty() {

@@ -9,9 +9,9 @@
 //!
 //! At any instant there are free slots or waiters, never both (a dual queue):
 //!
-//! * [`Pool::take`] takes the slot at the head, or a place in the line, or is refused;
-//! * [`Pool::release`] gives a slot to the longest waiter, else to the tail of the queue; once, by its [`Serial`];
-//! * [`Pool::cancel`] leaves the line; [`Pool::reconcile`] changes capacities; [`Pool::probe`] tries a worker
+//! * [`PoolTransition::take`] takes the slot at the head, or a place in the line, or is refused;
+//! * [`PoolTransition::release`] gives a slot to the longest waiter, else to the tail of the queue; once, by its [`Serial`];
+//! * [`PoolTransition::cancel`] leaves the line; [`PoolTransition::reconcile`] changes capacities; [`PoolTransition::probe`] tries a worker
 //!   again.
 //!
 //! The cost of taking and releasing does not grow with workers, slots or waiters: both ends of the queue and
@@ -27,22 +27,23 @@ mod ledger;
 mod line;
 mod page;
 mod parking;
-mod pool;
 mod rate;
 mod recovery;
 mod root;
 mod survey;
+mod transition;
 mod worker_table;
 
 pub use capacity::{Reconciled, WorkerSpec};
 pub use chunk_queue::{CHUNK, RING_PAGES};
 pub use image::{FORMAT, Image};
 pub use interleave::interleave;
-pub use ledger::{Held, LEDGER_PAGES, Serial};
+pub use ledger::{LEDGER_PAGES, LedgerEntry, Serial};
 pub use page::{Abort, Page, PageId, PageSource, Region};
 pub use parking::{PROBE_FIRST_MS, PROBE_MAX_MS, backoff_ms};
-pub use pool::{
-    Grant, LaneId, Outcome, Pool, ProbeTerm, RefusalReason, Take, TakeRequest, Ticket, WorkerIndex,
-};
 pub use root::Root;
 pub use survey::{Survey, WorkerSurvey, WorkerSurveyState};
+pub use transition::{
+    Grant, LaneId, PoolTransition, ProbeTerm, RefusalReason, ReleaseOutcome, Take, TakeRequest, Ticket,
+    WorkerIndex,
+};

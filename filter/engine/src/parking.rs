@@ -14,7 +14,7 @@
 //! ```
 
 use crate::{
-    Outcome, ProbeTerm,
+    ProbeTerm, ReleaseOutcome,
     worker_table::{Reach, Record},
 };
 
@@ -33,34 +33,39 @@ pub fn backoff_ms(failures: u16) -> u64 {
 
 /// Applies the end of one of the worker's requests, which may have been a probe, to its record. Returns how many parked slots are usable
 /// again; they are no longer counted as parked.
-pub(crate) fn learn(record: &mut Record, outcome: Outcome, probe: Option<ProbeTerm>, now_ms: u64) -> u32 {
+pub(crate) fn learn(
+    record: &mut Record,
+    outcome: ReleaseOutcome,
+    probe: Option<ProbeTerm>,
+    now_ms: u64,
+) -> u32 {
     match (outcome, record.reach) {
-        (Outcome::Answered, Reach::Active) => {
+        (ReleaseOutcome::Answered, Reach::Active) => {
             record.failures = 0;
             0
         }
-        (Outcome::Answered, Reach::Parked | Reach::ProbeReady | Reach::Probing) => {
+        (ReleaseOutcome::Answered, Reach::Parked | Reach::ProbeReady | Reach::Probing) => {
             record.reach = Reach::Active;
             record.failures = 0;
             std::mem::take(&mut record.parked)
         }
-        (Outcome::Unreachable, Reach::Active) => {
+        (ReleaseOutcome::Unreachable, Reach::Active) => {
             fail(record, now_ms);
             0
         }
-        (Outcome::Unreachable, Reach::Probing) if is_current(probe, record) => {
+        (ReleaseOutcome::Unreachable, Reach::Probing) if is_current(probe, record) => {
             fail(record, now_ms);
             0
         }
-        (Outcome::Abandoned, Reach::Probing) if is_current(probe, record) => {
+        (ReleaseOutcome::Abandoned, Reach::Probing) if is_current(probe, record) => {
             record.reach = Reach::Parked;
             record.probe_at_ms = now_ms + PROBE_FIRST_MS;
             0
         }
         // Requests that were sent before the worker was parked say nothing new, nor do probes that were
         // overtaken.
-        (Outcome::Unreachable, Reach::Parked | Reach::ProbeReady | Reach::Probing)
-        | (Outcome::Abandoned, _) => 0,
+        (ReleaseOutcome::Unreachable, Reach::Parked | Reach::ProbeReady | Reach::Probing)
+        | (ReleaseOutcome::Abandoned, _) => 0,
     }
 }
 

@@ -1,8 +1,8 @@
 //! What can be done for a lane that died, and what an audit looks at.
 
-use crate::{Abort, Held, LaneId, PageSource, Pool, Serial, Ticket};
+use crate::{Abort, LaneId, LedgerEntry, PageSource, PoolTransition, Serial, Ticket};
 
-impl<S: PageSource> Pool<'_, S> {
+impl<S: PageSource> PoolTransition<'_, S> {
     /// Takes a lane's places out of the line, among the next `places_max` from ticket `from` on: the lane is believed
     /// dead. Returns how many they were, and the ticket to go on from; `None` when the end of the line was reached.
     ///
@@ -42,7 +42,7 @@ impl<S: PageSource> Pool<'_, S> {
     ///
     /// # Errors
     /// [`Abort`] where it cannot be read.
-    pub fn held(&mut self, part: u32) -> Result<Vec<Held>, Abort> {
+    pub fn ledger_part(&mut self, part: u32) -> Result<Vec<LedgerEntry>, Abort> {
         self.root.ledger.part(part, &mut self.pages)
     }
 
@@ -50,11 +50,11 @@ impl<S: PageSource> Pool<'_, S> {
     ///
     /// # Errors
     /// [`Abort`] where a page cannot be read.
-    pub fn all_held(&mut self) -> Result<Vec<Held>, Abort> {
+    pub fn ledger_entries(&mut self) -> Result<Vec<LedgerEntry>, Abort> {
         let mut held = Vec::new();
         let mut part = Some(0);
         while let Some(at) = part {
-            held.extend(self.held(at)?);
+            held.extend(self.ledger_part(at)?);
             part = self.root.ledger_part_after(at);
         }
         Ok(held)

@@ -101,7 +101,7 @@ impl Root {
         self.line.is_past(ticket)
     }
 
-    /// The part of the ledger to look at after `part`; the first is 0. See [`crate::Pool::held`].
+    /// The part of the ledger to look at after `part`; the first is 0. See [`crate::PoolTransition::ledger_part`].
     #[must_use]
     pub fn ledger_part_after(&self, part: u32) -> Option<u32> {
         self.ledger.part_after(part)
@@ -120,7 +120,7 @@ impl Root {
         self.rate.wait_ms(self.waiting())
     }
 
-    /// Whether marks could be left behind that only [`crate::Pool::rewatch`] clears.
+    /// Whether marks could be left behind that only [`crate::PoolTransition::rewatch`] clears.
     #[must_use]
     pub fn may_rewatch(&self) -> bool {
         self.watched != 0 && self.workers_end > 64

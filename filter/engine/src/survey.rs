@@ -1,7 +1,7 @@
 //! A look at a whole pool, for reports. It reads every page and changes nothing.
 
 use crate::{
-    Abort, PageSource, Pool, Region, WorkerIndex,
+    Abort, PageSource, PoolTransition, Region, WorkerIndex,
     worker_table::{self, Reach},
 };
 
@@ -60,7 +60,7 @@ pub enum WorkerSurveyState {
     Draining,
 }
 
-impl<S: PageSource> Pool<'_, S> {
+impl<S: PageSource> PoolTransition<'_, S> {
     /// Looks at every worker and every free slot.
     ///
     /// # Errors

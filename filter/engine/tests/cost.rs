@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these files are tests")]
 mod world;
 
-use slotway_engine::{CHUNK, Outcome};
+use slotway_engine::{CHUNK, ReleaseOutcome};
 use world::World;
 
 fn names(count: usize) -> Vec<String> {
@@ -39,7 +39,7 @@ fn cost(
 /// The engine alone, without the checks of `World`, which look at everything.
 mod slotway_engine_step {
     use super::world::Memory;
-    use slotway_engine::{Outcome, Take, TakeRequest};
+    use slotway_engine::{ReleaseOutcome, Take, TakeRequest};
 
     pub(crate) struct Step<'a> {
         pub(crate) memory: &'a mut Memory,
@@ -50,7 +50,7 @@ mod slotway_engine_step {
             let request = TakeRequest { lane: 0, now_ms: 1, may_wait: true, waiting_max: 60_000 };
             self.memory.transact(|pool| pool.take(request))
         }
-        pub(crate) fn release(&mut self, serial: u64, outcome: Outcome) {
+        pub(crate) fn release(&mut self, serial: u64, outcome: ReleaseOutcome) {
             self.memory.transact(|pool| pool.release(serial, outcome, 1));
         }
     }
@@ -63,7 +63,7 @@ fn taking_and_releasing_cost_the_same_with_ten_and_with_ten_thousand_slots() {
         // The configuration's own pages are written out by the first step.
         world.memory.transact(|_| Ok(()));
         cost(&mut world, 2_000, |pool| match pool.take() {
-            slotway_engine::Take::Taken { serial, .. } => pool.release(serial, Outcome::Answered),
+            slotway_engine::Take::Taken { serial, .. } => pool.release(serial, ReleaseOutcome::Answered),
             other => panic!("no slot: {other:?}"),
         })
     };
@@ -85,7 +85,7 @@ fn waiting_and_being_served_cost_the_same_with_ten_and_with_ten_thousand_waiters
         let mut serial = 0;
         cost(&mut world, 2_000, |pool| {
             serial += 1;
-            pool.release(serial, Outcome::Answered);
+            pool.release(serial, ReleaseOutcome::Answered);
             pool.take();
         })
     };

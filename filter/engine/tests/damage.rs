@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use slotway_engine::{Abort, Image, Outcome, Page, PageId, PageSource, Pool, TakeRequest, WorkerSpec};
+use slotway_engine::{
+    Abort, Image, Page, PageId, PageSource, PoolTransition, ReleaseOutcome, TakeRequest, WorkerSpec,
+};
 
 /// Shared data: a root and pages, as bytes.
 #[derive(Debug, Clone, Default)]
@@ -22,11 +24,14 @@ impl PageSource for Pages<'_> {
 }
 
 impl Memory {
-    fn transact<R>(&mut self, step: impl FnOnce(&mut Pool<'_, Pages<'_>>) -> Result<R, Abort>) -> R {
+    fn transact<R>(
+        &mut self,
+        step: impl FnOnce(&mut PoolTransition<'_, Pages<'_>>) -> Result<R, Abort>,
+    ) -> R {
         let mut image =
             if self.root.is_empty() { Image::default() } else { Image::decode(&self.root).unwrap() };
         let mut pages = Pages(&self.pages);
-        let mut pool = Pool::new(&mut image, &mut pages);
+        let mut pool = PoolTransition::new(&mut image, &mut pages);
         let result = step(&mut pool).unwrap();
         pool.commit();
         self.root = image.encode();
@@ -37,17 +42,17 @@ impl Memory {
     /// Tries one transition on what may be damaged.
     fn attempt<R>(
         &self,
-        step: impl FnOnce(&mut Pool<'_, Pages<'_>>) -> Result<R, Abort>,
+        step: impl FnOnce(&mut PoolTransition<'_, Pages<'_>>) -> Result<R, Abort>,
     ) -> Result<R, Abort> {
         let mut image = Image::decode(&self.root)?;
         let mut pages = Pages(&self.pages);
-        step(&mut Pool::new(&mut image, &mut pages))
+        step(&mut PoolTransition::new(&mut image, &mut pages))
     }
 
     fn attempt_everything(&self) {
         let specs =
             [WorkerSpec { name: "http://b", capacity: 1 }, WorkerSpec { name: "http://z", capacity: 9 }];
-        for outcome in [Outcome::Answered, Outcome::Unreachable, Outcome::Abandoned] {
+        for outcome in [ReleaseOutcome::Answered, ReleaseOutcome::Unreachable, ReleaseOutcome::Abandoned] {
             for serial in [1, 70, u64::MAX] {
                 let _ = self.attempt(|pool| pool.release(serial, outcome, NOW_MS));
             }
@@ -57,7 +62,7 @@ impl Memory {
         let _ = self.attempt(|pool| pool.rewatch());
         let _ = self.attempt(|pool| pool.reconcile(u64::MAX, &specs, NOW_MS));
         let _ = self.attempt(|pool| pool.survey());
-        let _ = self.attempt(|pool| pool.held(0));
+        let _ = self.attempt(|pool| pool.ledger_part(0));
         for lane in 0..3 {
             let _ = self.attempt(|pool| pool.evict(lane, 0, usize::MAX));
             for ticket in [0, 1, 40, u64::MAX] {
@@ -90,8 +95,8 @@ fn pool(waiters: bool) -> Memory {
         memory.transact(|pool| pool.take(ask(number % 3)));
     }
     configure(&mut memory, 2, 90);
-    memory.transact(|pool| pool.release(2, Outcome::Unreachable, NOW_MS));
-    memory.transact(|pool| pool.release(80, Outcome::Answered, NOW_MS));
+    memory.transact(|pool| pool.release(2, ReleaseOutcome::Unreachable, NOW_MS));
+    memory.transact(|pool| pool.release(80, ReleaseOutcome::Answered, NOW_MS));
     memory
 }
 

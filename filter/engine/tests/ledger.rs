@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these files are tests")]
 mod world;
 
-use slotway_engine::{LEDGER_PAGES, Outcome, Take};
+use slotway_engine::{LEDGER_PAGES, ReleaseOutcome, Take};
 use world::World;
 
 fn taken(take: Take) -> u64 {
@@ -21,7 +21,7 @@ fn a_slot_comes_back_once_however_long_it_was_out() {
     }
     // The oldest stand in pages, the youngest in the root. `World` gives each back twice and looks at all others.
     for at in [0, 1_499, 700, 1_400, 31, 32, 33] {
-        world.end(at.min(world.running.len() - 1), || Outcome::Answered);
+        world.end(at.min(world.running.len() - 1), || ReleaseOutcome::Answered);
     }
     assert_eq!(world.survey().ledger, 1_493);
 }
@@ -35,7 +35,7 @@ fn no_number_is_used_twice() {
         let serial = taken(world.request(0));
         assert!(serial > last);
         last = serial;
-        world.end(0, || Outcome::Answered);
+        world.end(0, || ReleaseOutcome::Answered);
     }
 }
 
@@ -46,10 +46,10 @@ fn one_slot_that_stays_out_while_thousands_come_and_go_is_still_known() {
     world.request(0);
     for _ in 0..40 * LEDGER_PAGES {
         let serial = taken(world.memory.transact(|pool| pool.take(world::ask(0))));
-        world.memory.transact(|pool| pool.release(serial, Outcome::Answered, 0)).unwrap();
+        world.memory.transact(|pool| pool.release(serial, ReleaseOutcome::Answered, 0)).unwrap();
     }
     world.check();
-    world.end(0, || Outcome::Answered);
+    world.end(0, || ReleaseOutcome::Answered);
     assert_eq!(world.survey().free, 2);
 }
 
@@ -60,7 +60,7 @@ fn a_number_that_was_never_given_out_comes_back_to_nothing() {
     world.request(0);
     for serial in [0, 2, 3, u64::MAX] {
         assert_eq!(
-            world.memory.transact(|pool| pool.release(serial, Outcome::Answered, 0)),
+            world.memory.transact(|pool| pool.release(serial, ReleaseOutcome::Answered, 0)),
             None,
             "{serial}"
         );
@@ -106,7 +106,7 @@ fn what_is_over_is_noted_once_for_the_lane_that_has_it() {
         assert!(note(lane));
         assert!(!note(lane), "it is known");
         assert_eq!(world.held().iter().filter(|held| held.is_over && held.serial == serial).count(), 1);
-        assert!(world.memory.transact(|pool| pool.release(serial, Outcome::Abandoned, 0)).is_some());
+        assert!(world.memory.transact(|pool| pool.release(serial, ReleaseOutcome::Abandoned, 0)).is_some());
         assert!(!world.memory.transact(|pool| pool.note_over(serial, lane)), "it is back");
     }
 }
@@ -122,7 +122,7 @@ fn a_slot_with_a_new_number_does_not_come_back_by_its_old_one() {
         let old = world.running[at].serial;
         let new = world.memory.transact(|pool| pool.renumber(old)).expect("it is out");
         world.running[at].serial = new;
-        assert_eq!(world.memory.transact(|pool| pool.release(old, Outcome::Answered, 0)), None);
+        assert_eq!(world.memory.transact(|pool| pool.release(old, ReleaseOutcome::Answered, 0)), None);
         assert_eq!(world.memory.transact(|pool| pool.renumber(old)), None);
         world.check();
     }

@@ -2,15 +2,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these files are tests")]
 mod world;
 
-use slotway_engine::{Outcome, PROBE_FIRST_MS, PROBE_MAX_MS, RefusalReason, Take, backoff_ms};
+use slotway_engine::{PROBE_FIRST_MS, PROBE_MAX_MS, RefusalReason, ReleaseOutcome, Take, backoff_ms};
 use world::World;
 
-fn unreachable() -> Outcome {
-    Outcome::Unreachable
+fn unreachable() -> ReleaseOutcome {
+    ReleaseOutcome::Unreachable
 }
 
-fn answered() -> Outcome {
-    Outcome::Answered
+fn answered() -> ReleaseOutcome {
+    ReleaseOutcome::Answered
 }
 
 /// W1 (2) and W2 (2), all four slots taken, and W1's two requests have failed.
@@ -97,7 +97,7 @@ fn a_probe_whose_client_left_is_followed_by_another() {
     let mut world = w1_is_gone();
     world.pass(PROBE_FIRST_MS);
     world.request(0);
-    world.end(world.running.len() - 1, || Outcome::Abandoned);
+    world.end(world.running.len() - 1, || ReleaseOutcome::Abandoned);
     assert_eq!(world.survey().parked, 2);
     world.pass(PROBE_FIRST_MS);
     world.request(0);

@@ -6,7 +6,7 @@ mod world;
 use std::collections::VecDeque;
 
 use proptest::prelude::*;
-use slotway_engine::{Outcome, Take};
+use slotway_engine::{ReleaseOutcome, Take};
 use world::{NAMES, World};
 
 #[derive(Debug, Clone)]
@@ -41,17 +41,17 @@ fn happen(world: &mut World, event: Event) {
         }
         Event::Answered(at) => {
             if let Some(at) = running(at, world) {
-                world.end(at, || Outcome::Answered);
+                world.end(at, || ReleaseOutcome::Answered);
             }
         }
         Event::Unreachable(at) => {
             if let Some(at) = running(at, world) {
-                world.end(at, || Outcome::Unreachable);
+                world.end(at, || ReleaseOutcome::Unreachable);
             }
         }
         Event::Abandoned(at) => {
             if let Some(at) = running(at, world) {
-                world.end(at, || Outcome::Abandoned);
+                world.end(at, || ReleaseOutcome::Abandoned);
             }
         }
         Event::Leave(at) => {
@@ -100,7 +100,7 @@ proptest! {
                     Take::Refused(_) => prop_assert!(false, "refused"),
                 },
                 2 if !world.running.is_empty() => {
-                    world.end(at % world.running.len(), || Outcome::Answered);
+                    world.end(at % world.running.len(), || ReleaseOutcome::Answered);
                     if line.pop_front().is_none() { free += 1; }
                 }
                 3 if !line.is_empty() => {

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these files are tests")]
 mod world;
 
-use slotway_engine::{Outcome, RefusalReason, Take, TakeRequest, WorkerIndex, WorkerSpec};
+use slotway_engine::{RefusalReason, ReleaseOutcome, Take, TakeRequest, WorkerIndex, WorkerSpec};
 use world::{Memory, World};
 
 fn taken(world: &mut World) -> WorkerIndex {
@@ -65,7 +65,7 @@ fn a_slot_goes_back_on_the_tail() {
     let mut world = World::default();
     world.configure(&[("W1", 1), ("W2", 1), ("W3", 1)]);
     assert_eq!(order(&mut world, 1), "W1");
-    world.end(0, || Outcome::Answered);
+    world.end(0, || ReleaseOutcome::Answered);
     assert_eq!(order(&mut world, 3), "W2 W3 W1");
 }
 
@@ -77,7 +77,7 @@ fn waiters_are_served_in_the_order_of_arrival_over_all_lanes() {
     let tickets: Vec<_> = (0..100).map(|_| world.request(100)).collect();
     assert!(tickets.iter().all(|take| matches!(take, Take::Waiting(_))));
     // `World::take_in` checks that each slot goes to the longest waiter.
-    (0..100).for_each(|_| world.end(0, || Outcome::Answered));
+    (0..100).for_each(|_| world.end(0, || ReleaseOutcome::Answered));
     assert_eq!(world.line.len(), 0);
 }
 
@@ -121,9 +121,9 @@ fn after_a_shrink_the_surplus_drains_and_nothing_is_cut_off() {
     assert_eq!(world.running.len(), 3);
     // The free slot has gone, and the first that comes back goes too.
     assert_eq!(world.request(0), Take::Refused(RefusalReason::NoFreeSlot));
-    world.end(0, || Outcome::Answered);
+    world.end(0, || ReleaseOutcome::Answered);
     assert_eq!(world.request(0), Take::Refused(RefusalReason::NoFreeSlot));
-    world.end(0, || Outcome::Answered);
+    world.end(0, || ReleaseOutcome::Answered);
     taken(&mut world);
     assert_eq!(world.request(0), Take::Refused(RefusalReason::NoFreeSlot));
 }
@@ -161,7 +161,7 @@ fn a_number_is_used_again_only_when_its_worker_has_drained() {
     world.configure(&[("W2", 1)]);
     let second = taken(&mut world);
     assert_ne!(first, second, "W1's request still runs");
-    world.end(0, || Outcome::Answered);
+    world.end(0, || ReleaseOutcome::Answered);
     world.configure(&[("W2", 1), ("W3", 1)]);
     assert_eq!(taken(&mut world), first, "W1 has drained");
     assert!(world.memory.root().names_epoch() > epoch, "lanes must forget the old name");
@@ -189,7 +189,7 @@ fn the_expected_wait_follows_from_the_rate_at_which_slots_come_free() {
     });
     for _ in 0..50 {
         world.pass(200);
-        world.end(0, || Outcome::Answered);
+        world.end(0, || ReleaseOutcome::Answered);
     }
     let waiting = u64::from(world.memory.root().waiting());
     let expected = world.memory.root().expected_wait_ms().unwrap();

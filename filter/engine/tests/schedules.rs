@@ -4,7 +4,7 @@ mod world;
 
 use std::collections::HashSet;
 
-use slotway_engine::Outcome;
+use slotway_engine::ReleaseOutcome;
 use world::World;
 
 /// What may still happen.
@@ -51,14 +51,14 @@ fn explore(case: &Case) -> usize {
             });
         }
         for at in 0..world.running.len() {
-            next(budget, &|world| world.end(at, || Outcome::Answered));
+            next(budget, &|world| world.end(at, || ReleaseOutcome::Answered));
             if budget.failures > 0 {
                 let budget = Budget { failures: budget.failures - 1, ..budget };
-                next(budget, &|world| world.end(at, || Outcome::Unreachable));
+                next(budget, &|world| world.end(at, || ReleaseOutcome::Unreachable));
             }
             if budget.abandoned > 0 {
                 let budget = Budget { abandoned: budget.abandoned - 1, ..budget };
-                next(budget, &|world| world.end(at, || Outcome::Abandoned));
+                next(budget, &|world| world.end(at, || ReleaseOutcome::Abandoned));
             }
         }
         for at in 0..world.line.len() {

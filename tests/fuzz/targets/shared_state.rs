@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use libfuzzer_sys::fuzz_target;
-use slotway_engine::{Abort, Image, Outcome, Page, PageId, PageSource, Pool, TakeRequest, WorkerSpec};
+use slotway_engine::{Abort, Image, ReleaseOutcome, Page, PageId, PageSource, PoolTransition, TakeRequest, WorkerSpec};
 use slotway_fuzz::BoundedAllocator;
 
 #[global_allocator]
@@ -105,7 +105,7 @@ impl State<'_> {
             };
             self.store(&image);
             let mut source = Source { pages: &self.pages, raw: self.raw };
-            let mut pool = Pool::new(&mut image, &mut source);
+            let mut pool = PoolTransition::new(&mut image, &mut source);
             if transition(&mut pool, bytes, &mut self.now_ms).is_ok() {
                 pool.commit();
                 self.root = image.encode();
@@ -146,7 +146,7 @@ impl State<'_> {
 }
 
 fn transition<S: PageSource>(
-    pool: &mut Pool<'_, S>,
+    pool: &mut PoolTransition<'_, S>,
     bytes: &mut Bytes<'_>,
     now_ms: &mut u64,
 ) -> Result<(), Abort> {
@@ -164,9 +164,9 @@ fn transition<S: PageSource>(
         2 => pool.cancel(u16::from(a % 4), u64::from(b)).map(drop),
         3 | 4 => {
             let outcome = match b % 4 {
-                0 => Outcome::Unreachable,
-                1 => Outcome::Abandoned,
-                _ => Outcome::Answered,
+                0 => ReleaseOutcome::Unreachable,
+                1 => ReleaseOutcome::Abandoned,
+                _ => ReleaseOutcome::Answered,
             };
             // Serials begin with 1; a sound pool takes any, once.
             pool.release(u64::from(a) + u64::from(b >> 4) * 256, outcome, *now_ms).map(drop)
@@ -191,6 +191,6 @@ fn transition<S: PageSource>(
         10 => pool.evict(u16::from(a % 4), u64::from(b), 16).map(drop),
         11 => pool.note_over(u64::from(a), u16::from(b % 4)).map(drop),
         12 => pool.waiters().map(drop),
-        _ => pool.held(pool.root().ledger_part_after(u32::from(a)).unwrap_or(0)).map(drop),
+        _ => pool.ledger_part(pool.root().ledger_part_after(u32::from(a)).unwrap_or(0)).map(drop),
     }
 }

@@ -82,7 +82,7 @@ fn a_panic_tells_its_reason_and_its_place_before_the_vm_is_gone() {
     let panics = panics(&world);
     let [line] = panics.as_slice() else { panic!("{panics:?}") };
     assert!(line.contains("as x-slotway-chaos demands at Taken"), "{line}");
-    assert!(line.contains("filter/src/grants.rs:"), "{line}");
+    assert!(line.contains("filter/src/requests/admission.rs:"), "{line}");
 }
 
 #[test]

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use slotway_engine::{
-    Abort, Grant, Held, Image, LaneId, Outcome, Page, PageId, PageSource, Pool, ProbeTerm, Root, Serial,
-    Survey, Take, TakeRequest, Ticket, WorkerIndex, WorkerSpec,
+    Abort, Grant, Image, LaneId, LedgerEntry, Page, PageId, PageSource, PoolTransition, ProbeTerm,
+    ReleaseOutcome, Root, Serial, Survey, Take, TakeRequest, Ticket, WorkerIndex, WorkerSpec,
 };
 
 /// Shared data as the engine sees it: an image and pages, both as bytes, each under a key of its own.
@@ -29,27 +29,33 @@ impl PageSource for Memory {
 
 impl Memory {
     /// Makes a transition, as a lane would: through bytes, and the last image's log written out first.
-    pub(crate) fn transact<R>(&mut self, step: impl FnOnce(&mut Pool<'_, Self>) -> Result<R, Abort>) -> R {
+    pub(crate) fn transact<R>(
+        &mut self,
+        step: impl FnOnce(&mut PoolTransition<'_, Self>) -> Result<R, Abort>,
+    ) -> R {
         let mut image =
             if self.image.is_empty() { Image::default() } else { Image::decode(&self.image).unwrap() };
         for (id, stored) in image.stored_pages() {
             self.writes += 1;
             self.pages.insert(id, stored);
         }
-        let mut pool = Pool::new(&mut image, self);
+        let mut pool = PoolTransition::new(&mut image, self);
         let result = step(&mut pool).unwrap();
         pool.commit();
         self.image = image.encode();
         result
     }
 
-    pub(crate) fn look<R>(&mut self, look: impl FnOnce(&mut Pool<'_, Self>) -> Result<R, Abort>) -> R {
+    pub(crate) fn look<R>(
+        &mut self,
+        look: impl FnOnce(&mut PoolTransition<'_, Self>) -> Result<R, Abort>,
+    ) -> R {
         let mut image =
             if self.image.is_empty() { Image::default() } else { Image::decode(&self.image).unwrap() };
         for (id, stored) in image.stored_pages() {
             self.pages.insert(id, stored);
         }
-        look(&mut Pool::new(&mut image, self)).unwrap()
+        look(&mut PoolTransition::new(&mut image, self)).unwrap()
     }
 
     pub(crate) fn root(&self) -> Root {
@@ -75,8 +81,8 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    fn held(&self) -> Held {
-        Held {
+    fn held(&self) -> LedgerEntry {
+        LedgerEntry {
             serial: self.serial,
             lane: lane(self.request),
             worker: self.index,
@@ -140,10 +146,10 @@ impl World {
     }
 
     /// The `at`-th running request ends.
-    pub(crate) fn end(&mut self, at: usize, outcome: fn() -> Outcome) {
+    pub(crate) fn end(&mut self, at: usize, outcome: fn() -> ReleaseOutcome) {
         let ended = self.running.remove(at);
         let now_ms = self.now_ms;
-        if outcome() == Outcome::Answered {
+        if outcome() == ReleaseOutcome::Answered {
             // The worker is there: nobody needs to find out any more.
             let same = |running: &&mut Running| running.worker == ended.worker;
             self.running.iter_mut().filter(same).for_each(|running| running.current = false);
@@ -202,8 +208,8 @@ impl World {
     }
 
     /// Every slot in the ledger.
-    pub(crate) fn held(&mut self) -> Vec<Held> {
-        self.memory.look(|pool| pool.all_held())
+    pub(crate) fn held(&mut self) -> Vec<LedgerEntry> {
+        self.memory.look(|pool| pool.ledger_entries())
     }
 
     pub(crate) fn survey(&mut self) -> Survey {
@@ -245,7 +251,7 @@ impl World {
             rounds += 1;
             assert!(rounds < 100_000, "it does not come to rest");
             if !self.running.is_empty() {
-                self.end(0, || Outcome::Answered);
+                self.end(0, || ReleaseOutcome::Answered);
             } else if !self.line.is_empty() && self.capacities.is_empty() {
                 self.leave(0);
             } else if self.memory.root().probe_at_ms().is_some() {

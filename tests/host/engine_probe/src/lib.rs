@@ -7,7 +7,9 @@
 
 use std::{cell::RefCell, collections::BTreeMap};
 
-use slotway_engine::{Abort, Image, Outcome, Page, PageId, PageSource, Pool, Take, TakeRequest, WorkerSpec};
+use slotway_engine::{
+    Abort, Image, Page, PageId, PageSource, PoolTransition, ReleaseOutcome, Take, TakeRequest, WorkerSpec,
+};
 
 /// Never changes: nothing here depends on time.
 const NOW_MS: u64 = 1_000;
@@ -26,7 +28,7 @@ struct Stored;
 thread_local! {
     static SHARED: RefCell<Shared> = RefCell::default();
     static IMAGE: *mut Image = Box::into_raw(Box::default());
-    static POOL: RefCell<Option<Pool<'static, Stored>>> = const { RefCell::new(None) };
+    static POOL: RefCell<Option<PoolTransition<'static, Stored>>> = const { RefCell::new(None) };
 }
 
 impl PageSource for Stored {
@@ -37,7 +39,7 @@ impl PageSource for Stored {
     }
 }
 
-fn with_pool<R>(operation: impl FnOnce(&mut Pool<'static, Stored>) -> Result<R, Abort>) -> R {
+fn with_pool<R>(operation: impl FnOnce(&mut PoolTransition<'static, Stored>) -> Result<R, Abort>) -> R {
     POOL.with_borrow_mut(|pool| operation(pool.as_mut().unwrap()).unwrap())
 }
 
@@ -62,7 +64,7 @@ pub extern "C" fn read() {
         }
     });
     // Of no size, so nothing is leaked.
-    POOL.set(Some(Pool::new(image, Box::leak(Box::new(Stored)))));
+    POOL.set(Some(PoolTransition::new(image, Box::leak(Box::new(Stored)))));
 }
 
 /// Ends a transition: what it has made is written.
@@ -114,7 +116,7 @@ pub extern "C" fn refuse() {
 /// Within a transition: gives a slot back. The serial that a waiter has got with it; the highest number if nobody waits.
 #[unsafe(no_mangle)]
 pub extern "C" fn release(serial: u64) -> u64 {
-    let grants = with_pool(|pool| pool.release(serial, Outcome::Answered, NOW_MS)).unwrap();
+    let grants = with_pool(|pool| pool.release(serial, ReleaseOutcome::Answered, NOW_MS)).unwrap();
     grants.first().map_or(u64::MAX, |grant| grant.serial)
 }
 

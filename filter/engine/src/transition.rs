@@ -5,7 +5,7 @@ use std::num::NonZeroU8;
 use slotway_test_hooks::{Defect, invariant, is_seeded};
 
 use crate::{
-    Abort, Held, Image, PageId, PageSource, Region, Root, Serial,
+    Abort, Image, LedgerEntry, PageId, PageSource, Region, Root, Serial,
     page::Pages,
     parking,
     worker_table::{self, Reach, Record},
@@ -63,7 +63,7 @@ pub enum RefusalReason {
 
 /// How a request that held a slot ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum ReleaseOutcome {
     /// The worker answered, whatever it said.
     Answered,
     /// The worker could not be reached, or went away before it answered.
@@ -88,13 +88,13 @@ pub struct Grant {
 }
 
 /// One transition of one pool: a root and its pages.
-pub struct Pool<'s, S> {
+pub struct PoolTransition<'s, S> {
     pub(crate) root: &'s mut Root,
     log: &'s mut Vec<(PageId, Vec<u8>)>,
     pub(crate) pages: Pages<'s, S>,
 }
 
-impl<'s, S: PageSource> Pool<'s, S> {
+impl<'s, S: PageSource> PoolTransition<'s, S> {
     /// Begins a transition from `image`, whose log must be stored. It changes the image at once: one that ends in an error, or
     /// is not committed, leaves an image that is of no more use.
     #[must_use]
@@ -174,7 +174,7 @@ impl<'s, S: PageSource> Pool<'s, S> {
     pub fn release(
         &mut self,
         serial: Serial,
-        outcome: Outcome,
+        outcome: ReleaseOutcome,
         now_ms: u64,
     ) -> Result<Option<Vec<Grant>>, Abort> {
         match self.root.ledger.strike(serial, &mut self.pages)? {
@@ -183,12 +183,17 @@ impl<'s, S: PageSource> Pool<'s, S> {
         }
     }
 
-    fn take_back(&mut self, held: Held, outcome: Outcome, now_ms: u64) -> Result<Vec<Grant>, Abort> {
-        let Held { worker, probe, .. } = held;
+    fn take_back(
+        &mut self,
+        held: LedgerEntry,
+        outcome: ReleaseOutcome,
+        now_ms: u64,
+    ) -> Result<Vec<Grant>, Abort> {
+        let LedgerEntry { worker, probe, .. } = held;
         if self.root.free.is_empty() {
             self.root.rate.note_release(now_ms);
         }
-        if !self.root.is_watched(worker) && outcome != Outcome::Unreachable {
+        if !self.root.is_watched(worker) && outcome != ReleaseOutcome::Unreachable {
             let mut grants: Vec<_> = self.give(worker, None)?.into_iter().collect();
             if is_seeded(Defect::ReleaseTwice) {
                 grants.extend(self.give(worker, None)?);
@@ -221,7 +226,7 @@ impl<'s, S: PageSource> Pool<'s, S> {
     fn learn(
         &mut self,
         record: &mut Record,
-        outcome: Outcome,
+        outcome: ReleaseOutcome,
         probe: Option<ProbeTerm>,
         now_ms: u64,
     ) -> Result<u32, Abort> {

@@ -1,10 +1,10 @@
-//! Whether it is worth guessing that nobody has changed a pool since this lane did.
+//! Whether a transition skips the read, on the guess that no other lane has changed the pool.
 
-/// After so many failed guesses in a row no more are saved up.
+/// The number of failed guesses in a row from which the pause does not grow any more.
 const FAILED_MAX: u32 = 6;
 
-/// How guesses have fared. After the k-th failed one in a row the next 2^k transitions make none, so that lanes that are all busy
-/// lose little by them; a right one begins anew.
+/// The success of the guesses so far. After the k-th failed guess in a row the next 2^k transitions make none, so that busy
+/// lanes lose little by them. A successful guess ends the pause.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Guesses {
     failed: u32,
@@ -12,14 +12,14 @@ pub(crate) struct Guesses {
 }
 
 impl Guesses {
-    /// Whether this transition shall guess.
+    /// Returns whether this transition guesses.
     pub(crate) fn may_guess(&mut self) -> bool {
         let may = self.pause == 0;
         self.pause = self.pause.saturating_sub(1);
         may
     }
 
-    /// Notes how a guess went.
+    /// Notes whether a guess was right.
     pub(crate) fn note(&mut self, right: bool) {
         self.failed = if right { 0 } else { self.failed.saturating_add(1).min(FAILED_MAX) };
         self.pause = if right { 0 } else { 1 << self.failed };
