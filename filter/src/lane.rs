@@ -2,7 +2,8 @@
 
 mod configuration;
 #[cfg(test)]
-mod lane_tests;
+#[path = "lane_tests.rs"]
+mod tests;
 mod timer;
 
 #[cfg(test)]

@@ -105,7 +105,11 @@ impl Recovery {
         is_reporter: bool,
     ) {
         self.dead_lanes.drain_queues(core, requests, grants);
-        if is_reporter && self.ended_requests.receive(core, requests, grants, &self.dead_lanes) {
+        if !is_reporter {
+            return;
+        }
+        let is_recovered = |lane| self.dead_lanes.contains(lane);
+        if self.ended_requests.receive(core, requests, grants, is_recovered) {
             let now_ms = core.host.now_ms();
             self.dead_lanes.recover(core, requests, grants, &mut self.ended_requests, &[], now_ms);
         }

@@ -51,7 +51,7 @@ pub use schedule::Step;
 pub use shared_data::SharedData;
 pub use shared_queue::SharedQueues;
 pub(crate) use stream::Stream;
-pub use stream::{LocalReply, Received, ReplyBy, Seen, StreamId};
+pub use stream::{Received, ReplyBy, Seen, SentReply, StreamId};
 pub(crate) use timers::Timers;
 pub use traffic::Outcome;
 pub use usage::Usage;

@@ -7,10 +7,9 @@
 
 use std::collections::BTreeMap;
 
-use slotway_engine::{ReleaseOutcome, Serial};
+use slotway_engine::{LaneId, ReleaseOutcome, Serial};
 use slotway_test_hooks::{Defect, is_seeded};
 
-use super::dead_lanes::DeadLanes;
 use crate::{
     grants::Grants, host::Host, lane_core::LaneCore, mark::Mark, pools::PoolIndex, requests::Requests,
 };
@@ -69,18 +68,18 @@ impl EndedRequests {
         }
     }
 
-    /// Receives the witness' messages. Returns whether one was about a dead lane.
+    /// Receives the witness' messages. Returns whether one was about a dead lane, which `is_recovered` says.
     pub(super) fn receive<H: Host>(
         &mut self,
         core: &mut LaneCore<H>,
         requests: &mut Requests,
         grants: &mut Grants,
-        dead_lanes: &DeadLanes,
+        is_recovered: impl Fn(LaneId) -> bool,
     ) -> bool {
         let Some(queue) = self.queue else { return false };
         let mut is_of_dead_lane = false;
         for mark in std::mem::take(&mut self.unnoted) {
-            is_of_dead_lane |= self.note(core, requests, grants, dead_lanes, mark);
+            is_of_dead_lane |= self.note(core, requests, grants, &is_recovered, mark);
         }
         loop {
             let message = match core.host.dequeue(queue) {
@@ -92,7 +91,7 @@ impl EndedRequests {
                 }
             };
             if let Some(mark) = Mark::decode(&message) {
-                is_of_dead_lane |= self.note(core, requests, grants, dead_lanes, mark);
+                is_of_dead_lane |= self.note(core, requests, grants, &is_recovered, mark);
             }
         }
     }
@@ -103,7 +102,7 @@ impl EndedRequests {
         core: &mut LaneCore<H>,
         requests: &mut Requests,
         grants: &mut Grants,
-        dead_lanes: &DeadLanes,
+        is_recovered: &impl Fn(LaneId) -> bool,
         mark: Mark,
     ) -> bool {
         let Some(index) = core.pools.find(&mark.pool) else { return false };
@@ -116,7 +115,7 @@ impl EndedRequests {
                 if is_noted {
                     self.times.known_since_ms(index, mark.serial, core.host.now_ms());
                 }
-                is_noted && dead_lanes.contains(mark.lane)
+                is_noted && is_recovered(mark.lane)
             }
             Err(error) => {
                 core.log_error("the end of a request cannot be noted yet", &error);

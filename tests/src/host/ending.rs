@@ -1,7 +1,7 @@
 //! How streams end: local replies, resets, and the last callbacks.
 
 use crate::host::{
-    AfterCall, Callback, Headers, LocalReply, ReplyBy, StreamId, VmId,
+    AfterCall, Callback, Headers, ReplyBy, SentReply, StreamId, VmId,
     flow::Way,
     lane::Lane,
     stream::{Piece, Stream},
@@ -15,7 +15,7 @@ impl Lane {
                 AfterCall::Continue { stream, request: true } => self.resume(Way::Request, stream).await,
                 AfterCall::Continue { stream, request: false } => self.resume(Way::Answer, stream).await,
                 AfterCall::Close(stream) => self.reset(stream, "wasm_close_stream").await,
-                AfterCall::LocalReply { stream, reply } => self.local_reply(stream, reply).await,
+                AfterCall::SentReply { stream, reply } => self.local_reply(stream, reply).await,
                 AfterCall::DeleteRoot(root) => self.delete_root(vm, root).await,
             }
         }
@@ -23,7 +23,7 @@ impl Lane {
 
     /// Answers a request in the worker's place. Within a callback of the request the answer waits until that callback
     /// has returned. It passes the filter itself, as Envoy has it, unless the answer has begun already.
-    pub(crate) async fn local_reply(&mut self, id: StreamId, reply: LocalReply) {
+    pub(crate) async fn local_reply(&mut self, id: StreamId, reply: SentReply) {
         let way = self.with_stream(id, |stream| {
             if stream.seen.finished || stream.seen.received.complete || stream.seen.local_reply.is_some() {
                 return None;
@@ -41,7 +41,7 @@ impl Lane {
         }
     }
 
-    async fn reply(&mut self, id: StreamId, reply: LocalReply) {
+    async fn reply(&mut self, id: StreamId, reply: SentReply) {
         let options = self.process.lock().options.clone();
         let now_ns = self.process.lock().clock.monotonic_ns();
         let prepared = self.with_stream(id, |stream| {
@@ -86,7 +86,7 @@ impl Lane {
         self.with_stream(id, |stream| {
             (stream.prepared, stream.request.in_callback, stream.answer.in_callback) = (None, false, false);
         });
-        let reply = LocalReply {
+        let reply = SentReply {
             by: ReplyBy::FailedVm,
             status: 503,
             headers: Headers::default(),
@@ -143,7 +143,7 @@ impl Lane {
 }
 
 /// The headers and the body of a local reply (`Utility::encodeLocalReply`): a gRPC client gets everything in headers.
-fn answer_of(stream: &Stream, reply: &LocalReply) -> (Headers, Vec<u8>) {
+fn answer_of(stream: &Stream, reply: &SentReply) -> (Headers, Vec<u8>) {
     let mut headers = Headers::default();
     headers.add(":status", &reply.status.to_string());
     for (name, value) in reply.headers.iter() {

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::host::{CallAnswer, Headers, HttpCall, LocalReply, PluginId, ReplyBy, StreamId, VmId, Wakeup};
+use crate::host::{CallAnswer, Headers, HttpCall, PluginId, ReplyBy, SentReply, StreamId, VmId, Wakeup};
 
 /// Something that happens on a lane's thread. It runs to its end before the lane takes the next one, but other lanes
 /// may run in between at each host call.
@@ -142,7 +142,7 @@ pub enum WorkerFailure {
 
 impl WorkerFailure {
     /// What Envoy answers in the worker's place.
-    pub(crate) fn reply(self) -> LocalReply {
+    pub(crate) fn reply(self) -> SentReply {
         let (status, details, body) = match self {
             Self::ConnectFailed => (
                 503,
@@ -163,7 +163,7 @@ impl WorkerFailure {
             Self::Timeout => (504, "response_timeout", "upstream request timeout"),
             Self::NoCluster => (503, "cluster_not_found", ""),
         };
-        LocalReply {
+        SentReply {
             by: ReplyBy::Router,
             status,
             headers: Headers::default(),

@@ -28,7 +28,7 @@ pub enum ReplyBy {
 
 /// An answer that no worker wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LocalReply {
+pub struct SentReply {
     /// Whose it is.
     pub by: ReplyBy,
     /// The HTTP status that was asked for.
@@ -72,7 +72,7 @@ pub struct Seen {
     /// Whether the router has the whole request.
     pub sent_all: bool,
     /// The answer that no worker wrote, if it was one.
-    pub local_reply: Option<LocalReply>,
+    pub local_reply: Option<SentReply>,
     /// When that was, in nanoseconds of the monotonic clock.
     pub replied_at_ns: u64,
     /// What the client received.
@@ -136,7 +136,7 @@ pub(crate) struct Stream {
     pub(crate) body: Option<(BufferKind, Vec<u8>)>,
     pub(crate) logging: bool,
     /// A local reply that waits for the running request callback to return.
-    pub(crate) prepared: Option<LocalReply>,
+    pub(crate) prepared: Option<SentReply>,
     pub(crate) failure_replied: bool,
     pub(crate) response_code: Option<u32>,
     pub(crate) details: Option<String>,

@@ -3,7 +3,7 @@
 use crate::{
     HostError,
     host::{
-        CallAnswer, Event, Headers, Host, HttpCall, LaneId, LocalReply, Seen, Stream, StreamId, WorkerFailure,
+        CallAnswer, Event, Headers, Host, HttpCall, LaneId, Seen, SentReply, Stream, StreamId, WorkerFailure,
     },
 };
 
@@ -15,7 +15,7 @@ pub enum Outcome {
     /// The module holds it.
     Paused,
     /// It was answered without a worker.
-    Answered(LocalReply),
+    Answered(SentReply),
     /// It was cut off before it went anywhere.
     Reset,
 }

@@ -3,7 +3,7 @@ use std::{
     fmt,
 };
 
-use crate::host::{CallAnswer, LaneId, LocalReply, PluginId, StreamId};
+use crate::host::{CallAnswer, LaneId, PluginId, SentReply, StreamId};
 
 /// One VM of this host; never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,7 +40,7 @@ pub(crate) enum Context {
 pub(crate) enum AfterCall {
     Continue { stream: StreamId, request: bool },
     Close(StreamId),
-    LocalReply { stream: StreamId, reply: LocalReply },
+    SentReply { stream: StreamId, reply: SentReply },
     DeleteRoot(u32),
 }
 

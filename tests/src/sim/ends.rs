@@ -1,7 +1,7 @@
 //! How requests end, and whether they may end so.
 
 use crate::{
-    host::{LocalReply, ReplyBy, StreamId},
+    host::{ReplyBy, SentReply, StreamId},
     sim::{
         agenda::What,
         client::{Client, Stage},
@@ -76,7 +76,7 @@ impl Run {
     }
 
     /// The filter has refused a request.
-    fn see_refusal(&mut self, client: &Client, reply: &LocalReply, at_ns: u64, forwarded: bool) -> Check {
+    fn see_refusal(&mut self, client: &Client, reply: &SentReply, at_ns: u64, forwarded: bool) -> Check {
         let stream = client.stream;
         if forwarded {
             return violated(

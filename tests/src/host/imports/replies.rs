@@ -3,7 +3,7 @@
 use wasmtime::Linker;
 
 use crate::host::{
-    AfterCall, Context, Headers, LocalReply, ReplyBy, Status, StreamId, VmState, call::Call, call::Stop,
+    AfterCall, Context, Headers, ReplyBy, SentReply, Status, StreamId, VmState, call::Call, call::Stop,
     imports::import, vm::VmData,
 };
 
@@ -57,14 +57,14 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
             let headers = Headers::from_pairs(&c.read(headers, headers_len)?)?;
             let grpc_status = (grpc_status <= GRPC_STATUS_MAX).then_some(grpc_status);
             let details = details.split_ascii_whitespace().collect::<Vec<_>>().join("_");
-            let reply = LocalReply { by: ReplyBy::Module, status, headers, body, grpc_status, details };
+            let reply = SentReply { by: ReplyBy::Module, status, headers, body, grpc_status, details };
             let stream = stream(c);
             let mut process = c.process();
             let state = process.vms.get_mut(&c.vm).ok_or(Status::InternalFailure)?;
             // Also where there is no stream to answer, as in the C++ host.
             state.stop_iteration = true;
             if let Some(stream) = stream {
-                state.after_call.push_back(AfterCall::LocalReply { stream, reply });
+                state.after_call.push_back(AfterCall::SentReply { stream, reply });
             }
             Ok(())
         }
