@@ -15,7 +15,7 @@ export CARGO_TERM_COLOR="${CARGO_TERM_COLOR:-auto}"
 # The control plane and its tests are not optimised: they would take longer to compile than they run. Traces (the feature `otlp`)
 # do nothing where no collector is named, and so are in the binaries that are tested end to end, too.
 release="--locked --release --config profile.release.package.slotway.opt-level=0 --features slotway/otlp"
-release="$release -p slotway-filter -p slotway -p slotway-store -p slotway-runtime -p slotway-worker -p slotway-tests"
+release="$release -p slotway-filter -p slotway -p slotway-store -p slotway-runtime -p slotway-identity -p slotway-worker -p slotway-tests"
 
 started=$(date +%s)
 summary=

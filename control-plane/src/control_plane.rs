@@ -8,16 +8,16 @@ use std::{
 };
 
 use axum::{Router, extract::DefaultBodyLimit};
+use slotway_identity::{AdminToken, IdentityService, oidc::Oidc};
 use tokio::{sync::watch, task::JoinSet, time::MissedTickBehavior};
 
 use crate::{
     agents::Agents,
     api::{self, ApiPort, ApiState, Rates},
     cli::CliError,
-    config::{ApiTls, Config, XdsTls},
-    lifecycle::{Phase, Reloads, Stopping},
+    config::{ApiTls, Config, OidcSettings, XdsTls},
+    lifecycle::{Clock, Phase, Reloads, Stopping},
     model::ListenerSettings,
-    people::{AdminToken, Clock, People, PeopleSettings, oidc::Oidc},
     reload::Reloadable,
     reports::{REPORT_BYTES_MAX, Reports},
     store::{self, StoreSettings},
@@ -97,13 +97,15 @@ impl ControlPlane {
             config.xds_tls.as_ref().map(XdsTls::server).transpose()?.map(watch::channel).unzip();
         let (api_tls, api_live_tls) =
             config.api_tls.as_ref().map(ApiTls::server).transpose()?.map(watch::channel).unzip();
-        let oidc = config.oidc.as_ref().map(Oidc::new).transpose()?;
+        let oidc = config.oidc.as_ref().map(OidcSettings::provider).transpose()?;
+        let oidc = oidc.map(Oidc::new).transpose()?;
         let token = Arc::new(AdminToken::load_or_create(&crate::config::token_path(&state))?);
         let reports = Arc::new(Reports::default());
         let listener = listener_settings(config, filter_wasm)?;
-        let settings = PeopleSettings::of(config);
-        let people = People::open(Arc::clone(&store), Arc::clone(&token), settings, oidc, Clock::System);
-        let people = Arc::new(people.await?);
+        let settings = config.identity_settings();
+        let identity =
+            IdentityService::open(store.clone(), Arc::clone(&token), settings, oidc, Clock::System);
+        let identity = Arc::new(identity.await?);
         let agents = Arc::new(Agents::open(store.clone()).await?);
         let workers =
             Workers::open(Arc::clone(&store), Arc::clone(&reports), &config.pools, listener, NOBODY_GRACE)
@@ -123,7 +125,7 @@ impl ControlPlane {
             coordinators: Arc::clone(&coordinators),
             events: Arc::default(),
             watchdog: Arc::clone(&watchdog),
-            people: Arc::clone(&people),
+            identity: Arc::clone(&identity),
             rates: Arc::new(Rates::new(&config.api_limits)),
             stopping: stopping.clone(),
             reloads: Arc::clone(&reloads),
@@ -146,7 +148,7 @@ impl ControlPlane {
         tasks.spawn(until(stopping.clone(), async move { Ok(events.run(told).await?) }));
         let rest = port.serve(api::router(state), stopping.clone());
         tasks.spawn(async move { Ok(rest.await?) });
-        tasks.spawn(until(stopping.clone(), keep(people)));
+        tasks.spawn(until(stopping.clone(), run_identity(identity)));
         tasks.spawn(until(stopping.clone(), settle(Arc::clone(&workers), Arc::clone(&coordinators))));
         tasks.spawn(until(stopping.clone(), follow(Arc::clone(&workers), agents)));
         let is_shared = config.store != StoreSettings::Sqlite;
@@ -234,8 +236,8 @@ async fn until(
     }
 }
 
-async fn keep(people: Arc<People>) -> Result<(), CliError> {
-    people.keep().await;
+async fn run_identity(identity: Arc<IdentityService>) -> Result<(), CliError> {
+    identity.run().await;
     Ok(())
 }
 

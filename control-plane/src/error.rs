@@ -20,6 +20,9 @@ pub enum Error {
     /// The process's surroundings failed.
     #[error(transparent)]
     Runtime(#[from] slotway_runtime::RuntimeError),
+    /// Authentication failed, or a change of users, sessions or tokens.
+    #[error(transparent)]
+    Identity(#[from] slotway_identity::IdentityError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -114,42 +117,6 @@ pub enum Error {
     /// It is not known who asks: credentials are needed and did not come, or wrong ones did.
     #[error("{0}")]
     Unauthorized(&'static str),
-    /// It is known who asks, and they may not.
-    #[error(
-        "this needs the scope `{needs}`, and {who} has the scope `{has}`; ask an admin to do it, or for more"
-    )]
-    Forbidden {
-        /// Who asks.
-        who: String,
-        /// The scope that they have.
-        has: &'static str,
-        /// The scope that it needs.
-        needs: &'static str,
-    },
-    /// Name or password is wrong; which of them is not told.
-    #[error("name or password is wrong")]
-    WrongPassword,
-    /// A session that has ended, or never was one.
-    #[error("the session has ended; sign in again with POST /api/v1/session")]
-    SessionEnded,
-    /// A change with a session's cookie and without its token against forged requests.
-    #[error(
-        "a change that comes with the cookie of a session needs the header `x-csrf-token` with the `csrf_token` that \
-         GET /api/v1/session answers"
-    )]
-    CsrfTokenMissing,
-    /// Something that only who has signed in can do.
-    #[error("this is for people who have signed in (POST /api/v1/session), and {who} has no session")]
-    NeedsSession {
-        /// Who asks.
-        who: String,
-    },
-    /// A name or an address has failed too often.
-    #[error("too many attempts have failed; wait {wait_s} s")]
-    TooManyFailures {
-        /// How long, in seconds.
-        wait_s: u64,
-    },
     /// An address asks too much.
     #[error(
         "this address sends more requests than it may (`api_limits` in the configuration); wait {wait_s} s"
@@ -158,39 +125,6 @@ pub enum Error {
         /// How long, in seconds.
         wait_s: u64,
     },
-    /// Passwords are being checked for as many as can be.
-    #[error("too many people sign in at this moment; nothing was changed, try again")]
-    SignInsBusy,
-    /// The last admin would be one no longer.
-    #[error(
-        "{name} is the last admin who can come in, and stays one; make another one first, or ask with the admin token, which \
-         always works"
-    )]
-    LastAdmin {
-        /// Their name.
-        name: String,
-    },
-    /// There is no such user.
-    #[error("there is no user {name:?}; GET /api/v1/users lists them")]
-    UnknownUser {
-        /// What was asked for.
-        name: String,
-    },
-    /// There is no such token, or none that whoever asks may see.
-    #[error("there is no token {name:?}; GET /api/v1/tokens lists those that you may see")]
-    UnknownToken {
-        /// What was asked for.
-        name: String,
-    },
-    /// There is no provider.
-    #[error("nobody comes from a provider here: `oidc` in the configuration names none")]
-    OidcOff,
-    /// Whom the provider sends is not let in.
-    #[error("{0}")]
-    OidcRefused(String),
-    /// The provider cannot be asked.
-    #[error("the OIDC provider cannot be asked: {0}")]
-    OidcUnavailable(String),
     /// A report of nobody who may connect to xDS.
     #[error("reports need the token or the certificate of a group, as xDS does")]
     NotANode,
@@ -317,8 +251,8 @@ impl Error {
     #[must_use]
     pub fn retry_after_s(&self) -> Option<u64> {
         match self {
-            Self::TooManyFailures { wait_s } | Self::TooManyRequests { wait_s } => Some(*wait_s),
-            Self::SignInsBusy => Some(1),
+            Self::Identity(error) => error.retry_after_s(),
+            Self::TooManyRequests { wait_s } => Some(*wait_s),
             _ => None,
         }
     }

@@ -2,6 +2,8 @@
 
 use slotway_store::Kind;
 
+pub use slotway_identity::kinds::{SESSION, TOKEN, TOKEN_USE, USER};
+
 /// A worker, by its base URL.
 pub const WORKER: Kind = Kind::new("worker");
 /// A pool, by its name: its match and its position.
@@ -18,14 +20,6 @@ pub const SERVER_LIMITS: Kind = Kind::new("server_limits");
 pub const RESOURCE_PROFILES: Kind = Kind::new("resource_profiles");
 /// A backup job, by its name.
 pub const BACKUP_JOB: Kind = Kind::new("backup_job");
-/// A user, by name.
-pub const USER: Kind = Kind::new("user");
-/// A token, by name.
-pub const TOKEN: Kind = Kind::new("token");
-/// When a token was used last, by its name.
-pub const TOKEN_USE: Kind = Kind::new("token_use").without_audit().without_backup();
-/// A session, by the hash of its id.
-pub const SESSION: Kind = Kind::new("session").without_audit().without_backup();
 
 /// All of them.
 pub const ALL: [Kind; 13] = [

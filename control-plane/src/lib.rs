@@ -5,7 +5,7 @@
 //! * [`workers`]: the domain. It keeps the workers in the [`store`] and publishes [`model::Desired`].
 //! * [`agents`]: what agents are told, and who is a server.
 //! * [`xds`]: brings that to Envoy. [`reports`]: hears from Envoy what is free.
-//! * [`people`]: who asks, and what they may do. [`api`]: REST. [`control_plane`] puts the parts together and serves them.
+//! * [`slotway_identity`]: authenticates requests; users, sessions, tokens. [`api`]: REST. [`control_plane`] puts the parts together and serves them.
 //! * [`watchdog`]: asks workers whether they are there.
 //! * [`envoy`]: finds, starts and watches an Envoy of one's own.
 //! * [`lifecycle`]: how the process begins to serve, is asked to read its configuration again, and ends. `reload` puts that in force.
@@ -24,7 +24,6 @@ mod error;
 pub mod groups;
 pub mod kinds;
 pub mod model;
-pub mod people;
 mod reload;
 pub mod reports;
 pub mod watchdog;
@@ -33,5 +32,6 @@ pub mod xds;
 
 pub use cli::CliError;
 pub use error::Error;
+pub use slotway_identity as people;
 pub use slotway_runtime::{self as lifecycle, telemetry, tls};
 pub use slotway_store as store;

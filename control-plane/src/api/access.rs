@@ -6,18 +6,20 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use slotway_identity::{AuthenticationMethod, Identity, IdentityError, Scope};
 use utoipa::openapi::{
     OpenApi,
     path::{Operation, PathItem},
     security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
 };
 
-use super::{ApiState, outlasting, problem};
-use crate::{
-    error::Error,
-    people::{Identity, Means, SESSION_COOKIE, Scope, no_session_cookie},
-    store::Who,
+use super::{
+    ApiState,
+    cookies::{self, SESSION_COOKIE},
+    outlasting, problem,
+    sender::credentials,
 };
+use crate::{error::Error, store::Who};
 
 /// What an endpoint needs of whoever asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,32 +124,31 @@ pub(super) async fn enforce(
     if needs == Needs::Nothing {
         return Ok(next.run(Request::from_parts(parts, body)).await);
     }
-    let identity = match state.people.identify(&parts).await {
+    let identity = match state.identity.authenticate(credentials(&parts)).await {
         Ok(identity) => identity.ok_or(Error::Unauthorized(
             "say who you are: send `Authorization: Bearer TOKEN`, or sign in with POST /api/v1/session; the admin token is in \
              `admin-token` in the state directory. Without any, reads are for this machine alone, by its loopback address",
         ))?,
-        // The browser lets go of what is of no use any longer, and is nobody again.
-        Err(Error::SessionEnded) => {
-            let cookie = no_session_cookie(state.people.settings().secure_cookies);
-            return Ok(([(header::SET_COOKIE, cookie)], Error::SessionEnded).into_response());
+        // The browser deletes the cookie. Its next request has no credentials.
+        Err(error @ IdentityError::SessionEnded) => {
+            let cookie = cookies::delete_session(state.identity.settings().secure_cookies);
+            return Ok(([(header::SET_COOKIE, cookie)], Error::from(error)).into_response());
         }
-        Err(error) => return Err(error),
+        Err(error) => return Err(error.into()),
     };
     needs.are_met_by(&identity)?;
     parts.extensions.insert(identity.clone());
     let mut response = next.run(Request::from_parts(parts, body)).await;
     // For the log, which is written outside.
     response.extensions_mut().insert(identity.clone());
-    Ok(outlasting::ends_with_its_right(response, state.people, identity))
+    Ok(outlasting::ends_with_its_right(response, state.identity, identity))
 }
 
 impl Needs {
-    /// Looks whether somebody has what is needed.
+    /// Checks that an identity has the permission.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`] for somebody who has not said who they are and would have to, [`Error::Forbidden`],
-    /// [`Error::NeedsSession`].
+    /// [`Error::Unauthorized`] if there are no credentials, [`IdentityError::Forbidden`], [`IdentityError::NeedsSession`].
     fn are_met_by(self, identity: &Identity) -> Result<(), Error> {
         let scope = match self {
             Self::Nothing => return Ok(()),
@@ -155,20 +156,16 @@ impl Needs {
             Self::Session | Self::SessionOrAdmin => Scope::Admin,
             Self::Scope(scope) => scope,
         };
-        if identity.means == Means::Local && scope > Scope::Read {
+        if identity.method == AuthenticationMethod::Local && scope > Scope::Read {
             return Err(Error::Unauthorized(
                 "this needs credentials: send `Authorization: Bearer TOKEN`, or sign in with POST /api/v1/session; the admin token \
                  is in `admin-token` in the state directory",
             ));
         }
         if self == Self::Session {
-            return Err(Error::NeedsSession { who: identity.who.as_str().to_owned() });
+            return Ok(identity.require_session().map(drop)?);
         }
-        if identity.scope < scope {
-            let (who, has) = (identity.who.as_str().to_owned(), identity.scope.as_str());
-            return Err(Error::Forbidden { who, has, needs: scope.as_str() });
-        }
-        Ok(())
+        Ok(identity.require(scope)?)
     }
 }
 

@@ -2,12 +2,14 @@
 
 mod access;
 mod audit;
+mod cookies;
 mod coordinator;
 mod coordinators;
 mod envoys;
 mod events;
 mod flattened;
 mod health;
+mod identity_problem;
 mod metrics;
 mod observed;
 mod outlasting;
@@ -18,18 +20,19 @@ mod rates;
 mod refusals;
 mod reports;
 mod resource;
+mod sender;
 mod v1;
 
 use std::sync::Arc;
 
 use axum::{Extension, Router, body::Bytes, http::header, middleware, response::IntoResponse, routing::post};
+use slotway_identity::IdentityService;
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     agents::Agents,
     lifecycle::{Reloads, Stopping},
-    people::People,
     reports::Reports,
     store::Store,
     telemetry::RequestMetrics,
@@ -42,7 +45,7 @@ pub use audit::{AuditPage, AuditedChange};
 pub use coordinator::RemovedWorker;
 pub use coordinators::{CoordinatorPool, CoordinatorSpec, CoordinatorState};
 pub use events::Hub;
-pub use people::{MadeToken, SessionView, TokenSpec, TokenState, UserSpec, UserState};
+pub use people::{MadeToken, RoleName, ScopeName, SessionView, TokenSpec, TokenState, UserSpec, UserState};
 pub use port::ApiPort;
 pub use problem::Problem;
 pub use rates::Rates;
@@ -69,8 +72,8 @@ pub struct ApiState {
     pub events: Arc<Hub>,
     /// Who asks workers whether they are there.
     pub watchdog: Arc<Watchdog>,
-    /// Who may ask.
-    pub people: Arc<People>,
+    /// Authenticates requests; users, sessions, tokens.
+    pub identity: Arc<IdentityService>,
     /// How much one address may ask.
     pub rates: Arc<Rates>,
     /// How far the end has come.

@@ -15,27 +15,31 @@ use axum::{
 use http_body::{Frame, SizeHint};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use crate::people::{Identity, Means, People};
+use slotway_identity::{AuthenticationMethod, Identity, IdentityService};
 
 /// How often it is looked whether they still may.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Ends a stream of events soon after whoever gets it may no longer; other answers stay as they are.
-pub(super) fn ends_with_its_right(response: Response, people: Arc<People>, identity: Identity) -> Response {
+pub(super) fn ends_with_its_right(
+    response: Response,
+    service: Arc<IdentityService>,
+    identity: Identity,
+) -> Response {
     let kind = response.headers().get(header::CONTENT_TYPE);
     let lasts = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
-    if !lasts || matches!(identity.means, Means::Local | Means::AdminToken) {
+    if !lasts || matches!(identity.method, AuthenticationMethod::Local | AuthenticationMethod::AdminToken) {
         return response;
     }
     let mut look = interval(LOOK_EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    response.map(|body| Body::new(Outlasting { body, look, people, identity }))
+    response.map(|body| Body::new(Outlasting { body, look, service, identity }))
 }
 
 struct Outlasting {
     body: Body,
     look: Interval,
-    people: Arc<People>,
+    service: Arc<IdentityService>,
     identity: Identity,
 }
 
@@ -49,7 +53,7 @@ impl HttpBody for Outlasting {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = &mut *self;
         while this.look.poll_tick(cx).is_ready() {
-            if !this.people.still(&this.identity) {
+            if !this.service.is_still_valid(&this.identity) {
                 return Poll::Ready(None);
             }
         }
@@ -67,16 +71,18 @@ mod tests {
 
     use axum::{
         body::Body,
-        http::{Method, Request, header},
+        http::header,
         response::{IntoResponse, Response},
     };
     use http_body_util::BodyExt;
 
     use super::*;
-    use crate::{
-        people::{AdminToken, Clock, PeopleSettings, Role, Scope, TokenWanted, UserWanted},
-        store::{self, StoreSettings},
+    use slotway_identity::{
+        AdminToken, Credentials, IdentityError, IdentitySettings, Role, Scope, TokenRequest, UserUpdate,
     };
+    use slotway_runtime::Clock;
+
+    use crate::store::{self, StoreSettings};
 
     /// An answer that never ends by itself.
     struct Endless;
@@ -93,6 +99,10 @@ mod tests {
         }
     }
 
+    fn unchecked(_: Option<u64>) -> Result<(), IdentityError> {
+        Ok(())
+    }
+
     fn events() -> Response {
         ([(header::CONTENT_TYPE, "text/event-stream")], Body::new(Endless)).into_response()
     }
@@ -102,36 +112,38 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = store::open(&StoreSettings::Sqlite, directory.path(), &crate::kinds::ALL).await.unwrap();
         let admin = AdminToken::load_or_create(&directory.path().join("admin-token")).unwrap();
-        let people =
-            People::open(store, Arc::new(admin), PeopleSettings::default(), None, Clock::simulated());
-        let people = Arc::new(people.await.unwrap());
+        let service = IdentityService::open(
+            store,
+            Arc::new(admin),
+            IdentitySettings::default(),
+            None,
+            Clock::simulated(),
+        );
+        let service = Arc::new(service.await.unwrap());
         let by = Identity::ADMIN_TOKEN;
         let (ada, token) = ("ada".parse().unwrap(), "t".parse().unwrap());
         let mut wanted =
-            UserWanted { role: Role::Viewer, disabled: false, password: Some("correct horse".into()) };
-        people.put_user(&by, &ada, &wanted, &|_| Ok(()), false).await.unwrap();
-        let (parts, ()) = Request::new(()).into_parts();
-        let signed = people.sign_in(&parts, "ada", "correct horse".into()).await.unwrap();
-        let read = TokenWanted { scope: Scope::Read, expires_in: None };
-        let made = people.make_token(&by, &token, &read, false).await.unwrap();
-        let identity = async |header: &str, value: String| {
-            let request = Request::builder().method(Method::GET).header(header, value).body(()).unwrap();
-            people.identify(&request.into_parts().0).await.unwrap().unwrap()
-        };
-        let cookie = signed.id.cookie(false).split(';').next().unwrap().to_owned();
-        let session = identity("cookie", cookie).await;
-        let token = identity("authorization", format!("Bearer {}", made.secret)).await;
+            UserUpdate { role: Role::Viewer, disabled: false, password: Some("correct horse".into()) };
+        service.put_user(&by, &ada, &wanted, unchecked, false).await.unwrap();
+        let signed = service.sign_in(None, "ada", "correct horse".into()).await.unwrap();
+        let read = TokenRequest { scope: Scope::Read, expires_in: None };
+        let issued = service.create_token(&by, &token, &read, false).await.unwrap();
+        let session = Credentials { session_id: Some(signed.id.expose()), ..Credentials::default() };
+        let session = service.authenticate(session).await.unwrap().unwrap();
+        let authorization = format!("Bearer {}", issued.secret);
+        let token = Credentials { authorization: Some(authorization.as_bytes()), ..Credentials::default() };
+        let token = service.authenticate(token).await.unwrap().unwrap();
 
         let mut bodies = [session, token]
-            .map(|identity| ends_with_its_right(events(), people.clone(), identity).into_body());
+            .map(|identity| ends_with_its_right(events(), service.clone(), identity).into_body());
         for body in &mut bodies {
             tokio::time::pause();
             assert!(tokio::time::timeout(LOOK_EVERY * 10, body.frame()).await.is_err(), "it goes on");
             tokio::time::resume();
         }
         wanted.disabled = true;
-        people.put_user(&by, &ada, &wanted, &|_| Ok(()), false).await.unwrap();
-        people.remove_token(&by, "t", &|_| Ok(()), false).await.unwrap();
+        service.put_user(&by, &ada, &wanted, unchecked, false).await.unwrap();
+        service.delete_token(&by, "t", unchecked, false).await.unwrap();
         tokio::time::pause();
         for body in &mut bodies {
             let end = tokio::time::timeout(LOOK_EVERY * 2, body.frame()).await.expect("an end");
@@ -144,9 +156,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = store::open(&StoreSettings::Sqlite, directory.path(), &crate::kinds::ALL).await.unwrap();
         let admin = AdminToken::load_or_create(&directory.path().join("admin-token")).unwrap();
-        let people = People::open(store, Arc::new(admin), PeopleSettings::default(), None, Clock::System);
-        let people = Arc::new(people.await.unwrap());
-        let answer = ends_with_its_right("whole".into_response(), people, Identity::ADMIN_TOKEN);
+        let service =
+            IdentityService::open(store, Arc::new(admin), IdentitySettings::default(), None, Clock::System);
+        let service = Arc::new(service.await.unwrap());
+        let answer = ends_with_its_right("whole".into_response(), service, Identity::ADMIN_TOKEN);
         assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "whole");
     }
 }

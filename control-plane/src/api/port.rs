@@ -29,6 +29,7 @@ use hyper_util::{
     server::{conn::auto::Builder, graceful::GracefulShutdown},
     service::TowerToHyperService,
 };
+use slotway_identity::network_of;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -41,7 +42,6 @@ use tower_service::Service;
 use crate::{
     error::Error,
     lifecycle::Stopping,
-    people::network,
     tls::{Connection, HANDSHAKE_WITHIN, LiveTls},
     xds::liveness,
 };
@@ -192,7 +192,7 @@ struct Addresses {
 impl Addresses {
     /// One more of an address; none where it has as many as it may have.
     fn take(self: &Arc<Self>, address: IpAddr) -> Option<Share> {
-        let address = network(address);
+        let address = network_of(address);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let number = open.entry(address).or_insert(0);
         if *number >= self.of_one {

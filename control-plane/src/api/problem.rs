@@ -34,7 +34,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    fn new(status: StatusCode, kind: &str, title: &str, detail: String) -> Self {
+    pub(super) fn new(status: StatusCode, kind: &str, title: &str, detail: String) -> Self {
         let (kind, title) = (format!("urn:slotway:problem:{kind}"), title.to_owned());
         let status = status.as_u16();
         Self { kind, title, status, detail, index: None, field: None, known: None, holders: None }
@@ -97,39 +97,11 @@ impl From<&Error> for Problem {
                 ..problem(StatusCode::CONFLICT, "no-place", "All places are taken")
             },
             Error::Unauthorized(_) => {
-                problem(StatusCode::UNAUTHORIZED, "unauthorized", "It is not known who asks")
+                problem(StatusCode::UNAUTHORIZED, "unauthorized", "Authentication required")
             }
-            Error::Forbidden { .. } | Error::NeedsSession { .. } => {
-                problem(StatusCode::FORBIDDEN, "forbidden", "They may not")
-            }
-            Error::WrongPassword | Error::SessionEnded => {
-                problem(StatusCode::UNAUTHORIZED, "unauthorized", "It is not known who asks")
-            }
-            Error::CsrfTokenMissing => {
-                problem(StatusCode::FORBIDDEN, "csrf-token", "The request may be forged")
-            }
-            Error::TooManyFailures { .. } => {
-                problem(StatusCode::TOO_MANY_REQUESTS, "too-many-failures", "Too many attempts have failed")
-            }
+            Error::Identity(error) => Self::from(error),
             Error::TooManyRequests { .. } => {
                 problem(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", "Too many requests")
-            }
-            Error::SignInsBusy => {
-                problem(StatusCode::SERVICE_UNAVAILABLE, "sign-ins-busy", "Too many sign in at once")
-            }
-            Error::LastAdmin { .. } => problem(StatusCode::CONFLICT, "last-admin", "The last admin stays"),
-            Error::UnknownUser { .. } => {
-                problem(StatusCode::NOT_FOUND, "unknown-user", "There is no such user")
-            }
-            Error::UnknownToken { .. } => {
-                problem(StatusCode::NOT_FOUND, "unknown-token", "There is no such token")
-            }
-            Error::OidcOff => problem(StatusCode::NOT_FOUND, "oidc-off", "There is no provider"),
-            Error::OidcRefused(_) => {
-                problem(StatusCode::FORBIDDEN, "oidc-refused", "Whom the provider sends is not let in")
-            }
-            Error::OidcUnavailable(_) => {
-                problem(StatusCode::BAD_GATEWAY, "oidc-unavailable", "The provider cannot be asked")
             }
             Error::NotANode => problem(
                 StatusCode::UNAUTHORIZED,
@@ -150,23 +122,27 @@ impl From<&Error> for Problem {
             Error::ReportBaseMissing => {
                 problem(StatusCode::CONFLICT, "report-base-missing", "A full report is needed")
             }
-            Error::Busy | Error::Store(StoreError::Contended) => {
-                problem(StatusCode::CONFLICT, "busy", "Others were faster each time")
-            }
-            Error::Store(StoreError::Full { .. }) => {
-                problem(StatusCode::INSUFFICIENT_STORAGE, "store-full", "The database has no room left")
-            }
-            Error::Store(StoreError::Refused { .. }) => {
-                problem(StatusCode::BAD_REQUEST, "bad-body", "The body is not right")
-            }
-            Error::Store(StoreError::Conflict { .. }) => {
-                problem(StatusCode::CONFLICT, "conflict", "The change contradicts what is there")
-            }
-            Error::Store(_) => {
-                problem(StatusCode::SERVICE_UNAVAILABLE, "store", "The database cannot be used")
-            }
+            Error::Busy => problem(StatusCode::CONFLICT, "busy", "Others were faster each time"),
+            Error::Store(error) => Self::from(error),
             _ => problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong"),
         }
+    }
+}
+
+impl From<&StoreError> for Problem {
+    fn from(error: &StoreError) -> Self {
+        let (status, kind, title) = match error {
+            StoreError::Contended => (StatusCode::CONFLICT, "busy", "Others were faster each time"),
+            StoreError::Full { .. } => {
+                (StatusCode::INSUFFICIENT_STORAGE, "store-full", "The database has no room left")
+            }
+            StoreError::Refused { .. } => (StatusCode::BAD_REQUEST, "bad-body", "The body is not right"),
+            StoreError::Conflict { .. } => {
+                (StatusCode::CONFLICT, "conflict", "The change contradicts what is there")
+            }
+            _ => (StatusCode::SERVICE_UNAVAILABLE, "store", "The database cannot be used"),
+        };
+        Self::new(status, kind, title, error.to_string())
     }
 }
 

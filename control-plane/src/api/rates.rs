@@ -15,13 +15,10 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use slotway_identity::network_of;
 
-use super::ApiState;
-use crate::{
-    config::ApiLimits,
-    error::Error,
-    people::{network, peer},
-};
+use super::{ApiState, sender::peer};
+use crate::{config::ApiLimits, error::Error};
 
 const PLACES: usize = 16_384;
 
@@ -56,7 +53,7 @@ impl Rates {
     /// [`Error::TooManyRequests`] where there is none.
     fn take(&self, address: IpAddr, now: Instant) -> Result<(), Error> {
         let Some(every) = self.every else { return Ok(()) };
-        let place = usize::try_from(self.hasher.hash_one(network(address)) % PLACES as u64).unwrap_or(0);
+        let place = usize::try_from(self.hasher.hash_one(network_of(address)) % PLACES as u64).unwrap_or(0);
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         // A place is a number below how many there are.
         let full_at = &mut places[place];

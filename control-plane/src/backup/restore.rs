@@ -79,7 +79,7 @@ impl Backup {
         let nothing = Listing { revision: 0, documents: Vec::new() };
         let readable = workers::restored(nothing, self.listing.clone())
             .and_then(|_| agents::turn_write(&self.listing))
-            .and_then(|_| people::turn_write(self.listing.clone()));
+            .and_then(|_| Ok(people::guard_write(self.listing.clone())?));
         readable.map(drop).map_err(|error| match error {
             Error::Store(StoreError::Document { kind, key, reason }) => {
                 Error::BackupFile(format!("the {kind} {key:?} in it cannot be read: {reason}"))
@@ -109,7 +109,7 @@ impl Plan {
         }
         let people = replaced(there, backup, &PEOPLE);
         if !people.is_empty() {
-            writes.push(people::turn_write(there.clone())?);
+            writes.push(people::guard_write(there.clone())?);
             // A user is as before, so that a session that ended since would go on.
             let of_people = |document: &&Document| matches!(document.kind, kinds::SESSION | kinds::TOKEN_USE);
             let gone = there.documents.iter().filter(of_people);

@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 
 use slotway_config::WaitDuration;
+use slotway_identity::IdentityError;
 use slotway_runtime::RuntimeError;
 use slotway_store::StoreError;
 
@@ -63,6 +64,9 @@ pub enum CliError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Users, sessions, tokens or the OIDC provider's settings cannot be used.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// An address is already in use.
     #[error(
         "{setting}: {address} is already in use. Stop what listens there, or set `{setting}` to another address"
@@ -128,6 +132,7 @@ impl CliError {
             Self::Runtime(_)
             | Self::Request { .. }
             | Self::Store(_)
+            | Self::Identity(_)
             | Self::Address { .. }
             | Self::AddressTaken { .. } => 1,
         }

@@ -14,12 +14,13 @@ use std::{
 
 use serde::Deserialize;
 use slotway_config::{Pool, WaitDuration, default_lane_lease};
+use slotway_identity::IdentitySettings;
 
 pub use api::{ApiLimits, ApiTls};
 pub use file::{ConfigFileError, FILE_BYTES_MAX, load, parse};
 pub use groups::{EnvoyTls, GroupSettings, XdsTls};
+pub(crate) use oidc::CALLBACK as OIDC_CALLBACK;
 pub use oidc::OidcSettings;
-pub(crate) use oidc::{CALLBACK as OIDC_CALLBACK, is_safe};
 pub use overrides::Overrides;
 
 use crate::{
@@ -190,6 +191,17 @@ impl Config {
     #[must_use]
     pub fn api_scheme(&self) -> &'static str {
         if self.api_tls.is_some() { "https" } else { "http" }
+    }
+
+    /// Returns the settings of authentication.
+    #[must_use]
+    pub fn identity_settings(&self) -> IdentitySettings {
+        let is_provider_redirect_tls =
+            self.oidc.as_ref().is_some_and(|oidc| oidc.redirect_url.starts_with("https://"));
+        IdentitySettings {
+            anonymous_reads: self.anonymous_reads,
+            secure_cookies: self.api_tls.is_some() || is_provider_redirect_tls,
+        }
     }
 
     /// Which group each pool belongs to.

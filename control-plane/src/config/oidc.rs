@@ -2,8 +2,8 @@ use std::path::PathBuf;
 
 use axum::http::Uri;
 use serde::Deserialize;
-
-use crate::error::Error;
+use slotway_identity::oidc::ProviderSettings;
+use slotway_runtime::{RuntimeError, http::is_confidential_url};
 
 /// Where a browser comes back to; the path is fixed.
 pub(crate) const CALLBACK: &str = "/api/v1/oidc/callback";
@@ -71,14 +71,17 @@ impl OidcSettings {
                 return refuse(field, "it has from 1 to 2048 bytes");
             }
         }
-        if !is_safe(&self.issuer) || self.issuer.contains(['?', '#']) {
+        if !is_confidential_url(&self.issuer) || self.issuer.contains(['?', '#']) {
             return refuse(
                 "issuer",
                 "it is a URL that begins with https:// (http:// only for this machine), without query or fragment",
             );
         }
         let path = self.redirect_url.parse::<Uri>().map(|url| url.path().to_owned()).unwrap_or_default();
-        if !is_safe(&self.redirect_url) || path != CALLBACK || self.redirect_url.contains(['?', '#']) {
+        if !is_confidential_url(&self.redirect_url)
+            || path != CALLBACK
+            || self.redirect_url.contains(['?', '#'])
+        {
             return refuse(
                 "redirect_url",
                 "it is a URL that begins with https:// (http:// only for this machine) and ends with /api/v1/oidc/callback",
@@ -106,37 +109,33 @@ impl OidcSettings {
         Ok(())
     }
 
-    /// The secret, from its file.
+    /// Reads the client secret and returns the settings of the OIDC client.
     ///
     /// # Errors
-    /// [`Error::File`] where the file cannot be read or holds none.
-    pub(crate) fn client_secret(&self) -> Result<Option<String>, Error> {
+    /// [`RuntimeError::File`] if the file with the secret cannot be read or holds none.
+    pub(crate) fn provider(&self) -> Result<ProviderSettings, RuntimeError> {
+        Ok(ProviderSettings {
+            issuer: self.issuer.clone(),
+            client_id: self.client_id.clone(),
+            client_secret: self.client_secret()?,
+            redirect_url: self.redirect_url.clone(),
+            scopes: self.scopes.clone(),
+            name_claim: self.name_claim.clone(),
+            role_claim: self.role_claim.clone(),
+            admin_values: self.admin_values.clone(),
+            viewer_values: self.viewer_values.clone(),
+            ca_file: self.ca_file.clone(),
+        })
+    }
+
+    fn client_secret(&self) -> Result<Option<String>, RuntimeError> {
         let Some(file) = &self.client_secret_file else { return Ok(None) };
-        let text = std::fs::read_to_string(file).map_err(|error| Error::file(file, error))?;
+        let text = std::fs::read_to_string(file).map_err(|error| RuntimeError::file(file, error))?;
         let secret = text.trim();
         if secret.is_empty() || secret.len() > TEXT_BYTES_MAX {
-            return Err(Error::file(file, "it holds no secret: one has from 1 to 2048 bytes"));
+            return Err(RuntimeError::file(file, "it holds no secret: a secret has from 1 to 2048 bytes"));
         }
         Ok(Some(secret.to_owned()))
-    }
-}
-
-/// Whether what is sent to this URL cannot be read on the way.
-pub(crate) fn is_safe(url: &str) -> bool {
-    let Ok(uri) = url.parse::<Uri>() else { return false };
-    let Some(host) = uri.host().filter(|host| !host.is_empty()) else { return false };
-    // User and password in a URL would be sent to whoever it names.
-    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-        return false;
-    }
-    let here = || {
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-    };
-    match uri.scheme_str() {
-        Some("https") => true,
-        Some("http") => here(),
-        _ => false,
     }
 }
 

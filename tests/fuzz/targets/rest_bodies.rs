@@ -28,8 +28,10 @@ use slotway::{
     agents::{Agents, ForAgents, Server},
     api::{self, ApiState, Rates},
     config::{ApiLimits, Config},
+    kinds,
+    lifecycle::Clock,
     model::ListenerSettings,
-    people::{AdminToken, Clock, People, PeopleSettings},
+    people::{AdminToken, IdentityService, IdentitySettings},
     reports::Reports,
     store::{Batch, Expected, Kind, Listing, SqliteStore, Store, Who, Write},
     workers::{NOBODY_GRACE, Workers},
@@ -47,7 +49,7 @@ const REQUESTS_MAX: usize = 16;
 const HOUR: Duration = Duration::from_secs(3_600);
 /// What requests can change: all but what the file says, and the program's own book-keeping.
 fn changed() -> Vec<Kind> {
-    Kind::ALL.into_iter().filter(|kind| ![Kind::Settings, Kind::Fact].contains(kind)).collect()
+    kinds::ALL.into_iter().filter(|kind| ![kinds::SETTINGS, Kind::FACT].contains(kind)).collect()
 }
 
 const POOLS: &str = r#"{ "pools": [
@@ -90,7 +92,7 @@ impl Site {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         // `run.sh` sees to it that it is in memory, and removes it.
         let directory = std::env::temp_dir().join(format!("slotway-fuzz-{}", std::process::id()));
-        let store = runtime.block_on(SqliteStore::open(&directory)).expect("a store");
+        let store = runtime.block_on(SqliteStore::open(&directory, &kinds::ALL)).expect("a store");
         let token = AdminToken::load_or_create(&directory.join("admin-token")).expect("a token");
         let config = serde_json::from_str(POOLS).expect("a configuration");
         Self { runtime, config, store: Arc::new(store), token: Arc::new(token) }
@@ -144,8 +146,9 @@ impl Site {
         .await;
         let workers = Arc::new(workers.expect("what was accepted can be loaded"));
         let coordinators = Arc::new(Coordinators::new());
-        let (token, settings) = (Arc::clone(&self.token), PeopleSettings::default());
-        let people = People::open(Arc::clone(&store) as Arc<dyn Store>, token, settings, None, Clock::System);
+        let (token, settings) = (Arc::clone(&self.token), IdentitySettings::default());
+        let shared = Arc::clone(&store) as Arc<dyn Store>;
+        let identity = IdentityService::open(shared, token, settings, None, Clock::System);
         let state = ApiState {
             agents: Arc::clone(&agents),
             workers: Arc::clone(&workers),
@@ -154,7 +157,7 @@ impl Site {
             coordinators,
             events: Arc::default(),
             watchdog: Arc::default(),
-            people: Arc::new(people.await.expect("what was accepted can be loaded")),
+            identity: Arc::new(identity.await.expect("what was accepted can be loaded")),
             rates: Arc::new(Rates::new(&ApiLimits { requests_per_s: 0, ..ApiLimits::default() })),
             stopping: Default::default(),
             reloads: Arc::default(),

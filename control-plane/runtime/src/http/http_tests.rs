@@ -188,6 +188,25 @@ fn a_url_is_split_into_server_and_path() {
 }
 
 #[test]
+fn a_url_is_confidential_over_tls_or_within_this_machine() {
+    for url in ["https://id.example/realm", "http://localhost:9000/", "http://127.0.0.1", "http://[::1]:1/x"]
+    {
+        assert!(is_confidential_url(url), "{url}");
+    }
+    for url in [
+        "",
+        "id.example",
+        "http://id.example",
+        "http://localhost.id.example",
+        "https://u:p@id.example",
+        "http://localhost@id.example",
+        "ftp://localhost",
+    ] {
+        assert!(!is_confidential_url(url), "{url}");
+    }
+}
+
+#[test]
 fn a_credential_is_never_shown() {
     let request = HttpRequest::get("/").header("authorization", "Bearer secret");
     assert!(!format!("{request:?}").contains("secret"));

@@ -28,7 +28,7 @@ mod server;
 
 pub use error::HttpError;
 pub use request::HttpRequest;
-pub use server::{HttpServer, HttpTls};
+pub use server::{HttpServer, HttpTls, is_confidential_url};
 
 /// Sends requests within these limits.
 #[derive(Debug, Clone, Copy)]

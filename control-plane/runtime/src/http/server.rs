@@ -1,4 +1,4 @@
-use std::{fmt, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc};
 
 use hyper::Uri;
 use slotway_config::Protocol;
@@ -17,6 +17,26 @@ pub struct HttpServer {
     pub tls: Option<HttpTls>,
     /// HTTP/1.1, or HTTP/2: by prior knowledge in the clear, by ALPN over TLS.
     pub protocol: Protocol,
+}
+
+/// Returns whether data sent to a URL stays confidential: `https`, or `http` to this machine, without user and password.
+#[must_use]
+pub fn is_confidential_url(url: &str) -> bool {
+    let Ok(uri) = url.parse::<Uri>() else { return false };
+    let Some(host) = uri.host().filter(|host| !host.is_empty()) else { return false };
+    // A client would send user and password to the host.
+    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        return false;
+    }
+    let is_loopback = || {
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    };
+    match uri.scheme_str() {
+        Some("https") => true,
+        Some("http") => is_loopback(),
+        _ => false,
+    }
 }
 
 /// How TLS is spoken with a server.

@@ -3,14 +3,14 @@
 use std::{pin::pin, time::Duration};
 
 use axum::{body::Bytes, http::request::Parts};
+use slotway_identity::{Identity, IdentityError};
 use tokio::{sync::mpsc, time::interval};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::{changed, frame, hub::Listener};
 use crate::{
-    api::ApiState,
+    api::{ApiState, sender::credentials},
     error::Error,
-    people::Identity,
     store::{Commit, StoreError},
 };
 
@@ -137,10 +137,10 @@ async fn may_no_longer(state: &ApiState, identity: &Identity, parts: &Parts) {
     look.tick().await;
     loop {
         look.tick().await;
-        match state.people.identify(parts).await {
+        match state.identity.authenticate(credentials(parts)).await {
             Ok(Some(now)) if now.scope >= identity.scope => {}
-            // A database that cannot be read says nothing about anybody.
-            Err(Error::Store(_)) => {}
+            // While the database cannot be read, the identity stays valid.
+            Err(IdentityError::Store(_)) => {}
             Ok(_) | Err(_) => return,
         }
     }

@@ -1,6 +1,7 @@
 //! `/api/v1`: who is let in. Sessions, users, tokens, and the way to a provider and back.
 
 mod oidc;
+mod permissions;
 mod session;
 mod tokens;
 mod users;
@@ -12,6 +13,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{ApiState, resource::Given};
 use crate::error::Error;
 
+pub use permissions::{RoleName, ScopeName};
 pub use session::SessionView;
 pub use tokens::{MadeToken, TokenSpec, TokenState};
 pub use users::{UserSpec, UserState};

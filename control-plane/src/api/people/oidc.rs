@@ -4,12 +4,12 @@ use axum::{
     response::{AppendHeaders, IntoResponse, Response},
 };
 use serde::Deserialize;
+use slotway_identity::oidc::AuthorizationResponse;
 
 use super::{query, session::not_kept};
 use crate::{
-    api::{ApiState, Problem},
+    api::{ApiState, Problem, cookies},
     error::Error,
-    people::oidc::Returned,
 };
 
 /// Where to go afterwards.
@@ -17,6 +17,16 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub(in crate::api) struct Leaving {
     return_to: Option<String>,
+}
+
+/// The query with which the provider sends a browser back (RFC 6749, section 4.1.2; RFC 9207).
+#[derive(Debug, Default, Deserialize)]
+pub(in crate::api) struct CallbackQuery {
+    code: Option<String>,
+    state: Option<String>,
+    error: Option<String>,
+    error_description: Option<String>,
+    iss: Option<String>,
 }
 
 /// Sends a browser to the provider.
@@ -33,8 +43,10 @@ pub(in crate::api) async fn login(
     leaving: Result<Query<Leaving>, QueryRejection>,
 ) -> Result<Response, Error> {
     let leaving = query(leaving, "return_to")?;
-    let departure = state.people.depart(leaving.return_to.as_deref().unwrap_or("/")).await?;
-    let headers = [(header::LOCATION, departure.location), (header::SET_COOKIE, departure.cookie)];
+    let return_to = leaving.return_to.as_deref().unwrap_or("/");
+    let redirect = state.identity.begin_oidc_sign_in(return_to).await?;
+    let cookie = cookies::set_oidc_flow(&redirect.flow, state.identity.settings().secure_cookies);
+    let headers = [(header::LOCATION, redirect.location), (header::SET_COOKIE, cookie)];
     Ok(not_kept((StatusCode::SEE_OTHER, headers)))
 }
 
@@ -57,15 +69,17 @@ pub(in crate::api) async fn login(
 pub(in crate::api) async fn callback(
     State(state): State<ApiState>,
     parts: Parts,
-    returned: Result<Query<Returned>, QueryRejection>,
+    returned: Result<Query<CallbackQuery>, QueryRejection>,
 ) -> Result<Response, Error> {
-    let returned = query(returned, "code, state, error, error_description and iss")?;
-    let arrival = state.people.arrive(&parts, returned).await?;
-    let session = arrival.signed.id.cookie(state.people.settings().secure_cookies);
+    let CallbackQuery { code, state: oidc_state, error, error_description, iss } =
+        query(returned, "code, state, error, error_description and iss")?;
+    let response = AuthorizationResponse { code, state: oidc_state, error, error_description, iss };
+    let sign_in = state.identity.finish_oidc_sign_in(cookies::oidc_flow(&parts), response).await?;
+    let secure = state.identity.settings().secure_cookies;
     let headers = AppendHeaders([
-        (header::LOCATION, arrival.return_to),
-        (header::SET_COOKIE, session),
-        (header::SET_COOKIE, arrival.cookie),
+        (header::LOCATION, sign_in.return_to),
+        (header::SET_COOKIE, cookies::set_session(&sign_in.session.id, secure)),
+        (header::SET_COOKIE, cookies::delete_oidc_flow(secure)),
     ]);
     Ok(not_kept((StatusCode::SEE_OTHER, headers).into_response()))
 }

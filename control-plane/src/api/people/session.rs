@@ -6,11 +6,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
+use slotway_identity::{ActiveSession, Password};
 
+use super::permissions::{RoleName, ScopeName};
 use crate::{
-    api::{ApiState, Problem, access::Asking, resource::read},
+    api::{ApiState, Problem, access::Asking, cookies, resource::read, sender::peer},
     error::Error,
-    people::{Password, Role, Scope, Signed, no_session_cookie},
 };
 
 /// Who asks, and what they may do.
@@ -21,24 +22,24 @@ pub struct SessionView {
     /// The person who asks, themselves or by a token of theirs.
     pub user: Option<String>,
     /// Their role, for a session.
-    pub role: Option<Role>,
+    pub role: Option<RoleName>,
     /// What they may do.
-    pub scope: Scope,
+    pub scope: ScopeName,
     /// What every change with the session's cookie sends as `x-csrf-token`; none without a session.
     pub csrf_token: Option<String>,
     /// When the session ends if it is not used again (RFC 3339, UTC); each use puts that off, to 12 hours from its beginning at most.
     pub expires_at: Option<String>,
 }
 
-impl From<&Signed> for SessionView {
-    fn from(signed: &Signed) -> Self {
+impl From<&ActiveSession> for SessionView {
+    fn from(session: &ActiveSession) -> Self {
         Self {
-            who: signed.user.clone(),
-            user: Some(signed.user.clone()),
-            role: Some(signed.role),
-            scope: signed.role.scope(),
-            csrf_token: Some(signed.id.csrf_token()),
-            expires_at: Some(signed.ends_at.to_string()),
+            who: session.user.clone(),
+            user: Some(session.user.clone()),
+            role: Some(session.role.into()),
+            scope: session.role.scope().into(),
+            csrf_token: Some(session.id.csrf_token()),
+            expires_at: Some(session.ends_at.to_string()),
         }
     }
 }
@@ -72,13 +73,13 @@ pub(in crate::api) struct PasswordChange {
     (status = 401, description = "It is not known who asks, or the session has ended", body = Problem),
 ))]
 pub(in crate::api) async fn get(State(state): State<ApiState>, Asking(identity): Asking) -> Response {
-    let view = match state.people.session_of(&identity) {
-        Some(signed) => SessionView::from(&signed),
+    let view = match state.identity.session_of(&identity) {
+        Some(session) => SessionView::from(&session),
         None => SessionView {
             who: identity.who.as_str().to_owned(),
             user: identity.user().map(str::to_owned),
             role: None,
-            scope: identity.scope,
+            scope: identity.scope.into(),
             csrf_token: None,
             expires_at: None,
         },
@@ -101,8 +102,8 @@ pub(in crate::api) async fn begin(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Error> {
     let Credentials { name, password } = read(&parts.headers, body)?;
-    let signed = state.people.sign_in(&parts, &name, password).await?;
-    Ok(with_session(&state, &signed))
+    let session = state.identity.sign_in(peer(&parts), &name, password).await?;
+    Ok(with_session(&state, &session))
 }
 
 /// Ends the session.
@@ -116,8 +117,8 @@ pub(in crate::api) async fn end(
     State(state): State<ApiState>,
     Asking(identity): Asking,
 ) -> Result<Response, Error> {
-    state.people.sign_out(&identity).await?;
-    let cookie = no_session_cookie(state.people.settings().secure_cookies);
+    state.identity.sign_out(&identity).await?;
+    let cookie = cookies::delete_session(state.identity.settings().secure_cookies);
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
 }
 
@@ -139,14 +140,15 @@ pub(in crate::api) async fn change_password(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Error> {
     let PasswordChange { password, new_password } = read(&parts.headers, body)?;
-    let signed = state.people.change_password(&identity, &parts, password, new_password).await?;
-    Ok(with_session(&state, &signed))
+    let peer = peer(&parts);
+    let session = state.identity.change_password(&identity, peer, password, new_password).await?;
+    Ok(with_session(&state, &session))
 }
 
 /// The answer to somebody who has a session from now on.
-fn with_session(state: &ApiState, signed: &Signed) -> Response {
-    let cookie = signed.id.cookie(state.people.settings().secure_cookies);
-    ([(header::SET_COOKIE, cookie)], not_kept(Json(SessionView::from(signed)))).into_response()
+fn with_session(state: &ApiState, session: &ActiveSession) -> Response {
+    let cookie = cookies::set_session(&session.id, state.identity.settings().secure_cookies);
+    ([(header::SET_COOKIE, cookie)], not_kept(Json(SessionView::from(session)))).into_response()
 }
 
 /// An answer that nothing on the way keeps: there are secrets in it.

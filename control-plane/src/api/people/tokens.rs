@@ -6,8 +6,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
+use slotway_identity::{Name, TokenRequest, TokenView, parse_lifetime};
 
-use super::{bad, is_of, query, session::not_kept};
+use super::{bad, is_of, permissions::ScopeName, query, session::not_kept};
 use crate::{
     api::{
         ApiState, List, Metadata, Problem, Resource,
@@ -15,7 +16,6 @@ use crate::{
         resource::{DryRun, Given, PageQuery, PathName, Precondition, answer, paged, read},
     },
     error::Error,
-    people::{Name, Scope, ShownToken, TokenWanted, lifetime},
 };
 
 const KIND: &str = "Token";
@@ -27,7 +27,7 @@ pub(super) type Token = Resource<TokenSpec, TokenState>;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct TokenSpec {
     /// What it may.
-    pub scope: Scope,
+    pub scope: ScopeName,
     /// From when on it is refused (RFC 3339, UTC); `null` for never.
     pub expires_at: Option<String>,
 }
@@ -63,7 +63,7 @@ pub struct MadeToken {
 #[serde(deny_unknown_fields)]
 pub(in crate::api) struct TokenBody {
     /// What it may: no more than whoever makes it.
-    scope: Scope,
+    scope: ScopeName,
     /// After how long it is refused: a whole number with a unit, as in `90m`, `720h` or `30d`; never without it.
     #[serde(default)]
     #[schema(example = "720h")]
@@ -88,18 +88,18 @@ pub(in crate::api) struct NameGiven {
     name: String,
 }
 
-fn resource(shown: ShownToken) -> Token {
-    let token = shown.token;
+fn resource(view: TokenView) -> Token {
+    let token = view.token;
     Resource {
         kind: KIND.to_owned(),
-        metadata: Metadata::new(shown.name, shown.revision),
-        spec: TokenSpec { scope: token.scope, expires_at: token.expires_at.map(|at| at.to_string()) },
+        metadata: Metadata::new(view.name, view.revision),
+        spec: TokenSpec { scope: token.scope.into(), expires_at: token.expires_at.map(|at| at.to_string()) },
         status: TokenState {
             owner: token.owner,
             created_by: token.created_by,
             created_at: token.created_at.to_string(),
-            last_used_at: shown.last_used_at.map(|at| at.to_string()),
-            refused: shown.refused,
+            last_used_at: view.last_used_at.map(|at| at.to_string()),
+            refused: view.is_refused,
         },
     }
 }
@@ -120,7 +120,7 @@ pub(in crate::api) async fn list(
     page: Result<Query<PageQuery>, QueryRejection>,
 ) -> Result<Json<List<Token>>, Error> {
     let page = query(page, "limit and continue")?;
-    let (revision, tokens) = state.people.tokens(&identity);
+    let (revision, tokens) = state.identity.tokens(&identity);
     let tokens = tokens.into_iter().map(resource);
     Ok(Json(paged(KIND, revision, &page, tokens, |token| &token.metadata.name)?))
 }
@@ -140,7 +140,7 @@ pub(in crate::api) async fn get(
     Asking(identity): Asking,
     PathName(name): PathName,
 ) -> Result<Response, Error> {
-    Ok(answer(StatusCode::OK, &resource(state.people.token(&identity, &name)?), DryRun::NO))
+    Ok(answer(StatusCode::OK, &resource(state.identity.token(&identity, &name)?), DryRun::NO))
 }
 
 /// Makes a token, which may no more than whoever makes it. Its secret is told this once.
@@ -169,13 +169,13 @@ pub(in crate::api) async fn make(
     };
     let name: Name = name.parse().map_err(|reason| bad("metadata.name", reason))?;
     is_of(&given, KIND, name.as_str())?;
-    let expires_in = given.spec.expires_in.as_deref().map(lifetime).transpose();
+    let expires_in = given.spec.expires_in.as_deref().map(parse_lifetime).transpose();
     let expires_in = expires_in.map_err(|reason| bad("spec.expires_in", reason))?;
-    let wanted = TokenWanted { scope: given.spec.scope, expires_in };
-    let made = state.people.make_token(&identity, &name, &wanted, dry_run.0).await?;
+    let request = TokenRequest { scope: given.spec.scope.into(), expires_in };
+    let issued = state.identity.create_token(&identity, &name, &request, dry_run.0).await?;
     // A secret that opens nothing need not be shown.
-    let secret = (!dry_run.0).then_some(made.secret);
-    let body = MadeToken { token: resource(made.shown), secret };
+    let secret = (!dry_run.0).then_some(issued.secret);
+    let body = MadeToken { token: resource(issued.view), secret };
     let mut response = not_kept((StatusCode::CREATED, Json(body)).into_response());
     dry_run.mark(&mut response);
     Ok(response)
@@ -202,6 +202,6 @@ pub(in crate::api) async fn remove(
     precondition: Precondition,
 ) -> Result<Response, Error> {
     let check = |found| precondition.check(found);
-    let token = state.people.remove_token(&identity, &name, &check, dry_run.0).await?;
+    let token = state.identity.delete_token(&identity, &name, check, dry_run.0).await?;
     Ok(answer(StatusCode::OK, &resource(token), dry_run))
 }

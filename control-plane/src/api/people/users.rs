@@ -7,8 +7,9 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use slotway_identity::{IdentityError, Name, Password, Scope, UserUpdate, UserView};
 
-use super::{bad, is_of, query};
+use super::{bad, is_of, permissions::RoleName, query};
 use crate::{
     api::{
         ApiState, List, Metadata, Problem, Resource,
@@ -16,7 +17,6 @@ use crate::{
         resource::{DryRun, Given, PageQuery, PathName, Precondition, answer, merged, paged, read},
     },
     error::Error,
-    people::{Name, Password, Role, Scope, ShownUser, UserWanted},
 };
 
 const KIND: &str = "User";
@@ -30,7 +30,7 @@ pub(super) type User = Resource<UserSpec, UserState>;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct UserSpec {
     /// What they may do.
-    pub role: Role,
+    pub role: RoleName,
     /// Whether they are kept out.
     pub disabled: bool,
 }
@@ -53,7 +53,7 @@ pub struct UserState {
 #[serde(deny_unknown_fields)]
 pub(in crate::api) struct UserBody {
     /// What they may do.
-    role: Role,
+    role: RoleName,
     /// Whether they are kept out.
     #[serde(default)]
     disabled: bool,
@@ -72,15 +72,15 @@ pub(in crate::api) struct UserGiven {
     spec: UserBody,
 }
 
-fn resource(shown: ShownUser) -> User {
-    let user = shown.user;
+fn resource(view: UserView) -> User {
+    let user = view.user;
     Resource {
         kind: KIND.to_owned(),
-        metadata: Metadata::new(shown.name, shown.revision),
-        spec: UserSpec { role: user.role, disabled: user.disabled },
+        metadata: Metadata::new(view.name, view.revision),
+        spec: UserSpec { role: user.role.into(), disabled: user.disabled },
         status: UserState {
             signs_in_by: if user.is_from_provider() { "oidc" } else { "password" }.to_owned(),
-            sessions: shown.sessions,
+            sessions: view.sessions,
             created_at: user.created_at.to_string(),
             password_changed_at: user.password_changed_at().map(|at| at.to_string()),
         },
@@ -102,7 +102,7 @@ pub(in crate::api) async fn list(
     page: Result<Query<PageQuery>, QueryRejection>,
 ) -> Result<Json<List<User>>, Error> {
     let page = query(page, "limit and continue")?;
-    let (revision, users) = state.people.users();
+    let (revision, users) = state.identity.users();
     let users = users.into_iter().map(resource);
     Ok(Json(paged(KIND, revision, &page, users, |user| &user.metadata.name)?))
 }
@@ -123,12 +123,11 @@ pub(in crate::api) async fn get(
     PathName(name): PathName,
 ) -> Result<Response, Error> {
     // Whoever may not look must not learn who there is.
-    if identity.scope < Scope::Admin && identity.user() != Some(&name) {
-        let (who, has) = (identity.who.as_str().to_owned(), identity.scope.as_str());
-        return Err(Error::Forbidden { who, has, needs: Scope::Admin.as_str() });
+    if identity.user() != Some(&name) {
+        identity.require(Scope::Admin)?;
     }
-    state.people.user_that_may_be_new(&name).await?;
-    Ok(answer(StatusCode::OK, &resource(state.people.user(&name)?), DryRun::NO))
+    state.identity.ensure_user_is_read(&name).await?;
+    Ok(answer(StatusCode::OK, &resource(state.identity.user(&name)?), DryRun::NO))
 }
 
 /// Adds a user, or makes the one of this name so. Another password, another role, and to be kept out end their sessions.
@@ -160,9 +159,9 @@ pub(in crate::api) async fn put(
     let given: Given<UserBody> = read(&headers, body)?;
     is_of(&given, KIND, name.as_str())?;
     let precondition = precondition.and_body(given.metadata.resource_version.as_deref())?;
-    let wanted = wanted(given.spec);
+    let update = update(given.spec);
     let check = |found| precondition.check(found);
-    let (is_new, user) = state.people.put_user(&identity, &name, &wanted, &check, dry_run.0).await?;
+    let (is_new, user) = state.identity.put_user(&identity, &name, &update, check, dry_run.0).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok(answer(status, &resource(user), dry_run))
 }
@@ -193,25 +192,25 @@ pub(in crate::api) async fn patch(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Error> {
     let patch: Value = read(&headers, body)?;
-    state.people.user_that_may_be_new(&name).await?;
+    state.identity.ensure_user_is_read(&name).await?;
     for _ in 0..ATTEMPTS_MAX {
-        let there = state.people.user(&name)?;
+        let there = state.identity.user(&name)?;
         let parsed: Name = name.parse().map_err(|reason| bad("name", reason))?;
-        let spec = json!({ "role": there.user.role, "disabled": there.user.disabled });
+        let spec = json!({ "role": RoleName::from(there.user.role), "disabled": there.user.disabled });
         let before = json!({ "kind": KIND, "metadata": { "name": name }, "spec": spec });
         let given: Given<UserBody> = merged(before, patch.clone())?;
         is_of(&given, KIND, &name)?;
         let precondition = precondition.and_body(given.metadata.resource_version.as_deref())?;
-        let wanted = wanted(given.spec);
+        let update = update(given.spec);
         // What the patch leaves is what is there now: no other version may take its place unseen.
         let check = |found| {
             precondition.check(found)?;
             Precondition::Version(there.revision).check(found)
         };
-        match state.people.put_user(&identity, &parsed, &wanted, &check, dry_run.0).await {
+        match state.identity.put_user(&identity, &parsed, &update, check, dry_run.0).await {
             Err(Error::Stale { found: Some(found) }) if precondition.check(Some(found)).is_ok() => {}
             Err(Error::Stale { found: None }) if precondition == Precondition::Any => {
-                return Err(Error::UnknownUser { name });
+                return Err(IdentityError::UnknownUser { name }.into());
             }
             outcome => return outcome.map(|(_, user)| answer(StatusCode::OK, &resource(user), dry_run)),
         }
@@ -241,10 +240,10 @@ pub(in crate::api) async fn remove(
     precondition: Precondition,
 ) -> Result<Response, Error> {
     let check = |found| precondition.check(found);
-    let user = state.people.remove_user(&identity, &name, &check, dry_run.0).await?;
+    let user = state.identity.delete_user(&identity, &name, check, dry_run.0).await?;
     Ok(answer(StatusCode::OK, &resource(user), dry_run))
 }
 
-fn wanted(body: UserBody) -> UserWanted {
-    UserWanted { role: body.role, disabled: body.disabled, password: body.password }
+fn update(body: UserBody) -> UserUpdate {
+    UserUpdate { role: body.role.into(), disabled: body.disabled, password: body.password }
 }

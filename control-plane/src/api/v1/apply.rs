@@ -176,12 +176,10 @@ pub(in crate::api) async fn apply(
 ) -> Result<Response, Error> {
     let ApplyBody { items } = read(&headers, body)?;
     let items = Arc::new(read_items(items)?);
-    if identity.scope < Scope::Admin
+    if let Err(forbidden) = identity.require(Scope::Admin)
         && let Some(index) = items.iter().position(|(item, _)| !matches!(item, Item::Worker(_)))
     {
-        let who = identity.who.as_str().to_owned();
-        let (has, needs) = (identity.scope.as_str(), Scope::Admin.as_str());
-        return Err(at(index)(Error::Forbidden { who, has, needs }));
+        return Err(at(index)(forbidden.into()));
     }
     let act = Act::now(identity.who.clone());
     let wanted = Arc::clone(&items);

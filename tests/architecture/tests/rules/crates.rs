@@ -65,7 +65,6 @@ const TO_COME: &[&str] = &[
     "slotway-watchdog",
     "slotway-servers",
     "slotway-backups",
-    "slotway-identity",
     "slotway-xds",
     "slotway-coordinators",
     "slotway-api-types",

@@ -1,0 +1,5 @@
+mod fixture;
+mod sessions;
+mod several;
+mod tokens;
+mod users;

@@ -1,0 +1,61 @@
+use axum::http::StatusCode;
+use slotway_identity::{Field, IdentityError};
+
+use super::Problem;
+
+impl From<&IdentityError> for Problem {
+    fn from(error: &IdentityError) -> Self {
+        let (status, kind, title) = match error {
+            IdentityError::Store(error) => return Self::from(error),
+            IdentityError::Runtime(_) => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong")
+            }
+            IdentityError::Busy => (StatusCode::CONFLICT, "busy", "Others were faster each time"),
+            IdentityError::InvalidCredentials(_)
+            | IdentityError::WrongPassword
+            | IdentityError::SessionEnded => {
+                (StatusCode::UNAUTHORIZED, "unauthorized", "Authentication required")
+            }
+            IdentityError::Forbidden { .. } | IdentityError::NeedsSession { .. } => {
+                (StatusCode::FORBIDDEN, "forbidden", "Forbidden")
+            }
+            IdentityError::CsrfTokenMissing => (StatusCode::FORBIDDEN, "csrf-token", "CSRF token required"),
+            IdentityError::TooManyFailures { .. } => {
+                (StatusCode::TOO_MANY_REQUESTS, "too-many-failures", "Too many failed sign-ins")
+            }
+            IdentityError::SignInsBusy => {
+                (StatusCode::SERVICE_UNAVAILABLE, "sign-ins-busy", "Too many sign-ins at once")
+            }
+            IdentityError::LastAdmin { .. } => (StatusCode::CONFLICT, "last-admin", "Last admin"),
+            IdentityError::UnknownUser { .. } => (StatusCode::NOT_FOUND, "unknown-user", "Unknown user"),
+            IdentityError::UnknownToken { .. } => (StatusCode::NOT_FOUND, "unknown-token", "Unknown token"),
+            IdentityError::Invalid { .. } => (StatusCode::BAD_REQUEST, "bad-body", "The body is not right"),
+            IdentityError::Conflict { .. } => {
+                (StatusCode::CONFLICT, "conflict", "The change contradicts what is there")
+            }
+            IdentityError::OidcOff => (StatusCode::NOT_FOUND, "oidc-off", "OIDC is off"),
+            IdentityError::OidcRefused(_) => (StatusCode::FORBIDDEN, "oidc-refused", "OIDC sign-in refused"),
+            IdentityError::OidcUnavailable(_) => {
+                (StatusCode::BAD_GATEWAY, "oidc-unavailable", "OIDC provider unavailable")
+            }
+        };
+        let field = match error {
+            IdentityError::Invalid { field, .. } => Some(*field),
+            IdentityError::Conflict { field, .. } => *field,
+            _ => None,
+        };
+        let problem = Self::new(status, kind, title, error.to_string());
+        Self { field: field.map(|field| path(field).to_owned()), ..problem }
+    }
+}
+
+/// Returns the path of a value in the body or the query of its request.
+fn path(field: Field) -> &'static str {
+    match field {
+        Field::Password => "spec.password",
+        Field::NewPassword => "new_password",
+        Field::Role => "spec.role",
+        Field::TokenName => "metadata.name",
+        Field::ReturnTo => "return_to",
+    }
+}

@@ -1,5 +1,0 @@
-mod house;
-mod sessions;
-mod several;
-mod tokens;
-mod users;
