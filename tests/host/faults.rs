@@ -1,6 +1,6 @@
 //! Host calls that fail, and VMs that trap where the test says.
 
-use slotway_tests::host::{CallSite, Faults, HostCall, Outcome, Status, Verdict};
+use slotway_tests::host::{CallSite, Faults, HostCall, RequestState, Status, Verdict};
 
 use crate::probe::{A, ask, saying, two_lanes};
 
@@ -12,9 +12,9 @@ fn an_ordered_fault_strikes_once_and_the_call_is_not_done() {
     let said = saying(&mut host, |host| ask(host, A, "wake"));
     assert!(said.contains(&format!("0 c{}", char::from(48 + Status::InternalFailure as u8))), "{said:?}");
     assert!(host.faults_are_spent());
-    assert_eq!(host.outcome(held), Outcome::Paused);
+    assert_eq!(host.request_state(held), RequestState::Paused);
     ask(&mut host, A, "wake");
-    assert!(matches!(host.outcome(held), Outcome::Continued(_)));
+    assert!(matches!(host.request_state(held), RequestState::Continued(_)));
 }
 
 #[test]

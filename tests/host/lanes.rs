@@ -2,7 +2,7 @@
 
 use slotway_tests::{
     HostError,
-    host::{Event, Filter, Host, HostCall, Outcome, Step, StreamId},
+    host::{Event, Filter, Host, HostCall, RequestState, Step, StreamId},
 };
 
 use crate::probe::{A, B, ask, asking, probe, said_since, saying, two_lanes};
@@ -63,7 +63,9 @@ fn after_a_trap_no_callback_of_its_streams_runs_and_the_next_request_gets_a_new_
     let mut host = two_lanes();
     let running = ask(&mut host, A, "");
     let trapped = ask(&mut host, A, "trap");
-    assert!(matches!(host.outcome(trapped), Outcome::Answered(reply) if reply.details == "wasm_fail_stream"));
+    assert!(
+        matches!(host.request_state(trapped), RequestState::Answered(reply) if reply.details == "wasm_fail_stream")
+    );
     assert!(!host.is_alive(A));
     assert!(host.is_alive(B));
     let said = saying(&mut host, |host| host.answer(running, 200, "late"));
@@ -79,15 +81,15 @@ fn after_a_trap_no_callback_of_its_streams_runs_and_the_next_request_gets_a_new_
 
 #[test]
 fn requests_get_503_while_a_new_vm_may_not_start_yet() {
-    let options = slotway_tests::host::Options { reload_backoff_ms: 1_000, ..Default::default() };
+    let options = slotway_tests::host::HostOptions { reload_backoff_ms: 1_000, ..Default::default() };
     let mut host = Host::with_options(probe(), 1, options);
     host.configure("n").unwrap();
     ask(&mut host, A, "trap");
     let early = ask(&mut host, A, "");
-    assert!(matches!(host.outcome(early), Outcome::Answered(_)));
+    assert!(matches!(host.request_state(early), RequestState::Answered(_)));
     host.advance(1_000);
     let late = ask(&mut host, A, "");
-    assert!(matches!(host.outcome(late), Outcome::Continued(_)));
+    assert!(matches!(host.request_state(late), RequestState::Continued(_)));
 }
 
 #[test]

@@ -2,11 +2,11 @@
 
 use std::sync::OnceLock;
 
-use slotway_tests::host::{Filter, Headers, Host, LaneId, StreamId};
+use slotway_tests::host::{Filter, Headers, Host, LaneIndex, StreamId};
 
 /// The lanes by their usual names.
-pub(crate) const A: LaneId = LaneId(0);
-pub(crate) const B: LaneId = LaneId(1);
+pub(crate) const A: LaneIndex = LaneIndex(0);
+pub(crate) const B: LaneIndex = LaneIndex(1);
 
 pub(crate) fn probe() -> &'static Filter {
     static PROBE: OnceLock<Filter> = OnceLock::new();
@@ -25,7 +25,7 @@ pub(crate) fn asking(what: &str) -> Headers {
     [(":method", "GET"), (":path", "/"), ("do", what)].into_iter().collect()
 }
 
-pub(crate) fn ask(host: &mut Host, lane: LaneId, what: &str) -> StreamId {
+pub(crate) fn ask(host: &mut Host, lane: LaneIndex, what: &str) -> StreamId {
     host.request(lane, asking(what))
 }
 

@@ -1,6 +1,6 @@
 //! A stream's way through the module.
 
-use slotway_tests::host::{CallAnswer, Host, Options, Outcome, ReplyBy, WorkerFailure};
+use slotway_tests::host::{CallAnswer, Host, HostOptions, ReplyBy, RequestState, WorkerFailure};
 
 use crate::probe::{A, B, ask, asking, probe, saying, two_lanes};
 
@@ -9,7 +9,7 @@ fn a_held_request_goes_on_when_the_call_that_released_it_has_returned() {
     let mut host = two_lanes();
     let held = host.request_headers(A, asking("hold"));
     host.request_body(held, b"abc", true);
-    assert_eq!(host.outcome(held), Outcome::Paused);
+    assert_eq!(host.request_state(held), RequestState::Paused);
     let said = saying(&mut host, |host| ask(host, A, "wake"));
     // Set effective: Ok. Continue: Ok. Reading a header after that: BadArgument. The body comes when all has returned.
     assert_eq!(said, ["0 H3", "0 e0", "0 c0", "0 g2", "0 B3"]);
@@ -41,7 +41,7 @@ fn a_local_reply_passes_the_modules_own_callbacks_and_ends_the_stream() {
 fn a_local_reply_is_recorded_and_received() {
     let mut host = two_lanes();
     let stream = ask(&mut host, A, "reply");
-    let Outcome::Answered(reply) = host.outcome(stream) else { panic!("not answered") };
+    let RequestState::Answered(reply) = host.request_state(stream) else { panic!("not answered") };
     assert_eq!((reply.by, reply.status, reply.details.as_str()), (ReplyBy::Module, 503, "count"));
     let received = host.seen(stream).received;
     assert_eq!(
@@ -66,8 +66,11 @@ fn a_local_reply_to_a_grpc_request_is_all_headers() {
 
 #[test]
 fn a_local_reply_can_pass_by_the_module_and_leave_the_stream_open() {
-    let options =
-        Options { local_replies_pass_filter: false, finish_local_replies: false, ..Options::default() };
+    let options = HostOptions {
+        local_replies_pass_filter: false,
+        finish_local_replies: false,
+        ..HostOptions::default()
+    };
     let mut host = Host::with_options(probe(), 1, options);
     host.configure("n").unwrap();
     let stream = ask(&mut host, A, "reply");
@@ -97,7 +100,7 @@ fn a_worker_that_cannot_be_reached_is_answered_for_by_the_router() {
     let mut host = two_lanes();
     let stream = ask(&mut host, A, "");
     host.worker_failed(stream, WorkerFailure::ConnectFailed);
-    let Outcome::Answered(reply) = host.outcome(stream) else { panic!("not answered") };
+    let RequestState::Answered(reply) = host.request_state(stream) else { panic!("not answered") };
     assert_eq!((reply.by, reply.status), (ReplyBy::Router, 503));
     assert_eq!(host.seen(stream).received.headers.get("x-probe"), Some("yes"), "the module saw it");
 }

@@ -4,7 +4,7 @@ use crate::{
     case::Case,
     defect::Defect,
     list::List,
-    state::{At, LaneNumber, Phase, Request, Standing, State, Task},
+    state::{At, LaneNumber, Liveness, Phase, Request, State, Task},
     step::Step,
     world::World,
 };
@@ -105,11 +105,11 @@ impl World<'_> {
             }
             return;
         }
-        if own.standing != Standing::Lives {
+        if own.liveness != Liveness::Alive {
             let mut next = self.begin();
             let waiting = self.now.of_lane(lane, Phase::Waiting).fold(0, |all, number| all | 1 << number);
             let changed = next.lane(lane);
-            changed.standing = Standing::Lives;
+            changed.liveness = Liveness::Alive;
             changed.to_withdraw = waiting;
             self.push(next, Step::of(lane, "beats, and learns that it was believed dead"));
         } else if self.case.defect != Some(Defect::NoAudit) {
@@ -129,7 +129,7 @@ impl World<'_> {
         if late == 0 && own.late == 0 && strays.is_empty() && own.strays == 0 {
             return;
         }
-        let is_thorough = now.lanes.iter().any(|one| one.is_dead || one.standing == Standing::Dead);
+        let is_thorough = now.lanes.iter().any(|one| one.is_dead || one.liveness == Liveness::Dead);
         let mut next = self.begin();
         let changed = next.lane(lane);
         changed.late_twice = late & own.late;
@@ -144,11 +144,11 @@ impl World<'_> {
     /// a mistake there are two.)
     fn look_after(&mut self, lane: LaneNumber) {
         let now = self.now;
-        let is_at_it = |one: &crate::state::Lane| one.is_executor && one.standing == Standing::Lives;
+        let is_at_it = |one: &crate::state::Lane| one.is_executor && one.liveness == Liveness::Alive;
         if now.lanes.iter().any(is_at_it) && !is_at_it(&now.lanes[usize::from(lane)]) {
             return;
         }
-        if now.lanes.iter().all(|one| !one.is_dead && one.standing == Standing::Lives) {
+        if now.lanes.iter().all(|one| !one.is_dead && one.liveness == Liveness::Alive) {
             return;
         }
         let first = self.next.len();
@@ -163,23 +163,23 @@ impl World<'_> {
         let now = self.now;
         for (dead, other) in (0..self.case.lanes as u8).zip(&now.lanes).filter(|(dead, _)| *dead != lane) {
             let of = |what| Step::of(lane, what).other(dead);
-            if other.standing == Standing::Lives && other.is_dead {
+            if other.liveness == Liveness::Alive && other.is_dead {
                 let mut next = self.begin();
-                next.lane(dead).standing = Standing::Dead;
+                next.lane(dead).liveness = Liveness::Dead;
                 self.push(next, of("believes lane {l} dead"));
             }
             let has_place = now.root.line.items().iter().any(|place| place.lane == dead);
             let has_slot = now.root.ledger.items().iter().any(|held| held.lane == dead);
-            let is_met = other.standing == Standing::Forgotten && has_slot;
+            let is_met = other.liveness == Liveness::Forgotten && has_slot;
             if is_met && self.case.defect != Some(Defect::ForgetForEver) {
                 let mut next = self.begin();
-                next.lane(dead).standing = Standing::Dead;
+                next.lane(dead).liveness = Liveness::Dead;
                 self.push(
                     next,
                     of("meets a slot of lane {l}, which was forgotten, and looks after it again"),
                 );
             }
-            if other.standing != Standing::Dead {
+            if other.liveness != Liveness::Dead {
                 continue;
             }
             let takes_over = self.case.defect != Some(Defect::NoTakeover);
@@ -215,7 +215,7 @@ impl World<'_> {
             }
             if !evicts && !has_slot && (other.queue.is_empty() || !takes_over) {
                 let mut next = self.begin();
-                next.lane(dead).standing = Standing::Forgotten;
+                next.lane(dead).liveness = Liveness::Forgotten;
                 next.broken = has_place.then_some("a dead lane is forgotten that has places in the line");
                 self.push(next, of("finds nothing of lane {l} any more, and forgets it"));
             }
@@ -251,10 +251,10 @@ impl World<'_> {
             next.trap(lane);
             self.push(next, Step::of(lane, "traps").optional());
         }
-        if may_stall && !now.has_stalled && others_live && own.standing == Standing::Lives {
+        if may_stall && !now.has_stalled && others_live && own.liveness == Liveness::Alive {
             let mut next = self.begin();
             next.state.has_stalled = true;
-            next.lane(lane).standing = Standing::Dead;
+            next.lane(lane).liveness = Liveness::Dead;
             self.push(next, Step::of(lane, "stalls, and the others believe it dead").optional());
         }
     }

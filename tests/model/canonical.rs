@@ -24,7 +24,7 @@ pub(crate) struct Names {
 impl State {
     /// Brings a state into its canonical form.
     pub(crate) fn canonical(mut self, case: &Case) -> (Self, Names) {
-        let dies = std::array::from_fn::<bool, LANES, _>(|lane| self.may_be_dead(lane as u8, case));
+        let dies = std::array::from_fn::<bool, LANES, _>(|lane| case.may_be_dead(&self, lane as u8));
         // Word of a request's end is for the case that its lane is dead.
         self.ends.retain(|(lane, _)| dies[usize::from(*lane)]);
         for held in self.root.ledger.items_mut() {
@@ -147,7 +147,7 @@ impl State {
             Task::Adopt(_, serial, _) => (9, serial),
         };
         (
-            (lane.is_dead, lane.is_executor, lane.standing, lane.is_stale, at, task),
+            (lane.is_dead, lane.is_executor, lane.liveness, lane.is_stale, at, task),
             held.fold(0_u32, |all, held| all | 1 << held.serial),
             places.fold(0_u32, |all, place| all | 1 << place.ticket),
             requests,

@@ -2,7 +2,7 @@
 
 use crate::{
     defect::Defect,
-    state::{LANES, WORKERS},
+    state::{LANES, LaneNumber, Liveness, State, WORKERS},
 };
 
 /// One exploration.
@@ -97,5 +97,14 @@ impl Case {
             }
             _ => vec![two_lanes(Self::TRAP), Self::STALL],
         }
+    }
+
+    /// Returns whether a lane is, or can still become, dead or declared dead.
+    pub(crate) fn may_be_dead(&self, state: &State, lane: LaneNumber) -> bool {
+        let one = &state.lanes[usize::from(lane)];
+        one.is_dead
+            || one.liveness != Liveness::Alive
+            || (self.may_trap && !state.has_trapped)
+            || (self.may_stall && !state.has_stalled)
     }
 }

@@ -3,7 +3,7 @@
 use crate::{
     defect::Defect,
     list::List,
-    state::{Grant, Held, LaneNumber, Place, Root, Serial, Ticket, WORKERS},
+    state::{Grant, LaneNumber, LedgerEntry, LineEntry, Root, Serial, Ticket, WORKERS},
 };
 
 /// What became of a request that asked for a slot.
@@ -12,7 +12,7 @@ pub(crate) enum Taken {
     /// It has one: serial and worker.
     Slot(Serial, u8),
     /// It waits.
-    Place(Ticket),
+    Ticket(Ticket),
 }
 
 /// Slots for waiters.
@@ -41,14 +41,14 @@ impl Root {
         }
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        self.line.push(Place { ticket, lane });
-        Taken::Place(ticket)
+        self.line.push(LineEntry { ticket, lane });
+        Taken::Ticket(ticket)
     }
 
     /// Takes a place out of the line. `false`: it is not there any more.
     pub(crate) fn cancel(&mut self, lane: LaneNumber, ticket: Ticket) -> bool {
         let before = self.line.len();
-        self.line.retain(|place| *place != Place { ticket, lane });
+        self.line.retain(|place| *place != LineEntry { ticket, lane });
         self.line.len() < before
     }
 
@@ -95,7 +95,7 @@ impl Root {
     /// Notes that the request of a lane with this slot is over. `false`: nothing changes.
     pub(crate) fn note_over(&mut self, serial: Serial, lane: LaneNumber, defect: Option<Defect>) -> bool {
         let any_lane = defect == Some(Defect::WitnessOfOther);
-        let wanted = |held: &&mut Held| held.serial == serial && (any_lane || held.lane == lane);
+        let wanted = |held: &&mut LedgerEntry| held.serial == serial && (any_lane || held.lane == lane);
         match self.ledger.items_mut().iter_mut().find(wanted).filter(|held| !held.is_over) {
             Some(held) => {
                 held.is_over = true;
@@ -142,7 +142,7 @@ impl Root {
             self.free.push(worker);
             return None;
         };
-        let Place { ticket, lane } = self.line.remove(first);
+        let LineEntry { ticket, lane } = self.line.remove(first);
         Some(Grant { lane, ticket, worker, serial: self.enter(lane, worker, defect) })
     }
 
@@ -153,7 +153,7 @@ impl Root {
             serial = (1..=serial).find(|serial| self.held(*serial).is_none()).unwrap_or(serial);
         }
         self.next_serial = self.next_serial.max(serial + 1);
-        self.ledger.push(Held { serial, lane, worker, is_over: false });
+        self.ledger.push(LedgerEntry { serial, lane, worker, is_over: false });
         self.ledger.items_mut().sort_unstable();
         serial
     }

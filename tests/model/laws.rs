@@ -32,7 +32,7 @@ pub(crate) fn broken(state: &State) -> Option<&'static str> {
     }
     for (at, request) in state.requests.iter().enumerate().filter(|(_, request)| request.is_running()) {
         let is_its_own =
-            |held: &crate::state::Held| held.lane == request.lane && held.worker == request.worker;
+            |held: &crate::state::LedgerEntry| held.lane == request.lane && held.worker == request.worker;
         if !root.held(request.serial).is_some_and(is_its_own) {
             return Some("a request runs whose slot was given back");
         }

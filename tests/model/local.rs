@@ -11,7 +11,7 @@ impl Next<'_> {
     pub(crate) fn trap(&mut self, lane: LaneNumber) {
         self.state.has_trapped = true;
         let own = self.lane(lane);
-        *own = Lane { is_dead: true, standing: own.standing, queue: own.queue, ..Lane::default() };
+        *own = Lane { is_dead: true, liveness: own.liveness, queue: own.queue, ..Lane::default() };
         for request in self.state.requests.iter_mut().filter(|request| request.lane == lane) {
             request.phase = match request.phase {
                 Phase::Arriving | Phase::Waiting | Phase::Ending if request.mark > 0 => Phase::Orphan,

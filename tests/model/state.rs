@@ -1,6 +1,6 @@
 //! What there is at one moment: the shared state, the lanes with their local variables, the requests.
 
-use crate::{case::Case, list::List};
+use crate::list::List;
 
 /// A lane's number.
 pub(crate) type LaneNumber = u8;
@@ -22,7 +22,7 @@ const SLOTS: usize = 8;
 
 /// A slot that is out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub(crate) struct Held {
+pub(crate) struct LedgerEntry {
     /// Its number.
     pub(crate) serial: Serial,
     /// The lane whose request has it, or to which it is on its way.
@@ -35,7 +35,7 @@ pub(crate) struct Held {
 
 /// A place in the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub(crate) struct Place {
+pub(crate) struct LineEntry {
     /// Its number.
     pub(crate) ticket: Ticket,
     /// The lane that holds the waiter.
@@ -61,11 +61,11 @@ pub(crate) struct Root {
     /// The slots that nobody has, by worker; the head first.
     pub(crate) free: List<u8, SLOTS>,
     /// Who waits, the longest first.
-    pub(crate) line: List<Place, 5>,
+    pub(crate) line: List<LineEntry, 5>,
     /// The next place's number.
     pub(crate) next_ticket: Ticket,
     /// The slots that are out, in the order of their serials.
-    pub(crate) ledger: List<Held, SLOTS>,
+    pub(crate) ledger: List<LedgerEntry, SLOTS>,
     /// The next slot's number.
     pub(crate) next_serial: Serial,
     /// Each worker's slots, surplus ones included.
@@ -83,7 +83,7 @@ impl Root {
     }
 
     /// The slot of a serial that is out.
-    pub(crate) fn held(&self, serial: Serial) -> Option<&Held> {
+    pub(crate) fn held(&self, serial: Serial) -> Option<&LedgerEntry> {
         self.ledger.items().iter().find(|held| held.serial == serial)
     }
 
@@ -191,13 +191,13 @@ pub(crate) enum At {
 
 /// What the table of lanes says of a lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub(crate) enum Standing {
+pub(crate) enum Liveness {
     /// It lives.
     #[default]
-    Lives,
-    /// It is believed dead, and looked after.
+    Alive,
+    /// It is declared dead, and its slots are recovered.
     Dead,
-    /// It was looked after until nothing of it was left.
+    /// It was declared dead, and everything of it is recovered.
     Forgotten,
 }
 
@@ -209,7 +209,7 @@ pub(crate) struct Lane {
     /// It looks after the dead.
     pub(crate) is_executor: bool,
     /// What the table says.
-    pub(crate) standing: Standing,
+    pub(crate) liveness: Liveness,
     /// Where it is.
     pub(crate) at: At,
     /// What it is doing there.
@@ -279,15 +279,6 @@ impl State {
     /// A lane's waiter with a ticket.
     pub(crate) fn waiter(&self, lane: LaneNumber, ticket: Ticket) -> Option<RequestNumber> {
         self.of_lane(lane, Phase::Waiting).find(|number| self.requests[usize::from(*number)].ticket == ticket)
-    }
-
-    /// Whether a lane is, or may yet be, dead or believed so.
-    pub(crate) fn may_be_dead(&self, lane: LaneNumber, case: &Case) -> bool {
-        let one = &self.lanes[usize::from(lane)];
-        one.is_dead
-            || one.standing != Standing::Lives
-            || (case.may_trap && !self.has_trapped)
-            || (case.may_stall && !self.has_stalled)
     }
 
     /// Whether a request that has this slot is at its worker.

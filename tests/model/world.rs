@@ -168,7 +168,7 @@ impl Next<'_> {
                         self.lane(lane).at = At::Swap(serial, worker, 0)
                     }
                     Taken::Slot(serial, worker) => self.lane(lane).at = At::Mark(serial, worker),
-                    Taken::Place(ticket) => {
+                    Taken::Ticket(ticket) => {
                         self.state.requests[usize::from(request)].mark = 0;
                         self.lane(lane).at = At::Swap(0, 0, ticket);
                     }
@@ -181,7 +181,7 @@ impl Next<'_> {
                 own.late &= !(1 << request);
                 match root.take(lane, defect) {
                     Taken::Slot(serial, worker) => own.at = At::Swap(serial, worker, 0),
-                    Taken::Place(ticket) => own.at = At::Swap(0, 0, ticket),
+                    Taken::Ticket(ticket) => own.at = At::Swap(0, 0, ticket),
                 }
                 true
             }
@@ -231,7 +231,7 @@ impl Next<'_> {
                         }
                         self.has_taken(lane, task, serial, worker);
                     }
-                    Taken::Place(ticket) => self.waits(lane, task, ticket),
+                    Taken::Ticket(ticket) => self.waits(lane, task, ticket),
                 }
             }
             Task::Cancel(ticket) => {

@@ -11,7 +11,7 @@ use std::{
 
 use slotway_tests::{
     host::Filter,
-    sim::{Coverage, How, Outcome, run_seed},
+    sim::{Coverage, How, SeedResult, run_seed},
 };
 
 use crate::arguments::Arguments;
@@ -27,7 +27,7 @@ pub(crate) struct Batch {
     pub(crate) seeds: u64,
     pub(crate) steps: u64,
     pub(crate) coverage: Coverage,
-    pub(crate) failures: Vec<Outcome>,
+    pub(crate) failures: Vec<SeedResult>,
     pub(crate) took: Duration,
 }
 

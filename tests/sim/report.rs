@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use slotway_tests::{
     host::Filter,
-    sim::{How, Kind, Outcome, run_seed},
+    sim::{How, Kind, SeedResult, run_seed},
 };
 
 use crate::{
@@ -58,7 +58,7 @@ pub(crate) fn print(filter: &Filter, arguments: &Arguments, batch: &Batch) -> bo
     failures.is_empty() && !hole
 }
 
-fn print_failure(filter: &Filter, arguments: &Arguments, failure: &Outcome) {
+fn print_failure(filter: &Filter, arguments: &Arguments, failure: &SeedResult) {
     let Some(violation) = &failure.violation else { return };
     let seed = failure.seed;
     // The same run again, with every step written down.

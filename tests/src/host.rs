@@ -18,6 +18,7 @@ mod filter;
 mod flow;
 mod headers;
 mod http_calls;
+mod ids;
 mod imports;
 mod lane;
 mod metrics;
@@ -31,21 +32,22 @@ mod timers;
 mod traffic;
 mod usage;
 mod vm;
+mod vm_data;
 mod vm_state;
 mod witness;
 
 pub(crate) use abi::{Action, BufferKind, MapKind};
 pub use abi::{Callback, HostCall, Status};
-pub use clock::Clock;
+pub use clock::VirtualClock;
 pub use event::{Event, WorkerFailure};
 pub(crate) use faults::FaultPlan;
 pub use faults::{CallSite, Faults, Verdict};
 pub use filter::Filter;
 pub use headers::Headers;
 pub use http_calls::{CallAnswer, HttpCall};
-pub use lane::LaneId;
+pub use ids::{LaneIndex, PluginId, VmId};
 pub use metrics::{MetricKind, Metrics};
-pub use process::{LogLine, Options, PluginId, Wakeup};
+pub use process::{HostOptions, LogLine, Wakeup};
 pub(crate) use process::{Process, SharedProcess};
 pub use schedule::Step;
 pub use shared_data::SharedData;
@@ -53,10 +55,11 @@ pub use shared_queue::SharedQueues;
 pub(crate) use stream::Stream;
 pub use stream::{Received, ReplyBy, Seen, SentReply, StreamId};
 pub(crate) use timers::Timers;
-pub use traffic::Outcome;
+pub use traffic::RequestState;
 pub use usage::Usage;
+pub(crate) use vm_data::VmData;
+pub use vm_state::VmThread;
 pub(crate) use vm_state::{AfterCall, Context, VmState};
-pub use vm_state::{Place, VmId};
 
 use std::collections::BTreeMap;
 
@@ -82,26 +85,26 @@ impl Host {
     /// A host with `lanes` worker threads and no configuration yet.
     #[must_use]
     pub fn new(filter: &Filter, lanes: usize) -> Self {
-        Self::with_options(filter, lanes, Options::default())
+        Self::with_options(filter, lanes, HostOptions::default())
     }
 
     /// The same with other options.
     #[must_use]
-    pub fn with_options(filter: &Filter, lanes: usize, options: Options) -> Self {
+    pub fn with_options(filter: &Filter, lanes: usize, options: HostOptions) -> Self {
         let process = SharedProcess::default();
         {
             let mut process = process.lock();
             (process.vm_id, process.log_level, process.options) = (VM_ID.to_owned(), 2, options);
         }
         let lanes = (0..lanes)
-            .map(|id| Slot::Idle(Box::new(Lane::new(LaneId(id), filter.clone(), process.clone()))))
+            .map(|id| Slot::Idle(Box::new(Lane::new(LaneIndex(id), filter.clone(), process.clone()))))
             .collect();
         Self { filter: filter.clone(), process, lanes, canaries: BTreeMap::new(), wakeups_held: false }
     }
 
     /// The lanes.
-    pub fn lanes(&self) -> impl Iterator<Item = LaneId> + use<> {
-        (0..self.lanes.len()).map(LaneId)
+    pub fn lanes(&self) -> impl Iterator<Item = LaneIndex> + use<> {
+        (0..self.lanes.len()).map(LaneIndex)
     }
 
     /// A configuration is pushed: a canary VM on the main thread tries it, then every lane takes it, one after the
@@ -137,8 +140,8 @@ impl Host {
     }
 
     async fn canary(&self, plugin: PluginId) -> Result<(), HostError> {
-        let mut main = Lane::new(LaneId(usize::MAX), self.filter.clone(), self.process.clone());
-        let vm = Vm::start(&self.filter, &self.process, Place::Main).await?;
+        let mut main = Lane::new(LaneIndex(usize::MAX), self.filter.clone(), self.process.clone());
+        let vm = Vm::start(&self.filter, &self.process, VmThread::Main).await?;
         let id = vm.id;
         main.vm = Some(vm);
         let configured = main.configure_root(plugin).await;

@@ -47,7 +47,7 @@ pub struct How {
 
 /// What one seed came to.
 #[derive(Debug, Clone)]
-pub struct Outcome {
+pub struct SeedResult {
     /// The seed.
     pub seed: u64,
     /// Choices of the scheduler: host calls, and what began.
@@ -62,7 +62,7 @@ pub struct Outcome {
 
 /// Makes the run of one seed.
 #[must_use]
-pub fn run_seed(filter: &Filter, seed: u64, how: How) -> Outcome {
+pub fn run_seed(filter: &Filter, seed: u64, how: How) -> SeedResult {
     let mut run = Run::new(filter, seed, how);
     // Nobody looks at what a panic leaves half done but for its trace.
     let ended = catch_unwind(AssertUnwindSafe(|| run.go()));
@@ -80,5 +80,5 @@ pub fn run_seed(filter: &Filter, seed: u64, how: How) -> Outcome {
     };
     run.count();
     let trace = if how.trace { run.host.trace() } else { Vec::new() };
-    Outcome { seed, steps: run.steps, coverage: run.coverage, violation, trace }
+    SeedResult { seed, steps: run.steps, coverage: run.coverage, violation, trace }
 }

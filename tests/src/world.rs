@@ -9,7 +9,7 @@ use crate::{
     HostError,
     artifact::filter,
     fleet::Fleet,
-    host::{Filter, Headers, Host, LaneId, Options, Outcome, StreamId, WorkerFailure},
+    host::{Filter, Headers, Host, HostOptions, LaneIndex, RequestState, StreamId, WorkerFailure},
     inside,
 };
 
@@ -69,7 +69,7 @@ impl World {
     /// If the filter is missing or refuses the configuration.
     #[must_use]
     pub fn new(lanes: usize, pool: Pool) -> Self {
-        Self::with_options(lanes, pool, Options::default())
+        Self::with_options(lanes, pool, HostOptions::default())
     }
 
     /// The same in a host with other options.
@@ -77,7 +77,7 @@ impl World {
     /// # Panics
     /// If the filter is missing or refuses the configuration.
     #[must_use]
-    pub fn with_options(lanes: usize, pool: Pool, options: Options) -> Self {
+    pub fn with_options(lanes: usize, pool: Pool, options: HostOptions) -> Self {
         Self::with_filter(filter(), lanes, pool, options)
     }
 
@@ -86,7 +86,7 @@ impl World {
     /// # Panics
     /// If the module refuses the configuration.
     #[must_use]
-    pub fn with_filter(filter: &Filter, lanes: usize, pool: Pool, options: Options) -> Self {
+    pub fn with_filter(filter: &Filter, lanes: usize, pool: Pool, options: HostOptions) -> Self {
         let config = FilterConfig {
             generation: 1,
             coordinator: "test".to_owned(),
@@ -179,7 +179,7 @@ impl World {
 
     /// A request with headers of its own arrives on a lane.
     pub fn send_with(&mut self, lane: usize, headers: Headers) -> StreamId {
-        let stream = self.host.request(LaneId(lane), headers);
+        let stream = self.host.request(LaneIndex(lane), headers);
         self.see();
         stream
     }
@@ -232,7 +232,7 @@ impl World {
     /// Whether a request is still waiting.
     #[must_use]
     pub fn waits(&self, stream: StreamId) -> bool {
-        self.host.outcome(stream) == Outcome::Paused
+        self.host.request_state(stream) == RequestState::Paused
     }
 
     /// Where a request is: its worker's base URL.

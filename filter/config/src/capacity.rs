@@ -4,13 +4,13 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::{ConfigError, limits};
 
-/// How many requests a coordinator may have at a worker at once: 1 to [`limits::CAPACITY_MAX`].
+/// The number of requests that a coordinator may have in flight at a worker: 1 to [`limits::CAPACITY_MAX`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Capacity(u32);
 
 impl Capacity {
-    /// A capacity of `slots`.
+    /// Returns a capacity of `slots`.
     ///
     /// # Errors
     /// [`ConfigError::Capacity`] outside the range.
@@ -22,7 +22,7 @@ impl Capacity {
         }
     }
 
-    /// The number of slots.
+    /// Returns the number of slots.
     #[must_use]
     pub fn get(self) -> u32 {
         self.0

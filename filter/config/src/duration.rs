@@ -14,22 +14,22 @@ pub struct WaitDuration {
 const UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
 
 impl WaitDuration {
-    /// No time at all.
+    /// The duration 0.
     pub const ZERO: Self = Self { ms: 0 };
 
-    /// A duration of whole milliseconds; what is beyond the longest duration counts as the longest.
+    /// Returns a duration of whole milliseconds, at most the longest duration.
     #[must_use]
     pub const fn from_ms(ms: u64) -> Self {
         Self { ms: if ms > limits::DURATION_MS_MAX { limits::DURATION_MS_MAX } else { ms } }
     }
 
-    /// Whole milliseconds.
+    /// Returns whole milliseconds.
     #[must_use]
     pub const fn as_ms(self) -> u64 {
         self.ms
     }
 
-    /// The same as the standard library's type.
+    /// Returns the duration as the standard library's type.
     #[must_use]
     pub const fn as_duration(self) -> Duration {
         Duration::from_millis(self.ms)

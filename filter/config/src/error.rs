@@ -1,6 +1,6 @@
 use crate::limits;
 
-/// Why a single value was refused. The text says what is wrong and what would be right.
+/// Why a configuration was refused. The text says what is wrong and what is valid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// A capacity outside 1 to [`limits::CAPACITY_MAX`].
@@ -12,41 +12,41 @@ pub enum ConfigError {
     /// A duration beyond [`limits::DURATION_MS_MAX`].
     #[error("{0:?} is too long: at most {days} days", days = limits::DURATION_MS_MAX / 86_400_000)]
     DurationTooLong(String),
-    /// Not the base URL of a worker.
+    /// Not a valid base URL of a worker.
     #[error("{url:?} is not the base URL of a worker: {reason}")]
     WorkerUrl {
-        /// What was given.
+        /// The value.
         url: String,
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// Not a pool's name.
+    /// Not a valid name of a pool.
     #[error(
         "{0:?} is not a name for a pool: use 1 to {max} of a-z, 0-9, - and _, beginning with a letter",
         max = limits::POOL_NAME_BYTES_MAX
     )]
     PoolName(String),
-    /// Not a path prefix.
+    /// Not a valid path prefix.
     #[error(
         "{0:?} is not a path prefix: it must begin with / and have neither ?, # nor spaces, at most {max} bytes",
         max = limits::PREFIX_BYTES_MAX
     )]
     Prefix(String),
-    /// Not JSON, or not of the right form.
+    /// Not JSON, or JSON of another form.
     #[error("not a filter configuration: {0}")]
     Json(String),
-    /// Values that do not go together.
+    /// Values that contradict each other.
     #[error(transparent)]
     Field(#[from] FieldError),
 }
 
-/// Values that are each right but do not go together, with the path of the field that breaks the rule.
+/// Values that are valid by themselves and contradict each other, with the path of the field that breaks the rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{path}: {reason}")]
 pub struct FieldError {
     /// The field, for example `pools[1].workers[0].worker`.
     pub path: String,
-    /// What is wrong and what would be right.
+    /// What is wrong and what is valid.
     pub reason: String,
 }
 

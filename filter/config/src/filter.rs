@@ -2,17 +2,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ConfigError, FieldError, Pool, WaitDuration, check_pools, limits};
 
-/// The plugin configuration of the filter: what the control plane pushes over ECDS, as JSON.
+/// The plugin configuration of the filter, which the control plane pushes over ECDS as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FilterConfig {
-    /// Which of two configurations is newer: the higher one, over all lanes and for as long as Envoy runs. It
-    /// only ever rises, also over restarts of the control plane. At least 1.
+    /// The number of the configuration, at least 1. It rises with each change, also over restarts of the control plane. Of two
+    /// configurations the one with the higher number is newer.
     pub generation: u64,
-    /// Name of this coordinator in its reports; empty with no control plane.
+    /// The name of this coordinator in its reports; empty without a control plane.
     #[serde(default)]
     pub coordinator: String,
-    /// The Envoy cluster that reports go to; without one the filter does not report.
+    /// The Envoy cluster that reports go to. Without one the filter sends no reports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report_cluster: Option<String>,
     /// Adds `x-slotway-worker` and `x-slotway-wait-ms` to answers.
@@ -21,8 +21,7 @@ pub struct FilterConfig {
     /// Sets the access log's fields (`wasm.slotway.worker`, `.wait_ms`, `.outcome` in the filter state).
     #[serde(default)]
     pub access_log_fields: bool,
-    /// How soon the slots of a lane that died are looked after: a lane that was not heard of for so long is
-    /// believed dead. From [`limits::LANE_LEASE_MS_MIN`] to [`limits::LANE_LEASE_MS_MAX`].
+    /// How long a lane may be silent before it is declared dead and its slots are recovered. From [`limits::LANE_LEASE_MS_MIN`] to [`limits::LANE_LEASE_MS_MAX`].
     #[serde(default = "default_lane_lease")]
     pub lane_lease: WaitDuration,
     /// The pools, in the order in which their matches are tried.
@@ -41,7 +40,7 @@ impl FilterConfig {
         Ok(config)
     }
 
-    /// The plugin configuration as JSON.
+    /// Returns the plugin configuration as JSON.
     ///
     /// # Errors
     /// [`ConfigError::Json`], which no value of this type causes.
@@ -49,7 +48,7 @@ impl FilterConfig {
         serde_json::to_string(self).map_err(|error| ConfigError::Json(error.to_string()))
     }
 
-    /// Finds values that do not go together.
+    /// Checks for values that contradict each other.
     ///
     /// # Errors
     /// The first [`ConfigError::Field`].
@@ -63,13 +62,13 @@ impl FilterConfig {
     }
 }
 
-/// The lease of a lane where nothing else is configured.
+/// Returns the lease of a lane if nothing else is configured.
 #[must_use]
 pub const fn default_lane_lease() -> WaitDuration {
     WaitDuration::from_ms(5_000)
 }
 
-/// Refuses a lease that is too short to tell a slow lane from a dead one, or so long that slots stay lost.
+/// Refuses a lease that is too short to distinguish a slow lane from a dead one, or that delays recovery too long.
 ///
 /// # Errors
 /// A [`FieldError`] at `lane_lease`.

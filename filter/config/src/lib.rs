@@ -1,14 +1,14 @@
-//! The words that the filter, the control plane and the operator share.
+//! The configuration's types, which the filter, the control plane and the operator share.
 //!
-//! * [`Pool`], [`Policy`], [`Worker`], [`PoolMatch`], [`WaitDuration`]: what an operator writes (YAML, REST) and what
-//!   travels to the filter (JSON) are the same types, so neither side can accept what the other refuses.
+//! * [`Pool`], [`Policy`], [`Worker`], [`PoolMatch`], [`WaitDuration`]: an operator's input (YAML, REST) and the filter's
+//!   configuration (JSON) are the same types, so that neither side accepts a value that the other one refuses.
 //! * [`FilterConfig`]: the plugin configuration that the control plane pushes over ECDS.
-//! * [`Report`]: what a coordinator tells the control plane about its slots.
+//! * [`Report`]: a coordinator's report about its slots to the control plane.
 //! * [`headers`] and [`limits`]: names and bounds, each in one place.
 //!
-//! Values are checked where they are parsed: a [`Capacity`] of 0 or a [`WorkerUrl`] with a query cannot be
-//! built. What no single value shows (the same worker twice, two pools with one match) is found by
-//! [`FilterConfig::check`] and [`check_pools`], whose errors carry the path of the field.
+//! Parsing checks each value: a [`Capacity`] of 0 or a [`WorkerUrl`] with a query cannot be built. [`FilterConfig::check`] and
+//! [`check_pools`] find values that contradict each other (a worker that is listed twice, two pools with one match); their
+//! errors have the path of the field.
 
 mod capacity;
 mod duration;

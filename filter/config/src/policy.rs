@@ -1,21 +1,21 @@
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use crate::{Pool, WaitDuration, limits};
+use crate::{WaitDuration, limits};
 
-/// How a pool treats its requests: what can be changed of it while they run.
+/// How a pool treats its requests. It can change while requests run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
     /// How long a request waits for a slot before it gets 503; `0` refuses at once.
     #[serde(default = "default_free_worker_timeout")]
     pub free_worker_timeout: WaitDuration,
-    /// How many requests may wait; the next one is refused at once.
+    /// Most requests that may wait; further ones are refused at once.
     #[serde(default = "default_max_waiting", deserialize_with = "max_waiting")]
     pub max_waiting: u32,
-    /// How long a slot stays taken after its request was abandoned.
+    /// How long a slot is held after its request was abandoned.
     #[serde(default = "default_abandoned_hold")]
     pub abandoned_hold: WaitDuration,
-    /// How long a worker may take for its whole answer; `0` is for ever.
+    /// How long a worker may take for its whole answer; `0` for no limit.
     #[serde(default = "default_answer_timeout")]
     pub answer_timeout: WaitDuration,
 }
@@ -28,26 +28,6 @@ impl Default for Policy {
             abandoned_hold: default_abandoned_hold(),
             answer_timeout: default_answer_timeout(),
         }
-    }
-}
-
-impl Pool {
-    /// The pool's policy.
-    #[must_use]
-    pub fn policy(&self) -> Policy {
-        Policy {
-            free_worker_timeout: self.free_worker_timeout,
-            max_waiting: self.max_waiting,
-            abandoned_hold: self.abandoned_hold,
-            answer_timeout: self.answer_timeout,
-        }
-    }
-
-    /// The pool with this policy.
-    #[must_use]
-    pub fn with_policy(self, policy: Policy) -> Self {
-        let Policy { free_worker_timeout, max_waiting, abandoned_hold, answer_timeout } = policy;
-        Self { free_worker_timeout, max_waiting, abandoned_hold, answer_timeout, ..self }
     }
 }
 

@@ -16,22 +16,22 @@ use crate::{
 pub struct Pool {
     /// The pool's name.
     pub name: PoolName,
-    /// Which requests belong to it; all, if absent.
+    /// Which requests belong to the pool; all, if absent.
     #[serde(default, rename = "match")]
     pub matches: PoolMatch,
     /// How long a request waits for a slot before it gets 503; `0` refuses at once. A client may ask for
     /// less.
     #[serde(default = "default_free_worker_timeout")]
     pub free_worker_timeout: WaitDuration,
-    /// How many requests may wait; the next one is refused at once.
+    /// Most requests that may wait; further ones are refused at once.
     #[serde(default = "default_max_waiting", deserialize_with = "max_waiting")]
     pub max_waiting: u32,
-    /// How long a slot stays taken after its request was abandoned (client gone, route timeout), for workers
-    /// that go on computing when their caller has gone.
+    /// How long a slot is held after its request was abandoned (client gone, route timeout). For workers that continue to compute
+    /// when the connection is closed.
     #[serde(default = "default_abandoned_hold")]
     pub abandoned_hold: WaitDuration,
-    /// How long a worker may take for its whole answer, from the end of the request; `0` is for ever. Time
-    /// spent waiting for a slot does not count.
+    /// How long a worker may take for its whole answer, from the end of the request; `0` for no limit. The wait for a slot does
+    /// not count.
     #[serde(default = "default_answer_timeout")]
     pub answer_timeout: WaitDuration,
     /// The workers.
@@ -40,7 +40,7 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// A pool with the default policy and no workers.
+    /// Returns a pool with the default policy and no workers.
     #[must_use]
     pub fn new(name: PoolName, matches: PoolMatch) -> Self {
         let Policy { free_worker_timeout, max_waiting, abandoned_hold, answer_timeout } = Policy::default();
@@ -48,14 +48,32 @@ impl Pool {
         Self { name, matches, free_worker_timeout, max_waiting, abandoned_hold, answer_timeout, workers }
     }
 
-    /// The longest that a request can have a slot, in milliseconds: Envoy ends it then. `None`: for ever.
+    /// Returns the pool's policy.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        Policy {
+            free_worker_timeout: self.free_worker_timeout,
+            max_waiting: self.max_waiting,
+            abandoned_hold: self.abandoned_hold,
+            answer_timeout: self.answer_timeout,
+        }
+    }
+
+    /// Returns the pool with this policy.
+    #[must_use]
+    pub fn with_policy(self, policy: Policy) -> Self {
+        let Policy { free_worker_timeout, max_waiting, abandoned_hold, answer_timeout } = policy;
+        Self { free_worker_timeout, max_waiting, abandoned_hold, answer_timeout, ..self }
+    }
+
+    /// Returns the longest time for which a request can hold a slot, in milliseconds. Envoy ends it then. `None`: no limit.
     #[must_use]
     pub fn held_ms_max(&self) -> Option<u64> {
         let stream_ms = self.stream_ms_max()?;
         Some(stream_ms + self.abandoned_hold.as_ms())
     }
 
-    /// The longest that a request's stream can last, in milliseconds, waiting and sending included. `None`: for ever.
+    /// Returns the longest duration of a request's stream, in milliseconds, including waiting and sending. `None`: no limit.
     #[must_use]
     pub fn stream_ms_max(&self) -> Option<u64> {
         let answer_ms = self.answer_timeout.as_ms();
@@ -63,11 +81,11 @@ impl Pool {
     }
 }
 
-/// Finds what no single value shows: a name, a match or a worker that stands twice, too many of something,
-/// TLS settings for plain HTTP. A worker belongs to one pool only, since its capacity is one.
+/// Checks for values that contradict each other: a name, a match or a worker that is listed twice, too many pools, workers or
+/// slots, TLS settings for plain HTTP. A worker belongs to one pool only.
 ///
 /// # Errors
-/// The first [`FieldError`], its path relative to the list, for example `pools[1].workers[0].worker`.
+/// The first [`FieldError`], with a path relative to the list, for example `pools[1].workers[0].worker`.
 pub fn check_pools(pools: &[Pool]) -> Result<(), FieldError> {
     if pools.len() > limits::POOLS_MAX {
         let reason = format!("{} pools are too many: at most {}", pools.len(), limits::POOLS_MAX);
@@ -106,7 +124,7 @@ pub fn check_pools(pools: &[Pool]) -> Result<(), FieldError> {
     Ok(())
 }
 
-/// Refuses a second `key`, naming where the first one stands.
+/// Refuses a second `key`, with the path of the first one.
 fn once<K: std::hash::Hash + Eq>(
     seen: &mut HashMap<K, String>,
     key: K,

@@ -2,23 +2,23 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::{ConfigError, limits};
 
-/// Which requests belong to a pool. Pools are asked in their order; the first match wins.
+/// Which requests belong to a pool. The first pool whose match fits gets the request.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PoolMatch {
-    /// The beginning of the request's path, `/` for all. A byte comparison, as Envoy's own `prefix`.
+    /// A prefix of the request's path; `/` for all requests. Bytes are compared, as for Envoy's `prefix`.
     #[serde(deserialize_with = "prefix")]
     pub prefix: String,
 }
 
 impl PoolMatch {
-    /// Whether a request for `path` (with or without a query) belongs to the pool.
+    /// Returns whether a request for `path` (with or without a query) belongs to the pool.
     #[must_use]
     pub fn matches(&self, path: &str) -> bool {
         path.split(['?', '#']).next().unwrap_or_default().starts_with(&self.prefix)
     }
 
-    /// Whether every request matches.
+    /// Returns whether every request matches.
     #[must_use]
     pub fn is_all(&self) -> bool {
         self.prefix == "/"

@@ -4,13 +4,13 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::{ConfigError, limits};
 
-/// A pool's name: it stands in URLs, metric labels and keys of shared data, so its alphabet is small.
+/// A pool's name. It is part of URLs, metric labels and keys of shared data, so its alphabet is small.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct PoolName(String);
 
 impl PoolName {
-    /// The name as text.
+    /// Returns the name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -2,20 +2,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::{PoolName, WorkerUrl};
 
-/// What one coordinator says about its slots: `POST /coordinator/report` on the xDS port, as JSON.
+/// A coordinator's report about its slots: `POST /coordinator/report` on the xDS port, as JSON.
 ///
-/// A full report names every pool and worker; the ones between name all pools but only the workers whose
-/// figures changed. The control plane answers `409 Conflict` where it lacks the full report that this one
-/// builds on; the next one is full.
+/// A full report has every pool and worker. The reports between have all pools, but only the workers whose figures have changed.
+/// The control plane answers `409 Conflict` if it lacks the report that this one builds on; then the next one is full.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// The coordinator's name, from its configuration.
     pub coordinator: String,
-    /// The lane that wrote this report, and a number that is new with each life of a lane.
+    /// The reporter: a number that is new with each term of a lane as the reporter.
     pub reporter: u64,
-    /// Counts up by one with each report of this reporter; the report builds on the one before.
+    /// Rises by one with each report of this reporter. A report builds on the one before.
     pub sequence: u64,
-    /// Whether it names every worker.
+    /// Whether the report has every worker.
     pub full: bool,
     /// The newest generation that is in force.
     pub generation: u64,
@@ -49,29 +48,29 @@ pub struct WorkerReport {
     pub worker: WorkerUrl,
     /// Its capacity in force; 0 once it was removed and drains.
     pub capacity: u32,
-    /// Its requests under way, those within `abandoned_hold` and slots on their way to a waiter included.
+    /// Its requests in flight, including slots that `abandoned_hold` keeps and slots on their way to a waiter.
     pub in_flight: u32,
     /// Its slots in the free queue.
     pub free: u32,
-    /// Its slots that are parked.
+    /// Its parked slots.
     pub parked: u32,
-    /// Failures to reach it, one after the other; 0 once it has answered.
+    /// Consecutive failures to reach it; 0 once it has answered.
     pub failures: u32,
-    /// What it is doing.
+    /// Its state.
     pub state: WorkerState,
 }
 
-/// What a worker is doing, as its coordinator sees it.
+/// The state of a worker, as its coordinator sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WorkerState {
     /// It takes requests.
     Active,
-    /// It cannot be reached; its slots wait for the next probe.
+    /// It cannot be reached. Its slots wait for the next probe.
     Parked,
-    /// It could not be reached, and one request now finds out whether it can again.
+    /// It could not be reached, and one request probes it now.
     Probing,
-    /// It was removed or shrunk, and requests beyond its capacity are still under way.
+    /// It was removed or has shrunk, and requests beyond its capacity are still in flight.
     Draining,
     /// It was removed and has no request left.
     Gone,

@@ -2,24 +2,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Capacity, WorkerUrl};
 
-/// One worker and how many requests it may have at once.
+/// A worker and its capacity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Worker {
     /// The base URL.
     pub worker: WorkerUrl,
-    /// How many requests it may have at once.
+    /// The number of requests that it may have in flight.
     pub capacity: Capacity,
     /// The protocol towards the worker.
     #[serde(default, skip_serializing_if = "Protocol::is_http1")]
     pub protocol: Protocol,
-    /// How its certificate is checked; only for `https`.
+    /// How its certificate is verified; only for `https`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<WorkerTls>,
 }
 
-/// How a worker's certificate is checked. Without it: against the system's authorities, for the URL's own
-/// host.
+/// How a worker's certificate is verified. Without these settings: with the authorities of the system, for the host of the URL.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WorkerTls {
@@ -31,7 +30,7 @@ pub struct WorkerTls {
     pub sni: Option<String>,
 }
 
-/// The protocol that Envoy speaks to a worker, whatever its client speaks.
+/// The protocol that Envoy uses to a worker, independent of the client's protocol.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {

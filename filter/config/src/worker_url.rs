@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{ConfigError, limits};
 
-/// How a worker is reached.
+/// The scheme of a worker's base URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scheme {
     /// Plain HTTP.
@@ -13,9 +13,8 @@ pub enum Scheme {
     Https,
 }
 
-/// A worker's base URL, in one normal form, so that two spellings of one worker are equal: scheme and host in
-/// lower case, no default port, no slash at the end. It is the worker's identity and the name of its Envoy
-/// cluster.
+/// A worker's base URL in its normal form: scheme and host in lower case, no default port, no slash at the end. Two spellings of
+/// one worker are equal. It is the worker's identity and the name of its Envoy cluster.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WorkerUrl {
     text: String,
@@ -24,37 +23,37 @@ pub struct WorkerUrl {
 }
 
 impl WorkerUrl {
-    /// The normal form, for example `http://host:9001/extractor-web`.
+    /// Returns the normal form, for example `http://host:9001/extractor-web`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// `http` or `https`.
+    /// Returns the scheme.
     #[must_use]
     pub fn scheme(&self) -> Scheme {
         if self.text.starts_with("https:") { Scheme::Https } else { Scheme::Http }
     }
 
-    /// Host and, where it is not the scheme's own, port: what the worker gets as `Host` / `:authority`.
+    /// Returns the host, and the port if it is not the default one: the worker's `Host` or `:authority`.
     #[must_use]
     pub fn authority(&self) -> &str {
         &self.text[self.authority_at..self.path_at]
     }
 
-    /// The host: a name, an IPv4 address, or an IPv6 address without its brackets.
+    /// Returns the host: a name, an IPv4 address, or an IPv6 address without its brackets.
     #[must_use]
     pub fn host(&self) -> &str {
         split_port(self.authority()).0.trim_start_matches('[').trim_end_matches(']')
     }
 
-    /// The host as an address, if it is one and needs no DNS.
+    /// Returns the host as an address, if it is one and needs no DNS.
     #[must_use]
     pub fn ip(&self) -> Option<IpAddr> {
         self.host().parse().ok()
     }
 
-    /// The TCP port.
+    /// Returns the TCP port.
     #[must_use]
     pub fn port(&self) -> u16 {
         split_port(self.authority()).1.unwrap_or(match self.scheme() {
@@ -63,15 +62,14 @@ impl WorkerUrl {
         })
     }
 
-    /// What goes in front of a request's path: empty, or a path that begins with `/` and does not end with
-    /// one.
+    /// Returns the prefix for the path of each request: empty, or a path that begins with `/` and does not end with it.
     #[must_use]
     pub fn path_prefix(&self) -> &str {
         &self.text[self.path_at..]
     }
 }
 
-/// Host (with its brackets) and port of an authority that was checked before.
+/// Returns the host (with its brackets) and the port of an authority that is checked already.
 fn split_port(authority: &str) -> (&str, Option<u16>) {
     match authority.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()),
@@ -132,7 +130,7 @@ impl FromStr for WorkerUrl {
     }
 }
 
-/// A host in its normal form, an IPv6 address within brackets.
+/// Returns a host in its normal form, with an IPv6 address in brackets.
 fn normal_host(host: &str) -> Option<String> {
     if let Some(address) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
         return match address.parse::<IpAddr>() {

@@ -12,46 +12,46 @@ use crate::{
     worker_table::{self, Reach, Record},
 };
 
-/// A free queue up to this long is put in order anew when slots are added, so that old and new ones
-/// alternate. New slots of a longer one alternate among themselves and join at the tail.
+/// The longest free queue that is put in a new order when slots are added, so that old and new slots alternate. New slots of
+/// a longer queue alternate among themselves and join at the tail.
 const REINTERLEAVE_MAX: usize = 1_024;
-/// The same where many are added at once, at least one for [`OLD_FOR_EACH_NEW`] that are there: so that a large pool whose workers come in several
-/// transitions ([`CHANGES_MAX`]) has not the last ones in a heap. Each of these would be asked a few times in a row and then not for so long that its
-/// connection is closed in between.
+/// The same limit where many slots are added at once, at least one for each [`OLD_FOR_EACH_NEW`] slots of the queue. The
+/// workers of a large pool come in several transitions ([`CHANGES_MAX`]). Without this, the last ones would stand together:
+/// each would get a few requests in a row, and then none for so long that its connection is closed.
 const REINTERLEAVE_MANY_MAX: usize = 16_384;
 const OLD_FOR_EACH_NEW: usize = 16;
-/// At most so many workers change in one transition; the others follow in the next ones.
+/// Most workers that change in one transition; the others follow in the next ones.
 const CHANGES_MAX: usize = 2_048;
 
 /// One worker of a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WorkerSpec<'a> {
-    /// Its name: what a lane sends a request to.
+pub struct DesiredWorker<'a> {
+    /// Its name, to which a lane sends requests.
     pub name: &'a str,
     /// Its capacity, at least 1.
     pub capacity: u32,
 }
 
-/// What a change of configuration did.
+/// The result of a change of configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reconciled {
     /// New slots that went to waiters.
     pub grants: Vec<Grant>,
-    /// Whether the configuration is in force as a whole; else the same call has more to do.
+    /// Whether the whole configuration is in force; if not, the same call has to be repeated.
     pub done: bool,
 }
 
 impl<S: PageSource> PoolTransition<'_, S> {
-    /// Puts a configuration in force, if it is newer than the one that is. New and larger workers get slots,
-    /// never one whose predecessor is still out; of smaller and removed ones the surplus goes: at once what
-    /// is parked or free in a short queue, the rest as it comes by.
+    /// Puts a configuration in force, if it is newer than the one in force. New workers and workers that grow get slots, but no
+    /// slot whose predecessor is still out. Workers that shrink or are removed lose their surplus: parked slots, and free ones
+    /// in a short queue, at once; the other slots when they come back or reach the head.
     ///
     /// # Errors
     /// [`Abort`]; nothing has changed then.
     pub fn reconcile(
         &mut self,
         generation: u64,
-        specs: &[WorkerSpec<'_>],
+        specs: &[DesiredWorker<'_>],
         now_ms: u64,
     ) -> Result<Reconciled, Abort> {
         let mut reconciled = Reconciled { grants: Vec::new(), done: true };
@@ -100,12 +100,16 @@ impl<S: PageSource> PoolTransition<'_, S> {
         Ok(reconciled)
     }
 
-    /// A number and a name for a worker that has none.
-    fn enrol(&mut self, spec: &WorkerSpec<'_>, vacant: &mut Vec<WorkerIndex>) -> Result<WorkerIndex, Abort> {
+    /// Gives a new worker an index and stores its name.
+    fn enrol(
+        &mut self,
+        spec: &DesiredWorker<'_>,
+        vacant: &mut Vec<WorkerIndex>,
+    ) -> Result<WorkerIndex, Abort> {
         let worker = match vacant.pop() {
             Some(worker) => worker,
             None => {
-                // The highest number is nobody's, so that the end of the numbers is one too.
+                // No worker has the highest index, so that the end of the indexes is one too.
                 let next = WorkerIndex::try_from(self.root.workers_end).ok();
                 let worker = next.filter(|next| *next < WorkerIndex::MAX).ok_or(Abort::NoRoom)?;
                 self.root.workers_end += 1;
@@ -122,8 +126,7 @@ impl<S: PageSource> PoolTransition<'_, S> {
         Ok(worker)
     }
 
-    /// Sets a worker's capacity. Returns how many usable slots were minted, `None` where the capacity was the
-    /// same.
+    /// Sets a worker's capacity. Returns the number of new usable slots; `None` where the capacity was the same.
     fn resize(&mut self, worker: WorkerIndex, capacity: u32) -> Result<Option<u32>, Abort> {
         let mut record = worker_table::read(worker, &mut self.pages)?;
         if record.capacity == capacity {
@@ -157,8 +160,8 @@ impl<S: PageSource> PoolTransition<'_, S> {
         Ok(Some(usable))
     }
 
-    /// Puts new slots into the queue, evenly between the old ones, and takes surplus ones out of a short
-    /// queue. Waiters come first.
+    /// Puts new slots into the queue, evenly between the old ones, and takes surplus slots out of a short queue. Waiters get
+    /// slots before the queue does.
     fn spread(
         &mut self,
         minted: Vec<(WorkerIndex, u32)>,
@@ -189,7 +192,7 @@ impl<S: PageSource> PoolTransition<'_, S> {
         }
         let free: Vec<_> = free.into_iter().collect();
         let mut queue = ChunkQueue::empty();
-        // Pages of the old queue are written over; its length bounds the new one's.
+        // The new queue overwrites the pages of the old one, and is at most as long as allowed for the old one.
         for worker in interleave(&free) {
             queue.push(worker, Region::Free, &mut self.pages)?;
         }
@@ -197,7 +200,7 @@ impl<S: PageSource> PoolTransition<'_, S> {
         Ok(())
     }
 
-    /// Retires surplus slots among the `free` ones of a worker. Returns how many.
+    /// Retires surplus slots among a worker's `free` slots. Returns their number.
     fn retire_free(&mut self, worker: WorkerIndex, free: u32, now_ms: u64) -> Result<u32, Abort> {
         if !self.root.is_watched(worker) {
             return Ok(0);
@@ -219,8 +222,8 @@ impl<S: PageSource> PoolTransition<'_, S> {
     }
 }
 
-/// FNV-1a over the name, never 0. Names are an operator's own, not a stranger's, so that a collision would
-/// have to be made on purpose; of random ones it takes some five billion workers.
+/// Returns FNV-1a over the name, never 0. An operator chooses the names, so a collision would have to be intended. Among random
+/// names one is likely only with some five billion workers.
 fn digest(name: &str) -> u64 {
     let fold = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     name.bytes().fold(0xcbf2_9ce4_8422_2325, fold).max(1)

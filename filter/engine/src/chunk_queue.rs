@@ -1,8 +1,8 @@
-//! A FIFO queue whose two ends lie in the root and whose middle lies in pages.
+//! A FIFO queue whose two ends are in the root and whose middle is in pages.
 //!
-//! Entries leave `front`; when it is empty the first page of the middle becomes the new front, or, with no
-//! middle, the back. Entries join `back`; when it is full it becomes the last page of the middle. So one page
-//! is touched in [`CHUNK`] operations, and the root never holds more than two chunks.
+//! Entries leave `front`. When it is empty, the first page of the middle becomes the new front, or, without a middle, the back.
+//! Entries join `back`. When it is full, it becomes the last page of the middle. So one page is used in [`CHUNK`] operations,
+//! and the root never holds more than two chunks.
 
 use std::fmt;
 
@@ -13,14 +13,13 @@ use crate::{Abort, PageId, PageSource, Region, codec::Reader, page::Pages};
 /// Entries in a chunk: in one end of a queue, and in each of its pages.
 pub const CHUNK: usize = 32;
 
-/// Pages of one queue are numbered modulo this, so that their keys can be used again: shared data has no
-/// delete.
+/// The number of page keys of one queue. Pages use the keys in turn, because shared data has no delete.
 pub const RING_PAGES: u32 = 16_384;
 
-/// What can stand in a [`ChunkQueue`].
+/// An entry of a [`ChunkQueue`].
 ///
-/// Entries are kept as the bytes that are exchanged, so that a root is read and written in a few copies: each transition
-/// writes one and may read one, and uses two entries of it.
+/// Entries are kept as the bytes that are exchanged, so that a few copies read or write a root. A transition writes one root,
+/// reads at most one, and uses two entries of it.
 pub(crate) trait Entry: Copy {
     /// The entry as bytes.
     type Raw: Copy + Default;
@@ -115,7 +114,7 @@ impl<T: Entry> Chunk<T> {
         Some(entry)
     }
 
-    /// Changes the entry at `at` from the first by `change`, which says whether it did.
+    /// Changes the entry at `at` from the first. Returns what `change` returns: whether it changed the entry.
     fn update(&mut self, at: usize, change: impl FnOnce(&mut T) -> bool) -> bool {
         let Some(raw) = self.entries[self.first..self.end].get_mut(at) else { return false };
         let mut entry = T::unpack(*raw);
@@ -144,12 +143,12 @@ impl<T: Entry> Chunk<T> {
     fn read(&mut self, reader: &mut Reader<'_>) -> Result<(), Abort> {
         let count = usize::from(reader.u8()?);
         if count > CHUNK {
-            return Err(Abort::Corrupt("a chunk of too many entries"));
+            return Err(Abort::Corrupt("a chunk has too many entries"));
         }
         self.fill(count, reader)
     }
 
-    /// Has the `count` entries that come next.
+    /// Reads the next `count` entries.
     fn fill(&mut self, count: usize, reader: &mut Reader<'_>) -> Result<(), Abort> {
         (self.first, self.end) = (0, count);
         let bytes = T::bytes_mut(&mut self.entries[..count]);
@@ -158,12 +157,12 @@ impl<T: Entry> Chunk<T> {
     }
 }
 
-/// The queue: see the module's text.
+/// The queue; see the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ChunkQueue<T: Entry> {
     front: Chunk<T>,
     back: Chunk<T>,
-    /// Numbers of the middle's pages, `first..end`, each with exactly [`CHUNK`] entries. They wrap.
+    /// The numbers of the middle's pages, `first..end`, which wrap. Each page has exactly [`CHUNK`] entries.
     middle_first: u32,
     middle_end: u32,
 }
@@ -173,7 +172,7 @@ impl<T: Entry> ChunkQueue<T> {
         Self { front: Chunk::empty(), back: Chunk::empty(), middle_first: 0, middle_end: 0 }
     }
 
-    /// Forgets all entries.
+    /// Removes all entries.
     pub(crate) fn clear(&mut self) {
         self.front.clear();
         self.back.clear();
@@ -235,13 +234,13 @@ impl<T: Entry> ChunkQueue<T> {
         self.front = decode_page(self.middle_first, pages.read(page_id(region, self.middle_first))?)?;
         self.middle_first = self.middle_first.wrapping_add(1);
         if self.middle_pages() == 0 {
-            // Start again at the ring's beginning: a queue that stays short keeps few keys.
+            // Begin at the first key again, so that a short queue uses few keys.
             (self.middle_first, self.middle_end) = (0, 0);
         }
         Ok(())
     }
 
-    /// The entry at the head, without a look at any page: `None` also where the head lies in a page.
+    /// Returns the entry at the head without reading a page; `None` also where the head is in a page.
     pub(crate) fn peek(&self) -> Option<T> {
         self.front.first().or_else(|| {
             let head_in_back = self.middle_pages() == 0;
@@ -249,7 +248,7 @@ impl<T: Entry> ChunkQueue<T> {
         })
     }
 
-    /// Changes the entry at `index` from the head by `change`, which says whether it did.
+    /// Changes the entry at `index` from the head. Returns what `change` returns: whether it changed the entry.
     pub(crate) fn update<S: PageSource>(
         &mut self,
         index: usize,
@@ -276,7 +275,7 @@ impl<T: Entry> ChunkQueue<T> {
         Ok(self.back.update(index - front - middle, change))
     }
 
-    /// Calls `visit` with every entry, head first.
+    /// Calls `visit` with each entry, from the head on.
     pub(crate) fn for_each<S: PageSource>(
         &self,
         region: Region,
@@ -316,7 +315,7 @@ fn page_id(region: Region, number: u32) -> PageId {
     PageId::new(region, number % RING_PAGES)
 }
 
-/// A page names itself, so that one from an earlier round of the ring is never taken for it.
+/// Encodes a page. It contains its number, so that a page from an earlier round of the keys is recognised.
 fn encode_page<T: Entry>(number: u32, chunk: &Chunk<T>) -> Vec<u8> {
     [&number.to_le_bytes(), chunk.bytes()].concat()
 }

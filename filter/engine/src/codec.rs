@@ -1,8 +1,8 @@
-//! Little-endian numbers in bytes; what is short or malformed is [`Abort::Corrupt`], never a panic.
+//! Reading little-endian numbers from bytes. Bytes that are missing or malformed are [`Abort::Corrupt`], never a panic.
 
 use crate::Abort;
 
-/// Reads numbers off the front of a byte string.
+/// Reads numbers from the front of a byte string.
 pub(crate) struct Reader<'a> {
     rest: &'a [u8],
 }

@@ -1,26 +1,26 @@
-//! The bytes that are exchanged in one compare-and-swap: a root, and the pages that its transition changed.
+//! What one compare-and-swap exchanges: a root, and the pages that its transition changed.
 
 use crate::{Abort, Page, PageId, Root, codec::Reader};
 
-/// Known by its first byte; raised with each change of the layout.
+/// The number of the layout, which is the first byte. Each change of the layout raises it.
 pub const FORMAT: u8 = 2;
 
 /// A root and the log of its transition.
 ///
-/// The log is what makes a transition over several pages atomic: the pages are committed with the root, and
-/// written to their own keys afterwards, by whoever comes first. Whoever reads an image must see to it that
-/// every page of the log is stored with at least [`Root::commit`] before reading any page, and before
-/// committing. Since each committer did so, only the newest image can have pages that are not stored yet.
+/// The log makes a transition over several pages atomic. The pages are committed with the root, and stored under their own keys
+/// afterwards, by the first lane that comes. A reader of an image must make sure that every page of the log is stored with at
+/// least [`Root::commit`], before it reads any page and before it commits. Since every lane does so, only the newest image can
+/// have pages that are not stored yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Image {
-    /// The root.
+    /// The part of the state that is exchanged.
     pub root: Root,
     /// The pages that the root's transition changed, with their content.
     pub log: Vec<(PageId, Vec<u8>)>,
 }
 
 impl Image {
-    /// The image as bytes.
+    /// Encodes the image.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(1_024);
@@ -28,7 +28,7 @@ impl Image {
         out
     }
 
-    /// The same, in place of what is in `out`.
+    /// Encodes the image into `out`, whose content it replaces.
     pub fn encode_to(&self, out: &mut Vec<u8>) {
         out.clear();
         out.push(FORMAT);
@@ -41,17 +41,17 @@ impl Image {
         }
     }
 
-    /// Reads what [`Image::encode`] wrote.
+    /// Decodes an image.
     ///
     /// # Errors
-    /// [`Abort::Format`] for a layout of another version, [`Abort::Corrupt`] for what no version wrote.
+    /// [`Abort::Format`] for the layout of another version, [`Abort::Corrupt`] for bytes that no version writes.
     pub fn decode(bytes: &[u8]) -> Result<Self, Abort> {
         let mut image = Self::default();
         image.read(bytes)?;
         Ok(image)
     }
 
-    /// The same, in place of what is here; after an error that is neither the one nor the other.
+    /// Decodes an image into this one. After an error the content is undefined.
     ///
     /// # Errors
     /// As [`Image::decode`].
@@ -71,7 +71,7 @@ impl Image {
         Ok(())
     }
 
-    /// The pages of the log as they are stored under their own keys.
+    /// Returns the pages of the log as they are stored under their own keys.
     pub fn stored_pages(&self) -> impl Iterator<Item = (PageId, Vec<u8>)> + '_ {
         self.log.iter().map(|(id, bytes)| (*id, Page::encode(self.root.commit, bytes)))
     }

@@ -2,15 +2,15 @@
 
 use crate::WorkerIndex;
 
-/// Spreads the slots of every worker evenly over the queue, so that a larger worker stands between the
-/// smaller ones and none gets a run of requests that another could have had.
+/// Spreads the slots of each worker evenly over the queue, so that no worker gets several requests in a row that another one
+/// could have got.
 ///
-/// The k-th of a worker's n slots belongs at the fraction (2k + 1) / 2n of the queue: the middle of the k-th
-/// of n equal parts. Slots stand in the order of their fractions; of equal ones the larger worker's comes
-/// first, then the one that was named first. Three slots of W1 and four of W2 give `W2 W1 W2 W1 W2 W1 W2`.
+/// The k-th of a worker's n slots belongs at the fraction (2k + 1) / 2n of the queue: the middle of the k-th of n equal parts.
+/// Slots stand in the order of their fractions. Of equal fractions the larger worker comes first, then the one that is named
+/// first. Three slots of W1 and four of W2 give `W2 W1 W2 W1 W2 W1 W2`.
 #[must_use]
 pub fn interleave(slots: &[(WorkerIndex, u32)]) -> Vec<WorkerIndex> {
-    struct Place {
+    struct QueuedSlot {
         numerator: u64,
         slots: u32,
         named: usize,
@@ -18,7 +18,7 @@ pub fn interleave(slots: &[(WorkerIndex, u32)]) -> Vec<WorkerIndex> {
     }
     let mut places = Vec::with_capacity(slots.iter().map(|(_, count)| *count as usize).sum());
     for (named, (worker, count)) in slots.iter().enumerate() {
-        let place = |k| Place { numerator: 2 * u64::from(k) + 1, slots: *count, named, worker: *worker };
+        let place = |k| QueuedSlot { numerator: 2 * u64::from(k) + 1, slots: *count, named, worker: *worker };
         places.extend((0..*count).map(place));
     }
     places.sort_by(|a, b| {
@@ -59,8 +59,8 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// Between any two neighbouring slots of one worker stand as many others as its share says, within
-        /// one each way for each other worker.
+        /// The distance between two neighbouring slots of a worker is what its share says, give or take one for each other
+        /// worker.
         #[test]
         fn every_worker_is_spread_evenly(counts in proptest::collection::vec(1_u32..40, 1..8)) {
             let slots: Vec<_> = counts.iter().enumerate().map(|(w, n)| (w as WorkerIndex, *n)).collect();

@@ -1,55 +1,52 @@
-//! The ledger: which slot is out, under which number, at which lane.
+//! The ledger: which slots are out, under which serial, at which lane.
 //!
-//! Every slot that is given out gets a *serial*, which is never used again. A slot comes back by its serial, and only
-//! once: one that is not in the ledger any more changes nothing. So a lane that died, one that was only believed dead,
-//! and whoever gives its slots back for it cannot give back one slot twice between them.
+//! Every slot that goes out gets a *serial*, which is never used again. A slot comes back by its serial, and only once: a serial
+//! that is not in the ledger any more changes nothing. So a lane that was declared dead, and the lane that releases its slots,
+//! cannot both release the same slot.
 //!
-//! Serials that were given out lately stand in the root. When there are [`YOUNG_MAX`] of them, the oldest
-//! [`CHUNK`](crate::CHUNK) make room: those still out move to pages, [`LEDGER_PAGES`] in all, chosen by the serial. A
-//! request that ends before so many others have begun never touches a page.
+//! The newest serials are in the root (*young*). When there are [`YOUNG_MAX`] of them, the oldest [`CHUNK`](crate::CHUNK) make
+//! room: slots that are still out move to pages (*aged*), [`LEDGER_PAGES`] in all, chosen by the serial. A request that ends
+//! before so many others have begun uses no page.
 
 use slotway_test_hooks::{Defect, invariant, is_seeded};
 
 use crate::{
-    Abort, LaneId, PageId, PageSource, ProbeTerm, Region, WorkerIndex,
+    Abort, LaneId, PageId, PageSource, ProbeTerm, Region, Serial, WorkerIndex,
     chunk_queue::{CHUNK, Entry},
     codec::Reader,
     page::Pages,
 };
 
-/// The number of a slot's way out, counted from the pool's beginning.
-pub type Serial = u64;
-
-/// Serials in the root.
+/// Most serials in the root.
 const YOUNG_MAX: usize = 2 * CHUNK;
-/// Pages that hold the others.
+/// The number of pages that hold the others.
 pub const LEDGER_PAGES: u32 = 256;
-/// No lane has this number: the slot is back.
+/// The lane of a slot that is back. No lane has this number.
 const BACK: LaneId = LaneId::MAX;
-/// A young one that is back.
+/// A young entry whose slot is back.
 const BACK_RAW: <Young as Entry>::Raw = [0xff, 0xff, 0, 0, 0, 0];
-/// Bits for all pages.
+/// Words with one bit for each page.
 const FILLED_WORDS: usize = (LEDGER_PAGES / 64) as usize;
 const ENTRY_BYTES: usize = 14;
-/// Where an aged entry says that its request is over.
+/// The byte of an aged entry that says that its request is over.
 const OVER_AT: usize = 13;
 
 /// A slot that is out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LedgerEntry {
-    /// Its number.
+    /// Its serial.
     pub serial: Serial,
-    /// The lane whose request has it, or to which it is on its way.
+    /// The lane whose request holds it, or to which it is on its way.
     pub lane: LaneId,
-    /// Whose slot it is.
+    /// The worker of the slot.
     pub worker: WorkerIndex,
-    /// Where its request is to find out if the worker can be reached again.
+    /// The term of the probe, if its request probes the worker.
     pub probe: Option<ProbeTerm>,
-    /// Its request is over, as somebody else than its lane has said.
+    /// The witness has told that its request is over.
     pub is_over: bool,
 }
 
-/// One serial in the root: who has it.
+/// A serial in the root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Young {
     lane: LaneId,
@@ -92,16 +89,16 @@ impl Entry for Young {
     }
 }
 
-/// The ledger: see the module's text.
+/// The ledger; see the module.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ledger {
-    /// The serial of `young[0]`; that of the next slot, where there are none.
+    /// The serial of `young[0]`, or of the next slot if there is none.
     first: Serial,
     young: [<Young as Entry>::Raw; YOUNG_MAX],
     count: usize,
-    /// How many stand in pages.
+    /// The number of entries in pages.
     aged: u32,
-    /// The pages that have any.
+    /// The pages that have entries, one bit each.
     filled: [u64; FILLED_WORDS],
 }
 
@@ -119,17 +116,17 @@ impl Ledger {
         Self { first: 1, young: [BACK_RAW; YOUNG_MAX], count: 0, aged: 0, filled: [0; FILLED_WORDS] }
     }
 
-    /// The serials in the root, those that are back among them.
+    /// Returns the young entries, including slots that are back.
     fn young(&self) -> impl Iterator<Item = Young> {
         self.young[..self.count].iter().copied().map(Young::unpack)
     }
 
-    /// How many slots are out.
+    /// Returns the number of slots that are out.
     pub(crate) fn len(&self) -> usize {
         self.aged as usize + self.young().filter(|young| young.lane != BACK).count()
     }
 
-    /// Writes down that a slot goes out.
+    /// Enters a slot that goes out.
     pub(crate) fn enter<S: PageSource>(
         &mut self,
         lane: LaneId,
@@ -147,7 +144,7 @@ impl Ledger {
         Ok(serial)
     }
 
-    /// Strikes out a slot that comes back. `None`: it is back already.
+    /// Removes a slot that comes back. `None`: it is back already.
     pub(crate) fn strike<S: PageSource>(
         &mut self,
         serial: Serial,
@@ -169,14 +166,14 @@ impl Ledger {
         Ok(Some(held))
     }
 
-    /// The slot of a serial that is out and stands in the root, and its place there.
+    /// Returns the young entry of a slot that is out, and its index.
     fn find_young(&self, serial: Serial) -> Option<(usize, Young)> {
         let at = usize::try_from(serial.checked_sub(self.first)?).ok()?;
         let young = Young::unpack(*self.young[..self.count].get(at)?);
         (young.lane != BACK).then_some((at, young))
     }
 
-    /// The slot of a serial that is out and stands in a page: which page, and where in it.
+    /// Returns the aged entry of a slot that is out, its page, and its offset in the page.
     fn aged<S: PageSource>(
         &self,
         serial: Serial,
@@ -191,7 +188,7 @@ impl Ledger {
         Ok(found.map(|(at, held)| (id, at * ENTRY_BYTES, held)))
     }
 
-    /// Drops the oldest `count` young ones.
+    /// Drops the oldest `count` young entries.
     fn forget(&mut self, count: usize) {
         self.young.copy_within(count..self.count, 0);
         self.count -= count;
@@ -200,7 +197,7 @@ impl Ledger {
         }
     }
 
-    /// Moves the oldest to pages.
+    /// Moves the oldest young entries to pages.
     fn age<S: PageSource>(&mut self, pages: &mut Pages<'_, S>) -> Result<(), Abort> {
         for at in 0..CHUNK {
             let raw = self.young[at];
@@ -237,7 +234,7 @@ impl Ledger {
         Ok(Some(held))
     }
 
-    /// Notes that a lane's request is over. `false`: it was known, or the slot is not out at that lane.
+    /// Notes that a lane's request is over. `false`: this was known, or the slot is not out at that lane.
     pub(crate) fn note_over<S: PageSource>(
         &mut self,
         serial: Serial,
@@ -261,8 +258,8 @@ impl Ledger {
         Ok(true)
     }
 
-    /// A part of the ledger: 0 is the root's, the others are pages. Whoever looks at the parts in order sees every slot
-    /// that is out all the while, since slots only move from the root to the pages.
+    /// Returns a part of the ledger: 0 is the root, the others are pages. A reader of the parts in order sees every slot that is
+    /// out all the time, since slots only move from the root to the pages.
     pub(crate) fn part<S: PageSource>(
         &self,
         part: u32,
@@ -275,7 +272,7 @@ impl Ledger {
         Ok(out.map(|(serial, young)| young.held(serial)).collect())
     }
 
-    /// The next part to look at.
+    /// Returns the next part that has entries.
     pub(crate) fn part_after(&self, part: u32) -> Option<u32> {
         let is_filled = |page: &u32| self.filled[*page as usize / 64] & 1 << (page % 64) != 0;
         (part..LEDGER_PAGES).find(is_filled).map(|page| page + 1)
@@ -300,8 +297,8 @@ impl Ledger {
             }
         }
         let count = usize::from(reader.u8()?);
-        if count > YOUNG_MAX || self.first > Serial::MAX / 2 || self.aged > crate::root::COUNT_MAX {
-            return Err(Abort::Corrupt("a ledger that is too long"));
+        if count > YOUNG_MAX || self.first > Serial::MAX / 2 || self.aged > crate::limits::COUNT_MAX {
+            return Err(Abort::Corrupt("the ledger is too long"));
         }
         self.count = count;
         let young = self.young[..count].as_flattened_mut();

@@ -1,9 +1,8 @@
-//! The waiting line: who waits, in the order of arrival over all lanes.
+//! The waiting line: the waiters in the order of arrival over all lanes.
 //!
-//! A waiter is the number of the lane that holds its request, and its ticket is its place in the line,
-//! counted from the pool's beginning. Leaving the line from its middle leaves a hole, which is skipped when
-//! it reaches the head. Holes are bounded: the line never has more than [`crate::RING_PAGES`] pages, holes
-//! included; beyond that a request is refused as if the line were full.
+//! An entry is the number of the lane that holds the request. The waiter's ticket is the position of its entry, counted from the
+//! beginning of the pool. A waiter that leaves from the middle of the line leaves a hole, which is skipped at the head. The line
+//! never has more than [`crate::RING_PAGES`] pages, holes included; beyond that a request is refused as if the line were full.
 
 use slotway_test_hooks::{Defect, invariant, is_seeded};
 
@@ -14,18 +13,18 @@ use crate::{
     page::Pages,
 };
 
-/// One place in the line: a lane, or a hole, and when it was taken.
+/// An entry: a lane or a hole, and when the waiter came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct LineEntry {
     lane: LaneId,
     since_ms: u64,
 }
 
-/// No lane has this number.
+/// The lane of a hole. No lane has this number.
 const HOLE: LaneId = LaneId::MAX;
 const SINCE_MS_MASK: u64 = (1 << 48) - 1;
 
-impl Entry for Place {
+impl Entry for LineEntry {
     type Raw = [u8; 8];
 
     fn pack(self) -> Self::Raw {
@@ -46,13 +45,13 @@ impl Entry for Place {
     }
 }
 
-/// The line: see the module's text.
+/// The line; see the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Line {
-    places: ChunkQueue<Place>,
-    /// The ticket of the place at the head.
+    places: ChunkQueue<LineEntry>,
+    /// The ticket of the entry at the head.
     head: Ticket,
-    /// Places that are no holes.
+    /// The number of entries that are not holes.
     waiting: u32,
 }
 
@@ -65,7 +64,7 @@ impl Line {
         self.waiting
     }
 
-    /// Since when the first waiter waits, if its place is in the root.
+    /// Returns since when the first waiter waits, if its entry is in the root.
     pub(crate) fn waiting_since_ms(&self) -> Option<u64> {
         self.places.peek().filter(|_| self.waiting > 0).map(|place| place.since_ms)
     }
@@ -81,12 +80,12 @@ impl Line {
         if is_seeded(Defect::ShareTicket) && self.waiting > 0 {
             ticket -= 1;
         }
-        self.places.push(Place { lane, since_ms: now_ms & SINCE_MS_MASK }, Region::Line, pages)?;
+        self.places.push(LineEntry { lane, since_ms: now_ms & SINCE_MS_MASK }, Region::Line, pages)?;
         self.waiting += 1;
         Ok(ticket)
     }
 
-    /// Takes the longest waiter out of the line.
+    /// Removes the longest waiter from the line, and returns it.
     pub(crate) fn serve<S: PageSource>(
         &mut self,
         pages: &mut Pages<'_, S>,
@@ -112,8 +111,7 @@ impl Line {
         Ok(None)
     }
 
-    /// Leaves the line. `false`: the ticket is not in the line (any more), so its waiter has been given a
-    /// slot.
+    /// Removes a waiter from the line. `false`: the ticket is not in the line any more, so its waiter has been given a slot.
     pub(crate) fn leave<S: PageSource>(
         &mut self,
         lane: LaneId,
@@ -139,8 +137,8 @@ impl Line {
         Ok(left)
     }
 
-    /// Takes a lane's places out of the line, among the `places_max` from ticket `from` on. Returns how many they were, and
-    /// where to go on.
+    /// Removes a lane's waiters from the line, among `places_max` entries from ticket `from` on. Returns their number, and the
+    /// ticket to continue from.
     pub(crate) fn evict<S: PageSource>(
         &mut self,
         lane: LaneId,
@@ -170,7 +168,7 @@ impl Line {
         Ok((evicted, next))
     }
 
-    /// Every waiter and its lane, the longest one first. Reads every page.
+    /// Returns every waiter and its lane, the longest one first. Reads every page.
     pub(crate) fn waiters<S: PageSource>(
         &self,
         pages: &mut Pages<'_, S>,
@@ -190,13 +188,13 @@ impl Line {
         Ok(())
     }
 
-    /// Whether the place has left the line at its head.
+    /// Returns whether a ticket has left the line at its head.
     pub(crate) fn is_past(&self, ticket: Ticket) -> bool {
         ticket < self.head
     }
 
-    /// Keeps the first waiter at the head, so that [`Line::waiting_since_ms`] is its own. At most as many
-    /// holes go at once as one page holds; the others go with the next steps.
+    /// Removes holes at the head, so that [`Line::waiting_since_ms`] is the first waiter's. One step removes at most as many
+    /// holes as a page has entries.
     fn drop_holes_at_head<S: PageSource>(&mut self, pages: &mut Pages<'_, S>) -> Result<(), Abort> {
         for _ in 0..crate::CHUNK {
             if self.waiting == 0 || self.places.peek().is_none_or(|place| place.lane != HOLE) {
@@ -208,7 +206,7 @@ impl Line {
         Ok(())
     }
 
-    /// With nobody waiting there are only holes left, and no page of them need be read again.
+    /// Clears a line that has only holes, so that no page of them is read again.
     fn forget_holes(&mut self) {
         if self.waiting == 0 {
             self.head += self.places.len() as Ticket;

@@ -1,8 +1,8 @@
-//! Pages: the bulk of a pool's state, and where they come from.
+//! Pages: the large part of a pool's state, and where it is read from.
 
 use std::collections::{BTreeMap, btree_map::Entry};
 
-use crate::codec::Reader;
+use crate::{abort::Abort, codec::Reader};
 
 /// What a page holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,14 +14,13 @@ pub enum Region {
     Line = 1,
     /// Worker records.
     Worker = 2,
-    /// The name (base URL) of one worker, so that a lane whose configuration is older or newer can still find
-    /// it.
+    /// The name (base URL) of one worker, so that a lane with an older or newer configuration finds it too.
     Name = 3,
-    /// Slots that have been out for long.
+    /// The ledger's slots that have been out for long.
     Ledger = 4,
 }
 
-/// Which page of a pool.
+/// The key of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PageId {
     /// What it holds.
@@ -42,7 +41,7 @@ impl PageId {
             2 => Region::Worker,
             3 => Region::Name,
             4 => Region::Ledger,
-            _ => return Err(Abort::Corrupt("a page of no known region")),
+            _ => return Err(Abort::Corrupt("a page has an unknown region")),
         };
         Ok(Self { region, number })
     }
@@ -58,7 +57,7 @@ pub struct Page {
 }
 
 impl Page {
-    /// The page as it is stored: the commit in front of the content.
+    /// Encodes a page as it is stored: the commit, then the content.
     #[must_use]
     pub fn encode(commit: u64, content: &[u8]) -> Vec<u8> {
         let mut stored = Vec::with_capacity(8 + content.len());
@@ -67,7 +66,7 @@ impl Page {
         stored
     }
 
-    /// Reads what [`Page::encode`] wrote.
+    /// Decodes a stored page.
     ///
     /// # Errors
     /// [`Abort::Corrupt`] where it is too short.
@@ -77,41 +76,16 @@ impl Page {
     }
 }
 
-/// Where pages are read from.
+/// The source of pages.
 pub trait PageSource {
-    /// Reads a page; one that was never written is [`Page::default`].
+    /// Reads a page. A page that was never written is [`Page::default`].
     ///
     /// # Errors
     /// [`Abort::Source`] where it cannot be read.
     fn read(&mut self, id: PageId) -> Result<Page, Abort>;
 }
 
-/// Why a transition did not happen. Nothing has changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Abort {
-    /// A page is newer than the root: somebody else was faster. Read the root again.
-    #[error("the state was changed meanwhile")]
-    Stale,
-    /// The page could not be read; the host's status is named.
-    #[error("a page cannot be read: host status {0}")]
-    Source(i32),
-    /// The state is of a format that this version does not know.
-    #[error("the shared state has format {found}, this version knows {known}")]
-    Format {
-        /// The state's own format number.
-        found: u8,
-        /// The format of this version.
-        known: u8,
-    },
-    /// The state is not what this version writes.
-    #[error("the shared state is damaged: {0}")]
-    Corrupt(&'static str),
-    /// More entries than a queue's ring of pages can hold.
-    #[error("a queue has no room left")]
-    NoRoom,
-}
-
-/// The pages that one transition has opened, and which of them it changed.
+/// The pages that one transition has read or changed.
 pub(crate) struct Pages<'s, S> {
     source: &'s mut S,
     commit: u64,
@@ -124,7 +98,7 @@ struct OpenPage {
 }
 
 impl<'s, S: PageSource> Pages<'s, S> {
-    /// Pages as a root of `commit` sees them.
+    /// Returns the pages that belong to a root of this commit.
     pub(crate) fn new(source: &'s mut S, commit: u64) -> Self {
         Self { source, commit, open: BTreeMap::new() }
     }
@@ -133,19 +107,19 @@ impl<'s, S: PageSource> Pages<'s, S> {
         self.open(id).map(|page| page.bytes.as_slice())
     }
 
-    /// The page's content, to be changed.
+    /// Returns the content of a page, to be changed.
     pub(crate) fn change(&mut self, id: PageId) -> Result<&mut Vec<u8>, Abort> {
         let page = self.open(id)?;
         page.changed = true;
         Ok(&mut page.bytes)
     }
 
-    /// Replaces the page, whatever it was.
+    /// Replaces the content of a page.
     pub(crate) fn replace(&mut self, id: PageId, bytes: Vec<u8>) {
         self.open.insert(id, OpenPage { bytes, changed: true });
     }
 
-    /// Puts the changed pages in place of what is in `log`.
+    /// Replaces the content of `log` with the changed pages.
     pub(crate) fn changes_to(self, log: &mut Vec<(PageId, Vec<u8>)>) {
         log.clear();
         let changed = self.open.into_iter().filter(|(_, page)| page.changed);

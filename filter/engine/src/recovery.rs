@@ -1,10 +1,10 @@
-//! What can be done for a lane that died, and what an audit looks at.
+//! Transitions for the recovery of dead lanes, and for audits.
 
 use crate::{Abort, LaneId, LedgerEntry, PageSource, PoolTransition, Serial, Ticket};
 
 impl<S: PageSource> PoolTransition<'_, S> {
-    /// Takes a lane's places out of the line, among the next `places_max` from ticket `from` on: the lane is believed
-    /// dead. Returns how many they were, and the ticket to go on from; `None` when the end of the line was reached.
+    /// Removes a dead lane's waiters from the line, among `places_max` entries from ticket `from` on. Returns their number, and
+    /// the ticket to continue from; `None` at the end of the line.
     ///
     /// # Errors
     /// [`Abort`]; nothing has changed then.
@@ -17,8 +17,8 @@ impl<S: PageSource> PoolTransition<'_, S> {
         self.root.line.evict(lane, from, places_max, &mut self.pages)
     }
 
-    /// Gives a slot that is out another number, at the lane that has it: a message with the old number, wherever it turns
-    /// up, can no longer give it back or away. `None`: it is back already, and nothing has changed.
+    /// Gives a slot that is out a new serial, at the same lane. A message with the old serial can then neither release the slot
+    /// nor give it to a waiter. `None`: the slot is back already, and nothing has changed.
     ///
     /// # Errors
     /// [`Abort`]; nothing has changed then.
@@ -28,8 +28,8 @@ impl<S: PageSource> PoolTransition<'_, S> {
         Ok(Some(renumbered))
     }
 
-    /// Notes that the request of a lane that has this slot is over: should the lane turn out to be dead, the slot may come
-    /// back. `false`: it was known, or the slot is not out at that lane, and nothing has changed.
+    /// Notes that the request of a lane with this slot is over. If the lane is dead, the slot may be released. `false`: this was
+    /// known, or the slot is not out at that lane, and nothing has changed.
     ///
     /// # Errors
     /// [`Abort`]; nothing has changed then.
@@ -37,8 +37,8 @@ impl<S: PageSource> PoolTransition<'_, S> {
         self.root.ledger.note_over(serial, lane, &mut self.pages)
     }
 
-    /// The slots that are out, by parts: 0, and those that [`Root::ledger_part_after`] names. Parts that are looked at in order, also in
-    /// transitions of their own, show every slot that is out all the while.
+    /// Returns the slots that are out in one part of the ledger: 0, or a part that [`Root::ledger_part_after`](crate::Root::ledger_part_after)
+    /// returned. Parts that are read in order, also in separate transitions, show every slot that is out all the time.
     ///
     /// # Errors
     /// [`Abort`] where it cannot be read.
@@ -46,7 +46,7 @@ impl<S: PageSource> PoolTransition<'_, S> {
         self.root.ledger.part(part, &mut self.pages)
     }
 
-    /// Every slot that is out: for whoever looks at the whole pool.
+    /// Returns every slot that is out.
     ///
     /// # Errors
     /// [`Abort`] where a page cannot be read.
@@ -60,7 +60,7 @@ impl<S: PageSource> PoolTransition<'_, S> {
         Ok(held)
     }
 
-    /// Every waiter and its lane, the longest one first: for whoever looks at the whole pool.
+    /// Returns every waiter and its lane, the longest one first.
     ///
     /// # Errors
     /// [`Abort`] where a page cannot be read.

@@ -1,36 +1,33 @@
 //! The root: the part of a pool's state that every transition exchanges.
 
 use crate::{
-    Abort, Ticket, WorkerIndex, chunk_queue::ChunkQueue, codec::Reader, ledger::Ledger, line::Line,
-    rate::ReleaseRate,
+    Abort, Ticket, WorkerIndex, chunk_queue::ChunkQueue, codec::Reader, ledger::Ledger, limits::COUNT_MAX,
+    line::Line, rate::ReleaseRate,
 };
 
-/// More slots than any pool has, or one worker.
-pub(crate) const COUNT_MAX: u32 = 1 << 30;
 const FEWER_THAN_RECORDS: &str = "the root counts fewer slots than its workers' records";
 
-/// The part of a pool's state that every transition exchanges: a few hundred bytes, whatever the pool's size.
+/// The part of a pool's state that every transition exchanges: a few hundred bytes for a pool of any size.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Root {
-    /// Counts the transitions.
+    /// The number of transitions.
     pub(crate) commit: u64,
-    /// The configuration in force.
+    /// The generation of the configuration in force.
     pub(crate) generation: u64,
-    /// Rises when a worker's number is given to another worker, so that no lane keeps the old one's name for
-    /// it.
+    /// Rises when another worker gets an index, so that lanes forget the name of the worker before.
     pub(crate) names_epoch: u32,
-    /// Worker numbers in use are below this.
+    /// All worker indexes in use are below this.
     pub(crate) workers_end: u32,
     /// The sum of the capacities in force.
     pub(crate) capacity: u32,
-    /// Slots that exist: free, parked, held, and surplus ones that have not come back yet.
+    /// The slots that exist: free, parked and out, including surplus ones.
     pub(crate) slots: u32,
-    /// Slots of workers that cannot be reached.
+    /// The parked slots, of workers that cannot be reached.
     pub(crate) parked: u32,
     /// When a parked worker is due for a probe; `u64::MAX` for never.
     pub(crate) probe_at_ms: u64,
-    /// Bit `w % 64` is set where worker w, or another with that bit, has surplus slots or is not active: its
-    /// record must be read before one of its slots is used. Elsewhere no record is read.
+    /// Bit `w % 64` is set if worker w, or another one with the same bit, has surplus slots or is not active. Then its record is
+    /// read before one of its slots is used.
     pub(crate) watched: u64,
     pub(crate) rate: ReleaseRate,
     pub(crate) free: ChunkQueue<WorkerIndex>,
@@ -39,7 +36,7 @@ pub struct Root {
 }
 
 impl Root {
-    /// The state of a pool that nobody has configured yet.
+    /// Returns the state of a pool before its first configuration.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -59,68 +56,67 @@ impl Root {
         }
     }
 
-    /// Counts the transitions; a page that was written by a later one makes this root stale.
+    /// Returns the number of transitions. A page of a later transition makes this root stale.
     #[must_use]
     pub fn commit(&self) -> u64 {
         self.commit
     }
 
-    /// The generation of the configuration in force; 0 before the first.
+    /// Returns the generation of the configuration in force; 0 before the first.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// Rises when a worker's number is given to another worker.
+    /// Returns a number that rises when another worker gets an index.
     #[must_use]
     pub fn names_epoch(&self) -> u32 {
         self.names_epoch
     }
 
-    /// The sum of the capacities in force.
+    /// Returns the sum of the capacities in force.
     #[must_use]
     pub fn capacity(&self) -> u32 {
         self.capacity
     }
 
-    /// How many requests wait.
+    /// Returns the number of requests that wait.
     #[must_use]
     pub fn waiting(&self) -> u32 {
         self.line.waiting()
     }
 
-    /// Since when the first of them has waited, where that is known without a look at a page.
+    /// Returns since when the first of them waits, if that is known without reading a page.
     #[must_use]
     pub fn waiting_since_ms(&self) -> Option<u64> {
         self.line.waiting_since_ms()
     }
 
-    /// Whether a waiter with this ticket has been given a slot, or has left the line.
+    /// Returns whether the waiter with this ticket has been given a slot, or has left the line.
     #[must_use]
     pub fn is_served(&self, ticket: Ticket) -> bool {
         self.line.is_past(ticket)
     }
 
-    /// The part of the ledger to look at after `part`; the first is 0. See [`crate::PoolTransition::ledger_part`].
+    /// Returns the part of the ledger that follows `part`; the first is 0. See [`crate::PoolTransition::ledger_part`].
     #[must_use]
     pub fn ledger_part_after(&self, part: u32) -> Option<u32> {
         self.ledger.part_after(part)
     }
 
-    /// When a parked worker is due for a probe; `None` for never.
+    /// Returns when a parked worker is due for a probe; `None` for never.
     #[must_use]
     pub fn probe_at_ms(&self) -> Option<u64> {
         (self.probe_at_ms < u64::MAX).then_some(self.probe_at_ms)
     }
 
-    /// In how many milliseconds a request that comes now could have a slot, from the rate at which slots have
-    /// been coming free.
+    /// Returns in how many milliseconds a request that comes now can expect a slot, from the rate of the releases so far.
     #[must_use]
     pub fn expected_wait_ms(&self) -> Option<u64> {
         self.rate.wait_ms(self.waiting())
     }
 
-    /// Whether marks could be left behind that only [`crate::PoolTransition::rewatch`] clears.
+    /// Returns whether there may be marks that only [`crate::PoolTransition::rewatch`] clears.
     #[must_use]
     pub fn may_rewatch(&self) -> bool {
         self.watched != 0 && self.workers_end > 64
@@ -133,19 +129,19 @@ impl Root {
         self.free.len() + self.parked as usize + self.ledger.len() == self.slots as usize
     }
 
-    /// Counts slots that are gone.
+    /// Subtracts slots that are removed.
     pub(crate) fn lose_slots(&mut self, count: u32) -> Result<(), Abort> {
         self.slots = self.slots.checked_sub(count).ok_or(Abort::Corrupt(FEWER_THAN_RECORDS))?;
         Ok(())
     }
 
-    /// Counts parked slots that are gone, or parked no longer.
+    /// Subtracts parked slots that are removed, or not parked any more.
     pub(crate) fn unpark(&mut self, count: u32) -> Result<(), Abort> {
         self.parked = self.parked.checked_sub(count).ok_or(Abort::Corrupt(FEWER_THAN_RECORDS))?;
         Ok(())
     }
 
-    /// Counts one worker's capacity anew.
+    /// Replaces one worker's capacity in the sum.
     pub(crate) fn change_capacity(&mut self, from: u32, to: u32) -> Result<(), Abort> {
         let others = self.capacity.checked_sub(from).ok_or(Abort::Corrupt(FEWER_THAN_RECORDS))?;
         self.capacity = others.saturating_add(to);
@@ -173,7 +169,7 @@ impl Root {
         self.ledger.encode(out);
     }
 
-    /// Reads what [`Root::encode`] wrote, in place of what is here.
+    /// Decodes a root into this one.
     pub(crate) fn read(&mut self, reader: &mut Reader<'_>) -> Result<(), Abort> {
         (self.commit, self.generation) = (reader.u64()?, reader.u64()?);
         (self.probe_at_ms, self.watched) = (reader.u64()?, reader.u64()?);
@@ -183,9 +179,9 @@ impl Root {
         self.free.read(reader)?;
         self.line.read(reader)?;
         self.ledger.read(reader)?;
-        // Bounds that no pool comes near, within which no transition's sums overflow.
+        // No pool reaches these bounds, and no transition overflows within them.
         if self.commit > u64::MAX / 2 || self.workers_end > u32::from(WorkerIndex::MAX) {
-            return Err(Abort::Corrupt("a number that no pool reaches"));
+            return Err(Abort::Corrupt("a number is larger than any pool has"));
         }
         if self.capacity > COUNT_MAX || self.slots > COUNT_MAX || self.parked > self.slots {
             return Err(Abort::Corrupt("more slots than a pool can have"));

@@ -1,37 +1,37 @@
-//! A look at a whole pool, for reports. It reads every page and changes nothing.
+//! A survey of a whole pool, for reports. It reads every page and changes nothing.
 
 use crate::{
     Abort, PageSource, PoolTransition, Region, WorkerIndex,
     worker_table::{self, Reach},
 };
 
-/// A pool at one moment.
+/// The state of a pool at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Survey {
     /// The generation in force.
     pub generation: u64,
-    /// [`crate::Root::names_epoch`]: what the workers' numbers mean.
+    /// [`crate::Root::names_epoch`], which says what the workers' indexes mean.
     pub names_epoch: u32,
     /// Slots in the free queue that can be given out.
     pub free: u32,
     /// Slots held by requests, or on their way to a waiter.
     pub in_flight: u32,
-    /// Slots in the ledger: the same, counted the other way.
+    /// Slots in the ledger: the same number, counted in another way.
     pub ledger: u32,
     /// Slots of workers that cannot be reached.
     pub parked: u32,
     /// Requests that wait.
     pub waiting: u32,
-    /// Since when the first of them has waited, where that is known.
+    /// Since when the first of them waits, if that is known.
     pub waiting_since_ms: Option<u64>,
-    /// The workers that have a capacity, or a slot that is not back yet.
+    /// The workers that have a capacity, or a slot that is still out.
     pub workers: Vec<WorkerSurvey>,
 }
 
 /// One worker in a [`Survey`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WorkerSurvey {
-    /// Its number.
+    /// Its index.
     pub worker: WorkerIndex,
     /// Its capacity in force; 0 once it was removed.
     pub capacity: u32,
@@ -39,32 +39,32 @@ pub struct WorkerSurvey {
     pub free: u32,
     /// Its slots held by requests, or on their way to a waiter.
     pub in_flight: u32,
-    /// Its slots that are put away because it cannot be reached.
+    /// Its slots that are parked because it cannot be reached.
     pub parked: u32,
-    /// Failures to reach it, one after the other.
+    /// Consecutive failures to reach it.
     pub failures: u32,
-    /// What it is doing.
+    /// Its state.
     pub state: WorkerSurveyState,
 }
 
-/// What a worker is doing.
+/// The state of a worker, as the engine sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WorkerSurveyState {
     /// It takes requests.
     Active,
     /// It cannot be reached.
     Parked,
-    /// It could not be reached, and a request finds out whether it can again.
+    /// It could not be reached, and a request probes it.
     Probing,
-    /// It has more requests under way than its capacity, which is smaller than before or 0.
+    /// It has more requests in flight than its capacity, which has become smaller or 0.
     Draining,
 }
 
 impl<S: PageSource> PoolTransition<'_, S> {
-    /// Looks at every worker and every free slot.
+    /// Surveys every worker and every free slot.
     ///
     /// # Errors
-    /// [`Abort`]; [`Abort::Stale`] where the pool was changed meanwhile.
+    /// [`Abort`]; [`Abort::Stale`] if the pool was changed meanwhile.
     pub fn survey(&mut self) -> Result<Survey, Abort> {
         let mut queued = vec![0_u32; self.root.workers_end as usize];
         self.root.free.for_each(Region::Free, &mut self.pages, |worker| {
@@ -98,7 +98,7 @@ impl<S: PageSource> PoolTransition<'_, S> {
             }
             let held = record.slots.checked_sub(record.parked + queued);
             let in_flight = held.ok_or(Abort::Corrupt("more slots are free and parked than there are"))?;
-            // Slots that are still queued but will be put away when they come by are no longer free.
+            // Surplus slots in the queue are removed when they reach the head, so they are not free.
             let queued = queued.saturating_sub(record.surplus());
             let probing = matches!(record.reach, Reach::ProbeReady | Reach::Probing);
             let (free, put_away) = match record.reach {

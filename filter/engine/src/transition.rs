@@ -1,25 +1,14 @@
-//! One pool's transitions: taking, waiting, leaving, releasing.
-
-use std::num::NonZeroU8;
+//! A pool's transitions: taking, waiting, leaving, releasing, probing.
 
 use slotway_test_hooks::{Defect, invariant, is_seeded};
 
 use crate::{
-    Abort, Image, LedgerEntry, PageId, PageSource, Region, Root, Serial,
+    Abort, Image, LaneId, LedgerEntry, PageId, PageSource, ProbeTerm, Region, ReleaseOutcome, Root, Serial,
+    Ticket, WorkerIndex,
     page::Pages,
     parking,
     worker_table::{self, Reach, Record},
 };
-
-/// A worker's number within its pool. It stays with the worker until the worker was removed and has drained.
-pub type WorkerIndex = u16;
-/// A lane's number. The highest one is nobody's.
-pub type LaneId = u16;
-/// A waiter's place in the line, counted from the pool's beginning.
-pub type Ticket = u64;
-
-/// Which probe of its worker a request is, so that the end of an older one is not taken for its own.
-pub type ProbeTerm = NonZeroU8;
 
 /// What a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,25 +17,25 @@ pub struct TakeRequest {
     pub lane: LaneId,
     /// The time, on a clock that never goes back and is the same for all lanes.
     pub now_ms: u64,
-    /// Whether the request would wait at all.
+    /// Whether the request waits if no slot is free.
     pub may_wait: bool,
-    /// How many may wait, at most.
+    /// Most requests that may wait.
     pub waiting_max: u32,
 }
 
-/// What became of it.
+/// The result of [`PoolTransition::take`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Take {
-    /// It has a slot.
+    /// The request has a slot.
     Taken {
-        /// Whose.
+        /// The worker of the slot.
         worker: WorkerIndex,
-        /// The number by which it comes back.
+        /// The serial by which the slot comes back.
         serial: Serial,
     },
-    /// It waits.
+    /// The request waits.
     Waiting(Ticket),
-    /// It has neither.
+    /// The request has neither.
     Refused(RefusalReason),
 }
 
@@ -55,39 +44,28 @@ pub enum Take {
 pub enum RefusalReason {
     /// The pool has no worker.
     NoWorkers,
-    /// No slot is free, and the request would not wait.
+    /// No slot is free, and the request does not wait.
     NoFreeSlot,
-    /// As many wait as may.
+    /// As many requests wait as may wait.
     QueueFull,
 }
 
-/// How a request that held a slot ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReleaseOutcome {
-    /// The worker answered, whatever it said.
-    Answered,
-    /// The worker could not be reached, or went away before it answered.
-    Unreachable,
-    /// The request ended by itself: nothing is known about the worker.
-    Abandoned,
-}
-
-/// A slot for a waiter. Whoever made the transition brings it to the waiter's lane.
+/// A slot for a waiter. The lane that made the transition brings it to the waiter's lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Grant {
     /// The lane that holds the waiter.
     pub lane: LaneId,
-    /// Which waiter.
+    /// The waiter.
     pub ticket: Ticket,
-    /// Whose slot.
+    /// The worker of the slot.
     pub worker: WorkerIndex,
-    /// The number by which it comes back.
+    /// The serial by which the slot comes back.
     pub serial: Serial,
-    /// [`Root::names_epoch`] at the time of the grant: what the worker's number means.
+    /// [`Root::names_epoch`] at the time of the grant, which says what the worker's index means.
     pub names_epoch: u32,
 }
 
-/// One transition of one pool: a root and its pages.
+/// One transition of a pool, on a root and its pages.
 pub struct PoolTransition<'s, S> {
     pub(crate) root: &'s mut Root,
     log: &'s mut Vec<(PageId, Vec<u8>)>,
@@ -95,8 +73,8 @@ pub struct PoolTransition<'s, S> {
 }
 
 impl<'s, S: PageSource> PoolTransition<'s, S> {
-    /// Begins a transition from `image`, whose log must be stored. It changes the image at once: one that ends in an error, or
-    /// is not committed, leaves an image that is of no more use.
+    /// Begins a transition from `image`, whose log must be stored. The transition changes the image at once: after an error, or
+    /// without a commit, the image is invalid.
     #[must_use]
     pub fn new(image: &'s mut Image, source: &'s mut S) -> Self {
         let Image { root, log } = image;
@@ -104,13 +82,13 @@ impl<'s, S: PageSource> PoolTransition<'s, S> {
         Self { root, log, pages }
     }
 
-    /// The root as the transition has it so far.
+    /// Returns the root with the changes so far.
     #[must_use]
     pub fn root(&self) -> &Root {
         self.root
     }
 
-    /// Ends the transition: the image is what is to be exchanged for the one that it was.
+    /// Ends the transition. The image is now the one that has to be stored.
     pub fn commit(self) {
         let Self { root, log, pages } = self;
         root.commit += 1;
@@ -120,7 +98,7 @@ impl<'s, S: PageSource> PoolTransition<'s, S> {
         pages.changes_to(log);
     }
 
-    /// Takes the slot at the head of the queue; with none free, a place in the line.
+    /// Takes the slot at the head of the queue, or a place in the line if no slot is free.
     ///
     /// # Errors
     /// [`Abort`]; nothing has changed then.
@@ -131,8 +109,11 @@ impl<'s, S: PageSource> PoolTransition<'s, S> {
         if self.root.waiting() == 0 {
             let mut slot = self.pop_usable(request.now_ms)?;
             if slot.is_none() && self.root.probe_at_ms <= request.now_ms {
-                let nobody_waits = self.probe(request.now_ms)?;
-                invariant!(nobody_waits.is_empty(), "a probe grants nothing while no request waits");
+                let grants_without_waiters = self.probe(request.now_ms)?;
+                invariant!(
+                    grants_without_waiters.is_empty(),
+                    "a probe grants nothing while no request waits"
+                );
                 slot = self.pop_usable(request.now_ms)?;
             }
             if let Some((worker, probe)) = slot {
@@ -156,8 +137,8 @@ impl<'s, S: PageSource> PoolTransition<'s, S> {
         }
     }
 
-    /// Leaves the line: at the deadline, or because the client has gone. `false`: the waiter has been given a
-    /// slot, which is on its way to its lane.
+    /// Removes a waiter from the line, at its deadline or because its client has left. `false`: the waiter has been given a slot,
+    /// which is on its way to its lane.
     ///
     /// # Errors
     /// [`Abort`]; nothing has changed then.
@@ -165,9 +146,9 @@ impl<'s, S: PageSource> PoolTransition<'s, S> {
         self.root.line.leave(lane, ticket, &mut self.pages)
     }
 
-    /// Gives a slot back: to the longest waiter, else to the tail of the queue; a surplus one goes, one of a
-    /// worker that cannot be reached is parked. Returns the slots that went to waiters: one for a slot that
-    /// came back, more where a worker is back. `None`: the slot is back already, and nothing has changed.
+    /// Releases a slot: to the longest waiter, else to the tail of the queue. A surplus slot is removed, and a slot of a worker
+    /// that cannot be reached is parked. Returns the slots that went to waiters: more than one if the release shows that a
+    /// worker can be reached again. `None`: the slot is back already, and nothing has changed.
     ///
     /// # Errors
     /// [`Abort`]; nothing has changed then.
@@ -205,8 +186,7 @@ impl<'s, S: PageSource> PoolTransition<'s, S> {
             return Err(Abort::Corrupt("a slot comes back to a worker that has none out"));
         }
         if record.surplus() > 0 && !is_seeded(Defect::IgnoreSurplus) {
-            // One less to come back. What the request found out about the worker is not lost where others are
-            // left.
+            // The slot is removed. The outcome still says something about the worker, if it has other slots.
             record.slots -= 1;
             self.root.lose_slots(1)?;
             let reached = self.learn(&mut record, outcome, probe, now_ms)?;
@@ -222,7 +202,7 @@ impl<'s, S: PageSource> PoolTransition<'s, S> {
         self.hand_back(worker, record, 0)
     }
 
-    /// What the end of a request says about its worker. Returns how many parked slots are to be handed back.
+    /// Applies the outcome of a request to its worker. Returns the number of parked slots that are usable again.
     fn learn(
         &mut self,
         record: &mut Record,
@@ -236,7 +216,7 @@ impl<'s, S: PageSource> PoolTransition<'s, S> {
         Ok(if is_seeded(Defect::ForgetParked) { 0 } else { back })
     }
 
-    /// Stores the record and gives out `slots` of its slots. Returns those that went to waiters.
+    /// Stores the record and gives out `slots` of its slots. Returns the slots that went to waiters.
     fn hand_back(&mut self, worker: WorkerIndex, record: Record, slots: u32) -> Result<Vec<Grant>, Abort> {
         self.store(worker, record)?;
         let mut grants = Vec::new();
@@ -246,7 +226,7 @@ impl<'s, S: PageSource> PoolTransition<'s, S> {
         Ok(grants)
     }
 
-    /// One usable slot: to the longest waiter, else to the tail.
+    /// Gives a usable slot to the longest waiter, else to the tail of the queue.
     pub(crate) fn give(
         &mut self,
         worker: WorkerIndex,
@@ -266,20 +246,20 @@ impl<'s, S: PageSource> PoolTransition<'s, S> {
         }
     }
 
-    /// Stores a record, and watches the worker while there is a reason to.
+    /// Stores a record, and marks the worker as watched while its slots need a look at the record.
     pub(crate) fn store(&mut self, worker: WorkerIndex, record: Record) -> Result<(), Abort> {
         if record.needs_watch() {
             self.root.watch(worker);
         } else if self.root.workers_end <= 64 {
-            // The bit is this worker's alone. In a larger pool `rewatch` clears it.
+            // No other worker has this bit. In a larger pool `rewatch` clears it.
             self.root.watched &= !crate::root::watch_bit(worker);
         }
         let record = if record.is_vacant() { Record::VACANT } else { record };
         worker_table::write(worker, &record, &mut self.pages)
     }
 
-    /// The slot at the head that can be used. Surplus slots and those of workers that cannot be reached are
-    /// put away on the way.
+    /// Takes the first usable slot out of the queue. Removes surplus slots, and parks slots of workers that cannot be reached, on
+    /// the way.
     fn pop_usable(&mut self, now_ms: u64) -> Result<Option<(WorkerIndex, Option<ProbeTerm>)>, Abort> {
         while let Some(worker) = self.root.free.pop(Region::Free, &mut self.pages)? {
             if !self.root.is_watched(worker) {
@@ -290,7 +270,7 @@ impl<'s, S: PageSource> PoolTransition<'s, S> {
                 record.slots -= 1;
                 self.root.lose_slots(1)?;
                 if record.reach == Reach::ProbeReady {
-                    // It may have been the slot that was to find out: another one will.
+                    // This may have been the slot of the probe, so another slot becomes due for it.
                     record.reach = Reach::Parked;
                     record.probe_at_ms = now_ms;
                     self.root.probe_at_ms = parking::sooner(self.root.probe_at_ms, &record);
@@ -316,8 +296,8 @@ impl<'s, S: PageSource> PoolTransition<'s, S> {
         Ok(None)
     }
 
-    /// Tries the parked workers that are due, one slot of each: for the longest waiter, else at the tail of
-    /// the queue. Reads every worker's record, so it is called no sooner than [`Root::probe_at_ms`].
+    /// Gives out one slot of each parked worker that is due: to the longest waiter, else to the tail of the queue. Reads the
+    /// record of each worker, so it is called no sooner than [`Root::probe_at_ms`].
     ///
     /// # Errors
     /// [`Abort`]; nothing has changed then.
@@ -351,8 +331,8 @@ impl<'s, S: PageSource> PoolTransition<'s, S> {
         Ok(grants)
     }
 
-    /// Clears the marks of workers whose records no longer need a look. Reads every worker's record; the
-    /// state stays right without it, but slower.
+    /// Clears the marks of workers whose records need no look any more. Reads the record of each worker. Without it the state is
+    /// correct, but slower. Returns whether a mark was cleared.
     ///
     /// # Errors
     /// [`Abort`]; nothing has changed then.
@@ -368,7 +348,7 @@ impl<'s, S: PageSource> PoolTransition<'s, S> {
         Ok(changed)
     }
 
-    /// The name of a worker, as its configuration gave it.
+    /// Returns the name of a worker, as its configuration has it.
     ///
     /// # Errors
     /// [`Abort`] where it cannot be read.

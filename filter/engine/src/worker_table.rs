@@ -1,9 +1,9 @@
-//! One record for each worker of a pool, in pages of [`RECORDS`].
+//! The records of a pool's workers, in pages of [`RECORDS`].
 
 use slotway_test_hooks::invariant;
 
 use crate::{
-    Abort, PageId, PageSource, ProbeTerm, Region, WorkerIndex, codec::Reader, page::Pages, root::COUNT_MAX,
+    Abort, PageId, PageSource, ProbeTerm, Region, WorkerIndex, codec::Reader, limits::COUNT_MAX, page::Pages,
 };
 
 /// Records in a page.
@@ -13,33 +13,33 @@ const RECORD_BYTES: usize = 32;
 /// Whether a worker can be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reach {
-    /// As far as is known.
+    /// It can, as far as is known.
     Active,
-    /// No: its slots are parked as they come by.
+    /// It cannot. Its slots are parked when they come back or reach the head of the queue.
     Parked,
-    /// No, but its next slot that is taken finds out.
+    /// It could not. The request that takes its next slot is the probe.
     ProbeReady,
-    /// A request is finding out.
+    /// It could not. A probe is under way.
     Probing,
 }
 
-/// What is known of a worker.
+/// The state of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Record {
-    /// Which worker: a digest of its name; 0 for nobody.
+    /// A digest of its name; 0 for no worker.
     pub(crate) id: u64,
     /// Its capacity in force; 0 once it was removed.
     pub(crate) capacity: u32,
-    /// Its slots that exist; above the capacity there is a surplus, which goes as it comes by.
+    /// Its slots that exist. Slots above the capacity are a surplus, which is removed when it comes back.
     pub(crate) slots: u32,
-    /// Its slots that are parked.
+    /// Its parked slots.
     pub(crate) parked: u32,
-    /// Failures to reach it, one after the other.
+    /// Consecutive failures to reach it.
     pub(crate) failures: u16,
     pub(crate) reach: Reach,
-    /// The newest probe.
+    /// The term of the newest probe.
     pub(crate) probe: Option<ProbeTerm>,
-    /// When it is tried again, while parked.
+    /// When it is probed again, while it is parked.
     pub(crate) probe_at_ms: u64,
 }
 
@@ -55,7 +55,7 @@ impl Record {
         probe_at_ms: 0,
     };
 
-    /// Sends the next request out as the probe.
+    /// Begins a probe, and returns its term.
     pub(crate) fn begin_probe(&mut self) -> ProbeTerm {
         let term = self.probe.and_then(|term| term.checked_add(1)).unwrap_or(ProbeTerm::MIN);
         self.probe = Some(term);
@@ -76,12 +76,12 @@ impl Record {
         self.slots.saturating_sub(self.capacity)
     }
 
-    /// Whether its slots need a look before they are used.
+    /// Returns whether this record has to be read before one of its slots is used.
     pub(crate) fn needs_watch(&self) -> bool {
         self.surplus() > 0 || self.reach != Reach::Active
     }
 
-    /// Whether nothing of it is left.
+    /// Returns whether the worker is removed and has drained.
     pub(crate) fn is_vacant(&self) -> bool {
         self.capacity == 0 && self.slots == 0
     }
@@ -110,7 +110,7 @@ impl Record {
             1 => Reach::Parked,
             2 => Reach::ProbeReady,
             3 => Reach::Probing,
-            _ => return Err(Abort::Corrupt("a worker in no known condition")),
+            _ => return Err(Abort::Corrupt("a worker has an unknown state")),
         };
         let probe = ProbeTerm::new(reader.u8()?);
         let probe_at_ms = reader.u64()?;
@@ -134,7 +134,7 @@ pub(crate) fn read<S: PageSource>(worker: WorkerIndex, pages: &mut Pages<'_, S>)
     }
 }
 
-/// The records of a whole page: all workers from `number * RECORDS` on.
+/// Returns the records of a page: the workers from `number * RECORDS` on.
 pub(crate) fn read_page<S: PageSource>(
     number: u32,
     pages: &mut Pages<'_, S>,

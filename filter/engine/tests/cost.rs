@@ -1,5 +1,5 @@
-//! Cost per request does not grow with the number of workers, slots or waiters: counted in pages that are
-//! read and written and in bytes that are exchanged, which are what a host call costs.
+//! The cost of a request does not grow with the number of workers, slots or waiters. It is counted in pages that are read and
+//! written, and in bytes that are exchanged, since these are the costs of host calls.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these files are tests")]
 mod world;
 
@@ -18,7 +18,7 @@ fn pool_of(workers: usize, capacity: u32) -> World {
     world
 }
 
-/// Page reads and writes, and the largest image, of `count` transitions.
+/// Returns the page reads and writes, and the size of the largest image, of `count` transitions.
 fn cost(
     world: &mut World,
     count: usize,
@@ -36,7 +36,7 @@ fn cost(
     (touched, bytes_max)
 }
 
-/// The engine alone, without the checks of `World`, which look at everything.
+/// The engine without the checks of `World`, which read everything.
 mod slotway_engine_step {
     use super::world::Memory;
     use slotway_engine::{ReleaseOutcome, Take, TakeRequest};
@@ -60,7 +60,7 @@ mod slotway_engine_step {
 fn taking_and_releasing_cost_the_same_with_ten_and_with_ten_thousand_slots() {
     let measure = |workers| {
         let mut world = pool_of(workers, 4);
-        // The configuration's own pages are written out by the first step.
+        // The first step stores the pages of the configuration.
         world.memory.transact(|_| Ok(()));
         cost(&mut world, 2_000, |pool| match pool.take() {
             slotway_engine::Take::Taken { serial, .. } => pool.release(serial, ReleaseOutcome::Answered),
@@ -69,7 +69,7 @@ fn taking_and_releasing_cost_the_same_with_ten_and_with_ten_thousand_slots() {
     };
     let (_, small_bytes) = measure(3);
     let (pages, bytes) = measure(2_500);
-    // One page is filled and one is emptied in CHUNK rounds: each is stored once and looked at a few times.
+    // In CHUNK rounds one page is filled and one is emptied. Each is stored once and read a few times.
     assert!(pages <= 2_000 / CHUNK * 4, "{pages} pages for 2,000 rounds");
     assert!(bytes <= small_bytes + 1_000, "{bytes} bytes against {small_bytes}");
 }

@@ -1,11 +1,10 @@
-//! Bytes of shared data that are not what was written: each transition ends with what it can or in an error, never in a
-//! panic, which would kill a lane.
+//! Damaged shared data: each transition ends with a result or an error, and never with a panic, which would end a lane.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these files are tests")]
 
 use std::collections::BTreeMap;
 
 use slotway_engine::{
-    Abort, Image, Page, PageId, PageSource, PoolTransition, ReleaseOutcome, TakeRequest, WorkerSpec,
+    Abort, DesiredWorker, Image, Page, PageId, PageSource, PoolTransition, ReleaseOutcome, TakeRequest,
 };
 
 /// Shared data: a root and pages, as bytes.
@@ -39,7 +38,7 @@ impl Memory {
         result
     }
 
-    /// Tries one transition on what may be damaged.
+    /// Tries one transition on a state that may be damaged.
     fn attempt<R>(
         &self,
         step: impl FnOnce(&mut PoolTransition<'_, Pages<'_>>) -> Result<R, Abort>,
@@ -50,8 +49,10 @@ impl Memory {
     }
 
     fn attempt_everything(&self) {
-        let specs =
-            [WorkerSpec { name: "http://b", capacity: 1 }, WorkerSpec { name: "http://z", capacity: 9 }];
+        let specs = [
+            DesiredWorker { name: "http://b", capacity: 1 },
+            DesiredWorker { name: "http://z", capacity: 9 },
+        ];
         for outcome in [ReleaseOutcome::Answered, ReleaseOutcome::Unreachable, ReleaseOutcome::Abandoned] {
             for serial in [1, 70, u64::MAX] {
                 let _ = self.attempt(|pool| pool.release(serial, outcome, NOW_MS));
@@ -82,12 +83,12 @@ fn ask(lane: u16) -> TakeRequest {
     TakeRequest { lane, now_ms: NOW_MS, may_wait: true, waiting_max: 1_000 }
 }
 
-/// Two workers, one of them unreachable and both with fewer slots than they had, old slots in the ledger's pages, and with
-/// `waiters`, a line that has pages too.
+/// Returns a pool of two workers, of which one cannot be reached and both have shrunk. The ledger has pages; with `waiters` the
+/// line has pages too.
 fn pool(waiters: bool) -> Memory {
     let mut memory = Memory::default();
     let configure = |memory: &mut Memory, generation, capacity| {
-        let specs = ["http://a", "http://b"].map(|name| WorkerSpec { name, capacity });
+        let specs = ["http://a", "http://b"].map(|name| DesiredWorker { name, capacity });
         assert!(memory.transact(|pool| pool.reconcile(generation, &specs, NOW_MS)).done);
     };
     configure(&mut memory, 1, 100);
@@ -130,11 +131,11 @@ fn a_value_that_ends_too_early_is_no_panic() {
     }
 }
 
-/// A survey has a count for each worker: four billion of them would be sixteen gigabytes.
+/// A survey allocates a count for each worker: for four billion workers, sixteen gigabytes.
 #[test]
 fn a_root_with_more_workers_than_numbers_is_refused() {
     let mut damaged = pool(false);
-    // Behind the format, four numbers of eight bytes and one of four.
+    // After the format there are four numbers of eight bytes and one of four.
     let workers_end = 1 + 4 * 8 + 4;
     assert_eq!(damaged.root[workers_end..workers_end + 4], 2_u32.to_le_bytes());
     damaged.root[workers_end + 3] = 0xff;

@@ -1,4 +1,4 @@
-//! Slots that are out, and who has them.
+//! The ledger of slots that are out.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these files are tests")]
 mod world;
 
@@ -19,7 +19,7 @@ fn a_slot_comes_back_once_however_long_it_was_out() {
     for _ in 0..1_500 {
         world.request(0);
     }
-    // The oldest stand in pages, the youngest in the root. `World` gives each back twice and looks at all others.
+    // The oldest are in pages, the newest in the root. `World` releases each twice and checks all others.
     for at in [0, 1_499, 700, 1_400, 31, 32, 33] {
         world.end(at.min(world.running.len() - 1), || ReleaseOutcome::Answered);
     }
@@ -87,7 +87,7 @@ fn the_places_of_a_dead_lane_leave_the_line_in_as_many_steps_as_one_likes() {
         world.line.retain(|(request, _)| world::lane(*request) != dead);
         assert_eq!(evicted as usize, before - world.line.len());
         world.check();
-        // The others are served in their order, and nobody else.
+        // Only the others are served, in their order.
         world.come_to_rest();
     }
 }

@@ -1,4 +1,4 @@
-//! What happens to a worker that cannot be reached.
+//! Workers that cannot be reached.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these files are tests")]
 mod world;
 
@@ -13,7 +13,7 @@ fn answered() -> ReleaseOutcome {
     ReleaseOutcome::Answered
 }
 
-/// W1 (2) and W2 (2), all four slots taken, and W1's two requests have failed.
+/// Returns W1 (2) and W2 (2) with all four slots taken, where both requests of W1 have failed.
 fn w1_is_gone() -> World {
     let mut world = World::default();
     world.configure(&[("W1", 2), ("W2", 2)]);
@@ -138,7 +138,7 @@ fn the_end_of_a_probe_that_was_overtaken_is_not_taken_for_the_newest_ones() {
     });
     world.end(0, unreachable);
     world.pass(PROBE_FIRST_MS);
-    // The first probe is out when an older request is answered, and the worker fails anew.
+    // While the first probe is out an older request is answered, and then the worker fails again.
     world.request(0);
     assert!(world.running.last().unwrap().probe.is_some());
     world.end(0, answered);
@@ -148,7 +148,7 @@ fn the_end_of_a_probe_that_was_overtaken_is_not_taken_for_the_newest_ones() {
     assert!(world.running.last().unwrap().probe.is_some());
     let overtaken = world.running.iter().position(|running| running.probe.is_some() && !running.current);
     world.end(overtaken.unwrap(), unreachable);
-    // The newest one still finds out: no further probe is due, however long it takes.
+    // The newest probe is still out, so no further probe is due, however long it takes.
     world.pass(PROBE_MAX_MS);
     assert_eq!(world.request(0), Take::Refused(RefusalReason::NoFreeSlot));
     world.come_to_rest();

@@ -1,5 +1,5 @@
-//! Whatever happens in whatever order, the invariants hold after each step (`World` checks them), and when
-//! the faults stop, every slot comes home and every waiter ends.
+//! After each step of any sequence the invariants hold (`World` checks them). When the faults stop, every slot comes back and
+//! every wait ends.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these files are tests")]
 mod world;
 
@@ -82,8 +82,8 @@ proptest! {
         world.come_to_rest();
     }
 
-    /// With one worker that never fails, the pool is two plain queues: each take, release and leave gives
-    /// exactly what they give, also with hundreds of slots and waiters, whose places lie in pages.
+    /// With one worker that never fails, the pool behaves like two plain queues, also with hundreds of slots and waiters, whose
+    /// entries are in pages.
     #[test]
     fn queue_and_line_are_those_of_a_trivial_model(
         capacity in 1_u32..300,
@@ -115,8 +115,7 @@ proptest! {
         world.come_to_rest();
     }
 
-    /// Whatever bytes are found in the shared data, reading them ends, with an error or with an image that is
-    /// written the same.
+    /// Reading any bytes ends with an error, or with an image that is encoded as the same bytes.
     #[test]
     fn any_bytes_are_an_image_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..400), known in any::<bool>()) {
         let mut bytes = bytes;

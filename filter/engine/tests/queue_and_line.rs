@@ -1,8 +1,8 @@
-//! What the queue and the line promise, each by name.
+//! The promises of the queue and the line, one test each.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these files are tests")]
 mod world;
 
-use slotway_engine::{RefusalReason, ReleaseOutcome, Take, TakeRequest, WorkerIndex, WorkerSpec};
+use slotway_engine::{DesiredWorker, RefusalReason, ReleaseOutcome, Take, TakeRequest, WorkerIndex};
 use world::{Memory, World};
 
 fn taken(world: &mut World) -> WorkerIndex {
@@ -40,7 +40,7 @@ fn the_same_order_comes_of_adding_the_workers_one_after_the_other() {
 fn slots_of_a_worker_stand_apart_also_where_the_workers_are_too_many_for_one_transition() {
     const WORKERS: usize = 2_500;
     let names: Vec<_> = (0..WORKERS).map(|number| format!("W{number}")).collect();
-    let specs: Vec<_> = names.iter().map(|name| WorkerSpec { name, capacity: 4 }).collect();
+    let specs: Vec<_> = names.iter().map(|name| DesiredWorker { name, capacity: 4 }).collect();
     let mut memory = Memory::default();
     let mut transitions = 1;
     while !memory.transact(|pool| pool.reconcile(1, &specs, 0)).done {
@@ -119,7 +119,7 @@ fn after_a_shrink_the_surplus_drains_and_nothing_is_cut_off() {
     });
     world.configure(&[("W1", 2)]);
     assert_eq!(world.running.len(), 3);
-    // The free slot has gone, and the first that comes back goes too.
+    // The free slot is removed at once, and the first slot that comes back is removed too.
     assert_eq!(world.request(0), Take::Refused(RefusalReason::NoFreeSlot));
     world.end(0, || ReleaseOutcome::Answered);
     assert_eq!(world.request(0), Take::Refused(RefusalReason::NoFreeSlot));
@@ -172,7 +172,7 @@ fn an_older_configuration_changes_nothing() {
     let mut world = World::default();
     world.configure(&[("W1", 3)]);
     let before = world.memory.root();
-    let specs = [slotway_engine::WorkerSpec { name: "W1", capacity: 9 }];
+    let specs = [slotway_engine::DesiredWorker { name: "W1", capacity: 9 }];
     let reconciled = world.memory.transact(|pool| pool.reconcile(1, &specs, 0));
     assert!(reconciled.done);
     assert_eq!(world.memory.root().capacity(), before.capacity());

@@ -1,4 +1,4 @@
-//! Every schedule of small cases: from each state, each thing that can happen next, until nothing new can.
+//! All schedules of small cases: from each state every possible next event, until no new state is found.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these files are tests")]
 mod world;
 
@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use slotway_engine::ReleaseOutcome;
 use world::World;
 
-/// What may still happen.
+/// The events that may still happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Budget {
     requests: u8,
@@ -24,8 +24,8 @@ struct Case {
     waiting_max: u32,
 }
 
-/// Visits every state that can be reached. `World` checks the invariants at each step; from each state it
-/// must come to rest.
+/// Visits every state that can be reached. `World` checks the invariants at each step. From each state all requests must end
+/// and all slots must come back.
 fn explore(case: &Case) -> usize {
     let mut world = World::default();
     world.configure(case.workers);
@@ -78,8 +78,8 @@ fn explore(case: &Case) -> usize {
     seen.len()
 }
 
-/// A state without its counters of reads and writes, and with its commit number, which two ways to one state
-/// can differ in, left in: a little more to visit, and nothing left out.
+/// Returns a state without its counters of reads and writes. Its commit number stays: two ways to one state may differ in it, so
+/// some states are visited twice, and none is left out.
 fn identity(world: &World) -> World {
     let mut identity = world.clone();
     (identity.memory.reads, identity.memory.writes) = (0, 0);

@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, rc::Rc};
 use rustc_hash::FxHashMap;
 use slotway_config::{Pool as PoolSettings, PoolName, WaitDuration, WorkerUrl};
 use slotway_engine::{
-    Grant, LaneId, LedgerEntry, PROBE_FIRST_MS, ReleaseOutcome, Root, Serial, Survey, Take, TakeRequest,
-    Ticket, WorkerIndex, WorkerSpec,
+    DesiredWorker, Grant, LaneId, LedgerEntry, PROBE_FIRST_MS, ReleaseOutcome, Root, Serial, Survey, Take,
+    TakeRequest, Ticket, WorkerIndex,
 };
 use slotway_policy::LineStatus;
 use slotway_test_hooks::{Defect, is_seeded};
@@ -212,7 +212,7 @@ impl<H: Host> LanePool<H> {
             .settings
             .workers
             .iter()
-            .map(|worker| WorkerSpec { name: worker.worker.as_str(), capacity: worker.capacity.get() })
+            .map(|worker| DesiredWorker { name: worker.worker.as_str(), capacity: worker.capacity.get() })
             .collect();
         self.shared.transact(|pool| {
             if pool.root().generation() >= generation && !is_seeded(Defect::OldGeneration) {

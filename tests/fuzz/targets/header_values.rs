@@ -27,7 +27,7 @@ use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use slotway_tests::{
     artifact,
-    host::{Filter, Headers, LaneId, Options, Outcome, ReplyBy, StreamId},
+    host::{Filter, Headers, HostOptions, LaneIndex, ReplyBy, RequestState, StreamId},
     world::{World, get, ms, pool, workers_of},
 };
 
@@ -96,7 +96,7 @@ impl Scene {
         let mut first = pool(&[("http://w1.test:9001/base", 1)]);
         first.matches.prefix = "/extract".to_owned();
         (first.free_worker_timeout, first.max_waiting) = (ms(1_000), 2);
-        let mut world = World::with_filter(&FILTER, LANES, first, Options::default());
+        let mut world = World::with_filter(&FILTER, LANES, first, HostOptions::default());
         world
             .push(|config| {
                 config.lane_lease = ms(LEASE_MS);
@@ -156,10 +156,11 @@ impl Scene {
     fn request(&mut self, lane: usize, headers: Headers) {
         let asked = headers.get("x-slotway-wait-timeout-ms").map(str::to_owned);
         let path = headers.get(":path").unwrap_or_default().to_owned();
-        let stream = self.world.host.request(LaneId(lane), headers);
+        let stream = self.world.host.request(LaneIndex(lane), headers);
         self.see();
         self.open.push_back(stream);
-        if let (Outcome::Answered(reply), false) = (self.world.host.outcome(stream), self.damaged) {
+        if let (RequestState::Answered(reply), false) = (self.world.host.request_state(stream), self.damaged)
+        {
             // An empty value is none: the ABI has one answer for both.
             let asked = asked.filter(|asked| !asked.is_empty());
             let wrong = asked.is_some_and(|asked| asked.trim().parse::<u64>().is_err());
@@ -204,14 +205,16 @@ impl Scene {
 
     /// The request that has been at a worker for longest.
     fn take_running(&mut self) -> Option<StreamId> {
-        let running = |stream: &StreamId| matches!(self.world.host.outcome(*stream), Outcome::Continued(_));
+        let running =
+            |stream: &StreamId| matches!(self.world.host.request_state(*stream), RequestState::Continued(_));
         let at = self.open.iter().position(running)?;
         self.open.remove(at)
     }
 
     /// Looks at the requests that have been refused, and lets go of them.
     fn sweep(&mut self) {
-        let answered = |stream: &StreamId| matches!(self.world.host.outcome(*stream), Outcome::Answered(_));
+        let answered =
+            |stream: &StreamId| matches!(self.world.host.request_state(*stream), RequestState::Answered(_));
         let (refused, open) = self.open.iter().partition(|stream| answered(stream));
         self.open = open;
         let refused: VecDeque<StreamId> = refused;
@@ -259,7 +262,7 @@ impl Scene {
     fn assert_sound(&self) {
         for lane in 0..LANES {
             assert!(
-                self.world.host.is_alive(LaneId(lane)),
+                self.world.host.is_alive(LaneIndex(lane)),
                 "lane {lane} has died: {:?}",
                 self.world.complaints()
             );

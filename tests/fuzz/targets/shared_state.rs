@@ -9,7 +9,9 @@
 use std::collections::BTreeMap;
 
 use libfuzzer_sys::fuzz_target;
-use slotway_engine::{Abort, Image, ReleaseOutcome, Page, PageId, PageSource, PoolTransition, TakeRequest, WorkerSpec};
+use slotway_engine::{
+    Abort, DesiredWorker, Image, Page, PageId, PageSource, PoolTransition, ReleaseOutcome, TakeRequest,
+};
 use slotway_fuzz::BoundedAllocator;
 
 #[global_allocator]
@@ -178,7 +180,7 @@ fn transition<S: PageSource>(
                 .iter()
                 .enumerate()
                 .filter(|(at, _)| a >> at & 1 == 1)
-                .map(|(at, name)| WorkerSpec { name, capacity: 1 + u32::from(b >> (at % 4 * 2) & 3) * 40 })
+                .map(|(at, name)| DesiredWorker { name, capacity: 1 + u32::from(b >> (at % 4 * 2) & 3) * 40 })
                 .collect();
             let generation = pool.root().generation().saturating_add(1);
             pool.reconcile(generation, &specs, *now_ms).map(drop)

@@ -1,7 +1,7 @@
 //! Lanes whose VM traps.
 
 use slotway_tests::{
-    host::{HostCall, LaneId},
+    host::{HostCall, LaneIndex},
     world::{World, ms, pool},
 };
 
@@ -11,7 +11,7 @@ use crate::W1;
 fn a_lane_that_trapped_serves_again_and_its_slots_are_not_given_out_twice() {
     let mut world = World::new(2, pool(&[(W1, 3)]));
     let lost = world.send(0);
-    world.host.trap(LaneId(0));
+    world.host.trap(LaneIndex(0));
     let streams = [world.send(0), world.send(1)];
     for stream in streams {
         assert_eq!(world.place(stream).as_deref(), Some(W1));
@@ -35,7 +35,7 @@ fn a_lane_that_dies_right_after_a_longer_answer_timeout_came_keeps_its_slots_for
     world.push_alone(|config| config.pools[0].answer_timeout = ms(3_600_000)).unwrap();
     let lost = world.send(0);
     assert_eq!(world.place(lost).as_deref(), Some(W1));
-    world.host.trap(LaneId(0));
+    world.host.trap(LaneIndex(0));
     // Ten minutes are for sending the request.
     world.advance(700_000);
     let waiting = world.send(1);
@@ -50,7 +50,7 @@ fn a_trap_at_any_host_call_of_a_request_breaks_nothing_for_the_other_lane() {
         let mut world = World::new(2, setup);
         world.host.trap_next(call);
         world.send(0);
-        assert!(!world.host.is_alive(LaneId(0)), "{call:?}");
+        assert!(!world.host.is_alive(LaneIndex(0)), "{call:?}");
         let stream = world.send(1);
         assert_eq!(world.place(stream).as_deref(), Some(W1), "{call:?}");
         world.answer(stream);
@@ -67,9 +67,9 @@ fn a_wake_up_for_a_dead_vm_does_not_kill_the_next_one() {
     let running = world.send(0);
     let waiting = world.send(1);
     assert!(world.waits(waiting));
-    world.host.trap(LaneId(1));
+    world.host.trap(LaneIndex(1));
     let streams: Vec<_> = (0..4).map(|_| world.send(1)).collect();
     assert!(streams.iter().all(|stream| world.waits(*stream)));
     world.answer(running);
-    assert!(world.host.is_alive(LaneId(1)), "{:?}", world.complaints());
+    assert!(world.host.is_alive(LaneIndex(1)), "{:?}", world.complaints());
 }

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use slotway_tests::{
     artifact,
-    host::{Filter, LaneId, Options},
+    host::{Filter, HostOptions, LaneIndex},
     world::{World, get, pool},
 };
 
@@ -22,7 +22,7 @@ fn world() -> World {
         Ok(filter) => filter,
         Err(error) => panic!("{error}"),
     });
-    World::with_filter(filter, 2, pool(&[(W1, 1)]), Options::default())
+    World::with_filter(filter, 2, pool(&[(W1, 1)]), HostOptions::default())
 }
 
 /// Sends a request that waits, gets its slot from the other lane, is answered and ends, then lets time pass. Returns
@@ -40,7 +40,7 @@ fn die_at(world: &mut World, point: &str) -> Option<&'static str> {
     ];
     for (step, run) in steps {
         run(world);
-        if !world.host.is_alive(LaneId(LANE)) {
+        if !world.host.is_alive(LaneIndex(LANE)) {
             return Some(step);
         }
     }
@@ -70,7 +70,7 @@ fn a_vm_dies_where_it_is_told_to_and_its_lane_serves_again() {
             assert_eq!(die_at(&mut world, &wish), Some(step), "{wish}");
             world.advance(2_000);
             world.send(LANE);
-            assert!(world.host.is_alive(LaneId(LANE)), "{wish}");
+            assert!(world.host.is_alive(LaneIndex(LANE)), "{wish}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Host calls that fail.
 
 use slotway_tests::{
-    host::{CallSite, Faults, HostCall, LaneId, Status, StreamId, Verdict},
+    host::{CallSite, Faults, HostCall, LaneIndex, Status, StreamId, Verdict},
     world::{World, ms, pool},
 };
 
@@ -97,7 +97,7 @@ fn a_lane_that_never_had_a_queue_refuses_its_waiters_in_time_and_loses_no_slot()
     let mut setup = pool(&[(W1, 1)]);
     setup.free_worker_timeout = ms(300);
     let mut world = World::new(2, setup);
-    world.host.trap(LaneId(0));
+    world.host.trap(LaneIndex(0));
     let running = world.send(1);
     world.host.fail_next(HostCall::RegisterSharedQueue, Status::InternalFailure);
     let waiting = world.send(0);

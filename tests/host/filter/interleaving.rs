@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use slotway_tests::{
-    host::{Event, LaneId, PluginId, StreamId},
+    host::{Event, LaneIndex, PluginId, StreamId},
     inside,
     world::{World, get, ms, pool, workers_of},
 };
@@ -23,7 +23,7 @@ struct Run {
     dice: Dice,
     open: Vec<StreamId>,
     /// Configurations that lanes have still to take.
-    pushed: Vec<(LaneId, PluginId)>,
+    pushed: Vec<(LaneIndex, PluginId)>,
     /// How many slots of each worker were out at the last look.
     out: BTreeMap<String, u32>,
     /// One step in so many is a trap; 0 is never.
@@ -75,7 +75,7 @@ impl Run {
     }
 
     /// What happens next on a lane.
-    fn next_event(&mut self, lane: LaneId) -> Event {
+    fn next_event(&mut self, lane: LaneIndex) -> Event {
         self.world.host.advance_silently(self.dice.roll(8) as u64);
         match self.dice.roll(20) {
             0..=4 => self.wakeup(lane),
@@ -92,7 +92,7 @@ impl Run {
         })
     }
 
-    fn wakeup(&mut self, lane: LaneId) -> Option<Event> {
+    fn wakeup(&mut self, lane: LaneIndex) -> Option<Event> {
         let mut wakeups = self.world.host.wakeups();
         wakeups.retain(|wakeup| wakeup.lane == lane);
         let wakeup = self.dice.pick(&wakeups)?;
@@ -100,7 +100,7 @@ impl Run {
         Some(Event::Wakeup(wakeup))
     }
 
-    fn answer(&mut self, lane: LaneId) -> Option<Event> {
+    fn answer(&mut self, lane: LaneIndex) -> Option<Event> {
         let mut running = self.world.fleet.running();
         running.retain(|stream| self.world.host.lane_of(*stream) == lane);
         let stream = self.dice.pick(&running)?;
@@ -108,11 +108,11 @@ impl Run {
         Some(Event::AnswerHeaders { stream, headers: [(":status", "200")].into_iter().collect(), end: true })
     }
 
-    fn tick(&mut self, lane: LaneId) -> Option<Event> {
+    fn tick(&mut self, lane: LaneIndex) -> Option<Event> {
         self.world.host.due_ticks().into_iter().find(|(due, _)| *due == lane).map(|(_, event)| event)
     }
 
-    fn leave(&mut self, lane: LaneId) -> Option<Event> {
+    fn leave(&mut self, lane: LaneIndex) -> Option<Event> {
         self.open.retain(|stream| !self.world.host.is_finished(*stream));
         let here: Vec<_> =
             self.open.iter().copied().filter(|stream| self.world.host.lane_of(*stream) == lane).collect();
@@ -122,7 +122,7 @@ impl Run {
     }
 
     /// A lane takes a configuration; a new one is pushed where it has taken all.
-    fn push(&mut self, lane: LaneId) -> Option<Event> {
+    fn push(&mut self, lane: LaneIndex) -> Option<Event> {
         if let Some(at) = self.pushed.iter().position(|(to, _)| *to == lane) {
             return Some(Event::Configure(self.pushed.remove(at).1));
         }

@@ -1,7 +1,7 @@
 //! Configurations that come while requests are under way.
 
 use slotway_tests::{
-    host::{Event, HostCall, LaneId},
+    host::{Event, HostCall, LaneIndex},
     world::{World, ms, pool, workers_of},
 };
 
@@ -135,11 +135,11 @@ fn old_root_contexts_go_when_their_streams_are_over_and_ticks_go_on() {
         let _ = capacity;
         world.push(|config| config.debug_headers = !config.debug_headers).unwrap();
     }
-    assert_eq!(world.host.roots(LaneId(0)).len(), 2, "the newest, and the one with streams");
+    assert_eq!(world.host.roots(LaneIndex(0)).len(), 2, "the newest, and the one with streams");
     world.advance(5_000);
     assert_eq!(world.refusal(waiting).as_deref(), Some("wait_timeout"), "a waiter of the old root context");
     world.answer(running);
-    assert_eq!(world.host.roots(LaneId(0)).len(), 1);
+    assert_eq!(world.host.roots(LaneIndex(0)).len(), 1);
     world.assert_at_rest();
 }
 
@@ -152,12 +152,12 @@ fn lanes_that_take_a_push_at_different_times_agree() {
     config.pools[0].workers = workers_of(&[(W1, 1), (W2, 1)]);
     world.fleet.set_capacity(W2, 1, 0);
     let plugin = world.host.accept(&config.to_json().unwrap()).unwrap();
-    world.host.run(LaneId(1), Event::Configure(plugin)).unwrap();
+    world.host.run(LaneIndex(1), Event::Configure(plugin)).unwrap();
     world.advance(2);
     // Lane 0 knows nothing of W2 yet, and sends requests there all the same.
     let next = world.send(0);
     assert_eq!(world.place(next).as_deref(), Some(W2));
-    world.host.run(LaneId(0), Event::Configure(plugin)).unwrap();
+    world.host.run(LaneIndex(0), Event::Configure(plugin)).unwrap();
     for stream in streams {
         world.answer(stream);
     }

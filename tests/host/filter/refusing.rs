@@ -1,7 +1,7 @@
 //! The 503, and when it comes.
 
 use slotway_tests::{
-    host::{Outcome, ReplyBy},
+    host::{ReplyBy, RequestState},
     world::{World, get, ms, pool},
 };
 
@@ -45,7 +45,7 @@ fn a_refusal_is_a_problem_with_a_reason_and_retry_after() {
     let mut world = full(1, |pool| pool.free_worker_timeout = ms(70));
     let waiting = world.send(0);
     world.advance(70);
-    let Outcome::Answered(reply) = world.host.outcome(waiting) else { panic!("not answered") };
+    let RequestState::Answered(reply) = world.host.request_state(waiting) else { panic!("not answered") };
     assert_eq!((reply.by, reply.status), (ReplyBy::Module, 503));
     assert_eq!(reply.details, "slotway_wait_timeout");
     let received = world.host.seen(waiting).received;

@@ -105,7 +105,7 @@ fn a_request_that_the_host_lets_down_is_answered_and_loses_no_slot() {
             world.advance(1_000);
             assert!(world.host.is_finished(stream), "{call:?} {failure:?}");
             assert_eq!((world.survey().free, world.survey().in_flight), (1, 0), "{call:?} {failure:?}");
-            assert!(world.host.is_alive(slotway_tests::host::LaneId(0)));
+            assert!(world.host.is_alive(slotway_tests::host::LaneIndex(0)));
         }
     }
 }

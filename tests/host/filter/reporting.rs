@@ -2,7 +2,7 @@
 
 use slotway_config::Report;
 use slotway_tests::{
-    host::{CallAnswer, HostCall, LaneId, Status},
+    host::{CallAnswer, HostCall, LaneIndex, Status},
     world::{World, pool},
 };
 
@@ -91,7 +91,7 @@ fn another_lane_reports_when_the_reporting_one_is_dead() {
     world.host.trap(reporter);
     world.advance(5_000);
     let calls = world.host.http_calls();
-    assert_eq!(calls[0].lane, LaneId(1 - reporter.0));
+    assert_eq!(calls[0].lane, LaneIndex(1 - reporter.0));
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn refuse_a_report(failure: Status) {
     let mut world = reporting(1);
     world.host.fail_next(HostCall::HttpCall, failure);
     world.advance(1_000);
-    assert!(world.host.is_alive(LaneId(0)), "{failure:?}: {:?}", world.complaints());
+    assert!(world.host.is_alive(LaneIndex(0)), "{failure:?}: {:?}", world.complaints());
     world.advance(5_000);
     assert_eq!(world.host.http_calls().len(), 1, "{failure:?}");
 }

@@ -3,7 +3,7 @@
 use slotway_tests::{
     HostError,
     artifact::filter,
-    host::{Host, LaneId},
+    host::{Host, LaneIndex},
     inside,
     world::{World, get, pool},
 };
@@ -31,7 +31,7 @@ fn the_first_request_of_a_lane_is_served_before_the_lane_has_ticked() {
     let world = World::new(1, pool(&[(W1, 1)]));
     let mut host = Host::new(filter(), 2);
     host.configure(&world.config().to_json().unwrap()).unwrap();
-    let stream = host.request(LaneId(1), get("/"));
+    let stream = host.request(LaneIndex(1), get("/"));
     assert_eq!(host.forwarded(stream).unwrap().get("x-slotway-worker"), Some(W1));
 }
 

@@ -1,7 +1,7 @@
 //! Taking slots and waiting for them.
 
 use slotway_tests::{
-    host::Outcome,
+    host::RequestState,
     world::{World, get, ms, pool},
 };
 
@@ -59,7 +59,7 @@ fn waiters_are_served_in_order_of_arrival_over_all_lanes() {
 fn a_waiter_keeps_its_body_until_it_has_a_slot() {
     let mut world = World::new(2, pool(&[(W1, 1)]));
     let running = world.send(0);
-    let waiting = world.host.request_headers(slotway_tests::host::LaneId(1), get("/extract"));
+    let waiting = world.host.request_headers(slotway_tests::host::LaneIndex(1), get("/extract"));
     world.host.request_body(waiting, b"Hello ", false);
     world.host.request_body(waiting, b"London!", true);
     assert!(world.host.seen(waiting).sent_body.is_empty());
@@ -143,7 +143,7 @@ fn access_log_fields_tell_what_happened() {
 fn a_request_that_finds_a_slot_is_not_held() {
     let mut world = World::new(1, pool(&[(W1, 1)]));
     let stream = world.send(0);
-    assert!(matches!(world.host.outcome(stream), Outcome::Continued(_)));
+    assert!(matches!(world.host.request_state(stream), RequestState::Continued(_)));
 }
 
 #[test]

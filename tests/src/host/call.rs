@@ -7,7 +7,7 @@ use std::{
 
 use wasmtime::{Caller, Memory};
 
-use crate::host::{HostCall, Process, Status, Verdict, VmId, VmState, vm::VmData};
+use crate::host::{HostCall, Process, Status, Verdict, VmId, VmState, vm_data::VmData};
 
 /// Why a host call does not answer [`Status::Ok`].
 pub(crate) enum Stop {

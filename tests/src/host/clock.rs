@@ -1,6 +1,6 @@
 /// The two clocks of a machine, moved by hand.
 #[derive(Debug, Clone)]
-pub struct Clock {
+pub struct VirtualClock {
     monotonic_ns: u64,
     realtime_ns: u64,
 }
@@ -9,13 +9,13 @@ pub struct Clock {
 const REALTIME_START_NS: u64 = 1_767_225_600_000_000_000;
 const NS_PER_MS: u64 = 1_000_000;
 
-impl Default for Clock {
+impl Default for VirtualClock {
     fn default() -> Self {
         Self { monotonic_ns: 3_600_000 * NS_PER_MS, realtime_ns: REALTIME_START_NS }
     }
 }
 
-impl Clock {
+impl VirtualClock {
     /// Nanoseconds of the clock that never goes back.
     #[must_use]
     pub fn monotonic_ns(&self) -> u64 {

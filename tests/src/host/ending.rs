@@ -15,7 +15,7 @@ impl Lane {
                 AfterCall::Continue { stream, request: true } => self.resume(Way::Request, stream).await,
                 AfterCall::Continue { stream, request: false } => self.resume(Way::Answer, stream).await,
                 AfterCall::Close(stream) => self.reset(stream, "wasm_close_stream").await,
-                AfterCall::SentReply { stream, reply } => self.local_reply(stream, reply).await,
+                AfterCall::SendReply { stream, reply } => self.local_reply(stream, reply).await,
                 AfterCall::DeleteRoot(root) => self.delete_root(vm, root).await,
             }
         }

@@ -1,12 +1,12 @@
 use std::collections::VecDeque;
 
-use crate::host::{HostCall, LaneId, Status};
+use crate::host::{HostCall, LaneIndex, Status};
 
 /// One host call that is about to happen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallSite {
     /// The lane that calls; `None` in a canary VM.
-    pub lane: Option<LaneId>,
+    pub lane: Option<LaneIndex>,
     /// The context that the call is attributed to.
     pub context: u32,
     /// What is called.
@@ -54,7 +54,7 @@ impl FaultPlan {
         self.next.is_empty()
     }
 
-    pub(crate) fn verdict(&mut self, lane: Option<LaneId>, context: u32, call: HostCall) -> Verdict {
+    pub(crate) fn verdict(&mut self, lane: Option<LaneIndex>, context: u32, call: HostCall) -> Verdict {
         self.serial += 1;
         if let Some(at) = self.next.iter().position(|(ordered, _)| *ordered == call)
             && let Some((_, verdict)) = self.next.remove(at)

@@ -7,7 +7,7 @@ use wasmtime::{
 
 use crate::{
     HostError,
-    host::{imports, vm::VmData},
+    host::{imports, vm_data::VmData},
 };
 
 /// A compiled module, ready to run in any number of VMs. Compiling takes seconds, so tests share one.

@@ -1,4 +1,4 @@
-use crate::host::{Headers, LaneId, VmId};
+use crate::host::{Headers, LaneIndex, VmId};
 
 /// A request that the module sent with `proxy_http_call` and that has no answer yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -6,7 +6,7 @@ pub struct HttpCall {
     /// Counts up over all calls of this host.
     pub serial: u64,
     /// The lane that sent it.
-    pub lane: LaneId,
+    pub lane: LaneIndex,
     /// The Envoy cluster that it goes to.
     pub cluster: String,
     /// Its headers.

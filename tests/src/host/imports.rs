@@ -14,7 +14,7 @@ use wasmtime::Linker;
 use crate::host::{
     HostCall,
     call::{Call, Stop},
-    vm::VmData,
+    vm_data::VmData,
 };
 
 /// Defines one function: counts it, lets the scheduler and the faults in, then runs its body.
@@ -23,7 +23,7 @@ macro_rules! import {
         $linker.func_wrap_async(
             $crate::host::imports::module_of($crate::host::HostCall::$call),
             $crate::host::HostCall::$call.name(),
-            |caller: wasmtime::Caller<'_, $crate::host::vm::VmData>, ($($arg,)*): ($($ty,)*)| {
+            |caller: wasmtime::Caller<'_, $crate::host::vm_data::VmData>, ($($arg,)*): ($($ty,)*)| {
                 Box::new(async move {
                     let mut call = $crate::host::call::Call::new(caller, $crate::host::HostCall::$call);
                     let $c = &mut call;

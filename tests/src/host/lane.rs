@@ -1,9 +1,8 @@
-use std::fmt;
-
 use crate::{
     HostError,
     host::{
-        Callback, Context, Event, Filter, HttpCall, Place, PluginId, SharedProcess, VmId, VmState, Wakeup,
+        Callback, Context, Event, Filter, HttpCall, LaneIndex, PluginId, SharedProcess, VmId, VmState,
+        VmThread, Wakeup,
         event::WorkerFailure,
         http_calls::CallAnswer,
         stream::Piece,
@@ -11,19 +10,9 @@ use crate::{
     },
 };
 
-/// One of Envoy's worker threads, as the module sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LaneId(pub usize);
-
-impl fmt::Display for LaneId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 == usize::MAX { f.write_str("main thread") } else { write!(f, "lane {}", self.0) }
-    }
-}
-
 /// A worker thread and its VM (`getOrCreateThreadLocalWasm`, `PluginConfig`).
 pub(crate) struct Lane {
-    pub(crate) id: LaneId,
+    pub(crate) id: LaneIndex,
     pub(crate) filter: Filter,
     pub(crate) process: SharedProcess,
     pub(crate) vm: Option<Vm>,
@@ -48,7 +37,7 @@ impl Called {
 }
 
 impl Lane {
-    pub(crate) fn new(id: LaneId, filter: Filter, process: SharedProcess) -> Self {
+    pub(crate) fn new(id: LaneIndex, filter: Filter, process: SharedProcess) -> Self {
         Self { id, filter, process, vm: None, witness: None, plugin: None, started_ns: 0 }
     }
 
@@ -138,7 +127,7 @@ impl Lane {
     async fn configure(&mut self, plugin: PluginId) -> Result<(), HostError> {
         if self.vm.is_none() {
             self.started_ns = self.process.lock().clock.monotonic_ns();
-            self.vm = Some(Vm::start(&self.filter, &self.process, Place::Lane(self.id)).await?);
+            self.vm = Some(Vm::start(&self.filter, &self.process, VmThread::Lane(self.id)).await?);
         }
         self.plugin = None;
         let configured = self.configure_root(plugin).await;

@@ -3,8 +3,8 @@
 use crate::{
     HostError,
     host::{
-        Clock, Context, Event, Faults, Host, HostCall, LaneId, LogLine, Metrics, Process, SharedData,
-        SharedQueues, Status, Usage, Verdict, VmId, schedule::Slot,
+        Context, Event, Faults, Host, HostCall, LaneIndex, LogLine, Metrics, Process, SharedData,
+        SharedQueues, Status, Usage, Verdict, VirtualClock, VmId, schedule::Slot,
     },
 };
 
@@ -57,7 +57,7 @@ impl Host {
 
     /// The clocks.
     #[must_use]
-    pub fn clock(&self) -> Clock {
+    pub fn clock(&self) -> VirtualClock {
         self.process.lock().clock.clone()
     }
 
@@ -89,7 +89,7 @@ impl Host {
     /// # Panics
     /// If the lane is busy.
     #[must_use]
-    pub fn roots(&self, lane: LaneId) -> Vec<(u32, u64)> {
+    pub fn roots(&self, lane: LaneIndex) -> Vec<(u32, u64)> {
         let Slot::Idle(idle) = &self.lanes[lane.0] else { panic!("{lane:?} is busy") };
         let Some(vm) = idle.vm.as_ref().map(|vm| vm.id) else { return Vec::new() };
         let process = self.process.lock();
@@ -101,7 +101,7 @@ impl Host {
     }
 
     /// The VM of an idle lane, if it has one that has not failed.
-    pub(crate) fn vm_of(&self, lane: LaneId) -> Option<VmId> {
+    pub(crate) fn vm_of(&self, lane: LaneIndex) -> Option<VmId> {
         match &self.lanes[lane.0] {
             Slot::Idle(idle) => idle.vm.as_ref().map(|vm| vm.id),
             _ => None,
@@ -109,7 +109,7 @@ impl Host {
     }
 
     /// Whether an idle lane has a configuration to serve requests by.
-    pub(crate) fn is_configured(&self, lane: LaneId) -> bool {
+    pub(crate) fn is_configured(&self, lane: LaneIndex) -> bool {
         matches!(&self.lanes[lane.0], Slot::Idle(idle) if idle.plugin.is_some())
     }
 
@@ -118,13 +118,13 @@ impl Host {
     /// # Panics
     /// If the lane is busy.
     #[must_use]
-    pub fn is_alive(&self, lane: LaneId) -> bool {
+    pub fn is_alive(&self, lane: LaneIndex) -> bool {
         let Slot::Idle(idle) = &self.lanes[lane.0] else { panic!("{lane:?} is busy") };
         idle.vm.is_some()
     }
 
     /// Makes a lane's VM trap: at the host call where it stands, or now, between two calls, if it is idle.
-    pub fn trap(&mut self, lane: LaneId) {
+    pub fn trap(&mut self, lane: LaneIndex) {
         match &mut self.lanes[lane.0] {
             Slot::Idle(idle) => {
                 if let Some(vm) = idle.vm.take() {
@@ -142,7 +142,7 @@ impl Host {
     ///
     /// # Errors
     /// [`HostError::Configure`] if the new VM refuses the configuration.
-    pub fn reload(&mut self, lane: LaneId) -> Result<(), HostError> {
+    pub fn reload(&mut self, lane: LaneIndex) -> Result<(), HostError> {
         self.run(lane, Event::Reload)
     }
 

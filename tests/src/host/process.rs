@@ -4,19 +4,15 @@ use std::{
 };
 
 use crate::host::{
-    Callback, Clock, Context, FaultPlan, HostCall, HttpCall, LaneId, Metrics, Place, SharedData,
-    SharedQueues, Stream, StreamId, Timers, Usage, VmId, VmState,
+    Callback, Context, FaultPlan, HostCall, HttpCall, LaneIndex, Metrics, PluginId, SharedData, SharedQueues,
+    Stream, StreamId, Timers, Usage, VirtualClock, VmId, VmState, VmThread,
 };
-
-/// A configuration of the plugin; the same bytes are the same plugin (`PluginBase::key`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PluginId(pub u64);
 
 /// A line that the module logged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
     /// The lane; `None` in a canary VM.
-    pub lane: Option<LaneId>,
+    pub lane: Option<LaneIndex>,
     /// 0 trace, 1 debug, 2 info, 3 warn, 4 error, 5 critical.
     pub level: u32,
     /// The text.
@@ -29,7 +25,7 @@ pub struct Wakeup {
     /// Counts up over all wake-ups of this host.
     pub serial: u64,
     /// The lane that it goes to.
-    pub lane: LaneId,
+    pub lane: LaneIndex,
     /// The context that had registered the queue, whatever lives under that number when the wake-up arrives.
     pub context: u32,
     /// The queue's token.
@@ -42,7 +38,7 @@ pub struct Wakeup {
 pub(crate) struct Process {
     pub(crate) vm_id: String,
     pub(crate) vm_configuration: Vec<u8>,
-    pub(crate) clock: Clock,
+    pub(crate) clock: VirtualClock,
     pub(crate) data: SharedData,
     pub(crate) queues: SharedQueues,
     pub(crate) metrics: Metrics,
@@ -63,11 +59,11 @@ pub(crate) struct Process {
     pub(crate) log_level: u32,
     pub(crate) random: u64,
     /// The lanes whose host calls let the scheduler choose who goes on.
-    pub(crate) yielding: BTreeSet<LaneId>,
+    pub(crate) yielding: BTreeSet<LaneIndex>,
     /// The host calls at which lanes stand.
-    pub(crate) at: BTreeMap<LaneId, HostCall>,
+    pub(crate) at: BTreeMap<LaneIndex, HostCall>,
     /// The lanes that are to trap when they go on.
-    pub(crate) traps: BTreeSet<LaneId>,
+    pub(crate) traps: BTreeSet<LaneIndex>,
     pub(crate) trace: Option<Vec<String>>,
     pub(crate) anomalies: Vec<String>,
     /// Streams whose requests reached the router, in that order, until somebody takes them.
@@ -81,12 +77,12 @@ pub(crate) struct Process {
     pub(crate) witnesses_lost: u64,
     /// How many root contexts were ended.
     pub(crate) retired: u64,
-    pub(crate) options: Options,
+    pub(crate) options: HostOptions,
 }
 
 /// How the host behaves where Envoy's behaviour depends on its surroundings.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct HostOptions {
     /// A stream that the module or Envoy answers is over with the answer's last byte. Off: the client reads
     /// slowly, and [`crate::host::Host::finish`] ends the stream.
     pub finish_local_replies: bool,
@@ -107,7 +103,7 @@ pub struct Options {
     pub ignores_cas: bool,
 }
 
-impl Default for Options {
+impl Default for HostOptions {
     fn default() -> Self {
         Self {
             finish_local_replies: true,
@@ -148,9 +144,9 @@ impl Process {
         }
     }
 
-    pub(crate) fn post_wakeup(&mut self, place: Place, context: u32, token: u32) {
+    pub(crate) fn post_wakeup(&mut self, place: VmThread, context: u32, token: u32) {
         // The main thread has no VM of its own that could be found there, so its wake-ups come to nothing.
-        if let Place::Lane(lane) = place {
+        if let VmThread::Lane(lane) = place {
             let serial = self.next_serial();
             self.wakeups.push_back(Wakeup { serial, lane, context, token });
         }

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     HostError,
-    host::{Event, Host, HostCall, LaneId, Wakeup, lane::Lane},
+    host::{Event, Host, HostCall, LaneIndex, Wakeup, lane::Lane},
 };
 
 type Running = Pin<Box<dyn Future<Output = (Lane, Result<(), HostError>)>>>;
@@ -50,7 +50,7 @@ impl Host {
     ///
     /// # Panics
     /// If the lane is busy.
-    pub fn run(&mut self, lane: LaneId, event: Event) -> Result<(), HostError> {
+    pub fn run(&mut self, lane: LaneIndex, event: Event) -> Result<(), HostError> {
         let Slot::Idle(idle) = std::mem::replace(&mut self.lanes[lane.0], Slot::Empty) else {
             panic!("{lane:?} is busy: it takes the next event when the one under way is over");
         };
@@ -64,7 +64,7 @@ impl Host {
     ///
     /// # Panics
     /// If the lane is busy.
-    pub fn begin(&mut self, lane: LaneId, event: Event) {
+    pub fn begin(&mut self, lane: LaneIndex, event: Event) {
         let Slot::Idle(idle) = std::mem::replace(&mut self.lanes[lane.0], Slot::Empty) else {
             panic!("{lane:?} is busy: it takes the next event when the one under way is over");
         };
@@ -77,7 +77,7 @@ impl Host {
     ///
     /// # Panics
     /// If the lane is idle.
-    pub fn step(&mut self, lane: LaneId) -> Step {
+    pub fn step(&mut self, lane: LaneIndex) -> Step {
         let Slot::Running(event) = &mut self.lanes[lane.0] else {
             panic!("{lane:?} is idle: begin an event first");
         };
@@ -102,7 +102,7 @@ impl Host {
     ///
     /// # Errors
     /// What the event ends with.
-    pub fn finish_event(&mut self, lane: LaneId) -> Result<(), HostError> {
+    pub fn finish_event(&mut self, lane: LaneIndex) -> Result<(), HostError> {
         while self.is_busy(lane) {
             if let Step::Over(end) = self.step(lane) {
                 return end;
@@ -113,7 +113,7 @@ impl Host {
 
     /// Whether an event is under way.
     #[must_use]
-    pub fn is_busy(&self, lane: LaneId) -> bool {
+    pub fn is_busy(&self, lane: LaneIndex) -> bool {
         matches!(self.lanes[lane.0], Slot::Running(_))
     }
 
@@ -194,7 +194,7 @@ impl Host {
     /// The ticks that are due now, in the order in which they would fire, for a scheduler that fires them itself with
     /// [`Host::begin`].
     #[must_use]
-    pub fn due_ticks(&self) -> Vec<(LaneId, Event)> {
+    pub fn due_ticks(&self) -> Vec<(LaneIndex, Event)> {
         let process = self.process.lock();
         let due = process.timers.due(process.clock.monotonic_ns());
         due.into_iter()
@@ -208,7 +208,7 @@ impl Host {
         self.process.lock().timers.next(|_| true).map(|(due_ns, _, _)| due_ns)
     }
 
-    fn next_due(&self, until_ns: u64) -> Option<(u64, LaneId, Event)> {
+    fn next_due(&self, until_ns: u64) -> Option<(u64, LaneIndex, Event)> {
         let process = self.process.lock();
         let lane_of = |vm| process.vms.get(&vm).and_then(super::VmState::lane);
         let idle = |vm| lane_of(vm).is_some_and(|lane| !self.is_busy(lane));

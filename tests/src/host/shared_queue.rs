@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::host::{Place, Status};
+use crate::host::{Status, VmThread};
 
 /// Shared queues: first in, first out, named within a `vm_id` (`shared_queue.cc` of proxy-wasm-cpp-host). The wake-up of
 /// a queue goes to whoever registered it last.
@@ -13,7 +13,7 @@ pub struct SharedQueues {
 
 #[derive(Debug, Clone)]
 struct Queue {
-    place: Place,
+    place: VmThread,
     context: u32,
     messages: VecDeque<Vec<u8>>,
 }
@@ -21,7 +21,7 @@ struct Queue {
 impl SharedQueues {
     /// Makes the queue if there is none, and makes `context` at `place` the one that its wake-ups go to. What is in the
     /// queue stays. Returns its token.
-    pub fn register(&mut self, vm_id: &str, name: &[u8], place: Place, context: u32) -> u32 {
+    pub fn register(&mut self, vm_id: &str, name: &[u8], place: VmThread, context: u32) -> u32 {
         let key = (vm_id.to_owned(), name.to_vec());
         let token = *self.tokens.entry(key).or_insert_with(|| {
             self.last_token += 1;
@@ -34,7 +34,7 @@ impl SharedQueues {
     }
 
     /// Who is woken when something comes into the queue of this number.
-    pub(crate) fn wakes_by(&self, token: u32) -> Option<(Place, u32)> {
+    pub(crate) fn wakes_by(&self, token: u32) -> Option<(VmThread, u32)> {
         self.queues.get(&token).map(|queue| (queue.place, queue.context))
     }
 
@@ -53,7 +53,7 @@ impl SharedQueues {
     ///
     /// # Errors
     /// [`Status::NotFound`] if there is no such queue.
-    pub fn enqueue(&mut self, token: u32, message: &[u8]) -> Result<(Place, u32), Status> {
+    pub fn enqueue(&mut self, token: u32, message: &[u8]) -> Result<(VmThread, u32), Status> {
         let queue = self.queues.get_mut(&token).ok_or(Status::NotFound)?;
         queue.messages.push_back(message.to_vec());
         Ok((queue.place, queue.context))

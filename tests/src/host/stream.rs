@@ -3,7 +3,7 @@ use std::{
     fmt,
 };
 
-use crate::host::{BufferKind, Headers, LaneId, PluginId, Usage, VmId};
+use crate::host::{BufferKind, Headers, LaneIndex, PluginId, Usage, VmId};
 
 /// One request and its answer, over the whole host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -122,7 +122,7 @@ pub(crate) struct Side {
 }
 
 pub(crate) struct Stream {
-    pub(crate) lane: LaneId,
+    pub(crate) lane: LaneIndex,
     /// When its request came, on the monotonic clock.
     pub(crate) since_ns: u64,
     pub(crate) vm: Option<VmId>,
@@ -145,7 +145,7 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    pub(crate) fn new(lane: LaneId, plugin: PluginId, headers: Headers) -> Self {
+    pub(crate) fn new(lane: LaneIndex, plugin: PluginId, headers: Headers) -> Self {
         Self {
             lane,
             since_ns: 0,

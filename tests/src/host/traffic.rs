@@ -3,13 +3,14 @@
 use crate::{
     HostError,
     host::{
-        CallAnswer, Event, Headers, Host, HttpCall, LaneId, Seen, SentReply, Stream, StreamId, WorkerFailure,
+        CallAnswer, Event, Headers, Host, HttpCall, LaneIndex, Seen, SentReply, Stream, StreamId,
+        WorkerFailure,
     },
 };
 
 /// Where a request stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum RequestState {
     /// The module let it through to the router, with these headers.
     Continued(Headers),
     /// The module holds it.
@@ -22,7 +23,7 @@ pub enum Outcome {
 
 impl Host {
     /// A new stream on a lane, for [`Event::Request`].
-    pub fn open(&mut self, lane: LaneId, headers: Headers) -> StreamId {
+    pub fn open(&mut self, lane: LaneIndex, headers: Headers) -> StreamId {
         let mut process = self.process.lock();
         let stream = StreamId(process.next_serial());
         let mut opened = Stream::new(lane, super::PluginId(0), headers);
@@ -32,14 +33,14 @@ impl Host {
     }
 
     /// A whole request without a body arrives on a lane.
-    pub fn request(&mut self, lane: LaneId, headers: Headers) -> StreamId {
+    pub fn request(&mut self, lane: LaneIndex, headers: Headers) -> StreamId {
         let stream = self.open(lane, headers);
         self.happen(stream, Event::Request { stream, end: true });
         stream
     }
 
     /// The headers of a request arrive whose body follows.
-    pub fn request_headers(&mut self, lane: LaneId, headers: Headers) -> StreamId {
+    pub fn request_headers(&mut self, lane: LaneIndex, headers: Headers) -> StreamId {
         let stream = self.open(lane, headers);
         self.happen(stream, Event::Request { stream, end: false });
         stream
@@ -55,13 +56,13 @@ impl Host {
     /// # Panics
     /// If there is no such stream.
     #[must_use]
-    pub fn outcome(&self, stream: StreamId) -> Outcome {
+    pub fn request_state(&self, stream: StreamId) -> RequestState {
         let seen = self.seen(stream);
         match (seen.local_reply, seen.forwarded) {
-            (Some(reply), _) => Outcome::Answered(reply),
-            (None, Some(headers)) => Outcome::Continued(headers),
-            (None, None) if seen.received.reset => Outcome::Reset,
-            (None, None) => Outcome::Paused,
+            (Some(reply), _) => RequestState::Answered(reply),
+            (None, Some(headers)) => RequestState::Continued(headers),
+            (None, None) if seen.received.reset => RequestState::Reset,
+            (None, None) => RequestState::Paused,
         }
     }
 
@@ -146,7 +147,7 @@ impl Host {
     /// # Panics
     /// If there is no such stream.
     #[must_use]
-    pub fn lane_of(&self, stream: StreamId) -> LaneId {
+    pub fn lane_of(&self, stream: StreamId) -> LaneIndex {
         self.process.lock().streams.get(&stream).map(|stream| stream.lane).expect("a stream of this host")
     }
 

@@ -1,22 +1,14 @@
 use std::collections::BTreeMap;
 
-use wasmtime::{Func, Memory, Store, TypedFunc, Val};
+use wasmtime::{Func, Store, Val};
 
 use crate::{
     HostError,
-    host::{Callback, Filter, Place, SharedProcess, VmId, VmState},
+    host::{Callback, Filter, SharedProcess, VmData, VmId, VmState, VmThread},
 };
 
 /// More fuel than any call needs: one that takes this much does not end.
 const FUEL_PER_CALL: u64 = 50_000_000_000;
-
-/// What host calls need to know of the VM that makes them.
-pub(crate) struct VmData {
-    pub(crate) id: VmId,
-    pub(crate) process: SharedProcess,
-    pub(crate) memory: Option<Memory>,
-    pub(crate) malloc: Option<TypedFunc<u32, u32>>,
-}
 
 /// One instance of the module, and nothing of the host's side of it, which is a [`VmState`].
 pub(crate) struct Vm {
@@ -36,7 +28,7 @@ impl Vm {
     pub(crate) async fn start(
         filter: &Filter,
         process: &SharedProcess,
-        place: Place,
+        place: VmThread,
     ) -> Result<Self, HostError> {
         let id = {
             let mut process = process.lock();

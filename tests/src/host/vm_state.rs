@@ -1,27 +1,14 @@
-use std::{
-    collections::{BTreeMap, VecDeque},
-    fmt,
-};
+use std::collections::{BTreeMap, VecDeque};
 
-use crate::host::{CallAnswer, LaneId, PluginId, SentReply, StreamId};
-
-/// One VM of this host; never used twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct VmId(pub u64);
-
-impl fmt::Display for VmId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "vm{}", self.0)
-    }
-}
+use crate::host::{CallAnswer, LaneIndex, PluginId, SentReply, StreamId};
 
 /// The thread that a VM runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Place {
+pub enum VmThread {
     /// Envoy's main thread, where canary VMs run.
     Main,
     /// A worker thread.
-    Lane(LaneId),
+    Lane(LaneIndex),
 }
 
 /// What a context of a VM stands for.
@@ -40,13 +27,13 @@ pub(crate) enum Context {
 pub(crate) enum AfterCall {
     Continue { stream: StreamId, request: bool },
     Close(StreamId),
-    SentReply { stream: StreamId, reply: SentReply },
+    SendReply { stream: StreamId, reply: SentReply },
     DeleteRoot(u32),
 }
 
 /// The host's side of one VM (`WasmBase`).
 pub(crate) struct VmState {
-    pub(crate) place: Place,
+    pub(crate) place: VmThread,
     pub(crate) failed: bool,
     pub(crate) next_context: u32,
     pub(crate) contexts: BTreeMap<u32, Context>,
@@ -71,7 +58,7 @@ pub(crate) struct VmState {
 }
 
 impl VmState {
-    pub(crate) fn new(place: Place) -> Self {
+    pub(crate) fn new(place: VmThread) -> Self {
         Self {
             place,
             failed: false,
@@ -92,10 +79,10 @@ impl VmState {
         }
     }
 
-    pub(crate) fn lane(&self) -> Option<LaneId> {
+    pub(crate) fn lane(&self) -> Option<LaneIndex> {
         match self.place {
-            Place::Main => None,
-            Place::Lane(lane) => Some(lane),
+            VmThread::Main => None,
+            VmThread::Lane(lane) => Some(lane),
         }
     }
 

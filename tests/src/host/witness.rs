@@ -5,7 +5,7 @@
 
 use crate::{
     HostError,
-    host::{Callback, Context, Place, PluginId, StreamId, lane::Lane, stream::Stream, vm::Vm},
+    host::{Callback, Context, PluginId, StreamId, VmThread, lane::Lane, stream::Stream, vm::Vm},
 };
 
 /// The plugin configuration that makes the module the witness.
@@ -52,7 +52,7 @@ impl Lane {
     }
 
     async fn start_witness(&self) -> Result<Vm, HostError> {
-        let mut vm = Vm::start(&self.filter, &self.process, Place::Lane(self.id)).await?;
+        let mut vm = Vm::start(&self.filter, &self.process, VmThread::Lane(self.id)).await?;
         let refused = |what: &str| HostError::Configure(what.to_owned());
         let root = {
             let mut process = self.process.lock();

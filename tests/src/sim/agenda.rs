@@ -1,6 +1,6 @@
 //! What is to happen, and when at the earliest.
 
-use crate::host::{CallAnswer, LaneId, PluginId, StreamId, VmId, Wakeup, WorkerFailure};
+use crate::host::{CallAnswer, LaneIndex, PluginId, StreamId, VmId, Wakeup, WorkerFailure};
 
 /// One thing that is to happen.
 #[derive(Debug, Clone)]
@@ -9,7 +9,7 @@ pub(crate) struct Item {
     /// In the order in which they were put on the agenda.
     pub(crate) serial: u64,
     /// The lane that it happens on; `None` for what concerns the whole process.
-    pub(crate) lane: Option<LaneId>,
+    pub(crate) lane: Option<LaneIndex>,
     pub(crate) what: What,
 }
 
@@ -70,7 +70,7 @@ pub(crate) struct Agenda {
 }
 
 impl Agenda {
-    pub(crate) fn add(&mut self, due_ns: u64, lane: Option<LaneId>, what: What) {
+    pub(crate) fn add(&mut self, due_ns: u64, lane: Option<LaneIndex>, what: What) {
         self.serial += 1;
         self.items.push(Item { due_ns, serial: self.serial, lane, what });
     }

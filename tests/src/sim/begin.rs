@@ -1,7 +1,7 @@
 //! What begins on a lane: one of the things that stand on the agenda, or a tick that is due.
 
 use crate::{
-    host::{CallAnswer, Context, Event, LaneId, StreamId, VmId, Wakeup, WorkerFailure},
+    host::{CallAnswer, Context, Event, LaneIndex, StreamId, VmId, Wakeup, WorkerFailure},
     sim::{
         agenda::{Item, What},
         client::{Part, Stage, request},
@@ -20,7 +20,7 @@ enum Candidate {
 
 impl Run {
     /// Begins something that is due on an idle lane.
-    pub(crate) fn begin(&mut self, lane: LaneId) -> Check {
+    pub(crate) fn begin(&mut self, lane: LaneIndex) -> Check {
         let now_ns = self.now_ns();
         let mut candidates = Vec::new();
         let mut configured = false;
@@ -63,7 +63,7 @@ impl Run {
     }
 
     /// `None` where there is nothing left to do.
-    fn event_of(&mut self, lane: LaneId, item: Item) -> Option<Event> {
+    fn event_of(&mut self, lane: LaneIndex, item: Item) -> Option<Event> {
         match item.what {
             What::Body(stream) => self.clients.contains_key(&stream).then(|| Event::RequestBody {
                 stream,
@@ -96,7 +96,7 @@ impl Run {
     }
 
     /// A request is sent; it comes to its lane as soon as that has time.
-    pub(crate) fn send(&mut self, lane: LaneId) {
+    pub(crate) fn send(&mut self, lane: LaneIndex) {
         let now_ns = self.now_ns();
         let pools = self.plan.pools.len();
         let odd = self.dice.per_mille(self.plan.odd_path_per_mille) && self.only_pool.is_none();
@@ -141,7 +141,7 @@ impl Run {
     }
 
     /// The worker goes on with its answer. With the last part it is done.
-    fn answer(&mut self, lane: LaneId, stream: StreamId) -> Option<Event> {
+    fn answer(&mut self, lane: LaneIndex, stream: StreamId) -> Option<Event> {
         let (part, end) = self.clients.get_mut(&stream)?.next_part()?;
         if end {
             self.fleet.leave(stream);
@@ -183,7 +183,7 @@ impl Run {
     }
 
     /// The client leaves. Envoy tells the filter before it resets the request to the worker.
-    fn leave(&mut self, lane: LaneId, stream: StreamId) -> Option<Event> {
+    fn leave(&mut self, lane: LaneIndex, stream: StreamId) -> Option<Event> {
         let client = self.clients.get(&stream)?;
         self.coverage.note(match (client.stage, client.answer.front()) {
             (Stage::InFilter, _) => Kind::GoneWaiting,
@@ -211,7 +211,7 @@ impl Run {
     }
 
     /// A wake-up, as it finds the thread now.
-    fn wake(&mut self, lane: LaneId, mut wakeup: Wakeup, registered: Option<VmId>) -> Event {
+    fn wake(&mut self, lane: LaneIndex, mut wakeup: Wakeup, registered: Option<VmId>) -> Event {
         self.lanes[lane.0].woken = true;
         let now = self.host.vm_of(lane);
         let (mut contexts, root) = self.host.inspect(|process| {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::host::{Headers, LaneId, StreamId};
+use crate::host::{Headers, LaneIndex, StreamId};
 
 /// Where a request is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub(crate) enum Part {
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     pub(crate) stream: StreamId,
-    pub(crate) lane: LaneId,
+    pub(crate) lane: LaneIndex,
     /// The pool that its path belongs to, if any.
     pub(crate) pool: Option<usize>,
     pub(crate) stage: Stage,

@@ -1,7 +1,7 @@
 //! What happens to the process as a whole: requests that are sent, pushes, stalls, traps, clocks.
 
 use crate::{
-    host::LaneId,
+    host::LaneIndex,
     sim::{
         agenda::What,
         coverage::Kind,
@@ -52,9 +52,13 @@ impl Run {
         }
     }
 
-    fn lane_for_request(&mut self) -> LaneId {
+    fn lane_for_request(&mut self) -> LaneIndex {
         let all = self.plan.lanes;
-        if self.plan.lopsided && !self.dice.one_in(4) { LaneId(0) } else { LaneId(self.dice.index(all)) }
+        if self.plan.lopsided && !self.dice.one_in(4) {
+            LaneIndex(0)
+        } else {
+            LaneIndex(self.dice.index(all))
+        }
     }
 
     fn stall(&mut self) {
@@ -73,7 +77,7 @@ impl Run {
     }
 
     fn trap_idle(&mut self) -> Check {
-        let lane = LaneId(self.dice.index(self.plan.lanes));
+        let lane = LaneIndex(self.dice.index(self.plan.lanes));
         if self.lanes[lane.0].busy_since_ns.is_none() && self.host.vm_of(lane).is_some() {
             self.note(|| format!("{lane} traps between two events"));
             self.host.trap(lane);

@@ -2,7 +2,7 @@
 //! each, so that runs differ strongly: some have one kind alone, some have all at once, some have none.
 
 use crate::{
-    host::{HostCall, Options},
+    host::{HostCall, HostOptions},
     sim::dice::Dice,
 };
 
@@ -25,7 +25,7 @@ pub(crate) struct Plan {
     pub(crate) span_ms: u64,
     pub(crate) pools: Vec<PoolPlan>,
     pub(crate) lane_lease_ms: u64,
-    pub(crate) options: Options,
+    pub(crate) options: HostOptions,
     pub(crate) reports: bool,
     pub(crate) debug_headers: bool,
     pub(crate) access_log_fields: bool,
@@ -86,11 +86,11 @@ impl Plan {
         let requests = if long { d.between(150, 500) } else { d.between(10, 36) };
         let span_ms = if long { d.between(500, 8_000) } else { d.of([20, 60, 150, 400, 1_000, 2_500]) };
         let pools = (0..d.of([1, 1, 1, 2, 2, 3])).map(|_| PoolPlan::roll(d, long)).collect();
-        let options = Options {
+        let options = HostOptions {
             finish_local_replies: !d.one_in(3),
             reload_backoff_ms: d.of([0, 0, 1, 50, 300]),
             witness: true,
-            ..Options::default()
+            ..HostOptions::default()
         };
         let service_ms = d.of([0, 2, 10, 40, 150, 600]);
         // Half of all runs have no host call that fails, and so on: each kind is a coin of its own.

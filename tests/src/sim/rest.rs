@@ -4,7 +4,7 @@ use slotway_config::Pool;
 use slotway_engine::PROBE_MAX_MS;
 
 use crate::{
-    host::LaneId,
+    host::LaneIndex,
     sim::{
         agenda::What,
         client::Stage,
@@ -34,7 +34,7 @@ impl Run {
         };
         self.agenda.drop_all(thrown);
         while let Some(lane) = self.lanes.iter().position(|life| life.busy_since_ns.is_some()) {
-            self.finish_event(LaneId(lane))?;
+            self.finish_event(LaneIndex(lane))?;
         }
         // A lane whose configuration went wrong gets another one; so does everyone now and then.
         let unconfigured = self.host.lanes().any(|lane| !self.host.is_configured(lane));
@@ -58,9 +58,9 @@ impl Run {
             // A lane hears of its surroundings again with a request, as a thread in a living Envoy does.
             if poked < self.plan.lanes
                 && self.lanes[poked].busy_since_ns.is_none()
-                && self.is_served(LaneId(poked))
+                && self.is_served(LaneIndex(poked))
             {
-                self.send(LaneId(poked));
+                self.send(LaneIndex(poked));
                 poked += 1;
             }
             let goes_on = self.turn()?;
@@ -123,12 +123,12 @@ impl Run {
     }
 
     /// Whether a lane has nothing to do at this moment.
-    fn is_served(&self, lane: LaneId) -> bool {
+    fn is_served(&self, lane: LaneIndex) -> bool {
         let now_ns = self.now_ns();
         !self.agenda.iter().any(|item| item.lane == Some(lane) && item.due_ns <= now_ns)
     }
 
-    fn finish_event(&mut self, lane: LaneId) -> Check {
+    fn finish_event(&mut self, lane: LaneIndex) -> Check {
         while self.lanes[lane.0].busy_since_ns.is_some() {
             self.steps += 1;
             self.take_on(lane)?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    host::{Filter, Host, LaneId, Step, StreamId},
+    host::{Filter, Host, LaneIndex, Step, StreamId},
     sim::{
         How,
         agenda::{Agenda, What},
@@ -56,7 +56,7 @@ pub(crate) struct Run {
     pub(crate) waiting_max: Vec<u32>,
     end_ns: u64,
     steps_max: u64,
-    current: Option<LaneId>,
+    current: Option<LaneIndex>,
     /// By lane: when it has to go on, given what stands on the agenda.
     earliest_ns: Vec<u64>,
 }
@@ -175,14 +175,14 @@ impl Run {
             }
             let earliest_ns = self.earliest_ns[at];
             if life.busy_since_ns.is_some() {
-                busy.push(LaneId(at));
+                busy.push(LaneIndex(at));
             } else if earliest_ns <= now_ns {
-                ready.push(LaneId(at));
+                ready.push(LaneIndex(at));
             } else {
                 continue;
             }
             if earliest_ns.saturating_add(lateness_ns) <= now_ns {
-                urgent = Some(LaneId(at));
+                urgent = Some(LaneIndex(at));
             }
         }
         if busy.is_empty() && !self.calm && self.is_over() {
@@ -212,7 +212,7 @@ impl Run {
     }
 
     /// The lane that goes on: usually the one that went before.
-    fn next_busy(&mut self, busy: &[LaneId]) -> Option<LaneId> {
+    fn next_busy(&mut self, busy: &[LaneIndex]) -> Option<LaneIndex> {
         let stays = self.current.filter(|lane| busy.contains(lane));
         if stays.is_some() && !self.dice.per_mille(self.plan.switch_per_mille) {
             return stays;
@@ -220,7 +220,7 @@ impl Run {
         self.dice.pick(busy)
     }
 
-    fn go_on(&mut self, lane: LaneId) -> Check {
+    fn go_on(&mut self, lane: LaneIndex) -> Check {
         if self.lanes[lane.0].busy_since_ns.is_none() {
             return self.begin(lane);
         }
@@ -232,7 +232,7 @@ impl Run {
     }
 
     /// Takes a busy lane on by one host call, at which it may trap.
-    fn step(&mut self, lane: LaneId) -> Check {
+    fn step(&mut self, lane: LaneIndex) -> Check {
         // Just after an exchange much is known to this lane alone.
         let committed = std::mem::take(&mut self.lanes[lane.0].committed);
         let per_mille = if committed { TRAP_PER_COMMIT } else { self.plan.trap_per_mille };
@@ -244,7 +244,7 @@ impl Run {
     }
 
     /// Takes a busy lane on by one host call, and looks what that has done.
-    pub(crate) fn take_on(&mut self, lane: LaneId) -> Check {
+    pub(crate) fn take_on(&mut self, lane: LaneIndex) -> Check {
         let end = self.host.step(lane);
         self.see_state(lane)?;
         self.see_arrivals(lane)?;

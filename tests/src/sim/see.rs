@@ -2,7 +2,7 @@
 
 use crate::{
     HostError,
-    host::{CallAnswer, Context, LaneId, Place, StreamId, VmId, WorkerFailure},
+    host::{CallAnswer, Context, LaneIndex, StreamId, VmId, VmThread, WorkerFailure},
     sim::{
         agenda::What,
         client::{Client, Part, Stage},
@@ -20,7 +20,7 @@ const ERROR: u32 = 4;
 
 impl Run {
     /// The shared state after the newest host call.
-    pub(crate) fn see_state(&mut self, lane: LaneId) -> Check {
+    pub(crate) fn see_state(&mut self, lane: LaneIndex) -> Check {
         let (watch, configs, fleet, coverage) =
             (&mut self.watch, &self.configs, &mut self.fleet, &mut self.coverage);
         let transition = self.host.inspect(|process| watch.look(&process.data, configs, fleet, coverage))?;
@@ -47,7 +47,7 @@ impl Run {
     }
 
     /// Requests that have just reached their workers.
-    pub(crate) fn see_arrivals(&mut self, lane: LaneId) -> Check {
+    pub(crate) fn see_arrivals(&mut self, lane: LaneIndex) -> Check {
         let arrivals = self.host.inspect(|process| std::mem::take(&mut process.arrivals));
         for stream in arrivals {
             let url = self.host.inspect(|process| {
@@ -168,7 +168,7 @@ impl Run {
     }
 
     /// An event is over.
-    pub(crate) fn see_end(&mut self, lane: LaneId, end: Result<(), HostError>) -> Check {
+    pub(crate) fn see_end(&mut self, lane: LaneIndex, end: Result<(), HostError>) -> Check {
         let life = &mut self.lanes[lane.0];
         life.busy_since_ns = None;
         life.opening = None;
@@ -203,7 +203,7 @@ impl Run {
     }
 
     /// Who stands in the line waits: a living lane has no more places in it than requests that wait.
-    fn see_places(&self, lane: LaneId) -> Check {
+    fn see_places(&self, lane: LaneIndex) -> Check {
         // A place that the host did not let go goes one day, with its slot.
         if self.plan.has_faults() {
             return Ok(());
@@ -257,7 +257,7 @@ impl Run {
     }
 
     /// Wake-ups go to the newest root context: an older one may be gone when they come.
-    fn see_queue(&self, lane: LaneId) -> Check {
+    fn see_queue(&self, lane: LaneIndex) -> Check {
         if self.plan.has_faults() {
             return Ok(());
         }
@@ -267,7 +267,7 @@ impl Run {
             let newest = roots.map(|(id, _)| *id).max()?;
             let (place, context) = process.queues.wakes_by(state.own_queue?)?;
             // A lane that is believed dead is not woken.
-            (place == Place::Lane(lane) && context != newest).then_some((context, newest))
+            (place == VmThread::Lane(lane) && context != newest).then_some((context, newest))
         });
         match woken {
             Some((context, newest)) => {
@@ -279,7 +279,7 @@ impl Run {
     }
 
     /// Whether the lane has another VM than before, or none.
-    pub(crate) fn see_vm(&mut self, lane: LaneId, idle: bool) -> Check {
+    pub(crate) fn see_vm(&mut self, lane: LaneIndex, idle: bool) -> Check {
         let now = self.host.vm_of(lane);
         let before = self.lanes[lane.0].alive;
         if before == now {

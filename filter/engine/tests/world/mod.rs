@@ -1,21 +1,20 @@
-//! A pool in memory, and the truth about it: who holds what and who waits, kept in the simplest way, from
-//! outside.
+//! A pool in memory, and a simple model of it beside it: which request holds which slot, and which requests wait.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these files are tests")]
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::collections::{BTreeMap, VecDeque};
 
 use slotway_engine::{
-    Abort, Grant, Image, LaneId, LedgerEntry, Page, PageId, PageSource, PoolTransition, ProbeTerm,
-    ReleaseOutcome, Root, Serial, Survey, Take, TakeRequest, Ticket, WorkerIndex, WorkerSpec,
+    Abort, DesiredWorker, Grant, Image, LaneId, LedgerEntry, Page, PageId, PageSource, PoolTransition,
+    ProbeTerm, ReleaseOutcome, Root, Serial, Survey, Take, TakeRequest, Ticket, WorkerIndex,
 };
 
-/// Shared data as the engine sees it: an image and pages, both as bytes, each under a key of its own.
+/// Shared data as the engine sees it: an image and pages, as bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Memory {
     image: Vec<u8>,
     pages: BTreeMap<PageId, Vec<u8>>,
-    /// How many pages were read and written: the cost that must not grow.
+    /// The number of pages read and written, which must not grow.
     pub(crate) reads: usize,
     pub(crate) writes: usize,
 }
@@ -28,7 +27,7 @@ impl PageSource for Memory {
 }
 
 impl Memory {
-    /// Makes a transition, as a lane would: through bytes, and the last image's log written out first.
+    /// Makes a transition as a lane does: through bytes, after storing the log of the last image.
     pub(crate) fn transact<R>(
         &mut self,
         step: impl FnOnce(&mut PoolTransition<'_, Self>) -> Result<R, Abort>,
@@ -62,7 +61,7 @@ impl Memory {
         if self.image.is_empty() { Root::new() } else { Image::decode(&self.image).unwrap().root }
     }
 
-    /// The size of what every transition exchanges.
+    /// Returns the size of the image.
     pub(crate) fn image_bytes(&self) -> usize {
         self.image.len()
     }
@@ -76,7 +75,7 @@ pub(crate) struct Running {
     pub(crate) index: WorkerIndex,
     pub(crate) serial: Serial,
     pub(crate) probe: Option<ProbeTerm>,
-    /// Whether what it finds out still matters.
+    /// Whether it is still the newest probe.
     pub(crate) current: bool,
 }
 
@@ -92,7 +91,7 @@ impl Running {
     }
 }
 
-/// The pool and the truth about it. Each method does one thing to both and checks what must hold.
+/// The pool and the model. Each method does one thing to both and checks the invariants.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct World {
     pub(crate) memory: Memory,
@@ -111,7 +110,7 @@ impl World {
         self.capacities = workers.iter().map(|(name, slots)| ((*name).to_owned(), *slots)).collect();
         self.generation += 1;
         let specs: Vec<_> =
-            workers.iter().map(|(name, capacity)| WorkerSpec { name, capacity: *capacity }).collect();
+            workers.iter().map(|(name, capacity)| DesiredWorker { name, capacity: *capacity }).collect();
         let (generation, now_ms) = (self.generation, self.now_ms);
         loop {
             let reconciled = self.memory.transact(|pool| pool.reconcile(generation, &specs, now_ms));
@@ -123,7 +122,7 @@ impl World {
         self.check();
     }
 
-    /// A new request. Returns what became of it.
+    /// Makes a new request. Returns its result.
     pub(crate) fn request(&mut self, waiting_max: u32) -> Take {
         self.next_request += 1;
         let request = self.next_request;
@@ -145,12 +144,12 @@ impl World {
         take
     }
 
-    /// The `at`-th running request ends.
+    /// Ends the `at`-th running request.
     pub(crate) fn end(&mut self, at: usize, outcome: fn() -> ReleaseOutcome) {
         let ended = self.running.remove(at);
         let now_ms = self.now_ms;
         if outcome() == ReleaseOutcome::Answered {
-            // The worker is there: nobody needs to find out any more.
+            // The worker can be reached, so older probes do not matter any more.
             let same = |running: &&mut Running| running.worker == ended.worker;
             self.running.iter_mut().filter(same).for_each(|running| running.current = false);
         }
@@ -165,7 +164,7 @@ impl World {
         self.check();
     }
 
-    /// The `at`-th waiter leaves.
+    /// Lets the `at`-th waiter leave.
     pub(crate) fn leave(&mut self, at: usize) {
         let (request, ticket) = self.line.remove(at).unwrap();
         assert!(self.memory.transact(|pool| pool.cancel(lane(request), ticket)), "a waiter cannot leave");
@@ -173,7 +172,7 @@ impl World {
         self.check();
     }
 
-    /// Time passes, and parked workers that are due are tried.
+    /// Lets time pass, and probes parked workers that are due.
     pub(crate) fn pass(&mut self, ms: u64) {
         self.now_ms += ms;
         let now_ms = self.now_ms;
@@ -207,7 +206,7 @@ impl World {
         self.running.push(Running { request, worker, index, serial, current: probe.is_some(), probe });
     }
 
-    /// Every slot in the ledger.
+    /// Returns every slot in the ledger.
     pub(crate) fn held(&mut self) -> Vec<LedgerEntry> {
         self.memory.look(|pool| pool.ledger_entries())
     }
@@ -216,7 +215,7 @@ impl World {
         self.memory.look(|pool| pool.survey())
     }
 
-    /// What must always hold, by the pool's own account and by the truth.
+    /// Checks the invariants, and compares the pool with the model.
     pub(crate) fn check(&mut self) {
         let survey = self.survey();
         assert_eq!(survey.waiting as usize, self.line.len());
@@ -233,8 +232,7 @@ impl World {
             let running = self.running.iter().filter(|running| running.worker == name).count() as u32;
             let capacity = self.capacities.get(&name).copied().unwrap_or(0);
             assert_eq!((worker.capacity, worker.in_flight), (capacity, running), "{name}");
-            // Nothing lost, nothing twice: beyond what still runs at a shrunk worker, every slot is
-            // somewhere.
+            // No slot is lost and none is there twice, except slots that are still out at a worker that has shrunk.
             assert_eq!(worker.free + worker.parked + running, capacity.max(running), "{name}: {worker:?}");
         }
         for (name, capacity) in &self.capacities {
@@ -244,7 +242,7 @@ impl World {
         assert_eq!(self.memory.root().capacity(), self.capacities.values().sum::<u32>());
     }
 
-    /// Whatever happened: when every request ends well, every waiter is served and every slot comes home.
+    /// Lets every request end well. Then every waiter is served and every slot comes back.
     pub(crate) fn come_to_rest(&mut self) {
         let mut rounds = 0;
         loop {
@@ -264,7 +262,7 @@ impl World {
                     assert_eq!(survey.free, self.capacities.values().sum::<u32>(), "{survey:?}");
                     break;
                 }
-                // A probe lies in the queue until somebody takes it.
+                // The slot of a probe stays in the queue until a request takes it.
                 self.request(0);
             }
         }
@@ -279,7 +277,7 @@ pub(crate) fn lane(request: u32) -> LaneId {
 pub(crate) const NAMES: [&str; 6] =
     ["http://w0", "http://w1", "http://w2", "http://w3", "http://w4", "http://w5"];
 
-/// What a request of `lane` asks for that does not wait.
+/// Returns what a request of `lane` asks for that does not wait.
 pub(crate) fn ask(lane: LaneId) -> TakeRequest {
     TakeRequest { lane, now_ms: 0, may_wait: false, waiting_max: 0 }
 }

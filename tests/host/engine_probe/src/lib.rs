@@ -8,7 +8,7 @@
 use std::{cell::RefCell, collections::BTreeMap};
 
 use slotway_engine::{
-    Abort, Image, Page, PageId, PageSource, PoolTransition, ReleaseOutcome, Take, TakeRequest, WorkerSpec,
+    Abort, DesiredWorker, Image, Page, PageId, PageSource, PoolTransition, ReleaseOutcome, Take, TakeRequest,
 };
 
 /// Never changes: nothing here depends on time.
@@ -79,7 +79,7 @@ pub extern "C" fn write() {
 /// Within a transition: two workers of this capacity.
 #[unsafe(no_mangle)]
 pub extern "C" fn configure(capacity: u32) {
-    let specs = ["http://w1.test:9001", "http://w2.test:9002"].map(|name| WorkerSpec { name, capacity });
+    let specs = ["http://w1.test:9001", "http://w2.test:9002"].map(|name| DesiredWorker { name, capacity });
     assert!(with_pool(|pool| pool.reconcile(1, &specs, NOW_MS)).done);
 }
 

@@ -3,7 +3,7 @@
 use wasmtime::Linker;
 
 use crate::{
-    host::{call::Stop, imports::import, vm::VmData},
+    host::{call::Stop, imports::import, vm_data::VmData},
     split_mix,
 };
 

@@ -2,7 +2,9 @@
 
 use wasmtime::Linker;
 
-use crate::host::{AfterCall, Context, LogLine, Status, VmState, call::Call, imports::import, vm::VmData};
+use crate::host::{
+    AfterCall, Context, LogLine, Status, VmState, call::Call, imports::import, vm_data::VmData,
+};
 
 /// Highest level of `proxy_log`.
 const LEVEL_MAX: u32 = 5;

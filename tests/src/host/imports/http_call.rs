@@ -2,7 +2,7 @@
 
 use wasmtime::Linker;
 
-use crate::host::{Headers, HttpCall, Status, VmState, imports::import, vm::VmData};
+use crate::host::{Headers, HttpCall, Status, VmState, imports::import, vm_data::VmData};
 
 pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
     import!(

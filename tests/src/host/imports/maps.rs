@@ -4,7 +4,7 @@ use wasmtime::Linker;
 
 use crate::host::{
     BufferKind, CallAnswer, Context, Headers, MapKind, Process, Status, Stream, VmId, VmState,
-    imports::import, vm::VmData,
+    imports::import, vm_data::VmData,
 };
 
 pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {

@@ -2,7 +2,7 @@
 
 use wasmtime::Linker;
 
-use crate::host::{MetricKind, Process, Status, VmId, imports::import, vm::VmData};
+use crate::host::{MetricKind, Process, Status, VmId, imports::import, vm_data::VmData};
 
 pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
     import!(linker, DefineMetric, (kind: u32, name: u32, name_len: u32, id_at: u32), |c| {

@@ -2,7 +2,7 @@
 
 use wasmtime::Linker;
 
-use crate::host::{Context, Process, Status, Stream, VmId, imports::import, vm::VmData};
+use crate::host::{Context, Process, Status, Stream, VmId, imports::import, vm_data::VmData};
 
 /// Names that the control plane gives the plugin.
 const PLUGIN_NAME: &str = "slotway";

@@ -4,7 +4,7 @@ use wasmtime::Linker;
 
 use crate::host::{
     AfterCall, Context, Headers, ReplyBy, SentReply, Status, StreamId, VmState, call::Call, call::Stop,
-    imports::import, vm::VmData,
+    imports::import, vm_data::VmData,
 };
 
 /// Highest gRPC status that Envoy knows; beyond it, none was given.
@@ -64,7 +64,7 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
             // Also where there is no stream to answer, as in the C++ host.
             state.stop_iteration = true;
             if let Some(stream) = stream {
-                state.after_call.push_back(AfterCall::SentReply { stream, reply });
+                state.after_call.push_back(AfterCall::SendReply { stream, reply });
             }
             Ok(())
         }

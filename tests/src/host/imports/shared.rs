@@ -2,7 +2,7 @@
 
 use wasmtime::Linker;
 
-use crate::host::{Process, Status, VmState, imports::import, vm::VmData};
+use crate::host::{Process, Status, VmState, imports::import, vm_data::VmData};
 
 pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
     import!(linker, GetSharedData, (key: u32, key_len: u32, value_at: u32, len_at: u32, cas_at: u32), |c| {
