@@ -1,14 +1,11 @@
 use std::path::PathBuf;
 
-use crate::{config::ConfigFileError, store::StoreError};
+use crate::store::StoreError;
 
 /// Everything that can go wrong in the control plane, in words for the person who has to mend it. `api::problem` turns
 /// it into an answer, `cli` into a line and an exit code.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The configuration file was refused.
-    #[error(transparent)]
-    ConfigFile(#[from] ConfigFileError),
     /// A flag or an environment variable does not go with the rest of the configuration.
     #[error("{setting}: {reason}")]
     Setting {
@@ -261,7 +258,7 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::ConfigFile(_) | Self::Setting { .. } | Self::BackupFile(_) => 2,
+            Self::Setting { .. } | Self::BackupFile(_) => 2,
             Self::NotEmpty { .. } => 5,
             _ => 1,
         }

@@ -17,16 +17,16 @@ use crate::cli::CliError;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Apply {
-    /// Files, directories, or - for what is piped in
+    /// Files, directories, or - for standard input
     #[arg(short, long = "file", value_name = "FILE|DIRECTORY|-", required = true)]
     file: Vec<PathBuf>,
-    /// Change nothing, and show what would be changed
+    /// Change nothing, and show the differences
     #[arg(long)]
     dry_run: bool,
-    /// With --dry-run: end with 7 where something would be changed
+    /// With --dry-run: exit with 7 if there are differences
     #[arg(long, requires = "dry_run")]
     exit_code: bool,
-    /// How to show what became of each
+    /// Output format
     #[arg(short, long, value_enum, default_value_t)]
     pub(super) output: Format,
     /// When to use colours
@@ -56,7 +56,7 @@ A file:
 #[derive(Debug, Args)]
 #[command(after_help = DIFF_EXAMPLES)]
 pub(super) struct Diff {
-    /// Files, directories, or - for what is piped in
+    /// Files, directories, or - for standard input
     #[arg(short, long = "file", value_name = "FILE|DIRECTORY|-", required = true)]
     file: Vec<PathBuf>,
     /// When to use colours
@@ -98,7 +98,7 @@ impl Diff {
     }
 }
 
-/// What became, or would become, of one resource.
+/// The outcome for one resource.
 struct Outcome {
     kind: Kind,
     name: String,
@@ -116,7 +116,7 @@ impl Outcome {
         format!("{} {}\n", self.id(), printable(&self.action))
     }
 
-    /// What was there before or is after, as somebody would write it.
+    /// Returns the resource before or after the change as YAML, as it stands in a manifest.
     fn written(&self, when: &str) -> Result<String, CliError> {
         let mut resource = self.answered.get(when).cloned().unwrap_or_default();
         if resource.is_null() {
@@ -149,11 +149,11 @@ async fn apply(client: &ApiClient, items: &[Item], dry_run: bool) -> Result<Vec<
     outcomes.ok_or_else(|| client.unexpected(&ask, "no list of what became of each"))
 }
 
-/// Says of a refusal which document it is about, and where that stands.
+/// Adds to a problem the document that it is about, and its location.
 fn located(error: CliError, items: &[Item]) -> CliError {
     let CliError::Rejected(mut rejected) = error else { return error };
     let field = rejected.text("field").unwrap_or_default().to_owned();
-    // Some name the entry in the field's path, too.
+    // Some problems name the entry only in the field's path.
     let rest = field.strip_prefix("items[").and_then(|rest| rest.split_once(']'));
     let index = rejected.index().or_else(|| rest.and_then(|(index, _)| index.parse().ok()));
     if let Some(item) = index.and_then(|index| items.get(index)) {

@@ -12,7 +12,7 @@ use crate::{
     store::AUDIT_PAGE_MAX,
 };
 
-/// Longest value that the table shows of a field; `-o wide` and `-o json` show all.
+/// The longest value of a field in the table, in characters; `-o wide` and `-o json` show all.
 const CELL_CHARS_MAX: usize = 60;
 
 const EXAMPLES: &str = "\
@@ -26,36 +26,36 @@ Examples:
 #[derive(Debug, Args)]
 #[command(mut_arg("config", also_by_file), after_help = EXAMPLES)]
 pub(super) struct Audit {
-    /// Only changes of this kind: worker, settings
+    /// Only changes of this kind, such as worker or settings
     #[arg(long)]
     kind: Option<String>,
-    /// Only changes of this key, for a worker its base URL
+    /// Only changes of this key; of a worker, its base URL
     #[arg(long)]
     key: Option<String>,
-    /// Only changes by them
+    /// Only changes by this user or token
     #[arg(long)]
     who: Option<String>,
-    /// Only changes older than the one with this number
+    /// Only changes with a smaller id
     #[arg(long, value_name = "ID")]
     before: Option<u64>,
-    /// At most so many
+    /// The largest number of changes
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=i64::from(AUDIT_PAGE_MAX)))]
     limit: u32,
-    /// How to show them
+    /// Output format
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     pub(super) output: Output,
     #[command(flatten)]
     connection: Connection,
 }
 
-/// How changes are shown.
+/// The output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Output {
-    /// A line for each
+    /// One line per change
     Table,
-    /// A line for each, with all of what was changed
+    /// One line per change, with complete values
     Wide,
-    /// All of it
+    /// JSON
     Json,
 }
 
@@ -75,7 +75,7 @@ impl Audit {
     }
 }
 
-/// A page of changes, newest first.
+/// Reads a page of changes, newest first.
 ///
 /// # Errors
 /// As [`ApiClient::send`].
@@ -106,7 +106,7 @@ fn render(page: &AuditPage, output: Output) -> Result<String, CliError> {
     Ok(text)
 }
 
-/// What became of a document: which fields differ, and for `whole` also what was added or removed.
+/// Describes a change: which fields differ, and with `whole` also the added or removed document.
 pub(super) fn in_words(before: &Value, after: &Value, whole: bool) -> String {
     match (before, after) {
         (Value::Null, added) if whole => return format!("added {added}"),
@@ -133,7 +133,7 @@ pub(super) fn in_words(before: &Value, after: &Value, whole: bool) -> String {
     format!("changed {}", fields.iter().map(line).collect::<Vec<_>>().join(", "))
 }
 
-/// The innermost fields that differ, with their paths.
+/// Collects the innermost fields that differ, with their paths.
 fn differences(path: &str, before: &Value, after: &Value, found: &mut Vec<(String, Value, Value)>) {
     match (before, after) {
         (Value::Object(before), Value::Object(after)) => {

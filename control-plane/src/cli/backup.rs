@@ -22,7 +22,7 @@ sessions, and who changed what (`slotway audit -o json`).";
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Backing {
-    /// The file to write, which must not be there yet; `-` for standard output
+    /// The file to write, which must not exist; `-` for standard output
     #[arg(value_name = "BACKUP")]
     to: PathBuf,
     #[command(flatten)]

@@ -8,10 +8,10 @@ use crate::{cli::CliError, envoy::bootstrap, groups::DEFAULT_GROUP};
 pub(super) struct Bootstrap {
     #[command(flatten)]
     configured: Configured,
-    /// The name of that Envoy, its own among all that join
+    /// The node id of that Envoy, unique among all Envoys
     #[arg(long, value_name = "NAME", default_value = bootstrap::NODE_ID)]
     node: String,
-    /// The group of that Envoy: it gets the pools of its group. The bootstrap holds the group's token, if there is one
+    /// The group of that Envoy, whose pools it receives. If the group has a token, the bootstrap contains it
     #[arg(long, value_name = "NAME", default_value = DEFAULT_GROUP)]
     group: String,
 }

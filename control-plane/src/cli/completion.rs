@@ -1,4 +1,4 @@
-//! What a shell completes: verbs and flags, and the names that a control plane knows.
+//! Completion in a shell: verbs, flags, and the names of resources of the control plane.
 
 use std::{ffi::OsStr, io::Write, time::Duration};
 
@@ -12,13 +12,13 @@ use clap_complete::{
 use super::{Cli, connection::Connection, kind::Kind};
 use crate::cli::CliError;
 
-/// The environment variable by which a shell asks what there is to complete.
+/// The environment variable by which a shell asks for completions.
 const VARIABLE: &str = "SLOTWAY_COMPLETE";
-/// How long whoever presses the tabulator waits for a control plane.
+/// The longest time that a completion waits for the control plane.
 const NAMES_WITHIN: Duration = Duration::from_millis(700);
-/// Most names that are offered.
+/// The largest number of offered names.
 const NAMES_MAX: usize = 500;
-/// What bash needs beside clap's own script.
+/// Options that bash needs beside clap's own script.
 const COLONS: &str = include_str!("completion.bash");
 const SHELLS: Shells<'static> = Shells(&[&Bash, &Zsh, &Fish]);
 
@@ -34,7 +34,7 @@ The names of workers, pools and so on are asked of the control plane that SLOTWA
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Completion {
-    /// The shell that is to complete
+    /// The shell
     #[arg(value_enum)]
     shell: Shell,
 }
@@ -64,7 +64,7 @@ impl Completion {
     }
 }
 
-/// Answers a shell that asks what there is to complete, and ends the process then.
+/// Answers a completion request of a shell, and then ends the process; returns if there is none.
 pub(super) fn answer_shell() {
     CompleteEnv::with_factory(Cli::command).var(VARIABLE).shells(SHELLS).complete();
 }
@@ -74,7 +74,7 @@ pub(super) fn kinds() -> ArgValueCandidates {
     ArgValueCandidates::new(|| Kind::ALL.map(|kind| CompletionCandidate::new(kind.plural())).into())
 }
 
-/// Completes a name of the kind that stands in front of it.
+/// Completes a name of the kind that the argument before it names.
 pub(super) fn names() -> ArgValueCompleter {
     ArgValueCompleter::new(|current: &OsStr| {
         let kind = std::env::args().find_map(|word| word.parse::<Kind>().ok());
@@ -102,7 +102,7 @@ pub(super) fn tokens() -> ArgValueCompleter {
     ArgValueCompleter::new(|current: &OsStr| named(Kind::Token, current))
 }
 
-/// The names of a kind that begin so; none where nobody can be asked, since there is no place to say why.
+/// Returns the names of a kind with this prefix. Returns none if the control plane does not answer, since a completion cannot show errors.
 fn named(kind: Kind, current: &OsStr) -> Vec<CompletionCandidate> {
     let Some(current) = current.to_str() else { return Vec::new() };
     let names = || -> Option<Vec<String>> {

@@ -8,7 +8,7 @@ use crate::{cli::CliError, config::load};
 /// `slotway config`
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
-    /// Say whether a file is right, and where it is not
+    /// Check a configuration file, and print the location of the first error
     Validate {
         /// The configuration file
         file: PathBuf,

@@ -14,38 +14,38 @@ use crate::{
     envoy::bootstrap::reachable,
 };
 
-/// The environment variable with the token. There is no flag for it, since everybody on a machine can see the arguments of its processes.
+/// The environment variable with the token. There is no flag for it, since all users of a machine can read the arguments of its processes.
 const TOKEN: &str = "SLOTWAY_TOKEN";
 
-/// Which control plane is asked, and as whom. Flag over environment over file.
+/// The control plane's address and the credential. A flag overrides the environment, which overrides the file.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Which control plane, and who asks")]
 pub(super) struct Connection {
     /// The control plane: http://HOST:PORT, https://HOST or HOST:PORT [default: 127.0.0.1:8080]
     #[arg(long, env = "SLOTWAY_API", hide_env_values = true, value_name = "URL|ADDRESS")]
-    // Text, since what is refused as a value is shown, and somebody may have put a secret into it.
+    // Text, since clap prints a rejected value, which may contain a secret.
     api: Option<String>,
-    /// A file with the token to show; or the token itself in SLOTWAY_TOKEN
+    /// A file with the token; SLOTWAY_TOKEN holds the token itself
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Certificates (PEM) that may vouch for the control plane, instead of the system's
+    /// Certificate authorities (PEM) to trust instead of the system's
     #[arg(long, env = "SLOTWAY_CA_FILE", hide_env_values = true, value_name = "FILE")]
     ca_file: Option<PathBuf>,
-    /// The control plane's configuration file: its address, and the admin token of its state directory
+    /// The control plane's configuration file, for its address and the admin token of its state directory
     #[arg(short = 'c', long, env = "SLOTWAY_CONFIG", hide_env_values = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The state directory with the admin token; it is shown only to this machine [default: .slotway]
+    /// The state directory with the admin token, which is only sent to this machine [default: .slotway]
     #[arg(long, env = "SLOTWAY_STATE", hide_env_values = true, value_name = "DIRECTORY")]
     state_directory: Option<PathBuf>,
 }
 
-/// For a verb that has no other use for `-f`: the configuration file, as `up` and `serve` take it.
+/// Makes `-f` an alias of `-c`, for verbs that have no other use for it.
 pub(super) fn also_by_file(config: clap::Arg) -> clap::Arg {
     config.visible_short_alias('f').visible_alias("file")
 }
 
 impl Connection {
-    /// What the environment alone says: for a shell that completes.
+    /// Returns the connection of the environment variables alone, for shell completion.
     pub(super) fn of_environment() -> Self {
         let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         Self {
@@ -57,20 +57,20 @@ impl Connection {
         }
     }
 
-    /// The control plane's configuration file.
+    /// Returns the control plane's configuration file, if given.
     pub(super) fn file(&self) -> Option<&Path> {
         self.config.as_deref()
     }
 
-    /// The state directory, where it is said apart from the file.
+    /// Returns the state directory, if given apart from the file.
     pub(super) fn state(&self) -> Option<&Path> {
         self.state_directory.as_deref()
     }
 
-    /// What asks.
+    /// Returns the client.
     ///
     /// # Errors
-    /// [`CliError::Setting`] or [`CliError::ConfigFile`] for a file that is not there or not right.
+    /// [`CliError::Setting`] or [`CliError::ConfigFile`] for a file that is missing or not valid.
     pub(super) fn client(&self) -> Result<ApiClient, CliError> {
         let mut config = match &self.config {
             Some(file) => load(file)?,
@@ -106,11 +106,11 @@ impl Connection {
             let bad = || CliError::Setting { setting: TOKEN, reason };
             return Credential::new(&token).ok_or_else(bad).map(Some);
         }
-        // Whoever is asked elsewhere has no business with this machine's admin token.
+        // The admin token of this machine is not sent to another one.
         if !origin.is_here() {
             return Ok(None);
         }
-        // Reads on this machine need no token; so one that cannot be read is missed only where something is refused.
+        // Reads on this machine need no token, so an unreadable one only matters once a request is refused.
         let token = std::fs::read_to_string(config.token_path()).ok();
         Ok(token.as_deref().and_then(Credential::new))
     }

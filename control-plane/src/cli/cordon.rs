@@ -19,7 +19,7 @@ use crate::cli::CliError;
 pub(super) struct Cordon {
     #[command(flatten)]
     asked: Asked,
-    /// Why, for whoever looks at it later
+    /// The reason, shown with the worker
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
     #[command(flatten)]
@@ -42,26 +42,26 @@ pub(super) struct Uncordon {
 pub(super) struct Drain {
     #[command(flatten)]
     asked: Asked,
-    /// Why, for whoever looks at it later
+    /// The reason, shown with the worker
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
-    /// Wait until no request is left there; how many are is told meanwhile
+    /// Wait until the worker has no requests, and print their number meanwhile
     #[arg(long)]
     wait: bool,
-    /// With --wait: for how long at most
+    /// With --wait: the longest time to wait
     #[arg(long, value_name = "DURATION", default_value = "10m")]
     timeout: WaitDuration,
     #[command(flatten)]
     connection: Connection,
 }
 
-/// Which workers.
+/// The workers of a command.
 #[derive(Debug, Args)]
 struct Asked {
     /// The worker's base URL
     #[arg(value_name = "WORKER", required = true, value_parser = worker, add = completion::workers())]
     workers: Vec<String>,
-    /// Change nothing, and say what would be done
+    /// Change nothing, and print what would be done
     #[arg(long)]
     dry_run: bool,
 }
@@ -82,7 +82,7 @@ Examples:
 
 It ends with 8 where requests are left when the time is over; the worker stays cordoned then.";
 
-/// A worker's name, also as `-o name` prints it.
+/// Parses a worker's base URL, with or without the prefix `worker/` of `-o name`.
 pub(super) fn worker(text: &str) -> Result<String, String> {
     let name = text.strip_prefix("worker/").unwrap_or(text);
     if name.is_empty() { Err("the base URL of a worker is needed".to_owned()) } else { Ok(name.to_owned()) }
@@ -105,7 +105,7 @@ impl Uncordon {
 impl Drain {
     pub(super) async fn run(self) -> Result<(), CliError> {
         let client = self.connection.client()?;
-        // All of them first, so that they drain at once.
+        // All of them first, so that they drain at the same time.
         self.asked.each(&client, "drain", self.reason.as_deref(), "draining").await?;
         if !self.wait || self.asked.dry_run {
             return Ok(());
@@ -138,7 +138,7 @@ impl Asked {
             match client.send(&ApiRequest::post(path, Kind::Worker.in_words(name)).json(body)).await {
                 Ok(answer) => {
                     let state = answer.body.pointer("/status/state").and_then(Value::as_str);
-                    // One that had no request is drained at once.
+                    // A worker without requests is drained at once.
                     let done = if verb == "drain" && state == Some("drained") { "drained" } else { done };
                     say(format_args!("worker/{} {would}{done}", printable(name)));
                 }

@@ -4,10 +4,10 @@ use axum::http::HeaderValue;
 
 use crate::cli::CliError;
 
-/// Longest token, in bytes: as the control plane takes it.
+/// The longest token that the control plane accepts, in bytes.
 const TOKEN_BYTES_MAX: usize = 1_024;
 
-/// What says who one is. It shows itself nowhere.
+/// The value of the `authorization` header. `Debug` does not show it.
 #[derive(Clone)]
 pub(super) struct Credential(HeaderValue);
 
@@ -18,10 +18,10 @@ impl std::fmt::Debug for Credential {
 }
 
 impl Credential {
-    /// Reads the token of a file.
+    /// Reads a token from a file.
     ///
     /// # Errors
-    /// [`CliError::Setting`] where the file cannot be read or holds no token.
+    /// [`CliError::Setting`] if the file cannot be read or holds no token.
     pub(super) fn load(file: &Path) -> Result<Self, CliError> {
         let bad = |reason: String| CliError::Setting { setting: "--token-file", reason };
         let text = std::fs::read_to_string(file)
@@ -29,7 +29,7 @@ impl Credential {
         Self::new(&text).ok_or_else(|| bad(format!("{} holds no token", file.display())))
     }
 
-    /// Of a token; none for what cannot be one.
+    /// Returns the credential of a token, or none if the text is not a token.
     pub(super) fn new(token: &str) -> Option<Self> {
         let token = token.trim();
         let right =
@@ -40,7 +40,7 @@ impl Credential {
         Some(Self(value))
     }
 
-    /// The value of the header `authorization`.
+    /// Returns the value of the header `authorization`.
     pub(super) fn header(&self) -> HeaderValue {
         self.0.clone()
     }

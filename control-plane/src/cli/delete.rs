@@ -21,22 +21,22 @@ pub(super) struct Delete {
     /// worker, pool, user or token; or KIND/NAME
     #[arg(value_name = "KIND", required_unless_present = "file", add = completion::kinds())]
     what: Option<Named>,
-    /// Which of them
+    /// Their names
     #[arg(value_name = "NAME", add = completion::names())]
     names: Vec<String>,
-    /// What stands in these files; a policy goes with its pool
+    /// The resources of these files; a policy is deleted with its pool
     #[arg(short, long = "file", value_name = "FILE|DIRECTORY|-", conflicts_with = "what")]
     file: Vec<PathBuf>,
-    /// Change nothing, and say what would be deleted
+    /// Change nothing, and print what would be deleted
     #[arg(long)]
     dry_run: bool,
-    /// Take it for done where there is none
+    /// Ignore resources that do not exist
     #[arg(long)]
     ignore_not_found: bool,
-    /// Wait until the requests of a worker have ended and it has gone
+    /// Wait until the requests of a worker have ended and it is deleted
     #[arg(long)]
     wait: bool,
-    /// With --wait: for how long at most
+    /// With --wait: the longest time to wait
     #[arg(long, value_name = "DURATION", default_value = "10m")]
     timeout: WaitDuration,
     #[command(flatten)]
@@ -58,7 +58,7 @@ impl Delete {
         for (kind, name) in doomed {
             match self.delete(&client, kind, &name).await {
                 Err(CliError::Rejected(rejected)) if rejected.status == 404 && self.ignore_not_found => {}
-                // Nor will the next one be.
+                // The next request would fail, too.
                 Err(error @ CliError::Unreachable { .. }) => return Err(error),
                 Err(error) => failed.push(error),
                 Ok(()) => {}

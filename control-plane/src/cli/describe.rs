@@ -1,4 +1,4 @@
-//! `slotway describe`: everything about one resource, in words.
+//! `slotway describe`: one resource in detail, for people.
 
 mod coordinator;
 mod pool;
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::cli::CliError;
 
-/// How many of its last changes are told.
+/// The number of last changes that are shown.
 const CHANGES: &str = "5";
 
 const EXAMPLES: &str = "\
@@ -36,7 +36,7 @@ pub(super) struct Describe {
     /// worker, pool, policy, coordinator, user or token; or KIND/NAME
     #[arg(value_name = "KIND", add = completion::kinds())]
     what: Named,
-    /// Which of them
+    /// Their names
     #[arg(value_name = "NAME", add = completion::names())]
     names: Vec<String>,
     #[command(flatten)]
@@ -89,7 +89,7 @@ async fn described(client: &ApiClient, kind: Kind, seen: &JsonResource) -> Resul
     Ok(text.finish())
 }
 
-/// Its last changes; none are told where one may not read them.
+/// Adds the last changes of the resource, unless the credential does not permit to read them.
 async fn changes(text: &mut Text, client: &ApiClient, kind: Kind, name: &str) -> Result<(), CliError> {
     let filters = [("kind", Some(kind.singular())), ("key", Some(name)), ("limit", Some(CHANGES))];
     let page = match audit::page(client, &filters).await {
@@ -108,7 +108,7 @@ async fn changes(text: &mut Text, client: &ApiClient, kind: Kind, name: &str) ->
     Ok(())
 }
 
-/// A figure, or that nobody reports it.
+/// Returns a number of the resource, or `unknown`.
 fn figure(seen: &JsonResource, path: &str) -> String {
     seen.at(path).and_then(Value::as_u64).map_or_else(|| "unknown".to_owned(), |number| number.to_string())
 }

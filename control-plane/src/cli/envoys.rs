@@ -6,7 +6,7 @@ use crate::{
     xds::{CoordinatorStatus, SyncState, UnacceptedChange},
 };
 
-/// A line for each Envoy, or for each type that it has refused: what, who changed it, and why.
+/// Renders one line per Envoy, or one per rejected type with the change and the reason.
 pub(super) fn render(envoys: &[CoordinatorStatus], output: Format) -> Result<String, CliError> {
     match output {
         Format::Json => return json(&envoys),
@@ -55,7 +55,7 @@ pub(super) fn render(envoys: &[CoordinatorStatus], output: Format) -> Result<Str
     Ok(aligned(&lines))
 }
 
-/// Who changed what, and when; without `all` only of the likeliest, and how many others there are.
+/// Describes the changes with author and time; without `all`, only the most likely one and the number of others.
 fn changed_by(changes: &[UnacceptedChange], all: bool) -> String {
     let said = |change: &UnacceptedChange| {
         let seconds = i64::try_from(change.at_unix_ms / 1_000).unwrap_or_default();
@@ -70,7 +70,7 @@ fn changed_by(changes: &[UnacceptedChange], all: bool) -> String {
     }
 }
 
-/// The word that the API has for it.
+/// Returns the API's word for a value.
 fn word(value: &impl serde::Serialize) -> Result<String, CliError> {
     Ok(json(value)?.trim_matches(['"', '\n']).to_owned())
 }

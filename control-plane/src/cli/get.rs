@@ -22,13 +22,13 @@ pub(super) struct Get {
     /// workers, pools, policies, coordinators, users, tokens, or envoys; or KIND/NAME
     #[arg(value_name = "KIND", add = completion::kinds())]
     what: Wanted,
-    /// Only these of them
+    /// Only the resources with these names
     #[arg(value_name = "NAME", add = completion::names())]
     names: Vec<String>,
-    /// How to show them
+    /// Output format
     #[arg(short, long, value_enum, default_value_t)]
     pub(super) output: Format,
-    /// Only those with this label; several are all to hold
+    /// Only resources with this label; of several labels, all have to match
     #[arg(short = 'l', long = "label", value_name = "LABEL=VALUE", value_delimiter = ',', value_parser = label)]
     labels: Vec<String>,
     /// Only workers of this pool
@@ -37,7 +37,7 @@ pub(super) struct Get {
     /// Only workers in this state: active, pending, draining, probing, parked, unknown, cordoned, drained, down, starting
     #[arg(long, value_name = "STATE")]
     state: Option<String>,
-    /// Go on, and show each change
+    /// Keep running, and print each change
     #[arg(short, long)]
     watch: bool,
     #[command(flatten)]
@@ -54,12 +54,12 @@ Examples:
   slotway get workers -o yaml > workers.yaml     as `slotway apply -f` takes it
   slotway get envoys                             which Envoys have what, and what they refused";
 
-/// What is shown.
+/// The resources to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Wanted {
     /// Resources.
     Named(Named),
-    /// The Envoys as `/coordinator/envoys` has them.
+    /// The Envoys as `/coordinator/envoys` lists them.
     Envoys,
 }
 
@@ -116,7 +116,7 @@ impl Get {
         Ok(())
     }
 
-    /// What chooses among all of a kind.
+    /// Returns the query that selects among the resources of a kind.
     fn fields(&self, kind: Kind, names: &[String]) -> Result<Vec<(String, String)>, CliError> {
         let labels = self.labels.iter().map(|label| ("label", Some(label)));
         let others = [("pool", self.pool.as_ref()), ("state", self.state.as_ref())];
@@ -150,7 +150,7 @@ impl Get {
     }
 }
 
-/// Resources as text. A list where it has a version, else one of them alone.
+/// Renders resources: a list if there is a version, else a single resource.
 pub(super) fn render(
     kind: Kind,
     items: &[JsonResource],

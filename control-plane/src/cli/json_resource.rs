@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-/// A resource as a control plane shows it, perhaps a newer one: what this program does not know of is printed all the same.
+/// A resource as the control plane returns it. Fields that this program does not know, as of a newer control plane, are kept and printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct JsonResource {
     name: String,
@@ -8,7 +8,7 @@ pub(super) struct JsonResource {
 }
 
 impl JsonResource {
-    /// None for what has no name.
+    /// Returns none for JSON without `metadata.name`.
     pub(super) fn new(value: Value) -> Option<Self> {
         let name = value.pointer("/metadata/name")?.as_str()?.to_owned();
         Some(Self { name, value })
@@ -18,12 +18,12 @@ impl JsonResource {
         &self.name
     }
 
-    /// All of it.
+    /// Returns the whole resource.
     pub(super) fn value(&self) -> &Value {
         &self.value
     }
 
-    /// What stands at a path: `status.in_flight`. Absent and `null` are alike.
+    /// Returns the value at a path such as `status.in_flight`; none if it is absent or `null`.
     pub(super) fn at(&self, path: &str) -> Option<&Value> {
         let mut value = &self.value;
         for step in path.split('.') {
@@ -32,29 +32,29 @@ impl JsonResource {
         (!value.is_null()).then_some(value)
     }
 
-    /// A text there.
+    /// Returns the text at a path.
     pub(super) fn text(&self, path: &str) -> Option<&str> {
         self.at(path).and_then(Value::as_str)
     }
 
-    /// A whole number there.
+    /// Returns the whole number at a path.
     pub(super) fn number(&self, path: &str) -> Option<u64> {
         self.at(path).and_then(Value::as_u64)
     }
 
-    /// Whether `true` is there.
+    /// Says whether the value at a path is `true`.
     pub(super) fn is(&self, path: &str) -> bool {
         self.at(path).and_then(Value::as_bool).unwrap_or_default()
     }
 
-    /// Its labels, as `name=value`.
+    /// Returns the labels as `name=value`.
     pub(super) fn labels(&self) -> Vec<String> {
         let labels = self.at("metadata.labels").and_then(Value::as_object);
         let pairs = labels.into_iter().flatten();
         pairs.map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default())).collect()
     }
 
-    /// Puts another status into it.
+    /// Replaces the status.
     pub(super) fn set_status(&mut self, status: Value) {
         if let Value::Object(fields) = &mut self.value {
             fields.insert("status".to_owned(), status);

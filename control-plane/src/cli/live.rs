@@ -1,4 +1,4 @@
-//! Keeps a view of some kinds of resources up to date: over events, and where those cannot be had, by asking again and again.
+//! Keeps a view of some kinds of resources up to date: by events, or by polling where events are not available.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -17,63 +17,63 @@ use super::{
 };
 use crate::cli::CliError;
 
-/// A control plane that sends nothing for so long, not even a comment, is not there any more: it sends one every 15 s.
+/// A stream that is silent for this long is lost: the control plane sends a comment every 15 s.
 const SILENT_MAX: Duration = Duration::from_secs(45);
-/// How often is asked where there are no events.
+/// The polling interval.
 const ASK_EVERY: Duration = Duration::from_secs(1);
-/// After how many times of asking it is looked whether there are events again.
+/// The number of polls before events are tried again.
 const ASKED_UNTIL_EVENTS: u32 = 10;
-/// Updates that may wait for whoever looks; then the stream waits, too.
+/// The largest number of updates that wait for the receiver; then the stream waits, too.
 const UPDATES_MAX: usize = 64;
 
-/// What is new.
+/// A message to the receiver.
 #[derive(Debug)]
 pub(super) enum Update {
-    /// These are so now; the first one has all that there is.
+    /// These resources changed. The first message has all of them.
     Changed(Vec<Change>),
-    /// The control plane cannot be asked at the moment; it will be asked again.
+    /// The control plane cannot be reached; it is tried again.
     Lost(CliError),
-    /// It cannot be asked at all; nothing follows.
+    /// The control plane refused; no message follows.
     Failed(CliError),
 }
 
-/// What became of one resource.
+/// A change of one resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Change {
     pub(super) kind: Kind,
     pub(super) name: String,
-    /// What it is now; none once it is gone.
+    /// The resource after the change; none if it was deleted.
     pub(super) now: Option<JsonResource>,
 }
 
 impl Change {
-    /// What one is now.
+    /// Returns the change to this resource.
     pub(super) fn of(kind: Kind, seen: JsonResource) -> Self {
         Self { kind, name: seen.name().to_owned(), now: Some(seen) }
     }
 }
 
-/// What is followed.
+/// The state of the follower.
 struct Live {
     client: ApiClient,
     kinds: Vec<Kind>,
-    /// Which of a kind are asked for.
+    /// The query that selects among the resources.
     fields: Vec<(String, String)>,
     view: BTreeMap<(Kind, String), JsonResource>,
     updates: mpsc::Sender<Update>,
 }
 
-/// Why a stream of events has ended.
+/// The reason for which a stream of events has ended.
 enum Ended {
-    /// Nobody looks any more.
+    /// The receiver is dropped.
     Unwanted,
-    /// There are no events to be had; ask instead.
+    /// Events are not available; poll instead.
     NoEvents,
-    /// It broke off.
+    /// The connection failed.
     Broken(CliError),
 }
 
-/// Follows these kinds until the receiver is dropped. `fields` choose among them, as in a query.
+/// Follows these kinds until the receiver is dropped. `fields` select among them, as in a query.
 pub(super) fn follow(
     client: ApiClient,
     kinds: Vec<Kind>,
@@ -87,7 +87,7 @@ pub(super) fn follow(
 
 impl Live {
     async fn run(mut self) {
-        // What is wrong at once will not mend itself.
+        // A failure of the first request is final.
         if let Err(error) = self.look(true).await {
             let _ = self.updates.send(Update::Failed(error)).await;
             return;
@@ -113,7 +113,7 @@ impl Live {
         }
     }
 
-    /// Takes in events until there are no more.
+    /// Reads events until the stream ends.
     async fn listen(&mut self) -> Ended {
         let kinds: Vec<_> = self.kinds.iter().map(|kind| kind.as_str()).collect();
         let path = format!("/api/v1/events?kinds={}", kinds.join(","));
@@ -123,10 +123,10 @@ impl Live {
             Err(CliError::Unreachable { url, reason }) => {
                 return Ended::Broken(CliError::Unreachable { url, reason });
             }
-            // Too many listen already, or it is a control plane that has none.
+            // There are too many listeners, or the control plane has no events.
             Err(_) => return Ended::NoEvents,
         };
-        // What was changed before the stream was open is seen by looking once it is.
+        // Reads everything once the stream is open, to find changes from before.
         match self.look(false).await {
             Ok(true) => {}
             Ok(false) => return Ended::Unwanted,
@@ -169,7 +169,7 @@ impl Live {
         }
     }
 
-    /// Asks for a while, and then it may be that there are events. An error once it is refused; none where nobody looks.
+    /// Polls a number of times. Fails with an error if the control plane refuses, with none if the receiver is dropped.
     async fn ask_for_a_while(&mut self) -> Result<(), Option<CliError>> {
         for _ in 0..ASKED_UNTIL_EVENTS {
             tokio::select! {
@@ -186,7 +186,7 @@ impl Live {
         Ok(())
     }
 
-    /// Reads everything, and tells what differs; at `first` also that there is nothing. False where nobody looks any more.
+    /// Reads everything and sends the differences; with `first`, also an empty list. Returns false if the receiver is dropped.
     async fn look(&mut self, first: bool) -> Result<bool, CliError> {
         let fields: Vec<_> =
             self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -211,7 +211,7 @@ impl Live {
         Ok(self.updates.send(Update::Changed(changes)).await.is_ok())
     }
 
-    /// What an event says; none where it says that everything has to be read anew.
+    /// Returns the changes of an event; none if everything has to be read again.
     fn told(&mut self, event: &ServerEvent) -> Option<Vec<Change>> {
         let data: Value = serde_json::from_str(&event.data).ok()?;
         match event.event.as_str() {
@@ -226,7 +226,7 @@ impl Live {
                     })
                     .concat(),
             ),
-            // Its state is a part of what a coordinator is, so it is read anew.
+            // The event has only a part of the coordinator, so it is read again.
             "coordinators" if self.kinds.contains(&Kind::Coordinator) => None,
             "resync" => None,
             _ => Some(Vec::new()),
@@ -245,7 +245,7 @@ impl Live {
                 self.view.remove(&key).map(|_| Change { kind, name, now: None }).into_iter().collect(),
             );
         }
-        // Which of them are chosen only the control plane knows.
+        // Only the control plane knows which resources the query selects.
         if !self.fields.is_empty() {
             return None;
         }
@@ -254,7 +254,7 @@ impl Live {
         Some(vec![Change { kind, name, now: Some(seen) }])
     }
 
-    /// Whether these figures may make other workers those that are chosen.
+    /// Says whether these figures may change which workers the query selects.
     fn choice_depends_on(&self, data: &Value) -> bool {
         let Some((_, wanted)) = self.fields.iter().find(|(name, _)| name == "state") else { return false };
         let workers = data.get("workers").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
@@ -273,7 +273,7 @@ impl Live {
             else {
                 continue;
             };
-            // One that is not here is not chosen, or its `changed` is under way.
+            // A missing one is not selected, or its `changed` event follows.
             if let Some(seen) = self.view.get_mut(&(kind, name.to_owned())) {
                 seen.set_status(status.clone());
                 changes.push(Change { kind, name: name.to_owned(), now: Some(seen.clone()) });

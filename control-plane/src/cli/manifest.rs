@@ -1,4 +1,4 @@
-//! Resources as people write them into files: YAML of several documents, or JSON, each with the place where it stands.
+//! Manifests: resources in YAML (several documents) or JSON, each with its location in the file.
 
 use std::{
     collections::HashMap,
@@ -17,27 +17,27 @@ use crate::{
     config::{ConfigFileError, FILE_BYTES_MAX},
 };
 
-/// Most files of a directory.
+/// The largest number of files of a directory.
 const FILES_MAX: usize = 1_000;
-/// Most resources of all files.
+/// The largest number of resources in all files.
 const ITEMS_MAX: usize = 100_000;
 /// The kinds that can be applied.
 const APPLIED: [Kind; 3] = [Kind::Pool, Kind::Policy, Kind::Worker];
 
-/// One resource, as somebody wrote it.
+/// One resource of a manifest.
 #[derive(Debug)]
 pub(super) struct Item {
-    /// What it is.
+    /// Its kind.
     pub(super) kind: Kind,
-    /// Which one.
+    /// Its name.
     pub(super) name: String,
-    /// What is sent: all of it but `status`, which nobody can want.
+    /// The resource as it is sent: without `status`.
     pub(super) value: Value,
     file: PathBuf,
     node: Spanned<Node>,
 }
 
-/// A value, and where each part of it stands.
+/// A value with the location of each part.
 #[derive(Debug)]
 enum Node {
     Mapping(Vec<(String, Spanned<Node>)>),
@@ -46,12 +46,12 @@ enum Node {
 }
 
 impl Item {
-    /// `worker http://a`.
+    /// Returns kind and name for messages: `worker http://a`.
     pub(super) fn in_words(&self) -> String {
         self.kind.in_words(&self.name)
     }
 
-    /// Where the field of a path stands, `pools.yaml:7:5`; of one that is not written, the innermost around it that is.
+    /// Returns the location of the field at a path, as `pools.yaml:7:5`; of a missing field, that of the innermost parent.
     pub(super) fn location(&self, field: &str) -> String {
         let mut at = &self.node;
         for step in field.split(['.', '[', ']']).filter(|step| !step.is_empty()) {
@@ -68,12 +68,12 @@ impl Item {
     }
 }
 
-/// Reads the resources of files and directories (of which those that end with `.yaml`, `.yml` or `.json`), and with `-` of what is
-/// piped in.
+/// Reads the resources of files, of the `.yaml`, `.yml` and `.json` files of directories, and with `-` of standard
+/// input.
 ///
 /// # Errors
-/// [`CliError::ConfigFile`] with the place of what is wrong: no YAML, no resource, a kind that cannot be applied, the same twice.
-/// [`CliError::Usage`] where there is nothing at all.
+/// [`CliError::ConfigFile`] with the location: not YAML, not a resource, a kind that cannot be applied, a duplicate.
+/// [`CliError::Usage`] if there is no resource.
 pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Item>, CliError> {
     let mut items: Vec<Item> = Vec::new();
     for path in paths {
@@ -105,12 +105,12 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Item>, CliError> {
     Ok(items)
 }
 
-/// Reads the resources of one text; `file` is the name that errors carry.
+/// Reads the resources of one text. `file` is its name in errors.
 ///
 /// # Errors
 /// As [`read`].
 pub(super) fn parse(file: &Path, text: &str) -> Result<Vec<Item>, CliError> {
-    // It is one's own file: the parser's own bounds on nodes are for strangers' input.
+    // The parser's limits are for untrusted input; a manifest is the user's own.
     let options = serde_saphyr::options! { budget: None, with_snippet: false, strict_booleans: true };
     let documents: Vec<Spanned<Node>> =
         serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
@@ -127,7 +127,7 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Vec<Item>, CliError> {
     Ok(items)
 }
 
-/// A document, or the items of a list of them.
+/// Adds a document, or the items of a list.
 fn gather(file: &Path, node: Spanned<Node>, items: &mut Vec<Item>) -> Result<(), CliError> {
     let at = Some(location_of(&node));
     let fields = match node.value {

@@ -1,4 +1,4 @@
-//! The commands.
+//! The commands, their arguments, messages and exit codes.
 
 mod apply;
 mod audit;
@@ -72,73 +72,73 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the control plane and an Envoy of its own
+    /// Run the control plane and a supervised Envoy
     Up(up::Up),
     /// Run the control plane alone
     Serve(serve::Serve),
-    /// Print the bootstrap of an Envoy that is to join the control plane
+    /// Print the bootstrap for an Envoy that joins the control plane
     Bootstrap(bootstrap::Bootstrap),
-    /// Look at configuration files
+    /// Check configuration files
     Config {
         #[command(subcommand)]
         command: config::ConfigCommand,
     },
     /// Show workers, pools, policies, coordinators, users, tokens
     Get(get::Get),
-    /// Tell everything about one of them in words
+    /// Show one resource in detail
     Describe(describe::Describe),
-    /// Make it so as files say: all of it, or nothing
+    /// Create or change resources from files, all or nothing
     Apply(apply::Apply),
     /// Show what `apply` would change
     Diff(apply::Diff),
     /// Delete workers, pools, users, tokens
     Delete(delete::Delete),
-    /// Give a worker no further requests, and wait until it has none
+    /// Cordon a worker and wait until its requests have ended
     Drain(cordon::Drain),
-    /// Give a worker no further requests
+    /// Stop sending requests to a worker
     Cordon(cordon::Cordon),
-    /// Give a worker requests again
+    /// Resume sending requests to a worker
     Uncordon(cordon::Uncordon),
-    /// Change one thing
+    /// Change one field of a resource
     Set {
         #[command(subcommand)]
         what: set::Set,
     },
-    /// Show pools, workers and who waits, as it changes
+    /// Show pools, workers and waiting requests, live
     Top(top::Top),
-    /// Show what each Envoy shall have, and what it has acknowledged
+    /// Show which configuration each Envoy has acknowledged
     ProxyStatus(proxy_status::ProxyStatus),
-    /// Show what was changed, newest first: who, when, what it was and what it became
+    /// Show the audit log, newest entry first
     Audit(audit::Audit),
-    /// Make, show and delete what programs show to say who they are
+    /// Create, list and delete API tokens
     Token {
         #[command(subcommand)]
         command: token::Token,
     },
-    /// Say who may log in
+    /// Create, list and delete users
     User {
         #[command(subcommand)]
         command: user::User,
     },
-    /// Write all that the store holds into a file
+    /// Write the content of the store to a file
     Backup(backup::Backing),
-    /// Put a backup in the place of what the store holds
+    /// Replace the content of the store with a backup
     Restore(restore::Restore),
-    /// Be a node of xDS oneself
+    /// Connect to xDS as a node
     Xds {
         #[command(subcommand)]
         command: xds::Xds,
     },
-    /// Gather what somebody needs to see who is to help, without secrets, into one file
+    /// Collect diagnostics for support, without secrets
     SupportBundle(support_bundle::SupportBundle),
-    /// Print what makes a shell complete `slotway`
+    /// Print the completion script of a shell
     Completion(completion::Completion),
-    /// Print the version, and the control plane's
+    /// Print the version of this program and of the control plane
     Version(version::Version),
 }
 
 impl Command {
-    /// Whether who runs it wants JSON, of a refusal, too.
+    /// Says whether the output format is JSON; a problem is then printed as JSON, too.
     fn wants_json(&self) -> bool {
         let format = match self {
             Self::Get(get) => get.output,
@@ -154,7 +154,7 @@ impl Command {
     }
 }
 
-/// The configuration file, and what is said over it.
+/// The configuration file and the flags that override it.
 #[derive(Debug, Args)]
 struct Configured {
     /// The configuration file
@@ -173,7 +173,7 @@ impl Configured {
     }
 }
 
-/// Runs the command of the process's arguments.
+/// Runs the command that the process's arguments name, and returns its exit code.
 #[must_use]
 pub fn run() -> ExitCode {
     completion::answer_shell();
@@ -188,10 +188,10 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Says what went wrong: a line, or where JSON is wanted the problem as the control plane told it.
+/// Prints the error as a line; with JSON output, prints the control plane's problem as JSON.
 fn complain(error: &CliError, as_json: bool) {
     match error {
-        // It has been shown.
+        // The difference has been printed.
         CliError::Differs => {}
         CliError::Rejected(rejected) if as_json && rejected.problem.is_object() => {
             eprint!("{}", output::json(&rejected.problem).unwrap_or_default());
@@ -229,13 +229,13 @@ fn execute(command: Command) -> Result<(), CliError> {
     }
 }
 
-/// Runs a command on the main thread, and what it spawns on others. `up` starts programs that end when the thread that
+/// Runs a command on the main thread, and its spawned tasks on others. `up` starts programs that end when the thread that
 /// started them ends, so this thread must be the main one.
 fn on_runtime(command: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| CliError::system("starting", error))?;
     let outcome = runtime.block_on(command);
-    // A blocking task (a name look-up) must not hold up the end.
+    // A blocking task, such as a name lookup, must not delay the exit.
     runtime.shutdown_background();
     outcome
 }

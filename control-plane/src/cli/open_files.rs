@@ -1,8 +1,8 @@
-//! Each stream is an open file, and systems allow a process 1,024 of them unless it asks for more.
+//! The limit of open files. Each stream is one; the usual soft limit is 1,024.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Asks for as many open files as the system lets us have.
+/// Raises the soft limit of open files to the hard limit.
 pub(super) fn raise() {
     let limit = getrlimit(Resource::Nofile);
     if limit.current == limit.maximum {

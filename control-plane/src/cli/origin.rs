@@ -2,36 +2,36 @@ use std::{fmt, net::IpAddr, str::FromStr};
 
 use axum::http::uri::Authority;
 
-/// The port of an address that says none, as in the configuration file.
+/// The port of an address without one, as in the configuration file.
 const PORT: u16 = 8_080;
 
-/// Where a control plane is asked: `http://HOST:PORT`, `https://HOST`, or `HOST:PORT`; behind a proxy perhaps with a path in front.
+/// The address of a control plane: `http://HOST:PORT`, `https://HOST`, or `HOST:PORT`; behind a proxy perhaps with a path prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Origin {
-    /// Whether TLS is spoken.
+    /// Whether TLS is used.
     pub(super) secure: bool,
     /// A name or an address, the latter without brackets.
     pub(super) host: String,
     /// The port.
     pub(super) port: u16,
-    /// What stands in front of every path; empty, or from `/` on and without one at its end.
+    /// The prefix of every path: empty, or with a leading and without a trailing `/`.
     pub(super) base: String,
 }
 
 impl Origin {
-    /// An address, and whether TLS is spoken there.
+    /// Returns the origin of an address, with or without TLS.
     pub(super) fn of(address: std::net::SocketAddr, secure: bool) -> Self {
         let (host, port) = (address.ip().to_string(), address.port());
         Self { secure, host, port, base: String::new() }
     }
 
-    /// Whether it is on this machine.
+    /// Says whether it is on this machine.
     pub(super) fn is_here(&self) -> bool {
         self.host.eq_ignore_ascii_case("localhost")
             || self.host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
     }
 
-    /// Host and port, as they stand in the header `host`.
+    /// Returns host and port.
     pub(super) fn authority(&self) -> String {
         let Self { host, port, .. } = self;
         if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
@@ -56,7 +56,7 @@ impl FromStr for Origin {
             Some((other, _)) => return Err(format!("{other:?} cannot be spoken; http and https can")),
         };
         let (authority, base) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
-        // A secret in an argument can be seen by everybody on the machine.
+        // All users of a machine can read the arguments of its processes.
         if authority.contains('@') {
             return Err("no user or password can stand here; use --token-file or SLOTWAY_TOKEN".to_owned());
         }

@@ -1,4 +1,4 @@
-//! What the commands print. A reader that has gone away (`slotway get workers | head -1`) is no failure of theirs.
+//! The output of the commands. A closed pipe, as in `slotway get workers | head -1`, is not an error.
 
 use std::{
     fmt::{Display, Write as _},
@@ -10,26 +10,26 @@ use serde::Serialize;
 
 use crate::cli::CliError;
 
-/// How a list or a resource is printed.
+/// The output format of a list or a resource.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
-    /// A line for each
+    /// One line per resource
     #[default]
     Table,
-    /// A line for each, with all columns
+    /// One line per resource, with all columns
     Wide,
-    /// All of it
+    /// JSON
     Json,
-    /// All of it, as `apply -f` takes it
+    /// YAML, as `apply -f` reads it
     Yaml,
     /// Only KIND/NAME
     Name,
 }
 
-/// When colours are used.
+/// When the output has colours.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Colour {
-    /// On a terminal, and not where `NO_COLOR` is set
+    /// On a terminal, unless `NO_COLOR` is set
     #[default]
     Auto,
     /// Always
@@ -39,7 +39,7 @@ pub(super) enum Colour {
 }
 
 impl Colour {
-    /// Whether what is printed has them.
+    /// Says whether standard output gets colours.
     pub(super) fn is_on(self) -> bool {
         match self {
             Self::Always => true,
@@ -56,13 +56,13 @@ pub(super) fn say(line: impl Display) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-/// Prints text that ends its own lines.
+/// Prints text that has its own line ends.
 pub(super) fn say_text(text: &str) {
     let mut stdout = std::io::stdout();
     let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }
 
-/// Columns as wide as their widest cell, two spaces apart.
+/// Returns lines in columns as wide as their widest cell, two spaces apart.
 pub(super) fn aligned(lines: &[Vec<String>]) -> String {
     let columns = lines.first().map_or(0, Vec::len);
     let width = |column: usize| {
@@ -73,13 +73,13 @@ pub(super) fn aligned(lines: &[Vec<String>]) -> String {
     lines.iter().map(|line| in_columns(line, &widths)).collect()
 }
 
-/// One line in columns of these widths.
+/// Returns one line in columns of these widths.
 pub(super) fn in_columns(line: &[String], widths: &[usize]) -> String {
     let cells: Vec<_> = line.iter().zip(widths).map(|(cell, &width)| format!("{cell:<width$}")).collect();
     cells.join("  ").trim_end().to_owned() + "\n"
 }
 
-/// Text that others have written, without what a terminal would take for a command.
+/// Escapes control characters in foreign text, which a terminal would interpret.
 pub(super) fn printable(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -92,25 +92,25 @@ pub(super) fn printable(text: &str) -> String {
     safe
 }
 
-/// As JSON, with its line end.
+/// Returns the value as JSON with a line end.
 ///
 /// # Errors
-/// [`CliError::System`], which does not happen with what was read.
+/// [`CliError::Runtime`], which does not happen with JSON values.
 pub(super) fn json(value: &impl Serialize) -> Result<String, CliError> {
     let text = serde_json::to_string_pretty(value);
     text.map(|text| text + "\n").map_err(|error| CliError::system("writing JSON", error))
 }
 
-/// As YAML, with its line end.
+/// Returns the value as YAML with a line end.
 ///
 /// # Errors
-/// [`CliError::System`], which does not happen with what was read.
+/// [`CliError::Runtime`], which does not happen with JSON values.
 pub(super) fn yaml(value: &impl Serialize) -> Result<String, CliError> {
     let text = serde_saphyr::to_string(value).map_err(|error| CliError::system("writing YAML", error))?;
     Ok(text.trim_end().to_owned() + "\n")
 }
 
-/// A time in few letters: `350 ms`, `12.3 s`, `4 min 10 s`, `3 h 5 min`.
+/// Returns a short form of a duration: `350 ms`, `12.3 s`, `4 min 10 s`, `3 h 5 min`.
 pub(super) fn duration(ms: u64) -> String {
     let s = ms / 1_000;
     match s {

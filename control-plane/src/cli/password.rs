@@ -1,4 +1,4 @@
-//! Asks for a password without showing it.
+//! Reads passwords without echo.
 
 use std::io::{BufRead, IsTerminal, Read, Write};
 
@@ -6,14 +6,14 @@ use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr
 
 use crate::cli::CliError;
 
-/// Longest password, in bytes: as the control plane takes it.
+/// The longest password that the control plane accepts, in bytes.
 const BYTES_MAX: usize = 256;
 const INTERRUPT: u8 = 0x03;
 const END: u8 = 0x04;
 const ERASE_LINE: u8 = 0x15;
 const BACKSPACE: [u8; 2] = [0x08, 0x7f];
 
-/// A password. It shows itself nowhere.
+/// A password. `Debug` does not show it.
 pub(super) struct Password(pub(super) String);
 
 impl std::fmt::Debug for Password {
@@ -22,10 +22,10 @@ impl std::fmt::Debug for Password {
     }
 }
 
-/// Asks for it twice on a terminal, or reads one line of what is piped in.
+/// Asks for a password twice on a terminal, or reads one line of standard input.
 ///
 /// # Errors
-/// [`CliError::Usage`]: none was given, or the two differ. [`CliError::System`] for a terminal that cannot be used.
+/// [`CliError::Usage`] if there is none, or the two differ. [`CliError::Runtime`] for a terminal that cannot be used.
 pub(super) fn ask(of: &str, from_stdin: bool) -> Result<Password, CliError> {
     let stdin = std::io::stdin();
     if from_stdin || !stdin.is_terminal() {
@@ -36,7 +36,7 @@ pub(super) fn ask(of: &str, from_stdin: bool) -> Result<Password, CliError> {
     if once.0 == again.0 { Ok(once) } else { Err(CliError::Usage("the two passwords differ".to_owned())) }
 }
 
-/// The first line.
+/// Reads the first line.
 fn line_of(from: &mut impl BufRead) -> Result<Password, CliError> {
     let mut line = Vec::new();
     let read = from.take(BYTES_MAX as u64 + 2).read_until(b'\n', &mut line);
@@ -61,7 +61,7 @@ fn taken(bytes: Vec<u8>) -> Result<Password, CliError> {
     Ok(Password(text))
 }
 
-/// The terminal as it was, put back on drop.
+/// The terminal's previous settings, restored on drop.
 struct Silent(Termios);
 
 impl Silent {
@@ -70,7 +70,7 @@ impl Silent {
         let stdin = std::io::stdin();
         let before = tcgetattr(&stdin).map_err(failed)?;
         let mut silent = before.clone();
-        // Signals, too, come as bytes: one that ended the process here would leave the terminal without its echo.
+        // Signals arrive as bytes, too: a signal that ended the process here would leave the terminal without echo.
         silent.local_modes &= !(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG);
         tcsetattr(&stdin, OptionalActions::Flush, &silent).map_err(failed)?;
         Ok(Self(before))
@@ -93,7 +93,7 @@ fn hidden(prompt: &str) -> Result<Password, CliError> {
     typed.and_then(taken)
 }
 
-/// What was typed until the end of the line.
+/// Reads the typed bytes up to the end of the line, with erase keys applied.
 fn typed(bytes: impl Iterator<Item = std::io::Result<u8>>) -> Result<Vec<u8>, CliError> {
     let mut line = Vec::new();
     for byte in bytes {
@@ -103,7 +103,7 @@ fn typed(bytes: impl Iterator<Item = std::io::Result<u8>>) -> Result<Vec<u8>, Cl
             INTERRUPT => return Err(CliError::Usage("given up; nothing was changed".to_owned())),
             ERASE_LINE => line.clear(),
             byte if BACKSPACE.contains(&byte) => {
-                // A letter may be several bytes.
+                // A character may have several bytes.
                 while line.pop().is_some_and(|byte: u8| byte & 0xc0 == 0x80) {}
             }
             byte if line.len() <= BYTES_MAX => line.push(byte),

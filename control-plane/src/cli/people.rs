@@ -1,4 +1,4 @@
-//! What `slotway user` and `slotway token` have in common.
+//! Commands that users and tokens share: list and delete.
 
 use clap::Args;
 
@@ -11,11 +11,11 @@ use super::{
 };
 use crate::cli::CliError;
 
-/// A list of them.
+/// The arguments of a list.
 #[derive(Debug, Args)]
 #[command(mut_arg("config", also_by_file))]
 pub(super) struct Listed {
-    /// How to show them
+    /// Output format
     #[arg(short, long, value_enum, default_value_t)]
     pub(super) output: Format,
     #[command(flatten)]
@@ -30,10 +30,10 @@ impl Listed {
     }
 }
 
-/// Deletes them one after the other.
+/// Deletes resources one after the other.
 ///
 /// # Errors
-/// All that go wrong.
+/// All failures.
 pub(super) async fn delete(client: &ApiClient, kind: Kind, names: &[String]) -> Result<(), CliError> {
     let mut failed = Vec::new();
     for name in names {

@@ -10,9 +10,9 @@ use super::{
 };
 use crate::cli::CliError;
 
-/// How much of a version is shown: a hash of which this is enough to tell two apart.
+/// The shown part of a version, in characters: a prefix of a hash.
 const VERSION_CHARS: usize = 12;
-/// What a type is that a coordinator has as it shall.
+/// The state of a type whose wanted version is acknowledged.
 const SYNCED: &str = "SYNCED";
 
 const EXAMPLES: &str = "\
@@ -27,13 +27,13 @@ SYNCED: it has acknowledged what it shall have. STALE: it has not acknowledged i
 #[derive(Debug, Args)]
 #[command(mut_arg("config", also_by_file), after_help = EXAMPLES)]
 pub(super) struct ProxyStatus {
-    /// Only these Envoys, by node id
+    /// Only the Envoys with these node ids
     #[arg(value_name = "NODE")]
     nodes: Vec<String>,
-    /// How to show them
+    /// Output format
     #[arg(short, long, value_enum, default_value_t)]
     pub(super) output: Format,
-    /// End with 7 where one is not SYNCED
+    /// Exit with 7 unless all are SYNCED
     #[arg(long)]
     exit_code: bool,
     #[command(flatten)]
@@ -104,7 +104,7 @@ fn line(seen: &JsonResource, url: &str, status: &Value, wide: bool) -> Vec<Strin
         version.chars().take(if wide { usize::MAX } else { VERSION_CHARS }).collect::<String>()
     };
     let state = text("/state").unwrap_or("-");
-    // A rejection that was mended since is none any more.
+    // The last rejection stays visible to the API after a later acknowledgement.
     let rejected = state == "REJECTED";
     let reason = text("/last_rejection/reason").filter(|_| rejected).unwrap_or("-");
     let mut line = vec![

@@ -4,43 +4,43 @@ use serde_json::Value;
 
 use super::output::printable;
 
-/// How many of those that there are a line names.
+/// The largest number of known names in a message.
 const KNOWN_SHOWN_MAX: usize = 8;
-/// How many letters of a misspelt name are wrong at most.
+/// The largest edit distance of a suggested name.
 const MISSPELT_MAX: usize = 2;
-/// Longest text of an answer that is no problem, in characters.
+/// The longest shown text of an answer that is not a problem, in characters.
 const TEXT_CHARS_MAX: usize = 200;
 
-/// What a control plane said when it refused what it was asked: `application/problem+json` (RFC 9457), or whatever somebody in
-/// between said in its place.
+/// A request that the control plane refused with `application/problem+json` (RFC 9457), or a proxy with another
+/// answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RejectedRequest {
-    /// What it was asked, in words: `worker http://127.0.0.1:9001`.
+    /// The subject of the request: `worker http://127.0.0.1:9001`.
     pub subject: String,
     /// The HTTP status.
     pub status: u16,
-    /// What was answered; text where it is no JSON.
+    /// The body of the answer; text if it is not JSON.
     pub problem: Value,
-    /// Where the field stands in what somebody wrote, in front of all else: `pools.yaml:7:5`.
+    /// The location of the field in a manifest: `pools.yaml:7:5`.
     pub location: Option<String>,
-    /// Whether no credentials were shown.
+    /// Whether the request had no credentials.
     pub is_anonymous: bool,
 }
 
 impl RejectedRequest {
-    /// A member of the problem that is text.
+    /// Returns a text member of the problem.
     #[must_use]
     pub fn text(&self, member: &str) -> Option<&str> {
         self.problem.get(member).and_then(Value::as_str)
     }
 
-    /// Which entry of what was sent, from 0.
+    /// Returns the index of the refused entry, from 0.
     #[must_use]
     pub fn index(&self) -> Option<usize> {
         self.problem.get("index").and_then(Value::as_u64).and_then(|index| usize::try_from(index).ok())
     }
 
-    /// Of the names that there are the one that was perhaps meant: nearly what was asked for.
+    /// Returns the known name that is most similar to the requested one.
     fn meant<'a>(&self, known: &'a [Value]) -> Option<&'a str> {
         let asked = self.subject.rsplit(' ').next()?;
         let known = known.iter().filter_map(Value::as_str);
@@ -48,7 +48,7 @@ impl RejectedRequest {
         near.filter(|(distance, _)| *distance <= MISSPELT_MAX).min().map(|(_, name)| name)
     }
 
-    /// The stable exit code of a command that was refused so.
+    /// Returns the stable exit code of the command.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self.status {

@@ -31,13 +31,13 @@ sign in again. Workers that the backup has not drain first.";
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Restore {
-    /// What `slotway backup` wrote; `-` for standard input
+    /// A file that `slotway backup` wrote; `-` for standard input
     #[arg(value_name = "BACKUP")]
     from: PathBuf,
-    /// Put it in the place of what is there: all of it is then as it was
+    /// Replace the content of the store
     #[arg(long)]
     replace: bool,
-    /// Show what would change, and change nothing; the control plane may run
+    /// Change nothing, and print the differences; the control plane may run
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -81,7 +81,7 @@ impl Restore {
         let dry = if self.dry_run { " (dry run)" } else { "" };
         for (kind, key, became) in &plan.becomes {
             let name = match *kind {
-                // Of these there is one.
+                // There is only one document of these kinds.
                 kinds::SERVER_LIMITS | kinds::RESOURCE_PROFILES => kind.as_str().replace('_', "-"),
                 kind => format!("{}/{}", kind.as_str().replace('_', "-"), printable(key)),
             };

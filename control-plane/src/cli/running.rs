@@ -1,4 +1,4 @@
-//! A control plane that runs, and what signals ask of it.
+//! A running control plane: signals, service manager, reloads.
 
 use std::{path::PathBuf, process, time::Duration};
 
@@ -13,24 +13,24 @@ use crate::{
     telemetry::Telemetry,
 };
 
-/// Ended by a second signal: 128 and the number of SIGTERM, as a shell has it.
+/// The exit code after a second signal: 128 plus the number of SIGTERM, as in shells.
 const ENDED_AT_ONCE: i32 = 143;
 
-/// Takes signals, tells the service manager, and reads the configuration file again.
+/// Handles signals, notifies the service manager, and reloads the configuration file.
 pub(super) struct Running<'a> {
     configured: &'a Configured,
     signals: Signals,
     notifier: Notifier,
     reloader: Reloader,
-    /// Logs and traces for as long as it lives.
+    /// Keeps logs and traces alive.
     _telemetry: Telemetry,
 }
 
 impl<'a> Running<'a> {
-    /// For a control plane with this configuration and this code of the filter.
+    /// Prepares a control plane with this configuration and this filter module.
     ///
     /// # Errors
-    /// [`CliError::System`].
+    /// [`CliError::Runtime`].
     pub(super) fn new(
         configured: &'a Configured,
         config: &Config,
@@ -42,7 +42,7 @@ impl<'a> Running<'a> {
         Ok(Self { configured, signals, notifier, reloader, _telemetry: telemetry })
     }
 
-    /// Does `start`, unless somebody asks the process to end meanwhile: then nothing.
+    /// Runs `start`. Returns none if a signal asks the process to end meanwhile.
     pub(super) async fn start<T>(
         &mut self,
         start: impl Future<Output = Result<T, CliError>>,
@@ -56,7 +56,7 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// Tells that all is served, and does what is asked until somebody asks the process to end.
+    /// Reports readiness and handles signals until one asks the process to end.
     pub(super) async fn serve(&mut self, reloadable: &Reloadable) {
         self.notifier.ready("serving");
         let every = self.notifier.alive_every();
@@ -77,12 +77,12 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// Tells the service manager that it ends, where something else than a signal ends it.
+    /// Notifies the service manager of an end that no signal asked for.
     pub(super) fn stopping(&self) {
         self.notifier.stopping();
     }
 
-    /// Ends in order. A second signal ends the process at once, and what it started with it.
+    /// Runs the ordered shutdown. A second signal ends the process and its children at once.
     pub(super) async fn end(mut self, end: impl Future<Output = ()>) {
         tokio::select! {
             () = end => {}
@@ -93,7 +93,7 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// The settings in force for the end.
+    /// Returns the shutdown settings in force.
     pub(super) fn shutdown(&self) -> crate::lifecycle::ShutdownSettings {
         self.reloader.config().shutdown
     }

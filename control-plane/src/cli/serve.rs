@@ -16,7 +16,7 @@ use crate::{
 pub(super) struct Serve {
     #[command(flatten)]
     configured: Configured,
-    /// The filter's code, at the same path on the machines of all Envoys
+    /// The filter's WASM module, at the same path on the machines of all Envoys
     #[arg(long, env = "SLOTWAY_FILTER", value_name = "WASM")]
     filter: Option<PathBuf>,
 }

@@ -1,42 +1,42 @@
-//! Server-sent events: <https://html.spec.whatwg.org/multipage/server-sent-events.html>, section 9.2.6.
+//! Parses server-sent events: <https://html.spec.whatwg.org/multipage/server-sent-events.html>, section 9.2.6.
 
 use std::collections::VecDeque;
 
-/// Longest line and longest event, in bytes: a stored document is at most 1 MiB.
+/// The longest line and the longest event, in bytes. A stored document has at most 1 MiB.
 const EVENT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// One event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ServerEvent {
-    /// Its type; `message` if not said.
+    /// Its type; `message` by default.
     pub(super) event: String,
-    /// Its data, the lines of it joined.
+    /// Its data, with the lines joined.
     pub(super) data: String,
-    /// The last id that was said, on it or before.
+    /// The last id of the stream, from this event or an earlier one.
     pub(super) id: Option<String>,
 }
 
-/// Takes in a stream of bytes and gives events. Comments and what is not known are passed over.
+/// Turns a stream of bytes into events. Comments and unknown fields are ignored.
 #[derive(Debug, Default)]
 pub(super) struct ServerEvents {
     line: Vec<u8>,
     event: String,
     data: Option<String>,
     id: Option<String>,
-    /// Whether the last byte was a carriage return, whose line feed is no line of its own.
+    /// Whether the last byte was a carriage return; a line feed after it does not end another line.
     returned: bool,
     ready: VecDeque<ServerEvent>,
 }
 
-/// An event larger than any that a control plane sends.
+/// The error of an event above the limit.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TooLong;
 
 impl ServerEvents {
-    /// Takes in more of the stream.
+    /// Parses more of the stream.
     ///
     /// # Errors
-    /// [`TooLong`]: nothing that follows can be read.
+    /// [`TooLong`]: the rest of the stream cannot be read.
     pub(super) fn take(&mut self, bytes: &[u8]) -> Result<(), TooLong> {
         for &byte in bytes {
             let follows_return = std::mem::replace(&mut self.returned, byte == b'\r');
@@ -50,7 +50,7 @@ impl ServerEvents {
         Ok(())
     }
 
-    /// The next event that is whole.
+    /// Returns the next complete event.
     pub(super) fn next(&mut self) -> Option<ServerEvent> {
         self.ready.pop_front()
     }

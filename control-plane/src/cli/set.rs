@@ -14,7 +14,7 @@ use crate::cli::CliError;
 /// `slotway set`
 #[derive(Debug, Subcommand)]
 pub(super) enum Set {
-    /// Say how many requests a worker may have at once
+    /// Set how many requests a worker may have at once
     Capacity(Capacity),
 }
 
@@ -30,13 +30,13 @@ pub(super) struct Capacity {
     /// The worker's base URL
     #[arg(value_name = "WORKER", value_parser = worker, add = completion::workers())]
     worker: String,
-    /// How many requests it may have at once
+    /// The number of requests that it may have at once
     #[arg(value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=65_535))]
     capacity: u32,
-    /// Change nothing, and say what would be done
+    /// Change nothing, and print what would be done
     #[arg(long)]
     dry_run: bool,
-    /// Only if the worker is still at this `resourceVersion`
+    /// Fail unless the worker has this `resourceVersion`
     #[arg(long, value_name = "VERSION")]
     if_version: Option<u64>,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! Waits until a worker is as somebody wants it, and says how far it is.
+//! Waits until a worker reaches a state, and prints the progress.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use tokio::time::{Instant, sleep, timeout};
 use super::{client::ApiClient, json_resource::JsonResource, kind::Kind, output::printable};
 use crate::cli::CliError;
 
-/// How often it is asked.
+/// The polling interval.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
 
-/// Asks for a worker until `is_settled`, which sees none where there is none any more. What is in flight is told whenever it is another number.
+/// Polls a worker until `is_settled`, which receives none once the worker is deleted. Prints the number of requests in flight whenever it changes.
 ///
 /// # Errors
-/// [`CliError::TooLate`] after `within`, with `not_yet` as what is not so yet; or what asking comes to.
+/// [`CliError::TooLate`] after `within`, with `not_yet` in its message; otherwise as [`ApiClient::send`].
 pub(super) async fn until(
     client: &ApiClient,
     name: &str,

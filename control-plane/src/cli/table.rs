@@ -1,4 +1,4 @@
-//! Which columns the resources of a kind have.
+//! The columns of each kind of resource.
 
 use super::{
     json_resource::JsonResource,
@@ -6,12 +6,12 @@ use super::{
     output::{duration, printable},
 };
 
-/// A column: its heading, and what stands there for a resource.
+/// A column: its heading, and the function that returns a resource's cell.
 type Column = (&'static str, fn(&JsonResource) -> String);
 
 const NONE: &str = "-";
 
-/// The columns of a kind, with `wide` all that there are.
+/// Returns the columns of a kind; with `wide`, all of them.
 fn columns(kind: Kind, wide: bool) -> Vec<Column> {
     let (short, more): (&[Column], &[Column]) = match kind {
         Kind::Worker => (WORKER, WORKER_WIDE),
@@ -24,12 +24,12 @@ fn columns(kind: Kind, wide: bool) -> Vec<Column> {
     short.iter().chain(more.iter().filter(|_| wide)).copied().collect()
 }
 
-/// The headings of a kind.
+/// Returns the headings of a kind.
 pub(super) fn headings(kind: Kind, wide: bool) -> Vec<String> {
     columns(kind, wide).into_iter().map(|(heading, _)| heading.to_owned()).collect()
 }
 
-/// The line of a resource.
+/// Returns the line of a resource.
 pub(super) fn line(kind: Kind, wide: bool, seen: &JsonResource) -> Vec<String> {
     columns(kind, wide).into_iter().map(|(_, cell)| printable(&cell(seen))).collect()
 }
@@ -134,7 +134,7 @@ fn yes(seen: &JsonResource, path: &str) -> String {
     if seen.is(path) { "yes" } else { "no" }.to_owned()
 }
 
-/// A wait of which 0 says that nobody waits.
+/// Returns a waiting time; 0 means that no request waits.
 fn wait(seen: &JsonResource, path: &str) -> String {
     seen.number(path).filter(|ms| *ms > 0).map_or_else(|| NONE.to_owned(), duration)
 }

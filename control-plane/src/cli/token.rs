@@ -14,11 +14,11 @@ use crate::cli::CliError;
 /// `slotway token`
 #[derive(Debug, Subcommand)]
 pub(super) enum Token {
-    /// Make a token for a program, and print its secret, once
+    /// Create a token for a program, and print its secret once
     Create(Create),
-    /// Show the tokens; their secrets nobody has any more
+    /// List the tokens, without their secrets
     List(people::Listed),
-    /// Delete tokens: they are refused from then on
+    /// Delete tokens, which are refused from then on
     Delete(Delete),
 }
 
@@ -36,16 +36,16 @@ Examples:
 #[derive(Debug, Args)]
 #[command(mut_arg("config", also_by_file), after_help = CREATE_EXAMPLES)]
 pub(super) struct Create {
-    /// Its name, as it will stand in the audit rows
+    /// Its name, which the audit log shows
     #[arg(value_name = "NAME")]
     name: String,
-    /// What may be done with it
+    /// What it permits
     #[arg(long, value_enum, default_value_t = Scope::Read)]
     scope: Scope,
-    /// After how long it is refused, as in 720h; never if not said
+    /// Its lifetime, such as 720h [default: unlimited]
     #[arg(long, value_name = "DURATION")]
     expires_in: Option<String>,
-    /// How to show it: table is the secret alone
+    /// Output format; table prints only the secret
     #[arg(short, long, value_enum, default_value_t)]
     pub(super) output: Format,
     #[command(flatten)]
@@ -56,7 +56,7 @@ pub(super) struct Create {
 #[derive(Debug, Args)]
 #[command(mut_arg("config", also_by_file), after_help = DELETE_EXAMPLES)]
 pub(super) struct Delete {
-    /// Which tokens
+    /// The tokens
     #[arg(value_name = "NAME", required = true, add = completion::tokens())]
     names: Vec<String>,
     #[command(flatten)]
@@ -65,9 +65,9 @@ pub(super) struct Delete {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Scope {
-    /// Look at everything but people and their tokens
+    /// Read everything except users and tokens
     Read,
-    /// Change workers, too
+    /// Read, and change workers
     Workers,
     /// Everything
     Admin,

@@ -1,4 +1,4 @@
-//! `slotway top`: pools, workers and who waits, as it changes.
+//! `slotway top`: pools, workers and waiting requests, live.
 
 mod board;
 mod ending;
@@ -27,13 +27,13 @@ use super::{
 };
 use crate::cli::CliError;
 
-/// What is followed.
+/// The followed kinds.
 const KINDS: [Kind; 3] = [Kind::Pool, Kind::Worker, Kind::Coordinator];
-/// A history has a sample for each of these.
+/// The interval of samples of a history.
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
-/// Least time between two drawings: more cannot be seen.
+/// The shortest time between two drawings.
 const DRAW_EVERY: Duration = Duration::from_millis(100);
-/// Columns of `--once` where nobody says how many.
+/// The columns of `--once` where `COLUMNS` is not set.
 const WIDTH: u16 = 80;
 const WIDTH_MIN: u16 = 60;
 
@@ -50,7 +50,7 @@ A worker's bar: # a slot in flight, . a free one, x a parked one (on a terminal:
 #[derive(Debug, Args)]
 #[command(mut_arg("config", also_by_file), after_help = EXAMPLES)]
 pub(super) struct Top {
-    /// Print one picture as text
+    /// Print the state once, as text
     #[arg(long)]
     once: bool,
     /// Only this pool and its workers
@@ -94,7 +94,7 @@ impl Top {
         mut updates: tokio::sync::mpsc::Receiver<Update>,
     ) -> Result<(), CliError> {
         let mut ended = ending::ending()?;
-        // Nothing is shown before there is something to show, so that an error is a line and not a flash.
+        // The screen is only taken once there is something to show, so that an error stays a line.
         match updates.recv().await {
             Some(Update::Changed(changes)) => board.take(changes),
             Some(Update::Failed(error) | Update::Lost(error)) => return Err(error),

@@ -2,7 +2,7 @@ use std::fmt::Write;
 
 use similar::TextDiff;
 
-/// Lines round a difference that are shown with it.
+/// The number of unchanged lines around a difference.
 const CONTEXT: usize = 3;
 const RED: &str = "\u{1b}[31m";
 const GREEN: &str = "\u{1b}[32m";
@@ -10,7 +10,7 @@ const CYAN: &str = "\u{1b}[36m";
 const BOLD: &str = "\u{1b}[1m";
 const PLAIN: &str = "\u{1b}[0m";
 
-/// A unified diff of two texts of what has this name; none where they are alike. A text that is empty stands for what is not there.
+/// Returns a unified diff of two texts of this name; none if they are equal. An empty text stands for a missing resource.
 pub(super) fn diff(name: &str, before: &str, after: &str, colour: bool) -> Option<String> {
     if before == after {
         return None;

@@ -23,14 +23,14 @@ use crate::{
     telemetry,
 };
 
-/// However long Envoy took to end, the control plane has so long for what is under way there.
+/// The shortest time that the control plane has for its own shutdown, however long Envoy took.
 const FINISH_AT_LEAST: Duration = Duration::from_secs(1);
-/// How long a demo worker has until it answers.
+/// The longest time until a demo worker answers.
 const WORKER_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// How often it is looked whether the demo workers still run.
+/// The interval at which the demo workers are checked.
 const WORKERS_EVERY: Duration = Duration::from_secs(1);
-/// What a request of the demo costs its worker: enough to see requests wait.
+/// The duration of a request of the demo: long enough to see requests wait.
 const DEMO_DELAY: &str = "50ms";
 
 /// `slotway up`
@@ -38,18 +38,18 @@ const DEMO_DELAY: &str = "50ms";
 pub(super) struct Up {
     #[command(flatten)]
     configured: Configured,
-    /// The Envoy to run
+    /// The Envoy binary
     #[arg(long, env = "ENVOY", value_name = "PATH")]
     envoy: Option<PathBuf>,
-    /// The filter's code
+    /// The filter's WASM module
     #[arg(long, env = "SLOTWAY_FILTER", value_name = "WASM")]
     filter: Option<PathBuf>,
-    /// Also run a reference worker for each worker of the file that is on this machine
+    /// Also run a reference worker for each configured worker on this machine
     #[arg(long)]
     demo_workers: bool,
 }
 
-/// What was started and has to be stopped.
+/// The started parts, which have to be stopped.
 #[derive(Default)]
 struct Started {
     control_plane: Option<ControlPlane>,
@@ -61,7 +61,7 @@ impl Up {
     pub(super) async fn run(self) -> Result<(), CliError> {
         let config = self.configured.load()?;
         let telemetry = telemetry::start(&config.log);
-        // All that can be wrong is looked for before anything starts.
+        // Everything is checked before anything starts.
         let filter = find::filter(self.filter.as_deref())?;
         let mut running = Running::new(&self.configured, &config, filter.clone(), telemetry)?;
         let mut started = Started::default();
@@ -118,7 +118,7 @@ impl Up {
 }
 
 impl Started {
-    /// Keeps all that was started running, until somebody asks the process to end.
+    /// Keeps the started parts running until a signal asks the process to end.
     async fn watch(&mut self, running: &mut Running<'_>) -> Result<(), CliError> {
         let (Some(control_plane), Some(envoy)) = (&mut self.control_plane, &mut self.envoy) else {
             return Ok(());
@@ -132,7 +132,7 @@ impl Started {
         }
     }
 
-    /// Envoy first: then no request finds its worker gone, and one that waits is still given a slot.
+    /// Stops Envoy first: then requests still find their workers, and waiting ones still get slots.
     async fn stop(self, shutdown: ShutdownSettings) {
         if let Some(control_plane) = &self.control_plane {
             control_plane.stopping.advance(Phase::Leaving);
@@ -151,7 +151,7 @@ impl Started {
     }
 }
 
-/// A reference worker for each worker of the file on this machine: its address, and how it is run.
+/// Returns a reference worker for each configured worker on this machine: its address and its program.
 fn demo_workers(config: &Config, program: &Path) -> Vec<(SocketAddr, Program)> {
     let workers = config.pools.iter().flat_map(|pool| &pool.workers);
     let here = workers.filter_map(|worker| Some((local_worker(&worker.worker)?, worker.capacity)));
@@ -173,7 +173,7 @@ fn demo_workers(config: &Config, program: &Path) -> Vec<(SocketAddr, Program)> {
     here.enumerate().map(run).collect()
 }
 
-/// Waits until a worker answers.
+/// Waits until a worker accepts connections.
 async fn answers(address: SocketAddr, process: &mut Process) -> Result<(), CliError> {
     let started = Instant::now();
     while tokio::net::TcpStream::connect(address).await.is_err() {
@@ -189,7 +189,7 @@ async fn answers(address: SocketAddr, process: &mut Process) -> Result<(), CliEr
     Ok(())
 }
 
-/// Says so when a demo worker ends. Slotway goes on: to lose a worker is part of its business.
+/// Logs the end of demo workers. Slotway goes on without them.
 async fn watch_workers(workers: &mut [Process]) -> Result<(), CliError> {
     let mut told = vec![false; workers.len()];
     loop {

@@ -14,13 +14,13 @@ use crate::cli::CliError;
 /// `slotway user`
 #[derive(Debug, Subcommand)]
 pub(super) enum User {
-    /// Let somebody log in; the password is asked for, or read from standard input
+    /// Create a user; the password is prompted for, or read from standard input
     Create(Create),
-    /// Show the users
+    /// List the users
     List(people::Listed),
-    /// Delete users: their sessions end at once
+    /// Delete users and end their sessions
     Delete(Delete),
-    /// Give a user another password; it is asked for, or read from standard input
+    /// Change a user's password; it is prompted for, or read from standard input
     Passwd(Passwd),
 }
 
@@ -42,13 +42,13 @@ Examples:
 #[derive(Debug, Args)]
 #[command(mut_arg("config", also_by_file), after_help = CREATE_EXAMPLES)]
 pub(super) struct Create {
-    /// Their name
+    /// The user's name
     #[arg(value_name = "NAME")]
     name: String,
-    /// What they may do
+    /// The user's role
     #[arg(long, value_enum, default_value_t = Role::Viewer)]
     role: Role,
-    /// Read the password from standard input, which is its first line
+    /// Read the password from the first line of standard input
     #[arg(long)]
     password_stdin: bool,
     #[command(flatten)]
@@ -59,10 +59,10 @@ pub(super) struct Create {
 #[derive(Debug, Args)]
 #[command(mut_arg("config", also_by_file), after_help = PASSWD_EXAMPLES)]
 pub(super) struct Passwd {
-    /// Whose
+    /// The user's name
     #[arg(value_name = "NAME", add = completion::users())]
     name: String,
-    /// Read the password from standard input, which is its first line
+    /// Read the password from the first line of standard input
     #[arg(long)]
     password_stdin: bool,
     #[command(flatten)]
@@ -73,7 +73,7 @@ pub(super) struct Passwd {
 #[derive(Debug, Args)]
 #[command(mut_arg("config", also_by_file), after_help = DELETE_EXAMPLES)]
 pub(super) struct Delete {
-    /// Which users
+    /// The users
     #[arg(value_name = "NAME", required = true, add = completion::users())]
     names: Vec<String>,
     #[command(flatten)]
@@ -82,7 +82,7 @@ pub(super) struct Delete {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Role {
-    /// Look at everything but people and their tokens
+    /// Read everything except users and tokens
     Viewer,
     /// Everything
     Admin,
@@ -125,7 +125,7 @@ impl Create {
 impl Passwd {
     async fn run(self) -> Result<(), CliError> {
         let client = self.connection.client()?;
-        // Who is not there needs no password.
+        // Fails early for a user that does not exist.
         client.one(Kind::User, &self.name).await?;
         let password = password::ask(&self.name, self.password_stdin)?;
         let patch = json!({ "spec": { "password": password.0 } });

@@ -21,7 +21,7 @@ pub(super) struct Version {
     /// Do not contact the control plane
     #[arg(long)]
     client: bool,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -31,7 +31,7 @@ pub(super) struct Version {
 impl Version {
     pub(super) async fn run(self) -> Result<(), CliError> {
         let own = env!("CARGO_PKG_VERSION");
-        // That nobody answers is no failure: it is what there is to tell.
+        // A control plane that does not answer is part of the output, not a failure.
         let server = if self.client { None } else { Some(self.server().await) };
         if self.json {
             let version = server.as_ref().and_then(|server| server.as_ref().ok());

@@ -11,22 +11,22 @@ use super::{
 };
 use crate::cli::CliError;
 
-/// Widest that a column of a watch becomes when a longer cell comes by, in characters.
+/// The largest width to which a longer cell widens a column, in characters.
 const COLUMN_CHARS_MAX: usize = 80;
 
-/// What is printed of resources as they change: a line for each, and again when something in it is new.
+/// Prints changes: a line per resource, and again when the line changes.
 struct Printed {
     kind: Kind,
     format: Format,
-    /// The line of each, as it was printed last.
+    /// The last printed line of each resource.
     lines: BTreeMap<String, Vec<String>>,
     widths: Vec<usize>,
 }
 
-/// Prints the resources, and each change of them until nobody reads any more or the process is ended.
+/// Prints the resources and each change of them, until the process ends.
 ///
 /// # Errors
-/// What keeps it from beginning, or a refusal. A control plane that cannot be reached for a while is waited for.
+/// Failures of the first request, and problems. A control plane that cannot be reached later is tried again.
 pub(super) async fn run(
     client: ApiClient,
     kind: Kind,
@@ -102,7 +102,7 @@ impl Printed {
         Ok(text)
     }
 
-    /// The line of a resource, if it is another one than before.
+    /// Returns the line of a resource if it has changed.
     fn news(&mut self, change: &Change, wide: bool) -> Option<Vec<String>> {
         let Some(seen) = &change.now else {
             let mut line = self.lines.remove(&change.name)?;
@@ -115,7 +115,7 @@ impl Printed {
         };
         let mut line = table::line(self.kind, wide, seen);
         if wide {
-            // How old the figures are is new all the time.
+            // The age of the figures changes all the time.
             let ages = table::headings(self.kind, true);
             for (cell, _) in line.iter_mut().zip(&ages).filter(|(_, heading)| *heading == "REPORTED") {
                 "-".clone_into(cell);
@@ -124,7 +124,7 @@ impl Printed {
         (self.lines.insert(change.name.clone(), line.clone()).as_ref() != Some(&line)).then_some(line)
     }
 
-    /// A change as one document.
+    /// Returns a change as one document.
     fn told(&mut self, change: &Change, first: bool) -> Value {
         let Some(seen) = &change.now else {
             self.lines.remove(&change.name);

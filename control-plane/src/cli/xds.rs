@@ -28,32 +28,32 @@ use crate::{
 /// `slotway xds`
 #[derive(Debug, Subcommand)]
 pub(super) enum Xds {
-    /// Print the resources of a type, and each change of them, as lines of JSON
+    /// Print the resources of a type and each change of them as lines of JSON
     Watch(Watch),
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Watch {
-    /// What to watch
+    /// The type
     #[arg(value_enum)]
     what: Watched,
     #[command(flatten)]
     configured: Configured,
-    /// The name by which to connect, its own among all nodes; by default one with the process's number
+    /// The node id, unique among all nodes [default: watch-PID]
     #[arg(long, value_name = "NAME")]
     node: Option<String>,
-    /// The group by which to connect
+    /// The node's group
     #[arg(long, value_name = "NAME", default_value = DEFAULT_GROUP)]
     group: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Watched {
-    /// How many servers may run
+    /// Limits of running servers
     ServerLimits,
-    /// What servers may use
+    /// Resource profiles of servers
     ResourceProfiles,
-    /// What is backed up when
+    /// Backup jobs
     BackupJobs,
 }
 
@@ -67,7 +67,7 @@ impl Watched {
         .type_url()
     }
 
-    /// The resource as JSON.
+    /// Decodes a resource into JSON.
     fn read(self, body: &[u8]) -> Result<Value, prost::DecodeError> {
         let json = |message: serde_json::Result<Value>| message.unwrap_or_default();
         Ok(match self {
@@ -133,7 +133,7 @@ fn shown(what: Watched, resource: &Resource) -> Result<Value, prost::DecodeError
 
 fn token(config: &Config, group: &str) -> Result<Option<String>, CliError> {
     let settings = config.groups.iter().find(|settings| settings.name == group);
-    Ok(settings.map(crate::config::GroupSettings::token).transpose()?.flatten())
+    Ok(settings.map_or(Ok(None), crate::config::GroupSettings::token)?)
 }
 
 async fn connect(config: &Config) -> Result<Channel, String> {

@@ -1,9 +1,8 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use serde::Deserialize;
+use slotway_runtime::{RuntimeError, tls};
 use tokio_rustls::rustls::ServerConfig;
-
-use crate::{error::Error, tls};
 
 /// TLS on the port of REST.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -19,9 +18,9 @@ impl ApiTls {
     /// TLS as it has it.
     ///
     /// # Errors
-    /// [`Error::File`] for a file that cannot be read or holds something else.
-    pub fn server(&self) -> Result<Arc<ServerConfig>, Error> {
-        Ok(tls::server(&self.certificate_file, &self.key_file, None)?)
+    /// [`RuntimeError::File`] for a file that cannot be read or holds something else.
+    pub fn server(&self) -> Result<Arc<ServerConfig>, RuntimeError> {
+        tls::server(&self.certificate_file, &self.key_file, None)
     }
 }
 

@@ -6,13 +6,10 @@ use std::{
 
 use serde::Deserialize;
 use slotway_config::{Pool, PoolName};
+use slotway_runtime::{RuntimeError, tls};
 use tokio_rustls::rustls::ServerConfig;
 
-use crate::{
-    error::Error,
-    groups::{DEFAULT_GROUP, GROUP_BYTES_MAX, Groups},
-    tls,
-};
+use crate::groups::{DEFAULT_GROUP, GROUP_BYTES_MAX, Groups};
 
 /// How long a token may be.
 const TOKEN_BYTES: std::ops::RangeInclusive<usize> = 16..=1_024;
@@ -72,9 +69,9 @@ impl XdsTls {
     /// TLS as it has it.
     ///
     /// # Errors
-    /// [`Error::File`] for a file that cannot be read or holds something else.
-    pub fn server(&self) -> Result<Arc<ServerConfig>, Error> {
-        Ok(tls::server(&self.certificate_file, &self.key_file, self.client_ca_file.as_deref())?)
+    /// [`RuntimeError::File`] for a file that cannot be read or holds something else.
+    pub fn server(&self) -> Result<Arc<ServerConfig>, RuntimeError> {
+        tls::server(&self.certificate_file, &self.key_file, self.client_ca_file.as_deref())
     }
 }
 
@@ -82,17 +79,17 @@ impl GroupSettings {
     /// The token that its Envoys must send, from its file.
     ///
     /// # Errors
-    /// [`Error::File`] where the file cannot be read or holds no token.
-    pub fn token(&self) -> Result<Option<String>, Error> {
+    /// [`RuntimeError::File`] where the file cannot be read or holds no token.
+    pub fn token(&self) -> Result<Option<String>, RuntimeError> {
         let Some(file) = &self.token_file else { return Ok(None) };
-        let text = std::fs::read_to_string(file).map_err(|error| Error::file(file, error))?;
+        let text = std::fs::read_to_string(file).map_err(|error| RuntimeError::file(file, error))?;
         let token = text.trim();
         let right = TOKEN_BYTES.contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic());
         if right {
             return Ok(Some(token.to_owned()));
         }
         let (least, most) = (TOKEN_BYTES.start(), TOKEN_BYTES.end());
-        Err(Error::file(
+        Err(RuntimeError::file(
             file,
             format!("it holds no token: {least} to {most} visible ASCII characters are one"),
         ))

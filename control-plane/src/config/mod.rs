@@ -15,6 +15,7 @@ use std::{
 use serde::Deserialize;
 use slotway_config::{Pool, WaitDuration, default_lane_lease};
 use slotway_identity::IdentitySettings;
+use slotway_runtime::RuntimeError;
 
 pub use api::{ApiLimits, ApiTls};
 pub use file::{ConfigFileError, FILE_BYTES_MAX, load, parse};
@@ -24,7 +25,6 @@ pub use oidc::OidcSettings;
 pub use overrides::Overrides;
 
 use crate::{
-    error::Error,
     groups::Groups,
     lifecycle::ShutdownSettings,
     store::StoreSettings,
@@ -213,8 +213,8 @@ impl Config {
     /// What each group asks of its Envoys, with the tokens from their files.
     ///
     /// # Errors
-    /// [`Error::File`] for a file that cannot be read or holds no token.
-    pub fn access(&self) -> Result<Access, Error> {
+    /// [`RuntimeError::File`] for a file that cannot be read or holds no token.
+    pub fn access(&self) -> Result<Access, RuntimeError> {
         let requirement = |group: &GroupSettings| {
             let token = group.token()?;
             let names = group.certificate_names.clone();

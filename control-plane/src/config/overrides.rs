@@ -7,7 +7,7 @@ use clap::{
 
 use super::Config;
 use crate::{
-    error::Error,
+    cli::CliError,
     store::StoreSettings,
     telemetry::{LogFormat, LogLevel},
     xds::Variant,
@@ -58,8 +58,8 @@ impl Overrides {
     /// Puts what was said into `config`.
     ///
     /// # Errors
-    /// [`Error::Setting`] where it cannot be read.
-    pub fn apply(&self, config: &mut Config) -> Result<(), Error> {
+    /// [`CliError::Setting`] where it cannot be read.
+    pub fn apply(&self, config: &mut Config) -> Result<(), CliError> {
         config.listen = self.listen.unwrap_or(config.listen);
         config.api = self.api.unwrap_or(config.api);
         config.xds = self.xds.unwrap_or(config.xds);
@@ -74,7 +74,7 @@ impl Overrides {
         }
         config.log.format = self.log_format.unwrap_or(config.log.format);
         if let Some(store) = &self.store {
-            config.store = store.parse().map_err(|reason| Error::Setting { setting: "store", reason })?;
+            config.store = store.parse().map_err(|reason| CliError::Setting { setting: "store", reason })?;
         }
         if let (StoreSettings::Postgres(url), Ok(password)) = (&config.store, std::env::var(STORE_PASSWORD)) {
             config.store = StoreSettings::Postgres(url.clone().with_password(password));

@@ -29,7 +29,7 @@ pub(super) async fn describe(
     text.fields("", seen.at("spec"), SPEC_TOLD);
     match client.one(Kind::Policy, seen.name()).await {
         Ok(policy) => text.fields("", policy.at("spec"), &[]),
-        // It may have gone just now.
+        // The pool may have been deleted meanwhile.
         Err(CliError::Rejected(_)) => {}
         Err(error) => return Err(error),
     }

@@ -2,12 +2,12 @@ use serde_json::Value;
 
 use crate::cli::output::printable;
 
-/// How deep fields are told one by one; deeper ones as JSON.
+/// The depth down to which fields have their own lines; deeper ones are shown as JSON.
 const DEPTH_MAX: usize = 4;
-/// Narrowest column of names.
+/// The smallest width of the column of names.
 const WIDTH_MIN: usize = 16;
 
-/// Lines of names and what goes with them, and lists under headings.
+/// Lines with names and values, and lists under headings.
 #[derive(Debug, Default)]
 pub(super) struct Text {
     lines: Vec<Line>,
@@ -21,22 +21,22 @@ enum Line {
 }
 
 impl Text {
-    /// A name, and what goes with it.
+    /// Adds a name and its value.
     pub(super) fn line(&mut self, name: impl Into<String>, value: impl AsRef<str>) {
         self.lines.push(Line::Pair(name.into(), printable(value.as_ref())));
     }
 
-    /// What stands over the entries that follow.
+    /// Adds a heading of the entries that follow.
     pub(super) fn heading(&mut self, text: &str) {
         self.lines.push(Line::Heading(text.to_owned()));
     }
 
-    /// An entry under the last heading.
+    /// Adds an entry under the last heading.
     pub(super) fn entry(&mut self, text: &str) {
         self.lines.push(Line::Entry(printable(text)));
     }
 
-    /// Each field of an object by its name, `heartbeat.path` as "Heartbeat path"; without those that were told already.
+    /// Adds each field of an object by its name, `heartbeat.path` as "Heartbeat path", except those that are shown elsewhere.
     pub(super) fn fields(&mut self, name: &str, value: Option<&Value>, told: &[&str]) {
         self.fields_within(name, value.unwrap_or(&Value::Null), told, 0);
     }
@@ -55,7 +55,7 @@ impl Text {
         }
     }
 
-    /// All of it.
+    /// Returns the text.
     pub(super) fn finish(self) -> String {
         let names = self.lines.iter().filter_map(|line| match line {
             Line::Pair(name, _) => Some(name.chars().count() + 1),
@@ -77,7 +77,7 @@ impl Text {
     }
 }
 
-/// `free_worker_timeout` as "Free worker timeout".
+/// Returns `free_worker_timeout` as "Free worker timeout".
 fn title(name: &str) -> String {
     let words = name.replace('_', " ");
     let mut letters = words.chars();

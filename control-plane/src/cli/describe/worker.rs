@@ -1,7 +1,7 @@
 use super::{figure, text::Text};
 use crate::cli::{json_resource::JsonResource, output::duration};
 
-/// What is told in words of one's own; the rest is told field by field.
+/// Fields of the status that have their own lines; the others are shown field by field.
 const SPEC_TOLD: &[&str] = &["pool", "capacity", "cordoned", "protocol", "slow_start"];
 const STATUS_TOLD: &[&str] = &[
     "state",
@@ -62,7 +62,7 @@ pub(super) fn describe(text: &mut Text, seen: &JsonResource) {
     text.fields("", seen.at("status"), STATUS_TOLD);
 }
 
-/// Why it is not active: in the control plane's words, else in ours.
+/// Returns why the worker is not active: the control plane's reason, else the meaning of its state.
 fn why<'a>(state: &str, reason: Option<&'a str>) -> Option<&'a str> {
     let reason = reason.filter(|reason| !reason.is_empty());
     reason.or(match state {

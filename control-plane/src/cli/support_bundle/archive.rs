@@ -6,12 +6,12 @@ use slotway_runtime::file::{AtomicFile, IfExists};
 use super::secrets::Secrets;
 use crate::cli::CliError;
 
-/// Largest file in a bundle, in bytes; of a larger one the end is kept, where the news is.
+/// The largest file in a bundle, in bytes; of a larger one the end is kept, which has the newest lines.
 const FILE_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Largest sum of all files, in bytes, before they are packed.
+/// The largest sum of all files before compression, in bytes.
 const SUM_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// The bundle: a packed archive, into which nothing comes but through the scrubber.
+/// The bundle: a compressed archive. Every file passes the scrubber.
 pub(super) struct Archive {
     path: std::path::PathBuf,
     tar: tar::Builder<GzEncoder<AtomicFile>>,
@@ -22,20 +22,20 @@ pub(super) struct Archive {
 }
 
 impl Archive {
-    /// Begins a bundle. A file that is there is not overwritten.
+    /// Creates a bundle. An existing file is not overwritten.
     ///
     /// # Errors
-    /// [`CliError::File`].
+    /// [`CliError::Runtime`].
     pub(super) fn create(path: &Path, secrets: Secrets) -> Result<Self, CliError> {
         let file = AtomicFile::create(path, IfExists::Fail).map_err(|error| CliError::file(path, error))?;
         let tar = tar::Builder::new(GzEncoder::new(file, Compression::default()));
         Ok(Self { path: path.to_owned(), tar, secrets, missing: String::new(), files: 0, bytes: 0 })
     }
 
-    /// Adds a file without its secrets.
+    /// Adds a file with its secrets removed.
     ///
     /// # Errors
-    /// [`CliError::File`] where the bundle cannot be written.
+    /// [`CliError::Runtime`] if the bundle cannot be written.
     pub(super) fn add(&mut self, name: &str, content: &[u8]) -> Result<(), CliError> {
         let mut content = self.secrets.hide(name, content);
         if content.len() > FILE_BYTES_MAX {
@@ -50,15 +50,15 @@ impl Archive {
         self.write(name, &content)
     }
 
-    /// Notes that something could not be had, and why.
+    /// Notes what could not be collected, and why.
     pub(super) fn missing(&mut self, what: &str, why: &str) {
         self.missing.push_str(&format!("{what}: {why}\n"));
     }
 
-    /// Ends the bundle: how many files it has, and how large it is, in bytes.
+    /// Completes the bundle, and returns its number of files and its size in bytes.
     ///
     /// # Errors
-    /// [`CliError::File`].
+    /// [`CliError::Runtime`].
     pub(super) fn finish(mut self) -> Result<(usize, u64), CliError> {
         let missing = self.secrets.hide("missing.txt", self.missing.as_bytes());
         self.write("missing.txt", &missing)?;

@@ -1,6 +1,6 @@
 use std::{fmt::Write, fs};
 
-/// Files of the system that tell what it is and how it does.
+/// Files that describe the system and its state.
 const FILES: [&str; 8] = [
     "/etc/os-release",
     "/proc/version",
@@ -11,10 +11,10 @@ const FILES: [&str; 8] = [
     "/proc/self/cgroup",
     "/sys/fs/cgroup/memory.max",
 ];
-/// Names of environment variables that begin so are listed, without their values.
+/// Prefixes of environment variables that are listed, without their values.
 const VARIABLES: [&str; 4] = ["SLOTWAY_", "OTEL_", "PG", "ENVOY"];
 
-/// What the system is. No names of machines or people.
+/// Describes the system, without names of machines or people.
 pub(super) fn system() -> String {
     let mut text = String::new();
     let cpus = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);

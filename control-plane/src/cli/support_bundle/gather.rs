@@ -14,7 +14,7 @@ use crate::{
     envoy::admin::AdminPort,
 };
 
-/// What the control plane tells over REST; not who its users are, nor their tokens.
+/// The control plane's answers that are collected; not users or tokens.
 const REST: [(&str, &str); 15] = [
     ("readyz.txt", "/readyz"),
     ("metrics.txt", "/metrics"),
@@ -32,7 +32,7 @@ const REST: [(&str, &str); 15] = [
     ("healthz.txt", "/healthz"),
     ("readyz-store.txt", "/readyz/store"),
 ];
-/// What Envoy tells at its admin port.
+/// The answers of Envoy's admin port that are collected.
 const ENVOY: [(&str, &str); 5] = [
     ("server_info.json", "/server_info"),
     ("config_dump.json", "/config_dump"),
@@ -40,16 +40,16 @@ const ENVOY: [(&str, &str); 5] = [
     ("listeners.json", "/listeners?format=json"),
     ("stats.txt", "/stats"),
 ];
-/// Largest answer of Envoy, in bytes.
+/// The largest answer of Envoy, in bytes.
 const ENVOY_BYTES_MAX: usize = 32 * 1024 * 1024;
-/// How much of the end of a log is taken, in bytes.
+/// The collected part of the end of a log, in bytes.
 const LOG_BYTES: u64 = 512 * 1024;
-/// Of how many logs.
+/// The largest number of logs.
 const LOGS_MAX: usize = 32;
-/// Largest configuration file that is looked at, in bytes.
+/// The largest configuration file, in bytes.
 const CONFIG_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
-/// Gathers everything. What cannot be had is noted, and the rest is gathered all the same.
+/// Collects everything. Failures are noted in the bundle, and the rest is collected all the same.
 pub(super) async fn all(
     archive: &mut Archive,
     config: &Config,
@@ -94,17 +94,17 @@ fn text(body: Value) -> String {
     }
 }
 
-/// The configuration file as JSON, which leaves its comments out: nobody knows what stands in them.
+/// Returns the configuration file as JSON, without its comments, which may contain anything.
 fn configuration(file: &Path) -> Result<String, String> {
     let mut text = String::new();
     let read = File::open(file).and_then(|open| open.take(CONFIG_BYTES_MAX).read_to_string(&mut text));
     read.map_err(|error| error.to_string())?;
     let value: Result<Value, _> = serde_saphyr::from_str(&text);
-    // The parser's words may repeat a part of the file.
+    // The parser's message may quote the file.
     value.map(|value| value.to_string()).map_err(|_| "it is no YAML".to_owned())
 }
 
-/// What is in the state directory: names and sizes of all, and the ends of the logs.
+/// Adds names and sizes of the files in the state directory, and the ends of the logs.
 fn state(archive: &mut Archive, directory: &Path) -> Result<(), CliError> {
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
@@ -132,7 +132,7 @@ fn state(archive: &mut Archive, directory: &Path) -> Result<(), CliError> {
     archive.add("state.txt", listing.as_bytes())
 }
 
-/// The last lines of a log; the first of them is whole.
+/// Returns the last lines of a log, beginning with a complete one.
 fn end_of(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
     let begin = file.metadata()?.len().saturating_sub(LOG_BYTES);

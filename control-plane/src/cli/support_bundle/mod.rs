@@ -1,4 +1,4 @@
-//! `slotway support-bundle`: what somebody needs to see who is to help, in one file, without secrets.
+//! `slotway support-bundle`: diagnostics for support in one file, without secrets.
 
 mod archive;
 mod facts;
@@ -25,7 +25,7 @@ use crate::{
 pub(super) struct SupportBundle {
     #[command(flatten)]
     connection: Connection,
-    /// The file to write; by default slotway-support-TIME.tar.gz in the working directory
+    /// The file to write [default: slotway-support-TIME.tar.gz]
     #[arg(short, long, value_name = "FILE.tar.gz")]
     output: Option<PathBuf>,
 }
@@ -37,7 +37,7 @@ Examples:
 
 impl SupportBundle {
     pub(super) async fn run(self) -> Result<(), CliError> {
-        // A file that is wrong is often why a bundle is made: it is told in the bundle, and the rest is gathered all the same.
+        // A configuration file with an error is a common reason for a bundle: note the error, and collect the rest.
         let file = self.connection.file();
         let (mut config, wrong) = match file.map(load).transpose() {
             Ok(config) => (config.unwrap_or_default(), None),

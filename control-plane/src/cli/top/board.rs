@@ -7,15 +7,15 @@ use clap::ValueEnum;
 
 use crate::cli::{json_resource::JsonResource, kind::Kind, live::Change};
 
-/// Most samples of a history.
+/// The largest number of samples of a history.
 pub(super) const HISTORY_MAX: usize = 240;
 
-/// What `top` knows, and how it is looked at. No clock and no terminal.
+/// The state of `top` without clock and terminal: figures and display settings.
 #[derive(Debug)]
 pub(super) struct Board {
-    /// Where it comes from.
+    /// The address of the control plane.
     pub(super) origin: String,
-    /// Whether it is up to date.
+    /// The state of the connection.
     pub(super) link: Link,
     /// The pools by name.
     pub(super) pools: BTreeMap<String, Pool>,
@@ -25,30 +25,30 @@ pub(super) struct Board {
     pub(super) coordinators: BTreeMap<String, String>,
     /// The order of the workers.
     pub(super) order: Order,
-    /// Whether that is turned round.
+    /// Whether the order is reversed.
     pub(super) reversed: bool,
-    /// The one pool that is shown; all if none.
+    /// The only shown pool; all if none.
     pub(super) only: Option<String>,
-    /// The first worker that is shown.
+    /// The index of the first shown worker.
     pub(super) first: usize,
-    /// Whether nothing new is taken in for the moment.
+    /// Whether changes are held back.
     pub(super) is_paused: bool,
-    /// Whether the keys are told.
+    /// Whether the keys are shown.
     pub(super) tells_keys: bool,
-    /// What came while it was paused.
+    /// The changes since the pause.
     held: Vec<Change>,
 }
 
-/// Whether the control plane can be asked.
+/// The state of the connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Link {
-    /// It tells what changes.
+    /// Changes arrive.
     Live,
-    /// It cannot be reached; what is shown is old.
+    /// The control plane cannot be reached; the figures are old.
     Lost(String),
 }
 
-/// A pool and what has been seen of it.
+/// A pool and its observed maxima.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Pool {
     pub(super) free: Option<u64>,
@@ -58,14 +58,14 @@ pub(super) struct Pool {
     pub(super) waiting: Option<u64>,
     pub(super) waiting_high: u64,
     pub(super) oldest_wait_ms: u64,
-    /// The most that waited in each second, the newest last.
+    /// The largest number of waiting requests of each second, the newest last.
     pub(super) history: VecDeque<u64>,
-    /// The most that waited since the last sample.
+    /// The largest number of waiting requests since the last sample.
     peak: u64,
     position: u64,
 }
 
-/// A worker and what has been seen of it.
+/// A worker and its observed maxima.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Worker {
     pub(super) pool: String,
@@ -77,7 +77,7 @@ pub(super) struct Worker {
     pub(super) parked: u64,
 }
 
-/// By what workers stand in order.
+/// The order of workers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Order {
     /// By pool and name
@@ -87,18 +87,18 @@ pub(super) enum Order {
     Name,
     /// By state
     State,
-    /// Those with most requests first
+    /// Most requests first
     InFlight,
-    /// Those with most free slots first
+    /// Most free slots first
     Free,
-    /// Those of the largest capacity first
+    /// Largest capacity first
     Capacity,
 }
 
 impl Order {
     const ALL: [Self; 6] = [Self::Pool, Self::Name, Self::State, Self::InFlight, Self::Free, Self::Capacity];
 
-    /// In words.
+    /// Returns the name of the order.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Pool => "pool",
@@ -110,7 +110,7 @@ impl Order {
         }
     }
 
-    /// The one after it, and after the last the first.
+    /// Returns the next order, after the last the first.
     pub(super) fn next(self) -> Self {
         let at = Self::ALL.iter().position(|order| *order == self).unwrap_or(0);
         Self::ALL[(at + 1) % Self::ALL.len()]
@@ -130,7 +130,7 @@ impl Order {
 }
 
 impl Board {
-    /// One that knows nothing yet.
+    /// Returns an empty board.
     pub(super) fn new(origin: String, order: Order, only: Option<String>) -> Self {
         Self {
             origin,
@@ -148,7 +148,7 @@ impl Board {
         }
     }
 
-    /// Takes in what is new; while it is paused, later. Of what is held only the newest of each counts, so that it is bounded.
+    /// Applies changes, or holds them while paused. Only the newest change of each resource is held.
     pub(super) fn take(&mut self, changes: Vec<Change>) {
         if !self.is_paused {
             changes.into_iter().for_each(|change| self.take_one(change));
@@ -159,14 +159,14 @@ impl Board {
         self.held.extend(changes);
     }
 
-    /// Stops, or goes on with what came meanwhile.
+    /// Pauses, or resumes with the held changes.
     pub(super) fn pause(&mut self) {
         self.is_paused = !self.is_paused;
         let held = std::mem::take(&mut self.held);
         self.take(held);
     }
 
-    /// A second is over: the histories get a sample.
+    /// Adds a sample to each history; called once a second.
     pub(super) fn sample(&mut self) {
         if self.is_paused {
             return;
@@ -180,7 +180,7 @@ impl Board {
         }
     }
 
-    /// The pools that are shown, in the order in which their matches are tried.
+    /// Returns the shown pools, in the order in which their matches are tried.
     pub(super) fn pools_shown(&self) -> Vec<(&str, &Pool)> {
         let shown = self.pools.iter().map(|(name, pool)| (name.as_str(), pool));
         let mut shown: Vec<_> = shown.filter(|(name, _)| self.shows(name)).collect();
@@ -188,7 +188,7 @@ impl Board {
         shown
     }
 
-    /// The workers that are shown, in order.
+    /// Returns the shown workers in order.
     pub(super) fn workers_shown(&self) -> Vec<(&str, &Worker)> {
         let shown = self.workers.iter().map(|(name, worker)| (name.as_str(), worker));
         let mut shown: Vec<_> = shown.filter(|(_, worker)| self.shows(&worker.pool)).collect();
@@ -199,7 +199,7 @@ impl Board {
         shown
     }
 
-    /// Shows the next pool alone, and after the last one all of them.
+    /// Shows only the next pool, and after the last one all of them.
     pub(super) fn next_pool(&mut self) {
         let names: Vec<_> = self.pools.keys().collect();
         let next = match &self.only {

@@ -5,10 +5,10 @@ use tokio::{
 
 use crate::cli::CliError;
 
-/// Tells once somebody asks the process to end from outside; what is typed comes as keys.
+/// Returns a receiver of signals that ask the process to end. Typed keys do not arrive here.
 ///
 /// # Errors
-/// [`CliError::System`].
+/// [`CliError::Runtime`].
 pub(super) fn ending() -> Result<mpsc::Receiver<()>, CliError> {
     let (sender, receiver) = mpsc::channel(1);
     for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {

@@ -2,21 +2,21 @@ use ratatui::crossterm::event::{Event, KeyCode, KeyEventKind, KeyModifiers};
 
 use super::board::Board;
 
-/// How far the larger steps go.
+/// The number of lines of a larger step.
 const PAGE: usize = 20;
 
-/// What a key came to.
+/// The effect of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Done {
-    /// It is over.
+    /// End the program.
     Quit,
-    /// There is something else to be seen.
+    /// Draw again.
     Drawn,
-    /// It means nothing.
+    /// None.
     Nothing,
 }
 
-/// The keys, and what they do.
+/// The keys and their effects.
 pub(super) const TOLD: [(&str, &str); 9] = [
     ("q", "quit"),
     ("s", "sort by the next column"),
@@ -29,7 +29,7 @@ pub(super) const TOLD: [(&str, &str); 9] = [
     ("?", "tell the keys, or no longer"),
 ];
 
-/// Does what an event of the terminal asks for.
+/// Handles an event of the terminal.
 pub(super) fn take(event: &Event, board: &mut Board) -> Done {
     let key = match event {
         Event::Key(key) if key.kind != KeyEventKind::Release => key,
@@ -53,7 +53,7 @@ pub(super) fn take(event: &Event, board: &mut Board) -> Done {
         KeyCode::PageDown => down(board, PAGE),
         KeyCode::PageUp => up(board, PAGE),
         KeyCode::Home => board.first = 0,
-        // Drawing brings it back to where the last ones are seen.
+        // Drawing limits it to the last workers.
         KeyCode::End => board.first = usize::MAX,
         _ => return Done::Nothing,
     }

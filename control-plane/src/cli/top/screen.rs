@@ -13,17 +13,17 @@ use tokio::sync::mpsc;
 use super::{board::Board, view};
 use crate::cli::CliError;
 
-/// How long the thread that reads keys sleeps before it looks whether anybody still wants them.
+/// The interval at which the thread that reads keys checks whether the receiver is dropped.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 const KEYS_MAX: usize = 64;
 
-/// The terminal, which is as it was before once this is dropped, and after a panic.
+/// The terminal. Dropping it, or a panic, restores the previous state.
 pub(super) struct Screen {
     terminal: Terminal<CrosstermBackend<Stdout>>,
     colour: bool,
 }
 
-/// Puts the terminal back. What of it fails cannot be mended.
+/// Restores the terminal. Failures are ignored.
 fn restore() {
     let _ = disable_raw_mode();
     let _ = execute!(std::io::stdout(), LeaveAlternateScreen, cursor::Show);
@@ -34,10 +34,10 @@ fn failed(error: std::io::Error) -> CliError {
 }
 
 impl Screen {
-    /// Takes the terminal.
+    /// Switches the terminal to the alternate screen and raw mode.
     ///
     /// # Errors
-    /// [`CliError::System`] where it cannot be used.
+    /// [`CliError::Runtime`] if the terminal cannot be used.
     pub(super) fn begin(colour: bool) -> Result<Self, CliError> {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
@@ -56,7 +56,7 @@ impl Screen {
         }
     }
 
-    /// What is typed, and changes of size. The thread behind it ends when the receiver is gone.
+    /// Returns typed keys and changes of size. The thread behind it ends when the receiver is dropped.
     pub(super) fn keys(&self) -> mpsc::Receiver<event::Event> {
         let (sender, receiver) = mpsc::channel(KEYS_MAX);
         std::thread::spawn(move || {
@@ -66,7 +66,7 @@ impl Screen {
                     Ok(true) => event::read(),
                     Err(error) => Err(error),
                 };
-                // A terminal that has gone ends the receiver, and so `top`.
+                // A closed terminal ends the receiver, and so `top`.
                 let Ok(event) = event else { return };
                 if sender.blocking_send(event).is_err() {
                     return;
@@ -76,10 +76,10 @@ impl Screen {
         receiver
     }
 
-    /// Draws what differs from the last drawing.
+    /// Draws the differences from the last drawing.
     ///
     /// # Errors
-    /// [`CliError::System`] for a terminal that has gone.
+    /// [`CliError::Runtime`] for a closed terminal.
     pub(super) fn draw(&mut self, board: &mut Board) -> Result<(), CliError> {
         let colour = self.colour;
         self.terminal.draw(|frame| view::draw(frame, board, colour)).map(drop).map_err(failed)

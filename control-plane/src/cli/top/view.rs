@@ -14,12 +14,12 @@ use super::{
 };
 use crate::cli::output::{duration, printable};
 
-/// Narrowest bar of a worker, and widest.
+/// The smallest and the largest width of a worker's bar.
 const BAR_MIN: usize = 8;
 const BAR_MAX: usize = 64;
-/// Widest history, in samples.
+/// The longest history, in samples.
 const SPARK_MAX: usize = 60;
-/// Fewest rows that workers have, however many pools there are.
+/// The smallest number of rows for workers, however many pools there are.
 const WORKER_ROWS_MIN: usize = 6;
 const SPARKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 const FOOT: &str = " q quit  s sort  r reverse  p pool  space pause  ? keys";
@@ -31,13 +31,13 @@ const UNSURE: Style = Style::new().fg(Color::Yellow);
 const BUSY: Style = Style::new().fg(Color::Green);
 const REVERSED: Style = Style::new().add_modifier(Modifier::REVERSED);
 
-/// Draws the board, and brings its first worker to where it can be seen.
+/// Draws the board, and limits its first worker to a visible one.
 pub(super) fn draw(frame: &mut Frame<'_>, board: &mut Board, colour: bool) {
     let area = frame.area();
     let (width, height) = (usize::from(area.width), usize::from(area.height));
     let mut lines = head(board, width);
     let pools = pool_lines(board, width);
-    // Head, a line between, the headings of the workers, and the foot.
+    // Head, separator, headings of the workers, and foot.
     let room = height.saturating_sub(lines.len() + 3);
     let pool_rows = pools.len().min(room.saturating_sub(WORKER_ROWS_MIN).max(2));
     let hidden = pools.len() - pool_rows;
@@ -65,7 +65,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, board: &mut Board, colour: bool) {
     }
 }
 
-/// The board as text, with all workers.
+/// Returns the board as text, with all workers.
 pub(super) fn text(board: &Board, width: u16) -> String {
     let width = usize::from(width);
     let mut lines = head(board, width);
@@ -86,7 +86,7 @@ pub(super) fn text(board: &Board, width: u16) -> String {
     lines.map(|line| line.trim_end().to_owned() + "\n").collect()
 }
 
-/// Without colours: what is bold stays so.
+/// Removes colours; bold stays.
 fn plain(line: Line<'_>) -> Line<'_> {
     let spans = line.spans.into_iter().map(|span| {
         let style = Style { fg: None, bg: None, ..span.style };
@@ -96,13 +96,13 @@ fn plain(line: Line<'_>) -> Line<'_> {
     Line::from(spans.collect::<Vec<_>>()).style(style)
 }
 
-/// Text in so many columns, its end or its beginning cut off.
+/// Fits text into a number of columns by cutting its end or its beginning.
 fn fit(text: &str, width: usize) -> String {
     let length = text.chars().count();
     if length <= width {
         return format!("{text:<width$}");
     }
-    // The end of a URL tells more than its beginning.
+    // The end of a URL identifies it better than its beginning.
     let kept: String = text.chars().skip(length - width.saturating_sub(1)).collect();
     if width == 0 { String::new() } else { format!("…{kept}") }
 }
@@ -146,7 +146,7 @@ fn head(board: &Board, width: usize) -> Vec<Line<'static>> {
     lines
 }
 
-/// The headings of the pools, and a line for each.
+/// Returns the headings of the pools and one line per pool.
 fn pool_lines(board: &Board, width: usize) -> Vec<Line<'static>> {
     const FIGURES: usize = 56;
     let pools = board.pools_shown();
@@ -182,7 +182,7 @@ fn pool_line(name: &str, pool: &Pool, name_width: usize, spark_width: usize) -> 
     ])
 }
 
-/// The newest samples as a small curve; nothing where nobody waited.
+/// Returns the newest samples as a sparkline; empty if no request waited.
 fn spark(history: &VecDeque<u64>, width: usize) -> String {
     let shown: Vec<_> = history.iter().rev().take(width).rev().copied().collect();
     let highest = shown.iter().copied().max().unwrap_or(0);
@@ -196,7 +196,7 @@ fn spark(history: &VecDeque<u64>, width: usize) -> String {
     shown.into_iter().map(letter).collect()
 }
 
-/// The headings of the workers, and a line for each from `first` on, so many at most.
+/// Returns the headings of the workers, and one line per worker from `first` on, up to a number of rows.
 fn worker_lines(board: &Board, width: usize, first: usize, rows: usize) -> Vec<Line<'static>> {
     const FIGURES: usize = 37;
     let workers = board.workers_shown();
@@ -243,12 +243,12 @@ fn state_style(state: &str) -> Style {
     }
 }
 
-/// A letter for each slot; where there are more than columns, for each share of them.
+/// Returns one character per slot; with more slots than columns, one per share of them.
 fn bar(worker: &Worker, width: usize) -> Vec<Span<'static>> {
     let (taken, free) = (worker.in_flight.unwrap_or_default(), worker.free.unwrap_or_default());
     let slots = worker.capacity.max(taken + free + worker.parked);
     let columns = u64::try_from(width).unwrap_or(u64::MAX).min(slots);
-    // Whoever has one slot at least is seen.
+    // A state with at least one slot is visible.
     let share = |part: u64| match (part, slots) {
         (0, _) | (_, 0) => 0,
         (part, slots) => (part * columns / slots).max(1),

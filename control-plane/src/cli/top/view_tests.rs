@@ -32,7 +32,7 @@ fn worker(name: &str, pool: &str, capacity: u64, in_flight: u64, state: &str) ->
     change(Kind::Worker, name, json!({ "pool": pool, "capacity": capacity }), status)
 }
 
-/// Seven slots of which all are taken, some who wait, one worker in trouble and a large one.
+/// Seven slots that are all taken, waiting requests, one failing worker and a large one.
 fn board() -> Board {
     let mut board = Board::new("http://127.0.0.1:8080".to_owned(), Order::Pool, None);
     for waiting in [0, 1, 3, 9, 4, 0, 2] {
@@ -68,7 +68,7 @@ fn press(board: &mut Board, code: KeyCode) -> Done {
     take(&Event::Key(KeyEvent::new(code, KeyModifiers::NONE)), board)
 }
 
-/// Compares with the file, or writes it where `SLOTWAY_GOLDEN` is `write`.
+/// Compares with the file, or writes it if `SLOTWAY_GOLDEN` is `write`.
 fn golden(name: &str, text: &str) {
     let file = format!("{}/tests/cli/golden/top/{name}.txt", env!("CARGO_MANIFEST_DIR"));
     if std::env::var("SLOTWAY_GOLDEN").is_ok_and(|what| what == "write") {
