@@ -38,9 +38,9 @@ pub(super) struct Apply {
 
 const EXAMPLES: &str = "\
 Examples:
-  slotway apply -f workers.yaml              all of it, or nothing
-  slotway apply -f site/ -f extra.yaml       each file of a directory, and another
-  slotway apply -f workers.yaml --dry-run    what would be changed
+  slotway apply -f workers.yaml              all or nothing
+  slotway apply -f site/ -f extra.yaml       all files of a directory, and another file
+  slotway apply -f workers.yaml --dry-run    the differences
   slotway get workers -o yaml | sed 's/capacity: 3/capacity: 4/' | slotway apply -f -
 
 A file:
@@ -68,8 +68,8 @@ pub(super) struct Diff {
 
 const DIFF_EXAMPLES: &str = "\
 Examples:
-  slotway diff -f workers.yaml     ends with 0 where nothing differs, with 7 where something does
-  slotway diff -f workers.yaml && echo nothing to do";
+  slotway diff -f workers.yaml     exits with 0 without differences, else with 7
+  slotway diff -f workers.yaml && echo no differences";
 
 impl Apply {
     pub(super) async fn run(self) -> Result<(), CliError> {
@@ -138,7 +138,7 @@ async fn apply(client: &ApiClient, items: &[Item], dry_run: bool) -> Result<Vec<
     let ask = ApiRequest::post(path, "apply").json(json!({ "items": values }));
     let mut body = client.send(&ask).await.map_err(|error| located(error, items))?.body;
     let Some(Value::Array(answered)) = body.get_mut("items").map(Value::take) else {
-        return Err(client.unexpected(&ask, "no list of what became of each"));
+        return Err(client.unexpected(&ask, "not a list of outcomes"));
     };
     let outcome = |answered: Value| {
         let text = |name: &str| answered.get(name).and_then(Value::as_str).map(str::to_owned);
@@ -146,7 +146,7 @@ async fn apply(client: &ApiClient, items: &[Item], dry_run: bool) -> Result<Vec<
         Some(Outcome { kind, name: text("name")?, action: text("action")?, answered })
     };
     let outcomes: Option<Vec<_>> = answered.into_iter().map(outcome).collect();
-    outcomes.ok_or_else(|| client.unexpected(&ask, "no list of what became of each"))
+    outcomes.ok_or_else(|| client.unexpected(&ask, "not a list of outcomes"))
 }
 
 /// Adds to a problem the document that it is about, and its location.

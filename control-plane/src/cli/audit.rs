@@ -19,8 +19,8 @@ const EXAMPLES: &str = "\
 Examples:
   slotway audit                                       the last 20 changes
   slotway audit --kind worker --key http://127.0.0.1:9001
-  slotway audit --who ada -o wide                     what she changed, with what was there before
-  slotway audit --before 120 --limit 100 -o json      older ones";
+  slotway audit --who ada -o wide                     changes of one user, with complete values
+  slotway audit --before 120 --limit 100 -o json      older changes";
 
 /// `slotway audit`
 #[derive(Debug, Args)]

@@ -14,14 +14,14 @@ Examples:
   slotway backup -f slotway.yaml slotway-2026-11-29.backup
   slotway backup -f slotway.yaml - | age -r RECIPIENT > slotway.backup.age
 
-The control plane may run. The file has workers, pools, policies, what agents are told, users and tokens (hashes of their
-secrets, not these), and its owner alone may read it. Not in it: the configuration file, the admin token, certificates,
-sessions, and who changed what (`slotway audit -o json`).";
+The control plane may run. The file has workers, pools, policies, resources of agents, users and tokens (hashes of their
+secrets, not the secrets), and only its owner may read it. It does not have the configuration file, the admin token,
+certificates, sessions, and the audit log (`slotway audit -o json`).";
 
 /// `slotway backup`
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub(super) struct Backing {
+pub(super) struct BackupCommand {
     /// The file to write, which must not exist; `-` for standard output
     #[arg(value_name = "BACKUP")]
     to: PathBuf,
@@ -29,16 +29,16 @@ pub(super) struct Backing {
     configured: Configured,
 }
 
-impl Backing {
+impl BackupCommand {
     pub(super) async fn run(self) -> Result<(), CliError> {
         let config = self.configured.load()?;
         let state = config.state_absolute().map_err(|error| CliError::file(&config.state, error))?;
         let place = config.store.place(&state);
         let listing = store::read(&config.store, &state, &crate::kinds::ALL).await?.ok_or_else(|| {
-            CliError::Usage(format!("{place}: there is no database yet, and so nothing to back up; a relative `state` counts from the directory that `serve` was started in"))
+            CliError::Usage(format!("{place}: there is no database. A relative `state` counts from the working directory of `serve`"))
         })?;
         let backup = Backup::of(listing);
-        let what = backup.in_words().unwrap_or_else(|| "nothing that anybody has named".to_owned());
+        let what = backup.in_words().unwrap_or_else(|| "no resources".to_owned());
         let revision = backup.listing.revision;
         if self.to == Path::new("-") {
             let mut out = BufWriter::new(std::io::stdout().lock());

@@ -25,10 +25,10 @@ const SHELLS: Shells<'static> = Shells(&[&Bash, &Zsh, &Fish]);
 const EXAMPLES: &str = "\
 Examples:
   source <(slotway completion bash)                  in ~/.bashrc
-  source <(slotway completion zsh)                   in ~/.zshrc, behind compinit
+  source <(slotway completion zsh)                   in ~/.zshrc, after compinit
   slotway completion fish | source                   in ~/.config/fish/config.fish
 
-The names of workers, pools and so on are asked of the control plane that SLOTWAY_API, SLOTWAY_CONFIG and SLOTWAY_TOKEN name.";
+Names of resources come from the control plane that SLOTWAY_API, SLOTWAY_CONFIG and SLOTWAY_TOKEN name.";
 
 /// `slotway completion`
 #[derive(Debug, Args)]
@@ -110,7 +110,7 @@ fn named(kind: Kind, current: &OsStr) -> Vec<CompletionCandidate> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
         let list = client.list(kind, &[]);
         let list = runtime.block_on(async { tokio::time::timeout(NAMES_WITHIN, list).await }).ok()?.ok()?;
-        Some(list.items.iter().map(|seen| seen.name().to_owned()).collect())
+        Some(list.items.iter().map(|resource| resource.name().to_owned()).collect())
     };
     let names = names().unwrap_or_default().into_iter().filter(|name| name.starts_with(current));
     names.take(NAMES_MAX).map(CompletionCandidate::new).collect()

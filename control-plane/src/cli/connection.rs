@@ -86,7 +86,7 @@ impl Connection {
         let credential = self.credential(&config, &origin)?;
         let roots = if origin.secure { Some(self.roots()?) } else { None };
         if credential.is_some() && !origin.secure && !origin.is_here() {
-            eprintln!("slotway: warning: the token goes to {origin} in the clear; https would hide it");
+            eprintln!("slotway: warning: the token is sent to {origin} unencrypted. Use https");
         }
         Ok(ApiClient::new(origin, credential, roots))
     }
@@ -102,7 +102,7 @@ impl Connection {
             return Credential::load(file).map(Some);
         }
         if let Ok(token) = std::env::var(TOKEN) {
-            let reason = "it holds no token; unset it, or put one into it".to_owned();
+            let reason = "it holds no token. Unset it, or set it to a token".to_owned();
             let bad = || CliError::Setting { setting: TOKEN, reason };
             return Credential::new(&token).ok_or_else(bad).map(Some);
         }

@@ -18,7 +18,7 @@ use crate::cli::CliError;
 #[command(mut_arg("config", also_by_file), after_help = CORDON_EXAMPLES)]
 pub(super) struct Cordon {
     #[command(flatten)]
-    asked: Asked,
+    arguments: WorkerArguments,
     /// The reason, shown with the worker
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
@@ -31,7 +31,7 @@ pub(super) struct Cordon {
 #[command(mut_arg("config", also_by_file), after_help = UNCORDON_EXAMPLES)]
 pub(super) struct Uncordon {
     #[command(flatten)]
-    asked: Asked,
+    arguments: WorkerArguments,
     #[command(flatten)]
     connection: Connection,
 }
@@ -41,7 +41,7 @@ pub(super) struct Uncordon {
 #[command(mut_arg("config", also_by_file), after_help = DRAIN_EXAMPLES)]
 pub(super) struct Drain {
     #[command(flatten)]
-    asked: Asked,
+    arguments: WorkerArguments,
     /// The reason, shown with the worker
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
@@ -57,7 +57,7 @@ pub(super) struct Drain {
 
 /// The workers of a command.
 #[derive(Debug, Args)]
-struct Asked {
+struct WorkerArguments {
     /// The worker's base URL
     #[arg(value_name = "WORKER", required = true, value_parser = worker, add = completion::workers())]
     workers: Vec<String>,
@@ -68,8 +68,8 @@ struct Asked {
 
 const CORDON_EXAMPLES: &str = "\
 Examples:
-  slotway cordon http://127.0.0.1:9001 --reason 'new model'   it gets no further requests, and stays
-  slotway uncordon http://127.0.0.1:9001                      it gets some again";
+  slotway cordon http://127.0.0.1:9001 --reason 'new model'   no further requests are sent to it
+  slotway uncordon http://127.0.0.1:9001                      requests are sent again";
 
 const UNCORDON_EXAMPLES: &str = "\
 Examples:
@@ -78,27 +78,27 @@ Examples:
 const DRAIN_EXAMPLES: &str = "\
 Examples:
   slotway drain http://127.0.0.1:9001 --wait --timeout 5m && systemctl restart ocr
-  slotway uncordon http://127.0.0.1:9001     when it may have requests again
+  slotway uncordon http://127.0.0.1:9001     after the restart
 
-It ends with 8 where requests are left when the time is over; the worker stays cordoned then.";
+If requests are left after the time limit, it exits with 8, and the worker stays cordoned.";
 
 /// Parses a worker's base URL, with or without the prefix `worker/` of `-o name`.
 pub(super) fn worker(text: &str) -> Result<String, String> {
     let name = text.strip_prefix("worker/").unwrap_or(text);
-    if name.is_empty() { Err("the base URL of a worker is needed".to_owned()) } else { Ok(name.to_owned()) }
+    if name.is_empty() { Err("expected the base URL of a worker".to_owned()) } else { Ok(name.to_owned()) }
 }
 
 impl Cordon {
     pub(super) async fn run(self) -> Result<(), CliError> {
         let client = self.connection.client()?;
-        self.asked.each(&client, "cordon", self.reason.as_deref(), "cordoned").await
+        self.arguments.each(&client, "cordon", self.reason.as_deref(), "cordoned").await
     }
 }
 
 impl Uncordon {
     pub(super) async fn run(self) -> Result<(), CliError> {
         let client = self.connection.client()?;
-        self.asked.each(&client, "uncordon", None, "uncordoned").await
+        self.arguments.each(&client, "uncordon", None, "uncordoned").await
     }
 }
 
@@ -106,13 +106,13 @@ impl Drain {
     pub(super) async fn run(self) -> Result<(), CliError> {
         let client = self.connection.client()?;
         // All of them first, so that they drain at the same time.
-        self.asked.each(&client, "drain", self.reason.as_deref(), "draining").await?;
-        if !self.wait || self.asked.dry_run {
+        self.arguments.each(&client, "drain", self.reason.as_deref(), "draining").await?;
+        if !self.wait || self.arguments.dry_run {
             return Ok(());
         }
-        for name in &self.asked.workers {
-            let is_drained = |seen: Option<&JsonResource>| {
-                seen.is_some_and(|seen| seen.text("status.state") == Some("drained"))
+        for name in &self.arguments.workers {
+            let is_drained = |resource: Option<&JsonResource>| {
+                resource.is_some_and(|resource| resource.text("status.state") == Some("drained"))
             };
             settling::until(&client, name, self.timeout, "is not drained", is_drained).await?;
             say(format_args!("worker/{} drained", printable(name)));
@@ -121,7 +121,7 @@ impl Drain {
     }
 }
 
-impl Asked {
+impl WorkerArguments {
     async fn each(
         &self,
         client: &ApiClient,

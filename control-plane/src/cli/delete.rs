@@ -7,7 +7,7 @@ use super::{
     client::{ApiClient, ApiRequest},
     completion,
     connection::Connection,
-    kind::{Kind, Named},
+    kind::{Kind, ResourceArgument},
     manifest,
     output::{printable, say},
     settling,
@@ -20,7 +20,7 @@ use crate::cli::CliError;
 pub(super) struct Delete {
     /// worker, pool, user or token; or KIND/NAME
     #[arg(value_name = "KIND", required_unless_present = "file", add = completion::kinds())]
-    what: Option<Named>,
+    what: Option<ResourceArgument>,
     /// Their names
     #[arg(value_name = "NAME", add = completion::names())]
     names: Vec<String>,
@@ -45,17 +45,17 @@ pub(super) struct Delete {
 
 const EXAMPLES: &str = "\
 Examples:
-  slotway delete worker http://127.0.0.1:9003          its requests end in peace, and it gets no new ones
-  slotway delete worker http://127.0.0.1:9003 --wait   until they have ended
+  slotway delete worker http://127.0.0.1:9003          no further requests; running ones end normally
+  slotway delete worker http://127.0.0.1:9003 --wait   and wait until they have ended
   slotway delete -f workers.yaml                       workers first, then pools
   slotway get workers -l rack=7 -o name | xargs -n1 slotway delete";
 
 impl Delete {
     pub(super) async fn run(self) -> Result<(), CliError> {
-        let doomed = self.doomed()?;
+        let targets = self.targets()?;
         let client = self.connection.client()?;
         let mut failed = Vec::new();
-        for (kind, name) in doomed {
+        for (kind, name) in targets {
             match self.delete(&client, kind, &name).await {
                 Err(CliError::Rejected(rejected)) if rejected.status == 404 && self.ignore_not_found => {}
                 // The next request would fail, too.
@@ -67,7 +67,7 @@ impl Delete {
         CliError::all(failed)
     }
 
-    fn doomed(&self) -> Result<Vec<(Kind, String)>, CliError> {
+    fn targets(&self) -> Result<Vec<(Kind, String)>, CliError> {
         let Some(named) = &self.what else {
             let mut items = manifest::read(&self.file)?;
             items.retain(|item| item.kind != Kind::Policy);
@@ -77,14 +77,14 @@ impl Delete {
         };
         if matches!(named.kind, Kind::Policy | Kind::Coordinator) {
             let reason = match named.kind {
-                Kind::Policy => "a policy comes and goes with its pool",
-                _ => "a coordinator goes when its Envoy does",
+                Kind::Policy => "a policy is deleted with its pool",
+                _ => "a coordinator disappears when its Envoy disconnects",
             };
             return Err(CliError::Usage(format!("{} cannot be deleted: {reason}", named.kind.plural())));
         }
         let names = named.names(&self.names);
         if names.is_empty() {
-            return Err(CliError::Usage(format!("which {}? say its name", named.kind.singular())));
+            return Err(CliError::Usage(format!("the name of the {} is missing", named.kind.singular())));
         }
         Ok(names.into_iter().map(|name| (named.kind, name)).collect())
     }
@@ -101,7 +101,8 @@ impl Delete {
             (false, true) => say(format_args!("{id} draining")),
         }
         if draining && self.wait && !self.dry_run {
-            settling::until(client, name, self.timeout, "has not gone", |seen| seen.is_none()).await?;
+            settling::until(client, name, self.timeout, "is not deleted", |resource| resource.is_none())
+                .await?;
             say(format_args!("{id} deleted"));
         }
         Ok(())

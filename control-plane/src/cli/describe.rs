@@ -15,7 +15,7 @@ use super::{
     completion,
     connection::{Connection, also_by_file},
     json_resource::JsonResource,
-    kind::{Kind, Named},
+    kind::{Kind, ResourceArgument},
     output::say_text,
 };
 use crate::cli::CliError;
@@ -25,9 +25,9 @@ const CHANGES: &str = "5";
 
 const EXAMPLES: &str = "\
 Examples:
-  slotway describe worker http://127.0.0.1:9001    what it does, why it is not active, who changed it last
-  slotway describe pool ocr                        with its policy, and what its workers do
-  slotway describe coordinator edge-1              what an Envoy has, what it refused and why";
+  slotway describe worker http://127.0.0.1:9001    its state, the reason, its last changes
+  slotway describe pool ocr                        with its policy and the states of its workers
+  slotway describe coordinator edge-1              what an Envoy acknowledged or rejected, and why";
 
 /// `slotway describe`
 #[derive(Debug, Args)]
@@ -35,7 +35,7 @@ Examples:
 pub(super) struct Describe {
     /// worker, pool, policy, coordinator, user or token; or KIND/NAME
     #[arg(value_name = "KIND", add = completion::kinds())]
-    what: Named,
+    what: ResourceArgument,
     /// Their names
     #[arg(value_name = "NAME", add = completion::names())]
     names: Vec<String>,
@@ -47,44 +47,44 @@ impl Describe {
     pub(super) async fn run(self) -> Result<(), CliError> {
         let names = self.what.names(&self.names);
         if names.is_empty() {
-            return Err(CliError::Usage(format!("which {}? say its name", self.what.kind.singular())));
+            return Err(CliError::Usage(format!("the name of the {} is missing", self.what.kind.singular())));
         }
         let client = self.connection.client()?;
         for (number, name) in names.iter().enumerate() {
-            let seen = client.one(self.what.kind, name).await?;
-            let text = described(&client, self.what.kind, &seen).await?;
+            let resource = client.one(self.what.kind, name).await?;
+            let text = described(&client, self.what.kind, &resource).await?;
             say_text(&format!("{}{text}", if number == 0 { "" } else { "\n" }));
         }
         Ok(())
     }
 }
 
-async fn described(client: &ApiClient, kind: Kind, seen: &JsonResource) -> Result<String, CliError> {
+async fn described(client: &ApiClient, kind: Kind, resource: &JsonResource) -> Result<String, CliError> {
     let mut text = Text::default();
     text.line("Kind", kind.as_str());
-    text.line("Name", seen.name());
-    let labels = seen.labels();
+    text.line("Name", resource.name());
+    let labels = resource.labels();
     if !labels.is_empty() {
         text.line("Labels", labels.join(", "));
     }
-    if let Some(notes) = seen.text("metadata.notes") {
+    if let Some(notes) = resource.text("metadata.notes") {
         text.line("Notes", notes);
     }
     match kind {
-        Kind::Worker => worker::describe(&mut text, seen),
-        Kind::Pool => pool::describe(&mut text, seen, client).await?,
-        Kind::Coordinator => coordinator::describe(&mut text, seen),
+        Kind::Worker => worker::describe(&mut text, resource),
+        Kind::Pool => pool::describe(&mut text, resource, client).await?,
+        Kind::Coordinator => coordinator::describe(&mut text, resource),
         Kind::Policy | Kind::User | Kind::Token => {
-            text.fields("", seen.at("spec"), &[]);
-            text.fields("", seen.at("status"), &[]);
+            text.fields("", resource.at("spec"), &[]);
+            text.fields("", resource.at("status"), &[]);
         }
     }
-    match seen.text("metadata.resourceVersion") {
+    match resource.text("metadata.resourceVersion") {
         None | Some("" | "0") => {}
         Some(version) => text.line("Version", version),
     }
     if kind != Kind::Coordinator {
-        changes(&mut text, client, kind, seen.name()).await?;
+        changes(&mut text, client, kind, resource.name()).await?;
     }
     Ok(text.finish())
 }
@@ -99,7 +99,7 @@ async fn changes(text: &mut Text, client: &ApiClient, kind: Kind, name: &str) ->
     };
     text.heading("Last changes");
     if page.changes.is_empty() {
-        text.entry("none is kept");
+        text.entry("no change is recorded");
     }
     for change in &page.changes {
         let what = audit::in_words(&change.before, &change.after, false);
@@ -109,6 +109,9 @@ async fn changes(text: &mut Text, client: &ApiClient, kind: Kind, name: &str) ->
 }
 
 /// Returns a number of the resource, or `unknown`.
-fn figure(seen: &JsonResource, path: &str) -> String {
-    seen.at(path).and_then(Value::as_u64).map_or_else(|| "unknown".to_owned(), |number| number.to_string())
+fn figure(resource: &JsonResource, path: &str) -> String {
+    resource
+        .at(path)
+        .and_then(Value::as_u64)
+        .map_or_else(|| "unknown".to_owned(), |number| number.to_string())
 }

@@ -9,7 +9,7 @@ use super::{
     connection::{Connection, also_by_file},
     envoys,
     json_resource::JsonResource,
-    kind::{Kind, Named},
+    kind::{Kind, ResourceArgument},
     output::{Format, aligned, json, say_text, yaml},
     table, watch,
 };
@@ -21,7 +21,7 @@ use crate::{cli::CliError, xds::CoordinatorStatus};
 pub(super) struct Get {
     /// workers, pools, policies, coordinators, users, tokens, or envoys; or KIND/NAME
     #[arg(value_name = "KIND", add = completion::kinds())]
-    what: Wanted,
+    what: Target,
     /// Only the resources with these names
     #[arg(value_name = "NAME", add = completion::names())]
     names: Vec<String>,
@@ -46,31 +46,31 @@ pub(super) struct Get {
 
 const EXAMPLES: &str = "\
 Examples:
-  slotway get workers                            what each worker is doing, and what is free
-  slotway get workers --pool ocr --state active  some of them
+  slotway get workers                            state and free slots of each worker
+  slotway get workers --pool ocr --state active  a selection
   slotway get workers -l gpu=a100 -o wide        by label, with all columns
   slotway get worker http://127.0.0.1:9001 -o yaml
-  slotway get pools -w                           the pools, and each change of them
-  slotway get workers -o yaml > workers.yaml     as `slotway apply -f` takes it
-  slotway get envoys                             which Envoys have what, and what they refused";
+  slotway get pools -w                           the pools and each change of them
+  slotway get workers -o yaml > workers.yaml     as `slotway apply -f` reads it
+  slotway get envoys                             the Envoys with rejected configurations";
 
 /// The resources to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Wanted {
+enum Target {
     /// Resources.
-    Named(Named),
+    Resources(ResourceArgument),
     /// The Envoys as `/coordinator/envoys` lists them.
     Envoys,
 }
 
-impl FromStr for Wanted {
+impl FromStr for Target {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.to_ascii_lowercase().as_str() {
             "envoy" | "envoys" => Ok(Self::Envoys),
-            _ => text.parse().map(Self::Named).map_err(|error| match error {
-                error if error.contains("there is:") => error + ", envoys",
+            _ => text.parse().map(Self::Resources).map_err(|error| match error {
+                error if error.contains("Known: ") => error + ", envoys",
                 error => error,
             }),
         }
@@ -80,14 +80,14 @@ impl FromStr for Wanted {
 fn label(text: &str) -> Result<String, String> {
     match text.split_once('=') {
         Some((name, _)) if !name.is_empty() => Ok(text.to_owned()),
-        _ => Err("LABEL=VALUE is needed, as in gpu=a100".to_owned()),
+        _ => Err("expected LABEL=VALUE, such as gpu=a100".to_owned()),
     }
 }
 
 impl Get {
     pub(super) async fn run(self) -> Result<(), CliError> {
         let client = self.connection.client()?;
-        let Wanted::Named(named) = &self.what else { return self.envoys(&client).await };
+        let Target::Resources(named) = &self.what else { return self.envoys(&client).await };
         let names = named.names(&self.names);
         let fields = self.fields(named.kind, &names)?;
         if self.watch {
@@ -101,8 +101,8 @@ impl Get {
                 render(named.kind, &list.items, Some(&list.version), self.output)?
             }
             [name] => {
-                let seen = client.one(named.kind, name).await?;
-                render(named.kind, &[seen], None, self.output)?
+                let resource = client.one(named.kind, name).await?;
+                render(named.kind, &[resource], None, self.output)?
             }
             names => {
                 let mut items = Vec::new();
@@ -125,12 +125,11 @@ impl Get {
             .filter_map(|(name, value)| Some((name.to_owned(), value?.clone())))
             .collect();
         if !said.is_empty() && !names.is_empty() {
-            let reason =
-                "names say already which are meant: leave out either the names or -l, --pool and --state";
+            let reason = "names cannot be combined with -l, --pool and --state";
             return Err(CliError::Usage(reason.to_owned()));
         }
         if !said.is_empty() && kind != Kind::Worker {
-            let reason = format!("-l, --pool and --state choose among workers, not among {}", kind.plural());
+            let reason = format!("-l, --pool and --state select workers, not {}", kind.plural());
             return Err(CliError::Usage(reason));
         }
         Ok(said)
@@ -138,13 +137,13 @@ impl Get {
 
     async fn envoys(&self, client: &ApiClient) -> Result<(), CliError> {
         if self.watch || !self.names.is_empty() || !self.fields(Kind::Coordinator, &[])?.is_empty() {
-            let reason = "`get envoys` shows all of them, once; `get coordinators` can do more";
+            let reason = "`get envoys` has no selection and no --watch. Use `get coordinators`";
             return Err(CliError::Usage(reason.to_owned()));
         }
         let ask = ApiRequest::get("/coordinator/envoys", "envoys");
         let body = client.send(&ask).await?.body;
         let envoys: Vec<CoordinatorStatus> =
-            serde_json::from_value(body).map_err(|_| client.unexpected(&ask, "no list of Envoys"))?;
+            serde_json::from_value(body).map_err(|_| client.unexpected(&ask, "not a list of Envoys"))?;
         say_text(&envoys::render(&envoys, self.output)?);
         Ok(())
     }
@@ -158,7 +157,7 @@ pub(super) fn render(
     format: Format,
 ) -> Result<String, CliError> {
     let whole = || match version {
-        None => items.first().map(|seen| seen.value().clone()).unwrap_or_default(),
+        None => items.first().map(|resource| resource.value().clone()).unwrap_or_default(),
         Some(version) => json!({
             "kind": format!("{}List", kind.as_str()),
             "resourceVersion": version,
@@ -169,12 +168,12 @@ pub(super) fn render(
         Format::Json => json(&whole()),
         Format::Yaml => yaml(&whole()),
         Format::Name => {
-            Ok(items.iter().map(|seen| format!("{}/{}\n", kind.singular(), seen.name())).collect())
+            Ok(items.iter().map(|resource| format!("{}/{}\n", kind.singular(), resource.name())).collect())
         }
         Format::Table | Format::Wide => {
             let wide = format == Format::Wide;
             let mut lines = vec![table::headings(kind, wide)];
-            lines.extend(items.iter().map(|seen| table::line(kind, wide, seen)));
+            lines.extend(items.iter().map(|resource| table::line(kind, wide, resource)));
             Ok(aligned(&lines))
         }
     }

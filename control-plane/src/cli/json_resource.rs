@@ -70,17 +70,20 @@ mod tests {
 
     #[test]
     fn what_stands_at_a_path_is_found_and_null_is_nothing() {
-        let seen = JsonResource::new(json!({
+        let resource = JsonResource::new(json!({
             "kind": "Worker", "metadata": { "name": "http://a", "labels": { "gpu": "a100", "rack": "7" } },
             "status": { "free": null, "in_flight": 2 }, "spec": { "cordoned": true }
         }))
         .unwrap();
-        assert_eq!(seen.name(), "http://a");
+        assert_eq!(resource.name(), "http://a");
         assert_eq!(
-            (seen.number("status.in_flight"), seen.at("status.free"), seen.at("a.b")),
+            (resource.number("status.in_flight"), resource.at("status.free"), resource.at("a.b")),
             (Some(2), None, None)
         );
-        assert_eq!((seen.labels().join(","), seen.is("spec.cordoned")), ("gpu=a100,rack=7".to_owned(), true));
+        assert_eq!(
+            (resource.labels().join(","), resource.is("spec.cordoned")),
+            ("gpu=a100,rack=7".to_owned(), true)
+        );
         assert_eq!(JsonResource::new(json!({ "kind": "Worker", "metadata": {} })), None);
     }
 }

@@ -88,28 +88,28 @@ impl FromStr for Kind {
         let word = text.to_ascii_lowercase();
         let found = Self::ALL.into_iter().find(|kind| word == kind.singular() || word == kind.plural());
         found.ok_or_else(|| {
-            format!("there is no kind {text:?}; there is: {}", Self::ALL.map(Self::plural).join(", "))
+            format!("{text:?} is not a kind. Known: {}", Self::ALL.map(Self::plural).join(", "))
         })
     }
 }
 
 /// What somebody names: a kind, or `KIND/NAME` as `-o name` prints it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Named {
+pub(super) struct ResourceArgument {
     /// Which kind.
     pub(super) kind: Kind,
     /// Which of them, where it was said with the kind.
     pub(super) name: Option<String>,
 }
 
-impl Named {
+impl ResourceArgument {
     /// The names that it and what follows it say.
     pub(super) fn names(&self, more: &[String]) -> Vec<String> {
         self.name.iter().chain(more).cloned().collect()
     }
 }
 
-impl fmt::Display for Named {
+impl fmt::Display for ResourceArgument {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.name {
             Some(name) => write!(f, "{}/{name}", self.kind.singular()),
@@ -118,12 +118,12 @@ impl fmt::Display for Named {
     }
 }
 
-impl FromStr for Named {
+impl FromStr for ResourceArgument {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (kind, name) = match text.split_once('/') {
-            Some((_, "")) => return Err(format!("there is no name behind the / of {text:?}")),
+            Some((_, "")) => return Err(format!("the name after the / of {text:?} is missing")),
             Some((kind, name)) => (kind, Some(name.to_owned())),
             None => (text, None),
         };
@@ -144,13 +144,13 @@ mod tests {
             ("policies", Kind::Policy, None),
             ("worker/http://127.0.0.1:9001/a", Kind::Worker, Some("http://127.0.0.1:9001/a")),
         ] {
-            let named: Named = text.parse().unwrap();
+            let named: ResourceArgument = text.parse().unwrap();
             assert_eq!((named.kind, named.name.as_deref()), (kind, name), "{text}");
         }
         for (text, told) in
-            [("wrokers", "workers, pools, policies"), ("worker/", "no name"), ("", "there is:")]
+            [("wrokers", "workers, pools, policies"), ("worker/", "is missing"), ("", "Known: ")]
         {
-            let error = text.parse::<Named>().unwrap_err();
+            let error = text.parse::<ResourceArgument>().unwrap_err();
             assert!(error.contains(told), "{text:?}: {error}");
         }
     }

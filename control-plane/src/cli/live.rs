@@ -48,8 +48,8 @@ pub(super) struct Change {
 
 impl Change {
     /// Returns the change to this resource.
-    pub(super) fn of(kind: Kind, seen: JsonResource) -> Self {
-        Self { kind, name: seen.name().to_owned(), now: Some(seen) }
+    pub(super) fn of(kind: Kind, resource: JsonResource) -> Self {
+        Self { kind, name: resource.name().to_owned(), now: Some(resource) }
     }
 }
 
@@ -144,13 +144,15 @@ impl Live {
                 () = self.updates.closed() => return Ended::Unwanted,
             };
             let bytes = match chunk {
-                Err(_) => return lost(&self.client, format!("it was silent for {} s", SILENT_MAX.as_secs())),
-                Ok(Ok(None)) => return lost(&self.client, "it ended the stream of events".to_owned()),
-                Ok(Err(error)) => return lost(&self.client, format!("the events broke off: {error}")),
+                Err(_) => {
+                    return lost(&self.client, format!("nothing was received for {} s", SILENT_MAX.as_secs()));
+                }
+                Ok(Ok(None)) => return lost(&self.client, "the stream of events has ended".to_owned()),
+                Ok(Err(error)) => return lost(&self.client, format!("the stream of events failed: {error}")),
                 Ok(Ok(Some(bytes))) => bytes,
             };
             if events.take(&bytes).is_err() {
-                return lost(&self.client, "it sent an event without an end".to_owned());
+                return lost(&self.client, "an event is too large".to_owned());
             }
             let mut changes = Vec::new();
             while let Some(event) = events.next() {
@@ -193,16 +195,18 @@ impl Live {
         let mut there = BTreeMap::new();
         for kind in &self.kinds {
             let list = self.client.list(*kind, &fields).await?;
-            there.extend(list.items.into_iter().map(|seen| ((*kind, seen.name().to_owned()), seen)));
+            there.extend(
+                list.items.into_iter().map(|resource| ((*kind, resource.name().to_owned()), resource)),
+            );
         }
         let gone = self.view.keys().filter(|key| !there.contains_key(key));
         let mut changes: Vec<_> =
             gone.map(|(kind, name)| Change { kind: *kind, name: name.clone(), now: None }).collect();
-        let new = there.iter().filter(|(key, seen)| self.view.get(key) != Some(seen));
-        changes.extend(new.map(|((kind, name), seen)| Change {
+        let new = there.iter().filter(|(key, resource)| self.view.get(key) != Some(resource));
+        changes.extend(new.map(|((kind, name), resource)| Change {
             kind: *kind,
             name: name.clone(),
-            now: Some(seen.clone()),
+            now: Some(resource.clone()),
         }));
         self.view = there;
         if changes.is_empty() && !first {
@@ -249,9 +253,9 @@ impl Live {
         if !self.fields.is_empty() {
             return None;
         }
-        let seen = JsonResource::new(data.get("resource")?.clone())?;
-        self.view.insert(key, seen.clone());
-        Some(vec![Change { kind, name, now: Some(seen) }])
+        let resource = JsonResource::new(data.get("resource")?.clone())?;
+        self.view.insert(key, resource.clone());
+        Some(vec![Change { kind, name, now: Some(resource) }])
     }
 
     /// Says whether these figures may change which workers the query selects.
@@ -274,9 +278,9 @@ impl Live {
                 continue;
             };
             // A missing one is not selected, or its `changed` event follows.
-            if let Some(seen) = self.view.get_mut(&(kind, name.to_owned())) {
-                seen.set_status(status.clone());
-                changes.push(Change { kind, name: name.to_owned(), now: Some(seen.clone()) });
+            if let Some(resource) = self.view.get_mut(&(kind, name.to_owned())) {
+                resource.set_status(status.clone());
+                changes.push(Change { kind, name: name.to_owned(), now: Some(resource.clone()) });
             }
         }
         changes

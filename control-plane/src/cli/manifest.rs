@@ -90,15 +90,15 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Item>, CliError> {
     }
     if items.is_empty() {
         let named: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
-        return Err(CliError::Usage(format!("there is no resource in {}", named.join(", "))));
+        return Err(CliError::Usage(format!("no resource in {}", named.join(", "))));
     }
     if items.len() > ITEMS_MAX {
-        return Err(CliError::Usage(format!("{} resources are more than {ITEMS_MAX}", items.len())));
+        return Err(CliError::Usage(format!("{} resources; the limit is {ITEMS_MAX}", items.len())));
     }
     let mut first: HashMap<(Kind, &str), &Item> = HashMap::new();
     for item in &items {
         if let Some(before) = first.insert((item.kind, &item.name), item) {
-            let reason = format!("{} stands at {} already", item.in_words(), before.location(""));
+            let reason = format!("{} is already defined at {}", item.in_words(), before.location(""));
             return Err(refused(&item.file, Some(location_of(&item.node)), reason));
         }
     }
@@ -137,29 +137,35 @@ fn gather(file: &Path, node: Spanned<Node>, items: &mut Vec<Item>) -> Result<(),
         }
         Node::Mapping(ref fields) => fields,
         Node::Scalar(_) => {
-            let reason = "a resource is needed, with `kind`, `metadata` and `spec`";
+            let reason = "expected a resource with `kind`, `metadata` and `spec`";
             return Err(refused(file, at, reason.to_owned()));
         }
     };
     let field = |name: &str| fields.iter().find(|(known, _)| known == name).map(|(_, node)| node);
     let kinds = || APPLIED.map(Kind::as_str).join(", ");
     let kind = match field("kind") {
-        None => return Err(refused(file, at, format!("`kind` is missing: {}", kinds()))),
+        None => return Err(refused(file, at, format!("`kind` is missing. Possible: {}", kinds()))),
         Some(node) => match &node.value {
             Node::Scalar(Value::String(word)) => (word.clone(), location_of(node)),
-            _ => return Err(refused(file, Some(location_of(node)), format!("`kind` is one of {}", kinds()))),
+            _ => {
+                return Err(refused(
+                    file,
+                    Some(location_of(node)),
+                    format!("`kind` must be one of {}", kinds()),
+                ));
+            }
         },
     };
     if kind.0.ends_with("List") {
         let Node::Mapping(fields) = node.value else { return Ok(()) };
         let list = fields.into_iter().find(|(name, _)| name == "items").map(|(_, node)| node);
         let Some(Spanned { value: Node::Sequence(list), .. }) = list else {
-            return Err(refused(file, at, format!("a {} has `items`", kind.0)));
+            return Err(refused(file, at, format!("a {} must have `items`", kind.0)));
         };
         return list.into_iter().try_for_each(|item| gather(file, item, items));
     }
     let Some(known) = Kind::of_resource(&kind.0).filter(|kind| APPLIED.contains(kind)) else {
-        let reason = format!("{:?} cannot be applied; {} can", kind.0, kinds());
+        let reason = format!("{:?} cannot be applied. Possible: {}", kind.0, kinds());
         return Err(refused(file, Some(kind.1), reason));
     };
     let name = field("metadata").and_then(|node| match &node.value {
@@ -170,7 +176,7 @@ fn gather(file: &Path, node: Spanned<Node>, items: &mut Vec<Item>) -> Result<(),
         Some(Spanned { value: Node::Scalar(Value::String(name)), .. }) if !name.is_empty() => name.clone(),
         other => {
             let at = other.or_else(|| field("metadata")).map(location_of).or(at);
-            let reason = format!("`metadata.name` is missing or no text: it names the {}", known.singular());
+            let reason = format!("`metadata.name` must be the name of the {}", known.singular());
             return Err(refused(file, at, reason));
         }
     };
@@ -195,7 +201,7 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, CliError> {
         }
     }
     if files.len() > FILES_MAX {
-        return Err(refused(path, None, format!("there are more than {FILES_MAX} files in it")));
+        return Err(refused(path, None, format!("the directory has more than {FILES_MAX} files")));
     }
     files.sort();
     Ok(files)
@@ -247,7 +253,7 @@ impl<'de> de::Visitor<'de> for NodeVisitor {
     type Value = Node;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value that JSON can have, too")
+        f.write_str("a value that JSON has, too")
     }
 
     fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
@@ -280,7 +286,7 @@ impl<'de> de::Visitor<'de> for NodeVisitor {
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Node, E> {
         let number =
-            Number::from_f64(value).ok_or_else(|| E::custom("it is no number that JSON can have"))?;
+            Number::from_f64(value).ok_or_else(|| E::custom("the number cannot be written in JSON"))?;
         Ok(Node::Scalar(Value::Number(number)))
     }
 

@@ -58,13 +58,13 @@ fn what_is_wrong_is_told_with_its_place() {
     for (text, told) in [
         ("kind: Worker\nmetadata: {name: [", "f.yaml:2:"),
         ("kind: Worker\n  spec: 1\n", "f.yaml:2:"),
-        ("just text", "f.yaml:1:1: a resource is needed"),
-        ("metadata: {}\n", "f.yaml:1:1: `kind` is missing: Pool, Policy, Worker"),
-        ("spec: {}\nkind: 7\n", "f.yaml:2:7: `kind` is one of"),
-        ("spec: {}\nkind: User\n", "f.yaml:2:7: \"User\" cannot be applied; Pool, Policy, Worker can"),
+        ("just text", "f.yaml:1:1: expected a resource"),
+        ("metadata: {}\n", "f.yaml:1:1: `kind` is missing. Possible: Pool, Policy, Worker"),
+        ("spec: {}\nkind: 7\n", "f.yaml:2:7: `kind` must be one of"),
+        ("spec: {}\nkind: User\n", "f.yaml:2:7: \"User\" cannot be applied. Possible: Pool, Policy, Worker"),
         ("kind: Worker\nspec: {}\n", "f.yaml:1:1: `metadata.name` is missing"),
         ("kind: Worker\nmetadata:\n  name: 7\n", "f.yaml:3:9: `metadata.name` is missing or no text"),
-        ("kind: WorkerList\n", "f.yaml:1:1: a WorkerList has `items`"),
+        ("kind: WorkerList\n", "f.yaml:1:1: a WorkerList must have `items`"),
         ("kind: Pool\nkind: Worker\n", "f.yaml:2:1"),
         ("kind: Pool\nmetadata: { name: a, name: b }\n", "f.yaml:2:"),
     ] {
@@ -88,7 +88,7 @@ fn a_directory_is_read_in_the_order_of_its_files_and_nothing_stands_in_it_twice(
     write("c.yml", "kind: Worker\nmetadata: { name: http://b }\nspec: {}\n");
     let twice = read(&paths).unwrap_err().to_string();
     assert!(
-        twice.contains("c.yml:1:1: worker http://b stands at") && twice.contains("b.yaml:1:1 already"),
+        twice.contains("c.yml:1:1: worker http://b is already defined at") && twice.contains("b.yaml:1:1"),
         "{twice}"
     );
 

@@ -54,13 +54,13 @@ pub use self::{error::CliError, rejected_request::RejectedRequest};
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  done                          5  there is another version, or it contradicts what is there
-  1  failed                        6  the control plane cannot be reached
-  2  wrong usage or configuration  7  something differs (diff, apply --dry-run --exit-code)
-  3  not found                     8  not so in time (--timeout)
-  4  not allowed
+  0  success                       5  version conflict, or a conflict with the current state
+  1  failure                       6  the control plane cannot be reached
+  2  wrong usage or configuration  7  differences found (diff, apply --dry-run --exit-code)
+  3  not found                     8  time limit exceeded (--timeout)
+  4  not authenticated or forbidden
 
-`slotway VERB --help` has examples of each; docs/CLI.md has all of it.";
+`slotway VERB --help` has examples; docs/CLI.md is the reference.";
 
 /// A queue of free worker slots in Envoy, and its control plane.
 #[derive(Debug, Parser)]
@@ -121,7 +121,7 @@ enum Command {
         command: user::User,
     },
     /// Write the content of the store to a file
-    Backup(backup::Backing),
+    Backup(backup::BackupCommand),
     /// Replace the content of the store with a backup
     Restore(restore::Restore),
     /// Connect to xDS as a node

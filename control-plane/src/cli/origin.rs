@@ -53,17 +53,19 @@ impl FromStr for Origin {
             None => (false, text, PORT),
             Some(("http", rest)) => (false, rest, 80),
             Some(("https", rest)) => (true, rest, 443),
-            Some((other, _)) => return Err(format!("{other:?} cannot be spoken; http and https can")),
+            Some((other, _)) => return Err(format!("{other:?} is not supported. Use http or https")),
         };
         let (authority, base) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
         // All users of a machine can read the arguments of its processes.
         if authority.contains('@') {
-            return Err("no user or password can stand here; use --token-file or SLOTWAY_TOKEN".to_owned());
+            return Err(
+                "a URL with user or password is not accepted. Use --token-file or SLOTWAY_TOKEN".to_owned()
+            );
         }
         if base.contains(['?', '#']) || !base.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err("only a path can follow the host".to_owned());
+            return Err("only a path may follow the host".to_owned());
         }
-        let what = "http://HOST:PORT, https://HOST or HOST:PORT is needed";
+        let what = "expected http://HOST:PORT, https://HOST or HOST:PORT";
         let authority: Authority = authority.parse().map_err(|_| what.to_owned())?;
         let host = authority.host().trim_start_matches('[').trim_end_matches(']');
         let said = authority.as_str()[authority.host().len()..].strip_prefix(':');
@@ -71,7 +73,7 @@ impl FromStr for Origin {
             None => Some(port),
             Some(said) => said.parse().ok().filter(|port| *port != 0),
         };
-        let port = port.ok_or_else(|| format!("the port must be from 1 to 65535; {what}"))?;
+        let port = port.ok_or_else(|| format!("the port must be from 1 to 65535: {what}"))?;
         if host.is_empty() {
             return Err(what.to_owned());
         }
@@ -104,17 +106,17 @@ mod tests {
     #[test]
     fn what_is_no_address_is_refused_with_what_would_be_one() {
         for (text, told) in [
-            ("", "is needed"),
-            (":8080", "is needed"),
-            ("http://", "is needed"),
-            ("ftp://plane", "http and https can"),
+            ("", "expected"),
+            (":8080", "expected"),
+            ("http://", "expected"),
+            ("ftp://plane", "Use http or https"),
             ("http://ada:secret@plane", "--token-file"),
             ("ada:secret@plane:1", "--token-file"),
             ("plane:0", "1 to 65535"),
             ("plane:99999", "1 to 65535"),
             ("plane:http", "1 to 65535"),
             ("http://plane/?a=b", "only a path"),
-            ("two words", "is needed"),
+            ("two words", "expected"),
         ] {
             let error = text.parse::<Origin>().unwrap_err();
             assert!(error.contains(told), "{text:?}: {error}");

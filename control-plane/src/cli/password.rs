@@ -33,7 +33,11 @@ pub(super) fn ask(of: &str, from_stdin: bool) -> Result<Password, CliError> {
     }
     let once = hidden(&format!("password of {of}: "))?;
     let again = hidden("once more: ")?;
-    if once.0 == again.0 { Ok(once) } else { Err(CliError::Usage("the two passwords differ".to_owned())) }
+    if once.0 == again.0 {
+        Ok(once)
+    } else {
+        Err(CliError::Usage("the two passwords are not equal".to_owned()))
+    }
 }
 
 /// Reads the first line.
@@ -50,14 +54,14 @@ fn line_of(from: &mut impl BufRead) -> Result<Password, CliError> {
 fn taken(bytes: Vec<u8>) -> Result<Password, CliError> {
     if bytes.is_empty() {
         return Err(CliError::Usage(
-            "a password is needed, on a terminal or as a line of standard input".to_owned(),
+            "no password. Type it on a terminal, or pass it as a line of standard input".to_owned(),
         ));
     }
     if bytes.len() > BYTES_MAX {
-        return Err(CliError::Usage(format!("a password has at most {BYTES_MAX} bytes")));
+        return Err(CliError::Usage(format!("the password has more than {BYTES_MAX} bytes")));
     }
     let text =
-        String::from_utf8(bytes).map_err(|_| CliError::Usage("a password is UTF-8 text".to_owned()))?;
+        String::from_utf8(bytes).map_err(|_| CliError::Usage("the password is not UTF-8 text".to_owned()))?;
     Ok(Password(text))
 }
 
@@ -100,7 +104,7 @@ fn typed(bytes: impl Iterator<Item = std::io::Result<u8>>) -> Result<Vec<u8>, Cl
         let byte = byte.map_err(|error| CliError::system("reading a password", error))?;
         match byte {
             b'\n' | b'\r' | END => break,
-            INTERRUPT => return Err(CliError::Usage("given up; nothing was changed".to_owned())),
+            INTERRUPT => return Err(CliError::Usage("cancelled. Nothing was changed".to_owned())),
             ERASE_LINE => line.clear(),
             byte if BACKSPACE.contains(&byte) => {
                 // A character may have several bytes.

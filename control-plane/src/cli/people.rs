@@ -14,7 +14,7 @@ use crate::cli::CliError;
 /// The arguments of a list.
 #[derive(Debug, Args)]
 #[command(mut_arg("config", also_by_file))]
-pub(super) struct Listed {
+pub(super) struct ListCommand {
     /// Output format
     #[arg(short, long, value_enum, default_value_t)]
     pub(super) output: Format,
@@ -22,7 +22,7 @@ pub(super) struct Listed {
     connection: Connection,
 }
 
-impl Listed {
+impl ListCommand {
     pub(super) async fn run(self, kind: Kind) -> Result<(), CliError> {
         let list = self.connection.client()?.list(kind, &[]).await?;
         say_text(&get::render(kind, &list.items, Some(&list.version), self.output)?);

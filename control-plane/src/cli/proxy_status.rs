@@ -17,11 +17,11 @@ const SYNCED: &str = "SYNCED";
 
 const EXAMPLES: &str = "\
 Examples:
-  slotway proxy-status                       what each Envoy shall have, and what it has acknowledged
-  slotway proxy-status edge-1 -o wide        one of them, with whole versions and who changed what it refused
-  slotway proxy-status --exit-code           ends with 7 where an Envoy is not SYNCED
+  slotway proxy-status                       wanted and acknowledged versions of each Envoy
+  slotway proxy-status edge-1 -o wide        one Envoy, with complete versions and authors of rejected changes
+  slotway proxy-status --exit-code           exits with 7 unless all Envoys are SYNCED
 
-SYNCED: it has acknowledged what it shall have. STALE: it has not acknowledged it yet. REJECTED: it has refused it, and goes on with what it had.";
+SYNCED: the Envoy has acknowledged the wanted version. STALE: it has not answered yet. REJECTED: it has rejected it, and runs the previous one.";
 
 /// `slotway proxy-status`
 #[derive(Debug, Args)]
@@ -54,14 +54,14 @@ impl ProxyStatus {
             named
         };
         say_text(&render(&coordinators, self.output)?);
-        let synced = |seen: &JsonResource| seen.text("status.state") == Some(SYNCED);
+        let synced = |resource: &JsonResource| resource.text("status.state") == Some(SYNCED);
         if self.exit_code && !coordinators.iter().all(synced) { Err(CliError::Differs) } else { Ok(()) }
     }
 }
 
 fn render(coordinators: &[JsonResource], format: Format) -> Result<String, CliError> {
     let whole = || -> Value {
-        let told = |seen: &JsonResource| json!({ "node": seen.name(), "state": seen.at("status.state"), "types": seen.at("status.types") });
+        let told = |resource: &JsonResource| json!({ "node": resource.name(), "state": resource.at("status.state"), "types": resource.at("status.types") });
         coordinators.iter().map(told).collect()
     };
     match format {
@@ -70,7 +70,7 @@ fn render(coordinators: &[JsonResource], format: Format) -> Result<String, CliEr
         Format::Name => {
             return Ok(coordinators
                 .iter()
-                .map(|seen| format!("coordinator/{}\n", printable(seen.name())))
+                .map(|resource| format!("coordinator/{}\n", printable(resource.name())))
                 .collect());
         }
         Format::Table | Format::Wide => {}
@@ -82,22 +82,22 @@ fn render(coordinators: &[JsonResource], format: Format) -> Result<String, CliEr
     }
     let mut lines = vec![headings.into_iter().map(str::to_owned).collect::<Vec<_>>()];
     let empty = Map::new();
-    for seen in coordinators {
-        let types = seen.at("status.types").and_then(Value::as_object).unwrap_or(&empty);
+    for resource in coordinators {
+        let types = resource.at("status.types").and_then(Value::as_object).unwrap_or(&empty);
         for (url, status) in types {
-            lines.push(line(seen, url, status, wide));
+            lines.push(line(resource, url, status, wide));
         }
         if types.is_empty() {
             let nothing = ["subscribes to nothing", "-", "-", "-", "-", "-"].map(str::to_owned);
-            let group = seen.text("status.cluster").unwrap_or("-");
-            let named = [printable(seen.name()), printable(group)];
+            let group = resource.text("status.cluster").unwrap_or("-");
+            let named = [printable(resource.name()), printable(group)];
             lines.push(named.into_iter().chain(nothing).take(lines[0].len()).collect());
         }
     }
     Ok(aligned(&lines))
 }
 
-fn line(seen: &JsonResource, url: &str, status: &Value, wide: bool) -> Vec<String> {
+fn line(resource: &JsonResource, url: &str, status: &Value, wide: bool) -> Vec<String> {
     let text = |pointer: &str| status.pointer(pointer).and_then(Value::as_str);
     let version = |pointer: &str| {
         let version = text(pointer).filter(|version| !version.is_empty()).unwrap_or("-");
@@ -108,8 +108,8 @@ fn line(seen: &JsonResource, url: &str, status: &Value, wide: bool) -> Vec<Strin
     let rejected = state == "REJECTED";
     let reason = text("/last_rejection/reason").filter(|_| rejected).unwrap_or("-");
     let mut line = vec![
-        seen.name().to_owned(),
-        seen.text("status.cluster").unwrap_or("-").to_owned(),
+        resource.name().to_owned(),
+        resource.text("status.cluster").unwrap_or("-").to_owned(),
         url.rsplit('.').next().unwrap_or_default().to_owned(),
         state.to_owned(),
         version("/wanted"),
@@ -146,10 +146,10 @@ mod tests {
             ty("Runtime"): { "state": "STALE", "wanted": "v2", "acked": null, "last_rejection": null }
         });
         let status = json!({ "cluster": "slotway", "state": "REJECTED", "types": types });
-        let seen = |name: &str, status: Value| {
+        let resource = |name: &str, status: Value| {
             JsonResource::new(json!({ "metadata": { "name": name }, "status": status })).unwrap()
         };
-        let both = [seen("edge-1", status), seen("edge-2", json!({ "cluster": "g", "types": {} }))];
+        let both = [resource("edge-1", status), resource("edge-2", json!({ "cluster": "g", "types": {} }))];
         assert_eq!(
             render(&both, Format::Table).unwrap(),
             "NODE    GROUP    TYPE                   STATE     WANTED        ACKED         REASON\n\

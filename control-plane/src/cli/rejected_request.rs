@@ -48,6 +48,23 @@ impl RejectedRequest {
         near.filter(|(distance, _)| *distance <= MISSPELT_MAX).min().map(|(_, name)| name)
     }
 
+    /// Returns what to do next, beside what the detail says.
+    fn hint(&self) -> Option<String> {
+        let known =
+            self.problem.get("known").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        if let Some(meant) = self.meant(known) {
+            return Some(format!("Did you mean {}?", printable(meant)));
+        }
+        let named: Vec<_> =
+            known.iter().filter_map(Value::as_str).take(KNOWN_SHOWN_MAX).map(printable).collect();
+        if !named.is_empty() {
+            let more = if known.len() > named.len() { ", ..." } else { "" };
+            return Some(format!("Known: {}{more}", named.join(", ")));
+        }
+        let is_unknown = self.is_anonymous && self.status == 401;
+        is_unknown.then(|| "Pass a token with --token-file FILE or SLOTWAY_TOKEN".to_owned())
+    }
+
     /// Returns the stable exit code of the command.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
@@ -70,28 +87,16 @@ impl fmt::Display for RejectedRequest {
         let Some(detail) = self.text("detail") else {
             let text = self.problem.as_str().map_or_else(|| self.problem.to_string(), str::to_owned);
             let text: String = printable(text.trim()).chars().take(TEXT_CHARS_MAX).collect();
-            return write!(
-                f,
-                "refused with {} and no reason that a control plane gives: {text}",
-                self.status
-            );
+            return write!(f, "refused with {} without a reason: {text}", self.status);
         };
         if let Some(field) = self.text("field") {
             write!(f, "{}: ", printable(field))?;
         }
-        f.write_str(&printable(detail))?;
-        let known =
-            self.problem.get("known").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        let named: Vec<_> =
-            known.iter().filter_map(Value::as_str).take(KNOWN_SHOWN_MAX).map(printable).collect();
-        if let Some(meant) = self.meant(known) {
-            write!(f, "; did you mean {}?", printable(meant))?;
-        } else if !named.is_empty() {
-            let more = if known.len() > named.len() { ", ..." } else { "" };
-            write!(f, "; there is: {}{more}", named.join(", "))?;
-        }
-        if self.is_anonymous && self.status == 401 {
-            f.write_str("; show a token with --token-file FILE or SLOTWAY_TOKEN")?;
+        let detail = printable(detail);
+        f.write_str(&detail)?;
+        if let Some(hint) = self.hint() {
+            let end = if detail.ends_with(['.', '?', '!']) { "" } else { "." };
+            write!(f, "{end} {hint}")?;
         }
         Ok(())
     }
@@ -103,7 +108,7 @@ mod tests {
 
     use super::*;
 
-    fn refusal(status: u16, problem: Value) -> RejectedRequest {
+    fn rejected(status: u16, problem: Value) -> RejectedRequest {
         RejectedRequest {
             subject: "worker http://a".to_owned(),
             status,
@@ -115,22 +120,19 @@ mod tests {
 
     #[test]
     fn a_problem_becomes_one_line_with_what_where_and_what_there_is() {
-        let bad = refusal(400, json!({ "detail": "0 is too small", "field": "spec.capacity" }));
+        let bad = rejected(400, json!({ "detail": "0 is too small", "field": "spec.capacity" }));
         assert_eq!(bad.to_string(), "worker http://a: spec.capacity: 0 is too small");
         let placed = RejectedRequest { location: Some("w.yaml:3:7".to_owned()), ..bad };
         assert_eq!(placed.to_string(), "w.yaml:3:7: worker http://a: spec.capacity: 0 is too small");
         let unknown =
-            refusal(404, json!({ "detail": "there is no worker", "known": ["http://bcd", "http://cde"] }));
-        assert_eq!(
-            unknown.to_string(),
-            "worker http://a: there is no worker; there is: http://bcd, http://cde"
-        );
+            rejected(404, json!({ "detail": "there is no worker", "known": ["http://bcd", "http://cde"] }));
+        assert_eq!(unknown.to_string(), "worker http://a: there is no worker. Known: http://bcd, http://cde");
         let near =
-            refusal(404, json!({ "detail": "there is no worker", "known": ["http://b:90", "http://aa"] }));
-        assert_eq!(near.to_string(), "worker http://a: there is no worker; did you mean http://aa?");
+            rejected(404, json!({ "detail": "there is no worker", "known": ["http://b:90", "http://aa"] }));
+        assert_eq!(near.to_string(), "worker http://a: there is no worker. Did you mean http://aa?");
         let many: Vec<_> = (0..20).map(|n| format!("http://node-{n}")).collect();
         assert!(
-            refusal(404, json!({ "detail": "none", "known": many }))
+            rejected(404, json!({ "detail": "none", "known": many }))
                 .to_string()
                 .ends_with("http://node-7, ...")
         );
@@ -139,19 +141,17 @@ mod tests {
     #[test]
     fn who_shows_nothing_is_told_how() {
         let nobody =
-            RejectedRequest { is_anonymous: true, ..refusal(401, json!({ "detail": "who are you?" })) };
+            RejectedRequest { is_anonymous: true, ..rejected(401, json!({ "detail": "who are you?" })) };
         assert!(
-            nobody
-                .to_string()
-                .ends_with("who are you?; show a token with --token-file FILE or SLOTWAY_TOKEN")
+            nobody.to_string().ends_with("who are you? Pass a token with --token-file FILE or SLOTWAY_TOKEN")
         );
     }
 
     #[test]
     fn what_is_no_problem_is_shown_bounded_and_harmless() {
         let page = format!("<html>\u{1b}[2J{}", "x".repeat(1_000));
-        let line = refusal(502, Value::String(page)).to_string();
-        assert!(line.starts_with("worker http://a: refused with 502 and no reason"), "{line}");
+        let line = rejected(502, Value::String(page)).to_string();
+        assert!(line.starts_with("worker http://a: refused with 502 without a reason"), "{line}");
         assert!(line.chars().count() < 300 && !line.contains('\u{1b}'), "{line}");
     }
 
@@ -159,7 +159,7 @@ mod tests {
     fn each_status_has_its_exit_code() {
         for (status, code) in [(400, 2), (401, 4), (403, 4), (404, 3), (409, 5), (412, 5), (429, 1), (503, 1)]
         {
-            assert_eq!(refusal(status, json!({})).exit_code(), code, "{status}");
+            assert_eq!(rejected(status, json!({})).exit_code(), code, "{status}");
         }
     }
 }

@@ -19,13 +19,13 @@ use crate::{
 
 const EXAMPLES: &str = "\
 Examples:
-  slotway restore -f slotway.yaml slotway.backup                      into a store with nothing in it
-  slotway restore -f slotway.yaml slotway.backup --replace --dry-run  what would change
+  slotway restore -f slotway.yaml slotway.backup                      into an empty store
+  slotway restore -f slotway.yaml slotway.backup --replace --dry-run  the differences
   age -d slotway.backup.age | slotway restore -f slotway.yaml -
 
-With `store: sqlite` the control plane must be stopped. On PostgreSQL others may run, and follow; this one needs a state
-directory that nobody uses (--state). Tokens and users that were deleted since are there again. Who is signed in has to
-sign in again. Workers that the backup has not drain first.";
+With `store: sqlite` the control plane must be stopped. With PostgreSQL control planes may run, and follow; this command
+needs an unused state directory (--state). Tokens and users that were deleted since the backup exist again. Sessions end.
+Workers that are not in the backup drain first.";
 
 /// `slotway restore`
 #[derive(Debug, Args)]

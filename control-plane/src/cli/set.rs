@@ -20,7 +20,7 @@ pub(super) enum Set {
 
 const EXAMPLES: &str = "\
 Examples:
-  slotway set capacity http://127.0.0.1:9001 5             at once; nothing that is under way is cut off
+  slotway set capacity http://127.0.0.1:9001 5             running requests are not cut off
   slotway set capacity http://127.0.0.1:9001 5 --if-version 42";
 
 /// `slotway set capacity`
@@ -45,17 +45,17 @@ pub(super) struct Capacity {
 
 impl Set {
     pub(super) async fn run(self) -> Result<(), CliError> {
-        let Self::Capacity(asked) = self;
-        let client = asked.connection.client()?;
-        let query = if asked.dry_run { "?dry_run=true" } else { "" };
-        let mut patch = json!({ "spec": { "capacity": asked.capacity } });
-        if let (Some(version), Some(fields)) = (asked.if_version, patch.as_object_mut()) {
+        let Self::Capacity(arguments) = self;
+        let client = arguments.connection.client()?;
+        let query = if arguments.dry_run { "?dry_run=true" } else { "" };
+        let mut patch = json!({ "spec": { "capacity": arguments.capacity } });
+        if let (Some(version), Some(fields)) = (arguments.if_version, patch.as_object_mut()) {
             fields.insert("metadata".to_owned(), json!({ "resourceVersion": version.to_string() }));
         }
-        let path = format!("{}{query}", Kind::Worker.path_of(&asked.worker));
-        client.send(&ApiRequest::patch(path, Kind::Worker.in_words(&asked.worker), patch)).await?;
-        let would = if asked.dry_run { "would have" } else { "has" };
-        say(format_args!("worker/{} {would} capacity {}", printable(&asked.worker), asked.capacity));
+        let path = format!("{}{query}", Kind::Worker.path_of(&arguments.worker));
+        client.send(&ApiRequest::patch(path, Kind::Worker.in_words(&arguments.worker), patch)).await?;
+        let would = if arguments.dry_run { "would have" } else { "has" };
+        say(format_args!("worker/{} {would} capacity {}", printable(&arguments.worker), arguments.capacity));
         Ok(())
     }
 }

@@ -33,24 +33,21 @@ pub(super) async fn until(
             ends.saturating_duration_since(Instant::now()).max(LOOK_EVERY),
             client.one(Kind::Worker, name),
         );
-        let seen = match asked.await {
+        let resource = match asked.await {
             Err(_) => return Err(late(told.as_deref().unwrap_or("no answer"))),
-            Ok(Ok(seen)) => Some(seen),
+            Ok(Ok(resource)) => Some(resource),
             Ok(Err(CliError::Rejected(rejected))) if rejected.status == 404 => None,
             Ok(Err(error)) => return Err(error),
         };
-        if is_settled(seen.as_ref()) {
+        if is_settled(resource.as_ref()) {
             return Ok(());
         }
-        let in_flight = match seen.as_ref().map(|seen| seen.number("status.in_flight")) {
+        let in_flight = match resource.as_ref().map(|resource| resource.number("status.in_flight")) {
             Some(Some(1)) => "1 request in flight".to_owned(),
             Some(Some(number)) => format!("{number} requests in flight"),
-            Some(None) => "no Envoy tells what is in flight".to_owned(),
+            Some(None) => "no Envoy reports requests in flight".to_owned(),
             None => {
-                return Err(CliError::Usage(format!(
-                    "worker {} has been deleted meanwhile",
-                    printable(name)
-                )));
+                return Err(CliError::Usage(format!("worker {} was deleted meanwhile", printable(name))));
             }
         };
         if told.as_ref() != Some(&in_flight) {

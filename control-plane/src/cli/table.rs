@@ -30,120 +30,122 @@ pub(super) fn headings(kind: Kind, wide: bool) -> Vec<String> {
 }
 
 /// Returns the line of a resource.
-pub(super) fn line(kind: Kind, wide: bool, seen: &JsonResource) -> Vec<String> {
-    columns(kind, wide).into_iter().map(|(_, cell)| printable(&cell(seen))).collect()
+pub(super) fn line(kind: Kind, wide: bool, resource: &JsonResource) -> Vec<String> {
+    columns(kind, wide).into_iter().map(|(_, cell)| printable(&cell(resource))).collect()
 }
 
 const WORKER: &[Column] = &[
     ("WORKER", name),
-    ("POOL", |seen| text(seen, "spec.pool")),
-    ("STATE", |seen| text(seen, "status.state")),
-    ("CAPACITY", |seen| number(seen, "spec.capacity")),
-    ("IN FLIGHT", |seen| number(seen, "status.in_flight")),
-    ("FREE", |seen| number(seen, "status.free")),
-    ("WAITING", |seen| number(seen, "status.waiting")),
+    ("POOL", |resource| text(resource, "spec.pool")),
+    ("STATE", |resource| text(resource, "status.state")),
+    ("CAPACITY", |resource| number(resource, "spec.capacity")),
+    ("IN FLIGHT", |resource| number(resource, "status.in_flight")),
+    ("FREE", |resource| number(resource, "status.free")),
+    ("WAITING", |resource| number(resource, "status.waiting")),
 ];
 
 const WORKER_WIDE: &[Column] = &[
-    ("PARKED", |seen| number(seen, "status.parked")),
-    ("FAILURES", |seen| number(seen, "status.failures")),
-    ("IN FORCE", |seen| number(seen, "status.capacity_in_force")),
-    ("OLDEST WAIT", |seen| wait(seen, "status.oldest_wait_ms")),
-    ("REPORTED", |seen| age(seen, "status.report_age_ms")),
-    ("PROTOCOL", |seen| text(seen, "spec.protocol")),
+    ("PARKED", |resource| number(resource, "status.parked")),
+    ("FAILURES", |resource| number(resource, "status.failures")),
+    ("IN FORCE", |resource| number(resource, "status.capacity_in_force")),
+    ("OLDEST WAIT", |resource| wait(resource, "status.oldest_wait_ms")),
+    ("REPORTED", |resource| age(resource, "status.report_age_ms")),
+    ("PROTOCOL", |resource| text(resource, "spec.protocol")),
     ("LABELS", labels),
-    ("REASON", |seen| text(seen, "status.reason")),
+    ("REASON", |resource| text(resource, "status.reason")),
 ];
 
 const POOL: &[Column] = &[
     ("POOL", name),
-    ("MATCH", |seen| text(seen, "spec.match.prefix")),
-    ("WORKERS", |seen| number(seen, "status.workers")),
-    ("SLOTS", |seen| number(seen, "status.slots")),
-    ("IN FLIGHT", |seen| number(seen, "status.in_flight")),
-    ("FREE", |seen| number(seen, "status.free")),
-    ("WAITING", |seen| number(seen, "status.waiting")),
-    ("OLDEST WAIT", |seen| wait(seen, "status.oldest_wait_ms")),
+    ("MATCH", |resource| text(resource, "spec.match.prefix")),
+    ("WORKERS", |resource| number(resource, "status.workers")),
+    ("SLOTS", |resource| number(resource, "status.slots")),
+    ("IN FLIGHT", |resource| number(resource, "status.in_flight")),
+    ("FREE", |resource| number(resource, "status.free")),
+    ("WAITING", |resource| number(resource, "status.waiting")),
+    ("OLDEST WAIT", |resource| wait(resource, "status.oldest_wait_ms")),
 ];
 
 const POOL_WIDE: &[Column] = &[
-    ("PARKED", |seen| number(seen, "status.parked")),
-    ("POSITION", |seen| number(seen, "spec.position")),
-    ("COORDINATORS", |seen| number(seen, "status.coordinators")),
-    ("REPORTED", |seen| age(seen, "status.report_age_ms")),
+    ("PARKED", |resource| number(resource, "status.parked")),
+    ("POSITION", |resource| number(resource, "spec.position")),
+    ("COORDINATORS", |resource| number(resource, "status.coordinators")),
+    ("REPORTED", |resource| age(resource, "status.report_age_ms")),
     ("LABELS", labels),
 ];
 
 const POLICY: &[Column] = &[
     ("POOL", name),
-    ("FREE WORKER TIMEOUT", |seen| text(seen, "spec.free_worker_timeout")),
-    ("MAX WAITING", |seen| number(seen, "spec.max_waiting")),
-    ("ABANDONED HOLD", |seen| text(seen, "spec.abandoned_hold")),
-    ("ANSWER TIMEOUT", |seen| text(seen, "spec.answer_timeout")),
+    ("FREE WORKER TIMEOUT", |resource| text(resource, "spec.free_worker_timeout")),
+    ("MAX WAITING", |resource| number(resource, "spec.max_waiting")),
+    ("ABANDONED HOLD", |resource| text(resource, "spec.abandoned_hold")),
+    ("ANSWER TIMEOUT", |resource| text(resource, "spec.answer_timeout")),
 ];
 
 const COORDINATOR: &[Column] = &[
     ("NODE", name),
-    ("GROUP", |seen| text(seen, "status.cluster")),
-    ("STATE", |seen| text(seen, "status.state")),
-    ("GENERATION", |seen| number(seen, "status.generation")),
-    ("IN FORCE", |seen| number(seen, "status.generation_in_force")),
-    ("REPORTED", |seen| age(seen, "status.report_age_ms")),
+    ("GROUP", |resource| text(resource, "status.cluster")),
+    ("STATE", |resource| text(resource, "status.state")),
+    ("GENERATION", |resource| number(resource, "status.generation")),
+    ("IN FORCE", |resource| number(resource, "status.generation_in_force")),
+    ("REPORTED", |resource| age(resource, "status.report_age_ms")),
 ];
 
 const COORDINATOR_WIDE: &[Column] = &[
-    ("ENVOY", |seen| text(seen, "status.envoy_version")),
-    ("PROTOCOL", |seen| text(seen, "status.protocol")),
+    ("ENVOY", |resource| text(resource, "status.envoy_version")),
+    ("PROTOCOL", |resource| text(resource, "status.protocol")),
 ];
 
 const USER: &[Column] = &[
     ("USER", name),
-    ("ROLE", |seen| text(seen, "spec.role")),
-    ("DISABLED", |seen| yes(seen, "spec.disabled")),
+    ("ROLE", |resource| text(resource, "spec.role")),
+    ("DISABLED", |resource| yes(resource, "spec.disabled")),
 ];
 
 const USER_WIDE: &[Column] = &[
-    ("SIGNS IN BY", |seen| text(seen, "status.signs_in_by")),
-    ("SESSIONS", |seen| number(seen, "status.sessions")),
-    ("CREATED", |seen| text(seen, "status.created_at")),
+    ("SIGNS IN BY", |resource| text(resource, "status.signs_in_by")),
+    ("SESSIONS", |resource| number(resource, "status.sessions")),
+    ("CREATED", |resource| text(resource, "status.created_at")),
 ];
 
 const TOKEN: &[Column] = &[
     ("TOKEN", name),
-    ("SCOPE", |seen| text(seen, "spec.scope")),
-    ("EXPIRES", |seen| text(seen, "spec.expires_at")),
-    ("LAST USED", |seen| text(seen, "status.last_used_at")),
+    ("SCOPE", |resource| text(resource, "spec.scope")),
+    ("EXPIRES", |resource| text(resource, "spec.expires_at")),
+    ("LAST USED", |resource| text(resource, "status.last_used_at")),
 ];
 
-const TOKEN_WIDE: &[Column] =
-    &[("OWNER", |seen| text(seen, "status.owner")), ("CREATED", |seen| text(seen, "status.created_at"))];
+const TOKEN_WIDE: &[Column] = &[
+    ("OWNER", |resource| text(resource, "status.owner")),
+    ("CREATED", |resource| text(resource, "status.created_at")),
+];
 
-fn name(seen: &JsonResource) -> String {
-    seen.name().to_owned()
+fn name(resource: &JsonResource) -> String {
+    resource.name().to_owned()
 }
 
-fn text(seen: &JsonResource, path: &str) -> String {
-    seen.text(path).filter(|text| !text.is_empty()).unwrap_or(NONE).to_owned()
+fn text(resource: &JsonResource, path: &str) -> String {
+    resource.text(path).filter(|text| !text.is_empty()).unwrap_or(NONE).to_owned()
 }
 
-fn number(seen: &JsonResource, path: &str) -> String {
-    seen.number(path).map_or_else(|| NONE.to_owned(), |number| number.to_string())
+fn number(resource: &JsonResource, path: &str) -> String {
+    resource.number(path).map_or_else(|| NONE.to_owned(), |number| number.to_string())
 }
 
-fn yes(seen: &JsonResource, path: &str) -> String {
-    if seen.is(path) { "yes" } else { "no" }.to_owned()
+fn yes(resource: &JsonResource, path: &str) -> String {
+    if resource.is(path) { "yes" } else { "no" }.to_owned()
 }
 
 /// Returns a waiting time; 0 means that no request waits.
-fn wait(seen: &JsonResource, path: &str) -> String {
-    seen.number(path).filter(|ms| *ms > 0).map_or_else(|| NONE.to_owned(), duration)
+fn wait(resource: &JsonResource, path: &str) -> String {
+    resource.number(path).filter(|ms| *ms > 0).map_or_else(|| NONE.to_owned(), duration)
 }
 
-fn age(seen: &JsonResource, path: &str) -> String {
-    seen.number(path).map_or_else(|| NONE.to_owned(), |ms| format!("{} ago", duration(ms)))
+fn age(resource: &JsonResource, path: &str) -> String {
+    resource.number(path).map_or_else(|| NONE.to_owned(), |ms| format!("{} ago", duration(ms)))
 }
 
-fn labels(seen: &JsonResource) -> String {
-    let labels = seen.labels();
+fn labels(resource: &JsonResource) -> String {
+    let labels = resource.labels();
     if labels.is_empty() { NONE.to_owned() } else { labels.join(",") }
 }

@@ -17,7 +17,7 @@ pub(super) enum Token {
     /// Create a token for a program, and print its secret once
     Create(Create),
     /// List the tokens, without their secrets
-    List(people::Listed),
+    List(people::ListCommand),
     /// Delete tokens, which are refused from then on
     Delete(Delete),
 }
@@ -112,8 +112,11 @@ impl Create {
             Format::Table | Format::Wide => {
                 let secret =
                     answer.get("secret").or_else(|| answer.pointer("/status/secret")).and_then(Value::as_str);
-                say(secret.ok_or_else(|| client.unexpected(&ask, "no token with its secret"))?);
-                eprintln!("slotway: token {} is made; its secret is shown this once", printable(&self.name));
+                say(secret.ok_or_else(|| client.unexpected(&ask, "not a token with its secret"))?);
+                eprintln!(
+                    "slotway: token {} created. Its secret cannot be shown again",
+                    printable(&self.name)
+                );
             }
         }
         Ok(())

@@ -44,7 +44,7 @@ Examples:
   slotway top --once              one picture as text, for a script
   COLUMNS=200 slotway top --once --sort in-flight
 
-A worker's bar: # a slot in flight, . a free one, x a parked one (on a terminal: \u{2588} \u{b7} \u{d7}). HIGH is the most that was seen since it began.";
+A worker's bar: # a slot in flight, . a free one, x a parked one (on a terminal: \u{2588} \u{b7} \u{d7}). HIGH is the most that was resource since it began.";
 
 /// `slotway top`
 #[derive(Debug, Args)]
@@ -72,12 +72,12 @@ impl Top {
         let mut board = Board::new(client.origin().to_string(), self.sort, self.pool.clone());
         if self.once || !std::io::stdout().is_terminal() {
             if !self.once {
-                eprintln!("slotway: standard output is no terminal, so this is one picture, as with --once");
+                eprintln!("slotway: standard output is not a terminal; printing once, as with --once");
             }
             for kind in KINDS {
                 let list = client.list(kind, &[]).await?;
-                let seen = list.items.into_iter();
-                board.take(seen.map(|seen| super::live::Change::of(kind, seen)).collect());
+                let resource = list.items.into_iter();
+                board.take(resource.map(|resource| super::live::Change::of(kind, resource)).collect());
             }
             board.sample();
             let width = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());

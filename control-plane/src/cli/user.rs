@@ -17,7 +17,7 @@ pub(super) enum User {
     /// Create a user; the password is prompted for, or read from standard input
     Create(Create),
     /// List the users
-    List(people::Listed),
+    List(people::ListCommand),
     /// Delete users and end their sessions
     Delete(Delete),
     /// Change a user's password; it is prompted for, or read from standard input
@@ -26,7 +26,7 @@ pub(super) enum User {
 
 const CREATE_EXAMPLES: &str = "\
 Examples:
-  slotway user create ada --role admin                                asks for the password
+  slotway user create ada --role admin                                prompts for the password
   pass show slotway/grace | slotway user create grace --password-stdin";
 
 const DELETE_EXAMPLES: &str = "\
@@ -35,7 +35,7 @@ Examples:
 
 const PASSWD_EXAMPLES: &str = "\
 Examples:
-  slotway user passwd ada                                             asks for the password
+  slotway user passwd ada                                             prompts for the password
   pass show slotway/ada | slotway user passwd ada --password-stdin";
 
 /// `slotway user create`

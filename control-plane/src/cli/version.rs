@@ -10,8 +10,8 @@ use crate::cli::CliError;
 
 const EXAMPLES: &str = "\
 Examples:
-  slotway version             of this program, and of the control plane where one answers
-  slotway version --client    of this program alone
+  slotway version             of this program and of the control plane
+  slotway version --client    of this program
   slotway version --json";
 
 /// `slotway version`
@@ -53,6 +53,6 @@ impl Version {
         let ask = ApiRequest::get("/openapi.json", "version");
         let description = client.send(&ask).await?.body;
         let version = description.pointer("/info/version").and_then(Value::as_str);
-        version.map(str::to_owned).ok_or_else(|| client.unexpected(&ask, "no description of an API"))
+        version.map(str::to_owned).ok_or_else(|| client.unexpected(&ask, "not an API description"))
     }
 }

@@ -51,7 +51,7 @@ pub(super) async fn run(
             }
             Update::Lost(error) if !lost => {
                 lost = true;
-                eprintln!("slotway: {error}; trying again");
+                eprintln!("slotway: {error}. Trying again");
             }
             Update::Lost(_) => {}
             Update::Failed(error) => return Err(error),
@@ -104,7 +104,7 @@ impl Printed {
 
     /// Returns the line of a resource if it has changed.
     fn news(&mut self, change: &Change, wide: bool) -> Option<Vec<String>> {
-        let Some(seen) = &change.now else {
+        let Some(resource) = &change.now else {
             let mut line = self.lines.remove(&change.name)?;
             let headings = table::headings(self.kind, wide);
             let state = headings.iter().position(|heading| heading == "STATE").unwrap_or(1);
@@ -113,7 +113,7 @@ impl Printed {
             }
             return Some(line);
         };
-        let mut line = table::line(self.kind, wide, seen);
+        let mut line = table::line(self.kind, wide, resource);
         if wide {
             // The age of the figures changes all the time.
             let ages = table::headings(self.kind, true);
@@ -126,7 +126,7 @@ impl Printed {
 
     /// Returns a change as one document.
     fn told(&mut self, change: &Change, first: bool) -> Value {
-        let Some(seen) = &change.now else {
+        let Some(resource) = &change.now else {
             self.lines.remove(&change.name);
             return json!({ "action": "deleted", "kind": change.kind.as_str(), "name": change.name });
         };
@@ -136,7 +136,7 @@ impl Printed {
             (false, true) => "changed",
             (false, false) => "created",
         };
-        json!({ "action": action, "resource": seen.value() })
+        json!({ "action": action, "resource": resource.value() })
     }
 
     fn widen(&mut self, line: &[String]) {

@@ -102,7 +102,8 @@ impl Xds {
         let mut request = Request::new(ReceiverStream::new(stream));
         if let Some(token) = token(&config, &watch.group)? {
             let value = format!("Bearer {token}").parse();
-            let value = value.map_err(|_| failed("the token cannot stand in a header".to_owned()))?;
+            let value =
+                value.map_err(|_| failed("the token has characters that a header cannot have".to_owned()))?;
             request.metadata_mut().insert("authorization", value);
         }
         let answer = AggregatedDiscoveryServiceClient::new(channel).delta_aggregated_resources(request).await;
@@ -145,7 +146,7 @@ async fn connect(config: &Config) -> Result<Channel, String> {
         Some(tls) => endpoint.tls_config(client(tls)?).map_err(|error| error.to_string())?,
         None => endpoint,
     };
-    let hint = "is the control plane running? start it with `slotway serve -f FILE`";
+    let hint = "Is the control plane running? Start it with `slotway serve -f FILE`";
     endpoint.connect().await.map_err(|error| format!("{error}; {hint}"))
 }
 

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use slotway_runtime::{RuntimeError, tls};
 use tokio_rustls::rustls::ServerConfig;
 
-/// TLS on the port of REST.
+/// TLS of the REST port.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ApiTls {
@@ -15,7 +15,7 @@ pub struct ApiTls {
 }
 
 impl ApiTls {
-    /// TLS as it has it.
+    /// Reads the files.
     ///
     /// # Errors
     /// [`RuntimeError::File`] for a file that cannot be read or holds something else.
@@ -24,21 +24,21 @@ impl ApiTls {
     }
 }
 
-/// How much of the port of REST one peer may have, and all together.
+/// Limits of the REST port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ApiLimits {
-    /// Requests per second that one address may send in the long run; 0 for no limit.
+    /// Sustained requests per second of one address; 0 for no limit.
     pub requests_per_s: u32,
-    /// How many it may send at once after it has been quiet.
+    /// Requests of one address in a burst.
     pub burst: u32,
-    /// Connections at once, of all addresses together.
+    /// Simultaneous connections of all addresses together.
     pub connections: u32,
 }
 
-/// Most requests per second, and most at once, that a limit can say.
+/// The largest value of the request limits.
 const REQUESTS_MAX: u32 = 1_000_000;
-/// Most connections that can be asked for.
+/// The largest value of the connection limit.
 const CONNECTIONS_MAX: u32 = 65_536;
 
 impl Default for ApiLimits {
@@ -48,7 +48,7 @@ impl Default for ApiLimits {
 }
 
 impl ApiLimits {
-    /// Finds limits that cannot be.
+    /// Checks that the limits are in range.
     ///
     /// # Errors
     /// The path of the setting, and what is wrong with it.
@@ -67,7 +67,7 @@ impl ApiLimits {
     }
 }
 
-/// Whether REST may be served so: whoever is on the way of what is sent in the clear can read tokens and passwords.
+/// Checks that REST may be served at this address: unencrypted tokens and passwords can be intercepted.
 ///
 /// # Errors
 /// What is wrong, and what to do.
@@ -76,9 +76,9 @@ pub(super) fn check_exposure(api: SocketAddr, tls: bool, insecure: bool) -> Resu
         return Ok(());
     }
     Err(format!(
-        "{api} can be reached from other machines, and without TLS whoever is on the way reads tokens and passwords; \
-         give `api_tls: {{ certificate_file: ..., key_file: ... }}`, listen on 127.0.0.1, or say `api_insecure: true` \
-         where something in front does TLS"
+        "{api} can be reached from other machines, and without TLS tokens and passwords can be intercepted. \
+         Set `api_tls: {{ certificate_file: ..., key_file: ... }}`, listen on 127.0.0.1, or set `api_insecure: true` \
+         if a proxy in front terminates TLS"
     ))
 }
 

@@ -8,15 +8,15 @@ use slotway_config::{check_lane_lease, check_pools};
 
 use super::{Config, EnvoyTls, OidcSettings, locate::locate};
 
-/// Largest configuration file, in bytes: 16,384 workers in each of 64 pools do not fit, a quarter of a million do.
+/// The largest configuration file, in bytes; a quarter of a million workers fit.
 pub const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// Why a configuration file was refused.
+/// An error in a configuration file or a manifest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigFileError {
     /// The file.
     pub file: PathBuf,
-    /// Line and column, both from 1, where the reason has a place.
+    /// Line and column, both from 1, if the reason has a location.
     pub at: Option<(u64, u64)>,
     /// What is wrong and what would be right.
     pub reason: String,
@@ -54,7 +54,7 @@ pub fn load(file: &Path) -> Result<Config, ConfigFileError> {
 /// The first thing that is wrong with it.
 pub fn parse(file: &Path, yaml: &str) -> Result<Config, ConfigFileError> {
     let refuse = |at, reason| ConfigFileError { file: file.to_owned(), at, reason };
-    // Workers by the thousand are a real configuration: the parser's own bounds on nodes are for untrusted input.
+    // Thousands of workers are a real configuration; the parser's limits are for untrusted input.
     let options = serde_saphyr::options! { budget: None, with_snippet: false, strict_booleans: true };
     let config: Config = serde_saphyr::from_str_with_options(yaml, options).map_err(|error| {
         let error = error.without_snippet();
@@ -62,7 +62,7 @@ pub fn parse(file: &Path, yaml: &str) -> Result<Config, ConfigFileError> {
         refuse(at, in_words(&error.to_string()))
     })?;
     if config.pools.is_empty() {
-        return Err(refuse(locate(yaml, "pools"), "pools: at least one pool is needed".to_owned()));
+        return Err(refuse(locate(yaml, "pools"), "pools: at least one pool is required".to_owned()));
     }
     check_pools(&config.pools)
         .and_then(|()| check_lane_lease(config.lane_lease))
@@ -83,19 +83,19 @@ pub fn parse(file: &Path, yaml: &str) -> Result<Config, ConfigFileError> {
     if let Some(EnvoyTls { certificate_file, key_file, .. }) = &config.envoy.tls
         && certificate_file.is_some() != key_file.is_some()
     {
-        let reason = "envoy.tls: a certificate and its key go together: give both or neither".to_owned();
+        let reason = "envoy.tls: give both a certificate and its key, or neither".to_owned();
         return Err(refuse(locate(yaml, "envoy.tls"), reason));
     }
     Ok(config)
 }
 
-/// The parser's message without the place that it appends, since ours goes in front, and without Rust's names of
+/// Returns the parser's message without its location, since ours stands in front, and without Rust's names of
 /// types.
 fn in_words(message: &str) -> String {
     let message = message.rfind(" at line ").map_or(message, |at| &message[..at]).trim_end();
     match message {
-        "invalid u32" | "invalid u64" => "a whole number is needed, not below 0 and not too large".to_owned(),
-        "invalid bool" => "true or false is needed (a bool)".to_owned(),
+        "invalid u32" | "invalid u64" => "expected a whole number, not negative and not too large".to_owned(),
+        "invalid bool" => "expected true or false (a bool)".to_owned(),
         other => other.to_owned(),
     }
 }

@@ -68,12 +68,12 @@ const WRONG: &[(&str, &str, (u64, u64), &str)] = &[
     ("30s", "-1s", (10, 26), "is not a duration"),
     ("30s", "30", (10, 26), "is not a duration"),
     ("30s", "8000h", (10, 26), "is too long: at most 7 days"),
-    ("1024", "-1", (11, 18), "a whole number is needed"),
+    ("1024", "-1", (11, 18), "expected a whole number"),
     ("1024", "1000000", (11, 18), "at most 65536"),
     ("capacity: 3", "capacity: 0", (13, 54), "from 1 to 65535"),
     ("capacity: 3", "capacity: 65536", (13, 54), "from 1 to 65535"),
     ("concurrency: 2", "xds_variant: delta", (4, 46), "expected one of state-of-the-world, incremental"),
-    ("concurrency: 2", "concurrency: two", (4, 46), "a whole number is needed"),
+    ("concurrency: 2", "concurrency: two", (4, 46), "expected a whole number"),
     ("capacity: 3", "capacity: -3", (13, 54), "from 1 to 65535"),
     ("capacity: 3", "capacity: many", (13, 44), "a whole number from 1 to 65535"),
     ("capacity: 3", "capacity: 2.5", (13, 44), "a whole number from 1 to 65535"),
@@ -229,7 +229,7 @@ fn a_file_without_pools_is_refused() {
     let error = parsed("listen: 127.0.0.1:1\n").unwrap_err();
     assert!(error.reason.contains("missing field `pools`"), "{error}");
     let error = parsed("pools: []\n").unwrap_err();
-    assert_eq!((error.at, error.reason.as_str()), (Some((1, 8)), "pools: at least one pool is needed"));
+    assert_eq!((error.at, error.reason.as_str()), (Some((1, 8)), "pools: at least one pool is required"));
 }
 
 #[test]

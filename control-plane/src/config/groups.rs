@@ -11,32 +11,32 @@ use tokio_rustls::rustls::ServerConfig;
 
 use crate::groups::{DEFAULT_GROUP, GROUP_BYTES_MAX, Groups};
 
-/// How long a token may be.
+/// The length of a token, in bytes.
 const TOKEN_BYTES: std::ops::RangeInclusive<usize> = 16..=1_024;
-/// Most groups in a file.
+/// The largest number of groups.
 const GROUPS_MAX: usize = 1_024;
-/// Most names of certificates in a group.
+/// The largest number of certificate names of a group.
 const CERTIFICATE_NAMES_MAX: usize = 1_024;
 
-/// A group of Envoys: which pools they have, and how they show that they belong to it.
+/// A group of Envoys: its pools and its credentials.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GroupSettings {
-    /// What its Envoys state as `node.cluster`.
+    /// Its name, which its Envoys state as `node.cluster`.
     pub name: String,
-    /// Its pools. A pool that stands in no group belongs to the group `slotway`.
+    /// Its pools. A pool without a group belongs to the group `slotway`.
     #[serde(default)]
     pub pools: Vec<PoolName>,
-    /// A file with the token that its Envoys must send; none is needed without it.
+    /// A file with the token that its Envoys have to send; none is required by default.
     #[serde(default)]
     pub token_file: Option<PathBuf>,
-    /// Names (DNS or URI, as in the certificate's subject alternative names) of which an Envoy's certificate must have one; with
-    /// none every certificate of `xds_tls.client_ca_file` will do.
+    /// Names (DNS or URI subject alternative names) of which an Envoy's certificate must have one. Without names, every
+    /// certificate of `xds_tls.client_ca_file` is accepted.
     #[serde(default)]
     pub certificate_names: Vec<String>,
 }
 
-/// TLS on the port of xDS.
+/// TLS of the xDS port.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct XdsTls {
@@ -44,29 +44,29 @@ pub struct XdsTls {
     pub certificate_file: PathBuf,
     /// Its private key, a PEM file.
     pub key_file: PathBuf,
-    /// The authorities that sign the Envoys' certificates, a PEM file. With it an Envoy without such a certificate gets no connection.
+    /// The authorities of the Envoys' certificates, a PEM file. With it, an Envoy without a certificate cannot connect.
     #[serde(default)]
     pub client_ca_file: Option<PathBuf>,
 }
 
-/// How an Envoy reaches a control plane that has TLS: files on Envoy's machine.
+/// How an Envoy connects to a control plane with TLS: files on Envoy's machine.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EnvoyTls {
-    /// The authorities that may have signed the control plane's certificate, a PEM file.
+    /// The trusted authorities of the control plane's certificate, a PEM file.
     pub ca_file: PathBuf,
-    /// The name that the control plane's certificate must have.
+    /// The name that the control plane's certificate must bear.
     pub server_name: String,
-    /// Envoy's own certificate chain and key, PEM files, where the control plane asks for one.
+    /// Envoy's certificate chain, a PEM file, if the control plane requires one.
     #[serde(default)]
     pub certificate_file: Option<PathBuf>,
-    /// The key of that certificate.
+    /// The key of that certificate, a PEM file.
     #[serde(default)]
     pub key_file: Option<PathBuf>,
 }
 
 impl XdsTls {
-    /// TLS as it has it.
+    /// Reads the files.
     ///
     /// # Errors
     /// [`RuntimeError::File`] for a file that cannot be read or holds something else.
@@ -76,10 +76,10 @@ impl XdsTls {
 }
 
 impl GroupSettings {
-    /// The token that its Envoys must send, from its file.
+    /// Reads the token that its Envoys have to send.
     ///
     /// # Errors
-    /// [`RuntimeError::File`] where the file cannot be read or holds no token.
+    /// [`RuntimeError::File`] if the file cannot be read or holds no token.
     pub fn token(&self) -> Result<Option<String>, RuntimeError> {
         let Some(file) = &self.token_file else { return Ok(None) };
         let text = std::fs::read_to_string(file).map_err(|error| RuntimeError::file(file, error))?;
@@ -91,12 +91,12 @@ impl GroupSettings {
         let (least, most) = (TOKEN_BYTES.start(), TOKEN_BYTES.end());
         Err(RuntimeError::file(
             file,
-            format!("it holds no token: {least} to {most} visible ASCII characters are one"),
+            format!("it holds no token of {least} to {most} visible ASCII characters"),
         ))
     }
 }
 
-/// Finds groups that contradict each other, the pools or TLS.
+/// Checks that the groups are consistent with each other, the pools and TLS.
 ///
 /// # Errors
 /// The path of the setting, and what is wrong with it.
@@ -106,7 +106,7 @@ pub(super) fn check(
     pools: &[Pool],
 ) -> Result<(), (String, String)> {
     if groups.len() > GROUPS_MAX {
-        return Err(("groups".to_owned(), format!("at most {GROUPS_MAX} groups are possible")));
+        return Err(("groups".to_owned(), format!("at most {GROUPS_MAX} groups are allowed")));
     }
     let mut names = BTreeSet::new();
     let mut taken = BTreeMap::new();
@@ -135,7 +135,7 @@ pub(super) fn check(
             }
         }
         if group.certificate_names.len() > CERTIFICATE_NAMES_MAX {
-            let reason = format!("at most {CERTIFICATE_NAMES_MAX} names are possible");
+            let reason = format!("at most {CERTIFICATE_NAMES_MAX} names are allowed");
             return refuse("certificate_names", reason);
         }
         if !group.certificate_names.is_empty() && tls.is_none_or(|tls| tls.client_ca_file.is_none()) {
@@ -153,7 +153,7 @@ pub(super) fn check(
     Ok(())
 }
 
-/// Which group each pool belongs to.
+/// Returns the group of each pool.
 pub(super) fn of(groups: &[GroupSettings]) -> Groups {
     let pools =
         groups.iter().flat_map(|group| group.pools.iter().map(|pool| (pool.clone(), group.name.clone())));

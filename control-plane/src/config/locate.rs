@@ -1,19 +1,19 @@
-//! Where in a YAML text the field of a path stands.
+//! Finds the location of a field in a YAML text.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, de};
 use serde_saphyr::Spanned;
 
-/// A YAML document reduced to its shape: which field stands where.
+/// A YAML document reduced to the locations of its fields.
 enum Shape {
     Mapping(Vec<(String, Spanned<Shape>)>),
     Sequence(Vec<Spanned<Shape>>),
     Scalar,
 }
 
-/// Line and column (both from 1) of the field at `path`, for example `pools[1].workers[0].worker`. Where the path leads
-/// to a field that the text leaves out, the innermost one that it has.
+/// Returns line and column (both from 1) of the field at `path`, for example `pools[1].workers[0].worker`. If the path
+/// leads to a missing field, returns the location of its innermost parent.
 pub(super) fn locate(yaml: &str, path: &str) -> Option<(u64, u64)> {
     let root: Spanned<Shape> = serde_saphyr::from_str(yaml).ok()?;
     let mut at = &root;

@@ -1,4 +1,4 @@
-//! The configuration of `slotway up` and `slotway serve`: a YAML file, over which environment and flags go.
+//! The configuration of `slotway up` and `slotway serve`: a YAML file, overridden by the environment and flags.
 
 mod api;
 mod file;
@@ -35,89 +35,89 @@ use crate::{
     },
 };
 
-/// Most worker threads that Envoy may be told to run.
+/// The largest number of Envoy's worker threads.
 pub const CONCURRENCY_MAX: u32 = 256;
 
-/// Everything that an operator says in the file.
+/// The settings of the configuration file.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Where Envoy listens to clients.
+    /// The address on which Envoy listens to clients.
     #[serde(default = "default_listen")]
     pub listen: SocketAddr,
-    /// Where REST is served, with health and metrics.
+    /// The address of the REST API, health and metrics.
     #[serde(default = "default_api")]
     pub api: SocketAddr,
-    /// TLS on the port of REST; without it, REST is served in the clear, to this machine alone.
+    /// TLS of the REST port. Without it, REST is served unencrypted, and only to this machine.
     #[serde(default)]
     pub api_tls: Option<ApiTls>,
-    /// Serves REST in the clear to other machines, too: tokens and passwords can then be read on the way.
+    /// Permits unencrypted REST for other machines. Tokens and passwords can then be intercepted.
     #[serde(default)]
     pub api_insecure: bool,
-    /// How much one peer may ask, and how many connections there may be.
+    /// Limits of requests per address, and of connections.
     #[serde(default)]
     pub api_limits: ApiLimits,
-    /// Whether a request from this machine that names it may read without credentials.
+    /// Whether requests from this machine that address it as such may read without credentials.
     #[serde(default = "yes")]
     pub anonymous_reads: bool,
-    /// The provider (OpenID Connect) from which people may come.
+    /// The OpenID Connect provider for signing in.
     #[serde(default)]
     pub oidc: Option<OidcSettings>,
-    /// Where xDS is served, and where the filter's reports arrive.
+    /// The address of xDS and of the filter's reports.
     #[serde(default = "default_xds")]
     pub xds: SocketAddr,
-    /// How Envoy runs.
+    /// The supervised Envoy.
     #[serde(default)]
     pub envoy: EnvoySettings,
-    /// The directory of the database, the admin token and Envoy's log. Relative to the working directory.
+    /// The directory of the database, the admin token and Envoy's log, relative to the working directory.
     #[serde(default = "default_state")]
     pub state: PathBuf,
-    /// Where workers and all other changes are kept: `sqlite`, in the state directory, or the URL of a PostgreSQL
-    /// database, which several control planes can share.
+    /// The store: `sqlite`, in the state directory, or the URL of a PostgreSQL database, which several control planes can
+    /// share.
     #[serde(default)]
     pub store: StoreSettings,
-    /// Adds `x-slotway-worker` and `x-slotway-wait-ms` to answers.
+    /// Whether responses get the headers `x-slotway-worker` and `x-slotway-wait-ms`.
     #[serde(default)]
     pub debug_headers: bool,
-    /// How long a lane of Envoy may be silent before it is believed dead, and its slots are looked after.
+    /// The time without a sign of life after which a lane is considered dead and its slots are recovered.
     #[serde(default = "default_lane_lease")]
     pub lane_lease: WaitDuration,
-    /// Envoy's access log; none is written without it. Relative to the working directory.
+    /// Envoy's access log, relative to the working directory; none by default.
     #[serde(default)]
     pub access_log: Option<PathBuf>,
-    /// TLS on the port of xDS; without it, xDS is served in the clear.
+    /// TLS of the xDS port. Without it, xDS is served unencrypted.
     #[serde(default)]
     pub xds_tls: Option<XdsTls>,
-    /// Groups of Envoys beside the one that has every pool, and how their Envoys show that they belong to them.
+    /// Groups of Envoys beside the default group, with their pools and credentials.
     #[serde(default)]
     pub groups: Vec<GroupSettings>,
-    /// How the end goes once a signal has asked for it.
+    /// The ordered shutdown.
     #[serde(default)]
     pub shutdown: ShutdownSettings,
-    /// What is logged, and how.
+    /// The log.
     #[serde(default)]
     pub log: LogSettings,
     /// The pools, in the order in which their matches are tried.
     pub pools: Vec<Pool>,
 }
 
-/// How Envoy runs.
+/// The supervised Envoy.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EnvoySettings {
-    /// Envoy's own admin port.
+    /// The address of Envoy's admin port.
     #[serde(default = "default_admin")]
     pub admin: SocketAddr,
-    /// How many worker threads Envoy runs.
+    /// The number of Envoy's worker threads.
     #[serde(default = "default_concurrency", deserialize_with = "concurrency")]
     pub concurrency: u32,
-    /// The Envoy to run; searched for if absent.
+    /// The Envoy binary; searched for if absent.
     #[serde(default)]
     pub path: Option<PathBuf>,
-    /// How Envoy reaches a control plane that has `xds_tls`.
+    /// How Envoy connects to a control plane that has `xds_tls`.
     #[serde(default)]
     pub tls: Option<EnvoyTls>,
-    /// Which variant of xDS Envoy is told to speak; the control plane speaks both.
+    /// The variant of xDS that Envoy uses; the control plane supports both.
     #[serde(default)]
     pub xds_variant: Variant,
 }
@@ -161,7 +161,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Finds two servers on one address, and a port that the system would have yet to choose.
+    /// Checks that no address is used twice, and that no port is 0.
     ///
     /// # Errors
     /// The setting, and what is wrong with it.
@@ -172,13 +172,13 @@ impl Config {
                 return Err((setting, format!("{address} is already the address of `{other}`")));
             }
             if address.port() == 0 {
-                return Err((setting, "port 0 is not a port to be reached at".to_owned()));
+                return Err((setting, "port 0 is not allowed".to_owned()));
             }
         }
         Ok(())
     }
 
-    /// Finds REST that would be served in the clear to other machines without anybody having said so.
+    /// Checks that REST is not served unencrypted to other machines, unless `api_insecure` permits it.
     ///
     /// # Errors
     /// The setting, and what is wrong with it.
@@ -187,7 +187,7 @@ impl Config {
             .map_err(|reason| ("api", reason))
     }
 
-    /// How REST is reached: `https` where it has TLS, else `http`.
+    /// Returns the scheme of the REST API: `https` with TLS, else `http`.
     #[must_use]
     pub fn api_scheme(&self) -> &'static str {
         if self.api_tls.is_some() { "https" } else { "http" }
@@ -204,13 +204,13 @@ impl Config {
         }
     }
 
-    /// Which group each pool belongs to.
+    /// Returns the group of each pool.
     #[must_use]
     pub fn groups(&self) -> Groups {
         groups::of(&self.groups)
     }
 
-    /// What each group asks of its Envoys, with the tokens from their files.
+    /// Returns the credentials that each group requires of its Envoys, with the tokens of their files.
     ///
     /// # Errors
     /// [`RuntimeError::File`] for a file that cannot be read or holds no token.
@@ -223,28 +223,28 @@ impl Config {
         self.groups.iter().map(requirement).collect()
     }
 
-    /// The addresses that Slotway itself or its Envoy listens on, each with the name of its setting.
+    /// Returns the addresses on which Slotway or its Envoy listens, with the names of their settings.
     #[must_use]
     pub fn addresses(&self) -> [(&'static str, SocketAddr); 4] {
         [("listen", self.listen), ("api", self.api), ("xds", self.xds), ("envoy.admin", self.envoy.admin)]
     }
 
-    /// The state directory as an absolute path, so that it means the same to Envoy.
+    /// Returns the state directory as an absolute path, which Envoy needs.
     ///
     /// # Errors
-    /// Where the working directory cannot be read.
+    /// If the working directory cannot be read.
     pub fn state_absolute(&self) -> std::io::Result<PathBuf> {
         std::path::absolute(&self.state)
     }
 
-    /// The file with the admin token.
+    /// Returns the file of the admin token.
     #[must_use]
     pub fn token_path(&self) -> PathBuf {
         token_path(&self.state)
     }
 }
 
-/// The file with the admin token in a state directory.
+/// Returns the file of the admin token in a state directory.
 #[must_use]
 pub fn token_path(state: &Path) -> PathBuf {
     state.join("admin-token")

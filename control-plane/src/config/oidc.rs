@@ -5,42 +5,42 @@ use serde::Deserialize;
 use slotway_identity::oidc::ProviderSettings;
 use slotway_runtime::{RuntimeError, http::is_confidential_url};
 
-/// Where a browser comes back to; the path is fixed.
+/// The path to which the provider redirects browsers.
 pub(crate) const CALLBACK: &str = "/api/v1/oidc/callback";
-/// Longest text of a setting, in bytes.
+/// The longest text of a setting, in bytes.
 const TEXT_BYTES_MAX: usize = 2_048;
-/// Most values of the role claim that mean one role.
+/// The largest number of values of the role claim that map to one role.
 const VALUES_MAX: usize = 64;
 
-/// A provider from which people may come (OpenID Connect Core 1.0, the authorization code flow).
+/// An identity provider (OpenID Connect Core 1.0, authorization code flow).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OidcSettings {
-    /// The provider, as its tokens name it in `iss`. Its `/.well-known/openid-configuration` says the rest.
+    /// The provider's URL, as in the claim `iss` of its tokens; the rest comes from its `/.well-known/openid-configuration`.
     pub issuer: String,
-    /// The name under which the provider knows this control plane.
+    /// The client id of this control plane at the provider.
     pub client_id: String,
-    /// A file with the secret that goes with it; none for a public client.
+    /// A file with the client secret; none for a public client.
     #[serde(default)]
     pub client_secret_file: Option<PathBuf>,
-    /// Where the provider sends browsers back to: the address of this API as browsers reach it, with the path
+    /// The redirect URL: the address of this API as browsers reach it, with the path
     /// `/api/v1/oidc/callback`.
     pub redirect_url: String,
-    /// What is asked for beside `openid`.
+    /// The requested scopes beside `openid`.
     #[serde(default = "default_scopes")]
     pub scopes: Vec<String>,
-    /// The claim with the name that a person has here.
+    /// The claim with the user's name.
     #[serde(default = "default_name_claim")]
     pub name_claim: String,
-    /// The claim that gives the role: a text or a list of texts; dots lead into objects (`realm_access.roles`).
+    /// The claim with the roles: a text or a list of texts; dots lead into objects (`realm_access.roles`).
     pub role_claim: String,
-    /// The values of the role claim that make an admin.
+    /// The values of the role claim that map to the role `admin`.
     #[serde(default)]
     pub admin_values: Vec<String>,
-    /// The values of the role claim that make a viewer.
+    /// The values of the role claim that map to the role `viewer`.
     #[serde(default)]
     pub viewer_values: Vec<String>,
-    /// The authorities that may have signed the provider's certificate, a PEM file; those of the system without it.
+    /// The trusted authorities of the provider's certificate, a PEM file; the system's by default.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
 }
@@ -54,7 +54,7 @@ fn default_name_claim() -> String {
 }
 
 impl OidcSettings {
-    /// Finds settings that cannot be.
+    /// Checks the settings.
     ///
     /// # Errors
     /// The path of the setting, and what is wrong with it.
@@ -68,13 +68,13 @@ impl OidcSettings {
             ("role_claim", &self.role_claim),
         ] {
             if text.is_empty() || text.len() > TEXT_BYTES_MAX {
-                return refuse(field, "it has from 1 to 2048 bytes");
+                return refuse(field, "must have 1 to 2048 bytes");
             }
         }
         if !is_confidential_url(&self.issuer) || self.issuer.contains(['?', '#']) {
             return refuse(
                 "issuer",
-                "it is a URL that begins with https:// (http:// only for this machine), without query or fragment",
+                "must be an https:// URL (http:// only for this machine) without query and fragment",
             );
         }
         let path = self.redirect_url.parse::<Uri>().map(|url| url.path().to_owned()).unwrap_or_default();
@@ -84,14 +84,11 @@ impl OidcSettings {
         {
             return refuse(
                 "redirect_url",
-                "it is a URL that begins with https:// (http:// only for this machine) and ends with /api/v1/oidc/callback",
+                "must be an https:// URL (http:// only for this machine) that ends with /api/v1/oidc/callback",
             );
         }
         if self.admin_values.is_empty() && self.viewer_values.is_empty() {
-            return refuse(
-                "role_claim",
-                "say which of its values mean a role: `admin_values`, `viewer_values`",
-            );
+            return refuse("role_claim", "`admin_values` or `viewer_values` must map its values to a role");
         }
         for (field, values) in [
             ("admin_values", &self.admin_values),
@@ -100,11 +97,11 @@ impl OidcSettings {
         ] {
             let right = |value: &String| !value.is_empty() && value.len() <= TEXT_BYTES_MAX;
             if values.len() > VALUES_MAX || !values.iter().all(right) {
-                return refuse(field, "at most 64 values, each from 1 to 2048 bytes");
+                return refuse(field, "at most 64 values of 1 to 2048 bytes are allowed");
             }
         }
         if self.scopes.iter().any(|scope| !scope.bytes().all(|byte| byte.is_ascii_graphic())) {
-            return refuse("scopes", "a scope has visible ASCII characters alone");
+            return refuse("scopes", "a scope has only visible ASCII characters");
         }
         Ok(())
     }

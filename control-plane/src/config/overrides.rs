@@ -13,39 +13,39 @@ use crate::{
     xds::Variant,
 };
 
-/// Settings that a flag or the environment may say instead of the file: flag over environment over file.
+/// Settings of flags and the environment. A flag overrides the environment, which overrides the file.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Overrides {
-    /// Where Envoy listens to clients
+    /// The address on which Envoy listens to clients
     #[arg(long, env = "SLOTWAY_LISTEN", value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
-    /// Where REST is served
+    /// The address of the REST API
     #[arg(long, env = "SLOTWAY_API", value_name = "ADDRESS")]
     pub api: Option<SocketAddr>,
-    /// Where xDS is served
+    /// The address of xDS
     #[arg(long, env = "SLOTWAY_XDS", value_name = "ADDRESS")]
     pub xds: Option<SocketAddr>,
-    /// Envoy's own admin port
+    /// The address of Envoy's admin port
     #[arg(long, env = "SLOTWAY_ENVOY_ADMIN", value_name = "ADDRESS")]
     pub envoy_admin: Option<SocketAddr>,
-    /// How many worker threads Envoy runs
+    /// The number of Envoy's worker threads
     #[arg(long, env = "SLOTWAY_CONCURRENCY", value_name = "NUMBER",
           value_parser = clap::value_parser!(u32).range(1..=i64::from(super::CONCURRENCY_MAX)))]
     pub concurrency: Option<u32>,
-    /// Which variant of xDS Envoy is told to speak
+    /// The variant of xDS that Envoy is configured to use
     #[arg(long, env = "SLOTWAY_XDS_VARIANT", value_enum, value_name = "VARIANT")]
     pub xds_variant: Option<Variant>,
     /// The directory of the database, the admin token and Envoy's log
     #[arg(long, env = "SLOTWAY_STATE", value_name = "DIRECTORY")]
     pub state: Option<PathBuf>,
-    /// Where changes are kept: sqlite, or postgres://USER@HOST:PORT/DATABASE
-    // Text, since what is refused as a value is shown, and this may hold a password.
+    /// The store: sqlite, or postgres://USER@HOST:PORT/DATABASE
+    // Text, since clap prints a rejected value, which may contain a password.
     #[arg(long, env = "SLOTWAY_STORE", value_name = "STORE", hide_env_values = true)]
     pub store: Option<String>,
-    /// What is logged: error, warn, info, debug, trace, or directives such as `warn,slotway_xds=debug`
+    /// The log level: error, warn, info, debug, trace, or directives such as `warn,slotway_xds=debug`
     #[arg(long, env = "SLOTWAY_LOG", value_name = "LEVEL")]
     pub log_level: Option<LogLevel>,
-    /// How a line of the log looks
+    /// The format of log lines: text, or one JSON object per line (json)
     #[arg(long, env = "SLOTWAY_LOG_FORMAT", value_name = "FORMAT",
           value_parser = PossibleValuesParser::new(LogFormat::NAMES).try_map(|name| name.parse::<LogFormat>()))]
     pub log_format: Option<LogFormat>,
@@ -55,10 +55,10 @@ pub struct Overrides {
 const STORE_PASSWORD: &str = "SLOTWAY_STORE_PASSWORD";
 
 impl Overrides {
-    /// Puts what was said into `config`.
+    /// Applies the overrides to `config`.
     ///
     /// # Errors
-    /// [`CliError::Setting`] where it cannot be read.
+    /// [`CliError::Setting`] if the store's URL is not valid.
     pub fn apply(&self, config: &mut Config) -> Result<(), CliError> {
         config.listen = self.listen.unwrap_or(config.listen);
         config.api = self.api.unwrap_or(config.api);

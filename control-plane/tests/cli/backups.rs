@@ -317,7 +317,7 @@ fn what_is_no_backup_is_refused_with_the_place_and_changes_nothing() {
         (&["restore", "good", "--state", "f.yaml"], 1, "f.yaml"),
         (&["backup"], 2, "BACKUP"),
         (&["backup", "no/such/directory"], 1, "no/such/directory: No such file"),
-        (&["backup", "elsewhere", "--state", "nowhere"], 2, "there is no database yet"),
+        (&["backup", "elsewhere", "--state", "nowhere"], 2, "there is no database"),
     ] {
         let output = plane.run(arguments);
         let told = told(arguments, &output);

@@ -185,7 +185,7 @@ fn what_is_not_so_in_time_ends_with_8() {
         (["drain", worker, "--wait", "--timeout", "1ms"], "is not drained (2 requests in flight) after 1ms"),
         (
             ["delete", "worker/http://127.0.0.1:9001", "--wait", "--timeout", "1ms"],
-            "has not gone (2 requests in flight) after 1ms",
+            "is not deleted (2 requests in flight) after 1ms",
         ),
     ] {
         let output = plane.run(&arguments);

@@ -27,7 +27,7 @@ fn a_wrong_file_stops_up_and_serve_before_anything_starts() {
     for command in ["up", "serve"] {
         let output = house.run(&[command, "-f", "f.yaml", "--filter", "filter.wasm"]);
         assert_eq!(output.status.code(), Some(2), "{command}");
-        assert_eq!(stderr(&output), "slotway: f.yaml:1:8: pools: at least one pool is needed\n");
+        assert_eq!(stderr(&output), "slotway: f.yaml:1:8: pools: at least one pool is required\n");
     }
     assert!(!house.path("state").exists());
 }

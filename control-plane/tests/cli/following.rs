@@ -117,7 +117,7 @@ fn a_control_plane_that_is_away_for_a_while_is_waited_for() {
     plane.cut_events();
     watch.line("78");
     assert!(
-        watch.read("err").contains("it ended the stream of events; trying again"),
+        watch.read("err").contains("the stream of events has ended. Trying again"),
         "{}",
         watch.read("err")
     );

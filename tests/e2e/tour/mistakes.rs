@@ -24,12 +24,12 @@ fn table() -> Vec<(String, i32, Vec<&'static str>)> {
         (
             line("slotway delete worker https://127.0.0.1:9001"),
             3,
-            vec!["there is no worker", "did you mean http://127.0.0.1:9001?"],
+            vec!["there is no worker", "Did you mean http://127.0.0.1:9001?"],
         ),
         (
             line("slotway get worker http://elsewhere:9001"),
             3,
-            vec!["there is no worker", "there is: http://127.0.0.1:9001, http://127.0.0.1:9002"],
+            vec!["there is no worker", "Known: http://127.0.0.1:9001, http://127.0.0.1:9002"],
         ),
         // A pool that is not there.
         (
@@ -51,7 +51,7 @@ fn table() -> Vec<(String, i32, Vec<&'static str>)> {
                 apply(new, "{ capacity: 1 }").trim_end_matches("END\n")
             ),
             2,
-            vec!["-:5:", "stands at -:1:1 already"],
+            vec!["-:5:", "is already defined at -:1:1"],
         ),
         (
             apply(WORKER, "{ pool: preannotation, capacity: 3 }"),

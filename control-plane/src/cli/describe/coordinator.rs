@@ -16,29 +16,29 @@ const STATUS_TOLD: &[&str] = &[
     "connected_since_unix_ms",
 ];
 
-pub(super) fn describe(text: &mut Text, seen: &JsonResource) {
-    text.line("Group", seen.text("status.cluster").unwrap_or("unknown"));
-    text.line("State", seen.text("status.state").unwrap_or("unknown"));
-    text.line("Envoy", seen.text("status.envoy_version").unwrap_or("unknown"));
-    text.line("Protocol", seen.text("status.protocol").unwrap_or("unknown"));
+pub(super) fn describe(text: &mut Text, resource: &JsonResource) {
+    text.line("Group", resource.text("status.cluster").unwrap_or("unknown"));
+    text.line("State", resource.text("status.state").unwrap_or("unknown"));
+    text.line("Envoy", resource.text("status.envoy_version").unwrap_or("unknown"));
+    text.line("Protocol", resource.text("status.protocol").unwrap_or("unknown"));
     text.line(
         "Generation",
         format!(
             "{} acknowledged, {} in force",
-            figure(seen, "status.generation"),
-            figure(seen, "status.generation_in_force")
+            figure(resource, "status.generation"),
+            figure(resource, "status.generation_in_force")
         ),
     );
     text.line(
         "Reported",
-        match seen.number("status.report_age_ms") {
+        match resource.number("status.report_age_ms") {
             Some(ms) => format!("{} ago", duration(ms)),
             None => "never".to_owned(),
         },
     );
-    text.fields("", seen.at("status"), STATUS_TOLD);
+    text.fields("", resource.at("status"), STATUS_TOLD);
     text.heading("Resources");
-    for (url, status) in seen.at("status.types").and_then(Value::as_object).into_iter().flatten() {
+    for (url, status) in resource.at("status.types").and_then(Value::as_object).into_iter().flatten() {
         let member = |name: &str| status.get(name).and_then(Value::as_str).unwrap_or("-");
         let name = url.rsplit('.').next().unwrap_or_default();
         text.entry(&format!(
@@ -59,7 +59,7 @@ pub(super) fn describe(text: &mut Text, seen: &JsonResource) {
         }
     }
     text.heading("Pools");
-    for pool in seen.at("status.pools").and_then(Value::as_array).into_iter().flatten() {
+    for pool in resource.at("status.pools").and_then(Value::as_array).into_iter().flatten() {
         let number = |name: &str| pool.get(name).and_then(Value::as_u64).unwrap_or_default();
         text.entry(&format!(
             "{}: {} in flight, {} free, {} parked, {} waiting",

@@ -16,15 +16,15 @@ const STATUS_TOLD: &[&str] = &[
     "report_age_ms",
 ];
 
-pub(super) fn describe(text: &mut Text, seen: &JsonResource) {
-    let state = seen.text("status.state").unwrap_or("unknown");
-    text.line("Pool", seen.text("spec.pool").unwrap_or("unknown"));
+pub(super) fn describe(text: &mut Text, resource: &JsonResource) {
+    let state = resource.text("status.state").unwrap_or("unknown");
+    text.line("Pool", resource.text("spec.pool").unwrap_or("unknown"));
     text.line("State", state);
-    if let Some(why) = why(state, seen.text("status.reason")) {
+    if let Some(why) = why(state, resource.text("status.reason")) {
         text.line("Why", why);
     }
-    let capacity = figure(seen, "spec.capacity");
-    let in_force = seen.number("status.capacity_in_force");
+    let capacity = figure(resource, "spec.capacity");
+    let in_force = resource.number("status.capacity_in_force");
     text.line(
         "Capacity",
         match in_force {
@@ -34,32 +34,32 @@ pub(super) fn describe(text: &mut Text, seen: &JsonResource) {
             _ => capacity,
         },
     );
-    text.line("Protocol", seen.text("spec.protocol").unwrap_or("http1"));
-    if let Some(slow_start) = seen.text("spec.slow_start") {
+    text.line("Protocol", resource.text("spec.protocol").unwrap_or("http1"));
+    if let Some(slow_start) = resource.text("spec.slow_start") {
         text.line("Slow start", format!("its capacity comes back over {slow_start} after a recovery"));
     }
-    text.fields("", seen.at("spec"), SPEC_TOLD);
-    text.line("In flight", figure(seen, "status.in_flight"));
-    text.line("Free slots", figure(seen, "status.free"));
-    text.line("Parked slots", figure(seen, "status.parked"));
+    text.fields("", resource.at("spec"), SPEC_TOLD);
+    text.line("In flight", figure(resource, "status.in_flight"));
+    text.line("Free slots", figure(resource, "status.free"));
+    text.line("Parked slots", figure(resource, "status.parked"));
     text.line(
         "Failures",
-        match seen.number("status.failures") {
+        match resource.number("status.failures") {
             Some(number) => format!("{number} in a row"),
             None => "unknown".to_owned(),
         },
     );
-    let oldest = seen.number("status.oldest_wait_ms").filter(|ms| *ms > 0);
+    let oldest = resource.number("status.oldest_wait_ms").filter(|ms| *ms > 0);
     let since = oldest.map(|ms| format!(", the first for {}", duration(ms))).unwrap_or_default();
-    text.line("Pool's line", format!("{} waiting{since}", figure(seen, "status.waiting")));
+    text.line("Pool's line", format!("{} waiting{since}", figure(resource, "status.waiting")));
     text.line(
         "Reported",
-        match seen.number("status.report_age_ms") {
+        match resource.number("status.report_age_ms") {
             Some(ms) => format!("{} ago", duration(ms)),
             None => "by no Envoy".to_owned(),
         },
     );
-    text.fields("", seen.at("status"), STATUS_TOLD);
+    text.fields("", resource.at("status"), STATUS_TOLD);
 }
 
 /// Returns why the worker is not active: the control plane's reason, else the meaning of its state.

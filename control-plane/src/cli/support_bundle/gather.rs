@@ -101,7 +101,7 @@ fn configuration(file: &Path) -> Result<String, String> {
     read.map_err(|error| error.to_string())?;
     let value: Result<Value, _> = serde_saphyr::from_str(&text);
     // The parser's message may quote the file.
-    value.map(|value| value.to_string()).map_err(|_| "it is no YAML".to_owned())
+    value.map(|value| value.to_string()).map_err(|_| "it is not YAML".to_owned())
 }
 
 /// Adds names and sizes of the files in the state directory, and the ends of the logs.

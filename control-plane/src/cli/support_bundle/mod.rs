@@ -32,7 +32,7 @@ pub(super) struct SupportBundle {
 
 const EXAMPLES: &str = "\
 Examples:
-  slotway support-bundle                      # of the control plane on this machine
+  slotway support-bundle                      # the control plane on this machine
   slotway support-bundle -f slotway.yaml -o /tmp/bundle.tar.gz";
 
 impl SupportBundle {
@@ -55,7 +55,7 @@ impl SupportBundle {
         let (files, bytes) = archive.finish()?;
         say(format_args!("{}: {files} files, {bytes} bytes", output.display()));
         say(
-            "Secrets were taken out; names and addresses of workers, and who changed what, are in it. Look through it before you pass it on.",
+            "The bundle has no secrets, but names and addresses of workers and authors of changes. Review it before you share it.",
         );
         Ok(())
     }

@@ -217,12 +217,12 @@ impl Board {
     fn take_one(&mut self, change: Change) {
         let Change { kind, name, now } = change;
         match (kind, now) {
-            (Kind::Pool, Some(seen)) => self.pools.entry(name).or_default().take(&seen),
+            (Kind::Pool, Some(resource)) => self.pools.entry(name).or_default().take(&resource),
             (Kind::Pool, None) => drop(self.pools.remove(&name)),
-            (Kind::Worker, Some(seen)) => self.workers.entry(name).or_default().take(&seen),
+            (Kind::Worker, Some(resource)) => self.workers.entry(name).or_default().take(&resource),
             (Kind::Worker, None) => drop(self.workers.remove(&name)),
-            (Kind::Coordinator, Some(seen)) => {
-                let state = seen.text("status.state").unwrap_or_default().to_owned();
+            (Kind::Coordinator, Some(resource)) => {
+                let state = resource.text("status.state").unwrap_or_default().to_owned();
                 self.coordinators.insert(name, state);
             }
             (Kind::Coordinator, None) => drop(self.coordinators.remove(&name)),
@@ -232,13 +232,13 @@ impl Board {
 }
 
 impl Pool {
-    fn take(&mut self, seen: &JsonResource) {
-        self.free = seen.number("status.free");
-        self.in_flight = seen.number("status.in_flight");
-        self.slots = seen.number("status.slots");
-        self.waiting = seen.number("status.waiting");
-        self.oldest_wait_ms = seen.number("status.oldest_wait_ms").unwrap_or_default();
-        self.position = seen.number("spec.position").unwrap_or(self.position);
+    fn take(&mut self, resource: &JsonResource) {
+        self.free = resource.number("status.free");
+        self.in_flight = resource.number("status.in_flight");
+        self.slots = resource.number("status.slots");
+        self.waiting = resource.number("status.waiting");
+        self.oldest_wait_ms = resource.number("status.oldest_wait_ms").unwrap_or_default();
+        self.position = resource.number("spec.position").unwrap_or(self.position);
         self.in_flight_high = self.in_flight_high.max(self.in_flight.unwrap_or_default());
         self.waiting_high = self.waiting_high.max(self.waiting.unwrap_or_default());
         self.peak = self.peak.max(self.waiting.unwrap_or_default());
@@ -246,13 +246,13 @@ impl Pool {
 }
 
 impl Worker {
-    fn take(&mut self, seen: &JsonResource) {
-        seen.text("spec.pool").unwrap_or_default().clone_into(&mut self.pool);
-        seen.text("status.state").unwrap_or("unknown").clone_into(&mut self.state);
-        self.capacity = seen.number("spec.capacity").unwrap_or_default();
-        self.in_flight = seen.number("status.in_flight");
-        self.free = seen.number("status.free");
-        self.parked = seen.number("status.parked").unwrap_or_default();
+    fn take(&mut self, resource: &JsonResource) {
+        resource.text("spec.pool").unwrap_or_default().clone_into(&mut self.pool);
+        resource.text("status.state").unwrap_or("unknown").clone_into(&mut self.state);
+        self.capacity = resource.number("spec.capacity").unwrap_or_default();
+        self.in_flight = resource.number("status.in_flight");
+        self.free = resource.number("status.free");
+        self.parked = resource.number("status.parked").unwrap_or_default();
         self.in_flight_high = self.in_flight_high.max(self.in_flight.unwrap_or_default());
     }
 }

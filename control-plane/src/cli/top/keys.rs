@@ -20,13 +20,13 @@ pub(super) enum Done {
 pub(super) const TOLD: [(&str, &str); 9] = [
     ("q", "quit"),
     ("s", "sort by the next column"),
-    ("r", "turn the order round"),
-    ("p", "show the next pool alone, then all"),
+    ("r", "reverse the order"),
+    ("p", "show only the next pool, after the last one all"),
     ("a", "show all pools"),
-    ("space", "stop, and go on"),
+    ("space", "pause and resume"),
     ("up down pgup pgdn", "move through the workers"),
-    ("home end", "to the first and the last one"),
-    ("?", "tell the keys, or no longer"),
+    ("home end", "go to the first and the last worker"),
+    ("?", "show or hide the keys"),
 ];
 
 /// Handles an event of the terminal.

@@ -17,8 +17,8 @@ use crate::cli::{
 };
 
 fn change(kind: Kind, name: &str, spec: Value, status: Value) -> Change {
-    let seen = json!({ "metadata": { "name": name }, "spec": spec, "status": status });
-    Change::of(kind, JsonResource::new(seen).unwrap())
+    let resource = json!({ "metadata": { "name": name }, "spec": spec, "status": status });
+    Change::of(kind, JsonResource::new(resource).unwrap())
 }
 
 fn pool(name: &str, position: u64, in_flight: u64, waiting: u64) -> Change {
