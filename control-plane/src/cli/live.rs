@@ -145,7 +145,10 @@ impl Live {
             };
             let bytes = match chunk {
                 Err(_) => {
-                    return lost(&self.client, format!("nothing was received for {} s", SILENT_MAX.as_secs()));
+                    return lost(
+                        &self.client,
+                        format!("nothing was received for {} s", SILENT_MAX.as_secs()),
+                    );
                 }
                 Ok(Ok(None)) => return lost(&self.client, "the stream of events has ended".to_owned()),
                 Ok(Err(error)) => return lost(&self.client, format!("the stream of events failed: {error}")),
