@@ -147,7 +147,7 @@ async fn connect(config: &Config) -> Result<Channel, String> {
         None => endpoint,
     };
     let hint = "Is the control plane running? Start it with `slotway serve -f FILE`";
-    endpoint.connect().await.map_err(|error| format!("{error}; {hint}"))
+    endpoint.connect().await.map_err(|error| format!("{error}. {hint}"))
 }
 
 fn client(tls: &EnvoyTls) -> Result<ClientTlsConfig, String> {

@@ -217,7 +217,7 @@ fn tokens_are_made_with_a_secret_that_is_alone_on_standard_output() {
     let plane = FakePlane::start();
     let output = plane.run(&["token", "create", "autoscaler", "--scope", "workers", "--expires-in", "720h"]);
     assert_eq!(stdout(&output), "slotway_0123456789abcdef\n", "{}", stderr(&output));
-    assert!(stderr(&output).contains("its secret is shown this once"));
+    assert!(stderr(&output).contains("Its secret cannot be shown again"));
     assert_eq!(
         plane.kept().get("tokens", "autoscaler")["spec"],
         json!({ "scope": "workers", "expires_in": "720h" })

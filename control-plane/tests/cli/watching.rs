@@ -48,5 +48,5 @@ fn a_watch_without_a_control_plane_says_what_to_do() {
     let house = House::new();
     let output = house.run(&["xds", "watch", "backup-jobs", "-f", "f.yaml"]);
     assert_eq!(output.status.code(), Some(6));
-    assert!(stderr(&output).contains("is the control plane running?"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("Is the control plane running?"), "{}", stderr(&output));
 }
