@@ -8,6 +8,7 @@ use std::{
 };
 
 use axum::{Router, extract::DefaultBodyLimit};
+use prometheus_client::metrics::{family::Family, gauge::Gauge};
 use slotway_identity::{AdminToken, IdentityService, oidc::Oidc};
 use tokio::{sync::watch, task::JoinSet, time::MissedTickBehavior};
 
@@ -124,16 +125,19 @@ impl ControlPlane {
             reports: Arc::clone(&reports),
             coordinators: Arc::clone(&coordinators),
             events: Arc::default(),
-            watchdog: Arc::clone(&watchdog),
             identity: Arc::clone(&identity),
             rates: Arc::new(Rates::new(&config.api_limits)),
             stopping: stopping.clone(),
-            reloads: Arc::clone(&reloads),
+            metrics: Arc::default(),
             requests: Arc::default(),
         };
-        let (desired, told) = (workers.desired(), agents.told());
-        let xds_router = XdsServer::new(desired, told, Arc::clone(&coordinators), let_in, stopping.clone())
-            .into_router(api::report_router(state.clone()).layer(DefaultBodyLimit::max(REPORT_BYTES_MAX)));
+        register_metrics(&state, &watchdog, &reloads);
+        let (desired, agent_resources) = (workers.desired(), agents.told());
+        let xds_router =
+            XdsServer::new(desired, agent_resources, Arc::clone(&coordinators), let_in, stopping.clone())
+                .into_router(
+                    api::report_router(state.clone()).layer(DefaultBodyLimit::max(REPORT_BYTES_MAX)),
+                );
         let address = |listener: &TcpListener| {
             listener.local_addr().map_err(|error| system("reading a port's address", &error))
         };
@@ -144,8 +148,8 @@ impl ControlPlane {
         tasks.spawn(serve_xds(ports.xds, live_tls, refusals, xds_router, stopping.clone())?);
         let port = ApiPort::new(ports.api, api_live_tls, config.api_limits.connections);
         let port = port.map_err(|error| system("taking a port over", &error))?;
-        let (events, told) = (Arc::clone(&state.events), state.clone());
-        tasks.spawn(until(stopping.clone(), async move { Ok(events.run(told).await?) }));
+        let (events, sources) = (Arc::clone(&state.events), state.event_sources());
+        tasks.spawn(until(stopping.clone(), async move { Ok(events.run(sources).await?) }));
         let rest = port.serve(api::router(state), stopping.clone());
         tasks.spawn(async move { Ok(rest.await?) });
         tasks.spawn(until(stopping.clone(), run_identity(identity)));
@@ -203,6 +207,35 @@ pub(crate) fn listener_settings(config: &Config, filter_wasm: PathBuf) -> Result
         groups: config.groups(),
         lanes: config.envoy.concurrency,
     })
+}
+
+/// Adds the metrics of each component.
+fn register_metrics(state: &ApiState, watchdog: &Arc<Watchdog>, reloads: &Arc<Reloads>) {
+    let metrics = &state.metrics;
+    metrics.add(|registry| {
+        let build = Family::<[(&str, &str); 1], Gauge>::default();
+        build.get_or_create(&[("version", env!("CARGO_PKG_VERSION"))]).set(1);
+        registry.register("build_info", "The running version; always 1", build);
+    });
+    let store = Arc::clone(&state.store);
+    metrics.add(move |registry| store::register_metrics(&*store, registry));
+    let reloads = Arc::clone(reloads);
+    metrics.add(move |registry| reloads.register_metrics(registry));
+    let requests = Arc::clone(&state.requests);
+    metrics.add(move |registry| requests.register(registry));
+    let workers = Arc::clone(&state.workers);
+    metrics.add(move |registry| workers.register_metrics(registry));
+    let (reports, desired) = (Arc::clone(&state.reports), state.workers.desired());
+    metrics.add(move |registry| {
+        let desired = desired.borrow().clone();
+        reports.register_metrics(desired.pools.iter().map(|pool| &pool.name), registry);
+    });
+    let coordinators = Arc::clone(&state.coordinators);
+    metrics.add(move |registry| coordinators.register_metrics(registry));
+    let watchdog = Arc::clone(watchdog);
+    metrics.add(move |registry| watchdog.register_metrics(registry));
+    let events = Arc::clone(&state.events);
+    metrics.add(move |registry| events.register_metrics(registry));
 }
 
 fn system(doing: &'static str, reason: &dyn ToString) -> CliError {

@@ -19,6 +19,7 @@ mod backup;
 pub mod cli;
 pub mod config;
 pub mod control_plane;
+mod coordinator_metrics;
 pub mod envoy;
 mod error;
 pub mod groups;

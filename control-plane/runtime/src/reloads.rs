@@ -1,6 +1,17 @@
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, atomic::AtomicU64};
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::Registry,
+};
 
 use crate::Clock;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: &'static str,
+}
 
 /// What became of the configuration file when it was read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +84,24 @@ impl Reloads {
     #[must_use]
     pub fn is_last_in_force(&self) -> bool {
         !self.lock().last_refused
+    }
+
+    /// Registers the current metrics of reloads.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        let reloads = Family::<OutcomeLabels, Counter>::default();
+        for outcome in [ReloadOutcome::Done, ReloadOutcome::Refused] {
+            let labels = OutcomeLabels { outcome: outcome.as_str() };
+            reloads.get_or_create(&labels).inc_by(self.of(outcome));
+        }
+        registry.register("config_reloads", "Reloads of the configuration file", reloads);
+        let in_force = Gauge::<i64>::default();
+        in_force.set(i64::from(self.is_last_in_force()));
+        let help = "Whether the last read configuration file is in force";
+        registry.register("config_last_reload_successful", help, in_force);
+        let last = Gauge::<u64, AtomicU64>::default();
+        last.set(self.last_success_unix_s());
+        let help = "Time at which the configuration file was last put in force, as Unix time";
+        registry.register("config_last_reload_success_timestamp_seconds", help, last);
     }
 
     fn lock(&self) -> MutexGuard<'_, Counts> {

@@ -12,7 +12,6 @@ mod health;
 mod identity_problem;
 mod metrics;
 mod observed;
-mod outlasting;
 mod people;
 mod port;
 mod problem;
@@ -32,11 +31,10 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     agents::Agents,
-    lifecycle::{Reloads, Stopping},
+    lifecycle::Stopping,
     reports::Reports,
     store::Store,
-    telemetry::RequestMetrics,
-    watchdog::Watchdog,
+    telemetry::{Metrics, RequestMetrics},
     workers::Workers,
     xds::Coordinators,
 };
@@ -44,7 +42,7 @@ use crate::{
 pub use audit::{AuditPage, AuditedChange};
 pub use coordinator::RemovedWorker;
 pub use coordinators::{CoordinatorPool, CoordinatorSpec, CoordinatorState};
-pub use events::Hub;
+pub use events::{EventSources, Hub};
 pub use people::{MadeToken, RoleName, ScopeName, SessionView, TokenSpec, TokenState, UserSpec, UserState};
 pub use port::ApiPort;
 pub use problem::Problem;
@@ -70,18 +68,29 @@ pub struct ApiState {
     pub coordinators: Arc<Coordinators>,
     /// Who hears of what changes.
     pub events: Arc<Hub>,
-    /// Who asks workers whether they are there.
-    pub watchdog: Arc<Watchdog>,
     /// Authenticates requests; users, sessions, tokens.
     pub identity: Arc<IdentityService>,
     /// How much one address may ask.
     pub rates: Arc<Rates>,
-    /// How far the end has come.
+    /// The metrics of all components.
+    pub metrics: Arc<Metrics>,
+    /// The progress of the shutdown.
     pub stopping: Stopping,
-    /// How reading the configuration file again went.
-    pub reloads: Arc<Reloads>,
-    /// The requests that were answered.
+    /// The metrics of requests.
     pub requests: Arc<RequestMetrics>,
+}
+
+impl ApiState {
+    /// Returns the components whose changes become events.
+    #[must_use]
+    pub fn event_sources(&self) -> EventSources {
+        EventSources {
+            workers: Arc::clone(&self.workers),
+            store: Arc::clone(&self.store),
+            reports: Arc::clone(&self.reports),
+            coordinators: Arc::clone(&self.coordinators),
+        }
+    }
 }
 
 /// The routes of the API port.

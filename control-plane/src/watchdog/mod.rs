@@ -16,6 +16,7 @@ mod trust;
 
 use std::sync::Arc;
 
+use prometheus_client::{metrics::gauge::Gauge, registry::Registry};
 use tokio::sync::watch;
 
 use crate::{
@@ -87,6 +88,13 @@ impl Watchdog {
             workers.heartbeats().forget_all();
             tracing::info!("another control plane watches the workers, or the store cannot be written");
         }
+    }
+
+    /// Registers the current metrics of the watchdog.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        let watching = Gauge::<i64>::default();
+        watching.set(i64::from(self.is_watching()));
+        registry.register("watchdog_watching", "Whether this control plane sends the heartbeats", watching);
     }
 
     /// Whether it is this control plane that asks.

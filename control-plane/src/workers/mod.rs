@@ -37,6 +37,7 @@ mod heartbeat;
 mod heartbeats;
 mod held;
 mod labels;
+mod metrics;
 mod overview;
 mod pool_record;
 mod pools;
@@ -47,6 +48,7 @@ mod restored;
 mod roster;
 mod status;
 mod upsert;
+mod visibility;
 mod watched;
 
 use std::{
@@ -83,6 +85,7 @@ pub(crate) use restored::restored;
 pub(crate) use roster::{Breach, BreachOf, Roster};
 pub(crate) use status::View;
 pub use status::{PoolStatus, WorkerStatus};
+pub use visibility::is_visible_document;
 pub use watched::{HealthChange, WatchedWorker};
 
 /// How long nobody may be connected before a removed worker counts as drained: longer than an Envoy takes to

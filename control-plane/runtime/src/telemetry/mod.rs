@@ -3,6 +3,7 @@
 mod caught;
 mod log;
 mod log_settings;
+mod metrics;
 mod panics;
 mod process;
 mod request_id;
@@ -13,6 +14,7 @@ pub mod traces;
 pub use caught::caught;
 pub use log::{LiveLog, Telemetry, start};
 pub use log_settings::{LogFormat, LogLevel, LogSettings};
+pub use metrics::Metrics;
 pub use process::Process;
 pub use request_id::{REQUEST_ID, RequestId};
 pub use request_metrics::RequestMetrics;

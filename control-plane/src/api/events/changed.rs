@@ -9,11 +9,12 @@ use axum::body::Bytes;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{frame, kinds::Kinds};
+use super::{EventSources, frame, kinds::Kinds};
 use crate::{
-    api::{ApiState, v1},
+    api::v1,
     error::Error,
     store::{AUDIT_PAGE_MAX, AuditQuery, AuditRow, Commit, StoreError},
+    workers::is_visible_document,
 };
 
 /// Most changes that are told one by one; where more were made at once, or were missed, it is less to read everything anew.
@@ -47,7 +48,7 @@ enum Action {
 ///
 /// # Errors
 /// [`StoreError::Forgotten`] where they are too many to be told one by one.
-pub(super) async fn of(state: &ApiState, commits: &[Commit]) -> Result<Vec<Changed>, Error> {
+pub(super) async fn of(sources: &EventSources, commits: &[Commit]) -> Result<Vec<Changed>, Error> {
     let told = || {
         let changes = commits
             .iter()
@@ -63,13 +64,13 @@ pub(super) async fn of(state: &ApiState, commits: &[Commit]) -> Result<Vec<Chang
         return Ok(Vec::new());
     }
     // What GET answers must not be older than what is told.
-    state.workers.caught_up(last.revision).await?;
-    let mut rows = rows(state, first.revision - 1, last.revision).await?;
-    let view = state.workers.view(Instant::now());
+    sources.workers.caught_up(last.revision).await?;
+    let mut rows = rows(sources, first.revision - 1, last.revision).await?;
+    let view = sources.workers.view(Instant::now());
     let mut events = Vec::with_capacity(number);
     for (revision, change, (kind, kinds)) in told() {
         let row = rows.remove(&(revision, change.kind.as_str().to_owned(), change.key.clone()));
-        let there = |text: Option<&str>| text.is_some_and(is_there);
+        let there = |text: Option<&str>| text.is_some_and(is_visible_document);
         let now = there(change.value.as_deref());
         let action = match (row.as_ref().map(|row| there(row.before.as_deref())), now) {
             (Some(false), true) => Action::Created,
@@ -91,7 +92,7 @@ pub(super) async fn of(state: &ApiState, commits: &[Commit]) -> Result<Vec<Chang
 
 /// The audit rows of some revisions.
 async fn rows(
-    state: &ApiState,
+    sources: &EventSources,
     after: u64,
     up_to: u64,
 ) -> Result<HashMap<(u64, String, String), AuditRow>, Error> {
@@ -105,7 +106,7 @@ async fn rows(
             limit: AUDIT_PAGE_MAX,
             ..AuditQuery::newest()
         };
-        let page = state.store.audit(&query).await?;
+        let page = sources.store.audit(&query).await?;
         let is_last = page.len() < AUDIT_PAGE_MAX as usize;
         before = page.last().map(|row| row.id);
         found.extend(page.into_iter().map(|row| ((row.revision, row.kind.clone(), row.key.clone()), row)));
@@ -113,12 +114,6 @@ async fn rows(
             return Ok(found);
         }
     }
-}
-
-/// Whether a stored document is something that can be looked at: of what the configuration file declares the store also keeps that it was removed.
-fn is_there(document: &str) -> bool {
-    let Ok(document) = serde_json::from_str::<Value>(document) else { return true };
-    document["standing"] != "removed" && document["removed"] != true
 }
 
 /// Events as one piece for those who want these kinds. Only the last of a revision bears its number: whoever has not heard all of it
@@ -173,18 +168,5 @@ mod tests {
         assert_eq!(heard("Worker"), "a7 c d8");
         assert_eq!(heard("Pool"), "b7 e8");
         assert_eq!(piece(&events, Kinds::COORDINATOR), None);
-    }
-
-    #[test]
-    fn what_is_kept_only_as_removed_is_not_there() {
-        for (document, there) in [
-            (r#"{"standing":"active"}"#, true),
-            (r#"{"standing":{"draining":{"since_generation":7}}}"#, true),
-            (r#"{"standing":"removed"}"#, false),
-            (r#"{"position":1,"removed":true}"#, false),
-            ("\"training\"", true),
-        ] {
-            assert_eq!(is_there(document), there, "{document}");
-        }
     }
 }

@@ -5,14 +5,14 @@ use std::{
 };
 
 use axum::body::Bytes;
+use prometheus_client::{metrics::gauge::Gauge, registry::Registry};
 use tokio::{
     sync::Notify,
     time::{Instant, MissedTickBehavior, interval, sleep, sleep_until},
 };
 
-use super::{changed, difference::Told, frame, kinds::Kinds, outbox::Outbox};
+use super::{EventSources, changed, difference::Told, frame, kinds::Kinds, outbox::Outbox};
 use crate::{
-    api::ApiState,
     error::Error,
     store::{Commit, StoreError},
 };
@@ -92,6 +92,13 @@ impl Hub {
         self.lock().listeners.len()
     }
 
+    /// Registers the current metrics of listeners.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        let listeners = Gauge::<i64>::default();
+        listeners.set(i64::try_from(self.listeners()).unwrap_or(i64::MAX));
+        registry.register("event_listeners", "Clients that listen to events", listeners);
+    }
+
     /// Gives somebody a place who has heard of all up to `after`.
     ///
     /// # Errors
@@ -123,19 +130,19 @@ impl Hub {
     ///
     /// # Errors
     /// None: what fails is tried again.
-    pub(crate) async fn run(&self, state: ApiState) -> Result<(), Error> {
-        let _running = self.start(state.workers.revision());
-        tokio::join!(self.follow_store(&state), self.follow_status(&state));
+    pub(crate) async fn run(&self, sources: EventSources) -> Result<(), Error> {
+        let _running = self.start(sources.workers.revision());
+        tokio::join!(self.follow_store(&sources), self.follow_status(&sources));
         Ok(())
     }
 
     /// Tells of each commit.
-    async fn follow_store(&self, state: &ApiState) {
-        let mut watch = state.store.watch(self.lock().revision);
+    async fn follow_store(&self, sources: &EventSources) {
+        let mut watch = sources.store.watch(self.lock().revision);
         loop {
             match watch.next().await {
-                Ok(commit) => self.tell(state, commit).await,
-                Err(StoreError::Forgotten { .. }) => watch = self.begin_anew(state).await,
+                Ok(commit) => self.tell(sources, commit).await,
+                Err(StoreError::Forgotten { .. }) => watch = self.begin_anew(sources).await,
                 Err(error) => {
                     tracing::debug!("the store cannot be followed: {error}");
                     sleep(AGAIN_AFTER).await;
@@ -145,9 +152,9 @@ impl Hub {
     }
 
     /// Tells what differs in the figures and of the coordinators, and now and then that it is still there.
-    async fn follow_status(&self, state: &ApiState) {
-        let (mut reports, mut coordinators) = (state.reports.changes(), state.coordinators.changes());
-        let mut desired = state.workers.desired();
+    async fn follow_status(&self, sources: &EventSources) {
+        let (mut reports, mut coordinators) = (sources.reports.changes(), sources.coordinators.changes());
+        let mut desired = sources.workers.desired();
         let mut told = Told::default();
         let mut look = every(LOOK_EVERY);
         let mut comments = every(COMMENT_EVERY);
@@ -155,7 +162,7 @@ impl Hub {
         let mut differs = true;
         loop {
             tokio::select! {
-                // The senders live as long as the state.
+                // The senders live as long as the sources.
                 _ = reports.changed() => differs = true,
                 _ = coordinators.changed() => differs = true,
                 _ = desired.changed() => differs = true,
@@ -165,7 +172,7 @@ impl Hub {
                 () = sleep_until(figures_at), if differs => {
                     differs = false;
                     figures_at = Instant::now() + FIGURES_EVERY;
-                    self.tell_figures(state, &mut told);
+                    self.tell_figures(sources, &mut told);
                 }
             }
         }
@@ -179,9 +186,9 @@ impl Hub {
     }
 
     /// Tells of a commit. It counts as told only when it is, so that nobody who comes meanwhile misses it.
-    async fn tell(&self, state: &ApiState, commit: Commit) {
+    async fn tell(&self, sources: &EventSources, commit: Commit) {
         if !self.passes_over(commit.revision) {
-            let events = events_of(state, &commit).await;
+            let events = events_of(sources, &commit).await;
             self.deliver(commit.revision, events.as_deref());
         }
     }
@@ -216,9 +223,9 @@ impl Hub {
     }
 
     /// More was committed than the store remembers.
-    async fn begin_anew(&self, state: &ApiState) -> crate::store::Watch {
+    async fn begin_anew(&self, sources: &EventSources) -> crate::store::Watch {
         let revision = loop {
-            match state.store.list(&[]).await {
+            match sources.store.list(&[]).await {
                 Ok(listing) => break listing.revision,
                 Err(error) => tracing::debug!("the store cannot be read: {error}"),
             }
@@ -226,21 +233,21 @@ impl Hub {
         };
         self.lock().revision = revision;
         self.send(|_| frame::resync(revision));
-        state.store.watch(revision)
+        sources.store.watch(revision)
     }
 
     /// Tells what differs in figures and coordinators; those who have come since hear all of it.
-    fn tell_figures(&self, state: &ApiState, told: &mut Told) {
+    fn tell_figures(&self, sources: &EventSources, told: &mut Told) {
         let wanted = self.lock().listeners.values().fold(Kinds::NONE, |all, place| all.and(place.kinds));
         if wanted == Kinds::NONE {
             // Whoever comes next hears all of it in any case.
             *told = Told::default();
             return;
         }
-        let view = state.workers.view(std::time::Instant::now());
+        let view = sources.workers.view(std::time::Instant::now());
         let differing = told.figures(&view, wanted);
         let coordinators = if wanted.has(Kinds::COORDINATOR) {
-            told.coordinators(state.coordinators.states())
+            told.coordinators(sources.coordinators.states())
         } else {
             Vec::new()
         };
@@ -248,7 +255,7 @@ impl Hub {
         // Those who have none yet: everything, as if nothing had been told.
         let whole = newcomers.then(|| {
             let mut nothing = Told::default();
-            (nothing.figures(&view, wanted), nothing.coordinators(state.coordinators.states()))
+            (nothing.figures(&view, wanted), nothing.coordinators(sources.coordinators.states()))
         });
         let mut pieces: HashMap<(Kinds, bool), Bytes> = HashMap::new();
         let mut inner = self.lock();
@@ -294,9 +301,9 @@ impl Hub {
 }
 
 /// The events of a commit; nothing where it cannot be told one by one what has changed.
-async fn events_of(state: &ApiState, commit: &Commit) -> Option<Vec<changed::Changed>> {
+async fn events_of(sources: &EventSources, commit: &Commit) -> Option<Vec<changed::Changed>> {
     loop {
-        match changed::of(state, std::slice::from_ref(commit)).await {
+        match changed::of(sources, std::slice::from_ref(commit)).await {
             Ok(events) => return Some(events),
             Err(Error::Store(StoreError::Forgotten { .. })) => return None,
             Err(error) => {

@@ -13,6 +13,8 @@ mod kinds;
 mod outbox;
 mod stream;
 
+use std::sync::Arc;
+
 use axum::{
     Extension,
     body::Body,
@@ -27,9 +29,23 @@ use super::{ApiState, Problem};
 use crate::{
     error::Error,
     people::{Identity, Scope},
+    reports::Reports,
+    store::Store,
+    workers::Workers,
+    xds::Coordinators,
 };
 pub use hub::Hub;
+
 use kinds::Kinds;
+
+/// The components whose changes become events.
+#[derive(Clone)]
+pub struct EventSources {
+    pub(crate) workers: Arc<Workers>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) reports: Arc<Reports>,
+    pub(crate) coordinators: Arc<Coordinators>,
+}
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 

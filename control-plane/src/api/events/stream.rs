@@ -14,9 +14,8 @@ use crate::{
     store::{Commit, StoreError},
 };
 
-/// How often it is looked whether whoever listens still may: a token that was deleted, or a session that was ended, hears nothing
-/// more after so long. It is a look into memory.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// The interval at which a listener's credentials are checked: a revoked token or an ended session ends the stream within this time. The check reads memory.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
 
 /// Why a stream ends before the listener's outbox does.
 enum End {
@@ -26,8 +25,8 @@ enum End {
     Store(Error),
 }
 
-/// The events for a listener, as they are sent. It ends with its listener's outbox, when the time is over that was asked for, when whoever
-/// listens no longer may, and when nobody reads it.
+/// The events for a listener, as they are sent. It ends with its listener's outbox, when the time is over that was asked for, when its
+/// credentials are revoked, and when the client disconnects.
 pub(super) fn of(
     state: ApiState,
     listener: Listener,
@@ -44,7 +43,7 @@ pub(super) fn of(
                     tracing::debug!("a listener cannot be told what it has missed: {error}");
                 }
             }
-            () = may_no_longer(&state, &identity, &parts) => {}
+            () = revoked(&state, &identity, &parts) => {}
             () = sender.closed() => {}
         }
     });
@@ -113,7 +112,7 @@ async fn missed(state: &ApiState, listener: &Listener, after: u64, sender: &Send
         let commits: Vec<Commit> = commits.into_iter().filter(|commit| commit.revision <= up_to).collect();
         let Some(last) = commits.last() else { return Ok(()) };
         reached = last.revision;
-        let events = match changed::of(state, &commits).await {
+        let events = match changed::of(&state.event_sources(), &commits).await {
             Ok(events) => events,
             Err(Error::Store(StoreError::Forgotten { .. })) => {
                 return send(sender, frame::resync(up_to)).await;
@@ -131,12 +130,12 @@ async fn missed(state: &ApiState, listener: &Listener, after: u64, sender: &Send
     Ok(())
 }
 
-/// Ends when whoever listens may no longer do so, or not as much as before.
-async fn may_no_longer(state: &ApiState, identity: &Identity, parts: &Parts) {
-    let mut look = interval(LOOK_EVERY);
-    look.tick().await;
+/// Returns once the listener's credentials are revoked or have lost scope.
+async fn revoked(state: &ApiState, identity: &Identity, parts: &Parts) {
+    let mut ticks = interval(CHECK_EVERY);
+    ticks.tick().await;
     loop {
-        look.tick().await;
+        ticks.tick().await;
         match state.identity.authenticate(credentials(parts)).await {
             Ok(Some(now)) if now.scope >= identity.scope => {}
             // While the database cannot be read, the identity stays valid.
