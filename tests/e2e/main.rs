@@ -16,6 +16,7 @@ mod bodies;
 mod capacity;
 mod control_plane;
 mod crashes;
+mod examples;
 mod headers;
 mod heartbeats;
 mod hot_restart;
