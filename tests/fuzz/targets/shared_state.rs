@@ -6,13 +6,16 @@
 //! a thread's filter.
 #![no_main]
 
+mod bounded_allocator;
+
 use std::collections::BTreeMap;
+
+use bounded_allocator::BoundedAllocator;
 
 use libfuzzer_sys::fuzz_target;
 use slotway_engine::{
     Abort, DesiredWorker, Image, Page, PageId, PageSource, PoolTransition, ReleaseOutcome, TakeRequest,
 };
-use slotway_fuzz::BoundedAllocator;
 
 #[global_allocator]
 static ALLOCATOR: BoundedAllocator = BoundedAllocator;
