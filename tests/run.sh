@@ -114,6 +114,7 @@ finish() {
 
 lint() {
     section "Formatting (cargo fmt)" cargo fmt --all --check
+    section "C++ compiler" tests/tools/cxx.sh
     section "Lints (cargo clippy)" cargo clippy --locked --release --config tests/profile.toml --workspace --all-targets --features slotway/otlp -- -D warnings
     section "Architecture (crates, imports, names)" cargo test --locked -p slotway-test-architecture
     section "Documentation (cargo doc)" env RUSTDOCFLAGS="-D warnings" \

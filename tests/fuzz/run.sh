@@ -40,8 +40,7 @@ instrumented() {
 }
 
 build() {
-    command -v c++ >/dev/null 2>&1 || "$root/tests/tools/apt-install.sh" g++ ||
-        fail "c++ is missing, libFuzzer is C++; on Debian and Ubuntu: apt-get install g++"
+    "$root/tests/tools/cxx.sh"
     # Settings for the machine's own toolchain are for its programs.
     unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
     binaries=
