@@ -12,6 +12,7 @@ cd "$(dirname "$0")/.."
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}"
 export CARGO_TERM_COLOR="${CARGO_TERM_COLOR:-auto}"
 flags=$(tests/flags.sh)
+profile=$(tests/flags.sh profile)
 
 started=$(date +%s)
 summary=
@@ -115,10 +116,12 @@ finish() {
 lint() {
     section "Formatting (cargo fmt)" cargo fmt --all --check
     section "C++ compiler" tests/tools/cxx.sh
-    section "Lints (cargo clippy)" cargo clippy --locked --release --config tests/profile.toml --workspace --all-targets --features slotway/otlp -- -D warnings
+    # shellcheck disable=SC2086 # they are words
+    section "Lints (cargo clippy)" cargo clippy $profile --workspace --all-targets --features slotway/otlp -- -D warnings
     section "Architecture (crates, imports, names)" cargo test --locked -p slotway-test-architecture
+    # shellcheck disable=SC2086
     section "Documentation (cargo doc)" env RUSTDOCFLAGS="-D warnings" \
-        cargo doc --locked --release --config tests/profile.toml --workspace --no-deps --document-private-items --features slotway/otlp
+        cargo doc $profile --workspace --no-deps --document-private-items --features slotway/otlp
 }
 
 # What the tests need of other programs: from Debian's packages and PyPI.

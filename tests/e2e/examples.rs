@@ -11,7 +11,7 @@ use slotway_test_site::{Authority, READY_WITHIN, TestProcess, artefact, fresh_ad
 use tempfile::TempDir;
 
 fn examples() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("docs/examples")
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().join("docs/examples")
 }
 
 fn slotway(arguments: &[&str]) -> Command {
