@@ -120,7 +120,7 @@ impl State<'_> {
         }
     }
 
-    /// As the filter does: stores the log's pages where what is there is older.
+    /// Stores the pages of the log over older ones, as the filter does.
     fn store(&mut self, image: &Image) {
         for (id, stored) in image.stored_pages() {
             let newer =

@@ -63,7 +63,7 @@ impl<'a> Reader<'a> {
         if entity.is_empty() || decoded == entity {
             return self.text(1);
         }
-        // An entity is ASCII: its bytes are its characters. One that stands for two characters gives each the whole.
+        // An entity is ASCII: its bytes are its characters. If it stands for two characters, both have its whole range.
         for character in decoded.chars() {
             self.document.push(character, self.at_chars, entity.len());
         }

@@ -21,7 +21,7 @@
 //! the search. When it has passed the answer is 503 with the reason `timeout` (not 408, which says that the client was
 //! slow and which some clients take for leave to send the request again).
 //!
-//! A request stops counting before its answer is handed on, so whoever frees a slot at the end of an answer never sees
+//! A request stops counting before its answer is sent on, so a coordinator that frees a slot at the end of an answer never sees
 //! the worker one too full. A client that leaves is noticed at once: what it held is freed.
 
 mod annotator;

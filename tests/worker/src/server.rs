@@ -128,7 +128,7 @@ fn router(options: &Options, annotator: Arc<Annotator>, stats: &Stats) -> Router
     if let Some(base_path) = &options.base_path {
         router = router.nest(base_path, served);
     }
-    // The name was checked where the options were read; one that is no header value is left out.
+    // The options check the name. An invalid header value is left out.
     let name = HeaderValue::from_str(&options.name).ok();
     router
         .fallback(async || {

@@ -100,7 +100,7 @@ impl RunningWorker {
         self.send(request.body(Body::new(Full::new(body.into()))).unwrap()).await
     }
 
-    /// Sends `Hello London!` and nobody waits for the answer; aborting the task breaks the request off.
+    /// Sends `Hello London!` in a task. Aborting the task disconnects.
     pub(crate) fn post_in_background(&self, path: &str) -> tokio::task::JoinHandle<StatusCode> {
         let request = self.request("POST", path).header(CONTENT_TYPE, "text/plain");
         let response = self.client.request(request.body(Body::from("Hello London!")).unwrap());
