@@ -18,6 +18,13 @@ targets=${TARGETS:-filter_configuration shared_state yaml rest_bodies header_val
 
 fail() { echo "slotway: $*" >&2; exit 1; }
 
+# Stores of the targets; in memory, where the system has such a place.
+memory=/dev/shm
+[ -w "$memory" ] || memory=${TMPDIR:-/tmp}
+scratch=$(mktemp -d "$memory/slotway-fuzz-XXXXXX")
+trap 'rm -rf "$scratch"' EXIT
+trap 'exit 130' INT TERM
+
 # instrument PACKAGE SETTING...: prints flags of cargo for a package.
 instrument() {
     package=$1
@@ -45,9 +52,19 @@ build() {
     unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
     binaries=
     for target in $targets; do binaries="$binaries --bin fuzz_$target"; done
+    # `cargo test`, since `cargo build` resolves other features: without those of development dependencies.
     # shellcheck disable=SC2046,SC2086 # they are words
     (cd "$root" && RUSTC_WRAPPER=$here/instrument.sh CARGO_TARGET_DIR=$compiled \
-        cargo build $(tests/flags.sh) $(instrumented) $binaries) || fail "the fuzz targets cannot be built: see above"
+        cargo test $(tests/flags.sh) $(instrumented) --no-run $binaries) >"$scratch/build" 2>&1 ||
+        { cat "$scratch/build" >&2 && fail "the fuzz targets cannot be built: see above"; }
+    cat "$scratch/build"
+    mkdir -p "$work"
+    sed -n 's|.*Executable.*(\(.*\))$|\1|p' "$scratch/build" >"$work/programs"
+}
+
+# Prints the path of a target's program.
+program() {
+    (cd "$root" && realpath "$(grep "/fuzz_$1-[0-9a-f]*\$" "$work/programs")")
 }
 
 # Bounds on one input: its size in bytes, its time in seconds, and the memory of all. YAML may say the same in fewer bytes
@@ -74,7 +91,7 @@ runs_of() {
 fuzz() {
     target=$1
     shift
-    binary=$compiled/release/fuzz_$target
+    binary=$(program "$target")
     artifacts=$work/artifacts/$target
     mkdir -p "$artifacts"
     if TMPDIR=$scratch "$binary" -timeout=30 -rss_limit_mb=2048 -max_len="$(size_of "$target")" \
@@ -96,13 +113,6 @@ fuzz() {
     echo "slotway: to see it again: tests/fuzz/run.sh $target ${input:-FILE}" >&2
     exit 1
 }
-
-# Stores of the targets; in memory, where the system has such a place.
-memory=/dev/shm
-[ -w "$memory" ] || memory=${TMPDIR:-/tmp}
-scratch=$(mktemp -d "$memory/slotway-fuzz-XXXXXX")
-trap 'rm -rf "$scratch"' EXIT
-trap 'exit 130' INT TERM
 
 # short TARGET...: one after the other.
 short() {
@@ -143,7 +153,7 @@ long)
 filter_configuration | shared_state | yaml | rest_bodies | header_values)
     input=$(realpath "${2:?which input}")
     build
-    TMPDIR=$scratch "$compiled/release/fuzz_$1" -timeout=30 -rss_limit_mb=2048 "$input"
+    TMPDIR=$scratch "$(program "$1")" -timeout=30 -rss_limit_mb=2048 "$input"
     ;;
 *)
     echo "usage: $0 short | long MINUTES | TARGET FILE | build" >&2
