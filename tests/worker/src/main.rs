@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::Parser;
-use slotway_worker::{Options, Worker, WorkerError};
+use slotway_worker::{Options, WorkerError, WorkerServer};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::oneshot,
@@ -29,7 +29,7 @@ async fn run(options: &Options) -> Result<(), WorkerError> {
     // Before the line that reports readiness: a reader of that line may send a signal.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let worker = Worker::bind(options).await?;
+    let worker = WorkerServer::bind(options).await?;
     let parent_left = options.exit_on_stdin_eof.then(stdin_end);
     // A closed standard output is no reason not to serve.
     let _ = writeln!(io::stdout(), "slotway-worker {}: ready on http://{}", options.name, worker.address());

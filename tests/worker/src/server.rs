@@ -28,7 +28,7 @@ pub const NAME_HEADER: &str = "x-worker";
 
 /// A worker that listens.
 #[derive(Debug)]
-pub struct Worker {
+pub struct WorkerServer {
     listener: TcpListener,
     address: SocketAddr,
     stats: Stats,
@@ -43,7 +43,7 @@ struct Identity {
     stats: Stats,
 }
 
-impl Worker {
+impl WorkerServer {
     /// Loads the gazetteer and listens; connections wait until [`Self::serve`] takes them.
     ///
     /// # Errors
