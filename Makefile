@@ -1,6 +1,6 @@
 # Slotway. `make help` lists the targets.
 
-# What is built is at one place, whatever the caller's environment says: README and tests name target/release/slotway.
+# One place for what is built, whatever the environment says: README and tests name target/release/slotway.
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
 .DEFAULT_GOAL := help
@@ -26,12 +26,12 @@ quick: ## Runs the tests that need no Envoy: engine, units, the filter in wasmti
 	@tests/tools/need.sh cargo cc
 	@tests/run.sh quick
 
-chaos: build ## Breaks everything round a real Envoy at once, from one seed (SEED=n MINUTES=m)
+chaos: build ## Injects failures into a running Envoy, control plane and workers, from one seed (SEED=n MINUTES=m)
 	@filter/build.sh test
-	@cargo test --locked --release -p slotway-tests --test chaos -- \
+	@cargo test $$(tests/flags.sh) --test chaos -- \
 		$(if $(SEED),--seed $(SEED)) --minutes $(or $(MINUTES),2)
 
-# One case, or several: CASE=overhead,saturation. How often each contender is measured: ROUNDS=n.
+# CASE=overhead,saturation selects cases. ROUNDS=n measures each contender n times.
 bench: build ## Measures Slotway beside Envoy alone, HAProxy and nginx (QUICK=1 for a first look in three minutes)
 	@tests/tools/peers.sh
 	@mkdir -p target/bench
@@ -39,34 +39,36 @@ bench: build ## Measures Slotway beside Envoy alone, HAProxy and nginx (QUICK=1 
 	@cargo bench --locked -q -p slotway-tests --bench peers -- \
 		$(if $(QUICK),--quick) $(if $(CASE),--case $(CASE)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
-fuzz: ## Fuzzes what reads foreign bytes, each target for MINUTES minutes (1 if not said)
+fuzz: ## Fuzzes what reads bytes from outside, each target for MINUTES minutes (default 1)
 	@tests/tools/need.sh cargo cc
 	@filter/build.sh
 	@tests/fuzz/run.sh long $(or $(MINUTES),1)
 
-# One seed, or so many: SEED=n, SEEDS=count.
-sim: ## Simulates the filter on many lanes where everything goes wrong, and checks each promise (SEED=n, SEEDS=count)
+sim: ## Simulates the filter on many lanes with injected failures, and checks each guarantee (SEED=n, SEEDS=count)
 	@tests/tools/need.sh cargo cc
 	@filter/build.sh test
-	@cargo run --locked --release -q -p slotway-tests --bin sim -- $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000))
+	@cargo build -q $$(tests/flags.sh) --bin sim
+	@target/release/sim $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000))
 
-sim-mutants: ## Shows that the simulator finds defects: each seeded one until it is caught (SEEDS=count at most)
+sim-mutants: ## Runs the simulator on each seeded defect until it finds it (SEEDS=count at most)
 	@tests/tools/need.sh cargo cc
 	@filter/build.sh test
-	@cargo run --locked --release -q -p slotway-tests --bin sim -- --mutants --seeds $(or $(SEEDS),5000)
+	@cargo build -q $$(tests/flags.sh) --bin sim
+	@target/release/sim --mutants --seeds $(or $(SEEDS),5000)
 
-model: ## Visits every state of the lanes' protocol in small cases; finds each seeded defect (LARGE=1 for more, TRACES=1)
+model: ## Visits every state of the lanes' protocol in small cases, and finds each seeded defect (LARGE=1, TRACES=1)
 	@tests/tools/need.sh cargo cc
-	@cargo run --locked --release -q -p slotway-tests --bin model -- $(if $(LARGE),--large) $(if $(TRACES),--traces)
+	@cargo build -q $$(tests/flags.sh) --bin model
+	@target/release/model $(if $(LARGE),--large) $(if $(TRACES),--traces)
 
 fmt: ## Formats the sources
 	@cargo fmt --all
 
-lint: ## Checks formatting, clippy's lints and the dependencies' licences and sources
+lint: ## Checks formatting, lints, architecture, documentation, and the dependencies' licences and sources
 	@tests/tools/need.sh cargo cc
 	@tests/run.sh lint
 
-clean: ## Removes what was built; what was fetched (.tools/) stays
+clean: ## Removes what was built, and keeps what was fetched (.tools/)
 	@rm -rf target
 
 tools:

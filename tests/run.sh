@@ -1,24 +1,23 @@
 #!/bin/sh
 # Runs the checks and tests in sections, each with a heading and the time it took: `run.sh all`, `quick` or `lint`.
-# The first section that fails ends the run.
+# The first section that fails ends the run, and its output is repeated at the end.
 #
-# Everything is compiled in the release profile, so that the large dependencies (wasmtime, tonic, SQLite) are compiled
-# once, for the binaries and for the tests. For the same reason each call of cargo for it names the same packages: which
-# features their dependencies have follows from that, and other features are another compilation. The binaries so are those
-# that come with the tests. The engine and the configuration have few dependencies and are tested in the dev profile: with
-# debug assertions and overflow checks.
+# Everything is compiled in the release profile with the settings of tests/profile.toml, and all calls of cargo have the flags of tests/flags.sh: so
+# each dependency is compiled once, for programs, tests and fuzz targets. The engine and the configuration have few dependencies and are tested in the
+# dev profile, with debug assertions and overflow checks.
+#
+# Two cores are kept busy: what is downloaded, and what is compiled with one core or at low priority, runs beside the other sections.
 set -eu
 cd "$(dirname "$0")/.."
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}"
 export CARGO_TERM_COLOR="${CARGO_TERM_COLOR:-auto}"
-
-# The control plane and its tests are not optimised: they would take longer to compile than they run. Traces (the feature `otlp`)
-# do nothing where no collector is named, and so are in the binaries that are tested end to end, too.
-release="--locked --release --config profile.release.package.slotway.opt-level=0 --features slotway/otlp"
-release="$release -p slotway-filter -p slotway -p slotway-store -p slotway-runtime -p slotway-identity -p slotway-worker -p slotway-tests"
+flags=$(tests/flags.sh)
+profile=$(tests/flags.sh profile)
 
 started=$(date +%s)
 summary=
+work=$(mktemp -d)
+said=$work/said
 
 # section TITLE COMMAND...: runs the command under the heading.
 section() {
@@ -27,24 +26,58 @@ section() {
     printf '\n=== %s\n' "$title"
     section_started=$(date +%s)
     if shown "$@"; then result=ok; else result=FAILED; fi
-    took=$(($(date +%s) - section_started))
-    line=$(printf '%-52s %-6s %4d s' "$title" $result $took)
+    ended "$title" $result $(($(date +%s) - section_started))
+}
+
+# ended TITLE RESULT SECONDS: adds a line to the summary. A failure ends the run.
+ended() {
+    line=$(printf '%-60s %-6s %4d s' "$1" "$2" "$3")
     printf -- '--- %s\n' "$line"
     summary="$summary
     $line"
-    if [ $result = FAILED ]; then
-        finish
-        if [ -s "$said" ]; then
-            # Whoever reads the log of a machine sees its end first.
-            printf '\n=== The end of what failed: %s\n' "$title"
-            tail -n 100 "$said"
-        fi
-        exit 1
+    [ "$2" = FAILED ] || return 0
+    finish
+    if [ -s "$said" ]; then
+        # A log is read from its end.
+        printf '\n=== The end of the failed section: %s\n' "$1"
+        tail -n 100 "$said"
     fi
+    exit 1
 }
 
-# shown COMMAND...: runs it, and keeps what it says in $said unless that is seen on a terminal. Not through a pipe: a program that
-# outlives its section, such as a database, would hold it open. `tail` ends with $following, having shown the rest.
+# beside NAME TITLE COMMAND...: starts the command in the background, at low priority and in a process group of its own.
+beside() {
+    name=$1
+    printf '%s' "$2" >"$work/$name.title"
+    shift 2
+    setsid nice -n 15 tests/run.sh job "$work/$name" "$@" &
+    echo $! >"$work/$name.pid"
+    jobs="$jobs $!"
+}
+
+# job FILE COMMAND...: what runs in the background. FILE.said has its output, FILE.result its outcome.
+job() {
+    file=$1
+    shift
+    if "$@" >"$file.said" 2>&1 </dev/null; then result=ok; else result=FAILED; fi
+    echo "$result $(($(date +%s) - started))" >"$file.result"
+}
+
+# joined NAME...: waits for commands in the background, and shows each as a section.
+joined() {
+    for name; do
+        title=$(cat "$work/$name.title")
+        printf '\n=== %s (beside the sections above)\n' "$title"
+        wait "$(cat "$work/$name.pid")" || true
+        cp "$work/$name.said" "$said"
+        cat "$said"
+        read -r result took <"$work/$name.result"
+        ended "$title" "$result" "$took"
+    done
+}
+
+# shown COMMAND...: runs it, and keeps its output in $said unless that is a terminal. Not through a pipe: a program that outlives its section, such as
+# a database, would hold it open. `tail` ends with $following, after it has shown the rest.
 shown() {
     if [ -t 1 ]; then
         "$@"
@@ -56,7 +89,7 @@ shown() {
     tail -n +1 -s 0.2 -f --pid=$following "$said" &
     follower=$!
     if "$@" >"$said" 2>&1; then outcome=0; else outcome=$?; fi
-    # Not a signal that it could take before it is `sleep`, and lose then.
+    # SIGKILL: another signal could arrive before the process has become `sleep`.
     kill -KILL $following
     following=
     wait $follower || true
@@ -64,11 +97,17 @@ shown() {
 }
 
 following=
-said=$(mktemp)
+jobs=
 # shellcheck disable=SC2154 # it is set here
-trap 'outcome=$?; rm -f "$said"; [ -z "$following" ] || kill -KILL $following 2>/dev/null || true; exit $outcome' EXIT
+trap 'outcome=$?; kill_jobs; rm -rf "$work"; exit $outcome' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
+
+# Ends what still runs in the background.
+kill_jobs() {
+    [ -z "$following" ] || kill -KILL $following 2>/dev/null || true
+    for pid in $jobs; do kill -TERM -- "-$pid" 2>/dev/null || true; done
+}
 
 finish() {
     printf '\n=== Summary%s\n    total %d s\n' "$summary" $(($(date +%s) - started))
@@ -76,61 +115,91 @@ finish() {
 
 lint() {
     section "Formatting (cargo fmt)" cargo fmt --all --check
-    section "Lints (cargo clippy)" cargo clippy --locked --release --workspace --all-targets --features slotway/otlp -- -D warnings
-    section "Dependencies (cargo deny)" tests/tools/cargo-deny.sh
-    section "Architecture (crates, imports, names)" cargo test --locked -p slotway-test-architecture
-}
-
-filter_and_units() {
-    section "PostgreSQL" tests/tools/postgres.sh
-    section "The filter for Envoy (wasm32)" filter/build.sh
-    section "The filter, the variant for tests (wasm32)" filter/build.sh test
-    section "Engine and configuration: units, properties" \
-        cargo test --locked -p slotway-engine -p slotway-config -p slotway-policy -p slotway-test-hooks
+    section "C++ compiler" tests/tools/cxx.sh
     # shellcheck disable=SC2086 # they are words
-    section "The tests and the binaries (release)" cargo test $release --no-run
+    section "Lints (cargo clippy)" cargo clippy $profile --workspace --all-targets --features slotway/otlp -- -D warnings
+    section "Architecture (crates, imports, names)" cargo test --locked -p slotway-test-architecture
     # shellcheck disable=SC2086
-    section "Filter, control plane, worker: units; the filter in wasmtime" \
-        cargo test $release --lib --test filter --test host --test sim --test bench
+    section "Documentation (cargo doc)" env RUSTDOCFLAGS="-D warnings" \
+        cargo doc $profile --workspace --no-deps --document-private-items --features slotway/otlp
 }
 
-control_plane() {
-    section "Shells (bash, zsh, fish)" tests/tools/shells.sh
-    # shellcheck disable=SC2086
-    section "The control plane: REST, commands, stores, traces" \
-        cargo test $release --test rest --test cli --test laws --test otlp --test over_http
+# What the tests need of other programs: from Debian's packages and PyPI.
+fetch() {
+    tests/tools/postgres.sh && tests/tools/shells.sh && envoy/fetch.sh && tests/tools/schemathesis.sh install
 }
 
+# The filter, and its variant for tests.
+wasm() { filter/build.sh && filter/build.sh test; }
+
+dev_tests() { cargo test --locked -p slotway-engine -p slotway-config -p slotway-test-hooks; }
+
+# with_tests ARGUMENT...: compiles or runs the tests that the arguments select.
+# shellcheck disable=SC2086 # they are words
+with_tests() { cargo test $flags "$@"; }
+
+quick() {
+    section "PostgreSQL" tests/tools/postgres.sh
+    section "The filter for Envoy and its variant for tests (wasm32)" wasm
+    section "Engine and configuration: units, properties" dev_tests
+    section "The tests (release)" with_tests --no-run --lib --test filter --test host --test sim --test bench
+    section "Units; the filter in wasmtime" with_tests --lib --test filter --test host --test sim --test bench
+}
+
+# All tests, with the programs that they start. Keeps the names of the compiled files for `run_test`.
+compile() {
+    if with_tests --no-run --tests --test e2e --test chaos >"$work/compiled" 2>&1; then outcome=0; else outcome=1; fi
+    cat "$work/compiled"
+    return $outcome
+}
+
+# run_test NAME ARGUMENT...: runs a compiled test without cargo, which would wait for a compilation in the background.
+run_test() {
+    program=$(sed -n "s|.*Executable.*(\(.*/$1-[0-9a-f]*\))\$|\1|p" "$work/compiled")
+    [ -x "$program" ] || { echo "the compiled test $1 is not found"; return 1; }
+    shift
+    "$program" "$@"
+}
+
+simulator() { echo "sim $*" && "$CARGO_TARGET_DIR/release/sim" "$@"; }
+
+# The lanes' protocol, exhaustively; 10,000 seeds; every seeded defect is caught.
 simulate() {
-    section "The lanes' protocol, exhaustively" "$CARGO_TARGET_DIR/release/model"
-    section "Simulation: 10,000 seeds" target_sim --seeds 10000
-    section "Simulation: every seeded defect is caught" target_sim --mutants --seeds 5000
+    "$CARGO_TARGET_DIR/release/model" && simulator --seeds 10000 && simulator --mutants --seeds 5000
 }
 
-target_sim() { "$CARGO_TARGET_DIR/release/sim" "$@"; }
-
-end_to_end() {
-    section "Envoy" envoy/fetch.sh
+all() {
+    beside fetch "PostgreSQL, shells, Envoy, schemathesis" fetch
+    beside wasm "The filter for Envoy and its variant for tests (wasm32)" wasm
+    lint
+    beside deny "Dependencies (cargo deny)" tests/tools/cargo-deny.sh
+    section "The tests and the programs (release)" compile
+    joined fetch wasm deny
+    beside simulate "The lanes' protocol; 10,000 seeds; seeded defects" simulate
+    beside dev "Engine and configuration: units, properties" dev_tests
+    section "Units, the filter in wasmtime, REST, commands, stores" with_tests --tests
     section "The API as it is described (schemathesis)" tests/tools/schemathesis.sh
+    beside fuzz "The fuzz targets, instrumented" tests/fuzz/run.sh build
     # Each test runs its own Envoy, control plane and workers.
-    section "End to end with Envoy" \
-        cargo test $release --test e2e -- --test-threads "${E2E_THREADS:-2}"
+    section "End to end with Envoy" run_test e2e --test-threads "${E2E_THREADS:-2}"
+    joined dev simulate fuzz
     # Always the same events; `make chaos` has others.
-    section "Chaos with Envoy" \
-        cargo test $release --test chaos -- --seed 3 --seconds 30
+    section "Chaos with Envoy" run_test chaos --seed 3 --seconds 30
+    section "Fuzzing, briefly" tests/fuzz/run.sh short
 }
 
 case ${1:-} in
-all)
+all) all ;;
+quick) quick ;;
+lint)
     lint
-    filter_and_units
-    control_plane
-    simulate
-    end_to_end
-    section "Fuzzing, briefly" tests/fuzz/run.sh short
+    section "Dependencies (cargo deny)" tests/tools/cargo-deny.sh
     ;;
-quick) filter_and_units ;;
-lint) lint ;;
+job)
+    shift
+    job "$@"
+    exit
+    ;;
 *)
     echo "usage: $0 all|quick|lint" >&2
     exit 2

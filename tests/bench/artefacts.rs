@@ -18,7 +18,7 @@ pub(crate) fn keep(folder: &Path) -> Result<(), String> {
     let module = artifact::module().map_err(|error| error.to_string())?;
     fs::write(&filter, module).map_err(failed(&filter))?;
     let slotway = folder.join("slotway");
-    // One that still runs could not be written over.
+    // A running program could not be overwritten.
     let _ = fs::remove_file(&slotway);
     fs::copy(artefact("SLOTWAY_BIN", "target/release/slotway"), &slotway).map_err(failed(&slotway))?;
     // SAFETY: no other thread runs yet that could read the environment.

@@ -182,7 +182,7 @@ impl Rounds {
         }
     }
 
-    /// The same where each proxy has a processor to itself, and an Envoy limits the throughput: if it was not busy, somebody else was.
+    /// The same for proxies with a processor of their own, where Envoy limits the throughput: if it was not busy, another process was.
     pub(crate) fn print_busy_alone(&self) {
         self.print_busy();
         if self.busy().any(|(name, percent)| name.contains("Envoy") && percent < BUSY_PERCENT) {

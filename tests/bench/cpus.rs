@@ -7,7 +7,7 @@ use rustix::{
 
 /// Which processors who may use. The proxy under test has one for itself, and is what limits the throughput; clients and workers share the others.
 pub(crate) struct Cpus {
-    /// Whether everybody may use all.
+    /// Whether each process may use all processors.
     spread: AtomicBool,
     proxy: CpuSet,
     load: CpuSet,
@@ -52,7 +52,7 @@ impl Cpus {
         started
     }
 
-    /// Lets everybody onto all processors, as long as the returned value lives: every thread of this process, and whatever is started.
+    /// Lets all threads of this process and all processes that it starts use all processors, until the returned value is dropped.
     pub(crate) fn spread(&self) -> Spread<'_> {
         self.spread.store(true, Ordering::Relaxed);
         set_every_thread(&self.all);
@@ -60,7 +60,7 @@ impl Cpus {
     }
 }
 
-/// Everybody may use all processors.
+/// While it exists, each process may use all processors.
 pub(crate) struct Spread<'a>(&'a Cpus);
 
 impl Drop for Spread<'_> {

@@ -106,7 +106,7 @@ fn finish(done: Result<(), String>) -> ExitCode {
     }
 }
 
-/// Runs the cases. The report is written after each: a later one that fails does not take it away.
+/// Runs the cases. The report is written after each: a later failure does not lose it.
 async fn measure(arguments: &Arguments, cpus: Cpus, out: &Path) -> Result<Report, String> {
     let machine = Machine::here();
     let slice = arguments.slice();

@@ -135,7 +135,7 @@ impl Figure {
     /// A figure from one value per round.
     ///
     /// # Panics
-    /// If there is none, or one that is not a finite number.
+    /// Panics without values, and if one is not a finite number.
     pub(crate) fn of(name: impl Into<String>, unit: impl Into<String>, values: &[f64]) -> Self {
         let Spread { median, low, high } = Spread::of(values);
         Self { name: name.into(), unit: unit.into(), median, low, high, bar: None, reached: None }

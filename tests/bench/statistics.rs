@@ -15,7 +15,7 @@ impl Spread {
     /// The spread of one value per round.
     ///
     /// # Panics
-    /// If there is none, or one that is not a finite number.
+    /// Panics without values, and if one is not a finite number.
     pub(crate) fn of(values: &[f64]) -> Self {
         let sorted = sorted(values);
         Self { median: middle(&sorted), low: sorted[0], high: sorted[sorted.len() - 1] }
@@ -25,7 +25,7 @@ impl Spread {
 /// The middle value, or the mean of the two in the middle.
 ///
 /// # Panics
-/// If there is no value, or one that is not a finite number.
+/// Panics without values, and if one is not a finite number.
 pub(crate) fn median(values: &[f64]) -> f64 {
     middle(&sorted(values))
 }
@@ -34,7 +34,7 @@ pub(crate) fn median(values: &[f64]) -> f64 {
 /// was measured, never one between two.
 ///
 /// # Panics
-/// If there is no value, one that is not a finite number, or a fraction outside of 0 to 1.
+/// Panics without values, if one is not a finite number, and if the fraction is outside of 0 to 1.
 pub(crate) fn quantile(values: &[f64], of_all: f64) -> f64 {
     assert!((0.0..=1.0).contains(&of_all), "{of_all} is no fraction");
     let sorted = sorted(values);

@@ -1,4 +1,4 @@
-//! Invariant 1, counted by the worker itself: what it may have in hand at this moment, and what it has.
+//! Invariant 1, counted by the worker: its requests in flight, and their limit at this moment.
 
 use std::sync::Mutex;
 
@@ -14,14 +14,14 @@ struct State {
     bound: u32,
     current: u32,
     highest: u32,
-    /// The largest bound that ever held.
+    /// The largest bound so far.
     largest: u32,
     wanted: Option<Wanted>,
     /// Counts the changes.
     changes: u64,
 }
 
-/// What the control plane has acknowledged.
+/// An acknowledged change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Wanted {
     /// 0: the worker is removed.
@@ -32,13 +32,13 @@ pub(crate) struct Wanted {
 }
 
 impl Bound {
-    /// The bound of a worker whose capacity stands in the configuration file.
+    /// Creates the bound of a worker with a capacity in the configuration file.
     pub(crate) fn new(capacity: u32) -> Self {
         let wanted = Some(Wanted { capacity, generation: 0, change: 0 });
         Self(Mutex::new(State { bound: capacity, largest: capacity, wanted, ..State::default() }))
     }
 
-    /// Counts a request in; the count and the bound where it is one too many.
+    /// Counts a new request. Returns the count and the bound if the count exceeds it.
     pub(crate) fn enter(&self) -> Result<(), (u32, u32)> {
         let mut state = self.0.lock().unwrap();
         state.current += 1;
@@ -46,12 +46,12 @@ impl Bound {
         if state.current > state.bound { Err((state.current, state.bound)) } else { Ok(()) }
     }
 
-    /// Counts a request out.
+    /// Counts the end of a request.
     pub(crate) fn leave(&self) {
         self.0.lock().unwrap().current -= 1;
     }
 
-    /// A change to this capacity is about to be sent. Until it is acknowledged nobody knows which one is wanted.
+    /// Records that a change to this capacity is about to be sent. Until its acknowledgement the wanted capacity is unknown.
     pub(crate) fn change(&self, capacity: u32) {
         let mut state = self.0.lock().unwrap();
         state.bound = state.bound.max(capacity);
@@ -60,18 +60,18 @@ impl Bound {
         state.changes += 1;
     }
 
-    /// The last change was acknowledged.
+    /// Records the acknowledgement of the last change.
     pub(crate) fn acknowledged(&self, capacity: u32, generation: u64) {
         let mut state = self.0.lock().unwrap();
         state.wanted = Some(Wanted { capacity, generation, change: state.changes });
     }
 
-    /// What was acknowledged last, if nothing was sent since.
+    /// Returns the last acknowledged change, if no other one was sent since.
     pub(crate) fn wanted(&self) -> Option<Wanted> {
         self.0.lock().unwrap().wanted
     }
 
-    /// What was wanted is in force, and no request beyond it is under way.
+    /// Records that the change is in force, and that no request beyond it is in flight.
     pub(crate) fn settle(&self, wanted: Wanted) {
         let mut state = self.0.lock().unwrap();
         if state.wanted == Some(wanted) {
@@ -83,7 +83,7 @@ impl Bound {
         self.0.lock().unwrap().current
     }
 
-    /// The most that the worker ever had in hand, and the largest bound that ever held.
+    /// Returns the highest number of requests in flight, and the largest bound.
     pub(crate) fn highest(&self) -> (u32, u32) {
         let state = self.0.lock().unwrap();
         (state.highest, state.largest)

@@ -1,4 +1,4 @@
-//! Clients: some patient, some not, some that vanish at any point.
+//! Clients: some wait for their answer, some leave early, some disconnect in the middle of a body.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -15,13 +15,13 @@ use crate::{
 };
 use slotway_test_site::{Answer, ClientConnection, ClientProtocol};
 
-/// A request that has no end after so long was forgotten by somebody.
+/// A request without an end after this time has been lost.
 const FORGOTTEN: Duration =
     FREE_WORKER_TIMEOUT.saturating_add(ANSWER_TIMEOUT).saturating_add(Duration::from_secs(20));
 /// More clients than this would measure the machine.
 pub(crate) const CLIENTS_MAX: usize = 250;
 
-/// All clients; so many of them are at work as the last phase says.
+/// All clients, of which the current phase makes some active.
 pub(crate) struct Clients {
     active: watch::Sender<usize>,
     clients: JoinSet<()>,
@@ -35,17 +35,17 @@ impl Clients {
         Self { clients: (0..CLIENTS_MAX).map(client).collect(), active }
     }
 
-    /// Lets that many of them work.
+    /// Sets the number of active clients.
     pub(crate) fn set_active(&self, active: usize) {
         self.active.send_replace(active.min(CLIENTS_MAX));
     }
 
-    /// How many are to work.
+    /// Returns the number of active clients.
     pub(crate) fn active(&self) -> usize {
         *self.active.borrow()
     }
 
-    /// Lets each finish what it does.
+    /// Lets each client finish its current request.
     pub(crate) async fn finish(self) {
         self.set_active(0);
         drop(self.active);
@@ -63,15 +63,15 @@ async fn client(
     let protocol = if n.is_multiple_of(5) { ClientProtocol::Http2 } else { ClientProtocol::Http1 };
     let mut connection = None;
     let mut sent: u64 = 0;
-    // An error: the clients are told to finish.
+    // An error means that the clients shall finish.
     while active.wait_for(|active| n < *active).await.is_ok() {
         sent += 1;
-        // Recognizable and not used by any other client.
+        // Unique over all clients.
         let id = ((n as u64) << 32) | sent;
         run.tally.sent.add();
         if dice.percent(6) {
             vanish_in_body(address, id, &mut dice).await;
-            run.fates.take(id);
+            run.outcomes.take(id);
             run.tally.left.add();
             continue;
         }
@@ -85,13 +85,13 @@ async fn client(
                 connection = Some(open);
                 judge(&run, &sent, Ok((&answer, &body))).await;
                 if answer.status != 200 {
-                    // As clients do; else a flood of refusals would be all that is measured.
+                    // Clients back off; otherwise most requests would be refused.
                     tokio::time::sleep(Duration::from_millis(dice.between(20, 500))).await;
                 }
             }
             Ok(Err(error)) => judge(&run, &sent, Err(&error)).await,
             Err(_) if leaves_after.is_some() => {
-                run.fates.take(id);
+                run.outcomes.take(id);
                 run.tally.left.add();
             }
             Err(_) => run.violations.add(format!("request {id:#x} has had no end for {FORGOTTEN:?}")),
@@ -99,7 +99,7 @@ async fn client(
     }
 }
 
-/// A request, and the body that its answer shall have.
+/// Returns a request and the expected body of its answer.
 fn request(id: u64, dice: &mut Dice) -> (Request<Full<Bytes>>, Bytes) {
     let mut builder = Request::builder().uri(format!("/chaos/{id}"));
     if dice.percent(10) {
@@ -114,7 +114,7 @@ fn request(id: u64, dice: &mut Dice) -> (Request<Full<Bytes>>, Bytes) {
     }
 }
 
-/// One exchange on the connection that is there, or on a new one. The connection closes with the caller's patience.
+/// Sends a request on the given connection, or on a new one. Dropping the future closes the connection.
 async fn exchange(
     connection: Option<ClientConnection>,
     address: SocketAddr,
@@ -123,14 +123,14 @@ async fn exchange(
 ) -> io::Result<(Answer, ClientConnection)> {
     let mut connection = match connection {
         Some(connection) if connection.is_open() => connection,
-        // Envoy closes the connection of a request that it answers before its body has come.
+        // Envoy closes the connection if it answers before the request's body is complete.
         _ => ClientConnection::open(address, protocol).await?,
     };
     let answer = connection.send(request).await?;
     Ok((answer, connection))
 }
 
-/// Announces a body, sends a part of it, and is gone.
+/// Announces a body, sends a part of it, and disconnects.
 async fn vanish_in_body(address: SocketAddr, id: u64, dice: &mut Dice) {
     let head = format!("POST /chaos/{id} HTTP/1.1\r\nhost: {address}\r\ncontent-length: 5000\r\n\r\n");
     let Ok(mut stream) = TcpStream::connect(address).await else { return };

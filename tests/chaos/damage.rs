@@ -1,10 +1,10 @@
-//! What can happen to the database file while nobody looks after it.
+//! Damage to the database file.
 
 use std::{fmt, fs, path::Path};
 
 use crate::dice::Dice;
 
-/// SQLite's page; the file has at least two.
+/// Size of an SQLite page; the file has at least two pages.
 const PAGE: usize = 4_096;
 /// The database and what SQLite keeps beside it.
 const FILES: [&str; 3] = ["slotway.db", "slotway.db-wal", "slotway.db-shm"];
@@ -12,15 +12,15 @@ const FILES: [&str; 3] = ["slotway.db", "slotway.db-wal", "slotway.db-shm"];
 /// One kind of damage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Damage {
-    /// The file was overwritten with something else.
+    /// The file is overwritten with random bytes.
     Garbage,
-    /// A copy of the file without its end was put in its place.
+    /// The end of the file is missing.
     Truncated,
-    /// Nothing is left of it but its name.
+    /// The file is empty.
     Emptied,
-    /// One page was overwritten.
+    /// One page is overwritten.
     TornPage,
-    /// A file of a newer slotway.
+    /// The file has the format of a newer slotway.
     Newer,
     /// The database of another program.
     Foreign,
@@ -31,7 +31,7 @@ impl Damage {
     pub(crate) const ALL: [Self; 6] =
         [Self::Garbage, Self::Truncated, Self::Emptied, Self::TornPage, Self::Newer, Self::Foreign];
 
-    /// Does it to the files of that state directory.
+    /// Damages the files of a state directory.
     pub(crate) fn strike(self, state: &Path, dice: &mut Dice) {
         let file = state.join(FILES[0]);
         let mut bytes = fs::read(&file).unwrap();
@@ -53,7 +53,7 @@ impl Damage {
         }
         fs::write(&file, bytes).unwrap();
         if self != Self::Emptied {
-            // With its log beside it SQLite would mend some of this: a file that was put back from elsewhere has none.
+            // With its log SQLite would repair some damage. A file that was restored from elsewhere has no log.
             for log in &FILES[1..] {
                 let _ = fs::remove_file(state.join(log));
             }
@@ -74,17 +74,17 @@ impl fmt::Display for Damage {
     }
 }
 
-/// The database as it is, file by file.
+/// The content of the database files.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Files([Option<Vec<u8>>; 3]);
 
 impl Files {
-    /// Reads it.
+    /// Reads the files.
     pub(crate) fn read(state: &Path) -> Self {
         Self(FILES.map(|file| fs::read(state.join(file)).ok()))
     }
 
-    /// Puts it back.
+    /// Writes the files back.
     pub(crate) fn restore(&self, state: &Path) {
         for (file, bytes) in FILES.iter().zip(&self.0) {
             match bytes {
@@ -94,7 +94,7 @@ impl Files {
         }
     }
 
-    /// Whether the database and its log are the same; the index of the log (`-shm`) is SQLite's scratch paper.
+    /// Returns whether the database and its log are equal. The index of the log (`-shm`) has no data.
     pub(crate) fn same_data(&self, other: &Self) -> bool {
         self.0[..2] == other.0[..2]
     }

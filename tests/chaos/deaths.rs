@@ -1,4 +1,4 @@
-//! Lanes that die, as Envoy's log tells them: to the moment, and also those of which the one who asked for it learns nothing.
+//! Crashes of lanes, as Envoy's log reports them, including crashes without an answer to the request that caused them.
 
 use std::{
     io::{Read, Seek, SeekFrom},
@@ -9,12 +9,12 @@ use std::{
 use crate::run::Run;
 
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// What is found may be as old as this.
+/// Delay between a crash and its line in the log, at most.
 const FOUND_LATE: Duration = Duration::from_millis(300);
-/// Envoy makes the lane's new VM with a later request, and not within a second of the last one.
+/// Envoy creates the new VM of a lane with a later request, at least a second after the previous creation.
 const NEW_VM_WITHIN: Duration = Duration::from_millis(1_500);
 
-/// Notes down when lanes die. It never ends.
+/// Records crashes of lanes. Never returns.
 pub(crate) async fn watch<Never>(run: &Run, log: &Path) -> Never {
     let mut read = 0;
     let mut rest = String::new();
@@ -37,7 +37,7 @@ pub(crate) async fn watch<Never>(run: &Run, log: &Path) -> Never {
     }
 }
 
-/// The callback in which a VM has died, if the line tells of that.
+/// Returns the callback in which a VM crashed, if the line reports a crash.
 fn death(line: &str) -> Option<&str> {
     let (_, what) = line.split_once("[error][wasm]")?.1.split_once("Function: ")?;
     Some(what.split_once(" failed")?.0)

@@ -1,4 +1,4 @@
-//! When the faults stop: every slot comes home, and each of them can be used.
+//! The end of a run: without faults all slots become free, and each of them can be used.
 
 use std::{
     net::SocketAddr,
@@ -11,36 +11,36 @@ use tokio::task::JoinSet;
 use crate::{pushing::set_capacities, rig::Rig, run::Run};
 use slotway_test_site::{WorkerFigures, get, send};
 
-/// How long recovery may take: the answer timeout, the lane lease, the longest pause before an unreachable worker is tried again, and
-/// air for a busy machine.
+/// Time limit for the recovery: the answer timeout, the lane lease, the longest pause before an unreachable worker is tried again, and a reserve for a
+/// busy machine.
 const RECOVERED_WITHIN: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// Requests at a time that find out whether workers can be reached again.
+/// Concurrent requests that probe unreachable workers.
 const PROBES: usize = 4;
-/// More requests than slots, to see that they wait.
+/// Number of requests beyond the slots, which must wait.
 const WAITERS: usize = 5;
 
-/// What was found in the end.
+/// The result of the recovery.
 #[derive(Debug, Default)]
 pub(crate) struct Ended {
     /// The sum of the capacities.
     pub(crate) slots: u64,
-    /// Slots that were free in the end.
+    /// Free slots.
     pub(crate) free: u64,
-    /// How long it took until all were.
+    /// Time until all were free.
     pub(crate) recovered_in: Option<Duration>,
 }
 
-/// Waits until every slot is at home, and then uses them all at once.
+/// Waits until all slots are free, and then uses all of them at once.
 pub(crate) async fn end(run: &Arc<Run>, rig: &Rig, capacities: &[u32]) -> Ended {
     let began = Instant::now();
-    // Now everybody knows again what is wanted.
+    // From here on the wanted capacities are known.
     let all: Vec<_> = capacities.iter().copied().enumerate().collect();
     set_capacities(run, rig, &all).await;
     let slots = capacities.iter().map(|capacity| u64::from(*capacity)).sum();
     let within = |what: &'static str| (began, what);
 
-    // A worker that could not be reached is tried by a request, so there must be some.
+    // An unreachable worker is probed by a request, so there must be requests.
     let reached = look(run, rig, within("every worker is reached"), |rows| {
         rows.iter().all(|row| row.state == "active") && rows.len() == capacities.len()
     });
@@ -48,7 +48,7 @@ pub(crate) async fn end(run: &Arc<Run>, rig: &Rig, capacities: &[u32]) -> Ended 
         _ = reached => {}
         never = probe(rig.site.address()) => match never {},
     }
-    let home = look(run, rig, within("every slot is at home"), |rows| {
+    let home = look(run, rig, within("all slots are free"), |rows| {
         rows.len() == capacities.len() && rows.iter().all(|row| row.is_idle() && row.waiting == Some(0))
     });
     let recovered = home.await;
@@ -61,7 +61,7 @@ pub(crate) async fn end(run: &Arc<Run>, rig: &Rig, capacities: &[u32]) -> Ended 
     ended
 }
 
-/// Looks at the overview until it is as wanted; false, and a violation, where it does not become so in time.
+/// Reads the overview until it is as wanted. After the time limit it records a violation and returns false.
 async fn look(
     run: &Run,
     rig: &Rig,
@@ -98,7 +98,7 @@ fn describe(row: &WorkerFigures) -> String {
     )
 }
 
-/// Sends a few requests at a time, whatever they get.
+/// Sends a few concurrent requests at a time, and ignores the answers.
 async fn probe(address: SocketAddr) -> std::convert::Infallible {
     let mut id = 1_u64 << 63;
     loop {
@@ -111,7 +111,7 @@ async fn probe(address: SocketAddr) -> std::convert::Infallible {
     }
 }
 
-/// As many requests as there are slots, and some more: the slots are all used, and the rest waits.
+/// Sends more requests than there are slots: all slots are used, and the other requests wait.
 async fn use_all(run: &Run, address: SocketAddr, capacities: &[u32]) {
     for worker in &run.workers {
         worker.hold(true);
@@ -138,7 +138,7 @@ async fn use_all(run: &Run, address: SocketAddr, capacities: &[u32]) {
     for answer in requests.join_all().await {
         let got = answer.map(|answer| answer.status.as_u16());
         if !matches!(got, Ok(200)) {
-            run.violations.add(format!("with every fault gone a request got {got:?}"));
+            run.violations.add(format!("without faults a request got {got:?}"));
         }
     }
 }

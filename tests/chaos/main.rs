@@ -1,11 +1,11 @@
-//! Chaos: a real Envoy of four threads with the real filter, a real control plane, and everything that can go wrong at once, from one
-//! seed. `make chaos SEED=n MINUTES=m`.
+//! Chaos: an Envoy with four threads and the filter, a control plane, and injected failures of all kinds at once, from one seed:
+//! `make chaos SEED=n MINUTES=m`.
 //!
-//! Workers die, hang, answer late, reset and come back. Clients vanish at any point, and come in floods. Capacities change, and workers come and
-//! go, many times a second. Lanes are killed within the filter. The control plane is killed, and finds its database damaged.
+//! Workers stop, hang, answer late, reset connections and recover. Clients disconnect at any point, and arrive in bursts. Capacities change and
+//! workers are added and removed many times a second. Lanes crash inside the filter. The control plane is killed, and its database is damaged.
 //!
-//! Throughout, each worker holds its own count against its capacity, sees each request once, and each failed request has to have a cause
-//! that was put there. In the end every slot is at home and can be used. Anything else is a violation, and the exit code 1.
+//! Each worker compares its requests in flight with its capacity, and sees each request once. Each failed request must have an injected cause. At the
+//! end all slots are free and usable. Everything else is a violation, with exit code 1.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -13,15 +13,14 @@
     reason = "a test ends where it cannot go on"
 )]
 
-mod ailing;
 mod bound;
 mod client;
 mod damage;
 mod deaths;
 mod dice;
 mod ending;
-mod fates;
 mod outage;
+mod outcomes;
 mod plan;
 mod pushing;
 mod rig;
@@ -34,6 +33,7 @@ mod trapping;
 mod verdict;
 mod violations;
 mod worker;
+mod worker_faults;
 
 use std::{
     process::ExitCode,
@@ -50,7 +50,7 @@ use trap_point::TrapPoint;
 struct Asked {
     seed: u64,
     length: Duration,
-    /// Where lanes die; anywhere if empty.
+    /// The crash points of lanes; all of them if empty.
     points: Vec<TrapPoint>,
 }
 
@@ -83,7 +83,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    // The processes are started on this thread: they end when the thread ends that has started them.
+    // The processes are started on this thread: the kernel ends them when it ends.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     if runtime.block_on(chaos(&asked)) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -112,11 +112,11 @@ async fn chaos(asked: &Asked) -> bool {
     let traps = if can_trap { plan.traps.as_slice() } else { &[] };
     let all = async {
         tokio::join!(
-            ailing::ail(&run, &plan.ailments),
-            ailing::change_phases(&run, &clients, &plan.phases),
+            worker_faults::inject(&run, &plan.faults),
+            worker_faults::change_phases(&run, &clients, &plan.phases),
             pushing::push(&run, &rig, &plan.pushes),
             trapping::trap(&run, rig.site.address(), traps),
-            outage::suffer(&run, &rig, &clients, &plan.outages, seed),
+            outage::run_outages(&run, &rig, &clients, &plan.outages, seed),
             run.until(length),
         );
         run.tally.set_phase("recovery");

@@ -1,4 +1,4 @@
-//! The control plane is killed, finds its database damaged, and comes back; Envoy serves on.
+//! Outages of the control plane: it is killed, finds its database damaged, and restarts. Envoy continues to serve.
 
 use std::time::{Duration, Instant};
 
@@ -12,18 +12,18 @@ use crate::{
     run::Run,
 };
 
-/// Between two answers, while somebody asks and somebody works.
+/// Time limit between two answers while clients and workers are active.
 const SERVED_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// Lets the outages happen, as planned.
-pub(crate) async fn suffer(run: &Run, rig: &Rig, clients: &Clients, outages: &[At<Outage>], seed: u64) {
+/// Runs the planned outages.
+pub(crate) async fn run_outages(run: &Run, rig: &Rig, clients: &Clients, outages: &[At<Outage>], seed: u64) {
     let mut dice = Dice::new(seed, 7);
     for outage in outages {
         run.until(outage.at).await;
         rig.kill_control_plane().await;
         run.tally.kills.add();
-        // A change that was under way has failed by now; no other one is sent until the control plane is back.
+        // A change in flight has failed by now. No other one is sent until the control plane has restarted.
         let _no_changes = rig.changes.lock().await;
         let answered = run.tally.answered.get();
         if let Some(damage) = outage.what.damage {
@@ -48,7 +48,7 @@ async fn serves_on(run: &Run, clients: &Clients, answered: u64) {
     }
 }
 
-/// With a damaged database the control plane must not start, must say so, and must leave the file alone.
+/// Checks that the control plane refuses to start with a damaged database, names it, and does not change the file.
 async fn is_refused(run: &Run, rig: &Rig, damage: Damage, dice: &mut Dice) {
     let state = rig.site.path().join("state");
     let whole = Files::read(&state);

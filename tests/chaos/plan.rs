@@ -1,91 +1,91 @@
-//! What is going to happen, all of it from one seed: who fails when and how. Only how long things take is the machine's.
+//! The plan of a run, from one seed: which failure is injected when. Only durations depend on the machine.
 
 use std::time::Duration;
 
 use crate::{damage::Damage, dice::Dice, trap_point::TrapPoint};
 
-/// Nothing more is broken in the last part of a run, so that it has calm to recover in.
+/// Last part of a run, without new failures.
 const CALM_AT_THE_END: Duration = Duration::from_secs(3);
 
-/// All events of a run, each list in the order of time.
+/// All events of a run, each list in order of time.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    /// The workers' first capacities.
+    /// The initial capacities of the workers.
     pub(crate) capacities: Vec<u32>,
-    /// What a request costs each worker when it is well.
+    /// The time that a request takes at each worker without a fault.
     pub(crate) delays: Vec<Duration>,
     pub(crate) phases: Vec<At<Phase>>,
-    pub(crate) ailments: Vec<At<Ailment>>,
+    pub(crate) faults: Vec<At<FaultPeriod>>,
     pub(crate) pushes: Vec<At<Push>>,
     pub(crate) traps: Vec<At<Trap>>,
     pub(crate) outages: Vec<At<Outage>>,
 }
 
-/// Something and when, from the start of the run.
+/// An event and its time since the start of the run.
 #[derive(Debug, Clone)]
 pub(crate) struct At<T> {
     pub(crate) at: Duration,
     pub(crate) what: T,
 }
 
-/// How many clients are at work.
+/// The number of active clients.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Phase {
     pub(crate) name: &'static str,
-    /// In percent of the slots of the start.
+    /// In percent of the initial slots.
     pub(crate) clients_percent: u64,
 }
 
-/// A worker is unwell for a while.
+/// A fault of a worker for some time.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Ailment {
+pub(crate) struct FaultPeriod {
     pub(crate) worker: usize,
-    pub(crate) how: Malady,
+    pub(crate) how: WorkerFault,
     pub(crate) lasts: Duration,
 }
 
-/// How a worker is unwell.
+/// A fault of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Malady {
+pub(crate) enum WorkerFault {
     /// Its port and its connections are closed.
     Dead,
-    /// It takes requests and answers none.
+    /// It accepts requests and does not answer.
     Hung,
     /// It answers, late.
     Slow(Duration),
-    /// It closes the connection instead of an answer.
+    /// It closes the connection without an answer.
     ResetsHead,
-    /// It closes the connection in the midst of an answer.
+    /// It closes the connection in the middle of an answer.
     ResetsBody,
 }
 
 /// One change over REST.
 #[derive(Debug, Clone)]
 pub(crate) enum Push {
-    /// These workers have these capacities; one that was removed is there again.
+    /// Sets capacities. A removed worker is created again.
     Set(Vec<(usize, u32)>),
-    /// This worker is removed.
+    /// Removes a worker.
     Remove(usize),
 }
 
-/// One lane is killed.
+/// A crash of a lane.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Trap {
     pub(crate) point: TrapPoint,
-    /// Not by a panic of the filter but by a trap of the machine below it.
+    /// A trap of the VM instead of a panic of the filter.
     pub(crate) raw: bool,
 }
 
-/// The control plane is killed, and started again after a while.
+/// The control plane is killed, and restarted later.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Outage {
     pub(crate) lasts: Duration,
-    /// What happens to its database meanwhile.
+    /// Damage to its database meanwhile.
     pub(crate) damage: Option<Damage>,
 }
 
 impl Plan {
-    /// The events of that seed for a run of that length, with lanes that die at these points.
+    /// Creates the plan of a seed for a run of that length, with crashes at these points.
     pub(crate) fn new(seed: u64, length: Duration, points: &[TrapPoint]) -> Self {
         let points = if points.is_empty() { TrapPoint::ALL.as_slice() } else { points };
         let end = length.saturating_sub(CALM_AT_THE_END);
@@ -96,7 +96,7 @@ impl Plan {
         Self {
             delays: capacities.iter().map(|_| ms(&mut dice, 5, 120)).collect(),
             phases: phases(&mut Dice::new(seed, 2), end),
-            ailments: ailments(&mut Dice::new(seed, 3), end, count),
+            faults: faults(&mut Dice::new(seed, 3), end, count),
             pushes: pushes(&mut Dice::new(seed, 4), end, count),
             traps: traps(&mut Dice::new(seed, 5), end, points),
             outages: outages(&mut Dice::new(seed, 6), end),
@@ -128,36 +128,36 @@ fn phases(dice: &mut Dice, end: Duration) -> Vec<At<Phase>> {
     phases
 }
 
-/// Each worker has a course of its own; about a third of the time it is unwell.
-fn ailments(dice: &mut Dice, end: Duration, workers: usize) -> Vec<At<Ailment>> {
-    let mut ailments = Vec::new();
+/// Plans the faults of each worker, about a third of the time.
+fn faults(dice: &mut Dice, end: Duration, workers: usize) -> Vec<At<FaultPeriod>> {
+    let mut faults = Vec::new();
     for worker in 0..workers {
         let mut at = ms(dice, 500, 12_000);
         loop {
-            let slow = Malady::Slow(ms(dice, 50, 1_500));
+            let slow = WorkerFault::Slow(ms(dice, 50, 1_500));
             let choices = [
-                Malady::Dead,
-                Malady::Dead,
-                Malady::Hung,
+                WorkerFault::Dead,
+                WorkerFault::Dead,
+                WorkerFault::Hung,
                 slow,
                 slow,
-                Malady::ResetsHead,
-                Malady::ResetsBody,
+                WorkerFault::ResetsHead,
+                WorkerFault::ResetsBody,
             ];
             let how = dice.one_of(&choices);
-            let lasts = if how == Malady::Hung { ms(dice, 500, 7_000) } else { ms(dice, 200, 4_000) };
+            let lasts = if how == WorkerFault::Hung { ms(dice, 500, 7_000) } else { ms(dice, 200, 4_000) };
             if at + lasts >= end {
                 break;
             }
-            ailments.push(At { at, what: Ailment { worker, how, lasts } });
+            faults.push(At { at, what: FaultPeriod { worker, how, lasts } });
             at += lasts + ms(dice, 1_000, 12_000);
         }
     }
-    ailments.sort_by_key(|ailment| ailment.at);
-    ailments
+    faults.sort_by_key(|period| period.at);
+    faults
 }
 
-/// Storms of changes, many in a second, with calm between.
+/// Plans bursts of changes, many per second, with pauses between.
 fn pushes(dice: &mut Dice, end: Duration, workers: usize) -> Vec<At<Push>> {
     let mut pushes = Vec::new();
     let mut at = ms(dice, 500, 2_000);
@@ -172,7 +172,7 @@ fn pushes(dice: &mut Dice, end: Duration, workers: usize) -> Vec<At<Push>> {
                 for _ in 0..many {
                     let worker = dice.index(workers);
                     let capacity = capacity(dice);
-                    // A worker stands once in a list.
+                    // A list has each worker once.
                     if set.iter().all(|(other, _)| *other != worker) {
                         set.push((worker, capacity));
                     }
@@ -193,7 +193,7 @@ fn traps(dice: &mut Dice, end: Duration, points: &[TrapPoint]) -> Vec<At<Trap>> 
     while at < end {
         let trap = Trap { point: dice.one_of(points), raw: dice.percent(30) };
         traps.push(At { at, what: trap });
-        // Now and then the next one comes while the last one is being recovered from.
+        // Some crashes happen during the recovery from the previous one.
         at += if dice.percent(25) { ms(dice, 300, 2_000) } else { ms(dice, 2_000, 9_000) };
     }
     traps
@@ -202,7 +202,7 @@ fn traps(dice: &mut Dice, end: Duration, points: &[TrapPoint]) -> Vec<At<Trap>> 
 fn outages(dice: &mut Dice, end: Duration) -> Vec<At<Outage>> {
     let mut outages = Vec::new();
     let mut at = ms(dice, 3_000, 7_000);
-    // Every kind of damage has its turn.
+    // Each kind of damage in turn.
     let mut damages = Damage::ALL.iter().cycle().skip(dice.index(Damage::ALL.len()));
     while at < end {
         let lasts = ms(dice, 300, 3_000);

@@ -1,4 +1,4 @@
-//! A storm of changes over REST, and what has come of them.
+//! Bursts of changes over REST, and the check of their results.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use crate::{
 use slotway_test_site::WorkerFigures;
 
 const WORKERS: &str = "/coordinator/workers";
-/// So many stay, so that no request ever finds a pool without workers.
+/// Number of workers that stay, so that the pool is never empty.
 const STAY: usize = 2;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// Sends the changes, as planned. What the control plane cannot take, because it is away, is left out.
+/// Sends the planned changes. Changes during an outage of the control plane are left out.
 pub(crate) async fn push(run: &Run, rig: &Rig, pushes: &[At<Push>]) {
     for push in pushes {
         run.until(push.at).await;
@@ -32,7 +32,7 @@ pub(crate) async fn push(run: &Run, rig: &Rig, pushes: &[At<Push>]) {
     }
 }
 
-/// Sets capacities; a worker that was removed comes back.
+/// Sets capacities. A removed worker is created again.
 pub(crate) async fn set_capacities(run: &Run, rig: &Rig, set: &[(usize, u32)]) {
     let entry = |(worker, capacity): &(usize, u32)| {
         run.workers[*worker].bound.change(*capacity);
@@ -40,7 +40,7 @@ pub(crate) async fn set_capacities(run: &Run, rig: &Rig, set: &[(usize, u32)]) {
     };
     let list: Vec<_> = set.iter().map(entry).collect();
     match rig.api().try_request("POST", WORKERS, json!(list).to_string()).await {
-        // Whether it took the change before it died is not known.
+        // It is unknown whether the change was committed.
         Err(_) => run.tally.pushes.add("unanswered"),
         Ok(answer) if answer.status == StatusCode::OK => {
             let generation = WorkerFigures::of(&answer).iter().map(|row| row.generation_wanted).max();
@@ -73,7 +73,7 @@ async fn remove(run: &Run, rig: &Rig, worker: usize) {
             run.workers[worker].bound.acknowledged(0, 0);
             run.tally.pushes.add("taken");
         }
-        // It was removed before, for all that anybody knows.
+        // It may have been removed before.
         Ok(answer)
             if answer.status == StatusCode::NOT_FOUND && known.is_none_or(|wanted| wanted.capacity == 0) =>
         {
@@ -88,11 +88,11 @@ async fn remove(run: &Run, rig: &Rig, worker: usize) {
     }
 }
 
-/// Lowers the bounds as the reports show that lowered capacities are in force and their surplus has drained. It never ends.
+/// Lowers the bounds when reports show that lowered capacities are in force and the surplus has drained. Never returns.
 pub(crate) async fn settle_bounds<Never>(run: &Run, rig: &Rig) -> Never {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
-        // Before the look: what it shows is no older than that.
+        // Read before the overview, which is no older.
         let wanted: Vec<_> = run.workers.iter().map(|worker| worker.bound.wanted()).collect();
         let Ok(answer) = rig.api().try_request("GET", WORKERS, "").await else { continue };
         let rows = WorkerFigures::of(&answer);
@@ -113,7 +113,7 @@ pub(crate) async fn settle_bounds<Never>(run: &Run, rig: &Rig) -> Never {
     }
 }
 
-/// What the control plane has acknowledged must be what it has, also after it was killed.
+/// Checks that the control plane has every acknowledged change, also after a crash.
 pub(crate) async fn check_memory(run: &Run, rig: &Rig) {
     let rows = rig.api().workers().await;
     for worker in &run.workers {
@@ -121,7 +121,7 @@ pub(crate) async fn check_memory(run: &Run, rig: &Rig) {
         let row = rows.iter().find(|row| row.worker == worker.url());
         let kept = match row {
             None => wanted.capacity == 0,
-            // Removed, and not drained yet.
+            // It still drains.
             Some(row) if wanted.capacity == 0 => row.state == "draining",
             Some(row) => row.capacity == Some(u64::from(wanted.capacity)),
         };

@@ -1,4 +1,4 @@
-//! The real processes: `slotway serve` and an Envoy of its own, so that one can die without the other.
+//! The processes: `slotway serve` and an Envoy that it does not supervise, so that each can fail alone.
 
 use std::{
     path::{Path, PathBuf},
@@ -18,28 +18,28 @@ pub(crate) const LANES: u32 = 4;
 pub(crate) const FREE_WORKER_TIMEOUT: Duration = Duration::from_secs(3);
 /// The pool's `answer_timeout`.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(4);
-/// Our workers notice a closed connection when their thread comes to it.
+/// Time within which the workers notice a closed connection.
 const ABANDONED_HOLD: &str = "1s";
 const MAX_WAITING: u32 = 60;
 const UP_WITHIN: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// What the control plane says when it serves.
+/// Output of the control plane when it serves.
 const SERVES: &str = "slotway: serving";
 
-/// What runs.
+/// The running processes.
 pub(crate) struct Rig {
     control_plane: Mutex<Option<TestProcess>>,
     envoy: TestProcess,
     pub(crate) site: Site,
-    /// Of the control plane.
+    /// Number of starts of the control plane.
     starts: AtomicU32,
     filter: PathBuf,
-    /// Held while a change is sent, and while nobody may send one.
+    /// Held while a change is sent, and during outages.
     pub(crate) changes: Mutex<()>,
 }
 
 impl Rig {
-    /// Starts both, and waits until every worker is in force in Envoy.
+    /// Starts both, and waits until Envoy has every worker.
     pub(crate) async fn start(run: &Run, filter: PathBuf) -> Self {
         let setup = Setup::default()
             .lanes(LANES)
@@ -65,7 +65,7 @@ impl Rig {
         self.site.api()
     }
 
-    /// Kills the control plane, as a machine that runs out of memory does.
+    /// Kills the control plane with SIGKILL.
     pub(crate) async fn kill_control_plane(&self) {
         if let Some(mut process) = self.control_plane.lock().await.take() {
             process.signal(Signal::KILL);
@@ -73,13 +73,13 @@ impl Rig {
         }
     }
 
-    /// Starts the control plane, which must come up.
+    /// Starts the control plane, and waits until it serves.
     pub(crate) async fn start_control_plane(&self) {
         let process = serve(&self.site, &self.filter, &self.starts).await;
         *self.control_plane.lock().await = Some(process);
     }
 
-    /// Starts the control plane, which must end by itself and fail; what it said, if it did.
+    /// Starts the control plane, which must refuse to start. Returns its output, or an error if it did something else.
     pub(crate) async fn refused_control_plane(&self) -> Result<String, String> {
         let mut process = launch(&self.site, &self.filter, &self.starts);
         let began = Instant::now();
@@ -94,7 +94,7 @@ impl Rig {
         }
     }
 
-    /// Envoy must have lived through all of it.
+    /// Checks that Envoy still runs.
     pub(crate) fn check_envoy(&mut self, run: &Run) {
         if let Some(status) = self.envoy.has_ended() {
             run.violations.add(format!("Envoy ended: {status}"));
@@ -113,7 +113,7 @@ async fn serve(site: &Site, filter: &Path, starts: &AtomicU32) -> TestProcess {
     process
 }
 
-/// Each start has a log of its own.
+/// Starts the control plane with a log file per start.
 fn launch(site: &Site, filter: &Path, starts: &AtomicU32) -> TestProcess {
     let mut command = site.slotway("serve");
     command.env("SLOTWAY_FILTER", filter);
@@ -121,7 +121,7 @@ fn launch(site: &Site, filter: &Path, starts: &AtomicU32) -> TestProcess {
     TestProcess::start(&format!("control-plane-{start}"), command, site.path())
 }
 
-/// The filter that can be told to die; the ordinary one where that is not built.
+/// Returns the test variant of the filter, which can crash on demand, and true; or the filter and false if the variant is not built.
 pub(crate) fn filter() -> (PathBuf, bool) {
     let chaos =
         artefact("SLOTWAY_FILTER", "target/slotway_filter.wasm").with_file_name("slotway_filter_test.wasm");

@@ -1,18 +1,20 @@
-//! What all parts of a run share: the workers, the truth about requests, the counts.
+//! The state that all parts of a run share: workers, outcomes of requests, counters.
 
 use std::{
     sync::OnceLock,
     time::{Duration, Instant},
 };
 
-use crate::{fates::Fates, plan::Plan, spans::Spans, tally::Tally, violations::Violations, worker::Worker};
+use crate::{
+    outcomes::RequestOutcomes, plan::Plan, spans::Spans, tally::Tally, violations::Violations, worker::Worker,
+};
 
 /// One run.
 pub(crate) struct Run {
     started: OnceLock<Instant>,
     pub(crate) workers: Vec<Worker>,
-    pub(crate) fates: Fates,
-    /// When a lane was dead, and its requests with it.
+    pub(crate) outcomes: RequestOutcomes,
+    /// Periods during which a lane was down.
     pub(crate) lane_dead: Spans,
     pub(crate) tally: Tally,
     pub(crate) violations: Violations,
@@ -26,14 +28,14 @@ impl Run {
         Self {
             started: OnceLock::new(),
             workers: workers.enumerate().map(worker).collect(),
-            fates: Fates::default(),
+            outcomes: RequestOutcomes::default(),
             lane_dead: Spans::default(),
             tally: Tally::default(),
             violations: Violations::default(),
         }
     }
 
-    /// The run begins now.
+    /// Starts the clock of the run.
     pub(crate) fn begin(&self) {
         let _ = self.started.set(Instant::now());
     }
@@ -42,17 +44,17 @@ impl Run {
         *self.started.get_or_init(Instant::now)
     }
 
-    /// Since the start.
+    /// Returns the time since the start.
     pub(crate) fn elapsed(&self) -> Duration {
         self.started().elapsed()
     }
 
-    /// The worker with this base URL.
+    /// Returns the worker with this base URL.
     pub(crate) fn worker(&self, url: &str) -> Option<&Worker> {
         self.workers.iter().find(|worker| worker.url() == url)
     }
 
-    /// Waits until that time from the start.
+    /// Waits until this time since the start.
     pub(crate) async fn until(&self, at: Duration) {
         tokio::time::sleep_until((self.started() + at).into()).await;
     }

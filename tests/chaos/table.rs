@@ -1,4 +1,4 @@
-//! What is printed: a line now and then, and the table at the end.
+//! The output: lines of progress, and the table at the end.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use crate::{ending::Ended, run::Run};
 
 const EVERY: Duration = Duration::from_secs(5);
 
-/// Says every few seconds how far the run is. It never ends.
+/// Prints a line of progress every few seconds. Never returns.
 pub(crate) async fn show_progress<Never>(run: &Run, length: Duration) -> Never {
     loop {
         tokio::time::sleep(EVERY).await;
         let tally = &run.tally;
-        let in_hand: u32 = run.workers.iter().map(|worker| worker.bound.current()).sum();
+        let in_flight: u32 = run.workers.iter().map(|worker| worker.bound.current()).sum();
         println!(
-            "{:>4} of {} s  {:<8}  requests {}, answered {}, refused {}, failed {}, left {}; in hand {in_hand}; \
+            "{:>4} of {} s  {:<8}  requests {}, answered {}, refused {}, failed {}, left {}; in flight {in_flight}; \
              pushes {}, traps {}, kills {}; violations {}",
             run.elapsed().as_secs(),
             length.as_secs(),
@@ -31,7 +31,7 @@ pub(crate) async fn show_progress<Never>(run: &Run, length: Duration) -> Never {
     }
 }
 
-/// The result.
+/// Prints the result.
 pub(crate) fn print(run: &Run, seed: u64, ended: &Ended) {
     let tally = &run.tally;
     let lost = ended.slots.saturating_sub(ended.free);
@@ -46,14 +46,14 @@ pub(crate) fn print(run: &Run, seed: u64, ended: &Ended) {
         ("refused", tally.refused.describe()),
         ("failed", tally.failed.describe()),
         ("clients that left", tally.left.get().to_string()),
-        ("requests at workers", run.fates.count().to_string()),
-        ("workers' ailments", tally.ailments.describe()),
+        ("requests at workers", run.outcomes.count().to_string()),
+        ("workers' faults", tally.faults.describe()),
         ("pushes", tally.pushes.describe()),
-        ("lanes told to die", tally.traps.describe()),
-        ("lanes that died", tally.deaths.describe()),
+        ("crashes requested", tally.traps.describe()),
+        ("lanes crashed", tally.deaths.describe()),
         ("control plane killed", tally.kills.get().to_string()),
         ("database damaged", tally.damages.describe()),
-        ("all slots home after", recovered),
+        ("all slots free after", recovered),
         ("slots", ended.slots.to_string()),
         ("slots lost", lost.to_string()),
         ("violations", run.violations.count().to_string()),

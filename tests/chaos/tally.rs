@@ -6,12 +6,12 @@ use std::{
     },
 };
 
-/// What has happened so far, for the progress line and the table.
+/// Counters for the line of progress and the table.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) sent: Count,
     pub(crate) answered: Count,
-    /// Clients that left before they had an answer.
+    /// Clients that left before their answer.
     pub(crate) left: Count,
     /// By reason.
     pub(crate) refused: Counts,
@@ -23,8 +23,8 @@ pub(crate) struct Tally {
     pub(crate) deaths: Counts,
     /// By outcome.
     pub(crate) pushes: Counts,
-    /// By malady.
-    pub(crate) ailments: Counts,
+    /// By fault.
+    pub(crate) faults: Counts,
     pub(crate) kills: Count,
     /// By kind.
     pub(crate) damages: Counts,
@@ -32,7 +32,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// What the run is in.
+    /// Returns the current phase.
     pub(crate) fn phase(&self) -> &'static str {
         *self.phase.lock().unwrap()
     }
@@ -42,7 +42,7 @@ impl Tally {
     }
 }
 
-/// A number that only grows.
+/// A counter.
 #[derive(Debug, Default)]
 pub(crate) struct Count(AtomicU64);
 
@@ -56,7 +56,7 @@ impl Count {
     }
 }
 
-/// Numbers by name.
+/// Counters by name.
 #[derive(Debug, Default)]
 pub(crate) struct Counts(Mutex<BTreeMap<String, u64>>);
 
@@ -69,7 +69,7 @@ impl Counts {
         self.0.lock().unwrap().values().sum()
     }
 
-    /// `total (name number, name number)`.
+    /// Returns `total (name number, name number)`.
     pub(crate) fn describe(&self) -> String {
         let counts = self.0.lock().unwrap();
         let each: Vec<_> = counts.iter().map(|(name, count)| format!("{name} {count}")).collect();

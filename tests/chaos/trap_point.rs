@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// Where in the filter a lane dies.
+/// The place in the filter at which a lane crashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum TrapPoint {
     Request,
@@ -13,11 +13,11 @@ pub(crate) enum TrapPoint {
 }
 
 impl TrapPoint {
-    /// All of them.
+    /// All points.
     pub(crate) const ALL: [Self; 7] =
         [Self::Request, Self::Taken, Self::Answer, Self::Released, Self::Log, Self::Tick, Self::Wake];
 
-    /// Those that are named, with commas between.
+    /// Parses a list of points, separated by commas.
     pub(crate) fn list(names: &str) -> Result<Vec<Self>, String> {
         let find = |name: &str| Self::ALL.into_iter().find(|point| point.to_string() == name);
         names.split(',').map(|name| find(name).ok_or_else(|| format!("{name:?} is no point"))).collect()
@@ -25,7 +25,7 @@ impl TrapPoint {
 }
 
 impl fmt::Display for TrapPoint {
-    /// As the filter's test feature has it in a header.
+    /// Writes the name that the filter's test hooks expect in a header.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Request => "request",

@@ -1,4 +1,4 @@
-//! Lanes are killed: a request asks the filter, built with its feature `chaos`, to die at a point.
+//! Crashes of lanes: a request makes the test variant of the filter crash at a point.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -12,25 +12,25 @@ use crate::{
 };
 use slotway_test_site::{ClientConnection, ClientProtocol};
 
-/// A request that asks for a lane's death need not have an end of its own.
+/// Time limit for a request that crashes its lane, which may have no end.
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
-/// Connections enough for every thread to get some.
+/// Number of connections, so that every thread gets some.
 const EVERY_THREAD: u64 = 64;
 
-/// Kills lanes, as planned.
+/// Runs the planned crashes.
 pub(crate) async fn trap(run: &Run, address: SocketAddr, traps: &[At<Trap>]) {
     let mut asked = JoinSet::new();
     for (number, trap) in traps.iter().enumerate() {
         run.until(trap.at).await;
         let point = format!("{}{}", trap.what.point, if trap.what.raw { "!" } else { "" });
-        // Beyond all ids of the clients.
+        // Beyond the ids of all clients.
         asked.spawn(ask(address, request(u64::MAX - number as u64, &point)));
         run.tally.traps.add(point);
     }
     asked.join_all().await;
 }
 
-/// Kills every lane at once. None is left that was told to die and has not come to the point.
+/// Crashes every lane at once, so that no requested crash stays pending.
 pub(crate) async fn kill_all(run: &Run, address: SocketAddr) {
     let requests = (0..EVERY_THREAD).map(|n| request((7_u64 << 61) + n, "request"));
     requests.map(|request| ask(address, request)).collect::<JoinSet<()>>().join_all().await;
@@ -42,7 +42,7 @@ fn request(id: u64, point: &str) -> Request<Full<Bytes>> {
     request.body(Full::default()).unwrap()
 }
 
-/// Whatever it gets: its lane dies with it.
+/// Sends the request and ignores its answer.
 async fn ask(address: SocketAddr, request: Request<Full<Bytes>>) {
     let exchange =
         async { ClientConnection::open(address, ClientProtocol::Http1).await?.send(request).await };

@@ -1,4 +1,4 @@
-//! What a client got, held against what became of its request. Each failure needs a cause that was put there on purpose.
+//! Compares a client's answer with the outcome of its request at the workers. Each failure needs an injected cause.
 
 use std::{
     io,
@@ -8,19 +8,19 @@ use std::{
 use hyper::body::Bytes;
 
 use crate::{
-    fates::{End, Fate},
+    outcomes::{End, RequestOutcome},
     rig::{ANSWER_TIMEOUT, FREE_WORKER_TIMEOUT},
     run::Run,
 };
 use slotway_test_site::Answer;
 
-/// A clock that counts whole milliseconds, twice.
+/// Error of two clocks that count whole milliseconds.
 const ROUNDING: Duration = Duration::from_millis(5);
 
-/// How much later than Envoy sends a request a worker notices it, on a machine that is busy with chaos.
+/// Time until a worker on a busy machine notices a request that Envoy has sent.
 const NOTICED_LATE: Duration = Duration::from_millis(250);
 
-/// A request that a client has sent, and when it was over.
+/// A request of a client, with its times.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Exchange {
     pub(crate) id: u64,
@@ -29,14 +29,14 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    /// One that is sent now.
+    /// Creates a request that is sent now.
     pub(crate) fn new(id: u64) -> Self {
         let now = Instant::now();
         Self { id, at: now, ended: now }
     }
 }
 
-/// What an answer comes to.
+/// The judgement of an answer.
 enum Verdict {
     Answered,
     Refused(String),
@@ -44,17 +44,17 @@ enum Verdict {
     Unexplained(String),
 }
 
-/// What explains a failure may become known a little later than the failure.
+/// Time until the cause of a failure is known.
 const KNOWN_LATE: Duration = Duration::from_millis(500);
 
-/// Counts a client's result; one that has no explanation is a violation.
+/// Counts a client's result. A result without a cause is a violation.
 pub(crate) async fn judge(run: &Run, sent: &Exchange, got: Result<(&Answer, &Bytes), &io::Error>) {
-    let fate = run.fates.take(sent.id);
+    let outcome = run.outcomes.take(sent.id);
     let ended = Instant::now();
     let sent = &Exchange { ended, ..*sent };
     let look = || match got {
-        Ok((answer, body)) => judge_answer(run, sent, fate, answer, body),
-        Err(error) => broken(run, sent, fate).map_or_else(
+        Ok((answer, body)) => judge_answer(run, sent, outcome, answer, body),
+        Err(error) => broken(run, sent, outcome).map_or_else(
             || Verdict::Unexplained(format!("no answer: {error}")),
             |cause| Verdict::Failed(cause.to_owned()),
         ),
@@ -69,7 +69,7 @@ pub(crate) async fn judge(run: &Run, sent: &Exchange, got: Result<(&Answer, &Byt
         Verdict::Refused(reason) => run.tally.refused.add(reason),
         Verdict::Failed(cause) => run.tally.failed.add(cause),
         Verdict::Unexplained(what) => run.violations.add(format!(
-            "request {:#x} failed for no reason, {:.3} s into the run after {} ms: {what}; at the workers: {fate:?}",
+            "request {:#x} failed without an injected cause, {:.3} s into the run after {} ms: {what}; at the workers: {outcome:?}",
             sent.id,
             run.elapsed().as_secs_f64(),
             sent.ended.duration_since(sent.at).as_millis(),
@@ -77,10 +77,17 @@ pub(crate) async fn judge(run: &Run, sent: &Exchange, got: Result<(&Answer, &Byt
     }
 }
 
-fn judge_answer(run: &Run, sent: &Exchange, fate: Option<Fate>, answer: &Answer, body: &Bytes) -> Verdict {
+fn judge_answer(
+    run: &Run,
+    sent: &Exchange,
+    outcome: Option<RequestOutcome>,
+    answer: &Answer,
+    body: &Bytes,
+) -> Verdict {
     let words = || format!("{} {}", answer.status, answer.text().chars().take(200).collect::<String>());
     if answer.status == 200 {
-        let whole = answer.body == *body && fate.is_some_and(|fate| fate.end() == Some(End::Answered));
+        let whole =
+            answer.body == *body && outcome.is_some_and(|outcome| outcome.end() == Some(End::Answered));
         return if whole {
             Verdict::Answered
         } else {
@@ -93,16 +100,16 @@ fn judge_answer(run: &Run, sent: &Exchange, fate: Option<Fate>, answer: &Answer,
     let explained = match reason {
         "wait_timeout" => {
             let waited = Duration::from_millis(problem["waited_ms"].as_u64().unwrap_or_default());
-            // Nobody can be late on a machine that is busy with chaos; nobody may be early.
-            let honest = fate.is_none() && waited <= sent.ended.duration_since(sent.at) + ROUNDING;
+            // On a busy machine it may be late, but never early.
+            let honest = outcome.is_none() && waited <= sent.ended.duration_since(sent.at) + ROUNDING;
             return if honest { Verdict::Refused(reason.to_owned()) } else { Verdict::Unexplained(words()) };
         }
-        "queue_full" if fate.is_none() => return Verdict::Refused(reason.to_owned()),
-        "worker_unreachable" => unreachable_worker(run, sent, fate, answer),
+        "queue_full" if outcome.is_none() => return Verdict::Refused(reason.to_owned()),
+        "worker_unreachable" => unreachable_worker(run, sent, outcome, answer),
         "answer_timeout" => {
-            // Envoy's clock runs from before the worker notices the request to after it: never longer than the client's.
+            // Envoy's timer starts before the worker notices the request, and is never longer than the client's wait.
             let long = sent.ended.duration_since(sent.at) + ROUNDING >= ANSWER_TIMEOUT;
-            let hung = fate.is_some_and(|fate| fate.lasted() + NOTICED_LATE >= ANSWER_TIMEOUT);
+            let hung = outcome.is_some_and(|outcome| outcome.lasted() + NOTICED_LATE >= ANSWER_TIMEOUT);
             (long && hung).then_some("the worker hung")
         }
         _ => None,
@@ -113,25 +120,25 @@ fn judge_answer(run: &Run, sent: &Exchange, fate: Option<Fate>, answer: &Answer,
     }
 }
 
-/// Why that worker, of all, could not be reached.
+/// Returns why the worker could not be reached.
 fn unreachable_worker(
     run: &Run,
     sent: &Exchange,
-    fate: Option<Fate>,
+    outcome: Option<RequestOutcome>,
     answer: &Answer,
 ) -> Option<&'static str> {
-    if fate.is_some_and(|fate| fate.end() == Some(End::ResetHead)) {
+    if outcome.is_some_and(|outcome| outcome.end() == Some(End::ResetHead)) {
         return Some("the worker reset it");
     }
     let worker = run.worker(answer.header("x-slotway-worker"))?;
     worker.dead.touch(sent.at, sent.ended).then_some("the worker was dead")
 }
 
-/// Why a connection broke.
-fn broken(run: &Run, sent: &Exchange, fate: Option<Fate>) -> Option<&'static str> {
-    let at_worker = fate.and_then(|fate| {
-        let worker = run.workers.get(fate.worker)?;
-        match fate.end() {
+/// Returns why a connection broke.
+fn broken(run: &Run, sent: &Exchange, outcome: Option<RequestOutcome>) -> Option<&'static str> {
+    let at_worker = outcome.and_then(|outcome| {
+        let worker = run.workers.get(outcome.worker)?;
+        match outcome.end() {
             Some(End::ResetBody) => Some("the worker reset it"),
             _ if worker.dead.touch(sent.at, sent.ended) => Some("the worker was dead"),
             _ => None,

@@ -1,14 +1,14 @@
 use std::sync::Mutex;
 
-/// Beyond so many nobody learns anything new.
+/// Number of violations that are printed.
 const PRINTED_MAX: usize = 40;
 
-/// What was seen that must never be seen. One is enough for a run to have failed.
+/// Broken guarantees. One is enough for the run to fail.
 #[derive(Debug, Default)]
 pub(crate) struct Violations(Mutex<Vec<String>>);
 
 impl Violations {
-    /// Notes one down, and says it at once.
+    /// Records and prints a violation.
     pub(crate) fn add(&self, what: String) {
         let mut all = self.0.lock().unwrap();
         if all.len() < PRINTED_MAX {
@@ -17,7 +17,7 @@ impl Violations {
         all.push(what);
     }
 
-    /// How many so far.
+    /// Returns the number of violations.
     pub(crate) fn count(&self) -> usize {
         self.0.lock().unwrap().len()
     }

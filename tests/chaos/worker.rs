@@ -1,4 +1,4 @@
-//! A worker that can be made unwell, and that holds every request against its bound.
+//! A worker into which faults are injected, and which compares its requests in flight with its bound.
 
 use std::{
     io,
@@ -23,31 +23,31 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-use crate::{bound::Bound, fates::End, plan::Malady, run::Run, spans::Spans};
+use crate::{bound::Bound, outcomes::End, plan::WorkerFault, run::Run, spans::Spans};
 use slotway_test_site::{WorkerBody, fresh_address};
 
-/// An error right behind half an answer would be found before the half is sent.
+/// Pause before an error in the middle of an answer, so that the first half is sent.
 const HALF_IS_SENT: Duration = Duration::from_millis(20);
-/// A connection that the worker's end has closed may be found closed a little after the worker is back.
+/// Time within which Envoy notices a closed connection after the worker has recovered.
 const FOUND_CLOSED_LATE: Duration = Duration::from_millis(250);
 
-/// A worker and what is true about it.
+/// A worker and its observations.
 pub(crate) struct Worker {
     pub(crate) index: usize,
     pub(crate) address: SocketAddr,
     pub(crate) bound: Bound,
-    /// When its port was closed.
+    /// Periods during which its port was closed.
     pub(crate) dead: Spans,
-    /// What a request costs it when it is well.
+    /// Time of a request without a fault.
     delay: Duration,
-    malady: watch::Sender<Option<Malady>>,
-    /// The end proves that every slot is there: nothing is answered meanwhile.
+    fault: watch::Sender<Option<WorkerFault>>,
+    /// Whether it holds its answers back, to show that all slots are usable.
     holds: watch::Sender<bool>,
     accept: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Worker {
-    /// A worker that is not started yet.
+    /// Creates a worker without starting it.
     pub(crate) fn new(index: usize, capacity: u32, delay: Duration) -> Self {
         Self {
             index,
@@ -55,7 +55,7 @@ impl Worker {
             bound: Bound::new(capacity),
             dead: Spans::default(),
             delay,
-            malady: watch::Sender::new(None),
+            fault: watch::Sender::new(None),
             holds: watch::Sender::new(false),
             accept: Mutex::new(None),
         }
@@ -72,9 +72,9 @@ impl Worker {
         *self.accept.lock().unwrap() = Some(accept);
     }
 
-    /// Makes it unwell.
-    pub(crate) async fn fall_ill(&self, malady: Malady) {
-        if malady == Malady::Dead {
+    /// Injects a fault.
+    pub(crate) async fn inject(&self, fault: WorkerFault) {
+        if fault == WorkerFault::Dead {
             self.dead.begin();
             let accept = self.accept.lock().unwrap().take();
             if let Some(accept) = accept {
@@ -82,26 +82,26 @@ impl Worker {
                 let _ = accept.await;
             }
         }
-        self.malady.send_replace(Some(malady));
+        self.fault.send_replace(Some(fault));
     }
 
-    /// Makes it well.
+    /// Ends the fault.
     pub(crate) async fn recover(&self, run: &Arc<Run>) {
-        let malady = self.malady.send_replace(None);
-        if malady == Some(Malady::Dead) {
+        let fault = self.fault.send_replace(None);
+        if fault == Some(WorkerFault::Dead) {
             self.start(run).await;
             self.dead.end(Instant::now() + FOUND_CLOSED_LATE);
         }
     }
 
-    /// Whether requests stay in hand until they are let go.
+    /// Holds answers back, or releases them.
     pub(crate) fn hold(&self, holds: bool) {
         self.holds.send_replace(holds);
     }
 }
 
 async fn accept(listener: TcpListener, run: Arc<Run>, index: usize) {
-    // Goes with this task, and the connections with it.
+    // Aborting this task drops the set, and the set closes the connections.
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
@@ -116,27 +116,27 @@ async fn serve(stream: TcpStream, run: Arc<Run>, index: usize) {
         let run = Arc::clone(&run);
         async move { answer(request, &run, index).await }
     });
-    // An error is a connection that the coordinator closed, or one that a malady broke.
+    // An error means that the coordinator closed the connection, or that a fault broke it.
     let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
 }
 
-/// One request in hand. Gone before the last byte of the answer: a coordinator that has seen the whole answer may send the next request.
-struct InHand<'a> {
+/// A request in flight. It is dropped before the last byte of the answer is sent: after that byte the coordinator may send the next request.
+struct InFlight<'a> {
     run: &'a Run,
     worker: &'a Worker,
     id: u64,
 }
 
-impl<'a> InHand<'a> {
+impl<'a> InFlight<'a> {
     fn new(run: &'a Run, worker: &'a Worker, id: u64) -> Self {
         if let Err((current, bound)) = worker.bound.enter() {
             run.violations.add(format!(
-                "worker {} has {current} requests in hand, its capacity is {bound} (at {:.3} s, request {id:#x})",
+                "worker {} has {current} requests in flight, its capacity is {bound} (at {:.3} s, request {id:#x})",
                 worker.index,
                 run.elapsed().as_secs_f64(),
             ));
         }
-        if !run.fates.arrive(id, worker.index) {
+        if !run.outcomes.arrive(id, worker.index) {
             run.violations
                 .add(format!("request {id:#x} reached a worker twice, now worker {}", worker.index));
         }
@@ -144,14 +144,14 @@ impl<'a> InHand<'a> {
     }
 
     fn end(self, end: End) {
-        self.run.fates.end(self.id, end);
+        self.run.outcomes.end(self.id, end);
     }
 }
 
-impl Drop for InHand<'_> {
+impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        // The first end counts: this one only where there was none.
-        self.run.fates.end(self.id, End::Gone);
+        // Has no effect if an end was recorded before.
+        self.run.outcomes.end(self.id, End::Gone);
         self.worker.bound.leave();
     }
 }
@@ -164,21 +164,21 @@ async fn answer(
     let worker = &run.workers[index];
     let id = request.uri().path().rsplit('/').next().and_then(|id| id.parse().ok());
     let id = id.ok_or_else(|| io::Error::other("not a request of this run"))?;
-    let in_hand = InHand::new(run, worker, id);
+    let in_flight = InFlight::new(run, worker, id);
     let body = request.into_body().collect().await.map_err(io::Error::other)?.to_bytes();
-    let malady = *worker.malady.borrow();
+    let fault = *worker.fault.borrow();
     tokio::time::sleep(worker.delay).await;
-    match malady {
-        Some(Malady::Slow(delay)) => tokio::time::sleep(delay).await,
-        Some(Malady::Hung) => {
-            let _ = worker.malady.subscribe().wait_for(|malady| *malady != Some(Malady::Hung)).await;
+    match fault {
+        Some(WorkerFault::Slow(delay)) => tokio::time::sleep(delay).await,
+        Some(WorkerFault::Hung) => {
+            let _ = worker.fault.subscribe().wait_for(|fault| *fault != Some(WorkerFault::Hung)).await;
         }
-        Some(Malady::ResetsHead) => {
-            in_hand.end(End::ResetHead);
+        Some(WorkerFault::ResetsHead) => {
+            in_flight.end(End::ResetHead);
             return Err(io::ErrorKind::ConnectionReset.into());
         }
-        Some(Malady::ResetsBody) => {
-            in_hand.end(End::ResetBody);
+        Some(WorkerFault::ResetsBody) => {
+            in_flight.end(End::ResetBody);
             let (sender, receiver) = mpsc::channel(1);
             tokio::spawn(async move {
                 let _ = sender.send(Ok(Frame::data(Bytes::from_static(b"half of an answ")))).await;
@@ -187,15 +187,15 @@ async fn answer(
             });
             return Ok(Response::new(WorkerBody::Pieces(receiver)));
         }
-        Some(Malady::Dead) | None => {}
+        Some(WorkerFault::Dead) | None => {}
     }
     let _ = worker.holds.subscribe().wait_for(|holds| !holds).await;
-    in_hand.end(End::Answered);
+    in_flight.end(End::Answered);
     let answer = if body.is_empty() { Bytes::from(expected(id)) } else { body };
     Ok(Response::new(WorkerBody::Whole(Some(answer))))
 }
 
-/// What a request without a body is answered with.
+/// Returns the answer to a request without a body.
 pub(crate) fn expected(id: u64) -> String {
     // One in sixteen is too long for one piece.
     let times = if id.is_multiple_of(16) { 4_000 } else { 1 };

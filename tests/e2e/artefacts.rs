@@ -1,4 +1,4 @@
-//! What `make build` leaves.
+//! The files that `make build` creates.
 
 use slotway_test_site::artefact;
 

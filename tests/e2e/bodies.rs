@@ -9,7 +9,7 @@ use slotway_test_site::{
     post, until,
 };
 
-/// Bytes without a pattern that a buffer's length could hide in.
+/// Returns bytes without a period, so that a shift by the length of a buffer is found.
 fn fifty_megabytes() -> Bytes {
     let mut state = 1_u32;
     let next = || {
@@ -67,7 +67,7 @@ async fn an_answer_passes_piece_by_piece_while_its_slot_is_taken() {
     let mut body = asked.await.unwrap().into_body();
     for piece in pieces {
         assert_eq!(worker.current(), 1, "the worker is not finished");
-        // The worker has not sent the next piece, so nobody can have waited for more than this one.
+        // The worker has not sent the next chunk, so the client has received this one alone.
         worker.release(1);
         let frame = body.frame().await.unwrap().unwrap();
         assert_eq!(frame.into_data().unwrap(), piece);

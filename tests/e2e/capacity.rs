@@ -1,4 +1,4 @@
-//! No worker ever has more requests in hand than its capacity, as the workers themselves count them.
+//! No worker ever has more requests in flight than its capacity, by its own count.
 
 use std::time::{Duration, Instant};
 
@@ -56,7 +56,7 @@ async fn a_capacity_raised_and_lowered_under_load_is_obeyed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lowered_capacity_lets_what_is_under_way_finish_and_sends_nothing_new() {
+async fn a_lowered_capacity_lets_requests_in_flight_finish_and_sends_no_new_ones() {
     let arrivals = Arrivals::default();
     let worker = TestWorker::start("W1", &arrivals).await;
     worker.behave(Behaviour::held());
@@ -66,7 +66,7 @@ async fn a_lowered_capacity_lets_what_is_under_way_finish_and_sends_nothing_new(
     let api = slotway.api();
     api.set(&[(&worker.url(), 1)]).await;
     api.shows("the worker draining", |workers| workers[0].state == "draining").await;
-    // Two slots are retired as they come home; the third goes to the first of the two that wait.
+    // Two slots are retired when they are released; the third goes to the first of the two waiters.
     worker.release(2);
     until("one in hand", SOON, async || (worker.current() == 1).then_some(())).await;
     api.shows("the worker active again", |workers| {

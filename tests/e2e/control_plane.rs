@@ -1,4 +1,4 @@
-//! The control plane goes and comes back, and pushes, while Envoy serves.
+//! Restarts and pushes of the control plane while Envoy serves.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ async fn envoy_serves_on_while_the_control_plane_is_killed_and_its_return_change
     worker.behave(Behaviour::delay_ms(3));
     added.behave(Behaviour::delay_ms(3));
     let mut slotway = ServedApart::start(&Setup::with(&[(&worker, 2)])).await;
-    // What REST has changed is kept over the restart, too.
+    // Changes over REST survive the restart, too.
     slotway.api().set(&[(&added.url(), 2)]).await;
     slotway
         .api()

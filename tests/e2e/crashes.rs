@@ -1,4 +1,4 @@
-//! A lane dies: its VM traps within Envoy, which makes it a new one. The filter is the one that can be told to (`filter/build.sh test`).
+//! Crashes of lanes: a VM traps within Envoy, which creates a new one. The filter is the test variant (`filter/build.sh test`).
 
 use std::{io, time::Duration};
 
@@ -11,11 +11,11 @@ use slotway_test_site::{
     TestWorker, artefact, get, until,
 };
 
-/// After so long a lane counts as dead, and the living ones take over what it had: the default of `lane_lease`, and air.
+/// Time after which other lanes recover the slots of a crashed lane: the default of `lane_lease`, and a reserve.
 const TAKEN_OVER: Duration = Duration::from_secs(15);
 /// A new connection is in its thread's count at once.
 const COUNTED_WITHIN: Duration = Duration::from_secs(1);
-/// Enough to find some on each lane.
+/// Number of connections, so that each lane has some.
 const CONNECTIONS_MAX: usize = 64;
 
 async fn up(setup: &Setup) -> Slotway {
@@ -23,7 +23,7 @@ async fn up(setup: &Setup) -> Slotway {
     Slotway::up_with(setup, &["--filter", filter.to_str().unwrap()]).await
 }
 
-/// So many connections on each of the two lanes: a connection stays on its thread.
+/// Opens `each` connections on each of the two lanes. A connection stays on its thread.
 async fn connections(slotway: &Slotway, each: usize) -> [Vec<ClientConnection>; 2] {
     let mut lanes = [Vec::new(), Vec::new()];
     for _ in 0..CONNECTIONS_MAX {
@@ -33,7 +33,7 @@ async fn connections(slotway: &Slotway, each: usize) -> [Vec<ClientConnection>; 
             let now = active(slotway).await;
             (0..2).find(|lane| now[*lane] > before[*lane])
         });
-        // One that another connection's end has hidden in the counts is given up.
+        // A connection whose start was hidden by the end of another one is given up.
         let Ok(lane) = tokio::time::timeout(COUNTED_WITHIN, lane).await else { continue };
         lanes[lane].push(connection);
         if lanes.iter().all(|lane| lane.len() >= each) {
@@ -43,7 +43,7 @@ async fn connections(slotway: &Slotway, each: usize) -> [Vec<ClientConnection>; 
     panic!("of {CONNECTIONS_MAX} connections one thread has got less than {each}");
 }
 
-/// The clients' connections of each thread.
+/// Returns the number of client connections of each thread.
 async fn active(slotway: &Slotway) -> [u64; 2] {
     let stats = slotway.envoy_stats().await;
     let port = slotway.address().port();
@@ -59,7 +59,7 @@ fn send(mut connection: ClientConnection, request: Request<Full<Bytes>>) -> Sent
     tokio::spawn(async move { connection.send(request).await })
 }
 
-/// Kills the lane of that connection.
+/// Crashes the lane of the connection.
 async fn kill_lane(connection: ClientConnection) {
     let request = Request::get("/").header("x-slotway-chaos", "request").body(Full::default()).unwrap();
     let got = send(connection, request).await.unwrap();
@@ -71,7 +71,7 @@ fn is_ok(got: &io::Result<Answer>) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dead_lane_takes_only_its_own_requests_with_it_and_their_slots_come_home() {
+async fn a_dead_lane_takes_only_its_own_requests_with_it_and_their_slots_become_free() {
     let arrivals = Arrivals::default();
     let worker = TestWorker::start("W1", &arrivals).await;
     worker.behave(Behaviour::held());
@@ -85,7 +85,7 @@ async fn a_dead_lane_takes_only_its_own_requests_with_it_and_their_slots_come_ho
     worker.behave(Behaviour::delay_ms(3));
     worker.release(2);
     assert!(is_ok(&kept.await.unwrap()), "a request of the lane that lives");
-    assert!(!is_ok(&lost.await.unwrap()), "nobody is left to see its answer through");
+    assert!(!is_ok(&lost.await.unwrap()), "its lane is gone");
 
     // Both threads serve again, the dead one's with a new VM.
     until("both lanes serve", SOON, async || {

@@ -1,4 +1,4 @@
-//! Headers that belong to Slotway cannot be forged, from neither side.
+//! Neither clients nor workers can forge the headers of Slotway.
 
 use http_body_util::Full;
 use hyper::{Request, body::Bytes};

@@ -1,4 +1,4 @@
-//! Workers that are asked whether they are there, and what Envoy then does.
+//! Heartbeats of workers, and their effect in Envoy.
 
 use std::time::{Duration, Instant};
 
@@ -9,14 +9,14 @@ use slotway_test_site::{Api, ClientLoad, ReferenceWorker, SOON, Setup, Slotway, 
 const INTERVAL: Duration = Duration::from_millis(200);
 const THRESHOLD: u32 = 3;
 const SLOW_START: Duration = Duration::from_secs(3);
-/// From a worker's last heartbeat to Envoy: to write it down, to push it, to acknowledge it; on a loaded machine.
+/// Time from a heartbeat to its effect in Envoy on a loaded machine: commit, push and ACK.
 const SLACK: Duration = Duration::from_secs(2);
 
 fn path(url: &str) -> String {
     format!("/api/v1/workers/{}", url.replace(':', "%3A").replace('/', "%2F"))
 }
 
-/// Has a worker asked.
+/// Sets the heartbeat of a worker.
 async fn watch(api: &Api, worker: &ReferenceWorker, capacity: u32) {
     let interval = format!("{}ms", INTERVAL.as_millis());
     let slow_start = format!("{}s", SLOW_START.as_secs());
@@ -38,15 +38,14 @@ async fn is(api: &Api, worker: &ReferenceWorker, state: &str, within: Duration) 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_whose_heartbeat_fails_gets_no_requests_until_it_answers_and_then_slowly_all_that_it_may_have()
- {
+async fn a_worker_with_a_failing_heartbeat_gets_no_requests_until_it_recovers_and_then_starts_slowly() {
     let w1 = ReferenceWorker::start(&["--pipeline-pool-max-size", "8", "--delay", "20ms"]).await;
     let w2 = ReferenceWorker::start(&["--pipeline-pool-max-size", "8", "--delay", "20ms"]).await;
     let slotway = Slotway::up(&Setup::default().worker(&w1.url(), 8).worker(&w2.url(), 2)).await;
     let api = slotway.api();
     watch(&api, &w1, 8).await;
     watch(&api, &w2, 2).await;
-    // More than both can take: somebody always waits.
+    // More than both workers can take, so that there are always waiters.
     let load = ClientLoad::start_with(slotway.address(), 30, |n| get(&format!("/extract?text=Rome&n={n}")));
     load.passes(200).await;
     until("it answers its heartbeat", SOON, async || {
@@ -71,7 +70,7 @@ async fn a_worker_whose_heartbeat_fails_gets_no_requests_until_it_answers_and_th
     assert_eq!(change["key"], w1.url());
     assert!(change["after"]["health"]["down"]["reason"].as_str().unwrap().contains("503"), "{change}");
 
-    // What it gets must never be more than what was in force a little later: its capacity only rises.
+    // Its requests never exceed the capacity that is in force a little later, since the capacity only rises.
     w1.forget_highest().await;
     w1.health_fails(false).await;
     let answered = Instant::now();

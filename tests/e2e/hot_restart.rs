@@ -1,5 +1,5 @@
-//! One coordinator is one process: a second Envoy of the same node id, as Envoy's hot restart starts it, gets nothing while the first is
-//! there. Two would each give out every slot.
+//! One coordinator is one process: a second Envoy with the same node id, as started by Envoy's hot restart, gets no configuration while the first one
+//! runs. Otherwise each would grant every slot.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use slotway_test_site::{
 
 /// Far below the time for which a second Envoy waits for the end of the first.
 const WITHOUT_DELAY: Duration = Duration::from_secs(6);
-/// That time, and more.
+/// More than that time.
 const REFUSED_WITHIN: Duration = Duration::from_secs(25);
 
 /// `slotway serve`, and Envoys with hot restart that join it.
@@ -43,7 +43,7 @@ impl Restartable {
     }
 }
 
-/// All epochs of a site share memory; its name is a number that no other test has.
+/// Returns the arguments of an epoch. All epochs of a site share memory, whose name is a number of this test.
 fn hot_restart(site: &Site, epoch: u32) -> [String; 4] {
     let base = site.address().port().to_string();
     ["--base-id".to_owned(), base, "--restart-epoch".to_owned(), epoch.to_string()]

@@ -1,7 +1,7 @@
 //! End to end: real clients, the real `slotway` with the real filter in a real Envoy, and workers that count.
 //!
 //! Each test starts its own processes on fresh ports with a fresh state directory, so the tests run in any order and
-//! side by side. `make test` runs them; alone: `cargo test --release -p slotway-tests --test e2e`, after `make build`
+//! side by side. `make test` runs them; alone: `cargo test $(tests/flags.sh) --test e2e`, after `make build`
 //! and `envoy/fetch.sh`.
 #![allow(
     clippy::unwrap_used,
@@ -16,6 +16,7 @@ mod bodies;
 mod capacity;
 mod control_plane;
 mod crashes;
+mod examples;
 mod headers;
 mod heartbeats;
 mod hot_restart;

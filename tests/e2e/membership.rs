@@ -1,4 +1,4 @@
-//! Workers come and go under load.
+//! Workers are added and removed under load.
 
 use slotway_test_site::{Arrivals, Behaviour, ClientLoad, SOON, Setup, Slotway, TestWorker, until};
 
@@ -29,7 +29,7 @@ async fn a_worker_is_added_and_another_removed_under_load_with_no_failed_request
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_removed_worker_finishes_what_it_has_in_hand() {
+async fn a_removed_worker_finishes_its_requests_in_flight() {
     let arrivals = Arrivals::default();
     let w1 = TestWorker::start("W1", &arrivals).await;
     let w2 = TestWorker::start("W2", &arrivals).await;

@@ -1,4 +1,4 @@
-//! Workers whose names do not resolve, or no longer. Envoy resolves them; see docs/XDS.md for why.
+//! Workers with names that do not resolve. Envoy resolves them: docs/XDS.md has the reason.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use slotway_test_site::{
     Arrivals, ClientLoad, Names, SOON, ServedApart, Setup, TestWorker, WorkerFigures, until,
 };
 
-/// Envoy asks every 5 s, a worker that cannot be reached is tried again after at most 10 s.
+/// Envoy resolves every 5 s, and an unreachable worker is probed after at most 10 s.
 const ASKED_AGAIN: Duration = Duration::from_secs(40);
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,10 +1,10 @@
-//! What an operator sees: Envoy's statistics, the control plane's, the list of workers.
+//! Observability: Envoy's statistics, the control plane's metrics, the list of workers.
 
 use serde_json::Value;
 
 use slotway_test_site::{Arrivals, Behaviour, ClientLoad, SOON, Setup, Slotway, TestWorker, until};
 
-/// The value of the statistic whose name contains each of `parts`.
+/// Returns the value of the statistic whose name contains each of `parts`.
 fn stat(stats: &str, parts: &[&str]) -> Option<u64> {
     let line = stats.lines().find(|line| parts.iter().all(|part| line.contains(part)))?;
     line.rsplit(' ').next()?.parse().ok()

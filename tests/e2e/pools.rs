@@ -53,7 +53,7 @@ async fn a_pool_is_made_takes_requests_changes_its_policy_live_and_gives_its_req
     })
     .await;
 
-    // One request at the worker, and one that waits: a third waits, too, until the policy says that one may.
+    // One request at the worker and one in the line. A third one waits, too, until the policy allows one waiter.
     w2.behave(Behaviour::held());
     let (first, second) = (slotway.get("/made/1"), slotway.get("/made/2"));
     let change = async {

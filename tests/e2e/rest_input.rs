@@ -67,7 +67,7 @@ async fn what_rest_refuses_changes_nothing() {
         ("/coordinator/workers", 400),
         ("/coordinator/workers?worker=", 400),
         ("/coordinator/workers?worker=nonsense", 400),
-        ("/coordinator/workers?worker=http://nobody:1", 404),
+        ("/coordinator/workers?worker=http://unknown:1", 404),
     ] {
         let answer = api.request("DELETE", path, "").await;
         assert_eq!(answer.status, status, "{path}: {}", answer.text());

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use slotway_test_site::{SOON, Setup, Site, Slotway, TestProcess, fresh_address, get, send, until};
 
-/// All processes that `pid` has started, and those that they have.
+/// Returns all descendants of a process.
 fn descendants(pid: i32) -> Vec<i32> {
     let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
     for entry in fs::read_dir("/proc").unwrap().flatten() {

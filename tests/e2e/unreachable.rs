@@ -40,7 +40,7 @@ async fn a_killed_worker_is_parked_while_the_others_go_on_and_serves_again_once_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_that_nobody_listens_for_gives_worker_unreachable_and_then_its_requests_wait() {
+async fn a_worker_without_a_listener_gives_worker_unreachable_and_then_its_requests_wait() {
     let address = fresh_address();
     let setup = Setup::default().worker(&format!("http://{address}"), 1).pool("free_worker_timeout", "20s");
     let slotway = Slotway::up(&setup).await;

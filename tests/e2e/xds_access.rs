@@ -123,7 +123,7 @@ async fn serves_who_shows_both_and_refuses_others(variant: &'static str) {
     is_refused(&slotway, "is not for this certificate", |bootstrap| show(bootstrap, "other")).await;
     is_refused(&slotway, "a connection to xDS was refused", |bootstrap| show(bootstrap, "forged")).await;
     is_refused(&slotway, "no pool belongs to the group", |bootstrap| {
-        bootstrap["node"]["cluster"] = json!("nobody");
+        bootstrap["node"]["cluster"] = json!("unknown");
     })
     .await;
     let http = "/typed_extension_protocol_options/envoy.extensions.upstreams.http.v3.HttpProtocolOptions";

@@ -58,7 +58,7 @@ async fn live_through_everything(variant: &'static str) {
     let [who, kind, key] = ["who", "kind", "key"].map(|field| changes[0][field].as_str().unwrap_or_default());
     assert_eq!((who, kind, key), ("admin token", "worker", refused.as_str()), "{shown}");
     load.passes(100).await;
-    // Another one that is right is held up by it, and no longer once the wrong one is removed.
+    // It delays a valid one, until the invalid one is removed.
     let w3 = TestWorker::start("W3", &arrivals).await;
     api.set(&[(&w3.url(), 1)]).await;
     until("the right one is refused with the wrong one", SOON, async || {

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Checks the API's description against the server: schemathesis makes up requests from /openapi.json, right ones and wrong ones, sends them to a
-# `slotway serve` of its own, and looks whether each answer is one that the description has.
+# Checks the API's description against the server: schemathesis generates valid and invalid requests from /openapi.json, sends them to a `slotway serve`
+# of its own, and compares each answer with the description. `schemathesis.sh install` only installs it.
 #
-# What is given is handed on: `schemathesis.sh --include-path-regex '^/api/v1/workers'`, `--exclude-path /api/v1/x`.
-# SLOTWAY=target/debug/slotway checks another build, EXAMPLES=500 looks longer, SEED=n has others.
+# Arguments go to schemathesis: `schemathesis.sh --include-path-regex '^/api/v1/workers'`, `--exclude-path /api/v1/x`.
+# SLOTWAY=target/debug/slotway checks another program, EXAMPLES=500 sends more requests, SEED=n sends others.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -15,17 +15,18 @@ examples=${EXAMPLES:-100}
 
 fail() { echo "slotway: $*" >&2; exit 1; }
 
-# Every package is pinned, so that the same is looked for each time.
+# Every package is pinned, so that each run is the same.
 if ! cmp -s $requirements $environment/installed.txt; then
     echo "slotway: installing schemathesis (27 packages from PyPI) into $environment"
     rm -rf $environment
-    # Debian's python3 comes without what makes environments.
+    # Debian's python3 has no venv of its own.
     python3 -m venv $environment 2>/dev/null || { tests/tools/apt-install.sh python3-venv && python3 -m venv $environment; } ||
         fail "python3 cannot make an environment: on Debian and Ubuntu, apt-get install python3-venv"
     $environment/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement $requirements ||
         fail "schemathesis could not be installed: see the message above"
     cp $requirements $environment/installed.txt
 fi
+[ "${1:-}" != install ] || exit 0
 [ -x "$program" ] || fail "$program is missing: \`make build\` first, or name one with SLOTWAY=path"
 
 directory=$(mktemp -d)
@@ -53,7 +54,7 @@ pools:
       - { worker: "http://127.0.0.1:9001", capacity: 3 }
   - { name: ocr, match: { prefix: /ocr } }
 YAML
-# Its code is never run here, so any file does.
+# The filter is never run here, so any file does.
 : >"$directory/filter.wasm"
 "$program" serve -f "$directory/slotway.yaml" --filter "$directory/filter.wasm" >"$directory/log" 2>&1 &
 server=$!
@@ -64,19 +65,19 @@ until curl -fs -o /dev/null "http://$api/readyz"; do
     sleep 0.1
 done
 
-# With a configuration of its own, so that none that lies about is taken. It has the token, which so is no argument that `ps` shows.
+# A configuration of its own, so that no other one is found. It has the token, which `ps` would show as an argument.
 cat >"$directory/schemathesis.toml" <<TOML
 headers = { Authorization = "Bearer $(cat "$directory/state/admin-token")", Host = "slotway.example" }
 TOML
 cat tests/tools/schemathesis.toml >>"$directory/schemathesis.toml"
-# What it keeps of a run it keeps where it is run.
+# It writes its files into the working directory.
 if (cd "$directory" && exec "$tools/schemathesis" --config-file schemathesis.toml run "http://$api/openapi.json" \
     --checks all --max-examples "$examples" --seed "${SEED:-1}" --generation-database none --request-timeout 10 --workers 1 "$@"); then
     outcome=0
 else
     outcome=$?
 fi
-# It must have lived through it, and without an error of its own.
+# The control plane must still run, and must have logged no error.
 kill -0 $server 2>/dev/null || { cat "$directory/log" >&2; fail "the control plane has ended"; }
 if grep -aE '(ERROR|panicked)' "$directory/log" >&2; then
     fail "the control plane has had errors, see above"

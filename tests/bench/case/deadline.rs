@@ -58,7 +58,7 @@ pub(crate) async fn run(bench: &Bench) -> Case {
             let name = &contender.name;
             let sent = arrivals::run(contender.address, "/", headers, &schedule).await;
             assert!(sent.iter().all(|sent| sent.status == 503), "{name}: an answer that is no refusal");
-            // Those that came last have fewer beside them.
+            // The last ones have fewer waiters beside them.
             let first = sent.iter().map(|sent| sent.intended_ns).min().unwrap_or_default();
             let last = first + bench.slice.as_nanos() as u64;
             let late: Vec<f64> = sent

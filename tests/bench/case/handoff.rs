@@ -1,4 +1,4 @@
-//! How long a slot is nobody's: from a worker's answer to its next request.
+//! The time for which a slot is unused: from a worker's answer to its next request.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -37,7 +37,7 @@ const CPU: &str = "us of CPU/request";
 struct Site {
     contender: Contender,
     clients: Clients,
-    /// Those that send requests, in the order in which they begin, and so in that of the line.
+    /// The sending clients, in the order of their start, which is the order of the waiting line.
     order: Vec<usize>,
     /// On which of the proxy's threads each client's connection is, where that is told apart.
     threads: Option<Vec<usize>>,
@@ -173,7 +173,7 @@ impl Site {
         }
         let times = |answer: &Answer| (answer.arrived_ns.unwrap(), answer.written_ns.unwrap());
         answers.sort_by_key(|answer| answer.arrived_ns);
-        // What was answered before the last client had stopped had somebody waiting behind it.
+        // Answers before the last client stopped had a waiter behind them.
         let counted = |pair: &&[Answer]| (begin..end).contains(&times(&pair[0]).1);
         let handoffs = answers.windows(2).filter(counted).map(|pair| {
             let (written, arrived) = (times(&pair[0]).1, times(&pair[1]).0);

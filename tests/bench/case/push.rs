@@ -86,7 +86,7 @@ struct Site<'a> {
     api: Api,
     workers: &'a Workers,
     clients: Clients,
-    /// Who asks beside the one that is served for ever.
+    /// The other clients, beside the one with the endless request.
     other: usize,
     /// The worker's URL.
     changed: String,

@@ -17,7 +17,7 @@ const CONNECTIONS: u32 = 32;
 pub(crate) async fn run(bench: &Bench) -> Case {
     let workers = Workers::start(Duration::ZERO);
     let at = workers.addresses(1);
-    // Everybody on every processor: with two threads a proxy cannot have one for itself.
+    // All processes on all processors: a proxy with two threads cannot have one processor for itself.
     let _spread = bench.cpus.spread();
     let rounds = closed::measure(bench, async || {
         let mut contenders = Vec::new();

@@ -26,7 +26,7 @@ pub(crate) async fn run(bench: &Bench) -> Case {
     let sizes = if bench.quick { &WAITING[..2] } else { &WAITING };
     let rounds = closed::measure(bench, async || {
         let mut contenders = Vec::new();
-        // A proxy that has served 10,000 clients is another than one that never has: each number has its own.
+        // A proxy that has served 10,000 clients behaves differently afterwards: each number has its own proxy.
         for (waiting, name) in sizes {
             let load = Load { connections: waiting + slots, by: By::Crowd };
             let with_slotway =
@@ -85,7 +85,7 @@ fn instructions_per_grant(waiting: u32) -> f64 {
         (0..waiting + WORKERS * CAPACITY).map(|_| world.send(0)).collect();
     let before = world.host.usage().fuel;
     for _ in 0..GRANTS {
-        // The oldest has a slot; whoever is answered stands in line again.
+        // The oldest has a slot; an answered client joins the line again.
         let served = line.pop_front().unwrap();
         world.answer(served);
         line.push_back(world.send(0));

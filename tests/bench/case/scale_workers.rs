@@ -18,7 +18,7 @@ const CAPACITY: u32 = 4;
 /// Workers, and the slots that they are called after: the first has one worker of 2 among its three.
 const SIZES: [(u32, &str); 3] = [(3, "10 slots"), (250, "1,000 slots"), (2_500, "10,000 slots")];
 const CONNECTIONS: u32 = 8;
-/// Which worker's cluster a request is for, where nobody else chooses.
+/// The header that selects the worker's cluster, if no filter does.
 const HEADER: &str = "x-cluster";
 
 /// Runs it.

@@ -58,7 +58,7 @@ impl Generated {
         let manager = plan.manager();
         manager.as_object_mut().unwrap().remove("access_log");
         manager["http_filters"].as_array_mut().unwrap().retain(|filter| filter["name"] == ROUTER);
-        // The second route is the one that requests take which have a slot.
+        // Requests with a slot take the second route.
         let action = manager["route_config"]["virtual_hosts"][0]["routes"][1]["route"].take();
         manager["route_config"] = route_config(&action);
         plan

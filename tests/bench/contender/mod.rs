@@ -109,7 +109,7 @@ pub(crate) fn cpu_time(pid: i32) -> Duration {
     Duration::from_nanos(tasks.flatten().map(ran_ns).sum())
 }
 
-/// Waits until somebody takes connections at `address`, while `process` lives.
+/// Waits until `address` accepts connections, while `process` runs.
 async fn listening(name: &str, process: &mut TestProcess, address: SocketAddr) {
     until(&format!("{name} listens on {address}"), UP_WITHIN, async || {
         if let Some(status) = process.has_ended() {

@@ -10,7 +10,7 @@ use super::answer::head;
 use crate::{clock::now_ns, poll::Poll};
 
 const BUFFER: usize = 64 * 1024;
-/// How long a proxy may take to read a request; one that reads no body while a request waits leaves it to the system.
+/// Time limit for a proxy to read a request. If it reads no body while the request waits, the body stays in the socket.
 const SENT_WITHIN: Duration = Duration::from_secs(2);
 
 /// Some clients, all on the thread that calls them.
@@ -47,7 +47,7 @@ pub(crate) struct Answer {
 }
 
 impl Clients {
-    /// Nobody yet, for the proxy at `address`.
+    /// Creates an empty set of clients for the proxy at `address`.
     pub(crate) fn new(address: SocketAddr) -> Self {
         let (clients, tokens) = (Vec::new(), Vec::new());
         Self { address, poll: Poll::new().unwrap(), clients, tokens, buffer: vec![0; BUFFER] }

@@ -1,5 +1,5 @@
 //! A closed loop of thousands of clients. wrk opens all connections at once, more than a proxy's backlog takes, and those left out come seconds later; here each
-//! is opened before the next, and the measuring begins when everybody has had an answer.
+//! is opened before the next, and the measurement begins when each client has had an answer.
 
 use std::{
     io::{self, Read, Write},

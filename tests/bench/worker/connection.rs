@@ -21,7 +21,7 @@ pub(super) struct Connection {
     body_left: usize,
     /// Since when a job runs.
     pub(super) arrived_ns: Option<u64>,
-    /// Connections follow each other in one place; a timer names the one that it is for.
+    /// Connections follow each other in one place. A timer has the number of its connection.
     pub(super) serial: u64,
 }
 

@@ -125,7 +125,7 @@ impl Serving {
     fn answer(&mut self, place: usize) {
         let Some(connection) = self.connections[place].as_mut() else { return };
         let Some(arrived_ns) = connection.arrived_ns else { return };
-        // Before the answer: whoever sees it may send the next request.
+        // Before the answer: after it the coordinator may send the next request.
         let now = now_ns();
         if connection.answer(arrived_ns, now).is_err() {
             self.close(place);

@@ -1,4 +1,4 @@
-//! The README's five-minute tour, run from its own text, and the mistakes that somebody can make on the way.
+//! The README's five-minute tour, run from its own text, and mistakes that a reader can make.
 
 mod mistakes;
 mod page;

@@ -21,7 +21,7 @@ const ADDRESSES: [(&str, &str); 7] = [
     ("127.0.0.1:9003", ""),
 ];
 
-/// A directory that looks like the repository to whoever follows the README, with fresh addresses in the place of those that it names.
+/// A directory that looks like the repository to the commands of the README, with fresh addresses in place of its own.
 pub(super) struct Place {
     directory: TempDir,
     addresses: Vec<(&'static str, &'static str, String)>,
@@ -77,7 +77,7 @@ impl Place {
             .fold(text.to_owned(), |text, (named, _, here)| text.replace(here.as_str(), named))
     }
 
-    /// Bash as somebody would use it in this directory, with this to do.
+    /// Returns the command that runs a script in Bash in this directory.
     pub(super) fn bash(&self, script: &str) -> Command {
         let mut bash = Command::new("bash");
         bash.arg("-c").arg(self.moved(script)).current_dir(self.path()).env_clear();
@@ -122,5 +122,5 @@ impl Place {
 
 /// The repository.
 pub(super) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
 }

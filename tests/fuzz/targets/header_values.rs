@@ -269,7 +269,7 @@ impl Scene {
         }
     }
 
-    /// Everybody leaves; then every slot comes home.
+    /// All clients leave; then all slots become free.
     fn end(&mut self) {
         while let Some(stream) = self.open.pop_front() {
             self.leave(stream);

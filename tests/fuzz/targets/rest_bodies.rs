@@ -2,7 +2,7 @@
 //!
 //! An input is a short conversation. Requests are separated by lines of `---`; each is written as in HTTP/1.1: method
 //! and target, headers, an empty line, the body. The token and `content-type` are added where they are not said.
-//! `SETTLE` is an hour's passing with nobody connected.
+//! `SETTLE` lets an hour pass without a connected coordinator.
 //!
 //! Whatever is sent, nothing panics and nothing is an internal error; a refusal is a problem in JSON and changes
 //! nothing; what is accepted is there, is a configuration that the filter takes, and is there again after a restart.
@@ -191,7 +191,7 @@ fn read_request(text: &str, authorization: &str) -> Option<(Request<Body>, Strin
     let (head, body) = text.split_once("\n\n").unwrap_or((text, ""));
     let mut lines = head.lines();
     let (method, target) = lines.next()?.split_once(' ')?;
-    // They go on until somebody leaves.
+    // They run until the client disconnects.
     if target.contains("/events") {
         return None;
     }

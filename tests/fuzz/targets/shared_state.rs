@@ -6,13 +6,16 @@
 //! a thread's filter.
 #![no_main]
 
+mod bounded_allocator;
+
 use std::collections::BTreeMap;
+
+use bounded_allocator::BoundedAllocator;
 
 use libfuzzer_sys::fuzz_target;
 use slotway_engine::{
     Abort, DesiredWorker, Image, Page, PageId, PageSource, PoolTransition, ReleaseOutcome, TakeRequest,
 };
-use slotway_fuzz::BoundedAllocator;
 
 #[global_allocator]
 static ALLOCATOR: BoundedAllocator = BoundedAllocator;
@@ -117,7 +120,7 @@ impl State<'_> {
         }
     }
 
-    /// As the filter does: stores the log's pages where what is there is older.
+    /// Stores the pages of the log over older ones, as the filter does.
     fn store(&mut self, image: &Image) {
         for (id, stored) in image.stored_pages() {
             let newer =

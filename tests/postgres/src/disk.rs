@@ -66,7 +66,7 @@ impl SmallDisk {
 
     /// Makes a database on the disk and serves it.
     pub(crate) fn command(&self, initdb: &[String], server: &[String]) -> Command {
-        // In the first namespace one is root, as which PostgreSQL does not run; in a second one within it, nobody again.
+        // The user is root in the first namespace, as which PostgreSQL refuses to run; a second one maps it back to `nobody`.
         let nobody = "unshare --user --map-user=65534 --map-group=65534";
         let line = |name: &str, arguments: &[String]| {
             let words = arguments.iter().map(|argument| format!("'{argument}'")).collect::<Vec<_>>();

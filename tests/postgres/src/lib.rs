@@ -28,7 +28,7 @@ pub const PASSWORD: &str = "hush/hush";
 const PASSWORD_IN_URL: &str = "hush%2Fhush";
 /// How long it may take to be up, or down: far beyond what it takes.
 const WITHIN: Duration = Duration::from_secs(60);
-/// PostgreSQL refuses to run as root; then it runs as `nobody`.
+/// The user `nobody`: PostgreSQL refuses to run as root.
 const NOBODY: u32 = 65_534;
 
 /// A PostgreSQL with a database and a user `slotway`.
@@ -145,7 +145,7 @@ impl Postgres {
         self.end(Signal::INT);
     }
 
-    /// Stops it in its tracks: connections stay, and nobody answers. [`Postgres::thaw`] lets it go on.
+    /// Stops its processes: connections stay open without an answer. [`Postgres::thaw`] continues them.
     pub fn freeze(&self) {
         self.signal_all(Signal::STOP);
     }
@@ -233,7 +233,7 @@ impl Postgres {
         let password = format!("--pwfile={}", self.directory.path().join("password").display());
         let user = format!("--username={USER}");
         let data = self.data().display().to_string();
-        // Sorted as people do: whoever wants an order of bytes has to say so.
+        // Sorts by language, so that a query that needs an order of bytes must request it.
         let language = ["--encoding=UTF8", "--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en"];
         let mut arguments = vec!["-D".to_owned(), data, user, password];
         arguments

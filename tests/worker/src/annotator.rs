@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, ops::Range};
 
 use aho_corasick::AhoCorasick;
 
-use crate::{Document, Entity, WorkerError};
+use crate::{AnnotatedDocument, Entity, WorkerError};
 
 /// Most mentions in one answer; the rest is left out and the answer says so.
 pub const MENTIONS_MAX: usize = 100_000;
@@ -48,7 +48,7 @@ impl Annotator {
 
     /// Finds the leftmost and, of those, the longest names that stand on word boundaries. Case counts.
     #[must_use]
-    pub fn annotate(&self, document: &Document) -> Annotation<'_> {
+    pub fn annotate(&self, document: &AnnotatedDocument) -> Annotation<'_> {
         let mut found =
             Found { document, annotator: self, mentions: Vec::new(), text_end: 0, truncated: false };
         // All matches, not the automaton's own leftmost-longest ones: in "New York Citywide" the longest is not on a
@@ -80,7 +80,7 @@ impl Annotator {
 
 struct Found<'a, 'd> {
     annotator: &'a Annotator,
-    document: &'d Document,
+    document: &'d AnnotatedDocument,
     mentions: Vec<Mention<'a>>,
     /// Where the last mention ends in the text, in bytes.
     text_end: usize,
@@ -112,16 +112,19 @@ fn is_on_word_boundaries(text: &str, range: Range<usize>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Kind;
+    use crate::EntityKind;
 
     fn annotator(names: &[&str]) -> Annotator {
-        let entity =
-            |name: &&str| Entity { name: (*name).to_owned(), inst: format!("test:{name}"), kind: Kind::City };
+        let entity = |name: &&str| Entity {
+            name: (*name).to_owned(),
+            inst: format!("test:{name}"),
+            kind: EntityKind::City,
+        };
         Annotator::new(names.iter().map(entity).collect()).unwrap()
     }
 
     fn found(annotator: &Annotator, text: &str) -> Vec<(String, usize, usize)> {
-        let annotation = annotator.annotate(&Document::plain(text));
+        let annotation = annotator.annotate(&AnnotatedDocument::plain(text));
         assert!(!annotation.truncated);
         annotation.mentions.iter().map(|m| (m.entity.name.clone(), m.start, m.end)).collect()
     }
@@ -188,9 +191,10 @@ mod tests {
     #[test]
     fn mentions_beyond_the_bound_are_left_out_and_it_is_said() {
         let annotator = annotator(&["London"]);
-        let exactly = annotator.annotate(&Document::plain(&"London ".repeat(MENTIONS_MAX))).truncated;
+        let exactly =
+            annotator.annotate(&AnnotatedDocument::plain(&"London ".repeat(MENTIONS_MAX))).truncated;
         assert!(!exactly);
-        let document = Document::plain(&"London ".repeat(MENTIONS_MAX + 1));
+        let document = AnnotatedDocument::plain(&"London ".repeat(MENTIONS_MAX + 1));
         let annotation = annotator.annotate(&document);
         assert_eq!(annotation.mentions.len(), MENTIONS_MAX);
         assert!(annotation.truncated);

@@ -36,7 +36,7 @@ struct Features<'a> {
 /// Writes an annotation as the JSON that clients of the Ontotext CES read. `id` counts up from 1 within the answer.
 ///
 /// # Errors
-/// None that can come up: every value here has a form in JSON.
+/// Never fails: every value here has a form in JSON.
 pub(crate) fn to_json(annotation: &Annotation<'_>) -> serde_json::Result<Vec<u8>> {
     let mentions = annotation.mentions.iter().enumerate().map(|(index, mention)| AnswerMention {
         name: &mention.entity.name,

@@ -4,7 +4,7 @@
 /// that an empty line stays a line break, which no name crosses. Offsets are counted in characters (Unicode scalar
 /// values) of the document as it was given, so that a client can mark it up.
 #[derive(Debug, Default)]
-pub struct Document {
+pub struct AnnotatedDocument {
     text: String,
     /// Ascending in `text_at`; the first begins at 0.
     runs: Vec<Run>,
@@ -36,7 +36,7 @@ struct Gap {
 /// The characters of a run are counted for each mention in it, so a run has an end.
 const RUN_BYTES_MAX: usize = 1_024;
 
-impl Document {
+impl AnnotatedDocument {
     /// A document of plain text.
     #[must_use]
     pub fn plain(source: &str) -> Self {
@@ -131,21 +131,21 @@ fn wide(offset: u32) -> usize {
 mod tests {
     use super::*;
 
-    fn source(document: &Document, found: &str) -> std::ops::Range<usize> {
+    fn source(document: &AnnotatedDocument, found: &str) -> std::ops::Range<usize> {
         let start = document.text().find(found).unwrap();
         document.source_range(start..start + found.len())
     }
 
     #[test]
     fn offsets_are_characters_of_the_document() {
-        let document = Document::plain("Zürich 日本 🦀 London");
+        let document = AnnotatedDocument::plain("Zürich 日本 🦀 London");
         assert_eq!(source(&document, "Zürich"), 0..6);
         assert_eq!(source(&document, "London"), 12..18);
     }
 
     #[test]
     fn white_space_becomes_one_space_and_offsets_stay_true() {
-        let document = Document::plain("  New \r\n\t York,\u{a0}London");
+        let document = AnnotatedDocument::plain("  New \r\n\t York,\u{a0}London");
         assert_eq!(document.text(), " New York, London");
         assert_eq!(source(&document, "New York"), 2..14);
         assert_eq!(source(&document, "London"), 16..22);
@@ -153,12 +153,12 @@ mod tests {
 
     #[test]
     fn an_empty_line_stays_a_break() {
-        assert_eq!(Document::plain("New\n \nYork\n").text(), "New\nYork");
+        assert_eq!(AnnotatedDocument::plain("New\n \nYork\n").text(), "New\nYork");
     }
 
     #[test]
     fn an_entity_counts_as_it_is_written() {
-        let mut document = Document::default();
+        let mut document = AnnotatedDocument::default();
         let mut at = document.push_str("in S", 0);
         document.push('ã', at, 8);
         at += 8;
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn offsets_stay_true_over_many_runs() {
         let text = "äöü ".repeat(2_000);
-        let document = Document::plain(&format!("{text}London"));
+        let document = AnnotatedDocument::plain(&format!("{text}London"));
         assert!(document.runs.len() > 5);
         assert_eq!(source(&document, "London"), 8_000..8_006);
     }

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::problem::Problem;
 
-/// The reason where the client broke its body off: most often it has left, and nobody reads the answer.
+/// The error of an incomplete body. Most often the client has left and does not read the answer.
 pub(crate) const BROKEN_OFF: &str = "broken_off";
 /// Longest wait for the next piece of a body.
 const PIECE_WAIT: Duration = Duration::from_secs(60);

@@ -9,7 +9,7 @@ use axum::{
 use tokio::time::{sleep, timeout};
 
 use crate::{
-    Annotator, Document, MENTIONS_TYPE, Outcome, Stats, answer, document_body,
+    AnnotatedDocument, Annotator, MENTIONS_TYPE, Outcome, Stats, answer, document_body,
     pool::{Pool, QueueFull},
     problem::Problem,
     query::parameter,
@@ -113,7 +113,7 @@ impl Extractor {
         let is_short = text.len() <= INLINE_BYTES_MAX;
         let annotate = move || {
             let document = match markup {
-                Markup::Plain => Document::plain(&text),
+                Markup::Plain => AnnotatedDocument::plain(&text),
                 Markup::Html => read_html(&text),
             };
             let json = answer::to_json(&annotator.annotate(&document));

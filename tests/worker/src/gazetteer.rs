@@ -8,7 +8,7 @@ const PLACES: &str = include_str!("../gazetteer/places.tsv");
 
 /// What an entity is: the `type` of its mentions and, more closely, their `class`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum EntityKind {
     /// A person.
     Person,
     /// An organization.
@@ -23,7 +23,7 @@ pub enum Kind {
     City,
 }
 
-impl Kind {
+impl EntityKind {
     /// `type` of a mention.
     #[must_use]
     pub fn mention_type(self) -> &'static str {
@@ -56,7 +56,7 @@ pub struct Entity {
     /// The URI of what is named (GeoNames or Wikidata).
     pub inst: String,
     /// What it is.
-    pub kind: Kind,
+    pub kind: EntityKind,
 }
 
 /// The entities that are built into the worker; `gazetteer/README.md` names their sources and licences. Each name
@@ -65,8 +65,8 @@ pub struct Entity {
 /// # Errors
 /// [`WorkerError::Gazetteer`] with file and line of the first row that cannot be read.
 pub fn entities() -> Result<Vec<Entity>, WorkerError> {
-    let mut entities = read("people.tsv", PEOPLE, |row| wikidata(row, Kind::Person))?;
-    entities.extend(read("organizations.tsv", ORGANIZATIONS, |row| wikidata(row, Kind::Organization))?);
+    let mut entities = read("people.tsv", PEOPLE, |row| wikidata(row, EntityKind::Person))?;
+    entities.extend(read("organizations.tsv", ORGANIZATIONS, |row| wikidata(row, EntityKind::Organization))?);
     entities.extend(read("places.tsv", PLACES, geonames)?);
     let mut names = HashSet::new();
     entities.retain(|entity| names.insert(entity.name.clone()));
@@ -102,7 +102,7 @@ fn named(entity: Entity) -> Row<'static> {
     Ok(entity)
 }
 
-fn wikidata(row: &[&str], kind: Kind) -> Row<'static> {
+fn wikidata(row: &[&str], kind: EntityKind) -> Row<'static> {
     let [name, item] = row else {
         return Err("it must have two columns: name and Wikidata item");
     };
@@ -121,10 +121,10 @@ fn geonames(row: &[&str]) -> Row<'static> {
         return Err("its second column must be a GeoNames id, a number");
     }
     let kind = match *kind {
-        "Continent" => Kind::Continent,
-        "Country" => Kind::Country,
-        "State" => Kind::State,
-        "City" => Kind::City,
+        "Continent" => EntityKind::Continent,
+        "Country" => EntityKind::Country,
+        "State" => EntityKind::State,
+        "City" => EntityKind::City,
         _ => return Err("its third column must be Continent, Country, State or City"),
     };
     let inst = format!("http://sws.geonames.org/{id}/");
@@ -152,14 +152,14 @@ mod tests {
         let entities = entities().unwrap();
         let london = entities.iter().find(|entity| entity.name == "London").unwrap();
         assert_eq!(london.inst, "http://sws.geonames.org/2643743/");
-        assert_eq!(london.kind, Kind::City);
+        assert_eq!(london.kind, EntityKind::City);
     }
 
     #[test]
     fn an_organization_comes_before_a_place_of_the_same_name() {
         let entities = entities().unwrap();
         let toyota = entities.iter().find(|entity| entity.name == "Toyota").unwrap();
-        assert_eq!(toyota.kind, Kind::Organization);
+        assert_eq!(toyota.kind, EntityKind::Organization);
     }
 
     #[test]
@@ -175,6 +175,6 @@ mod tests {
             let error = read("places.tsv", &format!("# comment\n\n{row}\n"), geonames).unwrap_err();
             assert!(error.to_string().starts_with("gazetteer places.tsv, line 3: "), "{row:?}: {error}");
         }
-        assert!(read("people.tsv", "Plato\tP859\n", |row| wikidata(row, Kind::Person)).is_err());
+        assert!(read("people.tsv", "Plato\tP859\n", |row| wikidata(row, EntityKind::Person)).is_err());
     }
 }

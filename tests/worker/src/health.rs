@@ -16,7 +16,7 @@ impl Health {
     #[must_use]
     pub(crate) fn answer(&self) -> (StatusCode, &'static str) {
         if self.fails.load(Ordering::Relaxed) {
-            (StatusCode::SERVICE_UNAVAILABLE, "failing, as it was told to; POST /healthz/recover ends that\n")
+            (StatusCode::SERVICE_UNAVAILABLE, "failing on request; POST /healthz/recover ends that\n")
         } else {
             (StatusCode::OK, "ok\n")
         }

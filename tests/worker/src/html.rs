@@ -1,4 +1,4 @@
-use crate::Document;
+use crate::AnnotatedDocument;
 
 /// Reads an HTML document: tags, comments, scripts and styles are left out, entities are read as the characters they
 /// stand for, and offsets stay those of the HTML as it was given.
@@ -7,8 +7,8 @@ use crate::Document;
 /// other tags do. It follows the tokenizer of <https://html.spec.whatwg.org/multipage/parsing.html> where a
 /// document's words depend on it, and never fails: what is not closed is left out up to the end.
 #[must_use]
-pub fn read_html(source: &str) -> Document {
-    let mut reader = Reader { source, at: 0, at_chars: 0, document: Document::default() };
+pub fn read_html(source: &str) -> AnnotatedDocument {
+    let mut reader = Reader { source, at: 0, at_chars: 0, document: AnnotatedDocument::default() };
     while let Some(next) = reader.rest().find(['<', '&']) {
         reader.text(next);
         if reader.rest().starts_with('&') { reader.entity() } else { reader.markup() }
@@ -33,7 +33,7 @@ struct Reader<'a> {
     at: usize,
     /// The same in characters.
     at_chars: usize,
-    document: Document,
+    document: AnnotatedDocument,
 }
 
 impl<'a> Reader<'a> {
@@ -63,7 +63,7 @@ impl<'a> Reader<'a> {
         if entity.is_empty() || decoded == entity {
             return self.text(1);
         }
-        // An entity is ASCII: its bytes are its characters. One that stands for two characters gives each the whole.
+        // An entity is ASCII: its bytes are its characters. If it stands for two characters, both have its whole range.
         for character in decoded.chars() {
             self.document.push(character, self.at_chars, entity.len());
         }

@@ -1,7 +1,7 @@
 //! The reference worker of Slotway: a small annotator that the demo, the tests and the benchmarks send their requests
 //! to.
 //!
-//! It finds the names of places, people and organizations ([`entities`]) in plain text or HTML ([`Document`],
+//! It finds the names of places, people and organizations ([`entities`]) in plain text or HTML ([`AnnotatedDocument`],
 //! [`read_html`]) by Aho-Corasick ([`Annotator`]) and answers in the form of the Ontotext CES. So many annotations run
 //! at once as its pool has places; more requests queue inside, first come first served. What it counts ([`Stats`])
 //! is how tests see from a worker's side that a coordinator keeps to its capacity.
@@ -21,7 +21,7 @@
 //! the search. When it has passed the answer is 503 with the reason `timeout` (not 408, which says that the client was
 //! slow and which some clients take for leave to send the request again).
 //!
-//! A request stops counting before its answer is handed on, so whoever frees a slot at the end of an answer never sees
+//! A request stops counting before its answer is sent on, so a coordinator that frees a slot at the end of an answer never sees
 //! the worker one too full. A client that leaves is noticed at once: what it held is freed.
 
 mod annotator;
@@ -42,11 +42,11 @@ mod stats;
 
 pub use annotator::{Annotation, Annotator, MENTIONS_MAX, Mention};
 pub use answer::MENTIONS_TYPE;
-pub use document::Document;
+pub use document::AnnotatedDocument;
 pub use error::WorkerError;
 pub use extract::TIMEOUT_MS_MAX;
-pub use gazetteer::{Entity, Kind, entities};
+pub use gazetteer::{Entity, EntityKind, entities};
 pub use html::read_html;
 pub use options::{BODY_BYTES_LIMIT, Options};
-pub use server::{NAME_HEADER, Worker};
+pub use server::{NAME_HEADER, WorkerServer};
 pub use stats::{Counts, Outcome, Stats};

@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::Parser;
-use slotway_worker::{Options, Worker, WorkerError};
+use slotway_worker::{Options, WorkerError, WorkerServer};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::oneshot,
@@ -26,10 +26,10 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn run(options: &Options) -> Result<(), WorkerError> {
-    // Before the line that says it is ready: whoever has read it may send a signal.
+    // Before the line that reports readiness: a reader of that line may send a signal.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let worker = Worker::bind(options).await?;
+    let worker = WorkerServer::bind(options).await?;
     let parent_left = options.exit_on_stdin_eof.then(stdin_end);
     // A closed standard output is no reason not to serve.
     let _ = writeln!(io::stdout(), "slotway-worker {}: ready on http://{}", options.name, worker.address());
@@ -51,7 +51,7 @@ async fn run(options: &Options) -> Result<(), WorkerError> {
         .await
 }
 
-/// Is ready at the end of standard input. It is read on a thread of its own that nobody waits for: a read that blocks
+/// Completes at the end of standard input. A detached thread reads it: a read that blocks
 /// cannot be called off, and would keep the runtime from ending.
 fn stdin_end() -> oneshot::Receiver<()> {
     let (ended, end) = oneshot::channel();

@@ -31,7 +31,7 @@ pub struct Options {
     #[arg(long, value_name = "BYTES", default_value_t = 64 << 20,
           value_parser = value_parser!(u64).range(1..=BODY_BYTES_LIMIT))]
     pub body_bytes_max: u64,
-    /// Stop when standard input ends, so that the worker does not outlive whoever holds the other end of that pipe
+    /// Stop when standard input ends, so that the worker does not outlive the process at the other end of that pipe
     #[arg(long)]
     pub exit_on_stdin_eof: bool,
 }

@@ -28,7 +28,7 @@ pub const NAME_HEADER: &str = "x-worker";
 
 /// A worker that listens.
 #[derive(Debug)]
-pub struct Worker {
+pub struct WorkerServer {
     listener: TcpListener,
     address: SocketAddr,
     stats: Stats,
@@ -43,7 +43,7 @@ struct Identity {
     stats: Stats,
 }
 
-impl Worker {
+impl WorkerServer {
     /// Loads the gazetteer and listens; connections wait until [`Self::serve`] takes them.
     ///
     /// # Errors
@@ -128,7 +128,7 @@ fn router(options: &Options, annotator: Arc<Annotator>, stats: &Stats) -> Router
     if let Some(base_path) = &options.base_path {
         router = router.nest(base_path, served);
     }
-    // The name was checked where the options were read; one that is no header value is left out.
+    // The options check the name. An invalid header value is left out.
     let name = HeaderValue::from_str(&options.name).ok();
     router
         .fallback(async || {

@@ -110,7 +110,7 @@ pub(crate) struct Visit {
 }
 
 impl Visit {
-    /// The request is over. Call it before the answer is handed on: whoever sees the answer's last byte must find the
+    /// The request is over. Call it before the answer is sent on: a reader of the answer's last byte must find the
     /// request gone from the counts.
     pub(crate) fn end(mut self, outcome: Outcome) {
         self.outcome = outcome;

@@ -22,6 +22,7 @@ const fn may_and_tests(
 const TEST_SUPPORT: &[&str] = &[
     "slotway-empty-filter",
     "slotway-engine-probe",
+    "slotway-fuzz",
     "slotway-test-architecture",
     "slotway-test-contended-store",
     "slotway-test-postgres",
@@ -50,6 +51,7 @@ const NOT_FOR_API: &[&str] = &[
     "slotway",
     "slotway-empty-filter",
     "slotway-engine-probe",
+    "slotway-fuzz",
     "slotway-test-architecture",
     "slotway-test-contended-store",
     "slotway-test-postgres",
@@ -130,11 +132,12 @@ const CRATES: &[AllowedDependencies] = &[
     may("slotway-test-architecture", &[]),
     may("slotway-test-contended-store", &["slotway-store"]),
     may("slotway-test-postgres", &[]),
-    may("slotway-test-site", &[]),
+    may_and_tests("slotway-test-site", &[], &["slotway-test-postgres", "slotway-tests"]),
+    AllowedDependencies { package: "slotway-fuzz", product: AllowedSet::AllBut(&[]), tests: &[] },
     may_and_tests(
         "slotway-tests",
         &["slotway-config", "slotway-engine", "slotway-test-hooks"],
-        &["slotway-test-postgres", "slotway-test-site"],
+        &["slotway-test-site"],
     ),
     may("slotway-worker", &["slotway-config"]),
 ];
@@ -150,7 +153,7 @@ const CONFINED: &[Confined] = &[
     Confined { package: "ratatui", to: &["slotway"], reason: "only the commands draw on a terminal" },
     Confined {
         package: "axum",
-        to: &["slotway", "slotway-api", "slotway-runtime", "slotway-worker"],
+        to: &["slotway", "slotway-api", "slotway-runtime", "slotway-fuzz", "slotway-worker"],
         reason: "only `api` has handlers; `runtime` serves and measures them",
     },
     Confined {

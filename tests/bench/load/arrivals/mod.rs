@@ -92,7 +92,7 @@ mod tests {
         let schedule = Schedule(vec![0, 1_000_000, 2_000_000, 80_000_000]);
         let sent = run(workers.address(0), STAMPED, "x-test: 1\r\n", &schedule).await;
         assert_eq!(sent.iter().map(|sent| sent.status).collect::<Vec<_>>(), [200; 4]);
-        // Nobody has waited for another's answer, which takes longer than the next three need to be sent.
+        // No request has waited for the answer to another one, which takes longer than the next three need to be sent.
         let counted = workers.counted();
         assert!(counted.most_of_all() >= 2, "{counted:?}");
         for one in &sent {

@@ -11,7 +11,7 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use serde_json::Value;
-use slotway_worker::{Counts, Options, Stats, Worker};
+use slotway_worker::{Counts, Options, Stats, WorkerServer};
 use tokio::sync::oneshot;
 
 /// How long a condition may take to come true before its test has failed.
@@ -54,7 +54,7 @@ impl RunningWorker {
     async fn start_with(arguments: &str, client: Client<HttpConnector, Body>) -> Self {
         let fixed = ["slotway-worker", "--listen", "127.0.0.1:0"];
         let options = Options::parse_from(fixed.into_iter().chain(arguments.split_whitespace()));
-        let worker = Worker::bind(&options).await.unwrap();
+        let worker = WorkerServer::bind(&options).await.unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let (base, stats) = (format!("http://{}", worker.address()), worker.stats());
         tokio::spawn(worker.serve(async {
@@ -100,7 +100,7 @@ impl RunningWorker {
         self.send(request.body(Body::new(Full::new(body.into()))).unwrap()).await
     }
 
-    /// Sends `Hello London!` and nobody waits for the answer; aborting the task breaks the request off.
+    /// Sends `Hello London!` in a task. Aborting the task disconnects.
     pub(crate) fn post_in_background(&self, path: &str) -> tokio::task::JoinHandle<StatusCode> {
         let request = self.request("POST", path).header(CONTENT_TYPE, "text/plain");
         let response = self.client.request(request.body(Body::from("Hello London!")).unwrap());

@@ -1,10 +1,8 @@
-//! What the fuzz targets share.
-
 use std::alloc::{GlobalAlloc, Layout, System};
 
-/// An allocator that ends the process where a single allocation is larger than any input can need: a length that was
-/// believed. libFuzzer keeps the input.
-pub struct BoundedAllocator;
+/// An allocator that aborts the process if a single allocation is larger than any input can need, such as one whose
+/// length was taken from the input. libFuzzer keeps the input.
+pub(crate) struct BoundedAllocator;
 
 /// Largest single allocation, in bytes.
 const ALLOCATION_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -16,7 +14,7 @@ fn check(size: usize) {
     }
 }
 
-// SAFETY: everything is left to the system's allocator.
+// SAFETY: each call goes to the allocator of the system.
 unsafe impl GlobalAlloc for BoundedAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         check(layout.size());
