@@ -25,5 +25,5 @@ pub use error::RuntimeError;
 pub use notify::Notifier;
 pub use reloads::{ReloadOutcome, Reloads};
 pub use shutdown_settings::ShutdownSettings;
-pub use signals::{Asked, Signals};
+pub use signals::{SignalRequest, Signals};
 pub use stopping::{Phase, Stopping};

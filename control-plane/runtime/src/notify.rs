@@ -10,8 +10,8 @@ use std::{
     time::Duration,
 };
 
-/// Tells the service manager how the process is doing, as `sd_notify(3)` describes it: a datagram of lines to the socket that the
-/// environment names. Without such a socket it tells nobody.
+/// Notifies the service manager of the process's state (`sd_notify(3)`): a datagram of lines to the socket that the
+/// environment names. Does nothing without such a socket.
 #[derive(Debug)]
 pub struct Notifier {
     socket: Option<(UnixDatagram, SocketAddr)>,
@@ -19,7 +19,7 @@ pub struct Notifier {
 }
 
 impl Notifier {
-    /// As `NOTIFY_SOCKET`, `WATCHDOG_USEC` and `WATCHDOG_PID` have it.
+    /// Returns the notifier for `NOTIFY_SOCKET`, `WATCHDOG_USEC` and `WATCHDOG_PID`.
     #[must_use]
     pub fn from_environment() -> Self {
         let Some(name) = env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else {
@@ -33,36 +33,36 @@ impl Notifier {
             }
         };
         let number = |name| env::var(name).ok()?.parse::<u64>().ok();
-        // Where it names a process, it is for that one alone.
+        // A named process is the only one that the watchdog applies to.
         let is_ours = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(std::process::id()));
         let watchdog = number("WATCHDOG_USEC").filter(|us| *us > 0 && is_ours).map(Duration::from_micros);
         Self { socket, watchdog }
     }
 
-    /// How often [`Self::alive`] has to be told: twice within the time after which the manager would end the process.
+    /// Returns the interval of [`Self::alive`]: half the time after which the manager ends the process.
     #[must_use]
     pub fn alive_every(&self) -> Option<Duration> {
         self.watchdog.map(|within| within / 2)
     }
 
-    /// All is served.
+    /// Reports readiness.
     pub fn ready(&self, status: &str) {
         self.tell(&format!("READY=1\nSTATUS={status}"));
     }
 
-    /// The configuration is being read again; [`Self::ready`] follows.
+    /// Reports a reload; [`Self::ready`] follows.
     pub fn reloading(&self) {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
         let now_us = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1_000;
         self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={now_us}"));
     }
 
-    /// It ends.
+    /// Reports the shutdown.
     pub fn stopping(&self) {
         self.tell("STOPPING=1\nSTATUS=stopping");
     }
 
-    /// It is alive.
+    /// Reports a sign of life.
     pub fn alive(&self) {
         self.tell("WATCHDOG=1");
     }
@@ -81,7 +81,7 @@ fn open(name: &[u8]) -> io::Result<(UnixDatagram, SocketAddr)> {
         _ => SocketAddr::from_pathname(std::ffi::OsStr::from_bytes(name))?,
     };
     let socket = UnixDatagram::unbound()?;
-    // A manager that does not read must not hold us up.
+    // A manager that does not read must not block the process.
     socket.set_nonblocking(true)?;
     Ok((socket, manager))
 }

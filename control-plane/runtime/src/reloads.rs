@@ -13,17 +13,17 @@ struct OutcomeLabels {
     outcome: &'static str,
 }
 
-/// What became of the configuration file when it was read again.
+/// The outcome of a reload of the configuration file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReloadOutcome {
-    /// What it says is in force, as far as it can be without a restart.
+    /// It is in force, except for settings that need a restart.
     Done,
-    /// It is wrong, or cannot be put in force: nothing was changed.
+    /// It is not valid, or cannot be put in force; nothing was changed.
     Refused,
 }
 
 impl ReloadOutcome {
-    /// As it stands in metrics.
+    /// Returns the word that metrics use.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -33,7 +33,7 @@ impl ReloadOutcome {
     }
 }
 
-/// How often the configuration file was read again since the start, and how that went.
+/// Counts reloads of the configuration file by outcome.
 #[derive(Debug, Default)]
 pub struct Reloads(Mutex<Counts>);
 
@@ -46,7 +46,7 @@ struct Counts {
 }
 
 impl Reloads {
-    /// Counts one. The start counts as none, but as a success.
+    /// Counts a reload.
     pub fn count(&self, outcome: ReloadOutcome) {
         let mut counts = self.lock();
         match outcome {
@@ -59,12 +59,12 @@ impl Reloads {
         }
     }
 
-    /// The file was read at the start.
+    /// Records the start, which is a success but not a reload.
     pub fn started(&self) {
         self.lock().last_success_unix_s = now_unix_s();
     }
 
-    /// How many came out so.
+    /// Returns the number of reloads with this outcome.
     #[must_use]
     pub fn of(&self, outcome: ReloadOutcome) -> u64 {
         let counts = self.lock();
@@ -74,13 +74,13 @@ impl Reloads {
         }
     }
 
-    /// When the file was last put in force, at the start or later, as Unix time in seconds.
+    /// Returns when the file was last put in force, at the start or later, as Unix time in seconds.
     #[must_use]
     pub fn last_success_unix_s(&self) -> u64 {
         self.lock().last_success_unix_s
     }
 
-    /// Whether the file as it was last read is in force.
+    /// Says whether the last read file is in force.
     #[must_use]
     pub fn is_last_in_force(&self) -> bool {
         !self.lock().last_refused

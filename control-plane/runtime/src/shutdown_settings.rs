@@ -1,14 +1,14 @@
 use serde::Deserialize;
 use slotway_config::WaitDuration;
 
-/// How the end goes once a signal has asked for it: `shutdown` of the configuration file.
+/// The ordered shutdown: `shutdown` of the configuration file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ShutdownSettings {
-    /// How long all is still served while `/readyz` tells that it ends: longer than whoever sends requests here takes to look.
+    /// How long everything is still served while `/readyz` reports the shutdown: longer than a load balancer's check interval.
     #[serde(default = "default_delay")]
     pub delay: WaitDuration,
-    /// How long what is under way has to end by itself; then it is cut off.
+    /// How long running requests may take; then their connections are closed.
     #[serde(default = "default_within")]
     pub within: WaitDuration,
 }

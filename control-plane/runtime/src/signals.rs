@@ -4,27 +4,27 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::RuntimeError;
 
-/// What the system asks of the process.
+/// A request of the operating system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asked {
-    /// To end; the signal's name.
+pub enum SignalRequest {
+    /// End the process; with the signal's name.
     Stop(&'static str),
-    /// To read the configuration file again.
+    /// Reload the configuration file.
     Reload,
 }
 
-/// The signals that are for us.
+/// The handled signals.
 #[derive(Debug)]
 pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hang_up: Signal,
-    /// Whether there was a terminal at the start.
+    /// Whether the process had a controlling terminal at the start.
     had_terminal: bool,
 }
 
 impl Signals {
-    /// Takes the signals over: from now on they end nothing by themselves.
+    /// Installs the handlers: from now on the signals do not end the process by themselves.
     ///
     /// # Errors
     /// [`RuntimeError::System`].
@@ -38,22 +38,26 @@ impl Signals {
         })
     }
 
-    /// Waits for what is asked next. The same may be asked again.
-    pub async fn next(&mut self) -> Asked {
+    /// Waits for the next request. A request may repeat.
+    pub async fn next(&mut self) -> SignalRequest {
         tokio::select! {
-            _ = self.interrupt.recv() => Asked::Stop("SIGINT"),
-            _ = self.terminate.recv() => Asked::Stop("SIGTERM"),
+            _ = self.interrupt.recv() => SignalRequest::Stop("SIGINT"),
+            _ = self.terminate.recv() => SignalRequest::Stop("SIGTERM"),
             _ = self.hang_up.recv() => self.hung_up(),
         }
     }
 
-    /// SIGHUP means two things: that the terminal was closed, or that the file is to be read again. The system takes a closed
-    /// terminal from its processes before it sends the signal.
-    fn hung_up(&self) -> Asked {
-        if self.had_terminal && !has_terminal() { Asked::Stop("SIGHUP") } else { Asked::Reload }
+    /// SIGHUP means a closed terminal or a reload. The system detaches a closed terminal from its processes before it sends the
+    /// signal.
+    fn hung_up(&self) -> SignalRequest {
+        if self.had_terminal && !has_terminal() {
+            SignalRequest::Stop("SIGHUP")
+        } else {
+            SignalRequest::Reload
+        }
     }
 
-    /// Waits until somebody asks the process to end. That the file is to be read again is kept for [`Self::next`].
+    /// Waits for a request to end. A reload request is kept for [`Self::next`].
     pub async fn stop(&mut self) -> &'static str {
         tokio::select! {
             _ = self.interrupt.recv() => "SIGINT",
@@ -62,7 +66,7 @@ impl Signals {
     }
 }
 
-/// Whether the process has a controlling terminal.
+/// Says whether the process has a controlling terminal.
 fn has_terminal() -> bool {
     File::open("/dev/tty").is_ok()
 }

@@ -2,18 +2,18 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-/// How far the end of the control plane has come. It only goes on.
+/// The phase of the process. It only advances.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// It serves.
+    /// Requests are served.
     Serving,
-    /// It still serves, and tells at `/readyz` that it is about to end, so that nobody new is sent here.
+    /// Requests are still served, and `/readyz` reports the shutdown, so that load balancers send no new ones.
     Leaving,
-    /// Nothing new is taken: what is under way ends, and streams are ended.
+    /// No new requests are accepted; running ones finish, and streams are ended.
     Ending,
 }
 
-/// Tells everything that has to end in order how far the end has come. Clones tell the same.
+/// Publishes the phase to everything that takes part in the shutdown. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Stopping(Arc<watch::Sender<Phase>>);
 
@@ -24,13 +24,13 @@ impl Default for Stopping {
 }
 
 impl Stopping {
-    /// How far it has come.
+    /// Returns the phase.
     #[must_use]
     pub fn phase(&self) -> Phase {
         *self.0.borrow()
     }
 
-    /// Goes on to `phase`; never back.
+    /// Advances to `phase`; never back.
     pub fn advance(&self, phase: Phase) {
         self.0.send_if_modified(|now| {
             let goes_on = phase > *now;
@@ -39,13 +39,13 @@ impl Stopping {
         });
     }
 
-    /// Waits for [`Phase::Ending`]: the end of every stream that would go on for ever.
+    /// Waits for [`Phase::Ending`], when endless streams have to end.
     pub async fn ending(&self) {
         // The sender lives as long as `self`, so this cannot fail.
         let _ = self.0.subscribe().wait_for(|phase| *phase == Phase::Ending).await;
     }
 
-    /// The same as [`Self::ending`], of its own.
+    /// Returns [`Self::ending`] as a future of its own.
     pub fn on_ending(&self) -> impl Future<Output = ()> + Send + use<> {
         let own = self.clone();
         async move { own.ending().await }

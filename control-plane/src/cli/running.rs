@@ -8,7 +8,7 @@ use super::{Configured, output::say};
 use crate::{
     cli::CliError,
     config::Config,
-    lifecycle::{Asked, Notifier, Signals},
+    lifecycle::{Notifier, SignalRequest, Signals},
     reload::{Reloadable, Reloader},
     telemetry::Telemetry,
 };
@@ -65,8 +65,8 @@ impl<'a> Running<'a> {
         loop {
             tokio::select! {
                 asked = self.signals.next() => match asked {
-                    Asked::Stop(signal) => return self.says_stopping(signal),
-                    Asked::Reload => {
+                    SignalRequest::Stop(signal) => return self.says_stopping(signal),
+                    SignalRequest::Reload => {
                         self.notifier.reloading();
                         let status = self.reloader.reload(reloadable, || self.configured.load()).await;
                         self.notifier.ready(status);

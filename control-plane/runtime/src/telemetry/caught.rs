@@ -6,7 +6,7 @@ use std::{
     task::Poll,
 };
 
-/// What a future gives, or what it panicked with. It is not polled again once it has panicked.
+/// Returns a future's output, or its panic. After a panic the future is not polled again.
 pub async fn caught<T>(future: impl Future<Output = T>) -> Result<T, Box<dyn Any + Send>> {
     let mut future = pin!(future);
     poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {

@@ -4,23 +4,23 @@ use tracing_subscriber::{
 
 use super::{LogFormat, LogLevel, LogSettings, panics};
 
-/// The log, whose level can be changed while it runs.
+/// The log, whose level can change at run time.
 #[derive(Debug, Clone)]
 pub struct LiveLog {
     filter: Option<reload::Handle<EnvFilter, Registry>>,
 }
 
 impl LiveLog {
-    /// Logs this much from now on.
+    /// Sets the level.
     pub fn set_level(&self, level: &LogLevel) {
         if let Some(filter) = &self.filter {
-            // It fails only where the subscriber is gone, with nobody left to log to.
+            // It fails only after the subscriber is gone.
             let _ = filter.reload(level.filter());
         }
     }
 }
 
-/// Keeps what has to live as long as the process logs and traces.
+/// Keeps log and traces alive.
 pub struct Telemetry {
     /// The log, whose level a reload can change.
     pub log: LiveLog,
@@ -28,8 +28,8 @@ pub struct Telemetry {
     _traces: Option<super::traces::Exporting>,
 }
 
-/// Sends what happens to standard error, as the settings say, and where to panics are told; with the feature `otlp`, traces to where the
-/// environment says.
+/// Starts the log on standard error, which panics go to as well, and with the feature `otlp` the traces that the environment
+/// configures.
 pub fn start(settings: &LogSettings) -> Telemetry {
     let (filter, handle) = reload::Layer::new(settings.level.filter());
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
@@ -55,7 +55,7 @@ pub fn start(settings: &LogSettings) -> Telemetry {
         let (layer, traces) = super::traces::layer().unzip();
         (traces, subscriber.with(layer))
     };
-    // Where a subscriber is there already (in a test), it stays.
+    // An existing subscriber, as in a test, stays.
     let filter = subscriber.try_init().is_ok().then_some(handle);
     panics::log();
     Telemetry {

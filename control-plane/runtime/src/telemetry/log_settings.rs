@@ -3,35 +3,35 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer};
 use tracing_subscriber::EnvFilter;
 
-/// What is logged, and how: `log` of the configuration file.
+/// The log: `log` of the configuration file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LogSettings {
-    /// How a line looks.
+    /// The format of a line.
     #[serde(default)]
     pub format: LogFormat,
-    /// What is logged.
+    /// The level.
     #[serde(default)]
     pub level: LogLevel,
 }
 
-/// How a line of the log looks.
+/// The format of a log line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// For people.
     #[default]
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// What is logged: a level, which is Slotway's own while all others' is `warn`; or directives such as `warn,slotway_xds=debug`.
+/// A level, which applies to Slotway's crates while all others have `warn`; or directives such as `warn,slotway_xds=debug`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLevel(String);
 
 impl LogFormat {
-    /// The names of all formats, as settings and flags state them.
+    /// The names of all formats in settings and flags.
     pub const NAMES: [&str; 2] = ["text", "json"];
 }
 
@@ -48,7 +48,7 @@ impl FromStr for LogFormat {
 }
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
-/// Longest text of directives, in bytes.
+/// The longest text of directives, in bytes.
 const LEVEL_BYTES_MAX: usize = 1_024;
 
 impl Default for LogLevel {
@@ -58,19 +58,19 @@ impl Default for LogLevel {
 }
 
 impl LogLevel {
-    /// As it was said.
+    /// The original text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
     pub(super) fn filter(&self) -> EnvFilter {
-        // What was accepted can be parsed.
+        // An accepted text can be parsed.
         EnvFilter::try_new(directives(&self.0)).unwrap_or_default()
     }
 }
 
-/// A level alone is Slotway's: the details of others flood the log, and may show what is secret.
+/// A level alone applies to Slotway's crates: details of other crates flood the log, and may show secrets.
 fn directives(said: &str) -> String {
     if said == "off" || !LEVELS.contains(&said) { said.to_owned() } else { format!("warn,slotway={said}") }
 }
@@ -83,7 +83,7 @@ impl FromStr for LogLevel {
         if said.len() > LEVEL_BYTES_MAX {
             return Err(format!("this is longer than {LEVEL_BYTES_MAX} bytes; {right}"));
         }
-        // A single word that is no level would be taken for the name of a module, and log nothing.
+        // A single word that is not a level would name a module, and log nothing.
         let is_a_word = said.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         if is_a_word && !LEVELS.contains(&said) {
             return Err(format!("{said:?} is no level; {right}"));

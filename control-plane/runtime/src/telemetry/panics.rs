@@ -1,6 +1,6 @@
 use std::panic;
 
-/// Logs every panic with its place, so that it stands where all else stands, in the same format.
+/// Logs every panic with its location, in the format of the log.
 pub(super) fn log() {
     panic::set_hook(Box::new(|panic| {
         let message = panic.payload_as_str().unwrap_or("it does not say why");

@@ -1,32 +1,32 @@
 use std::{fs, sync::OnceLock};
 
-/// What the system knows of this process, for `/metrics`; as Prometheus's own libraries tell it.
+/// Resource usage of this process, as Prometheus's own libraries define it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Process {
-    /// Since when it runs, as Unix time in seconds.
+    /// The start, as Unix time in seconds.
     pub start_time_unix_s: f64,
-    /// User and system time that it has used, in seconds.
+    /// User and system time used, in seconds.
     pub cpu_s: f64,
-    /// Memory that it holds, in bytes.
+    /// Resident memory, in bytes.
     pub resident_bytes: u64,
-    /// Its address space, in bytes.
+    /// The address space, in bytes.
     pub virtual_bytes: u64,
-    /// How many threads it has.
+    /// The number of threads.
     pub threads: u64,
-    /// How many files it has open.
+    /// The number of open files.
     pub open_files: u64,
-    /// How many it may have open; none where that is not bounded.
+    /// The limit of open files; none if unlimited.
     pub open_files_max: Option<u64>,
 }
 
 impl Process {
-    /// As it is now; `None` where the system does not say.
+    /// Reads the present usage; `None` if the system does not tell.
     pub fn now() -> Option<Self> {
         let stat = fs::read_to_string("/proc/self/stat").ok()?;
         let open_files = fs::read_dir("/proc/self/fd").ok()?.count();
-        // The name in front may hold anything, and ends with the last parenthesis (proc_pid_stat(5)).
+        // The name in front may contain anything, and ends with the last parenthesis (proc_pid_stat(5)).
         let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-        // Numbered from 1 in the manual, and the two in front are gone.
+        // The manual counts from 1, and the two fields in front are removed.
         let number = |at: usize| fields.get(at - 3)?.parse::<u64>().ok();
         let ticks_a_second = rustix::param::clock_ticks_per_second();
         let seconds = |ticks: u64| ticks as f64 / ticks_a_second as f64;
@@ -42,7 +42,7 @@ impl Process {
     }
 }
 
-/// When the system began, as Unix time in seconds.
+/// Returns when the system was booted, as Unix time in seconds.
 fn booted_unix_s() -> Option<u64> {
     static BOOTED: OnceLock<Option<u64>> = OnceLock::new();
     let read = || {
@@ -62,7 +62,7 @@ mod tests {
     fn the_figures_of_this_process_are_plausible() {
         let process = Process::now().unwrap();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
-        // The system's begin is told in whole seconds.
+        // The boot time is in whole seconds.
         assert!((process.start_time_unix_s..process.start_time_unix_s + 3_600.0).contains(&(now + 2.0)));
         assert!(process.resident_bytes > 1_000_000 && process.resident_bytes < process.virtual_bytes);
         assert!(process.threads >= 1 && process.open_files >= 3);

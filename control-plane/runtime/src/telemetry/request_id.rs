@@ -2,12 +2,12 @@ use std::fmt;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
-/// The header that names a request, for those who look for it in several logs.
+/// The header with the id of a request, which correlates logs.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Longest name that is taken from a client, in bytes.
+/// The longest id that a client may choose, in bytes.
 const REQUEST_ID_BYTES_MAX: usize = 128;
 
-/// The name of a request: the client's own where it is sane, else one of 128 random bits.
+/// The id of a request: the client's own if it has only safe characters, else 128 random bits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestId(String);
 
@@ -21,7 +21,7 @@ impl RequestId {
 
     fn made() -> Self {
         let mut bytes = [0_u8; 16];
-        // Without randomness it is all zeros: a name that is not unique harms nothing.
+        // Without randomness it is all zeros; an id that is not unique is harmless.
         let _ = getrandom::fill(&mut bytes);
         Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
     }
@@ -39,7 +39,7 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// Letters, digits and what usually stands between them: nothing that a log or a terminal could mistake for something else.
+/// Says whether the text has only letters, digits and separators, which no log or terminal interprets.
 fn is_sane(given: &str) -> bool {
     (1..=REQUEST_ID_BYTES_MAX).contains(&given.len())
         && given.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(&byte))

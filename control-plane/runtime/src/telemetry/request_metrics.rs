@@ -7,8 +7,8 @@ use prometheus_client::{
     registry::Registry,
 };
 
-/// The requests that were answered, by method, route and status. All three are bounded: the methods that HTTP knows, the paths that the
-/// router has, the statuses that we send.
+/// The answered requests by method, route and status. All three are bounded: the methods of HTTP, the paths of the router,
+/// the statuses that it sends.
 #[derive(Debug)]
 pub struct RequestMetrics {
     answered: Family<AnsweredLabels, Counter>,
@@ -28,7 +28,7 @@ struct RouteLabels {
     route: String,
 }
 
-/// Up to how many seconds each bucket counts: reads come from memory, commits take milliseconds, a database in trouble seconds.
+/// The upper bounds of the buckets, in seconds: reads come from memory, commits take milliseconds, a failing database seconds.
 const BUCKETS_S: [f64; 10] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0];
 
 fn histogram() -> Histogram {
@@ -42,25 +42,25 @@ impl Default for RequestMetrics {
 }
 
 impl RequestMetrics {
-    /// Counts an answer; `route` is a path as the router has it, never one that a client made up.
+    /// Counts an answer. `route` is a path of the router, never one of a client.
     pub fn count(&self, method: &Method, route: &str, status: u16, took: Duration) {
         let (method, route) = (known(method), route.to_owned());
         self.answered.get_or_create(&AnsweredLabels { method, route: route.clone(), status }).inc();
         self.seconds.get_or_create(&RouteLabels { method, route }).observe(took.as_secs_f64());
     }
 
-    /// Adds them to what `/metrics` tells.
+    /// Registers the metrics.
     pub fn register(&self, registry: &mut Registry) {
-        registry.register("api_requests", "Requests to REST that were answered", self.answered.clone());
+        registry.register("api_requests", "Answered REST requests", self.answered.clone());
         registry.register(
             "api_request_seconds",
-            "Time from a request to REST to the beginning of its answer",
+            "Time from a REST request to the beginning of its answer",
             self.seconds.clone(),
         );
     }
 }
 
-/// A client may make methods up.
+/// Returns a known method's name, or `other`: clients may invent methods.
 fn known(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",

@@ -1,4 +1,4 @@
-//! Traces for an OpenTelemetry collector (OTLP over gRPC), as the standard `OTEL_*` environment variables say.
+//! Traces for an OpenTelemetry collector (OTLP over gRPC), configured by the standard `OTEL_*` environment variables.
 
 use axum::http::HeaderMap;
 use opentelemetry::{
@@ -11,7 +11,7 @@ use tracing::{Level, Span, Subscriber};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::{Layer, filter::Targets, registry::LookupSpan};
 
-/// Sends what is left when it goes.
+/// Sends the remaining traces on drop.
 pub(super) struct Exporting(SdkTracerProvider);
 
 impl Drop for Exporting {
@@ -22,7 +22,7 @@ impl Drop for Exporting {
     }
 }
 
-/// Where spans go; nothing where the environment names no collector. Needs a runtime.
+/// Returns the layer that exports spans; none if the environment names no collector. Needs a Tokio runtime.
 pub(super) fn layer<S>() -> Option<(Box<dyn Layer<S> + Send + Sync>, Exporting)>
 where
     S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
@@ -36,7 +36,7 @@ where
     let exporter = match SpanExporter::builder().with_tonic().build() {
         Ok(exporter) => exporter,
         Err(error) => {
-            // There is no log yet.
+            // The log has not started yet.
             eprintln!(
                 "slotway: no traces are sent: {error}; OTEL_EXPORTER_OTLP_ENDPOINT is to be http://HOST:PORT"
             );
@@ -50,16 +50,16 @@ where
     let provider =
         SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource.build()).build();
     let tracer = provider.tracer("slotway");
-    // What the exporter itself does must not be traced.
+    // The exporter itself must not be traced.
     let ours = Targets::new().with_target("slotway", Level::DEBUG);
     let layer = tracing_opentelemetry::layer().with_tracer(tracer).with_filter(ours).boxed();
     Some((layer, Exporting(provider)))
 }
 
-/// Makes a request's span part of the trace that its sender states (`traceparent`, W3C Trace Context).
+/// Makes a request's span part of its sender's trace (`traceparent`, W3C Trace Context).
 pub fn continue_from(span: &Span, headers: &HeaderMap) {
     let parent = TraceContextPropagator::new().extract(&Headers(headers));
-    // It fails only where the span is not traced.
+    // It fails only if the span is not traced.
     let _ = span.set_parent(parent);
 }
 

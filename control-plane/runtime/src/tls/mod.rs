@@ -31,17 +31,17 @@ pub use tokio_rustls::rustls::ClientConfig;
 
 use crate::RuntimeError;
 
-/// How long a connection may take to agree on TLS.
+/// The longest TLS handshake of a listener.
 pub const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 
-/// TLS as it is now: each new connection agrees on what was sent last.
+/// The TLS configuration in force; a reload replaces it for new connections.
 pub type LiveTls = watch::Receiver<Arc<ServerConfig>>;
 
-/// One connection.
+/// A connection with or without TLS.
 pub enum Connection {
-    /// In the clear.
+    /// Without TLS.
     Plain(TcpStream),
-    /// Over TLS.
+    /// With TLS.
     Tls(Box<TlsStream<TcpStream>>),
 }
 
@@ -51,10 +51,10 @@ impl std::fmt::Debug for Connection {
     }
 }
 
-/// TLS as the configuration has it.
+/// Reads the TLS configuration of a listener. With `client_ca_file`, clients need a certificate of these authorities.
 ///
 /// # Errors
-/// [`RuntimeError::File`] for a file that cannot be read or holds something else.
+/// [`RuntimeError::File`] for a file that cannot be read or is not valid.
 pub fn server(
     certificate_file: &Path,
     key_file: &Path,
@@ -86,10 +86,10 @@ pub fn server(
     Ok(Arc::new(config))
 }
 
-/// Reads the certificates of a PEM file; there is at least one.
+/// Reads the certificates of a PEM file. There is at least one.
 ///
 /// # Errors
-/// [`RuntimeError::File`] for a file that cannot be read or holds something else.
+/// [`RuntimeError::File`] for a file that cannot be read or is not valid.
 pub fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, RuntimeError> {
     let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     match read {
