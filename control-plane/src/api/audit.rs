@@ -14,10 +14,10 @@ use crate::{
     store::{AUDIT_PAGE_MAX, AuditQuery, AuditRow, HIDDEN, Kind},
 };
 
-/// How many rows an answer has where nobody says how many.
+/// The default number of rows.
 const LIMIT: u32 = 100;
 
-/// Which changes are wanted.
+/// The filter of changes.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
@@ -38,24 +38,24 @@ pub struct AuditPage {
     pub next: Option<u64>,
 }
 
-/// One change of one document.
+/// A change of one document.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct AuditedChange {
-    /// Rises from change to change.
+    /// Its id, larger than those of earlier changes.
     pub id: u64,
-    /// Changes that were made together share it.
+    /// The store's revision; changes of one commit share it.
     pub revision: u64,
-    /// When (RFC 3339, UTC).
+    /// The time (RFC 3339, UTC).
     pub at: String,
-    /// Who: `admin token`, `config file`, or `system` where the program itself did it.
+    /// The author: a user, `token NAME`, `admin token`, `config file`, or `system`.
     pub who: String,
-    /// What: `worker`, `settings`.
+    /// The kind of the document: `worker`, `settings`, ...
     pub kind: String,
-    /// Which of them.
+    /// Its key.
     pub key: String,
-    /// What it was, without secrets; `null` where it is new.
+    /// The document before, without secrets; `null` if it is new.
     pub before: Value,
-    /// What it became, without secrets; `null` where it was deleted.
+    /// The document after, without secrets; `null` if it was deleted.
     pub after: Value,
 }
 
@@ -71,11 +71,11 @@ impl From<AuditRow> for AuditedChange {
     }
 }
 
-/// The kinds of which only an admin is told more than that they were changed.
+/// The kinds whose content only an admin may read.
 const OF_PEOPLE: [Kind; 2] = [kinds::USER, kinds::TOKEN];
 
 impl AuditedChange {
-    /// As somebody may see it: what was changed of people and their tokens is for admins.
+    /// Returns the change as this scope may see it: the content of users and tokens is for admins.
     fn for_scope(mut self, scope: Scope) -> Self {
         if scope < Scope::Admin && OF_PEOPLE.iter().any(|kind| kind.as_str() == self.kind) {
             for document in [&mut self.before, &mut self.after] {
@@ -88,17 +88,17 @@ impl AuditedChange {
     }
 }
 
-/// Lists what was changed, newest first: who, when, what it was and what it became.
+/// Lists the audit log, newest entry first.
 #[utoipa::path(get, path = "/api/v1/audit", params(
-    ("before" = Option<u64>, Query, description = "Only older changes than this one: the `next` of the page before"),
+    ("before" = Option<u64>, Query, description = "Only changes before this id: the `next` of the previous page"),
     ("kind" = Option<String>, Query, description = "Only changes of this kind", pattern = r"^[^\u0000]*$"),
-    ("key" = Option<String>, Query, description = "Only changes of this key, for a worker its base URL", pattern = r"^[^\u0000]*$"),
-    ("who" = Option<String>, Query, description = "Only changes by them", pattern = r"^[^\u0000]*$"),
-    ("limit" = Option<u32>, Query, description = "At most so many, from 1 to 1000; 100 if absent", minimum = 1, maximum = 1000),
+    ("key" = Option<String>, Query, description = "Only changes of this key; of a worker, its base URL", pattern = r"^[^\u0000]*$"),
+    ("who" = Option<String>, Query, description = "Only changes of this author", pattern = r"^[^\u0000]*$"),
+    ("limit" = Option<u32>, Query, description = "Largest number of items, 1 to 1000; 100 by default", minimum = 1, maximum = 1000),
 ), responses(
     (status = 200, description = "The changes", body = AuditPage),
-    (status = 400, description = "Not a filter", body = Problem),
-    (status = 401, description = "Not from this machine, and without the token", body = Problem),
+    (status = 400, description = "Invalid filter", body = Problem),
+    (status = 401, description = "Authentication required", body = Problem),
     (status = 503, description = "The database cannot be read", body = Problem),
 ))]
 pub(super) async fn list_changes(
@@ -116,17 +116,17 @@ pub(super) async fn list_changes(
     if !(1..=AUDIT_PAGE_MAX).contains(&limit) {
         return Err(bad("limit", format!("{limit} is not from 1 to {AUDIT_PAGE_MAX}")));
     }
-    // A number of a row is one of the database's.
+    // Ids are those of the database.
     if wanted.before.is_some_and(|before| i64::try_from(before).is_err()) {
-        return Err(bad("before", "there is no change of this number; send the `next` of a page".to_owned()));
+        return Err(bad("before", "not an id of a change. Send the `next` of a page".to_owned()));
     }
     let Wanted { before, kind, key, who, .. } = wanted;
     for (field, text) in [("kind", &kind), ("key", &key), ("who", &who)] {
         if text.as_ref().is_some_and(|text| text.contains('\0')) {
-            return Err(bad(field, "nothing has a NUL in its name".to_owned()));
+            return Err(bad(field, "a name has no NUL".to_owned()));
         }
     }
-    // One more than is wanted tells whether there is a next page.
+    // One row more tells whether there is a next page.
     let query = AuditQuery { before, kind, key, who, limit: limit + 1, ..AuditQuery::newest() };
     let mut rows = state.store.audit(&query).await?;
     let more = rows.len() > limit as usize;

@@ -1,4 +1,4 @@
-//! Makes what serde flattens say the same in JSON Schema.
+//! Makes JSON Schema describe flattened structs as serde reads them.
 
 use std::collections::BTreeMap;
 
@@ -9,11 +9,11 @@ use utoipa::openapi::{
 
 use super::access::operations;
 
-/// The schemas that have a name.
+/// The named schemas.
 type Named = BTreeMap<String, RefOr<Schema>>;
 
-/// A struct that is flattened into another stands in an `allOf` beside it. Where it refuses unknown fields, as what people send does, it would refuse
-/// those of the other, too; so it stands there once more, without that.
+/// A flattened struct stands in an `allOf` beside the other fields. If it refuses unknown fields, it would refuse those of
+/// the other parts, too; so it is copied there without that.
 pub(super) fn describe(api: &mut OpenApi) {
     let Some(components) = &mut api.components else { return };
     let named = components.schemas.clone();
@@ -34,7 +34,7 @@ pub(super) fn describe(api: &mut OpenApi) {
     }
 }
 
-/// As deep as types are nested in one another; a named schema is not gone into.
+/// Opens nested schemas; named ones are not entered.
 fn open(schema: &mut RefOr<Schema>, named: &Named) {
     let RefOr::T(schema) = schema else { return };
     match schema {
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn what_is_generic_has_a_name_for_each_of_what_it_is_made_of() {
-        // An alias hides from the description what stands in it, and then all of them would have one name and one schema.
+        // An alias hides its type arguments from utoipa: all of them would share one name and one schema.
         let api = super::super::description();
         let names: Vec<_> = api.components.unwrap().schemas.into_keys().collect();
         for name in ["Resource", "List", "List_Resource", "Stated", "Wanted"] {

@@ -3,17 +3,17 @@ use axum::{extract::State, http::StatusCode};
 use super::ApiState;
 use crate::lifecycle::Phase;
 
-/// Tells that the process runs.
-#[utoipa::path(get, path = "/healthz", responses((status = 200, description = "It runs", body = String)))]
+/// Reports that the process runs.
+#[utoipa::path(get, path = "/healthz", responses((status = 200, description = "The process runs", body = String)))]
 pub(super) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// Tells whether all works: xDS and REST are served, and the database takes changes. This port opens only once the
+/// Reports whether xDS and REST are served and the database accepts changes. This port opens only once the
 /// store is loaded and xDS is served.
 #[utoipa::path(get, path = "/readyz", responses(
-    (status = 200, description = "All works", body = String),
-    (status = 503, description = "The database cannot be used: changes are refused, all else goes on; or it is about to end", body = String),
+    (status = 200, description = "Ready", body = String),
+    (status = 503, description = "The database cannot be used, so changes are refused; or the process is stopping", body = String),
 ))]
 pub(super) async fn readyz(State(state): State<ApiState>) -> (StatusCode, String) {
     if is_stopping(&state) {
@@ -25,10 +25,10 @@ pub(super) async fn readyz(State(state): State<ApiState>) -> (StatusCode, String
     (status, format!("{word}\ngeneration {generation}\nxds: served\n{store}"))
 }
 
-/// Tells that xDS is served, whatever the database does: for whoever decides which control plane an Envoy connects to.
+/// Reports that xDS is served, whatever the state of the database: for a load balancer between Envoys and control planes.
 #[utoipa::path(get, path = "/readyz/xds", responses(
     (status = 200, description = "xDS is served", body = String),
-    (status = 503, description = "It is about to end", body = String),
+    (status = 503, description = "The process is stopping", body = String),
 ))]
 pub(super) async fn readyz_xds(State(state): State<ApiState>) -> (StatusCode, String) {
     if is_stopping(&state) { stopping() } else { (StatusCode::OK, "xds: served\n".to_owned()) }
@@ -38,15 +38,15 @@ fn is_stopping(state: &ApiState) -> bool {
     state.stopping.phase() != Phase::Serving
 }
 
-/// What is told to whoever might send somebody here.
+/// Returns the answer to a load balancer during the shutdown.
 fn stopping() -> (StatusCode, String) {
     (StatusCode::SERVICE_UNAVAILABLE, "stopping\n".to_owned())
 }
 
-/// Tells whether the database takes changes.
+/// Reports whether the database accepts changes.
 #[utoipa::path(get, path = "/readyz/store", responses(
-    (status = 200, description = "It does", body = String),
-    (status = 503, description = "It does not", body = String),
+    (status = 200, description = "Changes are accepted", body = String),
+    (status = 503, description = "Changes are refused", body = String),
 ))]
 pub(super) async fn readyz_store(State(state): State<ApiState>) -> (StatusCode, String) {
     store_line(&state)

@@ -15,13 +15,13 @@ use crate::{
     telemetry::{REQUEST_ID, RequestId, caught},
 };
 
-/// What the router has no path for.
+/// The route of a request without one.
 const NO_ROUTE: &str = "(none)";
-/// How much of a path is logged, in bytes.
+/// The logged part of a path, in characters.
 const PATH_BYTES_MAX: usize = 200;
 
-/// Gives a request its id, counts its answer, and logs both in one line: who, what, how it ended and how long it took; never what stands
-/// behind the question mark, in a header or in a body. A handler that panics is answered for.
+/// Gives a request its id, counts its answer, and logs it in one line with sender, path, status and duration; never the
+/// query, headers or bodies. A panic of a handler becomes a problem.
 pub(super) async fn observe(State(state): State<ApiState>, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let id = RequestId::of(request.headers());
@@ -34,7 +34,7 @@ pub(super) async fn observe(State(state): State<ApiState>, request: Request, nex
     crate::telemetry::traces::continue_from(&span, request.headers());
     let answered = caught(next.run(request)).instrument(span.clone()).await;
     let mut response = answered.unwrap_or_else(|_| {
-        // The panic itself is logged where it happened.
+        // The panic hook has logged the panic.
         let doing =
             "answering; what went wrong is in the control plane's log, under the x-request-id of this answer";
         Error::System { doing, reason: "a defect".to_owned() }.into_response()
@@ -58,13 +58,13 @@ pub(super) async fn observe(State(state): State<ApiState>, request: Request, nex
     response
 }
 
-/// What stands beside everything that is logged while the request is answered.
+/// Returns the span of a request.
 #[cfg(not(feature = "otlp"))]
 fn span_of(id: &RequestId, _: &Method, route: &str) -> Span {
     tracing::info_span!("request", %id, route)
 }
 
-/// The same, with what a trace has more: OpenTelemetry's names for it.
+/// Returns the span of a request, with OpenTelemetry's attributes.
 #[cfg(feature = "otlp")]
 fn span_of(id: &RequestId, method: &Method, route: &str) -> Span {
     tracing::info_span!("request", %id, route, otel.kind = "server", otel.name = format!("{method} {route}"),

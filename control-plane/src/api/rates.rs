@@ -1,7 +1,7 @@
-//! How much one address may ask: a bucket of tokens for each, which fills at a steady rate.
+//! Rate limits per address: a token bucket for each, refilled at a steady rate.
 //!
-//! The buckets are a table with a fixed number of places, and a keyed hash says which is whose: it cannot grow, whatever addresses come.
-//! Two may share a place by chance, and then share its tokens, too; nobody outside can bring that about.
+//! The buckets are a table of fixed size that a keyed hash indexes, so memory is bounded whatever addresses send requests.
+//! Two addresses may share a bucket by chance; a client cannot provoke a collision.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -22,20 +22,20 @@ use crate::{config::ApiLimits, error::Error};
 
 const PLACES: usize = 16_384;
 
-/// The buckets of all addresses.
+/// The token buckets of all addresses.
 #[derive(Debug)]
 pub struct Rates {
     hasher: RandomState,
-    /// How long a token takes to come; none for no limit.
+    /// The time until a new token; none for no limit.
     every: Option<Duration>,
-    /// How many a bucket holds, as the time that it takes to fill.
+    /// The size of a bucket, as the time that it takes to fill.
     full: Duration,
-    /// When each bucket will be full again. One that is full has a moment that has gone by: that is all there is to remember.
+    /// When each bucket will be full again. A full bucket has a time in the past, so this is the whole state.
     places: Mutex<Box<[Option<Instant>]>>,
 }
 
 impl Rates {
-    /// As the configuration has it.
+    /// Returns the buckets for the configured limits.
     #[must_use]
     pub fn new(limits: &ApiLimits) -> Self {
         let every = (limits.requests_per_s > 0).then(|| Duration::from_secs(1) / limits.requests_per_s);
@@ -47,15 +47,15 @@ impl Rates {
         }
     }
 
-    /// Takes a token of an address's.
+    /// Takes a token of an address.
     ///
     /// # Errors
-    /// [`Error::TooManyRequests`] where there is none.
+    /// [`Error::TooManyRequests`] if its bucket is empty.
     fn take(&self, address: IpAddr, now: Instant) -> Result<(), Error> {
         let Some(every) = self.every else { return Ok(()) };
         let place = usize::try_from(self.hasher.hash_one(network_of(address)) % PLACES as u64).unwrap_or(0);
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        // A place is a number below how many there are.
+        // The index is below the length.
         let full_at = &mut places[place];
         let then = full_at.unwrap_or(now).max(now) + every;
         let wait = then.duration_since(now).saturating_sub(self.full);
@@ -67,8 +67,8 @@ impl Rates {
     }
 }
 
-/// Lets a request through if its address may ask so much. Whether the process is well can be asked always: whoever restarts it when it does
-/// not answer must not be misled by a neighbour. What costs so little need not be bounded.
+/// Passes a request on if its address is within the limit. Health checks are always answered: a supervisor that restarts the
+/// process must not be misled by another client, and they cost little.
 pub(super) async fn enforce(
     State(state): State<ApiState>,
     request: Request,

@@ -1,4 +1,4 @@
-//! What every endpoint may be refused for, whatever it does: said of each in the description, in one place.
+//! Adds to the description the problems that every endpoint may answer with.
 
 use utoipa::openapi::{
     Content, OpenApi, Ref, RefOr, Response,
@@ -8,11 +8,11 @@ use utoipa::openapi::{
 use super::access::{Needs, needs, operations};
 use crate::people::Scope;
 
-/// Of what a refusal is made (RFC 9457).
+/// The schema of problems (RFC 9457).
 const PROBLEM: &str = "#/components/schemas/Problem";
 const PROBLEM_TYPE: &str = "application/problem+json";
 
-/// Says of each endpoint what it may be refused for beside what it says itself, and of each refusal in which type it comes.
+/// Adds to each endpoint the problems that it does not list itself, and the media type of each problem.
 pub(super) fn describe(api: &mut OpenApi) {
     for (path, item) in &mut api.paths.paths {
         for (method, operation) in operations(item) {
@@ -31,29 +31,29 @@ pub(super) fn describe(api: &mut OpenApi) {
     }
 }
 
-/// The refusals that an endpoint has because of what it is.
+/// Returns the problems that an endpoint has because of its method, body and scope.
 fn shared(operation: &Operation, needs: Option<Needs>, is_safe: bool) -> Vec<(&'static str, &'static str)> {
     let mut refusals = Vec::new();
     let parameters = operation.parameters.iter().flatten();
     let takes = |parameter: &RefOr<_>| !matches!(parameter, RefOr::T(parameter) if is_header(parameter));
     if operation.request_body.is_some() || parameters.clone().any(takes) {
-        refusals.push(("400", "What was sent is not right"));
+        refusals.push(("400", "Invalid request"));
     }
     if operation.request_body.is_some() {
-        refusals.push(("413", "The body is too large"));
+        refusals.push(("413", "Body too large"));
         refusals.push(("415", "The body is not JSON"));
     }
     if let Some(Needs::Scope(scope)) = needs {
-        refusals.push(("401", "It is not known who asks"));
+        refusals.push(("401", "Authentication required"));
         refusals.push(("429", "Too many requests"));
         if scope > Scope::Read {
-            refusals.push(("403", "Whoever asks may not do this"));
+            refusals.push(("403", "Forbidden"));
         }
     }
     if !is_safe {
-        refusals.push(("409", "It contradicts what is there, or others were faster each time"));
+        refusals.push(("409", "Conflict with the current state, or with concurrent changes"));
         refusals.push(("503", "The database cannot be used; nothing was changed"));
-        refusals.push(("507", "The database has no room left; nothing was changed"));
+        refusals.push(("507", "The database is full; nothing was changed"));
     }
     refusals
 }
@@ -62,7 +62,7 @@ fn is_header(parameter: &utoipa::openapi::path::Parameter) -> bool {
     parameter.parameter_in == ParameterIn::Header
 }
 
-/// The handlers' own words have every body as `application/json`.
+/// utoipa describes every body as `application/json`.
 fn name_type(operation: &mut Operation) {
     for response in operation.responses.responses.values_mut() {
         let RefOr::T(response) = response else { continue };

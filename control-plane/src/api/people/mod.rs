@@ -1,4 +1,4 @@
-//! `/api/v1`: who is let in. Sessions, users, tokens, and the way to a provider and back.
+//! `/api/v1`: sessions, users, tokens, and signing in with an OIDC provider.
 
 mod oidc;
 mod permissions;
@@ -18,7 +18,7 @@ pub use session::SessionView;
 pub use tokens::{MadeToken, TokenSpec, TokenState};
 pub use users::{UserSpec, UserState};
 
-/// The routes.
+/// Returns the routes.
 pub(super) fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .routes(routes!(session::get, session::begin, session::end))
@@ -31,7 +31,7 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(oidc::callback))
 }
 
-/// A query, or what is wrong with it and what there is.
+/// Reads a query; an error lists its parameters.
 fn query<T>(query: Result<Query<T>, QueryRejection>, known: &str) -> Result<T, Error> {
     query.map(|Query(query)| query).map_err(|rejection| Error::BadBody {
         index: None,
@@ -40,7 +40,7 @@ fn query<T>(query: Result<Query<T>, QueryRejection>, known: &str) -> Result<T, E
     })
 }
 
-/// Looks whether a body is what its path says, and says nothing that such a resource does not have.
+/// Checks kind and name of a body against the path, and that it has no fields of other kinds.
 fn is_of<Spec: DeserializeOwned>(given: &Given<Spec>, kind: &str, name: &str) -> Result<(), Error> {
     given.is_of(kind, name)?;
     let refused = |field: &str| {

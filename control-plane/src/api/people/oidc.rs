@@ -12,14 +12,14 @@ use crate::{
     error::Error,
 };
 
-/// Where to go afterwards.
+/// The target after signing in.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::api) struct Leaving {
     return_to: Option<String>,
 }
 
-/// The query with which the provider sends a browser back (RFC 6749, section 4.1.2; RFC 9207).
+/// The query of the provider's redirect (RFC 6749, section 4.1.2; RFC 9207).
 #[derive(Debug, Default, Deserialize)]
 pub(in crate::api) struct CallbackQuery {
     code: Option<String>,
@@ -29,14 +29,14 @@ pub(in crate::api) struct CallbackQuery {
     iss: Option<String>,
 }
 
-/// Sends a browser to the provider.
+/// Redirects a browser to the provider.
 #[utoipa::path(get, path = "/api/v1/oidc/login", operation_id = "oidc_login", params(
-    ("return_to" = Option<String>, Query, description = "Where to go afterwards: a path of this API's; / if absent"),
+    ("return_to" = Option<String>, Query, description = "The target after signing in: a path of this API; `/` by default"),
 ), responses(
-    (status = 303, description = "To the provider"),
-    (status = 400, description = "`return_to` leads elsewhere", body = Problem),
-    (status = 404, description = "There is no provider", body = Problem),
-    (status = 502, description = "The provider cannot be asked", body = Problem),
+    (status = 303, description = "Redirect to the provider"),
+    (status = 400, description = "`return_to` is not a path of this API", body = Problem),
+    (status = 404, description = "No provider is configured", body = Problem),
+    (status = 502, description = "The provider cannot be reached", body = Problem),
 ))]
 pub(in crate::api) async fn login(
     State(state): State<ApiState>,
@@ -50,21 +50,21 @@ pub(in crate::api) async fn login(
     Ok(not_kept((StatusCode::SEE_OTHER, headers)))
 }
 
-/// Takes a browser in that comes back from the provider, with a session. What else the provider sends along is not looked at
+/// Completes signing in with the provider, and starts a session. Other parameters of the provider are ignored
 /// (RFC 6749, section 4.1.2).
 #[utoipa::path(get, path = "/api/v1/oidc/callback", operation_id = "oidc_callback", params(
-    ("code" = Option<String>, Query, description = "What the provider gives for tokens"),
-    ("state" = Option<String>, Query, description = "What went with the browser"),
-    ("error" = Option<String>, Query, description = "Why the provider gives nothing"),
-    ("error_description" = Option<String>, Query, description = "In its words"),
-    ("iss" = Option<String>, Query, description = "Which provider it was (RFC 9207)"),
+    ("code" = Option<String>, Query, description = "The authorization code"),
+    ("state" = Option<String>, Query, description = "The state of the sign-in"),
+    ("error" = Option<String>, Query, description = "The provider's error code"),
+    ("error_description" = Option<String>, Query, description = "The provider's description of the error"),
+    ("iss" = Option<String>, Query, description = "The issuer (RFC 9207)"),
 ), responses(
-    (status = 303, description = "To where the person wanted to go, with the cookie of a session"),
-    (status = 400, description = "The query is not right", body = Problem),
-    (status = 403, description = "Whom the provider sends is not let in", body = Problem),
-    (status = 404, description = "There is no provider", body = Problem),
-    (status = 502, description = "The provider cannot be asked", body = Problem),
-    (status = 503, description = "The database cannot be used", body = Problem),
+    (status = 303, description = "Redirect to the target, with the session's cookie"),
+    (status = 400, description = "Invalid query", body = Problem),
+    (status = 403, description = "The provider's user is not admitted", body = Problem),
+    (status = 404, description = "No provider is configured", body = Problem),
+    (status = 502, description = "The provider cannot be reached", body = Problem),
+    (status = 503, description = "Database unavailable", body = Problem),
 ))]
 pub(in crate::api) async fn callback(
     State(state): State<ApiState>,

@@ -14,20 +14,20 @@ use crate::{
     error::Error,
 };
 
-/// Who asks, and what they may do.
+/// The sender of the request and their permissions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct SessionView {
-    /// As it stands in audit rows: a user's name, `token NAME`, `admin token`.
+    /// The author in audit entries: a user's name, `token NAME`, `admin token`.
     pub who: String,
-    /// The person who asks, themselves or by a token of theirs.
+    /// The user, by a session or by one of their tokens.
     pub user: Option<String>,
-    /// Their role, for a session.
+    /// The role of the user; of a session only.
     pub role: Option<RoleName>,
-    /// What they may do.
+    /// The permissions.
     pub scope: ScopeName,
-    /// What every change with the session's cookie sends as `x-csrf-token`; none without a session.
+    /// The value of `x-csrf-token` for changes with the session's cookie; none without a session.
     pub csrf_token: Option<String>,
-    /// When the session ends if it is not used again (RFC 3339, UTC); each use puts that off, to 12 hours from its beginning at most.
+    /// The end of the session if it is not used again (RFC 3339, UTC). Each use extends it, up to 12 hours after its start.
     pub expires_at: Option<String>,
 }
 
@@ -44,33 +44,33 @@ impl From<&ActiveSession> for SessionView {
     }
 }
 
-/// Somebody who signs in.
+/// Credentials for signing in.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::api) struct Credentials {
     /// The user's name.
     name: String,
-    /// Their password.
+    /// The password.
     #[schema(value_type = String)]
     password: Password,
 }
 
-/// Somebody who changes their own password.
+/// A change of the user's own password.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::api) struct PasswordChange {
-    /// The password that there is.
+    /// The current password.
     #[schema(value_type = String)]
     password: Password,
-    /// The one that shall be: 12 to 256 bytes, not the name.
+    /// The new password: 12 to 256 bytes, not the name.
     #[schema(value_type = String, min_length = 12, max_length = 256)]
     new_password: Password,
 }
 
-/// Tells who asks.
+/// Shows the sender of the request and their permissions.
 #[utoipa::path(get, path = "/api/v1/session", operation_id = "get_session", responses(
-    (status = 200, description = "Who asks", body = SessionView),
-    (status = 401, description = "It is not known who asks, or the session has ended", body = Problem),
+    (status = 200, description = "The sender of the request", body = SessionView),
+    (status = 401, description = "Authentication required, or the session has ended", body = Problem),
 ))]
 pub(in crate::api) async fn get(State(state): State<ApiState>, Asking(identity): Asking) -> Response {
     let view = match state.identity.session_of(&identity) {
@@ -87,14 +87,14 @@ pub(in crate::api) async fn get(State(state): State<ApiState>, Asking(identity):
     not_kept(Json(view))
 }
 
-/// Signs a person in by name and password.
+/// Signs a user in by name and password.
 #[utoipa::path(post, path = "/api/v1/session", operation_id = "begin_session", request_body = Credentials, responses(
-    (status = 200, description = "A session, whose cookie goes with this answer", body = SessionView),
-    (status = 400, description = "The body is not right", body = Problem),
+    (status = 200, description = "The session; its cookie is set", body = SessionView),
+    (status = 400, description = "Invalid body", body = Problem),
     (status = 401, description = "Name or password is wrong", body = Problem),
-    (status = 415, description = "The body is no JSON", body = Problem),
-    (status = 429, description = "Too many attempts have failed: `Retry-After`", body = Problem),
-    (status = 503, description = "Too many sign in at once, or the database cannot be used", body = Problem),
+    (status = 415, description = "The body is not JSON", body = Problem),
+    (status = 429, description = "Too many failed attempts; see `Retry-After`", body = Problem),
+    (status = 503, description = "Too many simultaneous sign-ins, or the database cannot be used", body = Problem),
 ))]
 pub(in crate::api) async fn begin(
     State(state): State<ApiState>,
@@ -108,10 +108,10 @@ pub(in crate::api) async fn begin(
 
 /// Ends the session.
 #[utoipa::path(delete, path = "/api/v1/session", operation_id = "end_session", responses(
-    (status = 204, description = "It has ended"),
-    (status = 401, description = "It is not known who asks, or the session has ended", body = Problem),
-    (status = 403, description = "There is no session, or the CSRF token is missing", body = Problem),
-    (status = 503, description = "The database cannot be used", body = Problem),
+    (status = 204, description = "The session has ended"),
+    (status = 401, description = "Authentication required, or the session has ended", body = Problem),
+    (status = 403, description = "No session, or the CSRF token is missing", body = Problem),
+    (status = 503, description = "Database unavailable", body = Problem),
 ))]
 pub(in crate::api) async fn end(
     State(state): State<ApiState>,
@@ -122,16 +122,16 @@ pub(in crate::api) async fn end(
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
 }
 
-/// Changes one's own password. All sessions end; the answer brings a new one.
+/// Changes the user's own password. All sessions end; the answer has a new one.
 #[utoipa::path(put, path = "/api/v1/session/password", operation_id = "change_password", request_body = PasswordChange, responses(
     (status = 200, description = "A new session, whose cookie goes with this answer", body = SessionView),
-    (status = 400, description = "The new password will not do", body = Problem),
+    (status = 400, description = "The new password is not acceptable", body = Problem),
     (status = 401, description = "The password is wrong, or the session has ended", body = Problem),
-    (status = 403, description = "There is no session, or the CSRF token is missing", body = Problem),
-    (status = 409, description = "Who comes from the provider has no password here", body = Problem),
-    (status = 415, description = "The body is no JSON", body = Problem),
-    (status = 429, description = "Too many attempts have failed: `Retry-After`", body = Problem),
-    (status = 503, description = "Too many sign in at once, or the database cannot be used", body = Problem),
+    (status = 403, description = "No session, or the CSRF token is missing", body = Problem),
+    (status = 409, description = "A user of the provider has no password", body = Problem),
+    (status = 415, description = "The body is not JSON", body = Problem),
+    (status = 429, description = "Too many failed attempts; see `Retry-After`", body = Problem),
+    (status = 503, description = "Too many simultaneous sign-ins, or the database cannot be used", body = Problem),
 ))]
 pub(in crate::api) async fn change_password(
     State(state): State<ApiState>,
@@ -145,13 +145,13 @@ pub(in crate::api) async fn change_password(
     Ok(with_session(&state, &session))
 }
 
-/// The answer to somebody who has a session from now on.
+/// Returns the answer that starts a session.
 fn with_session(state: &ApiState, session: &ActiveSession) -> Response {
     let cookie = cookies::set_session(&session.id, state.identity.settings().secure_cookies);
     ([(header::SET_COOKIE, cookie)], not_kept(Json(SessionView::from(session)))).into_response()
 }
 
-/// An answer that nothing on the way keeps: there are secrets in it.
+/// Returns an answer with secrets, which no cache may keep.
 pub(super) fn not_kept(answer: impl IntoResponse) -> Response {
     ([(header::CACHE_CONTROL, "no-store")], answer).into_response()
 }

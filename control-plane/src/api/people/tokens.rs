@@ -20,71 +20,71 @@ use crate::{
 
 const KIND: &str = "Token";
 
-/// A token of a program's.
+/// A token of a program.
 pub(super) type Token = Resource<TokenSpec, TokenState>;
 
-/// What somebody wants of a token.
+/// The desired state of a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct TokenSpec {
-    /// What it may.
+    /// Its scope.
     pub scope: ScopeName,
-    /// From when on it is refused (RFC 3339, UTC); `null` for never.
+    /// The time from which it is refused (RFC 3339, UTC); `null` for never.
     pub expires_at: Option<String>,
 }
 
-/// What is known of a token.
+/// The observed state of a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct TokenState {
-    /// Whose it is; `null` for one that was made with the admin token.
+    /// The owner; `null` if it was created with the admin token.
     pub owner: Option<String>,
-    /// Who made it.
+    /// The author.
     pub created_by: String,
-    /// When (RFC 3339, UTC).
+    /// The time (RFC 3339, UTC).
     pub created_at: String,
-    /// When it was used last, to within a minute.
+    /// The last use, to within a minute.
     pub last_used_at: Option<String>,
-    /// Whether it is refused: it has expired, or its owner may not come in.
+    /// Whether it is refused: it has expired, or its owner is disabled.
     pub refused: bool,
 }
 
-/// A token that was just made.
+/// A new token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct MadeToken {
-    /// What everybody may see of it.
+    /// The token.
     #[serde(flatten)]
     pub token: Resource<TokenSpec, TokenState>,
-    /// What is sent as `Authorization: Bearer`. It is told this once; absent from a dry run.
+    /// The value of `Authorization: Bearer`. It is shown only once; absent in a dry run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
 }
 
-/// A token as somebody sends it.
+/// A token in a request body.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::api) struct TokenBody {
-    /// What it may: no more than whoever makes it.
+    /// Its scope, at most that of its author.
     scope: ScopeName,
-    /// After how long it is refused: a whole number with a unit, as in `90m`, `720h` or `30d`; never without it.
+    /// Its lifetime: a whole number with a unit, such as `90m`, `720h` or `30d`; unlimited by default.
     #[serde(default)]
     #[schema(example = "720h")]
     expires_in: Option<String>,
 }
 
-/// What a POST of a token takes, as the API's description shows it.
+/// The schema of the body of POST.
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "it describes the JSON and is never built")]
 pub(in crate::api) struct TokenGiven {
-    /// `Token`, where it is said.
+    /// `Token`; optional.
     kind: Option<String>,
     metadata: NameGiven,
     spec: TokenBody,
 }
 
-/// What a new resource is called.
+/// The name of a new resource.
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "it describes the JSON and is never built")]
 pub(in crate::api) struct NameGiven {
-    /// Small letters, digits, `-`, `_`, `.`, `@` and `+`, a letter or digit first, at most 100.
+    /// Lower-case letters, digits, `-`, `_`, `.`, `@` and `+`, a letter or digit first, at most 100.
     name: String,
 }
 
@@ -104,15 +104,15 @@ fn resource(view: TokenView) -> Token {
     }
 }
 
-/// Lists the tokens: an admin sees all, a person their own.
+/// Lists the tokens: all of them for an admin, otherwise the user's own.
 #[utoipa::path(get, path = "/api/v1/tokens", operation_id = "list_tokens", params(
-    ("limit" = Option<usize>, Query, description = "At most so many, from 1 to 1000; 500 if absent", minimum = 1, maximum = 1000),
-    ("continue" = Option<String>, Query, description = "The `continue` of the page before"),
+    ("limit" = Option<usize>, Query, description = "Largest number of items, 1 to 1000; 500 by default", minimum = 1, maximum = 1000),
+    ("continue" = Option<String>, Query, description = "The `continue` of the previous page"),
 ), responses(
     (status = 200, description = "A page of tokens", body = List<Resource<TokenSpec, TokenState>>),
-    (status = 400, description = "Not a page", body = Problem),
-    (status = 401, description = "It is not known who asks", body = Problem),
-    (status = 403, description = "They may not", body = Problem),
+    (status = 400, description = "Invalid page", body = Problem),
+    (status = 401, description = "Authentication required", body = Problem),
+    (status = 403, description = "Forbidden", body = Problem),
 ))]
 pub(in crate::api) async fn list(
     State(state): State<ApiState>,
@@ -131,9 +131,9 @@ pub(in crate::api) async fn list(
 ), responses(
     (status = 200, description = "The token", body = Resource<TokenSpec, TokenState>),
     (status = 400, description = "Not a name", body = Problem),
-    (status = 401, description = "It is not known who asks", body = Problem),
-    (status = 403, description = "They may not", body = Problem),
-    (status = 404, description = "There is no such token, or none that whoever asks may see", body = Problem),
+    (status = 401, description = "Authentication required", body = Problem),
+    (status = 403, description = "Forbidden", body = Problem),
+    (status = 404, description = "Unknown token, or not visible to the sender", body = Problem),
 ))]
 pub(in crate::api) async fn get(
     State(state): State<ApiState>,
@@ -143,18 +143,18 @@ pub(in crate::api) async fn get(
     Ok(answer(StatusCode::OK, &resource(state.identity.token(&identity, &name)?), DryRun::NO))
 }
 
-/// Makes a token, which may no more than whoever makes it. Its secret is told this once.
+/// Creates a token with at most the author's scope. Its secret is shown only once.
 #[utoipa::path(post, path = "/api/v1/tokens", operation_id = "make_token", request_body = TokenGiven, params(
-    ("dry_run" = Option<bool>, Query, description = "Only try it"),
+    ("dry_run" = Option<bool>, Query, description = "Validate only; change nothing"),
 ), responses(
     (status = 201, description = "The token, with its secret", body = MadeToken),
-    (status = 400, description = "It is not right; nothing was changed", body = Problem),
-    (status = 401, description = "It is not known who asks", body = Problem),
-    (status = 403, description = "They may not, or may less than the token would", body = Problem),
-    (status = 409, description = "There is one of this name, or there are too many", body = Problem),
-    (status = 413, description = "The body is too large", body = Problem),
-    (status = 415, description = "The body is no JSON", body = Problem),
-    (status = 503, description = "The database cannot be used", body = Problem),
+    (status = 400, description = "Invalid request; nothing was changed", body = Problem),
+    (status = 401, description = "Authentication required", body = Problem),
+    (status = 403, description = "Forbidden, or the scope is smaller than that of the token", body = Problem),
+    (status = 409, description = "The name is taken, or there are too many tokens", body = Problem),
+    (status = 413, description = "Body too large", body = Problem),
+    (status = 415, description = "The body is not JSON", body = Problem),
+    (status = 503, description = "Database unavailable", body = Problem),
 ))]
 pub(in crate::api) async fn make(
     State(state): State<ApiState>,
@@ -165,7 +165,7 @@ pub(in crate::api) async fn make(
 ) -> Result<Response, Error> {
     let given: Given<TokenBody> = read(&headers, body)?;
     let Some(name) = given.metadata.name.clone() else {
-        return Err(bad("metadata.name", "a token needs a name".to_owned()));
+        return Err(bad("metadata.name", "a token must have a name".to_owned()));
     };
     let name: Name = name.parse().map_err(|reason| bad("metadata.name", reason))?;
     is_of(&given, KIND, name.as_str())?;
@@ -173,7 +173,7 @@ pub(in crate::api) async fn make(
     let expires_in = expires_in.map_err(|reason| bad("spec.expires_in", reason))?;
     let request = TokenRequest { scope: given.spec.scope.into(), expires_in };
     let issued = state.identity.create_token(&identity, &name, &request, dry_run.0).await?;
-    // A secret that opens nothing need not be shown.
+    // The secret of a dry run is not valid.
     let secret = (!dry_run.0).then_some(issued.secret);
     let body = MadeToken { token: resource(issued.view), secret };
     let mut response = not_kept((StatusCode::CREATED, Json(body)).into_response());
@@ -184,15 +184,15 @@ pub(in crate::api) async fn make(
 /// Deletes a token: it is refused from now on.
 #[utoipa::path(delete, path = "/api/v1/tokens/{name}", operation_id = "remove_token", params(
     ("name" = String, Path, description = "The token's name"),
-    ("dry_run" = Option<bool>, Query, description = "Only try it"),
+    ("dry_run" = Option<bool>, Query, description = "Validate only; change nothing"),
 ), responses(
-    (status = 200, description = "What it was", body = Resource<TokenSpec, TokenState>),
+    (status = 200, description = "The deleted token", body = Resource<TokenSpec, TokenState>),
     (status = 400, description = "Not a name", body = Problem),
-    (status = 401, description = "It is not known who asks", body = Problem),
-    (status = 403, description = "They may not", body = Problem),
-    (status = 404, description = "There is no such token, or none that whoever asks may see", body = Problem),
-    (status = 412, description = "It is another version that is there", body = Problem),
-    (status = 503, description = "The database cannot be used", body = Problem),
+    (status = 401, description = "Authentication required", body = Problem),
+    (status = 403, description = "Forbidden", body = Problem),
+    (status = 404, description = "Unknown token, or not visible to the sender", body = Problem),
+    (status = 412, description = "Version conflict", body = Problem),
+    (status = 503, description = "Database unavailable", body = Problem),
 ))]
 pub(in crate::api) async fn remove(
     State(state): State<ApiState>,

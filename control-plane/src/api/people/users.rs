@@ -20,54 +20,54 @@ use crate::{
 };
 
 const KIND: &str = "User";
-/// How often a patch is made anew on what somebody else has changed meanwhile.
+/// The largest number of attempts of a patch against concurrent changes.
 const ATTEMPTS_MAX: usize = 8;
 
-/// A person.
+/// A user.
 pub(super) type User = Resource<UserSpec, UserState>;
 
-/// What somebody wants of a user.
+/// The desired state of a user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct UserSpec {
-    /// What they may do.
+    /// The permissions.
     pub role: RoleName,
-    /// Whether they are kept out.
+    /// Whether the user may not sign in.
     pub disabled: bool,
 }
 
-/// What is known of a user.
+/// The observed state of a user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct UserState {
-    /// Whether they have a password here, or come from the provider: `password` or `oidc`.
+    /// How the user signs in: `password`, or `oidc` for the provider.
     pub signs_in_by: String,
-    /// How many sessions they have.
+    /// The number of sessions.
     pub sessions: usize,
-    /// Since when there is such a user (RFC 3339, UTC).
+    /// The time of creation (RFC 3339, UTC).
     pub created_at: String,
-    /// When the password was changed last.
+    /// The last change of the password (RFC 3339, UTC).
     pub password_changed_at: Option<String>,
 }
 
-/// A user as somebody sends them.
+/// A user in a request body.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::api) struct UserBody {
-    /// What they may do.
+    /// The permissions.
     role: RoleName,
-    /// Whether they are kept out.
+    /// Whether the user may not sign in.
     #[serde(default)]
     disabled: bool,
-    /// A new password: 12 to 256 bytes, not the name. A new user needs one; of another, the one that there is stays without it.
+    /// A new password: 12 to 256 bytes, not the name. Required for a new user; an existing user keeps the password without it.
     #[serde(default)]
     #[schema(value_type = Option<String>, min_length = 12, max_length = 256)]
     password: Option<Password>,
 }
 
-/// What a PUT of a user takes, as the API's description shows it.
+/// The schema of the body of PUT.
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "it describes the JSON and is never built")]
 pub(in crate::api) struct UserGiven {
-    /// `User`, where it is said.
+    /// `User`; optional.
     kind: Option<String>,
     spec: UserBody,
 }
@@ -89,13 +89,13 @@ fn resource(view: UserView) -> User {
 
 /// Lists the users.
 #[utoipa::path(get, path = "/api/v1/users", operation_id = "list_users", params(
-    ("limit" = Option<usize>, Query, description = "At most so many, from 1 to 1000; 500 if absent", minimum = 1, maximum = 1000),
-    ("continue" = Option<String>, Query, description = "The `continue` of the page before"),
+    ("limit" = Option<usize>, Query, description = "Largest number of items, 1 to 1000; 500 by default", minimum = 1, maximum = 1000),
+    ("continue" = Option<String>, Query, description = "The `continue` of the previous page"),
 ), responses(
     (status = 200, description = "A page of users", body = List<Resource<UserSpec, UserState>>),
-    (status = 400, description = "Not a page", body = Problem),
-    (status = 401, description = "It is not known who asks", body = Problem),
-    (status = 403, description = "They may not", body = Problem),
+    (status = 400, description = "Invalid page", body = Problem),
+    (status = 401, description = "Authentication required", body = Problem),
+    (status = 403, description = "Forbidden", body = Problem),
 ))]
 pub(in crate::api) async fn list(
     State(state): State<ApiState>,
@@ -107,22 +107,22 @@ pub(in crate::api) async fn list(
     Ok(Json(paged(KIND, revision, &page, users, |user| &user.metadata.name)?))
 }
 
-/// Shows a user; a person may look at themselves.
+/// Shows a user. A user may read their own.
 #[utoipa::path(get, path = "/api/v1/users/{name}", operation_id = "get_user", params(
     ("name" = String, Path, description = "The user's name"),
 ), responses(
     (status = 200, description = "The user", body = Resource<UserSpec, UserState>),
     (status = 400, description = "Not a name", body = Problem),
-    (status = 401, description = "It is not known who asks", body = Problem),
-    (status = 403, description = "They may not", body = Problem),
-    (status = 404, description = "There is no such user", body = Problem),
+    (status = 401, description = "Authentication required", body = Problem),
+    (status = 403, description = "Forbidden", body = Problem),
+    (status = 404, description = "Unknown user", body = Problem),
 ))]
 pub(in crate::api) async fn get(
     State(state): State<ApiState>,
     Asking(identity): Asking,
     PathName(name): PathName,
 ) -> Result<Response, Error> {
-    // Whoever may not look must not learn who there is.
+    // Without the permission, the answer must not tell whether the user exists.
     if identity.user() != Some(&name) {
         identity.require(Scope::Admin)?;
     }
@@ -130,20 +130,20 @@ pub(in crate::api) async fn get(
     Ok(answer(StatusCode::OK, &resource(state.identity.user(&name)?), DryRun::NO))
 }
 
-/// Adds a user, or makes the one of this name so. Another password, another role, and to be kept out end their sessions.
+/// Creates or replaces a user. Another password, another role, and `disabled` end their sessions.
 #[utoipa::path(put, path = "/api/v1/users/{name}", operation_id = "put_user", request_body = UserGiven, params(
     ("name" = String, Path, description = "The user's name"),
-    ("dry_run" = Option<bool>, Query, description = "Only try it"),
+    ("dry_run" = Option<bool>, Query, description = "Validate only; change nothing"),
 ), responses(
-    (status = 200, description = "The user, as they are now", body = Resource<UserSpec, UserState>),
+    (status = 200, description = "The user after the change", body = Resource<UserSpec, UserState>),
     (status = 201, description = "The new user", body = Resource<UserSpec, UserState>),
-    (status = 400, description = "It is not right; nothing was changed", body = Problem),
-    (status = 401, description = "It is not known who asks", body = Problem),
-    (status = 403, description = "They may not", body = Problem),
-    (status = 409, description = "There are too many, the last admin would be one no longer, or the provider decides it", body = Problem),
-    (status = 412, description = "It is another version that is there", body = Problem),
-    (status = 413, description = "The body is too large", body = Problem),
-    (status = 415, description = "The body is no JSON", body = Problem),
+    (status = 400, description = "Invalid request; nothing was changed", body = Problem),
+    (status = 401, description = "Authentication required", body = Problem),
+    (status = 403, description = "Forbidden", body = Problem),
+    (status = 409, description = "Too many users, the last admin would lose the role, or the provider determines the role", body = Problem),
+    (status = 412, description = "Version conflict", body = Problem),
+    (status = 413, description = "Body too large", body = Problem),
+    (status = 415, description = "The body is not JSON", body = Problem),
     (status = 503, description = "Too many passwords are hashed at once, or the database cannot be used", body = Problem),
 ))]
 pub(in crate::api) async fn put(
@@ -166,20 +166,20 @@ pub(in crate::api) async fn put(
     Ok(answer(status, &resource(user), dry_run))
 }
 
-/// Changes what a JSON Merge Patch (RFC 7396) says of a user, and leaves the rest.
+/// Changes fields of a user by a JSON Merge Patch (RFC 7396).
 #[utoipa::path(patch, path = "/api/v1/users/{name}", operation_id = "patch_user", params(
     ("name" = String, Path, description = "The user's name"),
-    ("dry_run" = Option<bool>, Query, description = "Only try it"),
+    ("dry_run" = Option<bool>, Query, description = "Validate only; change nothing"),
 ), request_body(content((Object = "application/json"), (Object = "application/merge-patch+json"))), responses(
-    (status = 200, description = "The user, as they are now", body = Resource<UserSpec, UserState>),
-    (status = 400, description = "It is not right; nothing was changed", body = Problem),
-    (status = 401, description = "It is not known who asks", body = Problem),
-    (status = 403, description = "They may not", body = Problem),
-    (status = 404, description = "There is no such user", body = Problem),
-    (status = 409, description = "The last admin would be one no longer, or the provider decides it", body = Problem),
-    (status = 412, description = "It is another version that is there", body = Problem),
-    (status = 413, description = "The body is too large", body = Problem),
-    (status = 415, description = "The body is no JSON", body = Problem),
+    (status = 200, description = "The user after the change", body = Resource<UserSpec, UserState>),
+    (status = 400, description = "Invalid request; nothing was changed", body = Problem),
+    (status = 401, description = "Authentication required", body = Problem),
+    (status = 403, description = "Forbidden", body = Problem),
+    (status = 404, description = "Unknown user", body = Problem),
+    (status = 409, description = "The last admin would lose the role, or the provider determines the role", body = Problem),
+    (status = 412, description = "Version conflict", body = Problem),
+    (status = 413, description = "Body too large", body = Problem),
+    (status = 415, description = "The body is not JSON", body = Problem),
     (status = 503, description = "Too many passwords are hashed at once, or the database cannot be used", body = Problem),
 ))]
 pub(in crate::api) async fn patch(
@@ -202,7 +202,7 @@ pub(in crate::api) async fn patch(
         is_of(&given, KIND, &name)?;
         let precondition = precondition.and_body(given.metadata.resource_version.as_deref())?;
         let update = update(given.spec);
-        // What the patch leaves is what is there now: no other version may take its place unseen.
+        // The patch was applied to this version; a concurrent change must not be overwritten.
         let check = |found| {
             precondition.check(found)?;
             Precondition::Version(there.revision).check(found)
@@ -221,16 +221,16 @@ pub(in crate::api) async fn patch(
 /// Removes a user, with their sessions and tokens.
 #[utoipa::path(delete, path = "/api/v1/users/{name}", operation_id = "remove_user", params(
     ("name" = String, Path, description = "The user's name"),
-    ("dry_run" = Option<bool>, Query, description = "Only try it"),
+    ("dry_run" = Option<bool>, Query, description = "Validate only; change nothing"),
 ), responses(
-    (status = 200, description = "What they were", body = Resource<UserSpec, UserState>),
+    (status = 200, description = "The deleted user", body = Resource<UserSpec, UserState>),
     (status = 400, description = "Not a name", body = Problem),
-    (status = 401, description = "It is not known who asks", body = Problem),
-    (status = 403, description = "They may not", body = Problem),
-    (status = 404, description = "There is no such user", body = Problem),
-    (status = 409, description = "They are the last admin", body = Problem),
-    (status = 412, description = "It is another version that is there", body = Problem),
-    (status = 503, description = "The database cannot be used", body = Problem),
+    (status = 401, description = "Authentication required", body = Problem),
+    (status = 403, description = "Forbidden", body = Problem),
+    (status = 404, description = "Unknown user", body = Problem),
+    (status = 409, description = "It is the last admin", body = Problem),
+    (status = 412, description = "Version conflict", body = Problem),
+    (status = 503, description = "Database unavailable", body = Problem),
 ))]
 pub(in crate::api) async fn remove(
     State(state): State<ApiState>,

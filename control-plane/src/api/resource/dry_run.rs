@@ -8,7 +8,7 @@ use crate::error::Error;
 
 const HEADER: HeaderName = HeaderName::from_static("slotway-dry-run");
 
-/// Whether a change is only to be tried: `?dry_run=true`. All is checked and answered, and nothing is changed.
+/// Whether a change is only validated: `?dry_run=true`. The answer is that of the change, and nothing is changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in crate::api) struct DryRun(pub(in crate::api) bool);
 
@@ -16,7 +16,7 @@ impl DryRun {
     /// Not a dry run.
     pub(in crate::api) const NO: Self = Self(false);
 
-    /// Says on the answer that nothing was changed.
+    /// Marks the answer as that of a dry run.
     pub(in crate::api) fn mark(self, response: &mut Response) {
         if self.0 {
             response.headers_mut().insert(HEADER, HeaderValue::from_static("true"));

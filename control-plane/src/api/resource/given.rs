@@ -10,12 +10,12 @@ use serde_json::Value;
 
 use crate::{api::coordinator::BODY_BYTES_MAX, error::Error};
 
-/// A resource as somebody sends it. `status` may stand there, as a GET has answered it, and is not read.
+/// A resource in a request body. `status` is accepted, as in the answer of a GET, and ignored.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[serde(bound(deserialize = "Spec: DeserializeOwned"))]
 pub(in crate::api) struct Given<Spec> {
-    /// What it is; must be right where it is said.
+    /// The kind; optional, but not another one.
     #[serde(default)]
     pub(in crate::api) kind: Option<String>,
     #[serde(default)]
@@ -25,7 +25,7 @@ pub(in crate::api) struct Given<Spec> {
     _status: Option<Value>,
 }
 
-/// What somebody says of which resource.
+/// The metadata of a request body.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::api) struct GivenMetadata {
@@ -39,35 +39,35 @@ pub(in crate::api) struct GivenMetadata {
     pub(in crate::api) notes: String,
 }
 
-/// A resource as somebody sends it, as the API's description shows it; [`Given`] is what is read.
+/// The schema of a resource in a request body; [`Given`] is the type that is read.
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "it describes the JSON and is never built")]
 pub(in crate::api) struct Wanted<Spec> {
-    /// What it is; may be left out where the path says it.
+    /// The kind; optional if the path names it.
     kind: Option<String>,
-    /// Which one; may be left out where the path says it.
+    /// The metadata; optional if the path has the name.
     metadata: Option<WantedMetadata>,
-    /// What somebody wants.
+    /// The desired state.
     spec: Spec,
 }
 
-/// Which resource somebody sends, and what people say of it.
+/// The metadata of a resource in a request body.
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "it describes the JSON and is never built")]
 pub(in crate::api) struct WantedMetadata {
-    /// Its name; the same as in the path.
+    /// The name; the same as in the path.
     name: Option<String>,
-    /// Only if it is this version that is there.
+    /// The expected version; another one fails with 412.
     #[schema(rename = "resourceVersion")]
     resource_version: Option<String>,
-    /// Of workers: what people sort by.
+    /// Labels; of workers only.
     labels: Option<BTreeMap<String, String>>,
-    /// Of workers: what people write of it.
+    /// Notes; of workers only.
     notes: Option<String>,
 }
 
 impl GivenMetadata {
-    /// Refuses what only workers have.
+    /// Refuses metadata that only workers have.
     ///
     /// # Errors
     /// [`Error::BadBody`].
@@ -83,7 +83,7 @@ impl GivenMetadata {
 }
 
 impl<Spec> Given<Spec> {
-    /// Looks whether it is what its path says.
+    /// Checks kind and name against the path.
     ///
     /// # Errors
     /// [`Error::BadBody`] for another kind or name.
@@ -94,19 +94,21 @@ impl<Spec> Given<Spec> {
         match (&self.kind, &self.metadata.name) {
             (Some(given), _) if given != kind => bad(
                 "kind",
-                format!("it is {given:?}, and here is {kind:?}; leave it out, or send it to its own path"),
+                format!(
+                    "{given:?} is not the kind of this path, {kind:?}. Leave it out, or use the path of its kind"
+                ),
             ),
             (_, Some(given)) if given != name => bad(
                 "metadata.name",
-                format!("it is {given:?}, and the path says {name:?}; a name cannot be changed"),
+                format!("{given:?} is not the name in the path, {name:?}. A name cannot be changed"),
             ),
             _ => Ok(()),
         }
     }
 }
 
-/// Reads a body of JSON, or says which field is wrong. Only JSON that says so: a page of another site cannot send that without
-/// asking first (CORS).
+/// Reads a JSON body. The media type has to be JSON: a page of another site cannot send that without a preflight
+/// request (CORS).
 ///
 /// # Errors
 /// [`Error::NotJson`], [`Error::TooLarge`], [`Error::BadBody`].
@@ -122,11 +124,11 @@ pub(in crate::api) fn read<T: DeserializeOwned>(
     let wrong = |field: Option<String>, reason: String| Error::BadBody { index: None, field, reason };
     let body = body.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge(BODY_BYTES_MAX),
-        _ => wrong(None, "the body did not arrive whole".to_owned()),
+        _ => wrong(None, "the body is incomplete".to_owned()),
     })?;
-    // Else a list of a resource's fields without their names would be read, too.
+    // serde would also accept a list of a struct's fields in order.
     if body.trim_ascii_start().first().is_some_and(|first| *first == b'[') {
-        return Err(wrong(None, "a JSON object is needed, not a list".to_owned()));
+        return Err(wrong(None, "must be a JSON object, not a list".to_owned()));
     }
     let reader = &mut serde_json::Deserializer::from_slice(&body);
     let value = located(&mut *reader)?;
@@ -134,20 +136,20 @@ pub(in crate::api) fn read<T: DeserializeOwned>(
     Ok(value)
 }
 
-/// Applies a JSON Merge Patch (RFC 7396) to what is there, and reads the outcome.
+/// Applies a JSON Merge Patch (RFC 7396) to the current resource, and reads the result.
 ///
 /// # Errors
 /// [`Error::BadBody`].
 pub(in crate::api) fn merged<T: DeserializeOwned>(mut there: Value, patch: Value) -> Result<T, Error> {
     if !patch.is_object() {
-        let reason = "a patch is a JSON object with what is to change".to_owned();
+        let reason = "a patch must be a JSON object".to_owned();
         return Err(Error::BadBody { index: None, field: None, reason });
     }
     merge(&mut there, patch);
     located(there)
 }
 
-/// Reads what is there, or says which field is wrong.
+/// Reads a JSON value; an error names the field.
 ///
 /// # Errors
 /// [`Error::BadBody`].
@@ -163,7 +165,7 @@ where
     })
 }
 
-/// RFC 7396, section 2. As deep as JSON that was read can be, which serde_json bounds at 128.
+/// Applies a patch (RFC 7396, section 2). serde_json bounds the depth at 128.
 fn merge(there: &mut Value, patch: Value) {
     let Value::Object(patch) = patch else {
         *there = patch;
@@ -189,7 +191,7 @@ mod tests {
 
     use super::*;
 
-    /// The examples of RFC 7396, appendix A, whose outcome is an object.
+    /// The examples of RFC 7396, appendix A, whose result is an object.
     #[test]
     fn a_patch_changes_what_it_names_and_leaves_the_rest() {
         for (there, patch, becomes) in [

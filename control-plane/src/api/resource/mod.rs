@@ -1,4 +1,4 @@
-//! The shape that all resources of `/api/v1` share: `metadata`, `spec`, `status`, and what goes with it: versions, pages, dry runs.
+//! The shape of all resources of `/api/v1`: `metadata`, `spec`, `status`; with versions, pages and dry runs.
 
 mod dry_run;
 mod given;
@@ -21,31 +21,31 @@ pub(in crate::api) use page::{PageQuery, bad_query, paged};
 pub(in crate::api) use path_name::PathName;
 pub(in crate::api) use precondition::Precondition;
 
-/// Something that can be looked at: what somebody wants, and what is.
+/// A resource: desired and observed state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Resource<Spec, Status> {
-    /// What it is: `Worker`, `Pool`, ...
+    /// The kind: `Worker`, `Pool`, ...
     pub kind: String,
-    /// Which one, and since when.
+    /// Name and version.
     pub metadata: Metadata,
-    /// What somebody wants.
+    /// The desired state.
     pub spec: Spec,
-    /// What is.
+    /// The observed state.
     pub status: Status,
 }
 
-/// Which resource, and since when it is so.
+/// Name and version of a resource.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Metadata {
-    /// Its name among its kind.
+    /// The name, unique among its kind.
     pub name: String,
-    /// The store's revision that wrote it last; `0` for what the store does not hold.
+    /// The store's revision that wrote it last; `0` for a resource outside of the store.
     #[serde(rename = "resourceVersion")]
     pub resource_version: String,
-    /// What people sort by.
+    /// Labels for selection.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
-    /// What people write of it.
+    /// Free text.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub notes: String,
 }
@@ -53,20 +53,20 @@ pub struct Metadata {
 /// A page of resources.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct List<Item> {
-    /// What they are: `WorkerList`, ...
+    /// The kind of the list: `WorkerList`, ...
     pub kind: String,
     /// The store's revision that the page reflects.
     #[serde(rename = "resourceVersion")]
     pub resource_version: String,
     /// The resources, in the order of their names.
     pub items: Vec<Item>,
-    /// What `?continue=` takes for the next page; absent on the last one.
+    /// The value of `?continue=` for the next page; absent on the last one.
     #[serde(rename = "continue", default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
 }
 
 impl<Item> List<Item> {
-    /// The page with what each of its items stands for; one that is gone meanwhile is left out.
+    /// Maps each item; missing ones are left out.
     pub(in crate::api) fn map<Shown>(self, shown: impl FnMut(Item) -> Option<Shown>) -> List<Shown> {
         let Self { kind, resource_version, items, next } = self;
         List { kind, resource_version, items: items.into_iter().filter_map(shown).collect(), next }
@@ -74,13 +74,13 @@ impl<Item> List<Item> {
 }
 
 impl Metadata {
-    /// Of a name, written by this revision of the store.
+    /// Returns the metadata of a name and a revision.
     pub(in crate::api) fn new(name: impl Into<String>, revision: u64) -> Self {
         Self { name: name.into(), resource_version: revision.to_string(), ..Self::default() }
     }
 }
 
-/// One resource as an answer: with its version as `ETag` (RFC 9110), and whether it was a dry run.
+/// Returns a resource as an answer, with its version as `ETag` (RFC 9110).
 pub(in crate::api) fn answer<Spec: Serialize, Status: Serialize>(
     status: StatusCode,
     resource: &Resource<Spec, Status>,

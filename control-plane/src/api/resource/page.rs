@@ -4,26 +4,26 @@ use serde::Deserialize;
 use super::List;
 use crate::error::Error;
 
-/// Most resources on a page.
+/// The largest page.
 pub(in crate::api) const LIMIT_MAX: usize = 1_000;
-/// How many a page has where nobody says.
+/// The default page.
 const LIMIT: usize = 500;
 
-/// Which page: `?limit=` and `?continue=`.
+/// The selected page: `?limit=` and `?continue=`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub(in crate::api) struct PageQuery {
-    /// At most so many, from 1 to 1,000.
+    /// The largest number of items, 1 to 1,000.
     pub(in crate::api) limit: Option<usize>,
-    /// What the page before said.
+    /// The `continue` of the previous page.
     #[serde(rename = "continue")]
     pub(in crate::api) after: Option<String>,
 }
 
-/// One page of `items`, which are in the order of their names. A page goes on behind the last name of the one before, so what
-/// comes and goes meanwhile makes it neither repeat nor leave out anything else.
+/// Returns one page of `items`, which are sorted by name. A page begins after the last name of the previous one, so
+/// concurrent changes neither repeat nor skip other items.
 ///
 /// # Errors
-/// [`Error::BadBody`] for a limit that cannot be.
+/// [`Error::BadBody`] for a limit out of range.
 pub(in crate::api) fn paged<Item>(
     kind: &str,
     revision: u64,
@@ -43,7 +43,7 @@ pub(in crate::api) fn paged<Item>(
     Ok(List { kind: format!("{kind}List"), resource_version: revision.to_string(), items, next })
 }
 
-/// A query that cannot be read; `known` says what can stand in it.
+/// Returns the error of an unreadable query; `known` lists its parameters.
 pub(in crate::api) fn bad_query(rejection: &QueryRejection, known: &str) -> Error {
     let reason = format!("{}; there is {known}", rejection.body_text());
     Error::BadBody { index: None, field: None, reason }

@@ -5,7 +5,7 @@ use axum::{
 
 use crate::error::Error;
 
-/// The name of a resource, as it stands percent-encoded in the path.
+/// The name of a resource, percent-encoded in the path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::api) struct PathName(pub(in crate::api) String);
 

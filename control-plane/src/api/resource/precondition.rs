@@ -5,25 +5,25 @@ use axum::{
 
 use crate::error::Error;
 
-/// What a change asks of the version that it replaces (RFC 9110, section 13).
+/// The precondition of a change (RFC 9110, section 13).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in crate::api) enum Precondition {
     /// Nothing.
     #[default]
     Any,
-    /// That there is none: `If-None-Match: *`.
+    /// The resource does not exist: `If-None-Match: *`.
     Absent,
-    /// That there is one: `If-Match: *`.
+    /// The resource exists: `If-Match: *`.
     Present,
-    /// That it is this one: `If-Match: "42"`.
+    /// The resource has this version: `If-Match: "42"`.
     Version(u64),
 }
 
 impl Precondition {
-    /// Together with `metadata.resourceVersion` of the body, where that says something.
+    /// Combines the headers with `metadata.resourceVersion` of the body.
     ///
     /// # Errors
-    /// [`Error::BadBody`] for what is no version, or another one than the header's.
+    /// [`Error::BadBody`] for an invalid version, or another one than the header's.
     pub(in crate::api) fn and_body(self, version: Option<&str>) -> Result<Self, Error> {
         let Some(version) = version.filter(|version| !version.is_empty()) else { return Ok(self) };
         let bad = |reason: String| Error::BadBody {
@@ -33,15 +33,15 @@ impl Precondition {
         };
         let version = version
             .parse()
-            .map_err(|_| bad(format!("{version:?} is no version; send the one that a GET has answered")))?;
+            .map_err(|_| bad(format!("{version:?} is not a version. Send the one that GET returns")))?;
         match self {
             Self::Any | Self::Present => Ok(Self::Version(version)),
             Self::Version(header) if header == version => Ok(self),
-            Self::Version(_) | Self::Absent => Err(bad("it contradicts the header".to_owned())),
+            Self::Version(_) | Self::Absent => Err(bad("differs from the version of the header".to_owned())),
         }
     }
 
-    /// Whether it holds where this version is there.
+    /// Checks the precondition against the current version.
     ///
     /// # Errors
     /// [`Error::Stale`].
@@ -69,7 +69,7 @@ impl<S: Sync> FromRequestParts<S> for Precondition {
             match parts.headers.get(name).map(|value| value.to_str()) {
                 None => Ok(None),
                 Some(Ok(text)) => Ok(Some(text.trim())),
-                Some(Err(_)) => Err(bad("it is not text")),
+                Some(Err(_)) => Err(bad("is not text")),
             }
         };
         let bad = |field: HeaderName, reason: &str| Error::BadBody {
@@ -85,11 +85,14 @@ impl<S: Sync> FromRequestParts<S> for Precondition {
                 let version = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
                 let version = version.and_then(|version| version.parse().ok());
                 version.map(Self::Version).ok_or_else(|| {
-                    bad(header::IF_MATCH, "it is the `ETag` of a GET, in its quotation marks: \"42\"; or *")
+                    bad(
+                        header::IF_MATCH,
+                        "must be the `ETag` of a GET with its quotation marks (\"42\"), or *",
+                    )
                 })
             }
-            (None, Some(_)) => Err(bad(header::IF_NONE_MATCH, "only * can be sent: if there is none")),
-            (Some(_), Some(_)) => Err(bad(header::IF_MATCH, "it cannot stand beside if-none-match")),
+            (None, Some(_)) => Err(bad(header::IF_NONE_MATCH, "must be *")),
+            (Some(_), Some(_)) => Err(bad(header::IF_MATCH, "cannot be combined with if-none-match")),
         }
     }
 }
