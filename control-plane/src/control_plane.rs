@@ -7,9 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::{Router, extract::DefaultBodyLimit};
 use prometheus_client::metrics::{family::Family, gauge::Gauge};
 use slotway_identity::{AdminToken, IdentityService, oidc::Oidc};
+use slotway_xds::XdsServer;
 use tokio::{sync::watch, task::JoinSet, time::MissedTickBehavior};
 
 use crate::{
@@ -17,18 +17,13 @@ use crate::{
     api::{self, ApiPort, ApiState, Rates},
     cli::CliError,
     config::{ApiTls, Config, OidcSettings, XdsTls},
+    coordinators::{CoordinatorSource, Coordinators, CoordinatorsError, Reports},
     lifecycle::{Clock, Phase, Reloads, Stopping},
     model::ListenerSettings,
     reload::Reloadable,
-    reports::{REPORT_BYTES_MAX, Reports},
     store::{self, StoreSettings},
-    tls::LiveTls,
     watchdog::Watchdog,
     workers::{NOBODY_GRACE, Workers},
-    xds::{
-        Coordinators, Refusals, XdsServer,
-        port::{Peer, Port},
-    },
 };
 
 /// How often it is looked whether removed workers have drained; a report of a coordinator makes it look at once.
@@ -87,7 +82,7 @@ impl ControlPlane {
     /// Loads the state and serves it. Nothing is answered before the state is loaded.
     ///
     /// # Errors
-    /// [`Error`]: the state directory, the database, the stored workers.
+    /// [`CliError`]: the state directory, the database, the stored workers.
     pub async fn start(config: &Config, filter_wasm: PathBuf, ports: Ports) -> Result<Self, CliError> {
         let exposed = |(setting, reason)| CliError::Setting { setting, reason };
         config.check_api_exposure().map_err(exposed)?;
@@ -112,8 +107,11 @@ impl ControlPlane {
             Workers::open(Arc::clone(&store), Arc::clone(&reports), &config.pools, listener, NOBODY_GRACE)
                 .await?;
         let workers = Arc::new(workers);
-        let coordinators = Arc::new(Coordinators::new());
         let stopping = Stopping::default();
+        let source =
+            CoordinatorSource::new(workers.desired(), agents.told()).map_err(CoordinatorsError::from)?;
+        let xds_server = XdsServer::new(source, let_in, stopping.clone(), Clock::System);
+        let coordinators = Arc::new(Coordinators::new(Arc::clone(xds_server.nodes()), Arc::clone(&store)));
         let reloads = Arc::new(Reloads::default());
         reloads.started();
         let watchdog = Arc::<Watchdog>::default();
@@ -132,20 +130,15 @@ impl ControlPlane {
             requests: Arc::default(),
         };
         register_metrics(&state, &watchdog, &reloads);
-        let (desired, agent_resources) = (workers.desired(), agents.told());
-        let xds_router =
-            XdsServer::new(desired, agent_resources, Arc::clone(&coordinators), let_in, stopping.clone())
-                .into_router(
-                    api::report_router(state.clone()).layer(DefaultBodyLimit::max(REPORT_BYTES_MAX)),
-                );
         let address = |listener: &TcpListener| {
             listener.local_addr().map_err(|error| system("reading a port's address", &error))
         };
         let (api, xds) = (address(&ports.api)?, address(&ports.xds)?);
         let mut tasks = JoinSet::new();
         // xDS first: the API's port tells that it is served.
-        let refusals = Arc::clone(coordinators.refusals());
-        tasks.spawn(serve_xds(ports.xds, live_tls, refusals, xds_router, stopping.clone())?);
+        let served = xds_server.serve(ports.xds, live_tls, api::report_routes(state.clone()));
+        let served = served.map_err(CoordinatorsError::from)?;
+        tasks.spawn(async move { Ok(served.await.map_err(CoordinatorsError::from)?) });
         let port = ApiPort::new(ports.api, api_live_tls, config.api_limits.connections);
         let port = port.map_err(|error| system("taking a port over", &error))?;
         let (events, sources) = (Arc::clone(&state.events), state.event_sources());
@@ -242,22 +235,6 @@ fn system(doing: &'static str, reason: &dyn ToString) -> CliError {
     CliError::system(doing, reason.to_string())
 }
 
-/// Serves xDS, with or without TLS.
-fn serve_xds(
-    listener: TcpListener,
-    tls: Option<LiveTls>,
-    refusals: Arc<Refusals>,
-    router: Router,
-    stopping: Stopping,
-) -> Result<impl Future<Output = Result<(), CliError>> + Send, CliError> {
-    let taken = listener.set_nonblocking(true).and_then(|()| tokio::net::TcpListener::from_std(listener));
-    let port = taken.and_then(|listener| Port::new(listener, tls, refusals));
-    let port = port.map_err(|error| system("taking a port over", &error))?;
-    let service = router.into_make_service_with_connect_info::<Peer>();
-    let served = axum::serve(port, service).with_graceful_shutdown(stopping.on_ending());
-    Ok(async move { served.await.map_err(|error| system("serving", &error)) })
-}
-
 /// Does what would go on for ever until all ends.
 async fn until(
     stopping: Stopping,
@@ -285,9 +262,7 @@ async fn settle(workers: Arc<Workers>, coordinators: Arc<Coordinators>) -> Resul
     loop {
         tick.tick().await;
         let now = Instant::now();
-        // An agent has no requests that a drain would have to wait for.
-        let connected = coordinators.list().into_iter().filter(|status| !status.is_agent());
-        workers.set_connected(connected.map(|status| status.node).collect(), now);
+        workers.set_connected(coordinators.envoys(), now);
         if let Err(error) = workers.settle(now).await {
             // The worker drains a little longer; the next tick tries again.
             tracing::warn!("a removed worker cannot be let go: {error}");

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use crate::store::StoreError;
+use crate::{coordinators::CoordinatorsError, store::StoreError};
 
 /// Everything that can go wrong in the control plane, in words for the person who has to mend it. `api::problem` turns
 /// it into an answer, `cli` into a line and an exit code.
@@ -20,6 +20,9 @@ pub enum Error {
     /// Authentication failed, or a change of users, sessions or tokens.
     #[error(transparent)]
     Identity(#[from] slotway_identity::IdentityError),
+    /// Envoys, their reports, or the Envoy of `slotway up` failed.
+    #[error(transparent)]
+    Coordinators(#[from] CoordinatorsError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -137,9 +140,6 @@ pub enum Error {
     /// A body above the limit.
     #[error("the body is larger than {0} bytes")]
     TooLarge(usize),
-    /// A report builds on one that the control plane has not got.
-    #[error("the report builds on one that is not known here; the next one must be full")]
-    ReportBaseMissing,
     /// A file or directory cannot be used.
     #[error("{path}: {reason}")]
     File {
@@ -147,16 +147,6 @@ pub enum Error {
         path: PathBuf,
         /// What went wrong.
         reason: String,
-    },
-    /// Something that has to be built or installed first is not there.
-    #[error("{what} was not found ({looked}); {remedy}")]
-    Missing {
-        /// What is missing.
-        what: &'static str,
-        /// Where it was looked for.
-        looked: String,
-        /// What to do.
-        remedy: &'static str,
     },
     /// What a backup holds can be in no store.
     #[error("{0}")]
@@ -170,28 +160,6 @@ pub enum Error {
         /// What is there, in words.
         holds: String,
     },
-    /// A program that `slotway up` runs ended.
-    #[error("{program} {how}{}", tail_of(.log, .tail))]
-    Child {
-        /// The program.
-        program: String,
-        /// How it ended.
-        how: String,
-        /// Its log.
-        log: Option<PathBuf>,
-        /// The last lines of the log.
-        tail: String,
-    },
-    /// Envoy runs but did not become ready.
-    #[error("Envoy is not ready after {waited_s} s: {reason}; its log is {}", .log.display())]
-    NotReady {
-        /// How long it was waited for, in seconds.
-        waited_s: u64,
-        /// What is missing.
-        reason: String,
-        /// Envoy's log.
-        log: PathBuf,
-    },
     /// The system refused something that always works.
     #[error("{doing}: {reason}")]
     System {
@@ -200,14 +168,6 @@ pub enum Error {
         /// The system's reason.
         reason: String,
     },
-}
-
-fn tail_of(log: &Option<PathBuf>, tail: &str) -> String {
-    match log {
-        Some(log) if tail.is_empty() => format!("; its log is {}", log.display()),
-        Some(log) => format!("; the end of its log {}:\n{}", log.display(), tail.trim_end()),
-        None => String::new(),
-    }
 }
 
 fn no_place(usage: &Option<String>, servers_max: &u32, holders: &[String]) -> String {

@@ -4,10 +4,9 @@
 //! * [`config`]: the configuration file.
 //! * [`workers`]: the domain. It keeps the workers in the [`store`] and publishes [`model::Desired`].
 //! * [`agents`]: what agents are told, and who is a server.
-//! * [`xds`]: brings that to Envoy. [`reports`]: hears from Envoy what is free.
+//! * [`coordinators`]: brings that to Envoy over [`slotway_xds`], takes its reports in, and supervises an Envoy of one's own.
 //! * [`slotway_identity`]: authenticates requests; users, sessions, tokens. [`api`]: REST. [`control_plane`] puts the parts together and serves them.
 //! * [`watchdog`]: asks workers whether they are there.
-//! * [`envoy`]: finds, starts and watches an Envoy of one's own.
 //! * [`lifecycle`]: how the process begins to serve, is asked to read its configuration again, and ends. `reload` puts that in force.
 //! * `backup`: all of the store as one file, and back.
 //! * [`tls`]: TLS of the ports.
@@ -19,17 +18,14 @@ mod backup;
 pub mod cli;
 pub mod config;
 pub mod control_plane;
-mod coordinator_metrics;
-pub mod envoy;
+pub mod coordinators;
 mod error;
 pub mod groups;
 pub mod kinds;
 pub mod model;
 mod reload;
-pub mod reports;
 pub mod watchdog;
 pub mod workers;
-pub mod xds;
 
 pub use cli::CliError;
 pub use error::Error;

@@ -73,7 +73,7 @@ pub struct ListenerSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::xds::testing::{desired, worker};
+    use crate::coordinators::testing::{desired, worker};
 
     #[test]
     fn a_group_has_its_own_pools_and_what_drains_from_them() {

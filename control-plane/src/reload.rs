@@ -3,6 +3,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use slotway_xds::NodeAccess;
 use tokio::sync::watch;
 use tokio_rustls::rustls::ServerConfig;
 
@@ -13,7 +14,6 @@ use crate::{
     lifecycle::{ReloadOutcome, Reloads},
     telemetry::LiveLog,
     workers::Workers,
-    xds::access::Access,
 };
 
 /// The parts of a running control plane that take a new configuration.
@@ -22,7 +22,7 @@ pub(crate) struct Reloadable {
     pub(crate) workers: Arc<Workers>,
     pub(crate) reloads: Arc<Reloads>,
     /// What each group asks of its Envoys.
-    pub(crate) access: watch::Sender<Arc<Access>>,
+    pub(crate) access: watch::Sender<Arc<NodeAccess>>,
     /// TLS of the port of xDS, if it has any.
     pub(crate) xds_tls: Option<watch::Sender<Arc<ServerConfig>>>,
     /// TLS of the port of REST, if it has any.

@@ -61,7 +61,7 @@ async fn a_hot_restart_gets_no_configuration_beside_its_parent_which_serves_on()
     load.passes(100).await;
 
     let mut child = slotway.envoy("child", &hot_restart(&slotway.site, 1));
-    slotway.control_plane.says("a second Envoy of this node id gets no configuration", SOON).await;
+    slotway.control_plane.says("node id taken", SOON).await;
     slotway.control_plane.says("hot restart (--restart-epoch) is not supported", REFUSED_WITHIN).await;
     // Envoy has the reason in its log as it came, with its spaces encoded.
     child.says("another%20Envoy%20is%20connected", SOON).await;
@@ -86,7 +86,7 @@ async fn a_second_envoy_of_a_node_id_takes_over_as_soon_as_the_first_has_ended()
     let admin = format!("admin: {{address: {{socket_address: {{port_value: {}}}}}}}", fresh_address().port());
     let mut second =
         slotway.envoy("second", &["--disable-hot-restart".to_owned(), "--config-yaml".to_owned(), admin]);
-    slotway.control_plane.says("a second Envoy of this node id gets no configuration", SOON).await;
+    slotway.control_plane.says("node id taken", SOON).await;
 
     first.signal(Signal::KILL);
     first.ended(SOON).await;

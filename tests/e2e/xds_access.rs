@@ -121,7 +121,7 @@ async fn serves_who_shows_both_and_refuses_others(variant: &'static str) {
             json!({ "certificate_chain": file("pem"), "private_key": file("key") });
     };
     is_refused(&slotway, "is not for this certificate", |bootstrap| show(bootstrap, "other")).await;
-    is_refused(&slotway, "a connection to xDS was refused", |bootstrap| show(bootstrap, "forged")).await;
+    is_refused(&slotway, "xDS connection refused", |bootstrap| show(bootstrap, "forged")).await;
     is_refused(&slotway, "no pool belongs to the group", |bootstrap| {
         bootstrap["node"]["cluster"] = json!("unknown");
     })

@@ -3,7 +3,7 @@
 //!
 //! * [`Clock`] tells the time, [`Moment`] is a point in it.
 //! * [`Signals`]: requests of the operating system. [`Stopping`]: progress of the ordered shutdown. [`Notifier`]: systemd.
-//! * [`tls`]: TLS of listeners, with certificates that a reload replaces, and of clients.
+//! * [`tls`]: TLS of listeners, with certificates that a reload replaces, and of clients. [`liveness`]: dead connections.
 //! * [`http`]: the HTTP client.
 //! * [`file`]: files that are written completely or not at all.
 //! * [`telemetry`]: log, request metrics, traces.
@@ -12,6 +12,7 @@ mod clock;
 mod error;
 pub mod file;
 pub mod http;
+pub mod liveness;
 mod notify;
 mod reloads;
 mod shutdown_settings;

@@ -9,14 +9,10 @@ use slotway_config::PoolReport;
 
 use super::{
     ApiState, List, Metadata, Problem, Resource,
-    envoys::with_changes,
+    coordinator_types::{CoordinatorStatus, SyncState, TypeStatus, Variant},
     resource::{PageQuery, PathName, paged},
 };
-use crate::{
-    error::Error,
-    reports::Latest,
-    xds::{CoordinatorStatus, SyncState, TypeStatus, Variant},
-};
+use crate::{coordinators::Latest, error::Error};
 
 /// What a coordinator's resource says that it is.
 pub(super) const KIND: &str = "Coordinator";
@@ -103,11 +99,11 @@ pub(super) async fn list(
         field: None,
         reason: format!("{}; there is limit and continue", rejection.body_text()),
     })?;
-    let statuses = state.coordinators.list();
-    let page = paged(KIND, 0, &query, statuses, |status| &status.node)?;
-    let statuses = with_changes(page.items, &*state.store).await;
+    let nodes = state.coordinators.nodes().list();
+    let page = paged(KIND, 0, &query, nodes, |node| &node.id)?;
+    let coordinators = state.coordinators.with_rejected_changes(page.items).await;
     let reports = by_coordinator(state.reports.latest(Instant::now()));
-    let items = statuses.into_iter().map(|status| resource(status, &reports)).collect();
+    let items = coordinators.into_iter().map(|own| resource(own.into(), &reports)).collect();
     Ok(Json(List { kind: page.kind, resource_version: page.resource_version, items, next: page.next }))
 }
 
@@ -124,13 +120,13 @@ pub(super) async fn get(
     State(state): State<ApiState>,
     PathName(name): PathName,
 ) -> Result<Json<Coordinator>, Error> {
-    let Some(status) = state.coordinators.get(&name) else {
-        let known = state.coordinators.list().into_iter().take(NAMED_MAX).map(|status| status.node);
+    let Some(node) = state.coordinators.nodes().get(&name) else {
+        let known = state.coordinators.nodes().list().into_iter().take(NAMED_MAX).map(|node| node.id);
         return Err(Error::UnknownCoordinator { name, known: known.collect() });
     };
-    let statuses = with_changes(vec![status], &*state.store).await;
+    let coordinators = state.coordinators.with_rejected_changes(vec![node]).await;
     let reports = by_coordinator(state.reports.latest(Instant::now()));
-    let mut found = statuses.into_iter().map(|status| resource(status, &reports));
+    let mut found = coordinators.into_iter().map(|own| resource(own.into(), &reports));
     found.next().map(Json).ok_or(Error::UnknownCoordinator { name, known: Vec::new() })
 }
 

@@ -4,6 +4,7 @@ mod access;
 mod audit;
 mod cookies;
 mod coordinator;
+mod coordinator_types;
 mod coordinators;
 mod envoys;
 mod events;
@@ -24,23 +25,27 @@ mod v1;
 
 use std::sync::Arc;
 
-use axum::{Extension, Router, body::Bytes, http::header, middleware, response::IntoResponse, routing::post};
+use axum::{
+    Extension, Router, body::Bytes, extract::DefaultBodyLimit, http::header, middleware,
+    response::IntoResponse, routing::post,
+};
 use slotway_identity::IdentityService;
+use slotway_xds::OtherRoutes;
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     agents::Agents,
+    coordinators::{Coordinators, REPORT_BYTES_MAX, Reports},
     lifecycle::Stopping,
-    reports::Reports,
     store::Store,
     telemetry::{Metrics, RequestMetrics},
     workers::Workers,
-    xds::Coordinators,
 };
 
 pub use audit::{AuditPage, AuditedChange};
 pub use coordinator::RemovedWorker;
+pub use coordinator_types::{CoordinatorStatus, Rejection, SyncState, TypeStatus, UnacceptedChange, Variant};
 pub use coordinators::{CoordinatorPool, CoordinatorSpec, CoordinatorState};
 pub use events::{EventSources, Hub};
 pub use people::{MadeToken, RoleName, ScopeName, SessionView, TokenSpec, TokenState, UserSpec, UserState};
@@ -109,9 +114,10 @@ pub fn router(state: ApiState) -> Router {
         .with_state(state)
 }
 
-/// The route of the xDS port that is not xDS: where the filter's reports arrive.
-pub fn report_router(state: ApiState) -> Router {
-    Router::new().route("/coordinator/report", post(reports::take_report)).with_state(state)
+/// Returns the route of the xDS port beside xDS, where the filter's reports arrive.
+pub fn report_routes(state: ApiState) -> OtherRoutes {
+    let router = Router::new().route("/coordinator/report", post(reports::take_report)).with_state(state);
+    OtherRoutes { router: router.layer(DefaultBodyLimit::max(REPORT_BYTES_MAX)), refuse: reports::refuse }
 }
 
 /// The description of this API, as `GET /openapi.json` has it.

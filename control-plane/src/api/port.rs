@@ -30,6 +30,7 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use slotway_identity::network_of;
+use slotway_runtime::liveness;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -43,7 +44,6 @@ use crate::{
     error::Error,
     lifecycle::Stopping,
     tls::{Connection, HANDSHAKE_WITHIN, LiveTls},
-    xds::liveness,
 };
 
 /// How long a client may take for its first request, and for the headers of each: a connection of HTTP/1.1 that lies idle for so long is

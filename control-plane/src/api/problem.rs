@@ -5,7 +5,7 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{error::Error, store::StoreError};
+use crate::{coordinators::CoordinatorsError, error::Error, store::StoreError};
 
 /// What every refusal of this API looks like (RFC 9457, `application/problem+json`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -119,7 +119,7 @@ impl From<&Error> for Problem {
             Error::TooLarge(_) => {
                 problem(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large")
             }
-            Error::ReportBaseMissing => {
+            Error::Coordinators(CoordinatorsError::ReportBaseMissing) => {
                 problem(StatusCode::CONFLICT, "report-base-missing", "A full report is needed")
             }
             Error::Busy => problem(StatusCode::CONFLICT, "busy", "Others were faster each time"),

@@ -5,20 +5,21 @@ use axum::{
     body::Bytes,
     extract::{State, rejection::BytesRejection},
     http::StatusCode,
+    response::{IntoResponse, Response},
 };
 use slotway_config::Report;
+use slotway_xds::{AdmittedNode, XdsRefusal};
 
 use super::ApiState;
 use crate::{
+    coordinators::{CoordinatorsError, REPORT_BYTES_MAX},
     error::Error,
-    reports::REPORT_BYTES_MAX,
-    xds::{Refusal, access::Caller},
 };
 
-/// Takes a coordinator's report in from who is let into its group, and looks whether a removed worker has drained by it.
+/// Takes a report of a coordinator in, from a sender that is admitted to its group, and checks whether a removed worker has drained.
 pub(super) async fn take_report(
     State(state): State<ApiState>,
-    Extension(caller): Extension<Caller>,
+    Extension(sender): Extension<AdmittedNode>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<StatusCode, Error> {
     let body = body.map_err(|rejection| match rejection.status() {
@@ -30,18 +31,33 @@ pub(super) async fn take_report(
         field: None,
         reason: error.to_string(),
     })?;
-    let group = state.coordinators.group_of(&report.coordinator);
-    if !caller.may_speak_for(group.as_deref()) {
-        state.coordinators.refusals().count(Refusal::Report);
+    let group = state.coordinators.nodes().group_of(&report.coordinator);
+    if !sender.may_speak_for(group.as_deref()) {
+        state.coordinators.nodes().refusals().count(XdsRefusal::Report);
         return Err(Error::NotItsNode { connected: group.is_some() });
     }
     let now = Instant::now();
-    state.reports.accept(report, now)?;
-    // A report is taken whatever the database does. Without one, nothing can be let go of, and the next look is soon.
+    state.reports.accept(report, now).map_err(refusal)?;
+    // A report is taken whatever the database does. Without the database no drain can end, and the next check is soon.
     if state.store.trouble().borrow().is_none()
         && let Err(error) = state.workers.settle(now).await
     {
         tracing::warn!("a removed worker cannot be let go: {error}");
     }
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Returns the answer to a report that is refused.
+fn refusal(error: CoordinatorsError) -> Error {
+    match error {
+        CoordinatorsError::ReporterName { .. } | CoordinatorsError::TooManyReporters { .. } => {
+            Error::BadBody { index: None, field: Some("coordinator".into()), reason: error.to_string() }
+        }
+        error => error.into(),
+    }
+}
+
+/// Answers a report whose sender is admitted to no group.
+pub(super) fn refuse() -> Response {
+    Error::NotANode.into_response()
 }

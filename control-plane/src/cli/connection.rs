@@ -11,7 +11,7 @@ use super::{client::ApiClient, credential::Credential, origin::Origin};
 use crate::{
     cli::CliError,
     config::{Config, load},
-    envoy::bootstrap::reachable,
+    coordinators::envoy::reachable,
 };
 
 /// The environment variable with the token. There is no flag for it, since all users of a machine can read the arguments of its processes.

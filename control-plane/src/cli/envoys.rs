@@ -2,8 +2,8 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::output::{Format, aligned, json, printable, yaml};
 use crate::{
+    api::{CoordinatorStatus, SyncState, UnacceptedChange},
     cli::CliError,
-    xds::{CoordinatorStatus, SyncState, UnacceptedChange},
 };
 
 /// Renders one line per Envoy, or one per rejected type with the change and the reason.
@@ -80,7 +80,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::xds::{Rejection, TypeStatus, Variant};
+    use crate::api::{Rejection, TypeStatus, Variant};
 
     #[test]
     fn an_envoy_that_has_refused_something_is_shown_with_what_and_who_changed_it_and_why() {
@@ -94,7 +94,6 @@ mod tests {
             reason: "Invalid path: /nowhere.pem".to_owned(),
             at_unix_ms: 1,
             changes: Some(vec![change("Ada", "https://a"), change("admin token", "http://b")]),
-            revisions: None,
         };
         let clusters = TypeStatus {
             wanted: "v2".to_owned(),

@@ -6,7 +6,7 @@ use slotway_runtime::RuntimeError;
 use slotway_store::StoreError;
 
 use super::rejected_request::RejectedRequest;
-use crate::{config::ConfigFileError, error::Error};
+use crate::{config::ConfigFileError, coordinators::CoordinatorsError, error::Error};
 
 /// The failure of a command. Its text is the message, [`CliError::exit_code`] its exit code.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +87,19 @@ pub enum CliError {
         /// The operating system's reason.
         reason: String,
     },
+    /// A program or file that `slotway up` needs is missing.
+    #[error("{what} was not found ({looked}); {remedy}")]
+    Missing {
+        /// The program or file.
+        what: &'static str,
+        /// The places where it was looked for.
+        looked: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// The Envoy of `slotway up` or the xDS server failed.
+    #[error(transparent)]
+    Coordinators(#[from] CoordinatorsError),
     /// A domain failed.
     #[error(transparent)]
     Domain(#[from] Error),
@@ -133,6 +146,8 @@ impl CliError {
             | Self::Request { .. }
             | Self::Store(_)
             | Self::Identity(_)
+            | Self::Missing { .. }
+            | Self::Coordinators(_)
             | Self::Address { .. }
             | Self::AddressTaken { .. } => 1,
         }

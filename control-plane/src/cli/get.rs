@@ -13,7 +13,7 @@ use super::{
     output::{Format, aligned, json, say_text, yaml},
     table, watch,
 };
-use crate::{cli::CliError, xds::CoordinatorStatus};
+use crate::{api::CoordinatorStatus, cli::CliError};
 
 /// `slotway get`
 #[derive(Debug, Args)]

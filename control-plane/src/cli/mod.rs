@@ -14,6 +14,7 @@ mod delete;
 mod describe;
 mod envoys;
 mod error;
+mod find;
 mod get;
 mod json_resource;
 mod kind;

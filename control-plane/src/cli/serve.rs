@@ -2,11 +2,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Configured, open_files, output::say, running::Running};
+use super::{Configured, find, open_files, output::say, running::Running};
 use crate::{
     cli::CliError,
     control_plane::{ControlPlane, Ports},
-    envoy::find,
     lifecycle::Phase,
     telemetry,
 };

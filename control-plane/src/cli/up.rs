@@ -8,17 +8,19 @@ use std::{
 use clap::Args;
 use tokio::time::{Instant, sleep};
 
-use super::{Configured, output::say, running::Running};
+use super::{Configured, bootstrap, find, output::say, running::Running};
 use crate::{
     cli::CliError,
     config::Config,
     control_plane::{ControlPlane, Ports, listen},
-    envoy::{
-        bootstrap::{local_worker, reachable},
-        find,
+    coordinators::envoy::{
+        bootstrap::NODE_ID,
+        local_worker,
         process::{Process, Program},
-        supervise::{Supervisor, ready},
+        reachable,
+        supervise::{SupervisedEnvoy, Supervisor, ready},
     },
+    groups::DEFAULT_GROUP,
     lifecycle::{Phase, ShutdownSettings},
     telemetry,
 };
@@ -105,10 +107,17 @@ impl Up {
             envoy.display(),
             config.envoy.concurrency
         ));
-        let supervisor = started.envoy.insert(Supervisor::start(envoy, config, control_plane, &state)?);
+        let supervised = SupervisedEnvoy {
+            path: envoy,
+            bootstrap: &bootstrap::of_config(config, control_plane.xds, NODE_ID, DEFAULT_GROUP)?,
+            concurrency: config.envoy.concurrency,
+            admin: config.envoy.admin,
+            state: &state,
+        };
+        let supervisor = started.envoy.insert(Supervisor::start(supervised)?);
         let coordinators = control_plane.coordinators.clone();
         tokio::select! {
-            ready = ready(config, &coordinators) => ready?,
+            ready = ready(config.listen, coordinators.nodes(), &config.state) => ready?,
             error = control_plane.failed() => return Err(error),
             ended = supervisor.keep_running() => ended.map(|never| match never {})?,
         }
@@ -177,7 +186,7 @@ fn demo_workers(config: &Config, program: &Path) -> Vec<(SocketAddr, Program)> {
 async fn answers(address: SocketAddr, process: &mut Process) -> Result<(), CliError> {
     let started = Instant::now();
     while tokio::net::TcpStream::connect(address).await.is_err() {
-        if let Some(status) = process.has_ended()? {
+        if let Some(status) = process.exit_status()? {
             return Err(process.died(status).into());
         }
         if started.elapsed() >= WORKER_WITHIN {
@@ -195,7 +204,7 @@ async fn watch_workers(workers: &mut [Process]) -> Result<(), CliError> {
     loop {
         sleep(WORKERS_EVERY).await;
         for (worker, told) in workers.iter_mut().zip(&mut told).filter(|(_, told)| !**told) {
-            if let Some(status) = worker.has_ended()? {
+            if let Some(status) = worker.exit_status()? {
                 tracing::warn!("reference worker {}", worker.died(status));
                 *told = true;
             }

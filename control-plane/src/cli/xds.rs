@@ -20,9 +20,11 @@ use crate::{
     agents::proto,
     cli::CliError,
     config::{Config, EnvoyTls},
-    envoy::bootstrap::reachable,
+    coordinators::{
+        envoy::reachable,
+        types::{BACKUP_JOB, RESOURCE_PROFILES, SERVER_LIMITS},
+    },
     groups::DEFAULT_GROUP,
-    xds::ResourceType,
 };
 
 /// `slotway xds`
@@ -60,9 +62,9 @@ enum Watched {
 impl Watched {
     fn type_url(self) -> &'static str {
         match self {
-            Self::ServerLimits => ResourceType::ServerLimits,
-            Self::ResourceProfiles => ResourceType::ResourceProfiles,
-            Self::BackupJobs => ResourceType::BackupJob,
+            Self::ServerLimits => SERVER_LIMITS,
+            Self::ResourceProfiles => RESOURCE_PROFILES,
+            Self::BackupJobs => BACKUP_JOB,
         }
         .type_url()
     }

@@ -16,6 +16,7 @@ use serde::Deserialize;
 use slotway_config::{Pool, WaitDuration, default_lane_lease};
 use slotway_identity::IdentitySettings;
 use slotway_runtime::RuntimeError;
+use slotway_xds::{GroupRequirement, NodeAccess};
 
 pub use api::{ApiLimits, ApiTls};
 pub use file::{ConfigFileError, FILE_BYTES_MAX, load, parse};
@@ -25,14 +26,11 @@ pub use oidc::OidcSettings;
 pub use overrides::Overrides;
 
 use crate::{
-    groups::Groups,
+    api::Variant,
+    groups::{DEFAULT_GROUP, Groups},
     lifecycle::ShutdownSettings,
     store::StoreSettings,
     telemetry::LogSettings,
-    xds::{
-        Variant,
-        access::{Access, Requirement},
-    },
 };
 
 /// The largest number of Envoy's worker threads.
@@ -214,13 +212,15 @@ impl Config {
     ///
     /// # Errors
     /// [`RuntimeError::File`] for a file that cannot be read or holds no token.
-    pub fn access(&self) -> Result<Access, RuntimeError> {
+    pub fn access(&self) -> Result<NodeAccess, RuntimeError> {
         let requirement = |group: &GroupSettings| {
             let token = group.token()?;
             let names = group.certificate_names.clone();
-            Ok((group.name.clone(), Requirement::new(token.as_deref(), names)))
+            Ok((group.name.clone(), GroupRequirement::new(token.as_deref(), names)))
         };
-        self.groups.iter().map(requirement).collect()
+        let requirements: Vec<_> =
+            self.groups.iter().map(requirement).collect::<Result<_, RuntimeError>>()?;
+        Ok(NodeAccess::new(DEFAULT_GROUP, requirements))
     }
 
     /// Returns the addresses on which Slotway or its Envoy listens, with the names of their settings.

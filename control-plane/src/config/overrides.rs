@@ -7,10 +7,10 @@ use clap::{
 
 use super::Config;
 use crate::{
+    api::Variant,
     cli::CliError,
     store::StoreSettings,
     telemetry::{LogFormat, LogLevel},
-    xds::Variant,
 };
 
 /// Settings of flags and the environment. A flag overrides the environment, which overrides the file.
@@ -33,7 +33,8 @@ pub struct Overrides {
           value_parser = clap::value_parser!(u32).range(1..=i64::from(super::CONCURRENCY_MAX)))]
     pub concurrency: Option<u32>,
     /// The variant of xDS that Envoy is configured to use
-    #[arg(long, env = "SLOTWAY_XDS_VARIANT", value_enum, value_name = "VARIANT")]
+    #[arg(long, env = "SLOTWAY_XDS_VARIANT", value_name = "VARIANT",
+          value_parser = PossibleValuesParser::new(Variant::NAMES).try_map(|name| name.parse::<Variant>()))]
     pub xds_variant: Option<Variant>,
     /// The directory of the database, the admin token and Envoy's log
     #[arg(long, env = "SLOTWAY_STATE", value_name = "DIRECTORY")]

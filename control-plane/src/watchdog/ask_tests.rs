@@ -8,17 +8,12 @@ use axum::{
     routing::get,
 };
 use serde_json::{Value, json};
+use slotway_xds::{Peer, XdsPort, XdsRefusalCounts};
 use tokio::net::TcpListener;
 use tokio_rustls::rustls::ServerConfig;
 
 use super::*;
-use crate::{
-    workers::Health,
-    xds::{
-        Refusals,
-        port::{Peer, Port},
-    },
-};
+use crate::workers::Health;
 
 /// A worker with a heartbeat at `path`, which has half a second.
 fn watched(worker: Value, path: &str) -> WatchedWorker {
@@ -144,10 +139,10 @@ async fn a_worker_with_tls_must_show_the_certificate_that_envoy_asks_for() {
     server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let port = Port::new(
+    let port = XdsPort::new(
         listener,
         Some(tokio::sync::watch::channel(Arc::new(server)).1),
-        Arc::<Refusals>::default(),
+        Arc::<XdsRefusalCounts>::default(),
     )
     .unwrap();
     let service = router().into_make_service_with_connect_info::<Peer>();

@@ -10,7 +10,7 @@ use serde_json::json;
 use slotway_config::{PoolName, Worker};
 
 use super::*;
-use crate::{store::StoreError, xds::testing::desired};
+use crate::{coordinators::testing::desired, store::StoreError};
 
 const S: Duration = Duration::from_secs(1);
 

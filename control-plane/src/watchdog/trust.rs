@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use slotway_config::{Protocol, Worker};
+use slotway_config::{Protocol, SYSTEM_CA_FILE, Worker};
 use tokio::{net::TcpStream, time::Instant};
 use tokio_rustls::{
     TlsConnector,
@@ -18,8 +18,6 @@ use tokio_rustls::{
         pki_types::{CertificateDer, ServerName, pem::PemObject},
     },
 };
-
-use crate::xds::SYSTEM_CA_FILE;
 
 /// A file of authorities is read anew after so long: it may have been replaced.
 const READ_AGAIN_AFTER: Duration = Duration::from_secs(60);

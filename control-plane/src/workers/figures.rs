@@ -1,6 +1,6 @@
 use slotway_config::{PoolName, PoolReport, WorkerReport, WorkerUrl};
 
-use crate::reports::Latest;
+use crate::coordinators::Latest;
 
 /// What the coordinators say, as far as it is shown. Figures that are out of date are shown, with their age, only as long as there are
 /// no better ones.

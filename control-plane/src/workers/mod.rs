@@ -62,9 +62,9 @@ use tokio::sync::watch;
 use tracing::Instrument;
 
 use crate::{
+    coordinators::Reports,
     error::Error,
     model::{Desired, ListenerSettings},
-    reports::Reports,
     store::{Store, Who},
 };
 use book::Book;

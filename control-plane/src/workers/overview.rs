@@ -8,7 +8,7 @@ use super::{
     record::{Standing, WorkerRecord},
     roster::Roster,
 };
-use crate::reports::Latest;
+use crate::coordinators::Latest;
 
 /// One worker in `GET /coordinator/workers`. Figures are sums over the coordinators; `null` where none has
 /// reported.

@@ -12,7 +12,7 @@ use super::{
     record::WorkerRecord,
     roster::Roster,
 };
-use crate::reports::Latest;
+use crate::coordinators::Latest;
 
 /// Why a worker gets requests although its heartbeat fails.
 const WHY_KEPT: &str = "its heartbeat fails, but those of so many fail at once that it is rather the control plane that is cut off: it gets requests";

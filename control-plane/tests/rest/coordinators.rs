@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use serde_json::json;
-use slotway::xds::ResourceType;
+use slotway::coordinators::types::FILTER;
 
 use crate::{house::House, scripted_envoy::ScriptedEnvoy};
 
@@ -16,8 +16,8 @@ async fn a_coordinator_is_shown_with_what_it_has_acknowledged_and_what_it_report
 
     // A name that has to be percent-encoded in a path.
     let mut envoy = ScriptedEnvoy::connect(house.control_plane.xds, "edge/1", "slotway", None).await;
-    envoy.accept_until(ResourceType::Filter).await;
-    house.control_plane.coordinators.synced("edge/1", 0).await;
+    envoy.accept_until(FILTER).await;
+    house.control_plane.coordinators.nodes().synced("edge/1", 0).await;
     let path = "/api/v1/coordinators/edge%2F1";
     let silent = house.get(path).await;
     assert_eq!(silent.status, StatusCode::OK, "{}", silent.body);
@@ -54,7 +54,7 @@ async fn coordinators_come_by_pages() {
     let mut envoys = Vec::new();
     for name in ["c", "a", "b"] {
         let mut envoy = ScriptedEnvoy::connect(house.control_plane.xds, name, "slotway", None).await;
-        envoy.accept_until(ResourceType::Filter).await;
+        envoy.accept_until(FILTER).await;
         envoys.push(envoy);
     }
     let names = async |query: &str| {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use slotway::xds::ResourceType;
+use slotway::coordinators::types::FILTER;
 
 use crate::{
     house::{House, worker_path},
@@ -195,7 +195,7 @@ async fn coordinators_that_come_and_acknowledge_and_go_are_told() {
         coordinators[0]["state"].clone()
     };
     assert_eq!(state(&mut heard).await, "STALE");
-    envoy.accept_until(ResourceType::Filter).await;
+    envoy.accept_until(FILTER).await;
     assert_eq!(state(&mut heard).await, "SYNCED");
     let mut late = Listening::to(&house, "kinds=Coordinator", None).await;
     assert_eq!(late.next().await.unwrap().data, json!([{ "name": "edge", "state": "SYNCED" }]));

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use slotway::{
+    coordinators::types::{CLUSTER, FILTER},
     store::Who,
-    xds::ResourceType::{Cluster, Filter},
 };
 
 use crate::{
@@ -25,7 +25,7 @@ async fn clusters(house: &House, state: &str, reason: &str) -> Value {
     soon(async {
         loop {
             let envoys = house.get("/coordinator/envoys").await.body;
-            let clusters = &envoys[0]["types"][Cluster.type_url()];
+            let clusters = &envoys[0]["types"][CLUSTER.type_url()];
             if clusters["state"] == state && clusters["last_rejection"]["reason"] == reason {
                 assert_eq!(envoys[0]["node"], NODE);
                 return clusters.clone();
@@ -51,15 +51,15 @@ fn change(who: &str, worker: &str) -> (String, String, String) {
 async fn who_changed_what_an_envoy_refuses_is_shown_until_it_is_mended() {
     let house = House::new().await;
     let mut envoy = ScriptedEnvoy::connect(house.control_plane.xds, NODE, "slotway", None).await;
-    envoy.accept_until(Filter).await;
+    envoy.accept_until(FILTER).await;
     set(&house, "Bea", json!({ "worker": "http://accepted", "capacity": 1 })).await;
-    envoy.accept_until(Filter).await;
+    envoy.accept_until(FILTER).await;
 
     let wrong = |file: &str| json!({ "worker": WRONG, "capacity": 1, "tls": { "ca_file": file } });
     let before_ms = now_unix_ms();
     set(&house, "Ada", wrong("/nowhere.pem")).await;
     let why = format!("Error adding/updating cluster(s) {WRONG}: Invalid path: /nowhere.pem");
-    envoy.refuse(Cluster, &why).await;
+    envoy.refuse(CLUSTER, &why).await;
     let shown = clusters(&house, "REJECTED", &why).await;
     assert_eq!(changes(&shown), [change("Ada", WRONG)], "what was accepted before has no part in it");
     let at_ms = shown["last_rejection"]["changes"][0]["at_unix_ms"].as_u64().unwrap();
@@ -70,20 +70,20 @@ async fn who_changed_what_an_envoy_refuses_is_shown_until_it_is_mended() {
     {
         set(&house, who, json!({ "worker": worker, "capacity": 1 })).await;
         let why = format!("{why} ({who})");
-        envoy.refuse(Cluster, &why).await;
+        envoy.refuse(CLUSTER, &why).await;
         let shown = changes(&clusters(&house, "REJECTED", &why).await);
         assert_eq!(shown[..2], [change("Ada", WRONG), change(who, worker)]);
         assert!(shown.len() <= 3, "{shown:?}");
     }
 
     set(&house, "Gil", wrong("/there.pem")).await;
-    envoy.accept_until(Cluster).await;
+    envoy.accept_until(CLUSTER).await;
     let shown = clusters(&house, "SYNCED", &format!("{why} (Fay)")).await;
     assert!(shown["last_rejection"].get("changes").is_none(), "{shown}");
 
     // What is refused next is not put down to those whose changes are accepted by now.
     set(&house, "Hal", json!({ "worker": "http://h", "capacity": 1 })).await;
-    envoy.refuse(Cluster, "no").await;
+    envoy.refuse(CLUSTER, "no").await;
     assert_eq!(changes(&clusters(&house, "REJECTED", "no").await), [change("Hal", "http://h")]);
 }
 
@@ -91,7 +91,7 @@ async fn who_changed_what_an_envoy_refuses_is_shown_until_it_is_mended() {
 async fn what_an_envoy_refuses_of_the_first_configuration_is_put_down_to_the_file() {
     let house = House::new().await;
     let mut envoy = ScriptedEnvoy::connect(house.control_plane.xds, NODE, "slotway", None).await;
-    envoy.refuse(Cluster, "http://127.0.0.1:9001: no").await;
+    envoy.refuse(CLUSTER, "http://127.0.0.1:9001: no").await;
     let shown = changes(&clusters(&house, "REJECTED", "http://127.0.0.1:9001: no").await);
     assert_eq!(shown[0], change("config file", "http://127.0.0.1:9001"), "{shown:?}");
     assert!(shown.iter().all(|(who, ..)| who == "config file"), "{shown:?}");

@@ -2,7 +2,7 @@
 
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
-use slotway::xds::ResourceType;
+use slotway::coordinators::types::FILTER;
 
 use crate::{
     house::{Answer, House, send},
@@ -65,8 +65,8 @@ async fn a_report_is_taken_for_coordinators_of_the_group_that_its_token_lets_int
     let xds = house.control_plane.xds;
     let mut edge = ScriptedEnvoy::connect(xds, "edge", "slotway", Some(OF_ONE)).await;
     let mut other = ScriptedEnvoy::connect(xds, "other", "two", Some(OF_TWO)).await;
-    edge.accept_until(ResourceType::Filter).await;
-    other.accept_until(ResourceType::Filter).await;
+    edge.accept_until(FILTER).await;
+    other.accept_until(FILTER).await;
 
     assert_eq!(report(&house, Some(OF_ONE), "edge", 1).await.status, StatusCode::NO_CONTENT);
     assert_eq!(in_flight(&house).await, json!(1));
@@ -116,5 +116,5 @@ async fn a_refused_stream_is_counted_by_its_reason() {
     for line in ["# HELP slotway_xds_refused ", "# TYPE slotway_xds_refused counter"] {
         assert!(metrics.as_str().unwrap().contains(line), "{line} is not in\n{metrics}");
     }
-    assert!(house.control_plane.coordinators.list().is_empty());
+    assert!(house.control_plane.coordinators.nodes().list().is_empty());
 }

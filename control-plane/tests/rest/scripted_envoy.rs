@@ -10,19 +10,14 @@ use envoy_types::pb::{
     },
     google::rpc,
 };
-use slotway::xds::{RESOURCE_NAME, ResourceType};
+use slotway::coordinators::types::{CLUSTER, FILTER, LISTENER, RESOURCE_NAME, ROUTE, RUNTIME};
+use slotway_xds::ResourceType;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
-/// What an Envoy asks for.
-const TYPES: [ResourceType; 5] = [
-    ResourceType::Cluster,
-    ResourceType::Listener,
-    ResourceType::Route,
-    ResourceType::Filter,
-    ResourceType::Runtime,
-];
+/// The types that an Envoy subscribes to, in the order of its subscriptions.
+const TYPES: [ResourceType; 5] = [CLUSTER, LISTENER, ROUTE, FILTER, RUNTIME];
 
 /// An Envoy that accepts or refuses what a test has it accept or refuse, over a real stream.
 pub(crate) struct ScriptedEnvoy {
@@ -87,9 +82,8 @@ impl ScriptedEnvoy {
 }
 
 fn asking(type_url: &str) -> DiscoveryRequest {
-    let ty = ResourceType::from_type_url(type_url).unwrap();
-    let names =
-        if matches!(ty, ResourceType::Cluster | ResourceType::Listener) { None } else { Some(RESOURCE_NAME) };
+    let ty = TYPES.into_iter().find(|ty| ty.type_url() == type_url).unwrap();
+    let names = if ty.is_wildcard() { None } else { Some(RESOURCE_NAME) };
     DiscoveryRequest {
         type_url: type_url.to_owned(),
         resource_names: names.into_iter().map(str::to_owned).collect(),

@@ -104,7 +104,7 @@ async fn a_report_that_is_none_or_too_large_is_refused() {
     let house = House::new().await;
     let answer = house.report(&json!({ "coordinator": "envoy" })).await;
     assert_eq!((answer.status, answer.problem()), (StatusCode::BAD_REQUEST, "bad-body"));
-    let answer = house.report(&json!("x".repeat(slotway::reports::REPORT_BYTES_MAX))).await;
+    let answer = house.report(&json!("x".repeat(slotway::coordinators::REPORT_BYTES_MAX))).await;
     assert_eq!((answer.status, answer.problem()), (StatusCode::PAYLOAD_TOO_LARGE, "too-large"));
 }
 

@@ -18,6 +18,9 @@ pub struct Worker {
     pub tls: Option<WorkerTls>,
 }
 
+/// The authorities that Debian, Ubuntu and Alpine trust, a PEM file: those of a worker whose [`WorkerTls::ca_file`] is absent.
+pub const SYSTEM_CA_FILE: &str = "/etc/ssl/certs/ca-certificates.crt";
+
 /// How a worker's certificate is verified. Without these settings: with the authorities of the system, for the host of the URL.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

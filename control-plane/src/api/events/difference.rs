@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::kinds::Kinds;
 use crate::{
+    api::coordinator_types::SyncState,
     workers::{PoolStatus, View, WorkerStatus},
-    xds::SyncState,
 };
 
 /// The figures as they were last told, without what changes although nothing happens: how old they are.

@@ -11,7 +11,10 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep, sleep_until},
 };
 
-use super::{EventSources, changed, difference::Told, frame, kinds::Kinds, outbox::Outbox};
+use super::{
+    super::coordinator_types::SyncState, EventSources, changed, difference::Told, frame, kinds::Kinds,
+    outbox::Outbox,
+};
 use crate::{
     error::Error,
     store::{Commit, StoreError},
@@ -153,7 +156,8 @@ impl Hub {
 
     /// Tells what differs in the figures and of the coordinators, and now and then that it is still there.
     async fn follow_status(&self, sources: &EventSources) {
-        let (mut reports, mut coordinators) = (sources.reports.changes(), sources.coordinators.changes());
+        let (mut reports, mut coordinators) =
+            (sources.reports.changes(), sources.coordinators.nodes().changes());
         let mut desired = sources.workers.desired();
         let mut told = Told::default();
         let mut look = every(LOOK_EVERY);
@@ -246,16 +250,13 @@ impl Hub {
         }
         let view = sources.workers.view(std::time::Instant::now());
         let differing = told.figures(&view, wanted);
-        let coordinators = if wanted.has(Kinds::COORDINATOR) {
-            told.coordinators(sources.coordinators.states())
-        } else {
-            Vec::new()
-        };
+        let coordinators =
+            if wanted.has(Kinds::COORDINATOR) { told.coordinators(states(sources)) } else { Vec::new() };
         let newcomers = self.lock().listeners.values().any(|place| !place.has_figures);
         // Those who have none yet: everything, as if nothing had been told.
         let whole = newcomers.then(|| {
             let mut nothing = Told::default();
-            (nothing.figures(&view, wanted), nothing.coordinators(sources.coordinators.states()))
+            (nothing.figures(&view, wanted), nothing.coordinators(states(sources)))
         });
         let mut pieces: HashMap<(Kinds, bool), Bytes> = HashMap::new();
         let mut inner = self.lock();
@@ -318,4 +319,9 @@ fn every(period: Duration) -> tokio::time::Interval {
     let mut ticks = interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks
+}
+/// Returns the state of each coordinator, by name.
+fn states(sources: &EventSources) -> BTreeMap<String, SyncState> {
+    let states = sources.coordinators.nodes().states();
+    states.into_iter().map(|(node, state)| (node, state.into())).collect()
 }

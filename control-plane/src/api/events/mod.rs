@@ -27,12 +27,11 @@ use slotway_config::WaitDuration;
 
 use super::{ApiState, Problem};
 use crate::{
+    coordinators::{Coordinators, Reports},
     error::Error,
     people::{Identity, Scope},
-    reports::Reports,
     store::Store,
     workers::Workers,
-    xds::Coordinators,
 };
 pub use hub::Hub;
 

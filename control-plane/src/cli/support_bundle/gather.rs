@@ -11,7 +11,7 @@ use crate::{
     cli::CliError,
     cli::client::{ApiClient, ApiRequest},
     config::Config,
-    envoy::admin::AdminPort,
+    coordinators::envoy::admin::AdminPort,
 };
 
 /// The control plane's answers that are collected; not users or tokens.

@@ -8,8 +8,8 @@ use crate::sources::{assert_none, sources, workspace};
 const CONFINED: &[(&str, &[&str], &str)] = &[
     (
         "axum",
-        &["slotway", "slotway-api", "slotway-runtime"],
-        "only `api` has handlers; `runtime` serves and measures them",
+        &["slotway", "slotway-api", "slotway-runtime", "slotway-xds"],
+        "only `api` has handlers; `runtime` serves and measures them, `xds` serves its own port",
     ),
     ("clap", &["slotway"], "only `cli` has a command line"),
     (

@@ -67,7 +67,6 @@ const TO_COME: &[&str] = &[
     "slotway-watchdog",
     "slotway-servers",
     "slotway-backups",
-    "slotway-xds",
     "slotway-coordinators",
     "slotway-api-types",
     "slotway-api",
@@ -153,8 +152,8 @@ const CONFINED: &[Confined] = &[
     Confined { package: "ratatui", to: &["slotway"], reason: "only the commands draw on a terminal" },
     Confined {
         package: "axum",
-        to: &["slotway", "slotway-api", "slotway-runtime", "slotway-fuzz", "slotway-worker"],
-        reason: "only `api` has handlers; `runtime` serves and measures them",
+        to: &["slotway", "slotway-api", "slotway-runtime", "slotway-fuzz", "slotway-worker", "slotway-xds"],
+        reason: "only `api` has handlers; `runtime` serves and measures them, `xds` serves its own port",
     },
     Confined {
         package: "utoipa",

@@ -1,0 +1,14 @@
+//! The resources: one file for each type, each a pure function of what the pools publish.
+
+mod access_log;
+pub(crate) mod agents;
+pub(crate) mod cluster;
+pub(crate) mod filter;
+pub(crate) mod limits;
+pub(crate) mod listener;
+mod protobuf;
+pub(crate) mod route;
+mod witness;
+
+#[cfg(test)]
+mod tests;
