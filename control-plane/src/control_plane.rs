@@ -20,10 +20,11 @@ use crate::{
     coordinators::{CoordinatorSource, Coordinators, CoordinatorsError, Reports},
     lifecycle::{Clock, Phase, Reloads, Stopping},
     model::ListenerSettings,
+    observations::ReportsAndHeartbeats,
     reload::Reloadable,
     store::{self, StoreSettings},
     watchdog::Watchdog,
-    workers::{NOBODY_GRACE, Workers},
+    workers::{DISCONNECTED_GRACE, Pools},
 };
 
 /// How often it is looked whether removed workers have drained; a report of a coordinator makes it look at once.
@@ -60,7 +61,7 @@ pub fn listen(setting: &str, address: SocketAddr) -> Result<TcpListener, CliErro
 /// A running control plane; [`Self::finish`] ends it in order, dropping it at once.
 pub struct ControlPlane {
     /// The workers.
-    pub workers: Arc<Workers>,
+    pub workers: Arc<Pools>,
     /// The coordinators' figures.
     pub reports: Arc<Reports>,
     /// The coordinators' connections.
@@ -103,10 +104,18 @@ impl ControlPlane {
             IdentityService::open(store.clone(), Arc::clone(&token), settings, oidc, Clock::System);
         let identity = Arc::new(identity.await?);
         let agents = Arc::new(Agents::open(store.clone()).await?);
-        let workers =
-            Workers::open(Arc::clone(&store), Arc::clone(&reports), &config.pools, listener, NOBODY_GRACE)
-                .await?;
-        let workers = Arc::new(workers);
+        let watchdog = Arc::<Watchdog>::default();
+        let observations =
+            ReportsAndHeartbeats { reports: Arc::clone(&reports), watchdog: Arc::clone(&watchdog) };
+        let workers = Pools::open(
+            Arc::clone(&store),
+            Arc::new(observations),
+            &config.pools,
+            listener,
+            DISCONNECTED_GRACE,
+            Clock::System,
+        );
+        let workers = Arc::new(workers.await?);
         let stopping = Stopping::default();
         let source =
             CoordinatorSource::new(workers.desired(), agents.told()).map_err(CoordinatorsError::from)?;
@@ -114,7 +123,6 @@ impl ControlPlane {
         let coordinators = Arc::new(Coordinators::new(Arc::clone(xds_server.nodes()), Arc::clone(&store)));
         let reloads = Arc::new(Reloads::default());
         reloads.started();
-        let watchdog = Arc::<Watchdog>::default();
 
         let state = ApiState {
             agents: Arc::clone(&agents),
@@ -225,8 +233,11 @@ fn register_metrics(state: &ApiState, watchdog: &Arc<Watchdog>, reloads: &Arc<Re
     });
     let coordinators = Arc::clone(&state.coordinators);
     metrics.add(move |registry| coordinators.register_metrics(registry));
-    let watchdog = Arc::clone(watchdog);
-    metrics.add(move |registry| watchdog.register_metrics(registry));
+    let (watchdog, desired) = (Arc::clone(watchdog), state.workers.desired());
+    metrics.add(move |registry| {
+        let desired = desired.borrow().clone();
+        watchdog.register_metrics(desired.pools.iter().map(|pool| &pool.name), registry);
+    });
     let events = Arc::clone(&state.events);
     metrics.add(move |registry| events.register_metrics(registry));
 }
@@ -251,12 +262,12 @@ async fn run_identity(identity: Arc<IdentityService>) -> Result<(), CliError> {
     Ok(())
 }
 
-async fn follow(workers: Arc<Workers>, agents: Arc<Agents>) -> Result<(), CliError> {
+async fn follow(workers: Arc<Pools>, agents: Arc<Agents>) -> Result<(), CliError> {
     tokio::join!(workers.follow(), agents.follow());
     Ok(())
 }
 
-async fn settle(workers: Arc<Workers>, coordinators: Arc<Coordinators>) -> Result<(), CliError> {
+async fn settle(workers: Arc<Pools>, coordinators: Arc<Coordinators>) -> Result<(), CliError> {
     let mut tick = tokio::time::interval(SETTLE_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

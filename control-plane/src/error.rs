@@ -26,12 +26,9 @@ pub enum Error {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// What is stored and what the file says do not go together.
-    #[error(
-        "what was changed over REST and the configuration file do not go together: {0}; change the file, or before that \
-         pools and workers over REST (`slotway delete`, DELETE /api/v1/pools/NAME, DELETE /coordinator/workers)"
-    )]
-    Roster(String),
+    /// A change of pools or workers failed.
+    #[error(transparent)]
+    Pools(#[from] slotway_pools::PoolsError),
     /// Other control planes were faster each time that a change was tried.
     #[error("other control planes change the same all the time; nothing was changed, try again")]
     Busy,

@@ -3,15 +3,8 @@
 use slotway_store::Kind;
 
 pub use slotway_identity::kinds::{SESSION, TOKEN, TOKEN_USE, USER};
+pub use slotway_pools::{POLICY, POOL, SETTINGS, WORKER};
 
-/// A worker, by its base URL.
-pub const WORKER: Kind = Kind::new("worker");
-/// A pool, by its name: its match and its position.
-pub const POOL: Kind = Kind::new("pool");
-/// A pool's policy, by the pool's name.
-pub const POLICY: Kind = Kind::new("policy");
-/// What the configuration file last said beside pools and workers.
-pub const SETTINGS: Kind = Kind::new("settings");
 /// A worker that is marked as a server, by its base URL.
 pub const SERVER: Kind = Kind::new("server");
 /// How many servers may run.

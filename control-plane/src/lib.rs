@@ -2,7 +2,7 @@
 //! what Envoy shall have because of it, over xDS; and what is free, from the coordinators' reports.
 //!
 //! * [`config`]: the configuration file.
-//! * [`workers`]: the domain. It keeps the workers in the [`store`] and publishes [`model::Desired`].
+//! * [`slotway_pools`]: the domain of pools and workers. It keeps them in the [`store`] and publishes what Envoy shall have.
 //! * [`agents`]: what agents are told, and who is a server.
 //! * [`coordinators`]: brings that to Envoy over [`slotway_xds`], takes its reports in, and supervises an Envoy of one's own.
 //! * [`slotway_identity`]: authenticates requests; users, sessions, tokens. [`api`]: REST. [`control_plane`] puts the parts together and serves them.
@@ -20,15 +20,14 @@ pub mod config;
 pub mod control_plane;
 pub mod coordinators;
 mod error;
-pub mod groups;
 pub mod kinds;
-pub mod model;
+mod observations;
 mod reload;
 pub mod watchdog;
-pub mod workers;
 
 pub use cli::CliError;
 pub use error::Error;
 pub use slotway_identity as people;
+pub use slotway_pools::{self as groups, self as model, self as workers};
 pub use slotway_runtime::{self as lifecycle, telemetry, tls};
 pub use slotway_store as store;

@@ -13,13 +13,13 @@ use crate::{
     control_plane::listener_settings,
     lifecycle::{ReloadOutcome, Reloads},
     telemetry::LiveLog,
-    workers::Workers,
+    workers::Pools,
 };
 
 /// The parts of a running control plane that take a new configuration.
 #[derive(Clone)]
 pub(crate) struct Reloadable {
-    pub(crate) workers: Arc<Workers>,
+    pub(crate) workers: Arc<Pools>,
     pub(crate) reloads: Arc<Reloads>,
     /// What each group asks of its Envoys.
     pub(crate) access: watch::Sender<Arc<NodeAccess>>,

@@ -12,7 +12,7 @@ use slotway_config::{WorkerUrl, limits};
 use super::{ApiState, Problem, access::By};
 use crate::{
     error::Error,
-    workers::{Removal, WorkerEntry, WorkerRow},
+    workers::{WorkerEntry, WorkerRow},
 };
 
 /// Most workers in one request.
@@ -43,7 +43,7 @@ pub(super) async fn put_workers(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Vec<WorkerRow>>, Error> {
     let entries = read_entries(&headers, body)?;
-    state.workers.upsert(who, entries).await?;
+    state.workers.upsert(who, &entries).await?;
     Ok(Json(state.workers.overview(Instant::now())))
 }
 
@@ -82,10 +82,9 @@ pub(super) async fn delete_worker(
         query.map_err(|_| bad("say which worker: DELETE /coordinator/workers?worker=URL".to_owned()))?;
     let url: WorkerUrl =
         worker.parse().map_err(|error: slotway_config::ConfigError| bad(error.to_string()))?;
-    let (status, state) = match state.workers.remove(who, &url).await? {
-        Removal::Draining => (StatusCode::ACCEPTED, "draining"),
-        Removal::Removed => (StatusCode::OK, "removed"),
-    };
+    let still_drains = state.workers.remove(who, &url).await?;
+    let (status, state) =
+        if still_drains { (StatusCode::ACCEPTED, "draining") } else { (StatusCode::OK, "removed") };
     Ok((status, Json(RemovedWorker { worker: url.to_string(), state: state.to_owned() })))
 }
 

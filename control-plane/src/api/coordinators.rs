@@ -12,7 +12,7 @@ use super::{
     coordinator_types::{CoordinatorStatus, SyncState, TypeStatus, Variant},
     resource::{PageQuery, PathName, paged},
 };
-use crate::{coordinators::Latest, error::Error};
+use crate::{error::Error, workers::CoordinatorFigures};
 
 /// What a coordinator's resource says that it is.
 pub(super) const KIND: &str = "Coordinator";
@@ -130,11 +130,11 @@ pub(super) async fn get(
     found.next().map(Json).ok_or(Error::UnknownCoordinator { name, known: Vec::new() })
 }
 
-fn by_coordinator(reports: Vec<Latest>) -> BTreeMap<String, Latest> {
+fn by_coordinator(reports: Vec<CoordinatorFigures>) -> BTreeMap<String, CoordinatorFigures> {
     reports.into_iter().map(|report| (report.coordinator.clone(), report)).collect()
 }
 
-fn resource(status: CoordinatorStatus, reports: &BTreeMap<String, Latest>) -> Coordinator {
+fn resource(status: CoordinatorStatus, reports: &BTreeMap<String, CoordinatorFigures>) -> Coordinator {
     let report = reports.get(&status.node);
     let state = CoordinatorState {
         cluster: status.cluster,

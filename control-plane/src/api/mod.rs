@@ -14,6 +14,7 @@ mod identity_problem;
 mod metrics;
 mod observed;
 mod people;
+mod pools_problem;
 mod port;
 mod problem;
 mod rates;
@@ -40,7 +41,7 @@ use crate::{
     lifecycle::Stopping,
     store::Store,
     telemetry::{Metrics, RequestMetrics},
-    workers::Workers,
+    workers::Pools,
 };
 
 pub use audit::{AuditPage, AuditedChange};
@@ -64,7 +65,7 @@ pub struct ApiState {
     /// What agents are told.
     pub agents: Arc<Agents>,
     /// The workers.
-    pub workers: Arc<Workers>,
+    pub workers: Arc<Pools>,
     /// Where all is kept.
     pub store: Arc<dyn Store>,
     /// The coordinators' figures.

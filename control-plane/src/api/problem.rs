@@ -124,6 +124,7 @@ impl From<&Error> for Problem {
             }
             Error::Busy => problem(StatusCode::CONFLICT, "busy", "Others were faster each time"),
             Error::Store(error) => Self::from(error),
+            Error::Pools(error) => Self::from(error),
             _ => problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong"),
         }
     }

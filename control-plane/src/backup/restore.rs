@@ -9,9 +9,10 @@ use crate::kinds;
 use crate::{
     agents,
     error::Error,
+    lifecycle::Clock,
     people,
     store::{Batch, Document, Expected, Kind, Listing, Store, StoreError, Who, Write},
-    workers::{self, Standing, WorkerRecord},
+    workers::{self, Membership, PoolsError, WorkerRecord},
 };
 
 /// How often it is tried where control planes on the same database are faster each time.
@@ -77,14 +78,16 @@ impl Backup {
     /// [`Error::BackupFile`].
     pub(crate) fn check(&self) -> Result<(), Error> {
         let nothing = Listing { revision: 0, documents: Vec::new() };
-        let readable = workers::restored(nothing, self.listing.clone())
+        let readable = workers::restore_writes(nothing, self.listing.clone(), 0)
+            .map_err(Error::from)
             .and_then(|_| agents::turn_write(&self.listing))
             .and_then(|_| Ok(people::guard_write(self.listing.clone())?));
         readable.map(drop).map_err(|error| match error {
-            Error::Store(StoreError::Document { kind, key, reason }) => {
+            Error::Store(StoreError::Document { kind, key, reason })
+            | Error::Pools(PoolsError::Store(StoreError::Document { kind, key, reason })) => {
                 Error::BackupFile(format!("the {kind} {key:?} in it cannot be read: {reason}"))
             }
-            Error::Roster(reason) => Error::BackupFile(reason),
+            Error::Pools(PoolsError::Rule(violation)) => Error::BackupFile(violation.reason),
             other => other,
         })
     }
@@ -116,7 +119,11 @@ impl Plan {
             writes.extend(gone.map(|gone| Write::delete(gone.kind, gone.key.clone(), Expected::Anything)));
             writes.extend(people);
         }
-        writes.extend(workers::restored(there.clone(), backup.listing.clone())?);
+        writes.extend(workers::restore_writes(
+            there.clone(),
+            backup.listing.clone(),
+            Clock::System.now().unix_us(),
+        )?);
         let becomes = writes.iter().filter_map(|write| {
             let before = known.get(&(write.kind, write.key.as_str())).copied();
             Some((write.kind, write.key.clone(), Became::of(write, before)?))
@@ -135,16 +142,17 @@ impl Became {
         }
         let standing = |value: &str| {
             let record = serde_json::from_str::<WorkerRecord>(value).ok();
-            record.filter(|_| write.kind == kinds::WORKER).map(|record| record.standing)
+            record.filter(|_| write.kind == kinds::WORKER).map(|record| record.membership)
         };
         let was = before.and_then(|document| standing(&document.value));
-        let was_there = before.is_some() && was != Some(Standing::Removed);
+        let was_there = before.is_some() && was != Some(Membership::Removed);
         match write.value.as_deref().map(|value| (standing(value), was)) {
-            Some((Some(Standing::Removed), _)) | None => was_there.then_some(Self::Deleted),
-            Some((Some(Standing::Draining { .. }), Some(Standing::Active | Standing::Moving { .. }))) => {
-                Some(Self::Draining)
-            }
-            Some((Some(Standing::Moving { .. }), Some(Standing::Active))) => Some(Self::Moving),
+            Some((Some(Membership::Removed), _)) | None => was_there.then_some(Self::Deleted),
+            Some((
+                Some(Membership::Draining { .. }),
+                Some(Membership::Active | Membership::Moving { .. }),
+            )) => Some(Self::Draining),
+            Some((Some(Membership::Moving { .. }), Some(Membership::Active))) => Some(Self::Moving),
             Some(_) if was_there => Some(Self::Changed),
             Some(_) => Some(Self::Created),
         }

@@ -2,6 +2,7 @@ use std::net::SocketAddr;
 
 use slotway_config::WaitDuration;
 use slotway_identity::IdentityError;
+use slotway_pools::PoolsError;
 use slotway_runtime::RuntimeError;
 use slotway_store::StoreError;
 
@@ -67,6 +68,9 @@ pub enum CliError {
     /// Users, sessions, tokens or the OIDC provider's settings cannot be used.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// The stored pools and workers cannot be loaded, or do not go with the configuration file.
+    #[error(transparent)]
+    Pools(#[from] PoolsError),
     /// An address is already in use.
     #[error(
         "{setting}: {address} is already in use. Stop what listens there, or set `{setting}` to another address"
@@ -148,6 +152,7 @@ impl CliError {
             | Self::Identity(_)
             | Self::Missing { .. }
             | Self::Coordinators(_)
+            | Self::Pools(_)
             | Self::Address { .. }
             | Self::AddressTaken { .. } => 1,
         }

@@ -19,6 +19,6 @@ pub(crate) mod testing;
 pub mod types;
 
 pub use error::CoordinatorsError;
-pub use reports::{FRESH, Latest, REPORT_BYTES_MAX, Reports};
+pub use reports::{REPORT_BYTES_MAX, Reports};
 pub use source::CoordinatorSource;
 pub use status::{Coordinator, Coordinators, RejectedChange};

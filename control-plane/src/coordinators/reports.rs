@@ -10,12 +10,12 @@ use tokio::sync::watch;
 
 use slotway_config::{PoolReport, Report, WorkerReport, WorkerState, WorkerUrl, limits};
 
+use slotway_pools::CoordinatorFigures;
+
 use super::CoordinatorsError;
 
 /// Largest report, in bytes.
 pub const REPORT_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Age from which the figures of a coordinator no longer count as current.
-pub const FRESH: Duration = Duration::from_secs(10);
 /// Age from which the figures of a coordinator are dropped.
 const FORGOTTEN: Duration = Duration::from_secs(3_600);
 /// Most coordinators whose reports are kept.
@@ -43,29 +43,6 @@ struct Coordinator {
     /// Whether `workers` has all workers of the coordinator. A full report of very many workers is cut, and the rest follows in the
     /// next reports.
     is_complete: bool,
-}
-
-/// The figures of one coordinator at one moment.
-#[derive(Debug, Clone)]
-pub struct Latest {
-    /// The coordinator's name.
-    pub coordinator: String,
-    /// The newest generation in force there.
-    pub generation: u64,
-    /// The age of the figures.
-    pub age: Duration,
-    /// The pools, without their workers.
-    pub pools: Vec<PoolReport>,
-    /// The workers.
-    pub workers: HashMap<WorkerUrl, WorkerReport>,
-}
-
-impl Latest {
-    /// Returns whether the figures are recent enough to count as current.
-    #[must_use]
-    pub fn is_fresh(&self) -> bool {
-        self.age < FRESH
-    }
 }
 
 impl Reports {
@@ -112,8 +89,8 @@ impl Reports {
 
     /// Returns the latest figures of all coordinators, in the order of their names.
     #[must_use]
-    pub fn latest(&self, now: Instant) -> Vec<Latest> {
-        let latest = |(name, known): (&String, &Coordinator)| Latest {
+    pub fn latest(&self, now: Instant) -> Vec<CoordinatorFigures> {
+        let latest = |(name, known): (&String, &Coordinator)| CoordinatorFigures {
             coordinator: name.clone(),
             generation: known.generation,
             age: now.saturating_duration_since(known.received),

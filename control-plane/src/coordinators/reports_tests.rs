@@ -94,7 +94,7 @@ fn figures_are_fresh_for_ten_seconds_and_forgotten_in_the_end() {
     let (reports, now) = (Reports::default(), Instant::now());
     reports.accept(report(1, 1, true, &[]), now).unwrap();
     assert!(reports.latest(now + Duration::from_millis(9_999))[0].is_fresh());
-    assert!(!reports.latest(now + FRESH)[0].is_fresh());
+    assert!(!reports.latest(now + slotway_pools::FIGURES_FRESH_FOR)[0].is_fresh());
     let other = Report { coordinator: "d".to_owned(), ..report(1, 1, true, &[]) };
     reports.accept(other, now + FORGOTTEN).unwrap();
     assert_eq!(reports.latest(now + FORGOTTEN).len(), 1);

@@ -183,7 +183,7 @@ mod tests {
     use crate::{
         coordinators::testing::{desired, worker},
         groups::DEFAULT_GROUP,
-        model::Draining,
+        model::DrainingWorker,
     };
 
     const WORKER: &str = "http://a";
@@ -218,7 +218,7 @@ mod tests {
     fn a_draining_worker_keeps_its_cluster_and_its_limit_and_is_not_named() {
         let snapshots = Snapshots::lingering(LINGER);
         let mut wanted = desired(1, &[("http://b", 1)]);
-        wanted.draining = vec![Draining { worker: worker(WORKER, 1), pool: None }];
+        wanted.draining = vec![DrainingWorker { worker: worker(WORKER, 1), pool: None }];
         let snapshot = snapshot(&snapshots, &Arc::new(wanted));
         let names = |set: &ResourceSet| set.iter().map(|own| own.name().to_string()).collect::<Vec<_>>();
         assert_eq!(names(&snapshot.referenced), [WORKER, "http://b"]);

@@ -23,7 +23,8 @@ use super::{
 use crate::{
     error::Error,
     model::Desired,
-    workers::{Health, HealthChange, Heartbeats, WatchedWorker, Workers, step_takes},
+    watchdog::heartbeats::Heartbeats,
+    workers::{Health, HealthChange, Pools, WatchedWorker, step_duration},
 };
 
 /// Most workers that are asked at once. Where all of these are late, others are asked later than their interval says.
@@ -50,13 +51,13 @@ pub(super) trait Ward: Send + Sync + 'static {
     fn write(&self, changes: Vec<HealthChange>) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
-impl Ward for Workers {
+impl Ward for Pools {
     fn watched(&self) -> Vec<WatchedWorker> {
-        Workers::watched(self)
+        Pools::watched(self)
     }
 
     fn forsaken(&self) -> Vec<HealthChange> {
-        Workers::forsaken(self)
+        self.unwatched()
     }
 
     fn changes(&self) -> watch::Receiver<Arc<Desired>> {
@@ -64,7 +65,7 @@ impl Ward for Workers {
     }
 
     async fn write(&self, changes: Vec<HealthChange>) -> Result<(), Error> {
-        self.set_health(changes).await
+        Ok(self.set_health(&changes).await?)
     }
 }
 
@@ -339,7 +340,7 @@ impl<'a, A: Ask> Rounds<'a, A> {
             patient.step_due = None;
         } else if patient.step_due.is_none() {
             let over = patient.watched.slow_start.unwrap_or(WaitDuration::ZERO);
-            let due = now + step_takes(over, patient.watched.worker.capacity);
+            let due = now + step_duration(over, patient.watched.worker.capacity);
             patient.step_due = Some(due);
             self.queue.push(Reverse((due, What::Step, url.clone())));
         }

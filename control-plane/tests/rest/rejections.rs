@@ -16,8 +16,8 @@ const NODE: &str = "edge";
 
 /// Somebody adds a worker or changes it.
 async fn set(house: &House, who: &str, worker: Value) {
-    let entries = serde_json::from_value(json!([worker])).unwrap();
-    house.control_plane.workers.upsert(Who::named(who), entries).await.unwrap();
+    let entries: Vec<_> = serde_json::from_value(json!([worker])).unwrap();
+    house.control_plane.workers.upsert(Who::named(who), &entries).await.unwrap();
 }
 
 /// The Envoy's clusters, once they are shown so and were refused for this reason last.

@@ -46,12 +46,19 @@ pub enum ConfigError {
 pub struct FieldError {
     /// The field, for example `pools[1].workers[0].worker`.
     pub path: String,
+    /// The index in the list of pools of the pool that the field belongs to, if it belongs to one.
+    pub pool: Option<usize>,
     /// What is wrong and what is valid.
     pub reason: String,
 }
 
 impl FieldError {
     pub(crate) fn new(path: String, reason: String) -> Self {
-        Self { path, reason }
+        Self { path, pool: None, reason }
+    }
+
+    /// Returns an error at a field of the pool with this index.
+    pub(crate) fn of_pool(index: usize, path: String, reason: String) -> Self {
+        Self { path, pool: Some(index), reason }
     }
 }

@@ -95,44 +95,47 @@ pub fn check_pools(pools: &[Pool]) -> Result<(), FieldError> {
     let mut matches = HashMap::new();
     let mut workers = HashMap::new();
     for (p, pool) in pools.iter().enumerate() {
-        once(&mut names, &pool.name, format!("pools[{p}].name"), "two pools cannot have one name")?;
-        once(&mut matches, &pool.matches, format!("pools[{p}].match"), "two pools cannot have one match")?;
+        once(&mut names, &pool.name, p, format!("pools[{p}].name"), "two pools cannot have one name")?;
+        once(&mut matches, &pool.matches, p, format!("pools[{p}].match"), "two pools cannot have one match")?;
         if pool.workers.len() > limits::WORKERS_PER_POOL_MAX {
             let reason = format!(
                 "{} workers are too many: at most {}",
                 pool.workers.len(),
                 limits::WORKERS_PER_POOL_MAX
             );
-            return Err(FieldError::new(format!("pools[{p}].workers"), reason));
+            return Err(FieldError::of_pool(p, format!("pools[{p}].workers"), reason));
         }
         let slots: u64 = pool.workers.iter().map(|worker| u64::from(worker.capacity.get())).sum();
         if slots > limits::SLOTS_PER_POOL_MAX {
             let reason =
                 format!("{slots} slots in one pool are too many: at most {}", limits::SLOTS_PER_POOL_MAX);
-            return Err(FieldError::new(format!("pools[{p}].workers"), reason));
+            return Err(FieldError::of_pool(p, format!("pools[{p}].workers"), reason));
         }
         for (w, worker) in pool.workers.iter().enumerate() {
             let path = format!("pools[{p}].workers[{w}]");
             let twice = "the same worker cannot stand twice";
-            once(&mut workers, &worker.worker, format!("{path}.worker"), twice)?;
+            once(&mut workers, &worker.worker, p, format!("{path}.worker"), twice)?;
             if worker.tls.is_some() && worker.worker.scheme() == Scheme::Http {
                 let reason = "only an https worker can have TLS settings".to_owned();
-                return Err(FieldError::new(format!("{path}.tls"), reason));
+                return Err(FieldError::of_pool(p, format!("{path}.tls"), reason));
             }
         }
     }
     Ok(())
 }
 
-/// Refuses a second `key`, with the path of the first one.
+/// Refuses a second `key`, in the pool with this index, and names the path of the first one.
 fn once<K: std::hash::Hash + Eq>(
     seen: &mut HashMap<K, String>,
     key: K,
+    pool: usize,
     path: String,
     rule: &str,
 ) -> Result<(), FieldError> {
     match seen.entry(key) {
-        Entry::Occupied(first) => Err(FieldError::new(path, format!("{rule}; the first is {}", first.get()))),
+        Entry::Occupied(first) => {
+            Err(FieldError::of_pool(pool, path, format!("{rule}; the first is {}", first.get())))
+        }
         Entry::Vacant(place) => {
             place.insert(path);
             Ok(())

@@ -34,13 +34,13 @@ use slotway::{
     people::{AdminToken, IdentityService, IdentitySettings},
     reports::Reports,
     store::{Batch, Expected, Kind, Listing, SqliteStore, Store, Who, Write},
-    workers::{NOBODY_GRACE, Workers},
+    workers::{CoordinatorFigures, DISCONNECTED_GRACE, HeartbeatStatus, Observations, Pools},
     xds::{
         Coordinators,
         access::{Caller, Shown},
     },
 };
-use slotway_config::FilterConfig;
+use slotway_config::{FilterConfig, WorkerUrl};
 use tokio::runtime::Runtime;
 use tower_service::Service;
 
@@ -50,6 +50,23 @@ const HOUR: Duration = Duration::from_secs(3_600);
 /// What requests can change: all but what the file says, and the program's own book-keeping.
 fn changed() -> Vec<Kind> {
     kinds::ALL.into_iter().filter(|kind| ![kinds::SETTINGS, Kind::FACT].contains(kind)).collect()
+}
+
+/// The observations of a control plane without a watchdog.
+struct OnlyReports(Arc<Reports>);
+
+impl Observations for OnlyReports {
+    fn has_drained(&self, coordinator: &str, worker: &WorkerUrl, generation: u64) -> bool {
+        self.0.drained(coordinator, worker, generation)
+    }
+
+    fn latest(&self, now: Instant) -> Vec<CoordinatorFigures> {
+        self.0.latest(now)
+    }
+
+    fn heartbeat(&self, _: &WorkerUrl) -> Option<HeartbeatStatus> {
+        None
+    }
 }
 
 const POOLS: &str = r#"{ "pools": [
@@ -74,7 +91,7 @@ struct Site {
 
 /// A control plane without its ports.
 struct ControlPlane {
-    workers: Arc<Workers>,
+    workers: Arc<Pools>,
     agents: Arc<Agents>,
     api: Router,
     reports: Router,
@@ -136,12 +153,13 @@ impl Site {
         let agents = Agents::open(self.store.clone()).await;
         let agents = Arc::new(agents.expect("what was accepted can be loaded"));
         let (store, pools) = (Arc::clone(&self.store), &self.config.pools);
-        let workers = Workers::open(
+        let workers = Pools::open(
             Arc::clone(&store) as Arc<dyn Store>,
-            Arc::clone(&reports),
+            Arc::new(OnlyReports(Arc::clone(&reports))),
             pools,
             listener,
-            NOBODY_GRACE,
+            DISCONNECTED_GRACE,
+            Clock::System,
         )
         .await;
         let workers = Arc::new(workers.expect("what was accepted can be loaded"));

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::kinds::Kinds;
 use crate::{
     api::coordinator_types::SyncState,
-    workers::{PoolStatus, View, WorkerStatus},
+    workers::{PoolStatus, StatusView, WorkerStatus},
 };
 
 /// The figures as they were last told, without what changes although nothing happens: how old they are.
@@ -40,7 +40,7 @@ pub(super) struct CoordinatorChange {
 
 impl Told {
     /// What differs from what was told, which this now is.
-    pub(super) fn figures(&mut self, view: &View<'_>, kinds: Kinds) -> Figures {
+    pub(super) fn figures(&mut self, view: &StatusView<'_>, kinds: Kinds) -> Figures {
         let mut figures = Figures::default();
         if kinds.has(Kinds::POOL) {
             let statuses = view.pools().map(|(name, status)| (name.to_string(), status));

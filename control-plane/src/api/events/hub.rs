@@ -134,7 +134,7 @@ impl Hub {
     /// # Errors
     /// None: what fails is tried again.
     pub(crate) async fn run(&self, sources: EventSources) -> Result<(), Error> {
-        let _running = self.start(sources.workers.revision());
+        let _running = self.start(sources.workers.current().revision());
         tokio::join!(self.follow_store(&sources), self.follow_status(&sources));
         Ok(())
     }

@@ -31,7 +31,7 @@ use crate::{
     error::Error,
     people::{Identity, Scope},
     store::Store,
-    workers::Workers,
+    workers::Pools,
 };
 pub use hub::Hub;
 
@@ -40,7 +40,7 @@ use kinds::Kinds;
 /// The components whose changes become events.
 #[derive(Clone)]
 pub struct EventSources {
-    pub(crate) workers: Arc<Workers>,
+    pub(crate) workers: Arc<Pools>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) reports: Arc<Reports>,
     pub(crate) coordinators: Arc<Coordinators>,

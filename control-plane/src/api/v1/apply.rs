@@ -19,7 +19,10 @@ use crate::{
     },
     error::Error,
     people::{Identity, Scope},
-    workers::{Act, Breach, BreachOf, PoolSpec, Roster, View, WantedWorker, WorkerSpec},
+    workers::{
+        ChangeContext, PoolSpec, PoolsError, PoolsState, RuleSubject, RuleViolation, StatusView,
+        WantedWorker, WorkerSpec,
+    },
 };
 
 /// Most resources in one request.
@@ -119,7 +122,7 @@ impl Item {
         }
     }
 
-    fn version(&self, roster: &Roster) -> Option<u64> {
+    fn version(&self, roster: &PoolsState) -> Option<u64> {
         match self {
             Self::Pool(name, _) => pools::version(roster, name),
             Self::Policy(name, _) => policies::version(roster, name),
@@ -127,20 +130,23 @@ impl Item {
         }
     }
 
-    fn resource(&self, view: &View<'_>) -> Option<Value> {
+    fn resource(&self, view: &StatusView<'_>) -> Option<Value> {
         match self {
             Self::Pool(name, _) => json(pools::resource(view, name)),
-            Self::Policy(name, _) => json(policies::resource(&view.roster, name)),
+            Self::Policy(name, _) => json(policies::resource(&view.state, name)),
             Self::Worker(wanted) => json(workers::resource(view, &wanted.worker)),
         }
     }
 
-    fn action(&self, before: &Roster, after: &Roster) -> Action {
+    fn action(&self, before: &PoolsState, after: &PoolsState) -> Action {
         let (there, same) = match self {
-            Self::Pool(name, _) => (before.pools.has(name), before.pools.get(name) == after.pools.get(name)),
-            Self::Policy(name, _) => {
-                (before.pools.policy(name).is_some(), before.pools.policy(name) == after.pools.policy(name))
+            Self::Pool(name, _) => {
+                (before.pools().has(name), before.pools().get(name) == after.pools().get(name))
             }
+            Self::Policy(name, _) => (
+                before.pools().policy(name).is_some(),
+                before.pools().policy(name) == after.pools().policy(name),
+            ),
             Self::Worker(wanted) => {
                 let url = &wanted.worker;
                 (before.worker(url).is_some(), before.worker(url) == after.worker(url))
@@ -179,22 +185,22 @@ pub(in crate::api) async fn apply(
     if let Err(forbidden) = identity.require(Scope::Admin)
         && let Some(index) = items.iter().position(|(item, _)| !matches!(item, Item::Worker(_)))
     {
-        return Err(at(index)(forbidden.into()));
+        return Err(at(index)(forbidden));
     }
-    let act = Act::now(identity.who.clone());
+    let context = state.workers.context(identity.who.clone());
     let wanted = Arc::clone(&items);
-    let make = move |next: &mut Roster| {
+    let make = |next: &mut PoolsState| -> Result<_, Error> {
         let before = Arc::new(next.clone());
-        make_so(next, &wanted, &act)?;
+        make_so(next, &wanted, &context)?;
         Ok(before)
     };
-    let (before, after) = state.workers.revise(identity.who, dry_run.0, make).await?;
+    let (before, after) = state.workers.change(identity.who, dry_run.0, make).await?;
     let now = Instant::now();
     let (before, after) = (state.workers.view_of(before, now), state.workers.view_of(after, now));
     let applied = |(item, _): &(Item, Precondition)| AppliedItem {
         kind: item.kind().to_owned(),
         name: item.name().to_owned(),
-        action: item.action(&before.roster, &after.roster),
+        action: item.action(&before.state, &after.state),
         before: item.resource(&before),
         after: item.resource(&after),
     };
@@ -225,7 +231,11 @@ fn read_items(values: Vec<Value>) -> Result<Vec<(Item, Precondition)>, Error> {
 }
 
 /// Pools first, then policies, then workers, so that it does not matter in which order they stand in the list.
-fn make_so(next: &mut Roster, items: &[(Item, Precondition)], act: &Act) -> Result<(), Error> {
+fn make_so(
+    next: &mut PoolsState,
+    items: &[(Item, Precondition)],
+    context: &ChangeContext,
+) -> Result<(), Error> {
     for (index, (item, precondition)) in items.iter().enumerate() {
         precondition.check(item.version(next)).map_err(at(index))?;
     }
@@ -240,12 +250,12 @@ fn make_so(next: &mut Roster, items: &[(Item, Precondition)], act: &Act) -> Resu
     }
     for (index, (item, _)) in items.iter().enumerate() {
         if let Item::Worker(wanted) = item {
-            next.put_worker(WantedWorker::clone(wanted), act).map_err(at(index))?;
+            next.put_worker(WantedWorker::clone(wanted), context).map_err(at(index))?;
         }
     }
-    next.check().map_err(|breach| {
-        let index = items.iter().rposition(|(item, _)| is_to_blame(item, &breach, next));
-        let error = Error::from(breach);
+    next.check_rules().map_err(|violation| {
+        let index = items.iter().rposition(|(item, _)| is_to_blame(item, &violation, next));
+        let error = Error::from(PoolsError::from(violation));
         match index {
             Some(index) => at(index)(error),
             None => error,
@@ -254,14 +264,14 @@ fn make_so(next: &mut Roster, items: &[(Item, Precondition)], act: &Act) -> Resu
 }
 
 /// Whether an item can be what broke a rule.
-fn is_to_blame(item: &Item, breach: &Breach, roster: &Roster) -> bool {
-    match (item, breach.of) {
-        (Item::Pool(..), BreachOf::Pool) => true,
-        (Item::Pool(name, _), BreachOf::Match) => {
-            breach.pool.as_ref() == Some(name) || breach.other.as_ref() == Some(name)
+fn is_to_blame(item: &Item, violation: &RuleViolation, roster: &PoolsState) -> bool {
+    match (item, violation.subject) {
+        (Item::Pool(..), RuleSubject::PoolCount) => true,
+        (Item::Pool(name, _), RuleSubject::Match) => {
+            violation.pool.as_ref() == Some(name) || violation.other.as_ref() == Some(name)
         }
-        (Item::Worker(wanted), BreachOf::Workers) => {
-            roster.worker(&wanted.worker).map(|record| &record.entry.pool) == breach.pool.as_ref()
+        (Item::Worker(wanted), RuleSubject::Workers) => {
+            roster.worker(&wanted.worker).map(|record| &record.entry.pool) == violation.pool.as_ref()
         }
         _ => false,
     }
@@ -279,9 +289,9 @@ fn named<Spec: DeserializeOwned>(value: Value) -> Result<(String, Given<Spec>, P
     Ok((name, given, precondition))
 }
 
-/// Says which one it is that is wrong.
-fn at(index: usize) -> impl Fn(Error) -> Error {
-    move |error| Error::Item { index, error: Box::new(error) }
+/// Returns an error about the item with this index.
+fn at<E: Into<Error>>(index: usize) -> impl Fn(E) -> Error {
+    move |error| Error::Item { index, error: Box::new(error.into()) }
 }
 
 fn json(resource: Option<impl Serialize>) -> Option<Value> {

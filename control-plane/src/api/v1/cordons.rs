@@ -16,7 +16,7 @@ use crate::{
     },
     error::Error,
     store::Who,
-    workers::{Act, Cordon, Roster, WorkerSpec, WorkerStatus},
+    workers::{Cordon, PoolsError, PoolsState, WorkerSpec, WorkerStatus},
 };
 
 /// Why somebody does something.
@@ -56,18 +56,18 @@ impl Request {
     async fn make(
         self,
         state: &ApiState,
-        act: impl Fn(&mut Roster, &WorkerUrl) -> Result<(), Error> + Send + Sync + 'static,
+        act: impl Fn(&mut PoolsState, &WorkerUrl) -> Result<(), PoolsError>,
     ) -> Result<Response, Error> {
         let Self { who, url, precondition, dry_run } = self;
         let own = url.clone();
-        let make = move |next: &mut Roster| {
+        let make = |next: &mut PoolsState| -> Result<_, Error> {
             if next.worker(&own).is_none() {
-                return Err(next.unknown_worker(&own));
+                return Err(next.unknown_worker(&own).into());
             }
             precondition.check(version(next, &own))?;
-            act(next, &own)
+            Ok(act(next, &own)?)
         };
-        let ((), roster) = state.workers.revise(who, dry_run.0, make).await?;
+        let ((), roster) = state.workers.change(who, dry_run.0, make).await?;
         shown(state, roster, &url, StatusCode::OK, dry_run)
     }
 }
@@ -95,9 +95,9 @@ pub(in crate::api) async fn cordon(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Error> {
     let Reason { reason } = Reason::read(&headers, body)?;
-    let act = Act::now(who.clone());
+    let context = state.workers.context(who.clone());
     let request = Request { who, url: named(&name)?, precondition, dry_run };
-    request.make(&state, move |next, url| next.cordon(url, &reason, &act)).await
+    request.make(&state, move |next, url| next.cordon(url, &reason, &context)).await
 }
 
 /// Drains a worker: it gets no further requests, and is `drained` once those under way have ended. It stays.

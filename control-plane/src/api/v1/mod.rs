@@ -18,7 +18,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{ApiState, coordinator::json_body};
 use crate::kinds;
-use crate::{error::Error, store::Kind, workers::View};
+use crate::{error::Error, store::Kind, workers::StatusView};
 
 /// The routes.
 pub(super) fn router() -> OpenApiRouter<ApiState> {
@@ -46,10 +46,10 @@ pub(super) fn is_rendered(kind: Kind) -> bool {
 }
 
 /// A pool, a policy or a worker as GET answers it, by its key in the store; nothing where it is not there.
-pub(super) fn rendered(view: &View<'_>, kind: Kind, key: &str) -> Option<Value> {
+pub(super) fn rendered(view: &StatusView<'_>, kind: Kind, key: &str) -> Option<Value> {
     match kind {
         kinds::POOL => serde_json::to_value(pools::resource(view, &key.parse().ok()?)?).ok(),
-        kinds::POLICY => serde_json::to_value(policies::resource(&view.roster, &key.parse().ok()?)?).ok(),
+        kinds::POLICY => serde_json::to_value(policies::resource(&view.state, &key.parse().ok()?)?).ok(),
         kinds::WORKER => serde_json::to_value(workers::resource(view, &key.parse().ok()?)?).ok(),
         _ => None,
     }

@@ -21,7 +21,7 @@ use crate::{
         },
     },
     error::Error,
-    workers::Roster,
+    workers::PoolsState,
 };
 
 /// What a policy's resource says that it is.
@@ -53,8 +53,8 @@ pub(in crate::api) struct PolicySpec {
 pub struct PolicyStatus {}
 
 /// The policy of a pool that is there.
-pub(super) fn resource(roster: &Roster, name: &PoolName) -> Option<Policy> {
-    let record = roster.pools.policy(name)?;
+pub(super) fn resource(roster: &PoolsState, name: &PoolName) -> Option<Policy> {
+    let record = roster.pools().policy(name)?;
     Some(Resource {
         kind: KIND.to_owned(),
         metadata: Metadata::new(name.as_str(), record.revision),
@@ -64,8 +64,8 @@ pub(super) fn resource(roster: &Roster, name: &PoolName) -> Option<Policy> {
 }
 
 /// The version of the policy of a pool that is there.
-pub(super) fn version(roster: &Roster, name: &PoolName) -> Option<u64> {
-    roster.pools.policy(name).map(|record| record.revision)
+pub(super) fn version(roster: &PoolsState, name: &PoolName) -> Option<u64> {
+    roster.pools().policy(name).map(|record| record.revision)
 }
 
 /// Lists the pools' policies.
@@ -82,10 +82,10 @@ pub(in crate::api) async fn list(
     query: Result<Query<PageQuery>, QueryRejection>,
 ) -> Result<Json<List<Policy>>, Error> {
     let Query(query) = query.map_err(|rejection| bad_query(&rejection, "limit and continue"))?;
-    let roster = state.workers.view(Instant::now()).roster;
-    let mut names = roster.pools.names();
+    let roster = state.workers.view(Instant::now()).state;
+    let mut names = roster.pools().names();
     names.sort();
-    let page = paged(KIND, roster.revision, &query, names, PoolName::as_str)?;
+    let page = paged(KIND, roster.revision(), &query, names, PoolName::as_str)?;
     Ok(Json(page.map(|name| resource(&roster, &name))))
 }
 
@@ -101,7 +101,7 @@ pub(in crate::api) async fn get(
     State(state): State<ApiState>,
     PathName(name): PathName,
 ) -> Result<Response, Error> {
-    let roster = state.workers.view(Instant::now()).roster;
+    let roster = state.workers.view(Instant::now()).state;
     let name = named(&roster, &name)?;
     shown(&roster, &name, DryRun::NO)
 }
@@ -132,16 +132,16 @@ pub(in crate::api) async fn put(
     given.is_of(KIND, &name)?;
     given.metadata.has_no_labels()?;
     let precondition = precondition.and_body(given.metadata.resource_version.as_deref())?;
-    let make = move |next: &mut Roster| {
+    let make = |next: &mut PoolsState| -> Result<_, Error> {
         let name = named(next, &name)?;
-        if !next.pools.has(&name) {
-            return Err(next.unknown_pool(&name));
+        if !next.pools().has(&name) {
+            return Err(next.unknown_pool(&name).into());
         }
         precondition.check(version(next, &name))?;
         next.put_policy(&name, given.spec)?;
         Ok(name)
     };
-    let (name, roster) = state.workers.revise(who, dry_run.0, make).await?;
+    let (name, roster) = state.workers.change(who, dry_run.0, make).await?;
     shown(&roster, &name, dry_run)
 }
 
@@ -168,9 +168,9 @@ pub(in crate::api) async fn patch(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Error> {
     let patch: Value = read(&headers, body)?;
-    let make = move |next: &mut Roster| {
+    let make = |next: &mut PoolsState| -> Result<_, Error> {
         let name = named(next, &name)?;
-        let there = next.pools.policy(&name).ok_or_else(|| next.unknown_pool(&name))?;
+        let there = next.pools().policy(&name).ok_or_else(|| next.unknown_pool(&name))?;
         let (version, there) = (there.revision, json!({ "spec": there.policy }));
         let given: Given<slotway_config::Policy> = merged(there, patch.clone())?;
         given.is_of(KIND, name.as_str())?;
@@ -179,12 +179,12 @@ pub(in crate::api) async fn patch(
         next.put_policy(&name, given.spec)?;
         Ok(name)
     };
-    let (name, roster) = state.workers.revise(who, dry_run.0, make).await?;
+    let (name, roster) = state.workers.change(who, dry_run.0, make).await?;
     shown(&roster, &name, dry_run)
 }
 
 /// The answer with a policy as it is in a roster.
-fn shown(roster: &Arc<Roster>, name: &PoolName, dry_run: DryRun) -> Result<Response, Error> {
+fn shown(roster: &Arc<PoolsState>, name: &PoolName, dry_run: DryRun) -> Result<Response, Error> {
     let policy = resource(roster, name).ok_or_else(|| roster.unknown_pool(name))?;
     Ok(answer(StatusCode::OK, &policy, dry_run))
 }

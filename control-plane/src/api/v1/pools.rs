@@ -19,7 +19,7 @@ use crate::{
         },
     },
     error::Error,
-    workers::{PoolSpec, PoolStatus, Roster, View},
+    workers::{PoolSpec, PoolStatus, PoolsState, StatusView},
 };
 
 /// What a pool's resource says that it is.
@@ -29,24 +29,24 @@ pub(super) const KIND: &str = "Pool";
 pub(super) type Pool = Resource<PoolSpec, PoolStatus>;
 
 /// A pool that is there.
-pub(super) fn resource(view: &View<'_>, name: &PoolName) -> Option<Pool> {
+pub(super) fn resource(view: &StatusView<'_>, name: &PoolName) -> Option<Pool> {
     Some(Resource {
         kind: KIND.to_owned(),
-        metadata: Metadata::new(name.as_str(), version(&view.roster, name)?),
-        spec: view.roster.pool_spec(name)?,
+        metadata: Metadata::new(name.as_str(), version(&view.state, name)?),
+        spec: view.state.pool_spec(name)?,
         status: view.pool(name),
     })
 }
 
 /// The version of a pool that is there.
-pub(super) fn version(roster: &Roster, name: &PoolName) -> Option<u64> {
-    roster.pools.get(name).map(|record| record.revision)
+pub(super) fn version(roster: &PoolsState, name: &PoolName) -> Option<u64> {
+    roster.pools().get(name).map(|record| record.revision)
 }
 
 /// The pool that a path names.
-pub(super) fn named(roster: &Roster, name: &str) -> Result<PoolName, Error> {
+pub(super) fn named(roster: &PoolsState, name: &str) -> Result<PoolName, Error> {
     name.parse().map_err(|_| {
-        let known = roster.pools.names().iter().map(ToString::to_string).collect();
+        let known = roster.pools().names().iter().map(ToString::to_string).collect();
         Error::UnknownPool { pool: name.to_owned(), known }
     })
 }
@@ -78,9 +78,9 @@ pub(in crate::api) async fn list(
 ) -> Result<Json<List<Pool>>, Error> {
     let Query(query) = query.map_err(|rejection| bad_query(&rejection, "limit and continue"))?;
     let view = state.workers.view(Instant::now());
-    let mut names = view.roster.pools.names();
+    let mut names = view.state.pools().names();
     names.sort();
-    let page = paged(KIND, view.roster.revision, &query, names, PoolName::as_str)?;
+    let page = paged(KIND, view.state.revision(), &query, names, PoolName::as_str)?;
     Ok(Json(page.map(|name| resource(&view, &name))))
 }
 
@@ -97,8 +97,8 @@ pub(in crate::api) async fn get(
     PathName(name): PathName,
 ) -> Result<Response, Error> {
     let view = state.workers.view(Instant::now());
-    let name = named(&view.roster, &name)?;
-    let pool = resource(&view, &name).ok_or_else(|| view.roster.unknown_pool(&name))?;
+    let name = named(&view.state, &name)?;
+    let pool = resource(&view, &name).ok_or_else(|| view.state.unknown_pool(&name))?;
     Ok(answer(StatusCode::OK, &pool, DryRun::NO))
 }
 
@@ -131,14 +131,13 @@ pub(in crate::api) async fn put(
     let name = parse_name(&name)?;
     let precondition = precondition.and_body(given.metadata.resource_version.as_deref())?;
     let own = name.clone();
-    let make = move |next: &mut Roster| {
+    let make = |next: &mut PoolsState| -> Result<_, Error> {
         let before = version(next, &own);
         precondition.check(before)?;
         next.put_pools([(own.clone(), given.spec.clone())]);
-        next.check()?;
         Ok(before.is_none())
     };
-    let (is_new, roster) = state.workers.revise(who, dry_run.0, make).await?;
+    let (is_new, roster) = state.workers.change(who, dry_run.0, make).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     shown(&state, roster, &name, status, dry_run)
 }
@@ -167,7 +166,7 @@ pub(in crate::api) async fn patch(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Error> {
     let patch: Value = read(&headers, body)?;
-    let make = move |next: &mut Roster| {
+    let make = |next: &mut PoolsState| -> Result<_, Error> {
         let name = named(next, &name)?;
         let there = next.pool_spec(&name).ok_or_else(|| next.unknown_pool(&name))?;
         let given: Given<PoolSpec> = merged(json!({ "spec": there }), patch.clone())?;
@@ -175,10 +174,9 @@ pub(in crate::api) async fn patch(
         given.metadata.has_no_labels()?;
         precondition.and_body(given.metadata.resource_version.as_deref())?.check(version(next, &name))?;
         next.put_pools([(name.clone(), given.spec)]);
-        next.check()?;
         Ok(name)
     };
-    let (name, roster) = state.workers.revise(who, dry_run.0, make).await?;
+    let (name, roster) = state.workers.change(who, dry_run.0, make).await?;
     shown(&state, roster, &name, StatusCode::OK, dry_run)
 }
 
@@ -201,29 +199,29 @@ pub(in crate::api) async fn remove(
     precondition: Precondition,
     dry_run: DryRun,
 ) -> Result<Response, Error> {
-    let make = move |next: &mut Roster| {
+    let make = |next: &mut PoolsState| -> Result<_, Error> {
         let name = named(next, &name)?;
-        if !next.pools.has(&name) {
-            return Err(next.unknown_pool(&name));
+        if !next.pools().has(&name) {
+            return Err(next.unknown_pool(&name).into());
         }
         precondition.check(version(next, &name))?;
         let before = next.clone();
         next.delete_pool(&name)?;
         Ok((name, before))
     };
-    let ((name, before), _) = state.workers.revise(who, dry_run.0, make).await?;
+    let ((name, before), _) = state.workers.change(who, dry_run.0, make).await?;
     shown(&state, before.into(), &name, StatusCode::OK, dry_run)
 }
 
 /// The answer with a pool as it is in a roster.
 fn shown(
     state: &ApiState,
-    roster: std::sync::Arc<Roster>,
+    roster: std::sync::Arc<PoolsState>,
     name: &PoolName,
     status: StatusCode,
     dry_run: DryRun,
 ) -> Result<Response, Error> {
     let view = state.workers.view_of(roster, Instant::now());
-    let pool = resource(&view, name).ok_or_else(|| view.roster.unknown_pool(name))?;
+    let pool = resource(&view, name).ok_or_else(|| view.state.unknown_pool(name))?;
     Ok(answer(status, &pool, dry_run))
 }

@@ -20,7 +20,9 @@ use crate::{
         },
     },
     error::Error,
-    workers::{Act, Roster, View, WantedWorker, WorkerCondition, WorkerRecord, WorkerSpec, WorkerStatus},
+    workers::{
+        PoolsState, StatusView, WantedWorker, WorkerCondition, WorkerRecord, WorkerSpec, WorkerStatus,
+    },
 };
 
 /// What a worker's resource says that it is.
@@ -30,8 +32,8 @@ pub(super) const KIND: &str = "Worker";
 pub(super) type Worker = Resource<WorkerSpec, WorkerStatus>;
 
 /// A worker that is there, also one that drains.
-pub(super) fn resource(view: &View<'_>, url: &WorkerUrl) -> Option<Worker> {
-    let record = view.roster.shown_worker(url)?;
+pub(super) fn resource(view: &StatusView<'_>, url: &WorkerUrl) -> Option<Worker> {
+    let record = view.state.shown_worker(url)?;
     Some(of(url, record, view.worker(url, record)))
 }
 
@@ -45,7 +47,7 @@ fn of(url: &WorkerUrl, record: &WorkerRecord, status: WorkerStatus) -> Worker {
 }
 
 /// The version of a worker that is there.
-pub(super) fn version(roster: &Roster, url: &WorkerUrl) -> Option<u64> {
+pub(super) fn version(roster: &PoolsState, url: &WorkerUrl) -> Option<u64> {
     roster.shown_worker(url).map(|record| record.revision)
 }
 
@@ -103,7 +105,7 @@ pub(in crate::api) async fn list(
     let query = WorkerQuery::read(query)?;
     let view = state.workers.view(Instant::now());
     let found = view.workers().into_iter().filter(|(_, record, status)| query.wants(record, status));
-    let page = paged(KIND, view.roster.revision, &query.page, found, |(url, ..)| url.as_str())?;
+    let page = paged(KIND, view.state.revision(), &query.page, found, |(url, ..)| url.as_str())?;
     Ok(Json(page.map(|(url, record, status)| Some(of(url, record, status)))))
 }
 
@@ -122,7 +124,7 @@ pub(in crate::api) async fn get(
 ) -> Result<Response, Error> {
     let url = named(&name)?;
     let view = state.workers.view(Instant::now());
-    let worker = resource(&view, &url).ok_or_else(|| view.roster.unknown_worker(&url))?;
+    let worker = resource(&view, &url).ok_or_else(|| view.state.unknown_worker(&url))?;
     Ok(answer(StatusCode::OK, &worker, DryRun::NO))
 }
 
@@ -154,15 +156,14 @@ pub(in crate::api) async fn put(
     is_of(&given, &url)?;
     let precondition = precondition.and_body(given.metadata.resource_version.as_deref())?;
     let wanted = wanted(url.clone(), given.metadata, given.spec)?;
-    let act = Act::now(who.clone());
-    let make = move |next: &mut Roster| {
+    let context = state.workers.context(who.clone());
+    let make = |next: &mut PoolsState| -> Result<_, Error> {
         let before = version(next, &wanted.worker);
         precondition.check(before)?;
-        next.put_worker(wanted.clone(), &act)?;
-        next.check()?;
+        next.put_worker(wanted.clone(), &context)?;
         Ok(before.is_none())
     };
-    let (is_new, roster) = state.workers.revise(who, dry_run.0, make).await?;
+    let (is_new, roster) = state.workers.change(who, dry_run.0, make).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     shown(&state, roster, &url, status, dry_run)
 }
@@ -192,8 +193,8 @@ pub(in crate::api) async fn patch(
 ) -> Result<Response, Error> {
     let url = named(&name)?;
     let patch: Value = read(&headers, body)?;
-    let (act, own) = (Act::now(who.clone()), url.clone());
-    let make = move |next: &mut Roster| {
+    let (context, own) = (state.workers.context(who.clone()), url.clone());
+    let make = |next: &mut PoolsState| -> Result<_, Error> {
         let there = next.worker(&own).ok_or_else(|| next.unknown_worker(&own))?;
         let as_json = json!({
             "metadata": { "labels": there.labels.clone(), "notes": there.notes.clone() },
@@ -202,10 +203,10 @@ pub(in crate::api) async fn patch(
         let given: Given<WorkerSpec> = merged(as_json, patch.clone())?;
         is_of(&given, &own)?;
         precondition.and_body(given.metadata.resource_version.as_deref())?.check(Some(there.revision))?;
-        next.put_worker(wanted(own.clone(), given.metadata, given.spec)?, &act)?;
-        Ok(next.check()?)
+        next.put_worker(wanted(own.clone(), given.metadata, given.spec)?, &context)?;
+        Ok(())
     };
-    let ((), roster) = state.workers.revise(who, dry_run.0, make).await?;
+    let ((), roster) = state.workers.change(who, dry_run.0, make).await?;
     shown(&state, roster, &url, StatusCode::OK, dry_run)
 }
 
@@ -231,26 +232,26 @@ pub(in crate::api) async fn remove(
 ) -> Result<Response, Error> {
     let url = named(&name)?;
     let own = url.clone();
-    let make = move |next: &mut Roster| {
+    let make = |next: &mut PoolsState| -> Result<_, Error> {
         let before = next.clone();
         if next.shown_worker(&own).is_none() {
-            return Err(next.unknown_worker(&own));
+            return Err(next.unknown_worker(&own).into());
         }
         precondition.check(version(next, &own))?;
         next.remove(&own)?;
         Ok(before)
     };
-    let (before, mut roster) = state.workers.revise(who, dry_run.0, make).await?;
+    let (before, mut roster) = state.workers.change(who, dry_run.0, make).await?;
     let now = Instant::now();
     let drains = if dry_run.0 {
-        let since = roster.worker(&url).and_then(|record| record.standing.drains_since());
+        let since = roster.worker(&url).and_then(|record| record.membership.drains_since());
         since.is_none_or(|since| !state.workers.has_drained(&url, since, now))
     } else {
         // It is taken away, whether or not it can be let go of at once.
         if let Err(error) = state.workers.settle(now).await {
             tracing::warn!("a removed worker cannot be let go: {error}");
         }
-        roster = state.workers.view(now).roster;
+        roster = state.workers.view(now).state;
         roster.shown_worker(&url).is_some()
     };
     if drains {
@@ -262,12 +263,12 @@ pub(in crate::api) async fn remove(
 /// The answer with a worker as it is in a roster.
 pub(super) fn shown(
     state: &ApiState,
-    roster: Arc<Roster>,
+    roster: Arc<PoolsState>,
     url: &WorkerUrl,
     status: StatusCode,
     dry_run: DryRun,
 ) -> Result<Response, Error> {
     let view = state.workers.view_of(roster, Instant::now());
-    let worker = resource(&view, url).ok_or_else(|| view.roster.unknown_worker(url))?;
+    let worker = resource(&view, url).ok_or_else(|| view.state.unknown_worker(url))?;
     Ok(answer(status, &worker, dry_run))
 }

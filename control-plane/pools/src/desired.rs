@@ -1,0 +1,131 @@
+//! What Envoy shall have: the interface between this domain, which decides it, and xDS, which delivers it.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+
+use slotway_config::{Pool, PoolName, WaitDuration, Worker};
+
+use crate::{DEFAULT_GROUP, Groups};
+
+/// The whole desired state of Envoy. Each change makes a new value; a published one is never altered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Desired {
+    /// The generation. It only rises, also over restarts and lost databases: the greater of the stored one plus 1 and the Unix time in
+    /// microseconds at which it was made.
+    pub generation: u64,
+    /// The store's revision that wrote the generation. The audit rows between the revisions of two generations have the changes
+    /// between them.
+    pub revision: u64,
+    /// The pools in match order, each with the workers that get requests.
+    pub pools: Vec<Pool>,
+    /// Workers that get no requests (removed, moved, cordoned or down), and whose clusters must stay. None of them is in `pools`.
+    pub draining: Vec<DrainingWorker>,
+    /// How Envoy listens to clients.
+    pub listener: ListenerSettings,
+}
+
+/// A worker that gets no requests, and whose cluster must stay until it has drained, or because it may come back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DrainingWorker {
+    /// The worker.
+    pub worker: Worker,
+    /// The pool that its requests are in; none if that pool no longer exists.
+    pub pool: Option<PoolName>,
+}
+
+impl Desired {
+    /// Returns the desired state of the Envoys of a group; none if no pool belongs to the group.
+    #[must_use]
+    pub fn of_group(self: &Arc<Self>, group: &str) -> Option<Arc<Self>> {
+        let groups = &self.listener.groups;
+        if groups.is_one() {
+            return (group == DEFAULT_GROUP).then(|| self.clone());
+        }
+        let is_in = |pool: &PoolName| groups.of(pool) == group;
+        let pools: Vec<_> = self.pools.iter().filter(|pool| is_in(&pool.name)).cloned().collect();
+        if pools.is_empty() {
+            return None;
+        }
+        // If it is unknown which group still needs a cluster, all groups keep it: a missing cluster breaks requests, a needless one does not.
+        let drains = |draining: &&DrainingWorker| draining.pool.as_ref().is_none_or(is_in);
+        let draining = self.draining.iter().filter(drains).cloned().collect();
+        Some(Arc::new(Self { pools, draining, ..Self::clone(self) }))
+    }
+}
+
+/// How Envoy listens to clients and runs the filter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenerSettings {
+    /// The address that clients connect to.
+    pub listen: SocketAddr,
+    /// Adds `x-slotway-worker` and `x-slotway-wait-ms` to answers.
+    pub debug_headers: bool,
+    /// How long a lane may be silent before the other lanes take it for dead.
+    pub lane_lease: WaitDuration,
+    /// Envoy's access log; none is written without it.
+    pub access_log: Option<PathBuf>,
+    /// The filter's code, an absolute path on Envoy's machine.
+    pub filter_wasm: PathBuf,
+    /// The group of each pool.
+    pub groups: Groups,
+    /// Envoy's concurrency: how many worker threads, and so lanes, it runs.
+    pub lanes: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn worker(url: &str) -> Worker {
+        serde_json::from_value(serde_json::json!({ "worker": url, "capacity": 1 })).unwrap()
+    }
+
+    fn pool(name: &str, url: &str) -> Pool {
+        let matches = serde_json::json!({ "prefix": format!("/{name}") });
+        serde_json::from_value(
+            serde_json::json!({ "name": name, "match": matches, "workers": [{ "worker": url, "capacity": 1 }] }),
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn a_group_has_its_own_pools_and_the_workers_that_drain_from_them() {
+        let draining = |url, pool: Option<&str>| DrainingWorker {
+            worker: worker(url),
+            pool: pool.map(|pool| pool.parse().unwrap()),
+        };
+        let mut all = Desired {
+            generation: 1,
+            revision: 1,
+            pools: vec![pool("main", "http://a"), pool("other", "http://b")],
+            draining: vec![
+                draining("http://c", Some("main")),
+                draining("http://d", Some("other")),
+                draining("http://e", None),
+            ],
+            listener: ListenerSettings {
+                listen: "127.0.0.1:10000".parse().unwrap(),
+                debug_headers: false,
+                lane_lease: slotway_config::default_lane_lease(),
+                access_log: None,
+                filter_wasm: "/f.wasm".into(),
+                groups: Groups::default(),
+                lanes: 2,
+            },
+        };
+        let one = Arc::new(all.clone());
+        assert!(Arc::ptr_eq(&one.of_group(DEFAULT_GROUP).unwrap(), &one), "a single group has everything");
+        assert!(one.of_group("gpu").is_none());
+
+        all.listener.groups = [("other".parse().unwrap(), "gpu".to_owned())].into_iter().collect();
+        let all = Arc::new(all);
+        let urls = |group: &str| {
+            let own = all.of_group(group).unwrap();
+            let workers = own.pools.iter().flat_map(|pool| &pool.workers);
+            let all = workers.chain(own.draining.iter().map(|draining| &draining.worker));
+            all.map(|worker| worker.worker.as_str().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(urls(DEFAULT_GROUP), ["http://a", "http://c", "http://e"]);
+        assert_eq!(urls("gpu"), ["http://b", "http://d", "http://e"]);
+        assert!(all.of_group("another").is_none());
+    }
+}

@@ -1,0 +1,126 @@
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use slotway_config::{Capacity, WaitDuration};
+
+/// The first step of a slow start: one slot, so that a worker can prove itself.
+pub const FIRST_STEP: u32 = 1;
+/// Longest `reason`, in bytes; what is longer is cut.
+const REASON_BYTES_MAX: usize = 512;
+
+/// Whether a worker answers its heartbeat, as the watchdog has found and stored it. All control planes on a store use the same.
+///
+/// Envoy's configuration is made of it without a clock: a slow start advances by steps, each of which is stored.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Health {
+    /// It answers, or has no heartbeat.
+    #[default]
+    Up,
+    /// It does not, and gets no requests.
+    Down {
+        /// Since when, as Unix time in milliseconds.
+        since_ms: u64,
+        /// What went wrong, in words.
+        reason: String,
+    },
+    /// It answers again, and its capacity comes back step by step.
+    Starting {
+        /// Since when, as Unix time in milliseconds.
+        since_ms: u64,
+        /// How far it has come: 1 is one slot, and each step doubles what it has.
+        step: u32,
+    },
+}
+
+impl Health {
+    /// Returns [`Self::Down`] with a reason of a bounded length.
+    #[must_use]
+    pub fn down(since_ms: u64, reason: &str) -> Self {
+        let end = reason.floor_char_boundary(REASON_BYTES_MAX);
+        Self::Down { since_ms, reason: reason[..end].replace(char::is_control, " ") }
+    }
+
+    /// Returns whether it answers, or has no heartbeat.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        *self == Self::Up
+    }
+
+    /// Returns how much of its capacity a worker may have now, at least one slot; none while it is down.
+    #[must_use]
+    pub fn capacity_in_force(&self, capacity: Capacity) -> Option<Capacity> {
+        match self {
+            Self::Up => Some(capacity),
+            Self::Down { .. } => None,
+            Self::Starting { step, .. } => {
+                // Between 1 and the capacity, so it is a capacity.
+                Some(Capacity::new(slots(*step).min(capacity.get())).unwrap_or(capacity))
+            }
+        }
+    }
+}
+
+/// Returns how many slots a worker has in a step of its slow start, bounded by its capacity.
+fn slots(step: u32) -> u32 {
+    1_u32.checked_shl(step.saturating_sub(FIRST_STEP)).unwrap_or(u32::MAX)
+}
+
+/// Returns whether a worker in this step has its whole capacity: then its slow start is over.
+#[must_use]
+pub fn is_last_step(step: u32, capacity: Capacity) -> bool {
+    slots(step) >= capacity.get()
+}
+
+/// Returns how long each step of a slow start takes: all take equally long, and together as long as the slow start.
+#[must_use]
+pub fn step_duration(slow_start: WaitDuration, capacity: Capacity) -> Duration {
+    let doublings = capacity.get().next_power_of_two().trailing_zeros().max(1);
+    slow_start.as_duration() / doublings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn in_force(health: &Health, capacity: u32) -> Option<u32> {
+        health.capacity_in_force(Capacity::new(capacity).unwrap()).map(Capacity::get)
+    }
+
+    #[test]
+    fn a_slow_start_doubles_the_capacity_from_one_slot_on_in_steps_of_equal_length() {
+        for (capacity, expected, step_ms) in [
+            (1, vec![1], 8_000),
+            (2, vec![1, 2], 8_000),
+            (4, vec![1, 2, 4], 4_000),
+            (6, vec![1, 2, 4, 6], 2_666),
+            (65_535, (0..16).map(|step| 1 << step).chain([65_535]).collect(), 500),
+        ] {
+            let steps = FIRST_STEP..FIRST_STEP + u32::try_from(expected.len()).unwrap();
+            let starting = |step| Health::Starting { since_ms: 0, step };
+            let seen: Vec<_> =
+                steps.clone().map(|step| in_force(&starting(step), capacity).unwrap()).collect();
+            assert_eq!(seen, expected);
+            let whole = Capacity::new(capacity).unwrap();
+            let last: Vec<_> = steps.filter(|step| is_last_step(*step, whole)).collect();
+            assert_eq!(last.len(), 1, "{capacity}");
+            assert_eq!(step_duration(WaitDuration::from_ms(8_000), whole).as_millis(), step_ms);
+        }
+    }
+
+    #[test]
+    fn a_worker_that_is_down_has_no_capacity_and_one_that_is_up_all_of_it() {
+        assert_eq!(in_force(&Health::down(1, "no answer"), 4), None);
+        assert_eq!(in_force(&Health::Up, 65_535), Some(65_535));
+        assert_eq!(in_force(&Health::Starting { since_ms: 0, step: 0 }, 65_535), Some(1));
+        assert_eq!(in_force(&Health::Starting { since_ms: 0, step: u32::MAX }, 65_535), Some(65_535));
+    }
+
+    #[test]
+    fn a_reason_is_cut_and_has_no_control_characters() {
+        let Health::Down { reason, .. } = Health::down(1, &format!("a\nb{}", "ä".repeat(600))) else {
+            panic!()
+        };
+        assert!(reason.starts_with("a b") && reason.len() <= REASON_BYTES_MAX, "{reason}");
+    }
+}

@@ -1,0 +1,158 @@
+use std::ops::RangeInclusive;
+
+use serde::{Deserialize, Serialize};
+use slotway_config::WaitDuration;
+
+/// Shortest and longest `interval`, in milliseconds.
+const INTERVAL_MS: RangeInclusive<u64> = 100..=3_600_000;
+/// Shortest and longest `timeout`, in milliseconds.
+const TIMEOUT_MS: RangeInclusive<u64> = 10..=60_000;
+/// Fewest and most failures in a row.
+const THRESHOLD: RangeInclusive<u32> = 1..=100;
+/// Longest path, in bytes.
+const PATH_BYTES_MAX: usize = 1_024;
+
+/// How the control plane finds out whether a worker works: it sends it a request, and after so many failures in a row the worker gets
+/// no requests until it answers again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(try_from = "GivenHeartbeat")]
+pub struct Heartbeat {
+    /// What is asked for, behind the worker's base URL.
+    #[schema(example = "/health")]
+    path: String,
+    /// How often it is asked: `100ms` to `1h`; `5s` if not said.
+    #[schema(value_type = String)]
+    interval: WaitDuration,
+    /// How long it may take to answer: `10ms` to `1m`, and not longer than the interval; `1s` if not said.
+    #[schema(value_type = String)]
+    timeout: WaitDuration,
+    /// After how many failures in a row it is down: 1 to 100; 3 if not said.
+    #[schema(minimum = 1, maximum = 100)]
+    threshold: u32,
+}
+
+impl Heartbeat {
+    /// Returns the path of the request, appended to the worker's base URL. It begins with `/`.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Returns how often it is asked.
+    #[must_use]
+    pub fn interval(&self) -> WaitDuration {
+        self.interval
+    }
+
+    /// Returns how long it may take to answer; not longer than the interval.
+    #[must_use]
+    pub fn timeout(&self) -> WaitDuration {
+        self.timeout
+    }
+
+    /// Returns after how many failures in a row it is down.
+    #[must_use]
+    pub fn threshold(&self) -> u32 {
+        self.threshold
+    }
+}
+
+/// A heartbeat as a client sends it, before it is checked.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GivenHeartbeat {
+    path: String,
+    #[serde(default = "default_interval")]
+    interval: WaitDuration,
+    #[serde(default = "default_timeout")]
+    timeout: WaitDuration,
+    #[serde(default = "default_threshold")]
+    threshold: u32,
+}
+
+fn default_interval() -> WaitDuration {
+    WaitDuration::from_ms(5_000)
+}
+
+fn default_timeout() -> WaitDuration {
+    WaitDuration::from_ms(1_000)
+}
+
+fn default_threshold() -> u32 {
+    3
+}
+
+impl TryFrom<GivenHeartbeat> for Heartbeat {
+    type Error = String;
+
+    fn try_from(given: GivenHeartbeat) -> Result<Self, String> {
+        let GivenHeartbeat { path, interval, timeout, threshold } = given;
+        let right = path.starts_with('/')
+            && path.len() <= PATH_BYTES_MAX
+            && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+        if !right {
+            return Err(format!(
+                "heartbeat.path: it must begin with / and have neither # nor spaces, at most {PATH_BYTES_MAX} bytes"
+            ));
+        }
+        within("heartbeat.interval", interval, INTERVAL_MS)?;
+        within("heartbeat.timeout", timeout, TIMEOUT_MS)?;
+        if timeout > interval {
+            return Err(format!(
+                "heartbeat.timeout: {timeout} is longer than the interval of {interval}; it is asked once at a time"
+            ));
+        }
+        if !THRESHOLD.contains(&threshold) {
+            let (least, most) = (THRESHOLD.start(), THRESHOLD.end());
+            return Err(format!("heartbeat.threshold: {threshold} is not from {least} to {most}"));
+        }
+        Ok(Self { path, interval, timeout, threshold })
+    }
+}
+
+fn within(field: &str, given: WaitDuration, range: RangeInclusive<u64>) -> Result<(), String> {
+    if range.contains(&given.as_ms()) {
+        return Ok(());
+    }
+    let bound = WaitDuration::from_ms;
+    Err(format!("{field}: {given} is not from {} to {}", bound(*range.start()), bound(*range.end())))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_not_said_is_every_five_seconds_with_a_second_and_three_failures() {
+        let heartbeat: Heartbeat = serde_json::from_value(json!({ "path": "/health?deep=1" })).unwrap();
+        let written = serde_json::to_value(&heartbeat).unwrap();
+        assert_eq!(
+            written,
+            json!({ "path": "/health?deep=1", "interval": "5s", "timeout": "1s", "threshold": 3 })
+        );
+        assert_eq!(serde_json::from_value::<Heartbeat>(written).unwrap(), heartbeat);
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_with_its_field() {
+        for (given, says) in [
+            (json!({}), "missing field `path`"),
+            (json!({ "path": "health" }), "heartbeat.path: it must begin with /"),
+            (json!({ "path": "/a b" }), "heartbeat.path: "),
+            (json!({ "path": "/a#b" }), "heartbeat.path: "),
+            (json!({ "path": format!("/{}", "a".repeat(PATH_BYTES_MAX)) }), "at most 1024 bytes"),
+            (json!({ "path": "/", "interval": "99ms" }), "heartbeat.interval: 99ms is not from 100ms to 1h"),
+            (json!({ "path": "/", "interval": "61m" }), "heartbeat.interval: 61m"),
+            (json!({ "path": "/", "timeout": "0" }), "heartbeat.timeout: 0s is not from 10ms to 1m"),
+            (json!({ "path": "/", "interval": "1s", "timeout": "2s" }), "longer than the interval of 1s"),
+            (json!({ "path": "/", "threshold": 0 }), "heartbeat.threshold: 0 is not from 1 to 100"),
+            (json!({ "path": "/", "threshold": 101 }), "heartbeat.threshold: 101"),
+            (json!({ "path": "/", "every": "1s" }), "unknown field `every`"),
+        ] {
+            let refused = serde_json::from_value::<Heartbeat>(given.clone()).unwrap_err().to_string();
+            assert!(refused.contains(says), "{given}: {refused}");
+        }
+    }
+}

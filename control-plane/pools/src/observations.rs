@@ -1,0 +1,64 @@
+//! What other parts of the control plane observe of workers and pools, as this domain needs it.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use serde::{Deserialize, Serialize};
+use slotway_config::{PoolReport, WorkerReport, WorkerUrl};
+
+/// How old a coordinator's figures may be to count as what holds now.
+pub const FIGURES_FRESH_FOR: Duration = Duration::from_secs(10);
+
+/// The observations of the coordinators and of the watchdog.
+pub trait Observations: Send + Sync {
+    /// Returns whether a coordinator has reported that `generation` or a later one is in force there and that it has no request at a
+    /// worker which that generation removed.
+    fn has_drained(&self, coordinator: &str, worker: &WorkerUrl, generation: u64) -> bool;
+
+    /// Returns the latest figures of each coordinator, by name.
+    fn latest(&self, now: Instant) -> Vec<CoordinatorFigures>;
+
+    /// Returns the outcome of a worker's last heartbeat; none if it has none, was not asked yet, or another control plane asks it.
+    fn heartbeat(&self, worker: &WorkerUrl) -> Option<HeartbeatStatus>;
+}
+
+/// One coordinator's figures at one moment.
+#[derive(Debug, Clone)]
+pub struct CoordinatorFigures {
+    /// The coordinator's name.
+    pub coordinator: String,
+    /// The newest generation that is in force there.
+    pub generation: u64,
+    /// How old the figures are.
+    pub age: Duration,
+    /// The pools, without their workers.
+    pub pools: Vec<PoolReport>,
+    /// The workers.
+    pub workers: HashMap<WorkerUrl, WorkerReport>,
+}
+
+impl CoordinatorFigures {
+    /// Returns whether the figures are recent enough to count as what holds now.
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
+        self.age < FIGURES_FRESH_FOR
+    }
+}
+
+/// The outcome of a worker's last heartbeat, as the control plane that watches it knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct HeartbeatStatus {
+    /// Whether it answered.
+    pub ok: bool,
+    /// When it was asked (RFC 3339, UTC).
+    pub at: String,
+    /// How many times it has failed, one after the other.
+    pub failures: u32,
+    /// What went wrong when it last failed; `null` once it has answered.
+    pub last_error: Option<String>,
+    /// Whether it gets requests although it has failed often enough: so many fail at once that it is rather the control plane that is
+    /// cut off.
+    pub kept: bool,
+}

@@ -1,0 +1,175 @@
+//! One worker, as `/api/v1/workers` has it.
+
+use serde::{Deserialize, Serialize};
+use slotway_config::{Capacity, PoolName, Protocol, Scheme, WaitDuration, Worker, WorkerTls, WorkerUrl};
+use slotway_runtime::Moment;
+use slotway_store::Who;
+
+use crate::{
+    Cordon, Health, Heartbeat, Labels, Notes, PoolsError, WorkerField,
+    state::PoolsState,
+    worker_record::{Membership, PoolWorker, WorkerRecord},
+};
+
+/// Longest slow start, in milliseconds.
+const SLOW_START_MS_MAX: u64 = 3_600_000;
+
+/// The spec of a worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WorkerSpec {
+    /// Its pool; if not said the one that it is in, for a new worker the first one. A worker with requests under way moves once they
+    /// have ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub pool: Option<PoolName>,
+    /// How many requests a coordinator may have there at once.
+    #[schema(value_type = u32, minimum = 1, maximum = 65_535)]
+    pub capacity: Capacity,
+    /// The protocol towards it: `http1` or `http2`.
+    #[serde(default)]
+    #[schema(value_type = String)]
+    pub protocol: Protocol,
+    /// How its certificate is checked; only for https.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub tls: Option<WorkerTls>,
+    /// Whether it gets no further requests, and stays; if not said as it was, for a new worker `false`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cordoned: Option<bool>,
+    /// How it is found out whether it is there; nobody asks it without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heartbeat: Option<Heartbeat>,
+    /// Over how long its capacity comes back when its heartbeat is well again: up to `1h`; at once if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub slow_start: Option<WaitDuration>,
+}
+
+/// The desired state of a worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WantedWorker {
+    /// The base URL.
+    pub worker: WorkerUrl,
+    /// The spec.
+    pub spec: WorkerSpec,
+    /// The labels.
+    pub labels: Labels,
+    /// The notes.
+    pub notes: Notes,
+}
+
+/// Who makes a change, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangeContext {
+    /// Who, as in the audit rows.
+    pub who: Who,
+    /// When.
+    pub at: Moment,
+}
+
+impl WorkerRecord {
+    /// Returns the worker's spec.
+    #[must_use]
+    pub fn spec(&self) -> WorkerSpec {
+        let Worker { capacity, protocol, tls, .. } = self.entry.worker.clone();
+        WorkerSpec {
+            pool: Some(self.entry.pool.clone()),
+            capacity,
+            protocol,
+            tls,
+            cordoned: Some(self.cordoned.is_some()),
+            heartbeat: self.heartbeat.clone(),
+            slow_start: self.slow_start,
+        }
+    }
+}
+
+impl PoolsState {
+    /// Creates or replaces a worker. A draining worker becomes active again, and a worker of another pool moves once it has drained.
+    ///
+    /// # Errors
+    /// [`PoolsError::Worker`].
+    pub fn put_worker(&mut self, wanted: WantedWorker, context: &ChangeContext) -> Result<(), PoolsError> {
+        let WantedWorker { worker: url, spec, labels, notes } = wanted;
+        let known = self.worker(&url);
+        let pool = self.pool_for(spec.pool.as_ref(), known);
+        let pool = pool.map_err(|reason| wrong(WorkerField::Pool, reason))?;
+        if spec.tls.is_some() && url.scheme() == Scheme::Http {
+            return Err(wrong(WorkerField::Tls, "only an https worker can have TLS settings".to_owned()));
+        }
+        if let Some(over) = spec.slow_start.filter(|over| over.as_ms() > SLOW_START_MS_MAX) {
+            let most = WaitDuration::from_ms(SLOW_START_MS_MAX);
+            return Err(wrong(WorkerField::SlowStart, format!("{over} is too long: at most {most}")));
+        }
+        let worker =
+            Worker { worker: url.clone(), capacity: spec.capacity, protocol: spec.protocol, tls: spec.tls };
+        let (generation, position) = (self.generation, self.next_position());
+        let new = || WorkerRecord::new(position, PoolWorker { pool: pool.clone(), worker: worker.clone() });
+        let record = self.records.entry(url).or_insert_with(new);
+        record.move_to(&pool, generation);
+        record.bring_back();
+        record.entry.worker = worker;
+        (record.labels, record.notes) = (labels, notes);
+        record.slow_start = spec.slow_start.filter(|over| *over != WaitDuration::ZERO);
+        record.heartbeat = spec.heartbeat;
+        if record.heartbeat.is_none() {
+            record.health = Health::Up;
+        }
+        match spec.cordoned {
+            Some(true) if record.cordoned.is_none() => {
+                record.cordoned = Some(cordon("", context, generation))
+            }
+            Some(false) => record.cordoned = None,
+            Some(true) | None => {}
+        }
+        Ok(())
+    }
+
+    /// Cordons a worker: it gets no further requests. A reason replaces the one of an earlier cordon.
+    ///
+    /// # Errors
+    /// [`PoolsError::UnknownWorker`].
+    pub fn cordon(
+        &mut self,
+        url: &WorkerUrl,
+        reason: &str,
+        context: &ChangeContext,
+    ) -> Result<(), PoolsError> {
+        let generation = self.generation;
+        let record = self.present_mut(url)?;
+        match &record.cordoned {
+            Some(before) if reason.is_empty() || before.reason == reason => {}
+            before => {
+                let since = before.as_ref().map_or(generation, |before| before.since_generation);
+                record.cordoned = Some(cordon(reason, context, since));
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends a worker's cordon: it gets requests again.
+    ///
+    /// # Errors
+    /// [`PoolsError::UnknownWorker`].
+    pub fn uncordon(&mut self, url: &WorkerUrl) -> Result<(), PoolsError> {
+        self.present_mut(url)?.cordoned = None;
+        Ok(())
+    }
+
+    fn present_mut(&mut self, url: &WorkerUrl) -> Result<&mut WorkerRecord, PoolsError> {
+        let unknown = self.unknown_worker(url);
+        let is_present = |record: &&mut WorkerRecord| record.membership != Membership::Removed;
+        self.records.get_mut(url).filter(is_present).ok_or(unknown)
+    }
+}
+
+fn cordon(reason: &str, context: &ChangeContext, since_generation: u64) -> Cordon {
+    let who = context.who.as_str().to_owned();
+    let at_ms = u64::try_from(context.at.unix_ms()).unwrap_or_default();
+    Cordon { reason: reason.to_owned(), who, at_ms, since_generation }
+}
+
+fn wrong(field: WorkerField, reason: String) -> PoolsError {
+    PoolsError::Worker { field, reason }
+}

@@ -1,0 +1,168 @@
+//! The `status` of workers and pools.
+
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
+
+use serde::{Deserialize, Serialize};
+use slotway_config::{PoolName, WorkerUrl};
+
+use crate::{
+    CoordinatorFigures, HeartbeatStatus, Pools, WorkerCondition,
+    condition::condition,
+    figures::{Figures, total},
+    state::PoolsState,
+    worker_record::WorkerRecord,
+};
+
+/// Why a worker gets requests although its heartbeat fails.
+const WHY_KEPT: &str = "its heartbeat fails, but those of so many fail at once that it is rather the control plane that is cut off: it gets requests";
+
+/// The status of a worker. Figures are sums over the coordinators that report to this control plane; `null` where none does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct WorkerStatus {
+    /// What it is doing.
+    pub state: WorkerCondition,
+    /// Why it is not active, in words.
+    pub reason: Option<String>,
+    /// Its capacity in force; the lowest where coordinators differ.
+    pub capacity_in_force: Option<u32>,
+    /// Its requests under way.
+    pub in_flight: Option<u32>,
+    /// Its free slots.
+    pub free: Option<u32>,
+    /// Its slots that are not given out because it cannot be reached.
+    pub parked: Option<u32>,
+    /// Failures to reach it, one after the other.
+    pub failures: Option<u32>,
+    /// Requests of its pool that wait for a slot.
+    pub waiting: Option<u32>,
+    /// How long the first request of its pool has waited, in milliseconds.
+    pub oldest_wait_ms: Option<u64>,
+    /// How old the oldest of these figures is, in milliseconds.
+    pub report_age_ms: Option<u64>,
+    /// How its heartbeat last went; `null` where it has none, was not asked yet, or another control plane asks it.
+    pub heartbeat: Option<HeartbeatStatus>,
+}
+
+/// The status of a pool. Figures are sums over the coordinators that report to this control plane; `null` where none does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct PoolStatus {
+    /// Slots that can be given out.
+    pub free: Option<u32>,
+    /// Slots whose request is at its worker or on its way there.
+    pub in_flight: Option<u32>,
+    /// Slots of workers that cannot be reached at the moment.
+    pub parked: Option<u32>,
+    /// Requests that wait for a slot.
+    pub waiting: Option<u32>,
+    /// How long the first of them has waited, in milliseconds.
+    pub oldest_wait_ms: Option<u64>,
+    /// What the capacities of its workers that get requests add up to, for each coordinator.
+    pub slots: u64,
+    /// How many workers it has: those that are cordoned, down or drain, too.
+    pub workers: u64,
+    /// How many coordinators report it.
+    pub coordinators: u64,
+    /// How old the oldest of these figures is, in milliseconds.
+    pub report_age_ms: Option<u64>,
+    /// The pool before it that takes all its requests, so that it gets none; `null` where it gets some.
+    pub shadowed_by: Option<String>,
+}
+
+/// A state together with the observations of one moment.
+pub struct StatusView<'a> {
+    pools: &'a Pools,
+    /// The state.
+    pub state: Arc<PoolsState>,
+    latest: Vec<CoordinatorFigures>,
+    now: Instant,
+}
+
+impl Pools {
+    /// Returns the state in force with the observations of now.
+    #[must_use]
+    pub fn view(&self, now: Instant) -> StatusView<'_> {
+        self.view_of(self.current(), now)
+    }
+
+    /// Returns another state, such as that of a dry run, with the observations of now.
+    #[must_use]
+    pub fn view_of(&self, state: Arc<PoolsState>, now: Instant) -> StatusView<'_> {
+        StatusView { pools: self, state, latest: self.observations.latest(now), now }
+    }
+}
+
+impl StatusView<'_> {
+    /// Returns the status of a worker.
+    #[must_use]
+    pub fn worker(&self, url: &WorkerUrl, record: &WorkerRecord) -> WorkerStatus {
+        self.worker_by(&Figures::new(&self.latest), url, record)
+    }
+
+    /// Returns all workers that exist, in the order of their names, with their status.
+    #[must_use]
+    pub fn workers(&self) -> Vec<(&WorkerUrl, &WorkerRecord, WorkerStatus)> {
+        let figures = Figures::new(&self.latest);
+        let mut present: BTreeMap<_, _> = self.state.present().collect();
+        // Of a retained worker that was created again, the new record is shown.
+        for (url, record) in &mut present {
+            *record = self.state.worker(url).unwrap_or(record);
+        }
+        present
+            .into_iter()
+            .map(|(url, record)| (url, record, self.worker_by(&figures, url, record)))
+            .collect()
+    }
+
+    fn worker_by(&self, figures: &Figures<'_>, url: &WorkerUrl, record: &WorkerRecord) -> WorkerStatus {
+        let has_drained = |url: &WorkerUrl, since| self.pools.has_drained(url, since, self.now);
+        let (state, reason) = condition(&self.state, url, record, figures, &has_drained);
+        let own = figures.worker(url);
+        let pool = figures.pool(&record.entry.pool);
+        let heartbeat = self.pools.observations.heartbeat(url);
+        let is_kept = heartbeat.as_ref().is_some_and(|heartbeat| heartbeat.kept);
+        let reason = reason.or_else(|| is_kept.then(|| WHY_KEPT.to_owned()));
+        WorkerStatus {
+            state,
+            reason,
+            capacity_in_force: own.iter().map(|report| report.capacity).min(),
+            in_flight: total(&own, |report| report.in_flight),
+            free: total(&own, |report| report.free),
+            parked: total(&own, |report| report.parked),
+            failures: own.iter().map(|report| report.failures).max(),
+            waiting: total(&pool, |(line, _)| line.waiting),
+            oldest_wait_ms: pool.iter().map(|(line, _)| line.oldest_wait_ms).max(),
+            report_age_ms: figures.age_ms(),
+            heartbeat,
+        }
+    }
+
+    /// Returns all pools, in match order, with their status.
+    pub fn pools(&self) -> impl Iterator<Item = (PoolName, PoolStatus)> {
+        self.state.pools.names().into_iter().map(|name| {
+            let status = self.pool(&name);
+            (name, status)
+        })
+    }
+
+    /// Returns the status of a pool.
+    #[must_use]
+    pub fn pool(&self, name: &PoolName) -> PoolStatus {
+        let figures = Figures::new(&self.latest);
+        let own = figures.pool(name);
+        let members = || self.state.present().filter(|(_, record)| record.entry.pool == *name);
+        let slots = members().filter(|(url, _)| !self.state.retained.contains_key(*url));
+        let slots = slots.filter_map(|(_, record)| Some(u64::from(record.in_force()?.capacity.get())));
+        PoolStatus {
+            free: total(&own, |(line, _)| line.free),
+            in_flight: total(&own, |(line, _)| line.in_flight),
+            parked: total(&own, |(line, _)| line.parked),
+            waiting: total(&own, |(line, _)| line.waiting),
+            oldest_wait_ms: own.iter().map(|(line, _)| line.oldest_wait_ms).max(),
+            slots: slots.sum(),
+            workers: u64::try_from(members().count()).unwrap_or(u64::MAX),
+            coordinators: u64::try_from(own.len()).unwrap_or(u64::MAX),
+            report_age_ms: own.iter().map(|(_, age_ms)| *age_ms).max(),
+            shadowed_by: self.state.pools.shadow_of(name).map(ToString::to_string),
+        }
+    }
+}

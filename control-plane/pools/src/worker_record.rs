@@ -1,0 +1,187 @@
+use serde::{Deserialize, Serialize};
+use slotway_config::{PoolName, WaitDuration, Worker};
+
+use crate::{Cordon, Health, Heartbeat, Labels, Notes};
+
+/// A worker as the store keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerRecord {
+    /// Its position among the workers of its pool; lower ones come first.
+    pub position: u64,
+    /// Its pool and settings in force.
+    #[serde(flatten)]
+    pub entry: PoolWorker,
+    /// The configuration file's entry when it was last read; `None` for a worker that only REST named. It tells an edit of the file,
+    /// which wins, from an unchanged entry, which does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared: Option<PoolWorker>,
+    /// Whether it is in its pool.
+    #[serde(rename = "standing")]
+    pub membership: Membership,
+    /// The pool that it drains from, if that is not the pool of its entry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaves: Option<PoolName>,
+    /// The operator's mark that it gets no requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cordoned: Option<Cordon>,
+    /// The operator's labels.
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub labels: Labels,
+    /// The operator's notes.
+    #[serde(default, skip_serializing_if = "Notes::is_empty")]
+    pub notes: Notes,
+    /// Its heartbeat; without one it is not watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heartbeat: Option<Heartbeat>,
+    /// Over how long its capacity comes back when it is up again; at once without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow_start: Option<WaitDuration>,
+    /// Whether it answers its heartbeat. Written by the watchdog alone.
+    #[serde(default, skip_serializing_if = "Health::is_up")]
+    pub health: Health,
+    /// The store's revision that wrote this; 0 for what is not stored yet.
+    #[serde(skip)]
+    pub revision: u64,
+}
+
+impl WorkerRecord {
+    /// Returns a worker that takes requests, with nothing else set.
+    pub(crate) fn new(position: u64, entry: PoolWorker) -> Self {
+        Self {
+            position,
+            entry,
+            declared: None,
+            membership: Membership::Active,
+            leaves: None,
+            cordoned: None,
+            labels: Labels::default(),
+            notes: Notes::default(),
+            heartbeat: None,
+            slow_start: None,
+            health: Health::Up,
+            revision: 0,
+        }
+    }
+
+    /// Returns the worker as its pool shall have it now, with the capacity in force; none if it gets no requests.
+    pub(crate) fn in_force(&self) -> Option<Worker> {
+        if self.membership != Membership::Active || self.cordoned.is_some() {
+            return None;
+        }
+        let worker = &self.entry.worker;
+        let capacity = self.health.capacity_in_force(worker.capacity)?;
+        Some(Worker { capacity, ..worker.clone() })
+    }
+
+    /// Removes it from its pool. It drains from `generation` on, or from when it was cordoned.
+    pub(crate) fn remove(&mut self, generation: u64) {
+        self.membership = match self.membership {
+            Membership::Active => Membership::Draining { since_generation: self.without_since(generation) },
+            Membership::Moving { since_generation } => Membership::Draining { since_generation },
+            drains @ (Membership::Draining { .. } | Membership::Removed) => drains,
+        };
+    }
+
+    /// Puts it into another pool, in `generation`: as soon as it has drained from the one that it is in.
+    pub(crate) fn move_to(&mut self, pool: &PoolName, generation: u64) {
+        if self.entry.pool == *pool {
+            return;
+        }
+        let left = self.pool_of_requests().cloned();
+        self.entry.pool = pool.clone();
+        self.membership = match self.membership {
+            Membership::Removed => Membership::Active,
+            // Its requests are there already.
+            Membership::Moving { .. } | Membership::Draining { .. } if left.as_ref() == Some(pool) => {
+                Membership::Active
+            }
+            Membership::Active => Membership::Moving { since_generation: self.without_since(generation) },
+            Membership::Draining { since_generation } | Membership::Moving { since_generation } => {
+                Membership::Moving { since_generation }
+            }
+        };
+        self.leaves = left.filter(|_| matches!(self.membership, Membership::Moving { .. }));
+    }
+
+    /// Makes a removed or draining worker active again: at once if its requests are in its pool, else once it has drained from there.
+    pub(crate) fn bring_back(&mut self) {
+        self.membership = match (self.membership, &self.leaves) {
+            (moving @ Membership::Moving { .. }, _) => moving,
+            (Membership::Draining { since_generation }, Some(_)) => Membership::Moving { since_generation },
+            (Membership::Draining { .. } | Membership::Removed | Membership::Active, _) => Membership::Active,
+        };
+    }
+
+    /// Records that it has drained: it is in the pool that it moves to, or removed.
+    pub(crate) fn drained(&mut self) {
+        self.leaves = None;
+        match self.membership {
+            Membership::Moving { .. } => self.membership = Membership::Active,
+            Membership::Draining { .. } | Membership::Removed | Membership::Active => {
+                let (entry, declared) = (self.entry.clone(), self.declared.clone());
+                *self = Self {
+                    declared,
+                    membership: Membership::Removed,
+                    revision: self.revision,
+                    ..Self::new(self.position, entry)
+                };
+            }
+        }
+    }
+
+    /// Returns the pool that its requests are in; unknown for a worker that an older version of this program has moved.
+    pub(crate) fn pool_of_requests(&self) -> Option<&PoolName> {
+        match self.membership {
+            Membership::Moving { .. } => self.leaves.as_ref(),
+            // It may have been on its way to another pool when it was removed.
+            Membership::Draining { .. } => self.leaves.as_ref().or(Some(&self.entry.pool)),
+            Membership::Active | Membership::Removed => Some(&self.entry.pool),
+        }
+    }
+
+    /// Returns the first generation without it if it leaves its pool with `generation`.
+    fn without_since(&self, generation: u64) -> u64 {
+        self.cordoned.as_ref().map_or(generation, |cordon| cordon.since_generation)
+    }
+}
+
+/// A worker and the pool that it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolWorker {
+    /// The pool.
+    pub pool: PoolName,
+    /// The worker.
+    pub worker: Worker,
+}
+
+/// Whether a worker is in its pool, as the store has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Membership {
+    /// It is in its pool, and gets requests there unless it is cordoned or down.
+    Active,
+    /// It was removed with this generation; its cluster stays until its requests have ended.
+    Draining {
+        /// The first generation without it.
+        since_generation: u64,
+    },
+    /// It was moved to the pool of its record. It drains from the old one first: two pools with slots of one worker would together
+    /// exceed its capacity.
+    Moving {
+        /// The first generation without it.
+        since_generation: u64,
+    },
+    /// It was removed over REST and has drained. The record stays, because the file still declares the worker and must not bring it back.
+    Removed,
+}
+
+impl Membership {
+    /// Returns the first generation without the worker, while it drains.
+    #[must_use]
+    pub fn drains_since(self) -> Option<u64> {
+        match self {
+            Self::Draining { since_generation } | Self::Moving { since_generation } => Some(since_generation),
+            Self::Active | Self::Removed => None,
+        }
+    }
+}

@@ -1,0 +1,45 @@
+use axum::http::StatusCode;
+use slotway_pools::{PoolsError, RuleSubject, RuleViolation, WorkerField};
+
+use super::Problem;
+
+impl From<&PoolsError> for Problem {
+    fn from(error: &PoolsError) -> Self {
+        let problem = |status, kind, title| Self::new(status, kind, title, error.to_string());
+        let bad_body = || problem(StatusCode::BAD_REQUEST, "bad-body", "The body is not right");
+        let conflict = || problem(StatusCode::CONFLICT, "conflict", "The change contradicts what is there");
+        match error {
+            PoolsError::Store(error) => Self::from(error),
+            PoolsError::Declaration(_) => {
+                problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong")
+            }
+            PoolsError::Rule(RuleViolation { subject, .. }) => {
+                let field = match subject {
+                    RuleSubject::PoolCount => None,
+                    RuleSubject::Match => Some("spec.match".to_owned()),
+                    RuleSubject::Workers => Some("spec.capacity".to_owned()),
+                };
+                Self { field, ..conflict() }
+            }
+            PoolsError::Worker { field, .. } => {
+                Self { field: Some(format!("spec.{}", field.as_str())), ..bad_body() }
+            }
+            PoolsError::Entry { index, field, .. } => {
+                Self { index: *index, field: Some(field.as_str().to_owned()), ..bad_body() }
+            }
+            PoolsError::EntryInOtherPool { index, .. } => {
+                let field = WorkerField::Pool.as_str().to_owned();
+                Self { index: Some(*index), field: Some(field), ..conflict() }
+            }
+            PoolsError::PoolInUse { .. } => conflict(),
+            PoolsError::UnknownWorker { known, .. } => Self {
+                known: Some(known.clone()),
+                ..problem(StatusCode::NOT_FOUND, "unknown-worker", "There is no such worker")
+            },
+            PoolsError::UnknownPool { known, .. } => Self {
+                known: Some(known.clone()),
+                ..problem(StatusCode::NOT_FOUND, "unknown-pool", "There is no such pool")
+            },
+        }
+    }
+}

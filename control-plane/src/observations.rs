@@ -1,0 +1,28 @@
+//! What the domain of pools needs of the coordinators' reports and of the watchdog.
+
+use std::{sync::Arc, time::Instant};
+
+use slotway_config::WorkerUrl;
+use slotway_pools::{CoordinatorFigures, HeartbeatStatus, Observations};
+
+use crate::{coordinators::Reports, watchdog::Watchdog};
+
+/// The reports of the coordinators and the heartbeats of the watchdog.
+pub(crate) struct ReportsAndHeartbeats {
+    pub(crate) reports: Arc<Reports>,
+    pub(crate) watchdog: Arc<Watchdog>,
+}
+
+impl Observations for ReportsAndHeartbeats {
+    fn has_drained(&self, coordinator: &str, worker: &WorkerUrl, generation: u64) -> bool {
+        self.reports.drained(coordinator, worker, generation)
+    }
+
+    fn latest(&self, now: Instant) -> Vec<CoordinatorFigures> {
+        self.reports.latest(now)
+    }
+
+    fn heartbeat(&self, worker: &WorkerUrl) -> Option<HeartbeatStatus> {
+        self.watchdog.heartbeats().status(worker)
+    }
+}
