@@ -1,6 +1,7 @@
 //! The parts put together: a control plane that serves REST and xDS.
 
 use std::{
+    collections::BTreeSet,
     net::{SocketAddr, TcpListener},
     path::PathBuf,
     sync::Arc,
@@ -8,13 +9,16 @@ use std::{
 };
 
 use prometheus_client::metrics::{family::Family, gauge::Gauge};
+use slotway_backups::Backups;
 use slotway_identity::{AdminToken, IdentityService, oidc::Oidc};
+use slotway_servers::{Servers, WorkerDirectory};
+use slotway_store::Resources;
 use slotway_xds::XdsServer;
 use tokio::{sync::watch, task::JoinSet, time::MissedTickBehavior};
 
 use crate::{
-    agents::Agents,
-    api::{self, ApiPort, ApiState, Rates},
+    agents,
+    api::{self, ApiPort, ApiState, Rates, ResourceRegistry},
     cli::CliError,
     config::{ApiTls, Config, OidcSettings, XdsTls},
     coordinators::{CoordinatorSource, Coordinators, CoordinatorsError, Reports},
@@ -103,7 +107,6 @@ impl ControlPlane {
         let identity =
             IdentityService::open(store.clone(), Arc::clone(&token), settings, oidc, Clock::System);
         let identity = Arc::new(identity.await?);
-        let agents = Arc::new(Agents::open(store.clone()).await?);
         let watchdog = Arc::<Watchdog>::default();
         let observations =
             ReportsAndHeartbeats { reports: Arc::clone(&reports), watchdog: Arc::clone(&watchdog) };
@@ -116,16 +119,22 @@ impl ControlPlane {
             Clock::System,
         );
         let workers = Arc::new(workers.await?);
+        let directory = Arc::new(WorkersOfPools(Arc::clone(&workers)));
+        let servers = Servers::open(Arc::clone(&store), directory).await.map_err(crate::Error::from)?;
+        let servers = Arc::new(servers);
+        let backups = Arc::new(Backups::open(Arc::clone(&store), Clock::System).await?);
+        let (for_agents, keep_agents) = agents::merged(servers.published(), backups.published());
+        let domains: Vec<Arc<dyn Resources>> = vec![Arc::clone(&servers) as _, Arc::clone(&backups) as _];
         let stopping = Stopping::default();
         let source =
-            CoordinatorSource::new(workers.desired(), agents.told()).map_err(CoordinatorsError::from)?;
+            CoordinatorSource::new(workers.desired(), for_agents).map_err(CoordinatorsError::from)?;
         let xds_server = XdsServer::new(source, let_in, stopping.clone(), Clock::System);
         let coordinators = Arc::new(Coordinators::new(Arc::clone(xds_server.nodes()), Arc::clone(&store)));
         let reloads = Arc::new(Reloads::default());
         reloads.started();
 
         let state = ApiState {
-            agents: Arc::clone(&agents),
+            resources: Arc::new(ResourceRegistry::new(Arc::clone(&store), domains)),
             workers: Arc::clone(&workers),
             store: Arc::clone(&store),
             reports: Arc::clone(&reports),
@@ -155,7 +164,11 @@ impl ControlPlane {
         tasks.spawn(async move { Ok(rest.await?) });
         tasks.spawn(until(stopping.clone(), run_identity(identity)));
         tasks.spawn(until(stopping.clone(), settle(Arc::clone(&workers), Arc::clone(&coordinators))));
-        tasks.spawn(until(stopping.clone(), follow(Arc::clone(&workers), agents)));
+        let followed = Arc::clone(&workers);
+        tasks.spawn(until(stopping.clone(), async move {
+            tokio::join!(followed.follow(), servers.follow(), backups.follow(), keep_agents);
+            Ok(())
+        }));
         let is_shared = config.store != StoreSettings::Sqlite;
         let watched = Arc::clone(&workers);
         let ending = stopping.on_ending();
@@ -262,9 +275,13 @@ async fn run_identity(identity: Arc<IdentityService>) -> Result<(), CliError> {
     Ok(())
 }
 
-async fn follow(workers: Arc<Pools>, agents: Arc<Agents>) -> Result<(), CliError> {
-    tokio::join!(workers.follow(), agents.follow());
-    Ok(())
+/// The workers of the pools, for servers that refer to them.
+struct WorkersOfPools(Arc<Pools>);
+
+impl WorkerDirectory for WorkersOfPools {
+    fn workers(&self) -> BTreeSet<String> {
+        self.0.overview(Instant::now()).into_iter().map(|row| row.worker).collect()
+    }
 }
 
 async fn settle(workers: Arc<Pools>, coordinators: Arc<Coordinators>) -> Result<(), CliError> {

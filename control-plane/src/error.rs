@@ -1,5 +1,9 @@
 use std::path::PathBuf;
 
+use slotway_api_types::ResourceKind;
+use slotway_servers::ServersError;
+use slotway_store::ResourceError;
+
 use crate::{coordinators::CoordinatorsError, store::StoreError};
 
 /// Everything that can go wrong in the control plane, in words for the person who has to mend it. `api::problem` turns
@@ -93,24 +97,22 @@ pub enum Error {
     /// Nobody can listen to events now.
     #[error("{0}")]
     NoEvents(&'static str),
-    /// There is no such backup job.
-    #[error("there is no backup job {name:?}")]
-    UnknownBackupJob {
-        /// What was asked for.
+    /// There is no such resource.
+    #[error("there is no {} {name:?}", kind.title)]
+    UnknownResource {
+        /// The kind.
+        kind: &'static ResourceKind,
+        /// The name that was asked for.
         name: String,
-        /// What there is.
+        /// Names that exist, a bounded number of them.
         known: Vec<String>,
     },
-    /// One server too many.
-    #[error("{}", no_place(.usage, .servers_max, .holders))]
-    NoPlace {
-        /// The usage whose places are taken; without it those of all usages are.
-        usage: Option<String>,
-        /// How many may run.
-        servers_max: u32,
-        /// The workers that hold the places.
-        holders: Vec<String>,
-    },
+    /// A domain refused a change of its resources.
+    #[error(transparent)]
+    Resource(ResourceError),
+    /// Servers failed.
+    #[error(transparent)]
+    Servers(#[from] ServersError),
     /// It is not known who asks: credentials are needed and did not come, or wrong ones did.
     #[error("{0}")]
     Unauthorized(&'static str),
@@ -167,15 +169,6 @@ pub enum Error {
     },
 }
 
-fn no_place(usage: &Option<String>, servers_max: &u32, holders: &[String]) -> String {
-    let of = usage.as_ref().map_or_else(|| "in all".to_owned(), |usage| format!("of usage {usage:?}"));
-    let held = if holders.is_empty() { "nobody".to_owned() } else { holders.join(", ") };
-    format!(
-        "at most {servers_max} servers {of} may run, and the places are held by {held}; take one away with \
-         DELETE /api/v1/servers?worker=URL, or raise the limit with PUT /api/v1/server-limits"
-    )
-}
-
 fn stale(found: Option<u64>) -> String {
     match found {
         Some(version) => format!(
@@ -192,6 +185,15 @@ fn not_its_node(connected: bool) -> &'static str {
     } else {
         "the report speaks for a coordinator that is not connected, so that its group is not known, and its token or \
          certificate does not let into every group: report again once xDS is connected"
+    }
+}
+
+impl From<ResourceError> for Error {
+    fn from(error: ResourceError) -> Self {
+        match error {
+            ResourceError::Store(error) => Self::Store(error),
+            error => Self::Resource(error),
+        }
     }
 }
 

@@ -5,28 +5,34 @@ use slotway_store::Kind;
 pub use slotway_identity::kinds::{SESSION, TOKEN, TOKEN_USE, USER};
 pub use slotway_pools::{POLICY, POOL, SETTINGS, WORKER};
 
-/// A worker that is marked as a server, by its base URL.
-pub const SERVER: Kind = Kind::new("server");
-/// How many servers may run.
-pub const SERVER_LIMITS: Kind = Kind::new("server_limits");
-/// What servers may use.
-pub const RESOURCE_PROFILES: Kind = Kind::new("resource_profiles");
-/// A backup job, by its name.
-pub const BACKUP_JOB: Kind = Kind::new("backup_job");
-
-/// All of them.
-pub const ALL: [Kind; 13] = [
-    WORKER,
-    POOL,
-    POLICY,
-    SERVER,
-    SERVER_LIMITS,
-    RESOURCE_PROFILES,
-    BACKUP_JOB,
-    SETTINGS,
-    USER,
-    TOKEN,
-    TOKEN_USE,
-    SESSION,
-    Kind::FACT,
+/// The kinds of each domain, and the facts of all.
+const PARTS: [&[Kind]; 5] = [
+    &slotway_pools::KINDS,
+    slotway_identity::KINDS,
+    slotway_servers::KINDS,
+    slotway_backups::KINDS,
+    &[Kind::FACT],
 ];
+
+const COUNT: usize = {
+    let (mut part, mut count) = (0, 0);
+    while part < PARTS.len() {
+        (part, count) = (part + 1, count + PARTS[part].len());
+    }
+    count
+};
+
+/// All kinds.
+pub static ALL: [Kind; COUNT] = {
+    let mut all = [Kind::FACT; COUNT];
+    let (mut part, mut next) = (0, 0);
+    while part < PARTS.len() {
+        let mut at = 0;
+        while at < PARTS[part].len() {
+            all[next] = PARTS[part][at];
+            (at, next) = (at + 1, next + 1);
+        }
+        part += 1;
+    }
+    all
+};

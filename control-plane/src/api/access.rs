@@ -6,6 +6,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use slotway_api_types::{RequiredScope, ResourceKind, kinds};
 use slotway_identity::{AuthenticationMethod, Identity, IdentityError, Scope};
 use utoipa::openapi::{
     OpenApi,
@@ -41,8 +42,9 @@ const ADMIN: Needs = Needs::Scope(Scope::Admin);
 const SESSION: Needs = Needs::Session;
 const OWN: Needs = Needs::SessionOrAdmin;
 
-/// Every endpoint: its method, its path as the router has it, and what it needs.
-pub(super) const TABLE: &[(&str, &str, Needs)] = &[
+/// The endpoints of the kinds that have handlers of their own, and all others that are about no kind: method, path as the router has it,
+/// and what is required. Those of ordinary kinds follow from their descriptors.
+const TABLE: &[(&str, &str, Needs)] = &[
     ("GET", "/healthz", NOTHING),
     ("GET", "/readyz", NOTHING),
     ("GET", "/readyz/xds", NOTHING),
@@ -76,17 +78,6 @@ pub(super) const TABLE: &[(&str, &str, Needs)] = &[
     ("POST", "/api/v1/workers/{name}/drain", WORKERS),
     // What changes pools or policies needs `admin`; the handler knows that once it has read the list.
     ("POST", "/api/v1/apply", WORKERS),
-    ("GET", "/api/v1/server-limits", READ),
-    ("PUT", "/api/v1/server-limits", ADMIN),
-    ("GET", "/api/v1/resource-profiles", READ),
-    ("PUT", "/api/v1/resource-profiles", ADMIN),
-    ("GET", "/api/v1/backup-jobs", READ),
-    ("GET", "/api/v1/backup-jobs/{name}", READ),
-    ("PUT", "/api/v1/backup-jobs/{name}", ADMIN),
-    ("DELETE", "/api/v1/backup-jobs/{name}", ADMIN),
-    ("GET", "/api/v1/servers", READ),
-    ("POST", "/api/v1/servers", ADMIN),
-    ("DELETE", "/api/v1/servers", ADMIN),
     ("GET", "/api/v1/session", READ),
     ("POST", "/api/v1/session", NOTHING),
     ("DELETE", "/api/v1/session", SESSION),
@@ -104,10 +95,42 @@ pub(super) const TABLE: &[(&str, &str, Needs)] = &[
     ("GET", "/api/v1/oidc/callback", NOTHING),
 ];
 
-/// What the table says of an endpoint. HEAD is GET without its body.
+/// Returns what an endpoint requires; `None` for one that must not be served. HEAD is GET without its body.
 pub(super) fn needs(method: &Method, path: &str) -> Option<Needs> {
     let method = if method == Method::HEAD { "GET" } else { method.as_str() };
-    TABLE.iter().find(|(listed, at, _)| *listed == method && *at == path).map(|(.., needs)| *needs)
+    let listed = TABLE.iter().find(|(listed, at, _)| *listed == method && *at == path);
+    listed.map(|(.., needs)| *needs).or_else(|| {
+        let mut ordinary = kinds::ordinary().flat_map(endpoints);
+        ordinary.find(|(listed, at, _)| *listed == method && at == path).map(|(.., needs)| needs)
+    })
+}
+
+/// Returns the endpoints of an ordinary kind.
+fn endpoints(kind: &'static ResourceKind) -> impl Iterator<Item = (&'static str, String, Needs)> {
+    let (read, change) = (Needs::from(kind.read), Needs::from(kind.change));
+    let all = [
+        ("GET", kind.collection(), read),
+        ("GET", kind.item(), read),
+        ("PUT", kind.item(), change),
+        ("PATCH", kind.item(), change),
+        ("DELETE", kind.item(), change),
+    ];
+    all.into_iter().filter(|(method, ..)| *method != "DELETE" || kind.is_deletable())
+}
+
+impl From<RequiredScope> for Needs {
+    fn from(scope: RequiredScope) -> Self {
+        Self::Scope(scope_of(scope))
+    }
+}
+
+/// Returns the scope that a descriptor names.
+pub(super) fn scope_of(scope: RequiredScope) -> Scope {
+    match scope {
+        RequiredScope::Read => Scope::Read,
+        RequiredScope::Workers => Scope::Workers,
+        RequiredScope::Admin => Scope::Admin,
+    }
 }
 
 /// Lets a request through to its endpoint if whoever sends it may, and tells the endpoint who that is.
@@ -244,10 +267,16 @@ mod tests {
             .iter_mut()
             .flat_map(|(path, item)| operations(item).map(|(method, _)| (method.to_string(), path.clone())))
             .collect();
-        let listed: BTreeSet<_> =
-            TABLE.iter().map(|(method, path, _)| ((*method).to_owned(), (*path).to_owned())).collect();
+        let ordinary =
+            kinds::ordinary().flat_map(endpoints).map(|(method, path, _)| (method.to_owned(), path));
+        let all: Vec<_> = TABLE
+            .iter()
+            .map(|(method, path, _)| ((*method).to_owned(), (*path).to_owned()))
+            .chain(ordinary)
+            .collect();
+        let listed: BTreeSet<_> = all.iter().cloned().collect();
         assert_eq!(described, listed);
-        assert_eq!(listed.len(), TABLE.len(), "a line stands twice");
+        assert_eq!(listed.len(), all.len(), "a line stands twice");
     }
 
     #[test]

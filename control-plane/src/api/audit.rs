@@ -4,14 +4,17 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use slotway_api_types::{ResourceKind, kinds};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{ApiState, Problem, access::Asking};
-use crate::kinds;
+use super::{
+    ApiState, Problem,
+    access::{Asking, scope_of},
+};
 use crate::{
     error::Error,
     people::Scope,
-    store::{AUDIT_PAGE_MAX, AuditQuery, AuditRow, HIDDEN, Kind},
+    store::{AUDIT_PAGE_MAX, AuditQuery, AuditRow, HIDDEN},
 };
 
 /// The default number of rows.
@@ -71,13 +74,11 @@ impl From<AuditRow> for AuditedChange {
     }
 }
 
-/// The kinds whose content only an admin may read.
-const OF_PEOPLE: [Kind; 2] = [kinds::USER, kinds::TOKEN];
-
 impl AuditedChange {
-    /// Returns the change as this scope may see it: the content of users and tokens is for admins.
+    /// Returns the change as this scope may see it. Of a kind that it may not read, it learns only that something was changed.
     fn for_scope(mut self, scope: Scope) -> Self {
-        if scope < Scope::Admin && OF_PEOPLE.iter().any(|kind| kind.as_str() == self.kind) {
+        let may_read = |kind: &ResourceKind| scope >= scope_of(kind.read);
+        if !kinds::by_stored(&self.kind).is_none_or(may_read) {
             for document in [&mut self.before, &mut self.after] {
                 if !document.is_null() {
                     *document = Value::String(HIDDEN.to_owned());

@@ -13,6 +13,7 @@ mod health;
 mod identity_problem;
 mod metrics;
 mod observed;
+mod ordinary;
 mod people;
 mod pools_problem;
 mod port;
@@ -30,13 +31,13 @@ use axum::{
     Extension, Router, body::Bytes, extract::DefaultBodyLimit, http::header, middleware,
     response::IntoResponse, routing::post,
 };
+use slotway_api_types::ResourceBodyMetadata;
 use slotway_identity::IdentityService;
 use slotway_xds::OtherRoutes;
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    agents::Agents,
     coordinators::{Coordinators, REPORT_BYTES_MAX, Reports},
     lifecycle::Stopping,
     store::Store,
@@ -49,11 +50,12 @@ pub use coordinator::RemovedWorker;
 pub use coordinator_types::{CoordinatorStatus, Rejection, SyncState, TypeStatus, UnacceptedChange, Variant};
 pub use coordinators::{CoordinatorPool, CoordinatorSpec, CoordinatorState};
 pub use events::{EventSources, Hub};
+pub use ordinary::ResourceRegistry;
 pub use people::{MadeToken, RoleName, ScopeName, SessionView, TokenSpec, TokenState, UserSpec, UserState};
 pub use port::ApiPort;
 pub use problem::Problem;
 pub use rates::Rates;
-pub use resource::{List, Metadata, Resource};
+pub use slotway_api_types::{List, Metadata, Resource};
 pub use v1::{
     apply::{Action, Applied, AppliedItem},
     policies::PolicyStatus,
@@ -62,8 +64,8 @@ pub use v1::{
 /// What the handlers work with.
 #[derive(Clone)]
 pub struct ApiState {
-    /// What agents are told.
-    pub agents: Arc<Agents>,
+    /// The domains whose kinds are served in the ordinary way.
+    pub resources: Arc<ResourceRegistry>,
     /// The workers.
     pub workers: Arc<Pools>,
     /// Where all is kept.
@@ -91,6 +93,7 @@ impl ApiState {
     #[must_use]
     pub fn event_sources(&self) -> EventSources {
         EventSources {
+            resources: Arc::clone(&self.resources),
             workers: Arc::clone(&self.workers),
             store: Arc::clone(&self.store),
             reports: Arc::clone(&self.reports),
@@ -138,7 +141,7 @@ pub fn description() -> utoipa::openapi::OpenApi {
         title = "Slotway",
         description = "Workers with slots behind Envoy: who there is, and what is free."
     ),
-    components(schemas(Problem, CoordinatorSpec))
+    components(schemas(Problem, CoordinatorSpec, Metadata, ResourceBodyMetadata))
 )]
 struct Description;
 
@@ -153,6 +156,7 @@ fn described() -> OpenApiRouter<ApiState> {
         .routes(routes!(events::listen))
         .merge(people::router())
         .merge(v1::router())
+        .merge(ordinary::router())
         .routes(routes!(openapi))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))

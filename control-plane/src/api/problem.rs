@@ -4,6 +4,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
+use slotway_servers::ServersError;
+use slotway_store::ResourceError;
 
 use crate::{coordinators::CoordinatorsError, error::Error, store::StoreError};
 
@@ -28,7 +30,7 @@ pub struct Problem {
     /// For what is unknown: which ones there are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known: Option<Vec<String>>,
-    /// For a server too many: the workers that hold the places.
+    /// For a server too many: the names of the servers that hold the places.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holders: Option<Vec<String>>,
 }
@@ -38,6 +40,54 @@ impl Problem {
         let (kind, title) = (format!("urn:slotway:problem:{kind}"), title.to_owned());
         let status = status.as_u16();
         Self { kind, title, status, detail, index: None, field: None, known: None, holders: None }
+    }
+}
+
+/// The problems of ordinary resources, and those of the domains that have some of their own.
+impl Problem {
+    fn of_resource(error: &ResourceError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ResourceError::Invalid { field, .. } => Self {
+                field: Some(field.clone()),
+                ..Self::new(StatusCode::BAD_REQUEST, "bad-body", "The body is not right", detail)
+            },
+            ResourceError::Domain { error, .. } => match error.downcast_ref::<ServersError>() {
+                Some(error) => Self::of_servers(error),
+                None => {
+                    Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong", detail)
+                }
+            },
+            // A failure of the store is one of its own errors here.
+            ResourceError::Conflict { .. } | ResourceError::Store(_) => {
+                Self::new(StatusCode::CONFLICT, "conflict", "The change contradicts what is there", detail)
+            }
+        }
+    }
+
+    fn of_servers(error: &ServersError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ServersError::NoRoom { holders, .. } => Self {
+                holders: Some(holders.clone()),
+                ..Self::new(StatusCode::CONFLICT, "no-place", "All places are taken", detail)
+            },
+            ServersError::UnknownWorker { known, .. } => Self {
+                known: Some(known.clone()),
+                field: Some("spec.external".to_owned()),
+                ..Self::new(StatusCode::NOT_FOUND, "unknown-worker", "There is no such worker", detail)
+            },
+            ServersError::Value { error, .. } => Self {
+                field: Some(error.field.clone()),
+                ..Self::new(StatusCode::BAD_REQUEST, "bad-body", "The body is not right", detail)
+            },
+            ServersError::Conflict { .. } => {
+                Self::new(StatusCode::CONFLICT, "conflict", "The change contradicts what is there", detail)
+            }
+            ServersError::Store(_) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "store", "The database cannot be used", detail)
+            }
+        }
     }
 }
 
@@ -57,7 +107,7 @@ impl IntoResponse for Problem {
 impl From<&Error> for Problem {
     fn from(error: &Error) -> Self {
         let detail = error.to_string();
-        let problem = |status, kind, title| Self::new(status, kind, title, detail.clone());
+        let problem = |status, kind: &str, title: &str| Self::new(status, kind, title, detail.clone());
         match error {
             Error::BadBody { index, field, .. } => Self {
                 index: *index,
@@ -88,14 +138,16 @@ impl From<&Error> for Problem {
             Error::NoEvents(_) => {
                 problem(StatusCode::SERVICE_UNAVAILABLE, "no-events", "Nobody can listen to events now")
             }
-            Error::UnknownBackupJob { known, .. } => Self {
+            Error::UnknownResource { kind, known, .. } => Self {
                 known: Some(known.clone()),
-                ..problem(StatusCode::NOT_FOUND, "unknown-backup-job", "There is no such backup job")
+                ..problem(
+                    StatusCode::NOT_FOUND,
+                    &format!("unknown-{}", kind.problem_word()),
+                    &format!("There is no such {}", kind.title),
+                )
             },
-            Error::NoPlace { holders, .. } => Self {
-                holders: Some(holders.clone()),
-                ..problem(StatusCode::CONFLICT, "no-place", "All places are taken")
-            },
+            Error::Resource(error) => Self::of_resource(error),
+            Error::Servers(error) => Self::of_servers(error),
             Error::Unauthorized(_) => {
                 problem(StatusCode::UNAUTHORIZED, "unauthorized", "Authentication required")
             }

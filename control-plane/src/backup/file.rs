@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use slotway_api_types::kinds as resource_kinds;
 
 use super::is_kept;
 use crate::{
@@ -74,22 +75,15 @@ impl Backup {
     /// How much is in it of what somebody has named: `1 pool, 3 workers`; none where there is nothing.
     pub(crate) fn in_words(&self) -> Option<String> {
         let mut counts = Vec::new();
-        for (kind, one, many) in [
-            (kinds::POOL, "pool", "pools"),
-            (kinds::WORKER, "worker", "workers"),
-            (kinds::SERVER, "server", "servers"),
-            (kinds::SERVER_LIMITS, "server limits", "server limits"),
-            (kinds::RESOURCE_PROFILES, "resource profiles", "resource profiles"),
-            (kinds::BACKUP_JOB, "backup job", "backup jobs"),
-            (kinds::USER, "user", "users"),
-            (kinds::TOKEN, "token", "tokens"),
-        ] {
-            match self.listing.documents.iter().filter(|document| document.kind == kind).count() {
+        for kind in resource_kinds::ALL {
+            let stored =
+                self.listing.documents.iter().filter(|document| kind.stored == Some(document.kind.as_str()));
+            match stored.count() {
                 0 => {}
                 // Of these there is one document at most.
-                _ if one == many => counts.push(one.to_owned()),
-                1 => counts.push(format!("1 {one}")),
-                number => counts.push(format!("{number} {many}")),
+                _ if kind.title == kind.titles => counts.push(kind.title.to_owned()),
+                1 => counts.push(format!("1 {}", kind.title)),
+                number => counts.push(format!("{number} {}", kind.titles)),
             }
         }
         (!counts.is_empty()).then(|| counts.join(", "))
@@ -163,7 +157,10 @@ impl Backup {
         let mut seen = HashSet::new();
         match listing.documents.iter().find(|document| !seen.insert((document.kind, &document.key))) {
             Some(Document { kind, key, .. }) => Err(format!("the {} {key:?} is in it twice", kind.as_str())),
-            None => Ok(Self { made_at: head.made_at, made_by: head.made_by, listing }),
+            None => {
+                let listing = slotway_servers::upgraded(listing).map_err(|error| error.to_string())?;
+                Ok(Self { made_at: head.made_at, made_by: head.made_by, listing })
+            }
         }
     }
 }

@@ -7,7 +7,6 @@ use serde_json::Value;
 use super::Backup;
 use crate::kinds;
 use crate::{
-    agents,
     error::Error,
     lifecycle::Clock,
     people,
@@ -17,9 +16,6 @@ use crate::{
 
 /// How often it is tried where control planes on the same database are faster each time.
 const TRIES_MAX: usize = 32;
-/// What agents are told.
-const FOR_AGENTS: [Kind; 4] =
-    [kinds::SERVER_LIMITS, kinds::RESOURCE_PROFILES, kinds::BACKUP_JOB, kinds::SERVER];
 /// Who may come in.
 const PEOPLE: [Kind; 2] = [kinds::USER, kinds::TOKEN];
 
@@ -80,7 +76,8 @@ impl Backup {
         let nothing = Listing { revision: 0, documents: Vec::new() };
         let readable = workers::restore_writes(nothing, self.listing.clone(), 0)
             .map_err(Error::from)
-            .and_then(|_| agents::turn_write(&self.listing))
+            .and_then(|_| Ok(slotway_servers::turn_write(&self.listing)?))
+            .and_then(|_| Ok(slotway_backups::turn_write(&self.listing)?))
             .and_then(|_| Ok(people::guard_write(self.listing.clone())?));
         readable.map(drop).map_err(|error| match error {
             Error::Store(StoreError::Document { kind, key, reason })
@@ -105,10 +102,15 @@ impl Plan {
             .map(|document| ((document.kind, document.key.as_str()), document))
             .collect();
         let mut writes = replaced(there, backup, &[kinds::SETTINGS]);
-        let agents = replaced(there, backup, &FOR_AGENTS);
-        if !agents.is_empty() {
-            writes.push(agents::turn_write(there)?);
-            writes.extend(agents);
+        let servers = replaced(there, backup, slotway_servers::KINDS);
+        if !servers.is_empty() {
+            writes.push(slotway_servers::turn_write(there)?);
+            writes.extend(servers);
+        }
+        let jobs = replaced(there, backup, slotway_backups::KINDS);
+        if !jobs.is_empty() {
+            writes.push(slotway_backups::turn_write(there)?);
+            writes.extend(jobs);
         }
         let people = replaced(there, backup, &PEOPLE);
         if !people.is_empty() {
@@ -190,6 +192,8 @@ mod tests {
 
     use super::*;
 
+    const SERVER_LIMITS: Kind = Kind::new("server_limits");
+
     fn document(kind: Kind, key: &str, revision: u64, value: &Value) -> Document {
         Document { kind, key: key.to_owned(), revision, value: value.to_string() }
     }
@@ -198,7 +202,7 @@ mod tests {
     fn kept(epoch: &str, servers_max: u32) -> Vec<Document> {
         let user = json!({ "role": "admin", "password_hash": "x", "created_at": 1, "epoch": epoch });
         let limits = json!({ "servers_max": servers_max, "by_usage": {} });
-        vec![document(kinds::USER, "ada", 3, &user), document(kinds::SERVER_LIMITS, "slotway", 3, &limits)]
+        vec![document(kinds::USER, "ada", 3, &user), document(SERVER_LIMITS, "slotway", 3, &limits)]
     }
 
     /// The writes, each as kind, key and what is expected, where a session that began with the backup's epoch is there.
@@ -211,7 +215,7 @@ mod tests {
             document(kinds::SESSION, "of-then", 4, &session),
             document(kinds::TOKEN_USE, "ci", 4, &json!(1)),
             document(Kind::FACT, "people", 5, &json!({})),
-            document(Kind::FACT, "agents", 6, &json!({})),
+            document(Kind::FACT, "servers", 6, &json!({})),
         ]);
         let plan = Plan::of(&Listing { revision: 9, documents }, &backup).unwrap();
         plan.writes.into_iter().map(|w| (w.kind, w.key, w.expected, w.value.is_some())).collect()
@@ -237,8 +241,8 @@ mod tests {
         assert_eq!(
             writes("then", 2),
             [
-                (Kind::FACT, "agents".to_owned(), Expected::Revision(6), true),
-                (kinds::SERVER_LIMITS, "slotway".to_owned(), Expected::Anything, true),
+                (Kind::FACT, "servers".to_owned(), Expected::Revision(6), true),
+                (SERVER_LIMITS, "slotway".to_owned(), Expected::Anything, true),
             ]
         );
     }

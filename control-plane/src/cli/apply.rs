@@ -109,7 +109,7 @@ struct Outcome {
 
 impl Outcome {
     fn id(&self) -> String {
-        printable(&format!("{}/{}", self.kind.singular(), self.name))
+        printable(&format!("{}/{}", self.kind.word, self.name))
     }
 
     fn line(&self) -> String {

@@ -4,6 +4,7 @@ use serde_json::Value;
 use super::{
     client::{ApiClient, ApiRequest, query},
     connection::{Connection, also_by_file},
+    kind::Kind,
     output::{aligned, printable, say},
 };
 use crate::{
@@ -61,11 +62,15 @@ pub(super) enum Output {
 
 impl Audit {
     pub(super) async fn run(self) -> Result<(), CliError> {
+        // A word of the commands names the kind of document.
+        let of_word =
+            |word: &String| word.parse::<Kind>().ok().and_then(|kind| kind.stored).map(str::to_owned);
+        let kind = self.kind.as_ref().map(|word| of_word(word).unwrap_or_else(|| word.clone()));
         let (before, limit) = (self.before.map(|before| before.to_string()), self.limit.to_string());
         let filters = [
             ("limit", Some(limit.as_str())),
             ("before", before.as_deref()),
-            ("kind", self.kind.as_deref()),
+            ("kind", kind.as_deref()),
             ("key", self.key.as_deref()),
             ("who", self.who.as_deref()),
         ];

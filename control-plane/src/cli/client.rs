@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use slotway_config::Protocol;
 use slotway_runtime::{
@@ -11,7 +10,11 @@ use slotway_runtime::{
 };
 
 use super::{
-    credential::Credential, error::CliError, json_resource::JsonResource, kind::Kind, origin::Origin,
+    credential::Credential,
+    error::CliError,
+    json_resource::JsonResource,
+    kind::{Kind, encoded},
+    origin::Origin,
     rejected_request::RejectedRequest,
 };
 
@@ -29,11 +32,6 @@ pub(super) fn query(fields: &[(&str, Option<&str>)]) -> String {
     let present = fields.iter().filter_map(|(name, value)| Some((name, (*value)?)));
     let pairs = present.map(|(name, value)| format!("{name}={}", encoded(value)));
     pairs.collect::<Vec<_>>().join("&")
-}
-
-/// Returns a name as it stands in a path or a query.
-pub(super) fn encoded(name: &str) -> impl std::fmt::Display {
-    utf8_percent_encode(name, NON_ALPHANUMERIC)
 }
 
 /// Sends requests to one control plane, with one credential.
@@ -177,7 +175,7 @@ impl ApiClient {
         for _ in 0..PAGES_MAX {
             let mut selected: Vec<_> = fields.iter().map(|(name, value)| (*name, Some(*value))).collect();
             selected.extend([("limit", Some(PAGE)), ("continue", after.as_deref())]);
-            let request = ApiRequest::get(format!("{}?{}", kind.path(), query(&selected)), kind.plural());
+            let request = ApiRequest::get(format!("{}?{}", kind.collection(), query(&selected)), kind.titles);
             let mut page = self.send(&request).await?.body;
             let Some(Value::Array(items)) = page.get_mut("items").map(Value::take) else {
                 return Err(self.unexpected(&request, "not a list"));
@@ -193,7 +191,7 @@ impl ApiClient {
                 return Ok(list);
             }
         }
-        let request = ApiRequest::get(kind.path(), kind.plural());
+        let request = ApiRequest::get(kind.collection(), kind.titles);
         Err(self.unexpected(&request, "a list without an end"))
     }
 

@@ -71,7 +71,7 @@ pub(super) fn answer_shell() {
 
 /// Completes a kind.
 pub(super) fn kinds() -> ArgValueCandidates {
-    ArgValueCandidates::new(|| Kind::ALL.map(|kind| CompletionCandidate::new(kind.plural())).into())
+    ArgValueCandidates::new(|| Kind::all().map(|kind| CompletionCandidate::new(kind.words)).collect())
 }
 
 /// Completes a name of the kind that the argument before it names.
@@ -84,22 +84,22 @@ pub(super) fn names() -> ArgValueCompleter {
 
 /// Completes the name of a worker.
 pub(super) fn workers() -> ArgValueCompleter {
-    ArgValueCompleter::new(|current: &OsStr| named(Kind::Worker, current))
+    ArgValueCompleter::new(|current: &OsStr| named(Kind::WORKER, current))
 }
 
 /// Completes the name of a pool.
 pub(super) fn pools() -> ArgValueCompleter {
-    ArgValueCompleter::new(|current: &OsStr| named(Kind::Pool, current))
+    ArgValueCompleter::new(|current: &OsStr| named(Kind::POOL, current))
 }
 
 /// Completes the name of a user.
 pub(super) fn users() -> ArgValueCompleter {
-    ArgValueCompleter::new(|current: &OsStr| named(Kind::User, current))
+    ArgValueCompleter::new(|current: &OsStr| named(Kind::USER, current))
 }
 
 /// Completes the name of a token.
 pub(super) fn tokens() -> ArgValueCompleter {
-    ArgValueCompleter::new(|current: &OsStr| named(Kind::Token, current))
+    ArgValueCompleter::new(|current: &OsStr| named(Kind::TOKEN, current))
 }
 
 /// Returns the names of a kind with this prefix. Returns none if the control plane does not answer, since a completion cannot show errors.

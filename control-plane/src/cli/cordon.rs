@@ -133,9 +133,9 @@ impl WorkerArguments {
         let would = if self.dry_run { "would be " } else { "" };
         let mut failed = Vec::new();
         for name in &self.workers {
-            let path = format!("{}/{verb}{query}", Kind::Worker.path_of(name));
+            let path = format!("{}/{verb}{query}", Kind::WORKER.path_of(name));
             let body = reason.map_or_else(|| json!({}), |reason| json!({ "reason": reason }));
-            match client.send(&ApiRequest::post(path, Kind::Worker.in_words(name)).json(body)).await {
+            match client.send(&ApiRequest::post(path, Kind::WORKER.in_words(name)).json(body)).await {
                 Ok(answer) => {
                     let state = answer.body.pointer("/status/state").and_then(Value::as_str);
                     // A worker without requests is drained at once.

@@ -1,13 +1,14 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use slotway_api_types::{Deletion, ResourceKind};
 use slotway_config::WaitDuration;
 
 use super::{
     client::{ApiClient, ApiRequest},
     completion,
     connection::Connection,
-    kind::{Kind, ResourceArgument},
+    kind::{self, Kind, ResourceArgument},
     manifest,
     output::{printable, say},
     settling,
@@ -18,13 +19,12 @@ use crate::cli::CliError;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Delete {
-    /// worker, pool, user or token; or KIND/NAME
-    #[arg(value_name = "KIND", required_unless_present = "file", add = completion::kinds())]
+    #[arg(value_name = "KIND", help = kind::help(ResourceKind::is_deletable, ""), required_unless_present = "file", add = completion::kinds())]
     what: Option<ResourceArgument>,
     /// Their names
     #[arg(value_name = "NAME", add = completion::names())]
     names: Vec<String>,
-    /// The resources of these files; a policy is deleted with its pool
+    /// The resources of these files, of the kinds that can be deleted
     #[arg(short, long = "file", value_name = "FILE|DIRECTORY|-", conflicts_with = "what")]
     file: Vec<PathBuf>,
     /// Change nothing, and print what would be deleted
@@ -70,21 +70,17 @@ impl Delete {
     fn targets(&self) -> Result<Vec<(Kind, String)>, CliError> {
         let Some(named) = &self.what else {
             let mut items = manifest::read(&self.file)?;
-            items.retain(|item| item.kind != Kind::Policy);
+            items.retain(|item| item.kind.is_deletable());
             // A pool with workers cannot be deleted.
             items.sort_by_key(|item| item.kind);
             return Ok(items.into_iter().map(|item| (item.kind, item.name)).collect());
         };
-        if matches!(named.kind, Kind::Policy | Kind::Coordinator) {
-            let reason = match named.kind {
-                Kind::Policy => "a policy is deleted with its pool",
-                _ => "a coordinator disappears when its Envoy disconnects",
-            };
-            return Err(CliError::Usage(format!("{} cannot be deleted: {reason}", named.kind.plural())));
+        if let Deletion::Impossible { reason } = named.kind.deletion {
+            return Err(CliError::Usage(format!("{} cannot be deleted: {reason}", named.kind.titles)));
         }
         let names = named.names(&self.names);
         if names.is_empty() {
-            return Err(CliError::Usage(format!("the name of the {} is missing", named.kind.singular())));
+            return Err(CliError::Usage(format!("the name of the {} is missing", named.kind.title)));
         }
         Ok(names.into_iter().map(|name| (named.kind, name)).collect())
     }
@@ -93,7 +89,7 @@ impl Delete {
         let query = if self.dry_run { "?dry_run=true" } else { "" };
         let ask = ApiRequest::delete(format!("{}{query}", kind.path_of(name)), kind.in_words(name));
         let answer = client.send(&ask).await?;
-        let id = printable(&format!("{}/{name}", kind.singular()));
+        let id = printable(&format!("{}/{name}", kind.word));
         let draining = answer.status == 202;
         match (self.dry_run, draining) {
             (true, _) => say(format_args!("{id} would be deleted")),

@@ -15,7 +15,7 @@ use super::{
     completion,
     connection::{Connection, also_by_file},
     json_resource::JsonResource,
-    kind::{Kind, ResourceArgument},
+    kind::{self, Kind, ResourceArgument},
     output::say_text,
 };
 use crate::cli::CliError;
@@ -33,8 +33,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(mut_arg("config", also_by_file), after_help = EXAMPLES)]
 pub(super) struct Describe {
-    /// worker, pool, policy, coordinator, user or token; or KIND/NAME
-    #[arg(value_name = "KIND", add = completion::kinds())]
+    #[arg(value_name = "KIND", help = kind::help(|_| true, ""), add = completion::kinds())]
     what: ResourceArgument,
     /// Their names
     #[arg(value_name = "NAME", add = completion::names())]
@@ -47,7 +46,7 @@ impl Describe {
     pub(super) async fn run(self) -> Result<(), CliError> {
         let names = self.what.names(&self.names);
         if names.is_empty() {
-            return Err(CliError::Usage(format!("the name of the {} is missing", self.what.kind.singular())));
+            return Err(CliError::Usage(format!("the name of the {} is missing", self.what.kind.title)));
         }
         let client = self.connection.client()?;
         for (number, name) in names.iter().enumerate() {
@@ -61,7 +60,7 @@ impl Describe {
 
 async fn described(client: &ApiClient, kind: Kind, resource: &JsonResource) -> Result<String, CliError> {
     let mut text = Text::default();
-    text.line("Kind", kind.as_str());
+    text.line("Kind", kind.name);
     text.line("Name", resource.name());
     let labels = resource.labels();
     if !labels.is_empty() {
@@ -70,28 +69,29 @@ async fn described(client: &ApiClient, kind: Kind, resource: &JsonResource) -> R
     if let Some(notes) = resource.text("metadata.notes") {
         text.line("Notes", notes);
     }
-    match kind {
-        Kind::Worker => worker::describe(&mut text, resource),
-        Kind::Pool => pool::describe(&mut text, resource, client).await?,
-        Kind::Coordinator => coordinator::describe(&mut text, resource),
-        Kind::Policy | Kind::User | Kind::Token => {
-            text.fields("", resource.at("spec"), &[]);
-            text.fields("", resource.at("status"), &[]);
-        }
+    if kind == Kind::WORKER {
+        worker::describe(&mut text, resource);
+    } else if kind == Kind::POOL {
+        pool::describe(&mut text, resource, client).await?;
+    } else if kind == Kind::COORDINATOR {
+        coordinator::describe(&mut text, resource);
+    } else {
+        text.fields("", resource.at("spec"), &[]);
+        text.fields("", resource.at("status"), &[]);
     }
     match resource.text("metadata.resourceVersion") {
         None | Some("" | "0") => {}
         Some(version) => text.line("Version", version),
     }
-    if kind != Kind::Coordinator {
-        changes(&mut text, client, kind, resource.name()).await?;
+    if let Some(stored) = kind.stored {
+        changes(&mut text, client, stored, resource.name()).await?;
     }
     Ok(text.finish())
 }
 
 /// Adds the last changes of the resource, unless the credential does not permit to read them.
-async fn changes(text: &mut Text, client: &ApiClient, kind: Kind, name: &str) -> Result<(), CliError> {
-    let filters = [("kind", Some(kind.singular())), ("key", Some(name)), ("limit", Some(CHANGES))];
+async fn changes(text: &mut Text, client: &ApiClient, stored: &str, name: &str) -> Result<(), CliError> {
+    let filters = [("kind", Some(stored)), ("key", Some(name)), ("limit", Some(CHANGES))];
     let page = match audit::page(client, &filters).await {
         Ok(page) => page,
         Err(CliError::Rejected(_)) => return Ok(()),

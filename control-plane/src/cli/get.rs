@@ -9,7 +9,7 @@ use super::{
     connection::{Connection, also_by_file},
     envoys,
     json_resource::JsonResource,
-    kind::{Kind, ResourceArgument},
+    kind::{self, Kind, ResourceArgument},
     output::{Format, aligned, json, say_text, yaml},
     table, watch,
 };
@@ -19,8 +19,7 @@ use crate::{api::CoordinatorStatus, cli::CliError};
 #[derive(Debug, Args)]
 #[command(mut_arg("config", also_by_file), after_help = EXAMPLES)]
 pub(super) struct Get {
-    /// workers, pools, policies, coordinators, users, tokens, or envoys; or KIND/NAME
-    #[arg(value_name = "KIND", add = completion::kinds())]
+    #[arg(value_name = "KIND", help = kind::help(|_| true, ", envoys"), add = completion::kinds())]
     what: Target,
     /// Only the resources with these names
     #[arg(value_name = "NAME", add = completion::names())]
@@ -128,15 +127,15 @@ impl Get {
             let reason = "names cannot be combined with -l, --pool and --state";
             return Err(CliError::Usage(reason.to_owned()));
         }
-        if !said.is_empty() && kind != Kind::Worker {
-            let reason = format!("-l, --pool and --state select workers, not {}", kind.plural());
+        if !said.is_empty() && kind != Kind::WORKER {
+            let reason = format!("-l, --pool and --state select workers, not {}", kind.titles);
             return Err(CliError::Usage(reason));
         }
         Ok(said)
     }
 
     async fn envoys(&self, client: &ApiClient) -> Result<(), CliError> {
-        if self.watch || !self.names.is_empty() || !self.fields(Kind::Coordinator, &[])?.is_empty() {
+        if self.watch || !self.names.is_empty() || !self.fields(Kind::COORDINATOR, &[])?.is_empty() {
             let reason = "`get envoys` has no selection and no --watch. Use `get coordinators`";
             return Err(CliError::Usage(reason.to_owned()));
         }
@@ -159,7 +158,7 @@ pub(super) fn render(
     let whole = || match version {
         None => items.first().map(|resource| resource.value().clone()).unwrap_or_default(),
         Some(version) => json!({
-            "kind": format!("{}List", kind.as_str()),
+            "kind": format!("{}List", kind.name),
             "resourceVersion": version,
             "items": items.iter().map(JsonResource::value).collect::<Vec<_>>(),
         }),
@@ -168,7 +167,7 @@ pub(super) fn render(
         Format::Json => json(&whole()),
         Format::Yaml => yaml(&whole()),
         Format::Name => {
-            Ok(items.iter().map(|resource| format!("{}/{}\n", kind.singular(), resource.name())).collect())
+            Ok(items.iter().map(|resource| format!("{}/{}\n", kind.word, resource.name())).collect())
         }
         Format::Table | Format::Wide => {
             let wide = format == Format::Wide;

@@ -1,83 +1,86 @@
-use std::{fmt, str::FromStr};
+use std::{cmp::Ordering, fmt, hash, ops::Deref, str::FromStr};
 
-use super::client::encoded;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use slotway_api_types::{ResourceKind, kinds};
 
-/// What can be looked at, and what some of it can be made into.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Kind {
-    /// A worker.
-    Worker,
-    /// A pool of workers.
-    Pool,
-    /// How the requests of a pool wait.
-    Policy,
-    /// An Envoy that is connected, or was.
-    Coordinator,
-    /// Somebody who may log in.
-    User,
-    /// What programs show in a user's place.
-    Token,
-}
+/// A kind of resource, as the commands name it. Kinds are ordered as [`kinds::ALL`] is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kind(&'static ResourceKind);
 
 impl Kind {
-    /// All of them.
-    pub(super) const ALL: [Self; 6] =
-        [Self::Worker, Self::Pool, Self::Policy, Self::Coordinator, Self::User, Self::Token];
+    pub(super) const WORKER: Self = Self(&kinds::WORKER);
+    pub(super) const POOL: Self = Self(&kinds::POOL);
+    pub(super) const POLICY: Self = Self(&kinds::POLICY);
+    pub(super) const COORDINATOR: Self = Self(&kinds::COORDINATOR);
+    pub(super) const USER: Self = Self(&kinds::USER);
+    pub(super) const TOKEN: Self = Self(&kinds::TOKEN);
 
-    /// As it stands in `kind`.
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Worker => "Worker",
-            Self::Pool => "Pool",
-            Self::Policy => "Policy",
-            Self::Coordinator => "Coordinator",
-            Self::User => "User",
-            Self::Token => "Token",
-        }
+    /// Returns all kinds.
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        kinds::ALL.into_iter().map(Self)
     }
 
-    /// The word for one of it.
-    pub(super) fn singular(self) -> &'static str {
-        match self {
-            Self::Worker => "worker",
-            Self::Pool => "pool",
-            Self::Policy => "policy",
-            Self::Coordinator => "coordinator",
-            Self::User => "user",
-            Self::Token => "token",
-        }
+    /// Returns the descriptor.
+    pub(super) fn descriptor(self) -> &'static ResourceKind {
+        self.0
     }
 
-    /// The word for several, which its path has, too.
-    pub(super) fn plural(self) -> &'static str {
-        match self {
-            Self::Worker => "workers",
-            Self::Pool => "pools",
-            Self::Policy => "policies",
-            Self::Coordinator => "coordinators",
-            Self::User => "users",
-            Self::Token => "tokens",
-        }
-    }
-
-    /// Where all of them are.
-    pub(super) fn path(self) -> String {
-        format!("/api/v1/{}", self.plural())
-    }
-
-    /// Where one of them is.
+    /// Returns the path of one of them.
     pub(super) fn path_of(self, name: &str) -> String {
-        format!("/api/v1/{}/{}", self.plural(), encoded(name))
+        format!("{}/{}", self.collection(), encoded(name))
     }
 
-    /// One of them in a sentence.
+    /// Returns one of them in a sentence.
     pub(super) fn in_words(self, name: &str) -> String {
-        format!("{} {name}", self.singular())
+        format!("{} {name}", self.title)
     }
 
-    /// The kind of the word that stands in a resource.
-    pub(super) fn of_resource(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    /// Returns the kind that the field `kind` of a resource names.
+    pub(super) fn of_resource(name: &str) -> Option<Self> {
+        kinds::by_name(name).map(Self)
+    }
+
+    /// Returns the words for several, of the kinds for which `wanted` holds.
+    pub(super) fn words_of(wanted: impl Fn(&ResourceKind) -> bool) -> String {
+        Self::all().filter(|kind| wanted(kind)).map(|kind| kind.words).collect::<Vec<_>>().join(", ")
+    }
+
+    fn rank(self) -> Option<usize> {
+        kinds::ALL.into_iter().position(|kind| kind == self.0)
+    }
+}
+
+impl Deref for Kind {
+    type Target = ResourceKind;
+
+    fn deref(&self) -> &ResourceKind {
+        self.0
+    }
+}
+
+impl PartialEq for Kind {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl Eq for Kind {}
+
+impl PartialOrd for Kind {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Kind {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.rank().cmp(&other.rank())
+    }
+}
+
+impl hash::Hash for Kind {
+    fn hash<H: hash::Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
     }
 }
 
@@ -85,25 +88,32 @@ impl FromStr for Kind {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let word = text.to_ascii_lowercase();
-        let found = Self::ALL.into_iter().find(|kind| word == kind.singular() || word == kind.plural());
-        found.ok_or_else(|| {
-            format!("{text:?} is not a kind. Known: {}", Self::ALL.map(Self::plural).join(", "))
-        })
+        let found = Self::all().find(|kind| kind.is_named(text));
+        found.ok_or_else(|| format!("{text:?} is not a kind. Known: {}", Self::words_of(|_| true)))
     }
 }
 
-/// What somebody names: a kind, or `KIND/NAME` as `-o name` prints it.
+/// Returns the help of an argument that takes a kind.
+pub(super) fn help(wanted: impl Fn(&ResourceKind) -> bool, more: &str) -> String {
+    format!("{}{more}; or KIND/NAME", Kind::words_of(wanted))
+}
+
+/// Returns a name as it stands in a path or a query.
+pub(super) fn encoded(name: &str) -> impl fmt::Display {
+    utf8_percent_encode(name, NON_ALPHANUMERIC)
+}
+
+/// What a command names: a kind, or `KIND/NAME` as `-o name` prints it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ResourceArgument {
-    /// Which kind.
+    /// The kind.
     pub(super) kind: Kind,
-    /// Which of them, where it was said with the kind.
+    /// The name, where it was given with the kind.
     pub(super) name: Option<String>,
 }
 
 impl ResourceArgument {
-    /// The names that it and what follows it say.
+    /// Returns the name that was given with the kind, and those that follow it.
     pub(super) fn names(&self, more: &[String]) -> Vec<String> {
         self.name.iter().chain(more).cloned().collect()
     }
@@ -112,8 +122,8 @@ impl ResourceArgument {
 impl fmt::Display for ResourceArgument {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.name {
-            Some(name) => write!(f, "{}/{name}", self.kind.singular()),
-            None => f.write_str(self.kind.plural()),
+            Some(name) => write!(f, "{}/{name}", self.kind.word),
+            None => f.write_str(self.kind.words),
         }
     }
 }
@@ -138,14 +148,19 @@ mod tests {
     #[test]
     fn kinds_are_named_in_one_or_in_several_and_together_with_a_name() {
         for (text, kind, name) in [
-            ("workers", Kind::Worker, None),
-            ("Worker", Kind::Worker, None),
-            ("policy", Kind::Policy, None),
-            ("policies", Kind::Policy, None),
-            ("worker/http://127.0.0.1:9001/a", Kind::Worker, Some("http://127.0.0.1:9001/a")),
+            ("workers", "Worker", None),
+            ("Worker", "Worker", None),
+            ("policy", "Policy", None),
+            ("policies", "Policy", None),
+            ("backup-job/nightly", "BackupJob", Some("nightly")),
+            ("backupjobs", "BackupJob", None),
+            ("BackupJob", "BackupJob", None),
+            ("bj", "BackupJob", None),
+            ("limits", "ServerLimits", None),
+            ("worker/http://127.0.0.1:9001/a", "Worker", Some("http://127.0.0.1:9001/a")),
         ] {
             let named: ResourceArgument = text.parse().unwrap();
-            assert_eq!((named.kind, named.name.as_deref()), (kind, name), "{text}");
+            assert_eq!((named.kind.name, named.name.as_deref()), (kind, name), "{text}");
         }
         for (text, told) in
             [("wrokers", "workers, pools, policies"), ("worker/", "is missing"), ("", "Known: ")]
@@ -157,6 +172,6 @@ mod tests {
 
     #[test]
     fn a_name_is_one_segment_of_a_path() {
-        assert_eq!(Kind::Worker.path_of("http://a:1/x?"), "/api/v1/workers/http%3A%2F%2Fa%3A1%2Fx%3F");
+        assert_eq!(Kind::WORKER.path_of("http://a:1/x?"), "/api/v1/workers/http%3A%2F%2Fa%3A1%2Fx%3F");
     }
 }

@@ -115,7 +115,7 @@ impl Live {
 
     /// Reads events until the stream ends.
     async fn listen(&mut self) -> Ended {
-        let kinds: Vec<_> = self.kinds.iter().map(|kind| kind.as_str()).collect();
+        let kinds: Vec<_> = self.kinds.iter().map(|kind| kind.name).collect();
         let path = format!("/api/v1/events?kinds={}", kinds.join(","));
         let opened = self.client.open(&ApiRequest::get(path, "events")).await;
         let stream = match opened {
@@ -225,7 +225,7 @@ impl Live {
             "changed" => self.changed(&data),
             "figures" if self.choice_depends_on(&data) => None,
             "figures" => Some(
-                [(Kind::Pool, "pools"), (Kind::Worker, "workers")]
+                [(Kind::POOL, "pools"), (Kind::WORKER, "workers")]
                     .map(|(kind, list)| {
                         let statuses =
                             data.get(list).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
@@ -234,7 +234,7 @@ impl Live {
                     .concat(),
             ),
             // The event has only a part of the coordinator, so it is read again.
-            "coordinators" if self.kinds.contains(&Kind::Coordinator) => None,
+            "coordinators" if self.kinds.contains(&Kind::COORDINATOR) => None,
             "resync" => None,
             _ => Some(Vec::new()),
         }
@@ -267,7 +267,7 @@ impl Live {
         let workers = data.get("workers").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         workers.iter().any(|entry| {
             let name = entry.get("name").and_then(Value::as_str).unwrap_or_default();
-            let chosen = self.view.contains_key(&(Kind::Worker, name.to_owned()));
+            let chosen = self.view.contains_key(&(Kind::WORKER, name.to_owned()));
             let state = entry.pointer("/status/state").and_then(Value::as_str);
             chosen != (state == Some(wanted.as_str()))
         })

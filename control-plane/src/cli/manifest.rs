@@ -21,8 +21,6 @@ use crate::{
 const FILES_MAX: usize = 1_000;
 /// The largest number of resources in all files.
 const ITEMS_MAX: usize = 100_000;
-/// The kinds that can be applied.
-const APPLIED: [Kind; 3] = [Kind::Pool, Kind::Policy, Kind::Worker];
 
 /// One resource of a manifest.
 #[derive(Debug)]
@@ -142,7 +140,10 @@ fn gather(file: &Path, node: Spanned<Node>, items: &mut Vec<Item>) -> Result<(),
         }
     };
     let field = |name: &str| fields.iter().find(|(known, _)| known == name).map(|(_, node)| node);
-    let kinds = || APPLIED.map(Kind::as_str).join(", ");
+    let kinds = || {
+        let applied = Kind::all().filter(|kind| kind.is_applied).map(|kind| kind.name);
+        applied.collect::<Vec<_>>().join(", ")
+    };
     let kind = match field("kind") {
         None => return Err(refused(file, at, format!("`kind` is missing. Possible: {}", kinds()))),
         Some(node) => match &node.value {
@@ -164,7 +165,7 @@ fn gather(file: &Path, node: Spanned<Node>, items: &mut Vec<Item>) -> Result<(),
         };
         return list.into_iter().try_for_each(|item| gather(file, item, items));
     }
-    let Some(known) = Kind::of_resource(&kind.0).filter(|kind| APPLIED.contains(kind)) else {
+    let Some(known) = Kind::of_resource(&kind.0).filter(|kind| kind.is_applied) else {
         let reason = format!("{:?} cannot be applied. Possible: {}", kind.0, kinds());
         return Err(refused(file, Some(kind.1), reason));
     };
@@ -176,7 +177,7 @@ fn gather(file: &Path, node: Spanned<Node>, items: &mut Vec<Item>) -> Result<(),
         Some(Spanned { value: Node::Scalar(Value::String(name)), .. }) if !name.is_empty() => name.clone(),
         other => {
             let at = other.or_else(|| field("metadata")).map(location_of).or(at);
-            let reason = format!("`metadata.name` must be the name of the {}", known.singular());
+            let reason = format!("`metadata.name` must be the name of the {}", known.title);
             return Err(refused(file, at, reason));
         }
     };

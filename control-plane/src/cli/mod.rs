@@ -84,7 +84,7 @@ enum Command {
         #[command(subcommand)]
         command: config::ConfigCommand,
     },
-    /// Show workers, pools, policies, coordinators, users, tokens
+    /// Show resources of a kind
     Get(get::Get),
     /// Show one resource in detail
     Describe(describe::Describe),
@@ -92,7 +92,7 @@ enum Command {
     Apply(apply::Apply),
     /// Show what `apply` would change
     Diff(apply::Diff),
-    /// Delete workers, pools, users, tokens
+    /// Delete resources
     Delete(delete::Delete),
     /// Cordon a worker and wait until its requests have ended
     Drain(cordon::Drain),

@@ -38,7 +38,7 @@ pub(super) async fn delete(client: &ApiClient, kind: Kind, names: &[String]) -> 
     let mut failed = Vec::new();
     for name in names {
         match client.send(&ApiRequest::delete(kind.path_of(name), kind.in_words(name))).await {
-            Ok(_) => say(format_args!("{}/{} deleted", kind.singular(), printable(name))),
+            Ok(_) => say(format_args!("{}/{} deleted", kind.word, printable(name))),
             Err(error @ CliError::Unreachable { .. }) => return Err(error),
             Err(error) => failed.push(error),
         }

@@ -44,12 +44,12 @@ impl ProxyStatus {
     pub(super) async fn run(self) -> Result<(), CliError> {
         let client = self.connection.client()?;
         let coordinators = if self.nodes.is_empty() {
-            let ResourceList { items, .. } = client.list(Kind::Coordinator, &[]).await?;
+            let ResourceList { items, .. } = client.list(Kind::COORDINATOR, &[]).await?;
             items
         } else {
             let mut named = Vec::new();
             for node in &self.nodes {
-                named.push(client.one(Kind::Coordinator, node).await?);
+                named.push(client.one(Kind::COORDINATOR, node).await?);
             }
             named
         };

@@ -5,16 +5,16 @@ use std::{
 };
 
 use clap::Args;
+use slotway_api_types::kinds;
 
 use super::{
     Configured,
     output::{printable, say},
 };
-use crate::kinds;
 use crate::{
     backup::{Backup, Became, Plan, restore},
     cli::CliError,
-    store::{self, Listing},
+    store::{self, Kind, Listing},
 };
 
 const EXAMPLES: &str = "\
@@ -82,7 +82,7 @@ impl Restore {
         for (kind, key, became) in &plan.becomes {
             let name = match *kind {
                 // There is only one document of these kinds.
-                kinds::SERVER_LIMITS | kinds::RESOURCE_PROFILES => kind.as_str().replace('_', "-"),
+                kind if is_single(kind) => kind.as_str().replace('_', "-"),
                 kind => format!("{}/{}", kind.as_str().replace('_', "-"), printable(key)),
             };
             say(format_args!("{name} {}{dry}", in_words(*became)));
@@ -94,6 +94,11 @@ impl Restore {
             say(format_args!("{place} is {made}"));
         }
     }
+}
+
+/// Returns whether there is one document of a kind at most.
+fn is_single(kind: Kind) -> bool {
+    kinds::by_stored(kind.as_str()).is_some_and(|kind| kind.title == kind.titles)
 }
 
 fn in_words(became: Became) -> &'static str {

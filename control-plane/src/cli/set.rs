@@ -52,8 +52,8 @@ impl Set {
         if let (Some(version), Some(fields)) = (arguments.if_version, patch.as_object_mut()) {
             fields.insert("metadata".to_owned(), json!({ "resourceVersion": version.to_string() }));
         }
-        let path = format!("{}{query}", Kind::Worker.path_of(&arguments.worker));
-        client.send(&ApiRequest::patch(path, Kind::Worker.in_words(&arguments.worker), patch)).await?;
+        let path = format!("{}{query}", Kind::WORKER.path_of(&arguments.worker));
+        client.send(&ApiRequest::patch(path, Kind::WORKER.in_words(&arguments.worker), patch)).await?;
         let would = if arguments.dry_run { "would have" } else { "has" };
         say(format_args!("worker/{} {would} capacity {}", printable(&arguments.worker), arguments.capacity));
         Ok(())

@@ -31,7 +31,7 @@ pub(super) async fn until(
     loop {
         let asked = timeout(
             ends.saturating_duration_since(Instant::now()).max(LOOK_EVERY),
-            client.one(Kind::Worker, name),
+            client.one(Kind::WORKER, name),
         );
         let resource = match asked.await {
             Err(_) => return Err(late(told.as_deref().unwrap_or("no answer"))),

@@ -87,9 +87,9 @@ impl Token {
     pub(super) async fn run(self) -> Result<(), CliError> {
         match self {
             Self::Create(create) => create.run().await,
-            Self::List(listed) => listed.run(Kind::Token).await,
+            Self::List(listed) => listed.run(Kind::TOKEN).await,
             Self::Delete(delete) => {
-                people::delete(&delete.connection.client()?, Kind::Token, &delete.names).await
+                people::delete(&delete.connection.client()?, Kind::TOKEN, &delete.names).await
             }
         }
     }
@@ -103,7 +103,7 @@ impl Create {
             fields.insert("expires_in".to_owned(), after.as_str().into());
         }
         let body = json!({ "metadata": { "name": self.name }, "spec": spec });
-        let ask = ApiRequest::post(Kind::Token.path(), Kind::Token.in_words(&self.name)).json(body);
+        let ask = ApiRequest::post(Kind::TOKEN.collection(), Kind::TOKEN.in_words(&self.name)).json(body);
         let answer = client.send(&ask).await?.body;
         match self.output {
             Format::Json => say_text(&json(&answer)?),

@@ -28,7 +28,7 @@ use super::{
 use crate::cli::CliError;
 
 /// The followed kinds.
-const KINDS: [Kind; 3] = [Kind::Pool, Kind::Worker, Kind::Coordinator];
+const KINDS: [Kind; 3] = [Kind::POOL, Kind::WORKER, Kind::COORDINATOR];
 /// The interval of samples of a history.
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 /// The shortest time between two drawings.

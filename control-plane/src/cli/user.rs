@@ -102,9 +102,9 @@ impl User {
         match self {
             Self::Create(create) => create.run().await,
             Self::Passwd(passwd) => passwd.run().await,
-            Self::List(listed) => listed.run(Kind::User).await,
+            Self::List(listed) => listed.run(Kind::USER).await,
             Self::Delete(delete) => {
-                people::delete(&delete.connection.client()?, Kind::User, &delete.names).await
+                people::delete(&delete.connection.client()?, Kind::USER, &delete.names).await
             }
         }
     }
@@ -115,7 +115,7 @@ impl Create {
         let client = self.connection.client()?;
         let password = password::ask(&self.name, self.password_stdin)?;
         let body = json!({ "spec": { "role": self.role.as_str(), "password": password.0 } });
-        let ask = ApiRequest::put(Kind::User.path_of(&self.name), Kind::User.in_words(&self.name));
+        let ask = ApiRequest::put(Kind::USER.path_of(&self.name), Kind::USER.in_words(&self.name));
         client.send(&ask.json(body).only_if_absent()).await?;
         say(format_args!("user/{} created", printable(&self.name)));
         Ok(())
@@ -126,11 +126,11 @@ impl Passwd {
     async fn run(self) -> Result<(), CliError> {
         let client = self.connection.client()?;
         // Fails early for a user that does not exist.
-        client.one(Kind::User, &self.name).await?;
+        client.one(Kind::USER, &self.name).await?;
         let password = password::ask(&self.name, self.password_stdin)?;
         let patch = json!({ "spec": { "password": password.0 } });
         let request =
-            ApiRequest::patch(Kind::User.path_of(&self.name), Kind::User.in_words(&self.name), patch);
+            ApiRequest::patch(Kind::USER.path_of(&self.name), Kind::USER.in_words(&self.name), patch);
         client.send(&request).await?;
         say(format_args!("user/{} has another password", printable(&self.name)));
         Ok(())

@@ -83,7 +83,7 @@ impl Printed {
                     let known = self.lines.contains_key(&change.name);
                     if change.now.is_some() && !known {
                         self.lines.insert(change.name.clone(), Vec::new());
-                        text.push_str(&format!("{}/{}\n", self.kind.singular(), change.name));
+                        text.push_str(&format!("{}/{}\n", self.kind.word, change.name));
                     }
                 }
             }
@@ -128,7 +128,7 @@ impl Printed {
     fn told(&mut self, change: &Change, first: bool) -> Value {
         let Some(resource) = &change.now else {
             self.lines.remove(&change.name);
-            return json!({ "action": "deleted", "kind": change.kind.as_str(), "name": change.name });
+            return json!({ "action": "deleted", "kind": change.kind.name, "name": change.name });
         };
         let known = self.lines.insert(change.name.clone(), Vec::new()).is_some();
         let action = match (first, known) {

@@ -1,4 +1,4 @@
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 use envoy_types::pb::envoy::{
     config::core::v3::Node,
     service::discovery::v3::{
@@ -6,8 +6,8 @@ use envoy_types::pb::envoy::{
         aggregated_discovery_service_client::AggregatedDiscoveryServiceClient,
     },
 };
-use prost::Message;
 use serde_json::{Value, json};
+use slotway_agents_proto::{AgentType, TYPES};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{
@@ -17,13 +17,9 @@ use tonic::{
 
 use super::{Configured, output::say};
 use crate::{
-    agents::proto,
     cli::CliError,
     config::{Config, EnvoyTls},
-    coordinators::{
-        envoy::reachable,
-        types::{BACKUP_JOB, RESOURCE_PROFILES, SERVER_LIMITS},
-    },
+    coordinators::envoy::reachable,
     groups::DEFAULT_GROUP,
 };
 
@@ -36,9 +32,8 @@ pub(super) enum Xds {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Watch {
-    /// The type
-    #[arg(value_enum)]
-    what: Watched,
+    #[arg(value_name = "TYPE", help = help(), value_parser = agent_type)]
+    what: AgentType,
     #[command(flatten)]
     configured: Configured,
     /// The node id, unique among all nodes [default: watch-PID]
@@ -49,35 +44,15 @@ pub(super) struct Watch {
     group: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Watched {
-    /// Limits of running servers
-    ServerLimits,
-    /// Resource profiles of servers
-    ResourceProfiles,
-    /// Backup jobs
-    BackupJobs,
+/// Returns the help of the argument that names a type.
+fn help() -> String {
+    format!("The type of the resources: {}", TYPES.map(|ty| ty.word).join(", "))
 }
 
-impl Watched {
-    fn type_url(self) -> &'static str {
-        match self {
-            Self::ServerLimits => SERVER_LIMITS,
-            Self::ResourceProfiles => RESOURCE_PROFILES,
-            Self::BackupJobs => BACKUP_JOB,
-        }
-        .type_url()
-    }
-
-    /// Decodes a resource into JSON.
-    fn read(self, body: &[u8]) -> Result<Value, prost::DecodeError> {
-        let json = |message: serde_json::Result<Value>| message.unwrap_or_default();
-        Ok(match self {
-            Self::ServerLimits => json(serde_json::to_value(proto::ServerLimits::decode(body)?)),
-            Self::ResourceProfiles => json(serde_json::to_value(proto::ResourceProfiles::decode(body)?)),
-            Self::BackupJobs => json(serde_json::to_value(proto::BackupJob::decode(body)?)),
-        })
-    }
+/// Reads the word of a type of resource.
+fn agent_type(word: &str) -> Result<AgentType, String> {
+    let found = TYPES.into_iter().find(|ty| ty.word == word);
+    found.ok_or_else(|| format!("use one of {}", TYPES.map(|ty| ty.word).join(", ")))
 }
 
 impl Xds {
@@ -96,7 +71,7 @@ impl Xds {
         };
         let first = DeltaDiscoveryRequest {
             node: Some(node),
-            type_url: watch.what.type_url().to_owned(),
+            type_url: watch.what.type_url.to_owned(),
             ..DeltaDiscoveryRequest::default()
         };
         let ended = |_| failed("the stream has ended".to_owned());
@@ -129,9 +104,9 @@ impl Xds {
     }
 }
 
-fn shown(what: Watched, resource: &Resource) -> Result<Value, prost::DecodeError> {
+fn shown(what: AgentType, resource: &Resource) -> Result<Value, prost::DecodeError> {
     let body = resource.resource.as_ref().map(|any| &*any.value).unwrap_or_default();
-    Ok(json!({ "name": resource.name, "version": resource.version, "resource": what.read(body)? }))
+    Ok(json!({ "name": resource.name, "version": resource.version, "resource": what.to_json(body)? }))
 }
 
 fn token(config: &Config, group: &str) -> Result<Option<String>, CliError> {

@@ -17,7 +17,7 @@ use super::{
     resources::{agents, cluster, filter::Filter, limits, listener, route},
     types::{FILTER, LISTENER, ROUTE},
 };
-use crate::{agents::ForAgents, model::Desired};
+use crate::{agents::AgentResources, model::Desired};
 
 /// How long a worker's limit in Envoy stays as high as it was after its capacity was lowered: longer than Envoy's threads take to
 /// apply a configuration, and longer than requests take on their way to the worker.
@@ -31,7 +31,7 @@ type Sets = BTreeMap<&'static str, Arc<ResourceSet>>;
 pub(super) struct Snapshots {
     /// The last build of each group.
     last: Mutex<HashMap<String, Arc<GroupBuild>>>,
-    agents: Mutex<Option<(Arc<ForAgents>, Arc<Sets>)>>,
+    agents: Mutex<Option<(Arc<AgentResources>, Arc<Sets>)>>,
     linger: Duration,
     /// Number of builds of groups.
     built: AtomicU64,
@@ -69,7 +69,7 @@ impl Snapshots {
     pub(super) fn of(
         &self,
         desired: &Arc<Desired>,
-        for_agents: &Arc<ForAgents>,
+        for_agents: &Arc<AgentResources>,
         group: &str,
         node_id: &str,
     ) -> Result<Option<Arc<Snapshot>>, ConfigError> {
@@ -90,7 +90,7 @@ impl Snapshots {
         })))
     }
 
-    fn agents(&self, for_agents: &Arc<ForAgents>) -> Arc<Sets> {
+    fn agents(&self, for_agents: &Arc<AgentResources>) -> Arc<Sets> {
         let mut last = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
         match &*last {
             Some((known, sets)) if Arc::ptr_eq(known, for_agents) => sets.clone(),

@@ -7,13 +7,13 @@ use super::{
     snapshots::{LINGER, Snapshots},
     types::{OF_AGENTS, OF_ENVOY},
 };
-use crate::{agents::ForAgents, model::Desired};
+use crate::{agents::AgentResources, model::Desired};
 
 /// The source of the xDS server: the published pools and the resources for agents, as snapshots.
 #[derive(Debug, Clone)]
 pub struct CoordinatorSource {
     desired: watch::Receiver<Arc<Desired>>,
-    agents: watch::Receiver<Arc<ForAgents>>,
+    agents: watch::Receiver<Arc<AgentResources>>,
     snapshots: Arc<Snapshots>,
     catalog: Arc<Catalog>,
 }
@@ -25,7 +25,7 @@ impl CoordinatorSource {
     /// [`XdsError::Catalog`].
     pub fn new(
         desired: watch::Receiver<Arc<Desired>>,
-        agents: watch::Receiver<Arc<ForAgents>>,
+        agents: watch::Receiver<Arc<AgentResources>>,
     ) -> Result<Self, XdsError> {
         let catalog = Arc::new(Catalog::new(OF_ENVOY.into_iter().chain(OF_AGENTS))?);
         Ok(Self { desired, agents, snapshots: Arc::new(Snapshots::lingering(LINGER)), catalog })

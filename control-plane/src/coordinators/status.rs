@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn the_change_that_the_reason_names_is_not_pushed_out_by_later_ones() {
         let rows = [
-            row(7, "late", kinds::BACKUP_JOB, "http://wrong"),
+            row(7, "late", kinds::USER, "http://wrong"),
             row(6, "sixth", kinds::WORKER, "http://d"),
             row(5, "fifth", kinds::SETTINGS, "file"),
             row(4, "fourth", kinds::WORKER, "http://b"),

@@ -1,5 +1,6 @@
 //! The types of resources that coordinators and agents subscribe to.
 
+use slotway_agents_proto::TYPES;
 use slotway_xds::{PushRole, ResourceType};
 
 /// The name of the listener, the route configuration, the filter and the runtime layer. There is one of each.
@@ -28,16 +29,16 @@ pub const FILTER: ResourceType =
 /// The types that an Envoy subscribes to, in push order.
 pub const OF_ENVOY: [ResourceType; 5] = [RUNTIME, CLUSTER, LISTENER, ROUTE, FILTER];
 
-/// For agents: how many servers may run.
-pub const SERVER_LIMITS: ResourceType = for_agents("type.googleapis.com/slotway.agents.v1.ServerLimits");
-/// For agents: the resources that servers may use.
-pub const RESOURCE_PROFILES: ResourceType =
-    for_agents("type.googleapis.com/slotway.agents.v1.ResourceProfiles");
-/// For agents: backup jobs.
-pub const BACKUP_JOB: ResourceType = for_agents("type.googleapis.com/slotway.agents.v1.BackupJob");
-
 /// The types that agents subscribe to.
-pub const OF_AGENTS: [ResourceType; 3] = [SERVER_LIMITS, RESOURCE_PROFILES, BACKUP_JOB];
+pub const OF_AGENTS: [ResourceType; TYPES.len()] = {
+    let mut types = [for_agents(TYPES[0].type_url); TYPES.len()];
+    let mut at = 0;
+    while at < types.len() {
+        types[at] = for_agents(TYPES[at].type_url);
+        at += 1;
+    }
+    types
+};
 
 /// Returns a type for agents. No resource of Envoy needs it.
 const fn for_agents(type_url: &'static str) -> ResourceType {
@@ -56,7 +57,6 @@ mod tests {
     use prost::Name;
 
     use super::*;
-    use crate::agents::proto;
 
     #[test]
     fn each_type_has_the_url_of_its_message() {
@@ -66,9 +66,6 @@ mod tests {
             (LISTENER, Listener::type_url()),
             (ROUTE, RouteConfiguration::type_url()),
             (FILTER, TypedExtensionConfig::type_url()),
-            (SERVER_LIMITS, proto::ServerLimits::type_url()),
-            (RESOURCE_PROFILES, proto::ResourceProfiles::type_url()),
-            (BACKUP_JOB, proto::BackupJob::type_url()),
         ] {
             assert_eq!(ty.type_url(), url);
         }

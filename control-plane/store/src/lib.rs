@@ -24,6 +24,7 @@ mod lease;
 mod metrics;
 mod postgres;
 mod replica;
+mod resource;
 mod settings;
 mod sqlite;
 mod state_directory;
@@ -47,6 +48,10 @@ pub use lease::Lease;
 pub use metrics::register_metrics;
 pub use postgres::PostgresStore;
 pub use replica::{Prepared, Replica, Replicated};
+pub use resource::{
+    ChangedResources, FieldError, Resource, ResourceChange, ResourceChanges, ResourceError, ResourceName,
+    ResourceView, Resources, read_spec,
+};
 pub use settings::{PostgresUrl, StoreSettings};
 pub use sqlite::SqliteStore;
 

@@ -91,9 +91,10 @@ impl Plane {
         fs::write(self.house.path("site.yaml"), site()).unwrap();
         self.done(&["apply", "-f", "site.yaml"], "");
         self.done(&["user", "create", "ada", "--role", "admin"], "correct horse battery");
-        let limits = r#"{ "servers_max": 3, "by_usage": { "ocr": 3 } }"#;
+        let limits = r#"{ "spec": { "servers_max": 3, "by_usage": { "ocr": 3 } } }"#;
         let (status, body) =
-            send(self.house.ports[1], "PUT", "/api/v1/server-limits", &self.house.token(), limits).unwrap();
+            send(self.house.ports[1], "PUT", "/api/v1/server-limits/slotway", &self.house.token(), limits)
+                .unwrap();
         assert!((200..300).contains(&status), "{body}");
         self.done(&["token", "create", "board", "--scope", "read"], "").trim().to_owned()
     }
@@ -148,7 +149,7 @@ fn what_was_backed_up_from_a_running_control_plane_is_there_again_after_its_loss
     let secret = plane.settle();
     let before = plane.said();
     let made = plane.done(&["backup", "b"], "");
-    assert!(made.starts_with("b: 2 pools, 3 workers, server limits, 1 user, 1 token; revision "), "{made}");
+    assert!(made.starts_with("b: 3 workers, 2 pools, 1 user, 1 token, server limits; revision "), "{made}");
     let file = fs::read_to_string(plane.house.path("b")).unwrap();
     assert_eq!(fs::metadata(plane.house.path("b")).unwrap().permissions().mode() & 0o777, 0o600);
     for hidden in [secret.as_str(), "battery", &plane.house.token()] {
@@ -232,7 +233,7 @@ kind: Worker\nmetadata: { name: 'http://127.0.0.1:8' }\nspec: { pool: p, capacit
     let refused = plane.run(&["restore", "b"]);
     assert_eq!(refused.status.code(), Some(5));
     assert!(
-        stderr(&refused).contains("2 pools, 4 workers, server limits, 1 user, 1 token; nothing was changed"),
+        stderr(&refused).contains("4 workers, 2 pools, 1 user, 1 token, server limits; nothing was changed"),
         "{}",
         stderr(&refused)
     );

@@ -35,8 +35,8 @@ fn what_agents_are_told_is_printed_and_each_change_of_it() {
     );
 
     let token = std::fs::read_to_string(house.path("state/admin-token")).unwrap();
-    let limits = r#"{ "servers_max": 7, "by_usage": { "training": 3 } }"#;
-    let (status, body) = send(api, "PUT", "/api/v1/server-limits", token.trim(), limits).unwrap();
+    let limits = r#"{ "spec": { "servers_max": 7, "by_usage": { "training": 3 } } }"#;
+    let (status, body) = send(api, "PUT", "/api/v1/server-limits/slotway", token.trim(), limits).unwrap();
     assert_eq!(status, 200, "{body}");
     let second = line(1);
     assert_eq!(second["resource"]["servers_max"], 7, "{second}");

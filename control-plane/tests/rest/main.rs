@@ -1,7 +1,6 @@
 //! REST over real HTTP, with a real database, in process.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod agents;
 mod api_port;
 mod apply;
 mod audit;
@@ -16,6 +15,7 @@ mod listening;
 mod metrics;
 mod oidc;
 mod old_store;
+mod ordinary_kinds;
 mod people;
 mod pools;
 mod rejections;

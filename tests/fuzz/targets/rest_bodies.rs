@@ -9,6 +9,7 @@
 #![no_main]
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     convert::Infallible,
     net::{Ipv4Addr, SocketAddr},
     sync::{Arc, LazyLock, Mutex, PoisonError},
@@ -25,22 +26,21 @@ use http_body_util::BodyExt;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use slotway::{
-    agents::{Agents, ForAgents, Server},
-    api::{self, ApiState, Rates},
+    api::{self, ApiState, Rates, ResourceRegistry},
     config::{ApiLimits, Config},
+    coordinators::{Coordinators, Reports, types::OF_ENVOY},
     kinds,
     lifecycle::Clock,
     model::ListenerSettings,
     people::{AdminToken, IdentityService, IdentitySettings},
-    reports::Reports,
     store::{Batch, Expected, Kind, Listing, SqliteStore, Store, Who, Write},
     workers::{CoordinatorFigures, DISCONNECTED_GRACE, HeartbeatStatus, Observations, Pools},
-    xds::{
-        Coordinators,
-        access::{Caller, Shown},
-    },
 };
+use slotway_backups::Backups;
 use slotway_config::{FilterConfig, WorkerUrl};
+use slotway_servers::{Servers, WorkerDirectory};
+use slotway_store::Resources;
+use slotway_xds::{AdmittedNode, Catalog, NodeCredentials, Nodes};
 use tokio::runtime::Runtime;
 use tower_service::Service;
 
@@ -92,10 +92,19 @@ struct Site {
 /// A control plane without its ports.
 struct ControlPlane {
     workers: Arc<Pools>,
-    agents: Arc<Agents>,
+    domains: Vec<Arc<dyn Resources>>,
     api: Router,
     reports: Router,
     authorization: String,
+}
+
+/// The workers, for servers that refer to them.
+struct WorkersOfPools(Arc<Pools>);
+
+impl WorkerDirectory for WorkersOfPools {
+    fn workers(&self) -> BTreeSet<String> {
+        self.0.overview(Instant::now()).into_iter().map(|row| row.worker).collect()
+    }
 }
 
 struct Answer {
@@ -126,7 +135,7 @@ impl Site {
             }
         }
         if self.listing().await.revision != revision {
-            let (before, told) = (control_plane.rows().await, control_plane.told().await);
+            let (before, specs) = (control_plane.rows().await, control_plane.specs());
             drop(control_plane);
             let mut restarted = self.start().await;
             assert_eq!(
@@ -134,7 +143,7 @@ impl Site {
                 identities(&restarted.rows().await),
                 "a restart changes something"
             );
-            assert_eq!(told, restarted.told().await, "a restart changes what agents are told");
+            assert_eq!(specs, restarted.specs(), "a restart changes resources");
             self.reset().await;
         }
     }
@@ -150,8 +159,6 @@ impl Site {
             lanes: 2,
             lane_lease: self.config.lane_lease,
         };
-        let agents = Agents::open(self.store.clone()).await;
-        let agents = Arc::new(agents.expect("what was accepted can be loaded"));
         let (store, pools) = (Arc::clone(&self.store), &self.config.pools);
         let workers = Pools::open(
             Arc::clone(&store) as Arc<dyn Store>,
@@ -163,31 +170,40 @@ impl Site {
         )
         .await;
         let workers = Arc::new(workers.expect("what was accepted can be loaded"));
-        let coordinators = Arc::new(Coordinators::new());
+        let directory = Arc::new(WorkersOfPools(Arc::clone(&workers)));
+        let servers = Servers::open(Arc::clone(&store) as Arc<dyn Store>, directory).await;
+        let backups = Backups::open(Arc::clone(&store) as Arc<dyn Store>, Clock::System).await;
+        let domains: Vec<Arc<dyn Resources>> = vec![
+            Arc::new(servers.expect("what was accepted can be loaded")),
+            Arc::new(backups.expect("what was accepted can be loaded")),
+        ];
+        let catalog = Catalog::new(OF_ENVOY).expect("types of Envoy");
+        let nodes = Arc::new(Nodes::new(&catalog, Clock::System));
+        let coordinators = Arc::new(Coordinators::new(nodes, Arc::clone(&store) as Arc<dyn Store>));
         let (token, settings) = (Arc::clone(&self.token), IdentitySettings::default());
         let shared = Arc::clone(&store) as Arc<dyn Store>;
         let identity = IdentityService::open(shared, token, settings, None, Clock::System);
         let state = ApiState {
-            agents: Arc::clone(&agents),
+            resources: Arc::new(ResourceRegistry::new(Arc::clone(&store) as Arc<dyn Store>, domains.clone())),
             workers: Arc::clone(&workers),
             store,
             reports,
             coordinators,
             events: Arc::default(),
-            watchdog: Arc::default(),
             identity: Arc::new(identity.await.expect("what was accepted can be loaded")),
             rates: Arc::new(Rates::new(&ApiLimits { requests_per_s: 0, ..ApiLimits::default() })),
             stopping: Default::default(),
-            reloads: Arc::default(),
+            metrics: Arc::default(),
             requests: Arc::default(),
         };
         ControlPlane {
             workers,
-            agents,
+            domains,
             api: api::router(state.clone()),
             // No group asks for anything, as where the configuration names none.
-            reports: api::report_router(state)
-                .layer(Extension(Caller::new(Arc::default(), Shown::default()))),
+            reports: api::report_routes(state)
+                .router
+                .layer(Extension(AdmittedNode::new(Arc::default(), NodeCredentials::default()))),
             authorization: self.token.authorization(),
         }
     }
@@ -231,7 +247,7 @@ fn read_request(text: &str, authorization: &str) -> Option<(Request<Body>, Strin
 impl ControlPlane {
     async fn send(&mut self, request: Request<Body>, body: &str) {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let (before, told) = (self.rows().await, self.told().await);
+        let (before, specs) = (self.rows().await, self.specs());
         let report = path == "/coordinator/report";
         let answer = call(if report { &mut self.reports } else { &mut self.api }, request).await;
         let after = self.rows().await;
@@ -243,7 +259,7 @@ impl ControlPlane {
         } else {
             // A report moves no worker, whatever it says; a refused one that builds on another may age that.
             assert_eq!(identities(&before), identities(&after), "a refusal changes something");
-            assert_eq!(told, self.told().await, "a refusal changes what agents are told");
+            assert_eq!(specs, self.specs(), "a refusal changes resources");
             // The report's route has no pages of its own for what is not a report.
             if !(report && method != Method::POST) {
                 assert_is_problem(&answer, &method);
@@ -251,9 +267,17 @@ impl ControlPlane {
         }
     }
 
-    /// What agents are told, and which workers are servers.
-    async fn told(&self) -> (Arc<ForAgents>, Vec<Server>) {
-        (self.agents.current(), self.agents.servers().await)
+    /// The specs of all resources of the ordinary kinds, by kind and name.
+    fn specs(&self) -> BTreeMap<(Kind, String), (u64, Value)> {
+        let mut specs = BTreeMap::new();
+        for domain in &self.domains {
+            let view = domain.current();
+            for kind in domain.kinds() {
+                let all = view.list(*kind).into_iter();
+                specs.extend(all.map(|found| ((*kind, found.name), (found.revision, found.spec))));
+            }
+        }
+        specs
     }
 
     async fn rows(&mut self) -> Vec<Value> {

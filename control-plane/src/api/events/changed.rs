@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{EventSources, frame, kinds::Kinds};
 use crate::{
-    api::v1,
+    api::{ordinary, v1},
     error::Error,
     store::{AUDIT_PAGE_MAX, AuditQuery, AuditRow, Commit, StoreError},
     workers::is_visible_document,
@@ -65,6 +65,7 @@ pub(super) async fn of(sources: &EventSources, commits: &[Commit]) -> Result<Vec
     }
     // What GET answers must not be older than what is told.
     sources.workers.caught_up(last.revision).await?;
+    sources.resources.caught_up(last.revision).await?;
     let mut rows = rows(sources, first.revision - 1, last.revision).await?;
     let view = sources.workers.view(Instant::now());
     let mut events = Vec::with_capacity(number);
@@ -79,12 +80,13 @@ pub(super) async fn of(sources: &EventSources, commits: &[Commit]) -> Result<Vec
             // It was known only as removed, and is so still.
             (Some(false), false) => continue,
         };
-        let resource = if now { v1::rendered(&view, change.kind, &change.key) } else { None };
-        // What is none of these resources is shown as its audit row has it: without secrets.
-        let after = || row.as_ref().and_then(|row| serde_json::from_str(row.after.as_deref()?).ok());
-        let resource =
-            if now && !v1::is_rendered(change.kind) && !kinds.is_people() { after() } else { resource };
+        let resource = match kind.ordinary {
+            _ if !now || kinds.is_of_admins() => None,
+            Some(_) => ordinary::rendered(&sources.resources, kind, &change.key),
+            None => v1::rendered(&view, change.kind, &change.key),
+        };
         let who = row.map(|row| row.who);
+        let kind = kind.name;
         events.push(Changed { kind, name: change.key.clone(), action, who, resource, kinds, revision });
     }
     Ok(events)

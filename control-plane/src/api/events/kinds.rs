@@ -1,30 +1,17 @@
+use slotway_api_types::{RequiredScope, ResourceKind, kinds};
+
 use crate::store;
 
-/// Kinds of resources, as a set.
+/// Kinds of resources, as a set: the bit of a kind is its place in [`kinds::ALL`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Kinds(u16);
-
-/// What is heard of, by the name that its resources have as `kind`, and how the store calls it.
-const NAMED: [(&str, Option<&str>); 10] = [
-    ("Pool", Some("pool")),
-    ("Policy", Some("policy")),
-    ("Worker", Some("worker")),
-    ("Coordinator", None),
-    ("User", Some("user")),
-    ("Token", Some("token")),
-    ("Server", Some("server")),
-    ("ServerLimits", Some("server_limits")),
-    ("ResourceProfiles", Some("resource_profiles")),
-    ("BackupJob", Some("backup_job")),
-];
+pub(super) struct Kinds(u32);
 
 impl Kinds {
     pub(super) const NONE: Self = Self(0);
-    pub(super) const ALL: Self = Self((1 << NAMED.len()) - 1);
-    pub(super) const POOL: Self = Self(1);
-    pub(super) const WORKER: Self = Self(1 << 2);
+    pub(super) const ALL: Self = Self((1 << kinds::ALL.len()) - 1);
+    pub(super) const WORKER: Self = Self(1);
+    pub(super) const POOL: Self = Self(1 << 1);
     pub(super) const COORDINATOR: Self = Self(1 << 3);
-    const PEOPLE: Self = Self(1 << 4 | 1 << 5);
 
     /// A list with commas.
     ///
@@ -32,17 +19,23 @@ impl Kinds {
     /// Which word is none of them, and which there are.
     pub(super) fn parse(list: &str) -> Result<Self, String> {
         list.split(',').try_fold(Self(0), |kinds, word| {
-            let bit = NAMED.iter().position(|(name, _)| *name == word.trim()).ok_or_else(|| {
-                let known = NAMED.map(|(name, _)| name).join(", ");
+            let bit = kinds::ALL.iter().position(|kind| kind.name == word.trim()).ok_or_else(|| {
+                let known = kinds::ALL.map(|kind| kind.name).join(", ");
                 format!("{:?} is no kind; there is {known}", word.trim().chars().take(64).collect::<String>())
             })?;
             Ok(Self(kinds.0 | 1 << bit))
         })
     }
 
-    /// The same without users and tokens, of which only admins hear.
-    pub(super) fn without_people(self) -> Self {
-        Self(self.0 & !Self::PEOPLE.0)
+    /// Returns the kinds that only admins may read.
+    fn of_admins() -> Self {
+        let is_closed = |(_, kind): &(usize, &&ResourceKind)| kind.read == RequiredScope::Admin;
+        Self(kinds::ALL.iter().enumerate().filter(is_closed).fold(0, |bits, (bit, _)| bits | 1 << bit))
+    }
+
+    /// Returns the same without the kinds that only admins may read.
+    pub(super) fn without_those_of_admins(self) -> Self {
+        Self(self.0 & !Self::of_admins().0)
     }
 
     /// Together with `others`.
@@ -50,9 +43,9 @@ impl Kinds {
         Self(self.0 | others.0)
     }
 
-    /// Whether they are people and what belongs to them.
-    pub(super) fn is_people(self) -> bool {
-        Self::PEOPLE.has(self)
+    /// Returns whether only admins may read them.
+    pub(super) fn is_of_admins(self) -> bool {
+        Self::of_admins().has(self)
     }
 
     /// Whether all of `others` are among them.
@@ -65,15 +58,17 @@ impl Kinds {
         self.0 & others.0 != 0
     }
 
-    /// What a kind of the store is here: its name, and the set of it alone. The store's own book-keeping and sessions are nothing.
-    pub(super) fn of(kind: store::Kind) -> Option<(&'static str, Self)> {
-        let bit = NAMED.iter().position(|(_, stored)| *stored == Some(kind.as_str()))?;
-        NAMED.get(bit).map(|(name, _)| (*name, Self(1 << bit)))
+    /// Returns the descriptor of a kind of document, and the set of it alone; `None` for bookkeeping and sessions.
+    pub(super) fn of(kind: store::Kind) -> Option<(&'static ResourceKind, Self)> {
+        let bit = kinds::ALL.iter().position(|known| known.stored == Some(kind.as_str()))?;
+        kinds::ALL.get(bit).map(|known| (*known, Self(1 << bit)))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use slotway_api_types::kinds as api_types;
+
     use super::*;
     use crate::kinds;
 
@@ -84,19 +79,17 @@ mod tests {
         {
             assert_eq!(Kinds::parse(name), Ok(kinds), "{name}");
         }
-        assert_eq!(Kinds::parse("User, Token"), Ok(Kinds::PEOPLE));
-        assert!(!Kinds::ALL.without_people().has_one_of(Kinds::PEOPLE));
-        assert!(
-            Kinds::ALL.has(Kinds::PEOPLE)
-                && Kinds::parse(&NAMED.map(|(name, _)| name).join(",")) == Ok(Kinds::ALL)
-        );
+        let closed = Kinds::parse("User, Token").unwrap();
+        assert_eq!(closed, Kinds::of_admins());
+        assert!(Kinds::ALL.has(closed) && !Kinds::ALL.without_those_of_admins().has_one_of(closed));
+        assert_eq!(Kinds::parse(&api_types::ALL.map(|kind| kind.name).join(",")), Ok(Kinds::ALL));
     }
 
     #[test]
     fn what_is_no_kind_is_refused_with_what_there_is() {
         for wrong in ["", "worker", "Worker,", "Worker;Pool", "Session"] {
             let refused = Kinds::parse(wrong).unwrap_err();
-            assert!(refused.contains("there is Pool, Policy, Worker"), "{wrong:?}: {refused}");
+            assert!(refused.contains("there is Worker, Pool, Policy"), "{wrong:?}: {refused}");
         }
     }
 
@@ -109,7 +102,9 @@ mod tests {
             .collect();
         assert!(silent.contains(&"fact") && silent.contains(&"settings"), "{silent:?}");
         assert!(
-            silent.iter().all(|kind| ["fact", "settings", "session", "token_use"].contains(kind)),
+            silent
+                .iter()
+                .all(|kind| ["fact", "settings", "session", "token_use", "resource_profiles"].contains(kind)),
             "{silent:?}"
         );
     }

@@ -25,7 +25,7 @@ use axum::{
 use serde::Deserialize;
 use slotway_config::WaitDuration;
 
-use super::{ApiState, Problem};
+use super::{ApiState, Problem, ResourceRegistry};
 use crate::{
     coordinators::{Coordinators, Reports},
     error::Error,
@@ -41,6 +41,7 @@ use kinds::Kinds;
 #[derive(Clone)]
 pub struct EventSources {
     pub(crate) workers: Arc<Pools>,
+    pub(crate) resources: Arc<ResourceRegistry>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) reports: Arc<Reports>,
     pub(crate) coordinators: Arc<Coordinators>,
@@ -91,7 +92,7 @@ pub(super) async fn listen(
         Some(list) => Kinds::parse(list).map_err(|reason| bad(Some("kinds"), reason))?,
         None => Kinds::ALL,
     };
-    let kinds = if identity.scope >= Scope::Admin { kinds } else { kinds.without_people() };
+    let kinds = if identity.scope >= Scope::Admin { kinds } else { kinds.without_those_of_admins() };
     // Stores count so far, and what is described says so (`int64`).
     if wanted.after.is_some_and(|after| i64::try_from(after).is_err()) {
         return Err(bad(Some("after"), format!("a version is at most {}", i64::MAX)));

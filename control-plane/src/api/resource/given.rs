@@ -39,33 +39,6 @@ pub(in crate::api) struct GivenMetadata {
     pub(in crate::api) notes: String,
 }
 
-/// The schema of a resource in a request body; [`Given`] is the type that is read.
-#[derive(utoipa::ToSchema)]
-#[expect(dead_code, reason = "it describes the JSON and is never built")]
-pub(in crate::api) struct Wanted<Spec> {
-    /// The kind; optional if the path names it.
-    kind: Option<String>,
-    /// The metadata; optional if the path has the name.
-    metadata: Option<WantedMetadata>,
-    /// The desired state.
-    spec: Spec,
-}
-
-/// The metadata of a resource in a request body.
-#[derive(utoipa::ToSchema)]
-#[expect(dead_code, reason = "it describes the JSON and is never built")]
-pub(in crate::api) struct WantedMetadata {
-    /// The name; the same as in the path.
-    name: Option<String>,
-    /// The expected version; another one fails with 412.
-    #[schema(rename = "resourceVersion")]
-    resource_version: Option<String>,
-    /// Labels; of workers only.
-    labels: Option<BTreeMap<String, String>>,
-    /// Notes; of workers only.
-    notes: Option<String>,
-}
-
 impl GivenMetadata {
     /// Refuses metadata that only workers have.
     ///

@@ -1,7 +1,8 @@
 use axum::extract::rejection::QueryRejection;
 use serde::Deserialize;
 
-use super::List;
+use slotway_api_types::List;
+
 use crate::error::Error;
 
 /// The largest page.

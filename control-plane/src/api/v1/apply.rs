@@ -9,16 +9,24 @@ use axum::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
+use slotway_api_types::{ResourceKind, kinds};
 use slotway_config::{Policy, PoolName, limits};
+use slotway_store::Replicated;
 
-use super::{policies, pools, workers};
+use super::{
+    applied_resources::{self, OrdinaryItem},
+    policies, pools, workers,
+};
 use crate::{
     api::{
         ApiState, Problem,
+        access::scope_of,
+        ordinary::ATTEMPTS_MAX,
         resource::{DryRun, Given, Precondition, located, read},
     },
     error::Error,
-    people::{Identity, Scope},
+    people::Identity,
+    store::{Batch, StoreError},
     workers::{
         ChangeContext, PoolSpec, PoolsError, PoolsState, RuleSubject, RuleViolation, StatusView,
         WantedWorker, WorkerSpec,
@@ -32,7 +40,7 @@ const ITEMS_MAX: usize = limits::WORKERS_PER_POOL_MAX;
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::api) struct ApplyBody {
-    /// Each a `Pool`, a `Policy` or a `Worker`, with `kind`, `metadata.name` and `spec`.
+    /// Resources of any kinds that can be applied, each with `kind`, `metadata.name` and `spec`.
     #[schema(value_type = Vec<Object>)]
     items: Vec<Value>,
 }
@@ -79,6 +87,7 @@ enum Item {
     Pool(PoolName, PoolSpec),
     Policy(PoolName, Policy),
     Worker(Box<WantedWorker>),
+    Ordinary(OrdinaryItem),
 }
 
 impl Item {
@@ -102,23 +111,40 @@ impl Item {
                 let worker = workers::wanted(workers::named(&name)?, given.metadata, given.spec)?;
                 Ok((Self::Worker(Box::new(worker)), precondition))
             }
-            "" => Err(bad("kind", "say what it is: Pool, Policy or Worker".to_owned())),
-            other => Err(bad("kind", format!("{other:?} cannot be applied; Pool, Policy and Worker can"))),
+            other => {
+                let Some(kind) = kinds::ordinary().find(|kind| kind.is_applied && kind.name == other) else {
+                    let applied = kinds::ALL.into_iter().filter(|kind| kind.is_applied);
+                    let applied = applied.map(|kind| kind.name).collect::<Vec<_>>().join(", ");
+                    return Err(bad(
+                        "kind",
+                        format!("{other:?} is no kind that can be applied; use one of {applied}"),
+                    ));
+                };
+                let (name, given, precondition) = named::<Value>(value)?;
+                given.metadata.has_no_labels()?;
+                Ok((Self::Ordinary(OrdinaryItem { kind, name, spec: given.spec }), precondition))
+            }
         }
     }
 
-    fn kind(&self) -> &'static str {
+    fn kind(&self) -> &'static ResourceKind {
         match self {
-            Self::Pool(..) => pools::KIND,
-            Self::Policy(..) => policies::KIND,
-            Self::Worker(_) => workers::KIND,
+            Self::Pool(..) => &kinds::POOL,
+            Self::Policy(..) => &kinds::POLICY,
+            Self::Worker(_) => &kinds::WORKER,
+            Self::Ordinary(item) => item.kind,
         }
+    }
+
+    fn is_of_pools(&self) -> bool {
+        !matches!(self, Self::Ordinary(_))
     }
 
     fn name(&self) -> &str {
         match self {
             Self::Pool(name, _) | Self::Policy(name, _) => name.as_str(),
             Self::Worker(wanted) => wanted.worker.as_str(),
+            Self::Ordinary(item) => &item.name,
         }
     }
 
@@ -127,6 +153,7 @@ impl Item {
             Self::Pool(name, _) => pools::version(roster, name),
             Self::Policy(name, _) => policies::version(roster, name),
             Self::Worker(wanted) => workers::version(roster, &wanted.worker),
+            Self::Ordinary(_) => None,
         }
     }
 
@@ -135,6 +162,7 @@ impl Item {
             Self::Pool(name, _) => json(pools::resource(view, name)),
             Self::Policy(name, _) => json(policies::resource(&view.state, name)),
             Self::Worker(wanted) => json(workers::resource(view, &wanted.worker)),
+            Self::Ordinary(_) => None,
         }
     }
 
@@ -151,24 +179,44 @@ impl Item {
                 let url = &wanted.worker;
                 (before.worker(url).is_some(), before.worker(url) == after.worker(url))
             }
+            Self::Ordinary(_) => (false, false),
         };
-        match (there, same) {
-            (false, _) => Action::Created,
-            (true, false) => Action::Changed,
-            (true, true) => Action::Unchanged,
+        Action::of(there, same)
+    }
+}
+
+impl Item {
+    fn applied(&self, before: &StatusView<'_>, after: &StatusView<'_>) -> AppliedItem {
+        AppliedItem {
+            kind: self.kind().name.to_owned(),
+            name: self.name().to_owned(),
+            action: self.action(&before.state, &after.state),
+            before: self.resource(before),
+            after: self.resource(after),
         }
     }
 }
 
-/// Makes pools, policies and workers so: all of them, or nothing. Pools come first, whatever their place in the list.
+impl Action {
+    /// Returns what became of a resource that was there or not, and is the same or not.
+    pub(super) fn of(there: bool, same: bool) -> Self {
+        match (there, same) {
+            (false, _) => Self::Created,
+            (true, false) => Self::Changed,
+            (true, true) => Self::Unchanged,
+        }
+    }
+}
+
+/// Creates or replaces resources of several kinds: all of them, or none. Their order in the list does not matter.
 #[utoipa::path(post, path = "/api/v1/apply", operation_id = "apply", params(
     ("dry_run" = Option<bool>, Query, description = "Only try it out: the answer is what would change"),
 ), request_body = ApplyBody, responses(
     (status = 200, description = "What became of each", body = Applied),
     (status = 400, description = "One is not right; nothing was changed", body = Problem),
     (status = 401, description = "It is not known who asks", body = Problem),
-    (status = 403, description = "They may not; pools and policies need the scope `admin`", body = Problem),
-    (status = 404, description = "A policy of a pool that is not there; nothing was changed", body = Problem),
+    (status = 403, description = "The scope does not suffice for one of the kinds", body = Problem),
+    (status = 404, description = "One refers to a resource that does not exist; nothing was changed", body = Problem),
     (status = 409, description = "It contradicts what is there; nothing was changed", body = Problem),
     (status = 412, description = "Of one it is another version that is there; nothing was changed", body = Problem),
     (status = 415, description = "Not JSON", body = Problem),
@@ -182,31 +230,113 @@ pub(in crate::api) async fn apply(
 ) -> Result<Response, Error> {
     let ApplyBody { items } = read(&headers, body)?;
     let items = Arc::new(read_items(items)?);
-    if let Err(forbidden) = identity.require(Scope::Admin)
-        && let Some(index) = items.iter().position(|(item, _)| !matches!(item, Item::Worker(_)))
-    {
-        return Err(at(index)(forbidden));
+    for (index, (item, _)) in items.iter().enumerate() {
+        identity.require(scope_of(item.kind().change)).map_err(at(index))?;
     }
-    let context = state.workers.context(identity.who.clone());
-    let wanted = Arc::clone(&items);
-    let make = |next: &mut PoolsState| -> Result<_, Error> {
+    let applied = if items.iter().all(|(item, _)| item.is_of_pools()) {
+        apply_to_pools(&state, identity, dry_run, &items).await?
+    } else {
+        apply_to_all(&state, identity, dry_run, &items).await?
+    };
+    let mut response = Json(Applied { items: applied }).into_response();
+    dry_run.mark(&mut response);
+    Ok(response)
+}
+
+type Items = Arc<Vec<(Item, Precondition)>>;
+
+async fn apply_to_pools(
+    state: &ApiState,
+    identity: Identity,
+    dry_run: DryRun,
+    items: &Items,
+) -> Result<Vec<AppliedItem>, Error> {
+    let make = change_of(state, items, &identity);
+    let (before, after) = state.workers.change(identity.who, dry_run.0, make).await?;
+    let (before, after) = views(state, before, after);
+    Ok(items.iter().map(|(item, _)| item.applied(&before, &after)).collect())
+}
+
+/// Applies resources of pools and of other domains in one batch.
+async fn apply_to_all(
+    state: &ApiState,
+    identity: Identity,
+    dry_run: DryRun,
+    items: &Items,
+) -> Result<Vec<AppliedItem>, Error> {
+    let has_pools = items.iter().any(|(item, _)| item.is_of_pools());
+    let workers: Vec<_> = items.iter().filter(|(item, _)| matches!(item, Item::Worker(_))).collect();
+    let workers: Vec<_> =
+        workers.iter().map(|(item, _)| (crate::kinds::WORKER, item.name().to_owned())).collect();
+    let ordinary: Vec<_> = items
+        .iter()
+        .enumerate()
+        .filter_map(|(index, (item, precondition))| match item {
+            Item::Ordinary(item) => Some((index, item, *precondition)),
+            _ => None,
+        })
+        .collect();
+    let _alone = state.resources.alone().await;
+    for _ in 0..ATTEMPTS_MAX {
+        let pools = match has_pools {
+            true => Some(state.workers.prepare(change_of(state, items, &identity)).await?),
+            false => None,
+        };
+        let planned = applied_resources::plan(state, &ordinary, &workers).await?;
+        let own = pools.iter().flat_map(|pools| pools.writes.iter().cloned());
+        let writes: Vec<_> =
+            own.chain(planned.iter().flat_map(|planned| planned.writes.iter().cloned())).collect();
+        let revision = if dry_run.0 || writes.is_empty() {
+            None
+        } else {
+            match state.store.commit(Batch { who: identity.who.clone(), writes }).await {
+                Ok(revision) => Some(revision),
+                Err(StoreError::Conflict { .. }) => continue,
+                Err(error) => return Err(error.into()),
+            }
+        };
+        if let Some(revision) = revision {
+            state.resources.read_up_to(revision).await;
+            if let Err(error) = state.workers.caught_up(revision).await {
+                tracing::debug!("a change was made and cannot be read yet: {error}");
+            }
+        }
+        let mut applied = applied_resources::applied(planned, revision);
+        if let Some(pools) = pools {
+            let (before, mut after) = (pools.before, pools.next);
+            if let (Some(revision), false) = (revision, pools.writes.is_empty()) {
+                after.stamp(&before, revision);
+            }
+            let (before, after) = views(state, before, Arc::new(after));
+            let of_pools = items.iter().enumerate().filter(|(_, (item, _))| item.is_of_pools());
+            applied.extend(of_pools.map(|(index, (item, _))| (index, item.applied(&before, &after))));
+        }
+        return Ok(applied.into_values().collect());
+    }
+    Err(StoreError::Contended.into())
+}
+
+/// Returns the change of pools, policies and workers, which returns what was there before.
+fn change_of(
+    state: &ApiState,
+    items: &Items,
+    identity: &Identity,
+) -> impl Fn(&mut PoolsState) -> Result<Arc<PoolsState>, Error> + use<> {
+    let (context, wanted) = (state.workers.context(identity.who.clone()), Arc::clone(items));
+    move |next: &mut PoolsState| {
         let before = Arc::new(next.clone());
         make_so(next, &wanted, &context)?;
         Ok(before)
-    };
-    let (before, after) = state.workers.change(identity.who, dry_run.0, make).await?;
+    }
+}
+
+fn views(
+    state: &ApiState,
+    before: Arc<PoolsState>,
+    after: Arc<PoolsState>,
+) -> (StatusView<'_>, StatusView<'_>) {
     let now = Instant::now();
-    let (before, after) = (state.workers.view_of(before, now), state.workers.view_of(after, now));
-    let applied = |(item, _): &(Item, Precondition)| AppliedItem {
-        kind: item.kind().to_owned(),
-        name: item.name().to_owned(),
-        action: item.action(&before.state, &after.state),
-        before: item.resource(&before),
-        after: item.resource(&after),
-    };
-    let mut response = Json(Applied { items: items.iter().map(applied).collect() }).into_response();
-    dry_run.mark(&mut response);
-    Ok(response)
+    (state.workers.view_of(before, now), state.workers.view_of(after, now))
 }
 
 fn read_items(values: Vec<Value>) -> Result<Vec<(Item, Precondition)>, Error> {
@@ -221,8 +351,9 @@ fn read_items(values: Vec<Value>) -> Result<Vec<(Item, Precondition)>, Error> {
     let mut seen = HashMap::new();
     for (index, value) in values.into_iter().enumerate() {
         let (item, precondition) = Item::read(value).map_err(at(index))?;
-        if let Some(first) = seen.insert((item.kind(), item.name().to_owned()), index) {
-            let reason = format!("the same {} cannot stand twice; the first is item {first}", item.kind());
+        if let Some(first) = seen.insert((item.kind().name, item.name().to_owned()), index) {
+            let reason =
+                format!("the same {} cannot stand twice; the first is item {first}", item.kind().name);
             return Err(at(index)(bad("metadata.name", reason)));
         }
         items.push((item, precondition));
@@ -236,12 +367,13 @@ fn make_so(
     items: &[(Item, Precondition)],
     context: &ChangeContext,
 ) -> Result<(), Error> {
-    for (index, (item, precondition)) in items.iter().enumerate() {
+    for (index, (item, precondition)) in items.iter().enumerate().filter(|(_, (item, _))| item.is_of_pools())
+    {
         precondition.check(item.version(next)).map_err(at(index))?;
     }
     next.put_pools(items.iter().filter_map(|(item, _)| match item {
         Item::Pool(name, spec) => Some((name.clone(), spec.clone())),
-        Item::Policy(..) | Item::Worker(_) => None,
+        Item::Policy(..) | Item::Worker(_) | Item::Ordinary(_) => None,
     }));
     for (index, (item, _)) in items.iter().enumerate() {
         if let Item::Policy(name, policy) = item {
@@ -290,7 +422,7 @@ fn named<Spec: DeserializeOwned>(value: Value) -> Result<(String, Given<Spec>, P
 }
 
 /// Returns an error about the item with this index.
-fn at<E: Into<Error>>(index: usize) -> impl Fn(E) -> Error {
+pub(super) fn at<E: Into<Error>>(index: usize) -> impl Fn(E) -> Error {
     move |error| Error::Item { index, error: Box::new(error.into()) }
 }
 

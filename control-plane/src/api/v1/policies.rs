@@ -9,6 +9,7 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use slotway_api_types::ResourceBody;
 use slotway_config::PoolName;
 
 use super::pools::named;
@@ -17,7 +18,7 @@ use crate::{
         ApiState, List, Metadata, Problem, Resource,
         access::By,
         resource::{
-            DryRun, Given, PageQuery, PathName, Precondition, Wanted, answer, bad_query, merged, paged, read,
+            DryRun, Given, PageQuery, PathName, Precondition, answer, bad_query, merged, paged, read,
         },
     },
     error::Error,
@@ -110,7 +111,7 @@ pub(in crate::api) async fn get(
 #[utoipa::path(put, path = "/api/v1/policies/{name}", operation_id = "put_policy", params(
     ("name" = String, Path, description = "The pool's name"),
     ("dry_run" = Option<bool>, Query, description = "Only try it out"),
-), request_body = Wanted<PolicySpec>, responses(
+), request_body = ResourceBody<PolicySpec>, responses(
     (status = 200, description = "It is so", body = Resource<PolicySpec, PolicyStatus>),
     (status = 400, description = "It is not right; nothing was changed", body = Problem),
     (status = 401, description = "It is not known who asks", body = Problem),

@@ -8,6 +8,7 @@ use axum::{
     response::Response,
 };
 use serde_json::{Value, json};
+use slotway_api_types::ResourceBody;
 use slotway_config::PoolName;
 
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
         ApiState, List, Metadata, Problem, Resource,
         access::By,
         resource::{
-            DryRun, Given, PageQuery, PathName, Precondition, Wanted, answer, bad_query, merged, paged, read,
+            DryRun, Given, PageQuery, PathName, Precondition, answer, bad_query, merged, paged, read,
         },
     },
     error::Error,
@@ -106,7 +107,7 @@ pub(in crate::api) async fn get(
 #[utoipa::path(put, path = "/api/v1/pools/{name}", operation_id = "put_pool", params(
     ("name" = String, Path, description = "The pool's name"),
     ("dry_run" = Option<bool>, Query, description = "Only try it out"),
-), request_body = Wanted<PoolSpec>, responses(
+), request_body = ResourceBody<PoolSpec>, responses(
     (status = 200, description = "It is so", body = Resource<PoolSpec, PoolStatus>),
     (status = 201, description = "It is new", body = Resource<PoolSpec, PoolStatus>),
     (status = 400, description = "It is not right; nothing was changed", body = Problem),

@@ -8,6 +8,7 @@ use axum::{
     response::Response,
 };
 use serde_json::{Value, json};
+use slotway_api_types::ResourceBody;
 use slotway_config::WorkerUrl;
 
 use super::worker_query::WorkerQuery;
@@ -15,9 +16,7 @@ use crate::{
     api::{
         ApiState, List, Metadata, Problem, Resource,
         access::By,
-        resource::{
-            DryRun, Given, GivenMetadata, PathName, Precondition, Wanted, answer, merged, paged, read,
-        },
+        resource::{DryRun, Given, GivenMetadata, PathName, Precondition, answer, merged, paged, read},
     },
     error::Error,
     workers::{
@@ -132,7 +131,7 @@ pub(in crate::api) async fn get(
 #[utoipa::path(put, path = "/api/v1/workers/{name}", operation_id = "put_worker", params(
     ("name" = String, Path, description = "The base URL, percent-encoded"),
     ("dry_run" = Option<bool>, Query, description = "Only try it out"),
-), request_body = Wanted<WorkerSpec>, responses(
+), request_body = ResourceBody<WorkerSpec>, responses(
     (status = 200, description = "It is so", body = Resource<WorkerSpec, WorkerStatus>),
     (status = 201, description = "It is new", body = Resource<WorkerSpec, WorkerStatus>),
     (status = 400, description = "It is not right; nothing was changed", body = Problem),

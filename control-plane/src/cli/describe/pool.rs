@@ -27,13 +27,13 @@ pub(super) async fn describe(
     text.fields("match", resource.at("spec.match"), &[]);
     text.line("Position", figure(resource, "spec.position"));
     text.fields("", resource.at("spec"), SPEC_TOLD);
-    match client.one(Kind::Policy, resource.name()).await {
+    match client.one(Kind::POLICY, resource.name()).await {
         Ok(policy) => text.fields("", policy.at("spec"), &[]),
         // The pool may have been deleted meanwhile.
         Err(CliError::Rejected(_)) => {}
         Err(error) => return Err(error),
     }
-    let workers = client.list(Kind::Worker, &[("pool", resource.name())]).await?.items;
+    let workers = client.list(Kind::WORKER, &[("pool", resource.name())]).await?.items;
     let mut states: BTreeMap<&str, usize> = BTreeMap::new();
     for worker in &workers {
         *states.entry(worker.text("status.state").unwrap_or("unknown")).or_default() += 1;

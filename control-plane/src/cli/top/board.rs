@@ -216,17 +216,17 @@ impl Board {
 
     fn take_one(&mut self, change: Change) {
         let Change { kind, name, now } = change;
-        match (kind, now) {
-            (Kind::Pool, Some(resource)) => self.pools.entry(name).or_default().take(&resource),
-            (Kind::Pool, None) => drop(self.pools.remove(&name)),
-            (Kind::Worker, Some(resource)) => self.workers.entry(name).or_default().take(&resource),
-            (Kind::Worker, None) => drop(self.workers.remove(&name)),
-            (Kind::Coordinator, Some(resource)) => {
+        match now {
+            Some(resource) if kind == Kind::POOL => self.pools.entry(name).or_default().take(&resource),
+            Some(resource) if kind == Kind::WORKER => self.workers.entry(name).or_default().take(&resource),
+            Some(resource) if kind == Kind::COORDINATOR => {
                 let state = resource.text("status.state").unwrap_or_default().to_owned();
                 self.coordinators.insert(name, state);
             }
-            (Kind::Coordinator, None) => drop(self.coordinators.remove(&name)),
-            (Kind::Policy | Kind::User | Kind::Token, _) => {}
+            None if kind == Kind::POOL => drop(self.pools.remove(&name)),
+            None if kind == Kind::WORKER => drop(self.workers.remove(&name)),
+            None if kind == Kind::COORDINATOR => drop(self.coordinators.remove(&name)),
+            _ => {}
         }
     }
 }

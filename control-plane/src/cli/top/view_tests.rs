@@ -23,13 +23,13 @@ fn change(kind: Kind, name: &str, spec: Value, status: Value) -> Change {
 
 fn pool(name: &str, position: u64, in_flight: u64, waiting: u64) -> Change {
     let status = json!({ "in_flight": in_flight, "slots": 7, "free": 7 - in_flight, "waiting": waiting, "oldest_wait_ms": waiting * 450 });
-    change(Kind::Pool, name, json!({ "position": position }), status)
+    change(Kind::POOL, name, json!({ "position": position }), status)
 }
 
 fn worker(name: &str, pool: &str, capacity: u64, in_flight: u64, state: &str) -> Change {
     let parked = if state == "parked" { capacity - in_flight } else { 0 };
     let status = json!({ "state": state, "in_flight": in_flight, "free": capacity - in_flight - parked, "parked": parked });
-    change(Kind::Worker, name, json!({ "pool": pool, "capacity": capacity }), status)
+    change(Kind::WORKER, name, json!({ "pool": pool, "capacity": capacity }), status)
 }
 
 /// Seven slots that are all taken, waiting requests, one failing worker and a large one.
@@ -45,13 +45,13 @@ fn board() -> Board {
         worker("http://127.0.0.1:9002", "preannotation", 4, 1, "parked"),
         worker("https://ocr.example/a-rather-long-base-url/extractor-web", "ocr", 400, 100, "draining"),
         change(
-            Kind::Worker,
+            Kind::WORKER,
             "http://triton:8001",
             json!({ "pool": "ocr", "capacity": 8 }),
             json!({ "state": "unknown" }),
         ),
-        change(Kind::Coordinator, "edge-1", json!({}), json!({ "state": "SYNCED" })),
-        change(Kind::Coordinator, "edge-2", json!({}), json!({ "state": "STALE" })),
+        change(Kind::COORDINATOR, "edge-1", json!({}), json!({ "state": "SYNCED" })),
+        change(Kind::COORDINATOR, "edge-2", json!({}), json!({ "state": "STALE" })),
     ]);
     board
 }
@@ -156,7 +156,7 @@ fn what_comes_while_it_is_stopped_is_seen_when_it_goes_on() {
     board.take(vec![pool("ocr", 1, 5, 4)]);
     board.take(vec![
         pool("ocr", 1, 6, 5),
-        Change { kind: Kind::Worker, name: "http://triton:8001".to_owned(), now: None },
+        Change { kind: Kind::WORKER, name: "http://triton:8001".to_owned(), now: None },
     ]);
     assert_eq!((board.pools["ocr"].in_flight, board.workers.len()), (Some(2), 4));
     press(&mut board, KeyCode::Char(' '));

@@ -62,12 +62,8 @@ const NOT_FOR_API: &[&str] = &[
 
 /// Rows of packages that are still to come; to be deleted with the last of them.
 const TO_COME: &[&str] = &[
-    "slotway-agents-proto",
     "slotway-watchdog",
-    "slotway-servers",
-    "slotway-backups",
     "slotway-coordinators",
-    "slotway-api-types",
     "slotway-api",
 ];
 

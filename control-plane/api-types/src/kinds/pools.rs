@@ -1,0 +1,132 @@
+use crate::{
+    Cell::{Age, Labels, Name, Number, Text, Wait},
+    Column, Deletion, RequiredScope, ResourceKind,
+};
+
+/// Workers.
+pub static WORKER: ResourceKind = ResourceKind {
+    name: "Worker",
+    stored: Some("worker"),
+    path: "workers",
+    word: "worker",
+    words: "workers",
+    aliases: &[],
+    title: "worker",
+    titles: "workers",
+    read: RequiredScope::Read,
+    change: RequiredScope::Workers,
+    is_applied: true,
+    deletion: Deletion::Possible,
+    columns: &[
+        Column::new("WORKER", Name),
+        Column::new("POOL", Text("spec.pool")),
+        Column::new("STATE", Text("status.state")),
+        Column::new("CAPACITY", Number("spec.capacity")),
+        Column::new("IN FLIGHT", Number("status.in_flight")),
+        Column::new("FREE", Number("status.free")),
+        Column::new("WAITING", Number("status.waiting")),
+    ],
+    wide_columns: &[
+        Column::new("PARKED", Number("status.parked")),
+        Column::new("FAILURES", Number("status.failures")),
+        Column::new("IN FORCE", Number("status.capacity_in_force")),
+        Column::new("OLDEST WAIT", Wait("status.oldest_wait_ms")),
+        Column::new("REPORTED", Age("status.report_age_ms")),
+        Column::new("PROTOCOL", Text("spec.protocol")),
+        Column::new("LABELS", Labels),
+        Column::new("REASON", Text("status.reason")),
+    ],
+    ordinary: None,
+    xds_type: None,
+};
+
+/// Pools.
+pub static POOL: ResourceKind = ResourceKind {
+    name: "Pool",
+    stored: Some("pool"),
+    path: "pools",
+    word: "pool",
+    words: "pools",
+    aliases: &[],
+    title: "pool",
+    titles: "pools",
+    read: RequiredScope::Read,
+    change: RequiredScope::Admin,
+    is_applied: true,
+    deletion: Deletion::Possible,
+    columns: &[
+        Column::new("POOL", Name),
+        Column::new("MATCH", Text("spec.match.prefix")),
+        Column::new("WORKERS", Number("status.workers")),
+        Column::new("SLOTS", Number("status.slots")),
+        Column::new("IN FLIGHT", Number("status.in_flight")),
+        Column::new("FREE", Number("status.free")),
+        Column::new("WAITING", Number("status.waiting")),
+        Column::new("OLDEST WAIT", Wait("status.oldest_wait_ms")),
+    ],
+    wide_columns: &[
+        Column::new("PARKED", Number("status.parked")),
+        Column::new("POSITION", Number("spec.position")),
+        Column::new("COORDINATORS", Number("status.coordinators")),
+        Column::new("REPORTED", Age("status.report_age_ms")),
+        Column::new("LABELS", Labels),
+    ],
+    ordinary: None,
+    xds_type: None,
+};
+
+/// The pools' policies.
+pub static POLICY: ResourceKind = ResourceKind {
+    name: "Policy",
+    stored: Some("policy"),
+    path: "policies",
+    word: "policy",
+    words: "policies",
+    aliases: &[],
+    title: "policy",
+    titles: "policies",
+    read: RequiredScope::Read,
+    change: RequiredScope::Admin,
+    is_applied: true,
+    deletion: Deletion::Impossible { reason: "a policy is deleted with its pool" },
+    columns: &[
+        Column::new("POOL", Name),
+        Column::new("FREE WORKER TIMEOUT", Text("spec.free_worker_timeout")),
+        Column::new("MAX WAITING", Number("spec.max_waiting")),
+        Column::new("ABANDONED HOLD", Text("spec.abandoned_hold")),
+        Column::new("ANSWER TIMEOUT", Text("spec.answer_timeout")),
+    ],
+    wide_columns: &[],
+    ordinary: None,
+    xds_type: None,
+};
+
+/// The Envoys that are connected, or were.
+pub static COORDINATOR: ResourceKind = ResourceKind {
+    name: "Coordinator",
+    stored: None,
+    path: "coordinators",
+    word: "coordinator",
+    words: "coordinators",
+    aliases: &[],
+    title: "coordinator",
+    titles: "coordinators",
+    read: RequiredScope::Read,
+    change: RequiredScope::Admin,
+    is_applied: false,
+    deletion: Deletion::Impossible { reason: "a coordinator disappears when its Envoy disconnects" },
+    columns: &[
+        Column::new("NODE", Name),
+        Column::new("GROUP", Text("status.cluster")),
+        Column::new("STATE", Text("status.state")),
+        Column::new("GENERATION", Number("status.generation")),
+        Column::new("IN FORCE", Number("status.generation_in_force")),
+        Column::new("REPORTED", Age("status.report_age_ms")),
+    ],
+    wide_columns: &[
+        Column::new("ENVOY", Text("status.envoy_version")),
+        Column::new("PROTOCOL", Text("status.protocol")),
+    ],
+    ordinary: None,
+    xds_type: None,
+};

@@ -1,0 +1,16 @@
+//! The types that REST, the CLI and the dashboard exchange as JSON, and one descriptor for each kind of resource.
+//!
+//! * [`Resource`], [`Metadata`], [`List`]: the shape of every resource.
+//! * [`ResourceKind`]: what REST, events, audit, access control, the CLI and the API's description need to know of a kind.
+//! * [`kinds`]: the kinds that exist. To add one, add its module there and its descriptor to [`kinds::ALL`].
+
+mod column;
+mod kind;
+pub mod kinds;
+mod resource;
+mod schema;
+
+pub use column::{Cell, Column};
+pub use kind::{Deletion, RequiredScope, ResourceKind};
+pub use resource::{List, Metadata, Resource, ResourceBody, ResourceBodyMetadata};
+pub use schema::{KindSchema, schema_of};

@@ -1,0 +1,18 @@
+//! Backups: jobs that say what is backed up, when and where to, and the store as one file with its restore.
+//!
+//! Nothing executes the jobs yet.
+
+mod agents;
+mod error;
+mod job;
+mod jobs;
+mod legacy;
+mod schedule;
+
+pub use error::BackupsError;
+pub use job::{
+    BackupJob, BackupRetention, BackupSchedule, BackupSubject, BackupTarget, FileTarget, FilesSubject,
+    S3Target, StoreSubject,
+};
+pub use jobs::{Backups, JOBS_MAX, Jobs, KINDS, turn_write};
+pub use schedule::Schedule;
