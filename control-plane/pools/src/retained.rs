@@ -8,17 +8,8 @@ use slotway_config::WorkerUrl;
 
 use crate::{
     state::PoolsState,
-    worker_record::{Membership, WorkerRecord},
+    worker_record::{Membership, RetainedWorker, WorkerRecord},
 };
-
-/// A worker that the store has released, or has given to another pool, before the coordinators of this control plane have drained it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct RetainedWorker {
-    /// Its record before that; draining, or moving.
-    pub(crate) record: WorkerRecord,
-    /// The first generation without it.
-    pub(crate) since_generation: u64,
-}
 
 impl PoolsState {
     /// Takes over the store's record of a worker; `None` if it has none.

@@ -6,8 +6,7 @@ use crate::{
     Desired, DrainingWorker, ListenerSettings, RuleSubject, RuleViolation,
     listener_record::StoredListener,
     pool_set::PoolSet,
-    retained::RetainedWorker,
-    worker_record::{Membership, WorkerRecord},
+    worker_record::{Membership, RetainedWorker, WorkerRecord},
 };
 
 /// All pools and workers: a plain value whose changes are pure functions. `declare` has the changes of the configuration file, `upsert`,

@@ -145,6 +145,16 @@ impl WorkerRecord {
     }
 }
 
+/// A worker that the store has released, or has given to another pool, before the coordinators of this control plane have drained it;
+/// see `retained`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RetainedWorker {
+    /// Its record before that; draining, or moving.
+    pub(crate) record: WorkerRecord,
+    /// The first generation without it.
+    pub(crate) since_generation: u64,
+}
+
 /// A worker and the pool that it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PoolWorker {
