@@ -13,6 +13,7 @@ use slotway_backups::Backups;
 use slotway_identity::{AdminToken, IdentityService, oidc::Oidc};
 use slotway_servers::{Servers, WorkerDirectory};
 use slotway_store::Resources;
+use slotway_watchdog::Watchdog;
 use slotway_xds::XdsServer;
 use tokio::{sync::watch, task::JoinSet, time::MissedTickBehavior};
 
@@ -27,7 +28,7 @@ use crate::{
     observations::ReportsAndHeartbeats,
     reload::Reloadable,
     store::{self, StoreSettings},
-    watchdog::Watchdog,
+    watched_pools::WatchedPools,
     workers::{DISCONNECTED_GRACE, Pools},
 };
 
@@ -107,7 +108,7 @@ impl ControlPlane {
         let identity =
             IdentityService::open(store.clone(), Arc::clone(&token), settings, oidc, Clock::System);
         let identity = Arc::new(identity.await?);
-        let watchdog = Arc::<Watchdog>::default();
+        let watchdog = Arc::new(Watchdog::new(Clock::System));
         let observations =
             ReportsAndHeartbeats { reports: Arc::clone(&reports), watchdog: Arc::clone(&watchdog) };
         let workers = Pools::open(
@@ -170,7 +171,7 @@ impl ControlPlane {
             Ok(())
         }));
         let is_shared = config.store != StoreSettings::Sqlite;
-        let watched = Arc::clone(&workers);
+        let watched = Arc::new(WatchedPools(Arc::clone(&workers)));
         let ending = stopping.on_ending();
         tasks.spawn(async move { Ok(watchdog.run(watched, store, is_shared, ending).await?) });
         let reloadable = Reloadable { workers: Arc::clone(&workers), reloads, access, xds_tls, api_tls };

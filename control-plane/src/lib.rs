@@ -6,7 +6,7 @@
 //! * [`agents`]: what agents are told, and who is a server.
 //! * [`coordinators`]: brings that to Envoy over [`slotway_xds`], takes its reports in, and supervises an Envoy of one's own.
 //! * [`slotway_identity`]: authenticates requests; users, sessions, tokens. [`api`]: REST. [`control_plane`] puts the parts together and serves them.
-//! * [`watchdog`]: asks workers whether they are there.
+//! * [`slotway_watchdog`]: sends the heartbeats of workers.
 //! * [`lifecycle`]: how the process begins to serve, is asked to read its configuration again, and ends. `reload` puts that in force.
 //! * `backup`: all of the store as one file, and back.
 //! * [`tls`]: TLS of the ports.
@@ -23,7 +23,7 @@ mod error;
 pub mod kinds;
 mod observations;
 mod reload;
-pub mod watchdog;
+mod watched_pools;
 
 pub use cli::CliError;
 pub use error::Error;

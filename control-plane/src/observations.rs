@@ -4,8 +4,9 @@ use std::{sync::Arc, time::Instant};
 
 use slotway_config::WorkerUrl;
 use slotway_pools::{CoordinatorFigures, HeartbeatStatus, Observations};
+use slotway_watchdog::Watchdog;
 
-use crate::{coordinators::Reports, watchdog::Watchdog};
+use crate::coordinators::Reports;
 
 /// The reports of the coordinators and the heartbeats of the watchdog.
 pub(crate) struct ReportsAndHeartbeats {
@@ -23,6 +24,12 @@ impl Observations for ReportsAndHeartbeats {
     }
 
     fn heartbeat(&self, worker: &WorkerUrl) -> Option<HeartbeatStatus> {
-        self.watchdog.heartbeats().status(worker)
+        self.watchdog.outcomes().of(worker).map(|outcome| HeartbeatStatus {
+            ok: outcome.error.is_none(),
+            at: outcome.at.to_string(),
+            failures: outcome.failures,
+            last_error: outcome.error,
+            kept: outcome.is_kept,
+        })
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use slotway_config::{Capacity, WaitDuration};
 
 /// The first step of a slow start: one slot, so that a worker can prove itself.
-pub const FIRST_STEP: u32 = 1;
+const FIRST_STEP: u32 = 1;
 /// Longest `reason`, in bytes; what is longer is cut.
 const REASON_BYTES_MAX: usize = 512;
 
@@ -66,17 +66,22 @@ fn slots(step: u32) -> u32 {
     1_u32.checked_shl(step.saturating_sub(FIRST_STEP)).unwrap_or(u32::MAX)
 }
 
-/// Returns whether a worker in this step has its whole capacity: then its slow start is over.
-#[must_use]
-pub fn is_last_step(step: u32, capacity: Capacity) -> bool {
-    slots(step) >= capacity.get()
+/// The steps of a slow start: each doubles the slots of a worker until it has its whole capacity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlowStartSteps {
+    /// The first step with the whole capacity; steps count from 1.
+    pub last: u32,
+    /// How long each step takes: all take equally long, and together as long as the slow start.
+    pub duration: Duration,
 }
 
-/// Returns how long each step of a slow start takes: all take equally long, and together as long as the slow start.
-#[must_use]
-pub fn step_duration(slow_start: WaitDuration, capacity: Capacity) -> Duration {
-    let doublings = capacity.get().next_power_of_two().trailing_zeros().max(1);
-    slow_start.as_duration() / doublings
+impl SlowStartSteps {
+    /// Returns the steps over which a capacity comes back.
+    #[must_use]
+    pub fn new(over: WaitDuration, capacity: Capacity) -> Self {
+        let doublings = capacity.get().next_power_of_two().trailing_zeros();
+        Self { last: FIRST_STEP + doublings, duration: over.as_duration() / doublings.max(1) }
+    }
 }
 
 #[cfg(test)]
@@ -102,9 +107,12 @@ mod tests {
                 steps.clone().map(|step| in_force(&starting(step), capacity).unwrap()).collect();
             assert_eq!(seen, expected);
             let whole = Capacity::new(capacity).unwrap();
-            let last: Vec<_> = steps.filter(|step| is_last_step(*step, whole)).collect();
-            assert_eq!(last.len(), 1, "{capacity}");
-            assert_eq!(step_duration(WaitDuration::from_ms(8_000), whole).as_millis(), step_ms);
+            let slow_start = SlowStartSteps::new(WaitDuration::from_ms(8_000), whole);
+            assert_eq!(
+                (slow_start.last, slow_start.duration.as_millis()),
+                (steps.end - 1, step_ms),
+                "{capacity}"
+            );
         }
     }
 

@@ -59,7 +59,7 @@ pub use cordon::Cordon;
 pub use desired::{Desired, DrainingWorker, ListenerSettings};
 pub use error::{PoolsError, RuleSubject, RuleViolation, WorkerField};
 pub use groups::{DEFAULT_GROUP, GROUP_BYTES_MAX, Groups};
-pub use health::{FIRST_STEP, Health, is_last_step, step_duration};
+pub use health::{Health, SlowStartSteps};
 pub use heartbeat::Heartbeat;
 pub use labels::{Labels, Notes};
 pub use observations::{CoordinatorFigures, FIGURES_FRESH_FOR, HeartbeatStatus, Observations};

@@ -5,6 +5,7 @@ use slotway_identity::IdentityError;
 use slotway_pools::PoolsError;
 use slotway_runtime::RuntimeError;
 use slotway_store::StoreError;
+use slotway_watchdog::WatchdogError;
 
 use super::rejected_request::RejectedRequest;
 use crate::{config::ConfigFileError, coordinators::CoordinatorsError, error::Error};
@@ -71,6 +72,9 @@ pub enum CliError {
     /// The stored pools and workers cannot be loaded, or do not go with the configuration file.
     #[error(transparent)]
     Pools(#[from] PoolsError),
+    /// The watchdog cannot run.
+    #[error(transparent)]
+    Watchdog(#[from] WatchdogError),
     /// An address is already in use.
     #[error(
         "{setting}: {address} is already in use. Stop what listens there, or set `{setting}` to another address"
@@ -153,6 +157,7 @@ impl CliError {
             | Self::Missing { .. }
             | Self::Coordinators(_)
             | Self::Pools(_)
+            | Self::Watchdog(_)
             | Self::Address { .. }
             | Self::AddressTaken { .. } => 1,
         }

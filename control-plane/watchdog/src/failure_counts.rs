@@ -1,56 +1,56 @@
-//! Whether it is rather the watchdog that is cut off than the workers that have failed.
+//! Tells a failure of the watchdog's own network from a failure of workers.
 //!
-//! A watchdog whose own network is cut finds that everything fails at once; to take everything out would stop a service that works. So a worker
-//! is taken out only while at most half of the watched workers of its pool, and at most half of all, fail; unless those that fail
-//! are all on one host, which then is the likelier to have failed.
+//! To a watchdog whose network is cut off, all workers fail at once; to take all of them out would stop a service that works. So a worker
+//! is taken out only while at most half of the probed workers of its pool, and at most half of all, fail. If all failing workers are on
+//! one host, the host has more likely failed than the watchdog's network, and they are taken out.
 
 use std::collections::HashMap;
 
 use slotway_config::{PoolName, WorkerUrl};
 
-/// How many workers fail, in each pool and in all.
+/// How many workers fail, in each pool and in all pools together.
 #[derive(Debug, Default)]
-pub(super) struct Census {
+pub(crate) struct FailureCounts {
     all: Count,
     by_pool: HashMap<PoolName, Count>,
 }
 
-/// Workers that have been asked, and those that failed when they were last asked.
+/// Probed workers, and those whose last probe failed.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Count {
-    asked: usize,
+    probed: usize,
     failing: usize,
-    /// Of each host on which some fail, how many.
+    /// The number of failing workers on each host that has any.
     hosts: HashMap<String, usize>,
 }
 
-impl Census {
-    /// Counts a worker that has been asked.
-    pub(super) fn add(&mut self, pool: &PoolName, worker: &WorkerUrl, fails: bool) {
+impl FailureCounts {
+    /// Adds a worker after its first probe.
+    pub(crate) fn add(&mut self, pool: &PoolName, worker: &WorkerUrl, fails: bool) {
         self.all.add(worker, fails);
         self.by_pool.entry(pool.clone()).or_default().add(worker, fails);
     }
 
-    /// Counts it no longer. It must have been added with the same words.
-    pub(super) fn remove(&mut self, pool: &PoolName, worker: &WorkerUrl, fails: bool) {
+    /// Removes a worker. The arguments must be those with which it was added.
+    pub(crate) fn remove(&mut self, pool: &PoolName, worker: &WorkerUrl, fails: bool) {
         self.all.remove(worker, fails);
         if let Some(count) = self.by_pool.get_mut(pool) {
             count.remove(worker, fails);
-            if count.asked == 0 {
+            if count.probed == 0 {
                 self.by_pool.remove(pool);
             }
         }
     }
 
-    /// Whether so many fail that no more of this pool may be taken out.
-    pub(super) fn is_cut_off(&self, pool: &PoolName) -> bool {
+    /// Returns whether so many workers fail that no more of this pool may be taken out.
+    pub(crate) fn is_cut_off(&self, pool: &PoolName) -> bool {
         self.all.is_cut_off() || self.by_pool.get(pool).is_some_and(Count::is_cut_off)
     }
 }
 
 impl Count {
     fn add(&mut self, worker: &WorkerUrl, fails: bool) {
-        self.asked += 1;
+        self.probed += 1;
         if fails {
             self.failing += 1;
             *self.hosts.entry(worker.host().to_owned()).or_default() += 1;
@@ -58,7 +58,7 @@ impl Count {
     }
 
     fn remove(&mut self, worker: &WorkerUrl, fails: bool) {
-        self.asked = self.asked.saturating_sub(1);
+        self.probed = self.probed.saturating_sub(1);
         if fails {
             self.failing = self.failing.saturating_sub(1);
             if let Some(here) = self.hosts.get_mut(worker.host()) {
@@ -71,7 +71,7 @@ impl Count {
     }
 
     fn is_cut_off(&self) -> bool {
-        2 * self.failing > self.asked && self.hosts.len() > 1
+        2 * self.failing > self.probed && self.hosts.len() > 1
     }
 }
 
@@ -79,9 +79,9 @@ impl Count {
 mod tests {
     use super::*;
 
-    /// Asked workers as `pool host fails` each, and whether the pool `a` is cut off.
+    /// Each row has probed workers as `pool host fails`, and whether the pool `a` is cut off.
     #[test]
-    fn it_is_cut_off_where_more_than_half_fail_on_several_hosts() {
+    fn a_pool_is_cut_off_if_more_than_half_fail_on_several_hosts() {
         for (workers, cut_off) in [
             ("", false),
             ("a 1 no", false),
@@ -96,7 +96,7 @@ mod tests {
             ("a 1 yes, a 2 yes, b 3 no, b 4 no", true),
             ("a 1 yes, b 3 yes, b 4 yes, a 5 no, a 6 no, a 7 no", false),
         ] {
-            let mut census = Census::default();
+            let mut counts = FailureCounts::default();
             let each: Vec<_> = workers
                 .split(", ")
                 .filter(|line| !line.is_empty())
@@ -109,10 +109,10 @@ mod tests {
                     (pool, worker, words[2] == "yes")
                 })
                 .collect();
-            each.iter().for_each(|(pool, worker, fails)| census.add(pool, worker, *fails));
-            assert_eq!(census.is_cut_off(&"a".parse().unwrap()), cut_off, "{workers}");
-            each.iter().for_each(|(pool, worker, fails)| census.remove(pool, worker, *fails));
-            assert_eq!((&census.all, census.by_pool.len()), (&Count::default(), 0), "{workers}");
+            each.iter().for_each(|(pool, worker, fails)| counts.add(pool, worker, *fails));
+            assert_eq!(counts.is_cut_off(&"a".parse().unwrap()), cut_off, "{workers}");
+            each.iter().for_each(|(pool, worker, fails)| counts.remove(pool, worker, *fails));
+            assert_eq!((&counts.all, counts.by_pool.len()), (&Count::default(), 0), "{workers}");
         }
     }
 }

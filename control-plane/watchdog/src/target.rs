@@ -1,0 +1,117 @@
+use std::{fmt::Display, future::Future, time::Duration};
+
+use slotway_config::{PoolName, Protocol, WorkerUrl};
+use tokio::sync::watch;
+
+/// Longest reason of a failure, in bytes; a longer one is cut.
+const REASON_BYTES_MAX: usize = 512;
+
+/// A worker to probe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeTarget {
+    /// The worker's base URL.
+    pub worker: WorkerUrl,
+    /// The protocol towards it.
+    pub protocol: Protocol,
+    /// TLS; none for a worker with `http`.
+    pub tls: Option<ProbeTls>,
+    /// Its pool.
+    pub pool: PoolName,
+    /// The request, and how often it is sent.
+    pub probe: Probe,
+    /// How its capacity comes back once it is up again; at once without it.
+    pub slow_start: Option<SlowStart>,
+    /// Its health, as it is stored.
+    pub health: TargetHealth,
+}
+
+/// How a worker's certificate is checked: as Envoy checks it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeTls {
+    /// A PEM file of authorities.
+    pub ca_file: String,
+    /// The name that the certificate must have; the host of the worker's URL if none.
+    pub server_name: Option<String>,
+}
+
+/// The request that a worker has to answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// The path, with a query, appended to the worker's base URL.
+    pub path: String,
+    /// How often the request is sent.
+    pub interval: Duration,
+    /// How long the answer may take.
+    pub timeout: Duration,
+    /// After how many failures in a row the worker is down.
+    pub threshold: u32,
+}
+
+/// The steps in which a worker's capacity comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlowStart {
+    /// The first step with the whole capacity. Steps count from 1.
+    pub last_step: u32,
+    /// How long each step takes.
+    pub step_duration: Duration,
+}
+
+/// Whether a worker answers its heartbeat, as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TargetHealth {
+    /// It answers.
+    Up,
+    /// It does not answer, and gets no requests.
+    Down {
+        /// Since when, as Unix time in milliseconds.
+        since_ms: u64,
+        /// What went wrong.
+        reason: String,
+    },
+    /// It answers again, and its capacity comes back step by step.
+    Starting {
+        /// Since when, as Unix time in milliseconds.
+        since_ms: u64,
+        /// The step, from 1.
+        step: u32,
+    },
+}
+
+impl TargetHealth {
+    /// Returns [`Self::Down`] with a reason of a bounded length.
+    pub(crate) fn down(since_ms: u64, reason: &str) -> Self {
+        let end = reason.floor_char_boundary(REASON_BYTES_MAX);
+        Self::Down { since_ms, reason: reason[..end].replace(char::is_control, " ") }
+    }
+}
+
+/// The health of a worker that the watchdog has found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The worker's base URL.
+    pub worker: WorkerUrl,
+    /// The stored health when it was probed.
+    pub seen: TargetHealth,
+    /// The health that was found.
+    pub found: TargetHealth,
+}
+
+/// The workers to probe, and the place where findings are stored.
+pub trait ProbeTargets: Send + Sync + 'static {
+    /// A value that changes with the targets.
+    type Version: Send + Sync + 'static;
+    /// A failure to store findings.
+    type Error: Display + Send + 'static;
+
+    /// Returns the workers to probe.
+    fn targets(&self) -> Vec<ProbeTarget>;
+
+    /// Returns a finding for each worker that is no longer probed and is still down or starting: it is up.
+    fn unprobed(&self) -> Vec<Finding>;
+
+    /// Returns a receiver that is notified of each change of the two above.
+    fn changes(&self) -> watch::Receiver<Self::Version>;
+
+    /// Stores findings. One is dropped if the stored health is no longer the one that was seen.
+    fn store(&self, findings: Vec<Finding>) -> impl Future<Output = Result<(), Self::Error>> + Send;
+}
