@@ -48,8 +48,7 @@ impl FakeTargets {
     }
 
     fn down(&self) -> usize {
-        let is_down =
-            |(target, _): &&(ProbeTarget, bool)| matches!(target.health, TargetTargetHealth::Down { .. });
+        let is_down = |(target, _): &&(ProbeTarget, bool)| matches!(target.health, TargetHealth::Down { .. });
         self.workers.lock().unwrap().values().filter(is_down).count()
     }
 
@@ -57,8 +56,8 @@ impl FakeTargets {
     fn steps(&self, start: Instant) -> Vec<(u128, u32)> {
         let line = |(at, _, health): &(Instant, String, TargetHealth)| {
             let step = match health {
-                TargetTargetHealth::Down { .. } => 0,
-                TargetTargetHealth::Starting { step, .. } => *step,
+                TargetHealth::Down { .. } => 0,
+                TargetHealth::Starting { step, .. } => *step,
                 TargetHealth::Up => u32::MAX,
             };
             ((*at - start).as_millis(), step)
