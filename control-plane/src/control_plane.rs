@@ -197,12 +197,15 @@ impl ControlPlane {
         let all_over = async {
             while let Some(ended) = self.tasks.join_next().await {
                 if let Ok(Err(error)) = ended {
-                    tracing::warn!("while stopping: {error}");
+                    tracing::warn!(%error, "shutdown: a component failed");
                 }
             }
         };
         if tokio::time::timeout(within, all_over).await.is_err() {
-            tracing::warn!("what is still under way after {} s is cut off", within.as_secs_f64());
+            tracing::warn!(
+                after_s = within.as_secs_f64(),
+                "shutdown: closing connections with running requests"
+            );
         }
     }
 }
@@ -294,7 +297,7 @@ async fn settle(workers: Arc<Pools>, coordinators: Arc<Coordinators>) -> Result<
         workers.set_connected(coordinators.envoys(), now);
         if let Err(error) = workers.settle(now).await {
             // The worker drains a little longer; the next tick tries again.
-            tracing::warn!("a removed worker cannot be let go: {error}");
+            tracing::warn!(%error, "removing a drained worker failed");
         }
     }
 }

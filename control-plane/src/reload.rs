@@ -61,22 +61,18 @@ impl Reloader {
         match outcome {
             Ok(needs_restart) if needs_restart.is_empty() => {
                 live.reloads.count(ReloadOutcome::Done);
-                tracing::info!("the configuration file was read again and is in force");
+                tracing::info!("configuration reloaded");
                 "serving; the configuration was reloaded"
             }
             Ok(needs_restart) => {
                 live.reloads.count(ReloadOutcome::Done);
-                tracing::warn!(
-                    "the configuration file was read again and is in force, but for what needs a restart and stays as it was: {}",
-                    needs_restart.join(", ")
-                );
+                let settings = needs_restart.join(", ");
+                tracing::warn!(settings, "configuration reloaded, except settings that need a restart");
                 "serving; the configuration was reloaded, some of it needs a restart"
             }
             Err(error) => {
                 live.reloads.count(ReloadOutcome::Refused);
-                tracing::error!(
-                    "the configuration file was read again and refused, nothing was changed: {error}"
-                );
+                tracing::error!(%error, "configuration reload refused, nothing was changed");
                 "serving; the changed configuration was refused"
             }
         }

@@ -28,7 +28,7 @@ impl Notifier {
         let socket = match open(name.as_bytes()) {
             Ok(socket) => Some(socket),
             Err(error) => {
-                tracing::warn!("the service manager cannot be told anything: NOTIFY_SOCKET: {error}");
+                tracing::warn!(%error, "connecting to NOTIFY_SOCKET failed");
                 None
             }
         };
@@ -70,7 +70,7 @@ impl Notifier {
     fn tell(&self, lines: &str) {
         let Some((socket, manager)) = &self.socket else { return };
         if let Err(error) = socket.send_to_addr(lines.as_bytes(), manager) {
-            tracing::debug!("the service manager was not told {lines:?}: {error}");
+            tracing::debug!(?lines, %error, "notifying the service manager failed");
         }
     }
 }

@@ -78,17 +78,17 @@ pub struct CoordinatorStatus {
     pub node: String,
     /// Its `node.cluster`.
     pub cluster: String,
-    /// The version that it states, for example `1.40.0`.
+    /// Envoy's version, for example `1.40.0`.
     pub envoy_version: String,
-    /// Which variant of xDS it speaks.
+    /// The variant of xDS.
     pub protocol: Variant,
-    /// Since when its stream is open, in milliseconds since 1970.
+    /// The start of its stream, in milliseconds since 1970.
     pub connected_since_unix_ms: u64,
     /// The generation of the filter's configuration that it has acknowledged.
     pub generation: Option<u64>,
-    /// All of it: rejected if one type is, else stale if one type is.
+    /// The state of all types: rejected if one type is, else stale if one type is.
     pub state: SyncState,
-    /// Each type that it subscribes to, by type URL.
+    /// The subscribed types, by type URL.
     pub types: BTreeMap<String, TypeStatus>,
 }
 

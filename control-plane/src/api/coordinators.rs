@@ -14,57 +14,57 @@ use super::{
 };
 use crate::{error::Error, workers::CoordinatorFigures};
 
-/// What a coordinator's resource says that it is.
+/// The kind of a coordinator.
 pub(super) const KIND: &str = "Coordinator";
-/// Most coordinators that an error names.
+/// The largest number of coordinators in an error.
 const NAMED_MAX: usize = 20;
 
 /// A connected Envoy.
 pub(super) type Coordinator = Resource<CoordinatorSpec, CoordinatorState>;
 
-/// Nothing: what a coordinator shall have is said by pools, policies and workers.
+/// Empty: pools, policies and workers determine the configuration of a coordinator.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct CoordinatorSpec {}
 
-/// What a coordinator has, and what it last reported.
+/// The configuration state and the last report of a coordinator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct CoordinatorState {
-    /// Its `node.cluster`: the group whose pools it has.
+    /// Its `node.cluster`: its group.
     pub cluster: String,
-    /// The version that it states, for example `1.40.0`.
+    /// Envoy's version, for example `1.40.0`.
     pub envoy_version: String,
-    /// Which variant of xDS it speaks.
+    /// The variant of xDS.
     pub protocol: Variant,
-    /// Since when its stream is open, in milliseconds since 1970.
+    /// The start of its stream, in milliseconds since 1970.
     pub connected_since_unix_ms: u64,
     /// The generation of the filter's configuration that it has acknowledged.
     pub generation: Option<u64>,
-    /// All of it: rejected if one type is, else stale if one type is.
+    /// The state of all types: rejected if one type is, else stale if one type is.
     pub state: SyncState,
-    /// Each type that it subscribes to, by type URL.
+    /// The subscribed types, by type URL.
     pub types: BTreeMap<String, TypeStatus>,
-    /// The pools with the figures that it last reported; empty where it has not.
+    /// The pools of its last report; empty without a report.
     pub pools: Vec<CoordinatorPool>,
-    /// How old those figures are, in milliseconds; `null` where it has not reported.
+    /// The age of the report, in milliseconds; `null` without a report.
     pub report_age_ms: Option<u64>,
-    /// The newest generation that its filter has in force; `null` where it has not reported.
+    /// The newest generation in force in its filter; `null` without a report.
     pub generation_in_force: Option<u64>,
 }
 
-/// A pool as one coordinator last reported it.
+/// A pool in a coordinator's last report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct CoordinatorPool {
     /// The pool.
     pub name: String,
-    /// Slots that can be given out.
+    /// Free slots.
     pub free: u32,
-    /// Slots whose request is at its worker or on its way there.
+    /// Slots with a request in flight.
     pub in_flight: u32,
-    /// Slots of workers that cannot be reached at the moment.
+    /// Slots of unreachable workers.
     pub parked: u32,
     /// Requests that wait for a slot.
     pub waiting: u32,
-    /// How long the first of them has waited, in milliseconds.
+    /// The waiting time of the first of them, in milliseconds.
     pub oldest_wait_ms: u64,
 }
 
@@ -81,14 +81,14 @@ impl From<&PoolReport> for CoordinatorPool {
     }
 }
 
-/// Lists the connected Envoys: what each shall have and has, and what it last reported.
+/// Lists the connected Envoys with their configuration state and last report.
 #[utoipa::path(get, path = "/api/v1/coordinators", operation_id = "list_coordinators", params(
-    ("limit" = Option<usize>, Query, description = "At most so many, from 1 to 1000; 500 if absent", minimum = 1, maximum = 1000),
-    ("continue" = Option<String>, Query, description = "The `continue` of the page before"),
+    ("limit" = Option<usize>, Query, description = "Largest number of items, 1 to 1000; 500 by default", minimum = 1, maximum = 1000),
+    ("continue" = Option<String>, Query, description = "The `continue` of the previous page"),
 ), responses(
     (status = 200, description = "A page of coordinators", body = List<Resource<CoordinatorSpec, CoordinatorState>>),
-    (status = 400, description = "Not a page", body = Problem),
-    (status = 401, description = "It is not known who asks", body = Problem),
+    (status = 400, description = "Invalid page", body = Problem),
+    (status = 401, description = "Authentication required", body = Problem),
 ))]
 pub(super) async fn list(
     State(state): State<ApiState>,
@@ -113,8 +113,8 @@ pub(super) async fn list(
 ), responses(
     (status = 200, description = "The coordinator", body = Resource<CoordinatorSpec, CoordinatorState>),
     (status = 400, description = "Not a name", body = Problem),
-    (status = 401, description = "It is not known who asks", body = Problem),
-    (status = 404, description = "No Envoy of this node id is connected", body = Problem),
+    (status = 401, description = "Authentication required", body = Problem),
+    (status = 404, description = "No Envoy with this node id is connected", body = Problem),
 ))]
 pub(super) async fn get(
     State(state): State<ApiState>,

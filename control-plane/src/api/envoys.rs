@@ -5,7 +5,7 @@ use super::{ApiState, Problem, coordinator_types::CoordinatorStatus};
 /// Lists the connected Envoys: which configuration each has acknowledged, what it rejected, and which changes it rejected.
 #[utoipa::path(get, path = "/coordinator/envoys", responses(
     (status = 200, description = "The connected Envoys", body = Vec<CoordinatorStatus>),
-    (status = 401, description = "Not from this machine, and without the token", body = Problem),
+    (status = 401, description = "Authentication required", body = Problem),
 ))]
 pub(super) async fn list_envoys(State(state): State<ApiState>) -> Json<Vec<CoordinatorStatus>> {
     let nodes = state.coordinators.nodes().list();

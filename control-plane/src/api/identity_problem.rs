@@ -7,10 +7,8 @@ impl From<&IdentityError> for Problem {
     fn from(error: &IdentityError) -> Self {
         let (status, kind, title) = match error {
             IdentityError::Store(error) => return Self::from(error),
-            IdentityError::Runtime(_) => {
-                (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong")
-            }
-            IdentityError::Busy => (StatusCode::CONFLICT, "busy", "Others were faster each time"),
+            IdentityError::Runtime(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
+            IdentityError::Busy => (StatusCode::CONFLICT, "busy", "Concurrent changes"),
             IdentityError::InvalidCredentials(_)
             | IdentityError::WrongPassword
             | IdentityError::SessionEnded => {
@@ -29,10 +27,8 @@ impl From<&IdentityError> for Problem {
             IdentityError::LastAdmin { .. } => (StatusCode::CONFLICT, "last-admin", "Last admin"),
             IdentityError::UnknownUser { .. } => (StatusCode::NOT_FOUND, "unknown-user", "Unknown user"),
             IdentityError::UnknownToken { .. } => (StatusCode::NOT_FOUND, "unknown-token", "Unknown token"),
-            IdentityError::Invalid { .. } => (StatusCode::BAD_REQUEST, "bad-body", "The body is not right"),
-            IdentityError::Conflict { .. } => {
-                (StatusCode::CONFLICT, "conflict", "The change contradicts what is there")
-            }
+            IdentityError::Invalid { .. } => (StatusCode::BAD_REQUEST, "bad-body", "Invalid body"),
+            IdentityError::Conflict { .. } => (StatusCode::CONFLICT, "conflict", "Conflict"),
             IdentityError::OidcOff => (StatusCode::NOT_FOUND, "oidc-off", "OIDC is off"),
             IdentityError::OidcRefused(_) => (StatusCode::FORBIDDEN, "oidc-refused", "OIDC sign-in refused"),
             IdentityError::OidcUnavailable(_) => {

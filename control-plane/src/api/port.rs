@@ -1,7 +1,7 @@
-//! The port of REST: HTTP/1.1 and HTTP/2, in the clear or over TLS.
+//! The REST port: HTTP/1.1 and HTTP/2, with or without TLS.
 //!
-//! What a client can hold without doing anything is bounded: connections in all and of one address, the time until its first request, until
-//! a request's headers are whole, until its body is, and how long a connection lies idle.
+//! The resources of idle clients are bounded: connections in total and per address, the time until the first request, until
+//! the end of headers and of bodies, and the idle time of a connection.
 
 use std::{
     collections::HashMap,
@@ -46,23 +46,23 @@ use crate::{
     tls::{Connection, HANDSHAKE_WITHIN, LiveTls},
 };
 
-/// How long a client may take for its first request, and for the headers of each: a connection of HTTP/1.1 that lies idle for so long is
-/// closed.
+/// The longest time until the first request, and for the headers of each. An HTTP/1.1 connection that is idle for this long
+/// is closed.
 const HEADERS_WITHIN: Duration = Duration::from_secs(30);
-/// How long a body may take. The largest has 2 MiB.
+/// The longest time for a body of at most 2 MiB.
 const BODY_WITHIN: Duration = Duration::from_secs(30);
-/// How often a connection of HTTP/2 that lies idle is asked whether somebody is there, and how long they may take.
+/// The interval of pings on an idle HTTP/2 connection, and the longest time for the answer.
 const ASK_EVERY: Duration = Duration::from_secs(20);
-/// Requests at once on one connection of HTTP/2.
+/// The largest number of concurrent requests of an HTTP/2 connection.
 const STREAMS_MAX: u32 = 128;
-/// Largest headers, in bytes.
+/// The largest headers, in bytes.
 const HEADERS_BYTES_MAX: u32 = 64 * 1024;
-/// After a failed accept, for example for want of file descriptors.
+/// The pause after a failed accept, for example without free file descriptors.
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
-/// What part of all connections one address may have.
+/// The divisor of all connections that gives the limit of one address.
 const SHARE_OF_ONE: u32 = 2;
 
-/// The port of REST.
+/// The REST port.
 pub struct ApiPort {
     listener: TcpListener,
     tls: Option<LiveTls>,
@@ -71,10 +71,10 @@ pub struct ApiPort {
 }
 
 impl ApiPort {
-    /// Takes `listener` over, for at most so many connections at once.
+    /// Takes `listener` over, for at most this number of simultaneous connections.
     ///
     /// # Errors
-    /// The system refuses it.
+    /// If the operating system refuses it.
     pub fn new(listener: std::net::TcpListener, tls: Option<LiveTls>, connections: u32) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let of_one = (connections / SHARE_OF_ONE).max(1);
@@ -86,25 +86,25 @@ impl ApiPort {
         })
     }
 
-    /// Serves until all ends: then requests under way are answered, and streams end as they see fit. Dropping it cuts all off.
+    /// Serves until the shutdown: then running requests are answered, and streams end by themselves. Dropping it closes all connections.
     ///
     /// # Errors
-    /// None: what is wrong with a connection ends that connection.
+    /// None: a failure of a connection ends only that connection.
     pub async fn serve(self, router: Router, stopping: Stopping) -> Result<(), Error> {
         let graceful = GracefulShutdown::new();
         let mut connections = JoinSet::new();
         loop {
-            // Without a place, the next ones wait in the system's queue.
+            // Without a permit, further connections wait in the system's queue.
             let (place, stream, peer) = tokio::select! {
                 accepted = self.accept() => accepted,
                 () = stopping.ending() => break,
             };
             while connections.try_join_next().is_some() {}
             let Some(share) = self.addresses.take(peer.ip()) else {
-                tracing::debug!(peer = %peer.ip(), "a connection was closed: its address has as many as it may have");
+                tracing::debug!(peer = %peer.ip(), "REST connection refused: limit of the address");
                 continue;
             };
-            // Small frames must not wait for one another: a change is to be in force within 100 ms.
+            // Small frames must not wait for each other: a change has to be in force within 100 ms.
             let _ = stream.set_nodelay(true);
             let _ = liveness::watch(&stream);
             let tls = self.tls.as_ref().map(|tls| TlsAcceptor::from(tls.borrow().clone()));
@@ -118,7 +118,7 @@ impl ApiPort {
                 let io = TokioIo::new(connection);
                 let served = builder.serve_connection(io, TowerToHyperService::new(service));
                 let mut served = std::pin::pin!(watcher.watch(served.into_owned()));
-                // Until it is known which HTTP it is, nothing else bounds the wait.
+                // Until the version of HTTP is known, no other limit applies.
                 if let Ok(ended) = timeout(HEADERS_WITHIN, served.as_mut()).await {
                     note(ended);
                 } else if begun.load(Ordering::Relaxed) {
@@ -140,7 +140,7 @@ impl ApiPort {
             match self.listener.accept().await {
                 Ok((stream, peer)) => return (place, stream, peer),
                 Err(error) => {
-                    tracing::warn!("REST: a connection cannot be taken: {error}");
+                    tracing::warn!(%error, "accepting a REST connection failed");
                     sleep(ACCEPT_AGAIN_AFTER).await;
                 }
             }
@@ -165,32 +165,32 @@ fn builder() -> Builder<TokioExecutor> {
 
 fn note(ended: Result<(), BoxError>) {
     if let Err(error) = ended {
-        tracing::trace!("a connection to REST has ended: {error}");
+        tracing::trace!(%error, "REST connection ended");
     }
 }
 
-/// The connection, once both ends have agreed on TLS where there is any.
+/// Returns the connection after the TLS handshake, if there is TLS.
 async fn agreed(stream: TcpStream, tls: Option<TlsAcceptor>) -> Option<Connection> {
     let Some(tls) = tls else { return Some(Connection::Plain(stream)) };
     match timeout(HANDSHAKE_WITHIN, tls.accept(stream)).await {
         Ok(Ok(stream)) => Some(Connection::Tls(Box::new(stream))),
         Ok(Err(error)) => {
-            tracing::debug!("a connection to REST does not agree on TLS: {error}");
+            tracing::debug!(%error, "TLS handshake of a REST connection failed");
             None
         }
         Err(_) => None,
     }
 }
 
-/// How many connections each address has.
+/// The number of connections of each address.
 struct Addresses {
     of_one: u32,
-    /// No more entries than there are connections.
+    /// Never more entries than connections.
     open: Mutex<HashMap<IpAddr, u32>>,
 }
 
 impl Addresses {
-    /// One more of an address; none where it has as many as it may have.
+    /// Counts a connection of an address; none if it is at its limit.
     fn take(self: &Arc<Self>, address: IpAddr) -> Option<Share> {
         let address = network_of(address);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -203,7 +203,7 @@ impl Addresses {
     }
 }
 
-/// A connection of an address, counted as long as it lives.
+/// A counted connection of an address, until it is dropped.
 struct Share {
     addresses: Arc<Addresses>,
     address: IpAddr,
@@ -221,12 +221,12 @@ impl Drop for Share {
     }
 }
 
-/// The routes, for one connection.
+/// The routes for one connection.
 #[derive(Clone)]
 struct Served {
     router: Router,
     peer: SocketAddr,
-    /// Whether there was a request.
+    /// Whether a request has arrived.
     begun: Arc<AtomicBool>,
 }
 
@@ -251,7 +251,7 @@ where
     }
 }
 
-/// A body that has to arrive in time.
+/// A body with a time limit.
 struct Timely<B> {
     body: B,
     late: Pin<Box<Sleep>>,
@@ -307,7 +307,7 @@ mod tests {
         assert!(addresses.open.lock().unwrap().is_empty());
     }
 
-    /// A port that answers with the length of the body, and its end.
+    /// A port that answers with the length of the body, and its shutdown.
     async fn served(connections: u32) -> (SocketAddr, Stopping, tokio::task::JoinHandle<Result<(), Error>>) {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -321,17 +321,17 @@ mod tests {
         (address, stopping, serving)
     }
 
-    /// What comes back until the other end closes the connection.
+    /// Reads until the other end closes the connection.
     async fn told(address: SocketAddr, sent: &[u8]) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(sent).await.unwrap();
         let mut answer = Vec::new();
-        // To be cut off is an end, too.
+        // A reset is an end, too.
         let _ = stream.read_to_end(&mut answer).await;
         String::from_utf8_lossy(&answer).into_owned()
     }
 
-    // The clock goes on by itself when nothing else happens: whoever waits for a client has waited for ever.
+    // The paused clock advances when every task waits.
     #[tokio::test(start_paused = true)]
     async fn a_client_that_sends_nothing_or_not_all_is_not_waited_for() {
         let (address, ..) = served(8).await;

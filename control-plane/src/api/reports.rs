@@ -24,7 +24,7 @@ pub(super) async fn take_report(
 ) -> Result<StatusCode, Error> {
     let body = body.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge(REPORT_BYTES_MAX),
-        _ => Error::BadBody { index: None, field: None, reason: "the body did not arrive whole".to_owned() },
+        _ => Error::BadBody { index: None, field: None, reason: "the body is incomplete".to_owned() },
     })?;
     let report: Report = serde_json::from_slice(&body).map_err(|error| Error::BadBody {
         index: None,
@@ -42,7 +42,7 @@ pub(super) async fn take_report(
     if state.store.trouble().borrow().is_none()
         && let Err(error) = state.workers.settle(now).await
     {
-        tracing::warn!("a removed worker cannot be let go: {error}");
+        tracing::warn!(%error, "removing a drained worker failed");
     }
     Ok(StatusCode::NO_CONTENT)
 }

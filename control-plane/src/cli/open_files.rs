@@ -10,6 +10,6 @@ pub(super) fn raise() {
     }
     let wanted = Rlimit { current: limit.maximum, maximum: limit.maximum };
     if let Err(error) = setrlimit(Resource::Nofile, wanted) {
-        tracing::warn!("the number of open files stays at {:?}: {error}", limit.current);
+        tracing::warn!(limit = limit.current, %error, "raising the limit of open files failed");
     }
 }

@@ -205,7 +205,7 @@ async fn watch_workers(workers: &mut [Process]) -> Result<(), CliError> {
         sleep(WORKERS_EVERY).await;
         for (worker, told) in workers.iter_mut().zip(&mut told).filter(|(_, told)| !**told) {
             if let Some(status) = worker.exit_status()? {
-                tracing::warn!("reference worker {}", worker.died(status));
+                tracing::warn!(error = %worker.died(status), "reference worker ended");
                 *told = true;
             }
         }

@@ -77,8 +77,10 @@ fn a_wrong_file_changes_nothing_and_says_where_it_is_wrong() {
         serving.signal(Signal::HUP);
         wait_for(&says, || (reloads(&house, "refused") == (number + 1) as f64).then_some(()));
         let log = house.log();
-        let line =
-            log.lines().rfind(|line| line.contains("read again and refused, nothing was changed")).unwrap();
+        let line = log
+            .lines()
+            .rfind(|line| line.contains("configuration reload refused, nothing was changed"))
+            .unwrap();
         assert!(line.contains(&says), "{new}: {line}");
         assert_eq!(capacity(&house), 2);
         assert_eq!(house.metric("slotway_config_last_reload_successful"), Some(0.0));
@@ -99,7 +101,7 @@ fn what_needs_a_restart_is_named_and_stays_and_the_rest_is_in_force() {
     edit(&house, "capacity: 2", "capacity: 3");
     serving.signal(Signal::HUP);
     wait_for("the new capacity", || (capacity(&house) == 3).then_some(()));
-    house.says("but for what needs a restart and stays as it was: listen, xds, state");
+    house.says("except settings that need a restart settings=\"listen, xds, state\"");
     assert!(!house.path("another").exists());
 }
 
@@ -141,7 +143,7 @@ fn a_renewed_certificate_is_shown_from_the_reload_on_and_a_broken_one_is_not() {
 
     fs::write(house.path("api.pem"), "no certificate").unwrap();
     serving.signal(Signal::HUP);
-    house.says("read again and refused, nothing was changed");
+    house.says("configuration reload refused, nothing was changed");
     assert!(answers_to("first.pem").is_some(), "the broken file is in force");
 
     renew("second.pem");
@@ -161,5 +163,5 @@ fn a_terminal_that_is_closed_ends_it_and_reloads_nothing() {
     wait_for("an answer", || send(house.ports[1], "GET", "/healthz", "none", ""));
     drop(terminal);
     assert_eq!(serving.ended(), Some(0));
-    assert!(!house.log().contains("read again"), "{}", house.log());
+    assert!(!house.log().contains("configuration reload"), "{}", house.log());
 }

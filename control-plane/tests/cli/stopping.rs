@@ -62,7 +62,7 @@ fn what_does_not_end_is_cut_off_after_a_while() {
     let mut answer = String::new();
     let _ = stream.read_to_string(&mut answer);
     assert_eq!(answer, "");
-    house.says("what is still under way after 0.2 s is cut off");
+    house.says("shutdown: closing connections with running requests after_s=0.2");
 }
 
 #[test]

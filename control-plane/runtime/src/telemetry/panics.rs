@@ -6,6 +6,6 @@ pub(super) fn log() {
         let message = panic.payload_as_str().unwrap_or("it does not say why");
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         let thread = std::thread::current().name().unwrap_or("unnamed").to_owned();
-        tracing::error!(place, thread, "a defect in Slotway, please report it: {message}");
+        tracing::error!(place, thread, "panic: please report this defect of Slotway: {message}");
     }));
 }

@@ -17,7 +17,7 @@ pub(super) struct Exporting(SdkTracerProvider);
 impl Drop for Exporting {
     fn drop(&mut self) {
         if let Err(error) = self.0.shutdown() {
-            tracing::warn!("the last traces were not sent: {error}");
+            tracing::warn!(%error, "sending the last traces failed");
         }
     }
 }

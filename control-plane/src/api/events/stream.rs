@@ -40,7 +40,7 @@ pub(super) fn of(
         tokio::select! {
             ended = tell(&state, &listener, within, &sender) => {
                 if let Err(End::Store(error)) = ended {
-                    tracing::debug!("a listener cannot be told what it has missed: {error}");
+                    tracing::debug!(%error, "reading missed events failed");
                 }
             }
             () = revoked(&state, &identity, &parts) => {}
