@@ -1,4 +1,4 @@
-//! What each endpoint needs, in one table. An endpoint that is not in it is not served: nothing is open by accident.
+//! The access table: what each endpoint requires. An endpoint without an entry is not served.
 
 use axum::{
     extract::{FromRequestParts, MatchedPath, Request, State},
@@ -22,16 +22,16 @@ use super::{
 };
 use crate::{error::Error, store::Who};
 
-/// What an endpoint needs of whoever asks.
+/// The requirement of an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Needs {
-    /// Nothing: anybody may ask.
+    /// None.
     Nothing,
     /// This scope.
     Scope(Scope),
-    /// A session, whatever its scope: it is about who asks themselves.
+    /// A session with any scope.
     Session,
-    /// A session, whatever its scope, for what is one's own; or the scope `admin`.
+    /// A session with any scope for the user's own resources, or the scope `admin`.
     SessionOrAdmin,
 }
 
@@ -76,7 +76,7 @@ const TABLE: &[(&str, &str, Needs)] = &[
     ("POST", "/api/v1/workers/{name}/cordon", WORKERS),
     ("POST", "/api/v1/workers/{name}/uncordon", WORKERS),
     ("POST", "/api/v1/workers/{name}/drain", WORKERS),
-    // What changes pools or policies needs `admin`; the handler knows that once it has read the list.
+    // Changes of pools and policies require `admin`, which the handler checks after it has read the list.
     ("POST", "/api/v1/apply", WORKERS),
     ("GET", "/api/v1/session", READ),
     ("POST", "/api/v1/session", NOTHING),
@@ -133,7 +133,7 @@ pub(super) fn scope_of(scope: RequiredScope) -> Scope {
     }
 }
 
-/// Lets a request through to its endpoint if whoever sends it may, and tells the endpoint who that is.
+/// Authenticates the sender, checks the requirement of the endpoint, and passes the identity on.
 pub(super) async fn enforce(
     State(state): State<ApiState>,
     matched: MatchedPath,
@@ -162,7 +162,7 @@ pub(super) async fn enforce(
     needs.are_met_by(&identity)?;
     parts.extensions.insert(identity.clone());
     let mut response = next.run(Request::from_parts(parts, body)).await;
-    // For the log, which is written outside.
+    // For the access log, which is written outside.
     response.extensions_mut().insert(identity.clone());
     Ok(response)
 }
@@ -192,7 +192,7 @@ impl Needs {
     }
 }
 
-/// Who sends the request, for the audit rows of what it changes.
+/// The author of the request, for audit entries.
 pub(super) struct By(pub(super) Who);
 
 impl FromRequestParts<ApiState> for By {
@@ -200,28 +200,28 @@ impl FromRequestParts<ApiState> for By {
 
     async fn from_request_parts(parts: &mut Parts, _: &ApiState) -> Result<Self, Error> {
         let identity = parts.extensions.get::<Identity>();
-        identity.map(|identity| Self(identity.who.clone())).ok_or(Error::Unauthorized("say who you are"))
+        identity.map(|identity| Self(identity.who.clone())).ok_or(Error::Unauthorized("authentication required"))
     }
 }
 
-/// Who sends the request, and what they may do.
+/// The identity of the sender.
 pub(super) struct Asking(pub(super) Identity);
 
 impl FromRequestParts<ApiState> for Asking {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &ApiState) -> Result<Self, Error> {
-        parts.extensions.get::<Identity>().cloned().map(Self).ok_or(Error::Unauthorized("say who you are"))
+        parts.extensions.get::<Identity>().cloned().map(Self).ok_or(Error::Unauthorized("authentication required"))
     }
 }
 
-/// Puts into the API's description how to authenticate, and what each endpoint needs.
+/// Adds authentication and requirements to the API's description.
 pub(super) fn describe(api: &mut OpenApi) {
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
     let components = api.components.get_or_insert_with(Default::default);
     components.add_security_scheme("token", SecurityScheme::Http(bearer));
     let cookie =
-        ApiKeyValue::with_description(SESSION_COOKIE, "The session; a change needs `x-csrf-token`, too");
+        ApiKeyValue::with_description(SESSION_COOKIE, "The session; changes also need `x-csrf-token`");
     components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     for (path, item) in &mut api.paths.paths {
         for (method, operation) in operations(item) {
@@ -239,7 +239,7 @@ pub(super) fn describe(api: &mut OpenApi) {
     }
 }
 
-/// The operations of a path, with their methods.
+/// Returns the operations of a path with their methods.
 pub(super) fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
     let PathItem { get, put, post, delete, patch, .. } = item;
     let all = [

@@ -15,25 +15,25 @@ use crate::{
     workers::{WorkerEntry, WorkerRow},
 };
 
-/// Most workers in one request.
+/// The largest number of workers of one request.
 const ENTRIES_MAX: usize = limits::WORKERS_PER_POOL_MAX;
-/// Largest body of a request, in bytes. axum's own bound is 2 MiB.
+/// The largest body of a request, in bytes; axum's own limit is 2 MiB, too.
 pub(super) const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// Lists the workers.
 #[utoipa::path(get, path = "/coordinator/workers", responses(
-    (status = 200, description = "The workers, with their figures", body = Vec<WorkerRow>),
-    (status = 401, description = "Not from this machine, and without the token", body = Problem),
+    (status = 200, description = "The workers with their figures", body = Vec<WorkerRow>),
+    (status = 401, description = "Authentication required", body = Problem),
 ))]
 pub(super) async fn list_workers(State(state): State<ApiState>) -> Json<Vec<WorkerRow>> {
     Json(state.workers.overview(Instant::now()))
 }
 
-/// Adds workers, or changes those that are there: the whole list or nothing.
+/// Creates or changes workers: the whole list or nothing.
 #[utoipa::path(post, path = "/coordinator/workers", request_body = Vec<WorkerBody>, responses(
-    (status = 200, description = "All workers as they are now", body = Vec<WorkerRow>),
-    (status = 400, description = "The list is not right; nothing was changed", body = Problem),
-    (status = 401, description = "Without the token", body = Problem),
+    (status = 200, description = "All workers after the change", body = Vec<WorkerRow>),
+    (status = 400, description = "Invalid request; nothing was changed", body = Problem),
+    (status = 401, description = "Authentication required", body = Problem),
     (status = 409, description = "A worker is in another pool; nothing was changed", body = Problem),
 ))]
 pub(super) async fn put_workers(
@@ -47,30 +47,30 @@ pub(super) async fn put_workers(
     Ok(Json(state.workers.overview(Instant::now())))
 }
 
-/// Which worker to remove.
+/// The worker to remove.
 #[derive(Debug, Deserialize)]
 pub(super) struct Removed {
     worker: String,
 }
 
-/// What `DELETE /coordinator/workers` answers.
+/// The answer of `DELETE /coordinator/workers`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct RemovedWorker {
     /// The worker.
     pub worker: String,
-    /// `draining` while requests are under way there, `removed` once it is gone.
+    /// `draining` while it has requests, `removed` after that.
     pub state: String,
 }
 
-/// Removes a worker: it gets no further requests, and goes once those under way have ended.
+/// Removes a worker: it gets no further requests, and disappears once its requests have ended.
 #[utoipa::path(delete, path = "/coordinator/workers", params(
     ("worker" = String, Query, description = "The worker's base URL"),
 ), responses(
-    (status = 200, description = "It is gone", body = RemovedWorker),
-    (status = 202, description = "It drains", body = RemovedWorker),
+    (status = 200, description = "Removed", body = RemovedWorker),
+    (status = 202, description = "It is draining", body = RemovedWorker),
     (status = 400, description = "Not a worker's base URL", body = Problem),
-    (status = 401, description = "Without the token", body = Problem),
-    (status = 404, description = "There is no such worker", body = Problem),
+    (status = 401, description = "Authentication required", body = Problem),
+    (status = 404, description = "Unknown worker", body = Problem),
 ))]
 pub(super) async fn delete_worker(
     By(who): By,
@@ -88,21 +88,21 @@ pub(super) async fn delete_worker(
     Ok((status, Json(RemovedWorker { worker: url.to_string(), state: state.to_owned() })))
 }
 
-/// One worker of the list, as the API's description shows it; [`WorkerEntry`] is what is read.
+/// The schema of one worker of the list; [`WorkerEntry`] is the type that is read.
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "it describes the JSON and is never built")]
 pub(super) struct WorkerBody {
     /// The base URL.
     #[schema(example = "http://127.0.0.1:9001")]
     worker: String,
-    /// How many requests it may have at once.
+    /// The largest number of its simultaneous requests.
     #[schema(minimum = 1, maximum = 65_535)]
     capacity: u32,
-    /// Its pool; if absent the one that it is in, for a new worker the first pool of the file.
+    /// Its pool. By default it stays in its pool; a new worker joins the first pool.
     pool: Option<String>,
-    /// `http1` or `http2`; if absent as it was, for a new worker `http1`.
+    /// `http1` or `http2`. By default unchanged, for a new worker `http1`.
     protocol: Option<String>,
-    /// How its certificate is checked; if absent as it was. Only for https.
+    /// How its certificate is checked, for https; by default unchanged.
     tls: Option<TlsBody>,
 }
 
@@ -110,13 +110,13 @@ pub(super) struct WorkerBody {
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "it describes the JSON and is never built")]
 struct TlsBody {
-    /// A PEM file, on Envoy's machine, of the authorities that may have signed it.
+    /// A PEM file on Envoy's machine with the trusted authorities.
     ca_file: Option<String>,
-    /// The name that it must carry; the URL's host if absent.
+    /// The name that it must bear; the URL's host by default.
     sni: Option<String>,
 }
 
-/// Only JSON that says so: a page of another site cannot send that without asking first (CORS).
+/// The media type has to be JSON: a page of another site cannot send that without a preflight request (CORS).
 pub(super) fn json_body(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Bytes, Error> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
@@ -124,7 +124,7 @@ pub(super) fn json_body(headers: &HeaderMap, body: Result<Bytes, BytesRejection>
     }
     body.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge(BODY_BYTES_MAX),
-        _ => bad_body(None, None, "the body did not arrive whole".to_owned()),
+        _ => bad_body(None, None, "the body is incomplete".to_owned()),
     })
 }
 

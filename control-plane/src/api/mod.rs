@@ -1,4 +1,4 @@
-//! REST: what an operator, the CLI and the coordinator that Slotway replaces speak.
+//! The REST API.
 
 mod access;
 mod audit;
@@ -61,24 +61,24 @@ pub use v1::{
     policies::PolicyStatus,
 };
 
-/// What the handlers work with.
+/// The components that the handlers use.
 #[derive(Clone)]
 pub struct ApiState {
     /// The domains whose kinds are served in the ordinary way.
     pub resources: Arc<ResourceRegistry>,
     /// The workers.
     pub workers: Arc<Pools>,
-    /// Where all is kept.
+    /// The store.
     pub store: Arc<dyn Store>,
-    /// The coordinators' figures.
+    /// The coordinators' reports.
     pub reports: Arc<Reports>,
     /// The coordinators' connections.
     pub coordinators: Arc<Coordinators>,
-    /// Who hears of what changes.
+    /// The listeners to events.
     pub events: Arc<Hub>,
     /// Authenticates requests; users, sessions, tokens.
     pub identity: Arc<IdentityService>,
-    /// How much one address may ask.
+    /// The rate limits.
     pub rates: Arc<Rates>,
     /// The metrics of all components.
     pub metrics: Arc<Metrics>,
@@ -102,17 +102,17 @@ impl ApiState {
     }
 }
 
-/// The routes of the API port.
+/// Returns the routes of the REST port.
 pub fn router(state: ApiState) -> Router {
     let (router, _) = described().split_for_parts();
-    // It is made of string literals, which can always be written.
+    // It consists of literals, which can always be serialized.
     let text = description().to_json().unwrap_or_default();
     router
         .route_layer(middleware::from_fn_with_state(state.clone(), access::enforce))
         .layer(Extension(DescriptionText(text.into())))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
-        // Who asks too much costs nothing but a line in the log.
+        // Requests above the limit cost only a log line.
         .layer(middleware::from_fn_with_state(state.clone(), rates::enforce))
         .layer(middleware::from_fn_with_state(state.clone(), observed::observe))
         .with_state(state)
@@ -124,7 +124,7 @@ pub fn report_routes(state: ApiState) -> OtherRoutes {
     OtherRoutes { router: router.layer(DefaultBodyLimit::max(REPORT_BYTES_MAX)), refuse: reports::refuse }
 }
 
-/// The description of this API, as `GET /openapi.json` has it.
+/// Returns the description of this API: `GET /openapi.json`.
 #[must_use]
 pub fn description() -> utoipa::openapi::OpenApi {
     let mut description = described().into_openapi();
@@ -134,18 +134,18 @@ pub fn description() -> utoipa::openapi::OpenApi {
     description
 }
 
-/// What is said of the API as a whole; of each endpoint, its handler says it.
+/// The description of the API as a whole. Handlers describe their endpoints.
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Slotway",
-        description = "Workers with slots behind Envoy: who there is, and what is free."
+        description = "Workers with slots behind Envoy."
     ),
     components(schemas(Problem, CoordinatorSpec, Metadata, ResourceBodyMetadata))
 )]
 struct Description;
 
-/// The endpoints, each with its description: none can be served that is not described.
+/// Returns the endpoints with their descriptions: an endpoint without one cannot be served.
 fn described() -> OpenApiRouter<ApiState> {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(coordinator::list_workers, coordinator::put_workers, coordinator::delete_worker))
@@ -165,12 +165,12 @@ fn described() -> OpenApiRouter<ApiState> {
         .routes(routes!(metrics::metrics))
 }
 
-/// Describes this API.
+/// Returns the description of this API.
 #[utoipa::path(get, path = "/openapi.json", responses((status = 200, description = "OpenAPI 3.1", body = Object)))]
 async fn openapi(Extension(DescriptionText(text)): Extension<DescriptionText>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], Bytes::clone(&text))
 }
 
-/// The description as it is sent.
+/// The serialized description.
 #[derive(Clone)]
 struct DescriptionText(Bytes);

@@ -6,12 +6,12 @@ use super::Problem;
 impl From<&PoolsError> for Problem {
     fn from(error: &PoolsError) -> Self {
         let problem = |status, kind, title| Self::new(status, kind, title, error.to_string());
-        let bad_body = || problem(StatusCode::BAD_REQUEST, "bad-body", "The body is not right");
-        let conflict = || problem(StatusCode::CONFLICT, "conflict", "The change contradicts what is there");
+        let bad_body = || problem(StatusCode::BAD_REQUEST, "bad-body", "Invalid body");
+        let conflict = || problem(StatusCode::CONFLICT, "conflict", "Conflict");
         match error {
             PoolsError::Store(error) => Self::from(error),
             PoolsError::Declaration(_) => {
-                problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong")
+                problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error")
             }
             PoolsError::Rule(RuleViolation { subject, .. }) => {
                 let field = match subject {
@@ -34,11 +34,11 @@ impl From<&PoolsError> for Problem {
             PoolsError::PoolInUse { .. } => conflict(),
             PoolsError::UnknownWorker { known, .. } => Self {
                 known: Some(known.clone()),
-                ..problem(StatusCode::NOT_FOUND, "unknown-worker", "There is no such worker")
+                ..problem(StatusCode::NOT_FOUND, "unknown-worker", "Unknown worker")
             },
             PoolsError::UnknownPool { known, .. } => Self {
                 known: Some(known.clone()),
-                ..problem(StatusCode::NOT_FOUND, "unknown-pool", "There is no such pool")
+                ..problem(StatusCode::NOT_FOUND, "unknown-pool", "Unknown pool")
             },
         }
     }

@@ -9,25 +9,25 @@ use slotway_store::ResourceError;
 
 use crate::{coordinators::CoordinatorsError, error::Error, store::StoreError};
 
-/// What every refusal of this API looks like (RFC 9457, `application/problem+json`).
+/// A problem (RFC 9457, `application/problem+json`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Problem {
-    /// Which problem it is; stable.
+    /// The type of the problem; stable.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The problem in few words; the same for each problem of this type.
+    /// A short phrase, the same for each problem of this type.
     pub title: String,
     /// The HTTP status.
     pub status: u16,
-    /// What was wrong here, and what would be right.
+    /// What is wrong, where, and what to do next.
     pub detail: String,
-    /// Which entry of the list that was sent, from 0.
+    /// The index of the refused entry of a list, from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index: Option<usize>,
-    /// Which field.
+    /// The path of the refused field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
-    /// For what is unknown: which ones there are.
+    /// For an unknown name: the known ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known: Option<Vec<String>>,
     /// For a server too many: the names of the servers that hold the places.
@@ -50,17 +50,17 @@ impl Problem {
         match error {
             ResourceError::Invalid { field, .. } => Self {
                 field: Some(field.clone()),
-                ..Self::new(StatusCode::BAD_REQUEST, "bad-body", "The body is not right", detail)
+                ..Self::new(StatusCode::BAD_REQUEST, "bad-body", "Invalid body", detail)
             },
             ResourceError::Domain { error, .. } => match error.downcast_ref::<ServersError>() {
                 Some(error) => Self::of_servers(error),
                 None => {
-                    Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong", detail)
+                    Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", detail)
                 }
             },
             // A failure of the store is one of its own errors here.
             ResourceError::Conflict { .. } | ResourceError::Store(_) => {
-                Self::new(StatusCode::CONFLICT, "conflict", "The change contradicts what is there", detail)
+                Self::new(StatusCode::CONFLICT, "conflict", "Conflict", detail)
             }
         }
     }
@@ -70,22 +70,22 @@ impl Problem {
         match error {
             ServersError::NoRoom { holders, .. } => Self {
                 holders: Some(holders.clone()),
-                ..Self::new(StatusCode::CONFLICT, "no-place", "All places are taken", detail)
+                ..Self::new(StatusCode::CONFLICT, "no-place", "Server limit reached", detail)
             },
             ServersError::UnknownWorker { known, .. } => Self {
                 known: Some(known.clone()),
                 field: Some("spec.external".to_owned()),
-                ..Self::new(StatusCode::NOT_FOUND, "unknown-worker", "There is no such worker", detail)
+                ..Self::new(StatusCode::NOT_FOUND, "unknown-worker", "Unknown worker", detail)
             },
             ServersError::Value { error, .. } => Self {
                 field: Some(error.field.clone()),
-                ..Self::new(StatusCode::BAD_REQUEST, "bad-body", "The body is not right", detail)
+                ..Self::new(StatusCode::BAD_REQUEST, "bad-body", "Invalid body", detail)
             },
             ServersError::Conflict { .. } => {
-                Self::new(StatusCode::CONFLICT, "conflict", "The change contradicts what is there", detail)
+                Self::new(StatusCode::CONFLICT, "conflict", "Conflict", detail)
             }
             ServersError::Store(_) => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "store", "The database cannot be used", detail)
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "store", "Database unavailable", detail)
             }
         }
     }
@@ -112,31 +112,31 @@ impl From<&Error> for Problem {
             Error::BadBody { index, field, .. } => Self {
                 index: *index,
                 field: field.clone(),
-                ..problem(StatusCode::BAD_REQUEST, "bad-body", "The body is not right")
+                ..problem(StatusCode::BAD_REQUEST, "bad-body", "Invalid body")
             },
             Error::Conflict { index, field, .. } => Self {
                 index: *index,
                 field: field.map(str::to_owned),
-                ..problem(StatusCode::CONFLICT, "conflict", "The change contradicts what is there")
+                ..problem(StatusCode::CONFLICT, "conflict", "Conflict")
             },
             Error::Stale { .. } => {
-                problem(StatusCode::PRECONDITION_FAILED, "stale", "It is another version that is there")
+                problem(StatusCode::PRECONDITION_FAILED, "stale", "Version conflict")
             }
             Error::UnknownWorker { known, .. } => Self {
                 known: Some(known.clone()),
-                ..problem(StatusCode::NOT_FOUND, "unknown-worker", "There is no such worker")
+                ..problem(StatusCode::NOT_FOUND, "unknown-worker", "Unknown worker")
             },
             Error::UnknownPool { known, .. } => Self {
                 known: Some(known.clone()),
-                ..problem(StatusCode::NOT_FOUND, "unknown-pool", "There is no such pool")
+                ..problem(StatusCode::NOT_FOUND, "unknown-pool", "Unknown pool")
             },
             Error::Item { index, error } => Self { index: Some(*index), ..Self::from(&**error) },
             Error::UnknownCoordinator { known, .. } => Self {
                 known: Some(known.clone()),
-                ..problem(StatusCode::NOT_FOUND, "unknown-coordinator", "There is no such coordinator")
+                ..problem(StatusCode::NOT_FOUND, "unknown-coordinator", "Unknown coordinator")
             },
             Error::NoEvents(_) => {
-                problem(StatusCode::SERVICE_UNAVAILABLE, "no-events", "Nobody can listen to events now")
+                problem(StatusCode::SERVICE_UNAVAILABLE, "no-events", "Events unavailable")
             }
             Error::UnknownResource { kind, known, .. } => Self {
                 known: Some(known.clone()),
@@ -158,26 +158,26 @@ impl From<&Error> for Problem {
             Error::NotANode => problem(
                 StatusCode::UNAUTHORIZED,
                 "not-a-node",
-                "The token or the certificate of a group is needed",
+                "Group credentials required",
             ),
             Error::NotItsNode { .. } => problem(
                 StatusCode::FORBIDDEN,
                 "not-its-node",
-                "The token or the certificate of the coordinator's group is needed",
+                "Wrong group credentials",
             ),
             Error::NotJson => {
-                problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", "The body must be JSON")
+                problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", "JSON required")
             }
             Error::TooLarge(_) => {
-                problem(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large")
+                problem(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Body too large")
             }
             Error::Coordinators(CoordinatorsError::ReportBaseMissing) => {
-                problem(StatusCode::CONFLICT, "report-base-missing", "A full report is needed")
+                problem(StatusCode::CONFLICT, "report-base-missing", "Full report required")
             }
-            Error::Busy => problem(StatusCode::CONFLICT, "busy", "Others were faster each time"),
+            Error::Busy => problem(StatusCode::CONFLICT, "busy", "Concurrent changes"),
             Error::Store(error) => Self::from(error),
             Error::Pools(error) => Self::from(error),
-            _ => problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong"),
+            _ => problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
         }
     }
 }
@@ -185,15 +185,15 @@ impl From<&Error> for Problem {
 impl From<&StoreError> for Problem {
     fn from(error: &StoreError) -> Self {
         let (status, kind, title) = match error {
-            StoreError::Contended => (StatusCode::CONFLICT, "busy", "Others were faster each time"),
+            StoreError::Contended => (StatusCode::CONFLICT, "busy", "Concurrent changes"),
             StoreError::Full { .. } => {
-                (StatusCode::INSUFFICIENT_STORAGE, "store-full", "The database has no room left")
+                (StatusCode::INSUFFICIENT_STORAGE, "store-full", "Database full")
             }
-            StoreError::Refused { .. } => (StatusCode::BAD_REQUEST, "bad-body", "The body is not right"),
+            StoreError::Refused { .. } => (StatusCode::BAD_REQUEST, "bad-body", "Invalid body"),
             StoreError::Conflict { .. } => {
-                (StatusCode::CONFLICT, "conflict", "The change contradicts what is there")
+                (StatusCode::CONFLICT, "conflict", "Conflict")
             }
-            _ => (StatusCode::SERVICE_UNAVAILABLE, "store", "The database cannot be used"),
+            _ => (StatusCode::SERVICE_UNAVAILABLE, "store", "Database unavailable"),
         };
         Self::new(status, kind, title, error.to_string())
     }
@@ -214,13 +214,13 @@ impl IntoResponse for Error {
 }
 
 pub(super) async fn not_found(uri: Uri) -> Problem {
-    let detail = format!("there is nothing at {}; GET /openapi.json tells what there is", uri.path());
-    Problem::new(StatusCode::NOT_FOUND, "not-found", "There is nothing here", detail)
+    let detail = format!("{} does not exist. GET /openapi.json lists the endpoints", uri.path());
+    Problem::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail)
 }
 
 pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
-    let detail = format!("{method} is not possible at {}; GET /openapi.json tells what is", uri.path());
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Not with this method", detail)
+    let detail = format!("{method} is not allowed at {}. GET /openapi.json lists the endpoints", uri.path());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed", detail)
 }
 
 #[cfg(test)]

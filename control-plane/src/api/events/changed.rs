@@ -1,4 +1,4 @@
-//! Commits of the store as events.
+//! Turns commits of the store into events.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -17,18 +17,18 @@ use crate::{
     workers::is_visible_document,
 };
 
-/// Most changes that are told one by one; where more were made at once, or were missed, it is less to read everything anew.
+/// The largest number of changes sent one by one; above that, reading everything again is cheaper.
 pub(super) const CHANGES_MAX: usize = 1_000;
 
-/// What became of one resource.
+/// The outcome of one resource.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Changed {
     kind: &'static str,
     name: String,
     action: Action,
-    /// Nobody that is known where the audit row is gone.
+    /// The author; none if the audit entry is gone.
     who: Option<String>,
-    /// As a GET would have answered when it was told; nothing where it is gone by then.
+    /// The resource as GET returns it when the event is sent; none if it is gone by then.
     resource: Option<Value>,
     #[serde(skip)]
     kinds: Kinds,
@@ -44,10 +44,10 @@ enum Action {
     Deleted,
 }
 
-/// The events of some commits.
+/// Returns the events of commits.
 ///
 /// # Errors
-/// [`StoreError::Forgotten`] where they are too many to be told one by one.
+/// [`StoreError::Forgotten`] if there are too many changes.
 pub(super) async fn of(sources: &EventSources, commits: &[Commit]) -> Result<Vec<Changed>, Error> {
     let told = || {
         let changes = commits
@@ -63,7 +63,7 @@ pub(super) async fn of(sources: &EventSources, commits: &[Commit]) -> Result<Vec
     if number == 0 {
         return Ok(Vec::new());
     }
-    // What GET answers must not be older than what is told.
+    // The resources must not be older than the events.
     sources.workers.caught_up(last.revision).await?;
     sources.resources.caught_up(last.revision).await?;
     let mut rows = rows(sources, first.revision - 1, last.revision).await?;
@@ -77,7 +77,7 @@ pub(super) async fn of(sources: &EventSources, commits: &[Commit]) -> Result<Vec
             (Some(false), true) => Action::Created,
             (Some(true) | None, true) => Action::Changed,
             (Some(true) | None, false) => Action::Deleted,
-            // It was known only as removed, and is so still.
+            // A marker of a removed resource has changed.
             (Some(false), false) => continue,
         };
         let resource = match kind.ordinary {
@@ -92,7 +92,7 @@ pub(super) async fn of(sources: &EventSources, commits: &[Commit]) -> Result<Vec
     Ok(events)
 }
 
-/// The audit rows of some revisions.
+/// Returns the audit entries of revisions.
 async fn rows(
     sources: &EventSources,
     after: u64,
@@ -118,8 +118,8 @@ async fn rows(
     }
 }
 
-/// Events as one piece for those who want these kinds. Only the last of a revision bears its number: whoever has not heard all of it
-/// hears all of it again.
+/// Serializes events for listeners to these kinds. Only the last event of a revision has its id: a listener that has not
+/// received all of them receives all of them again.
 pub(super) fn piece(events: &[Changed], kinds: Kinds) -> Option<Bytes> {
     let wanted: Vec<_> = events.iter().filter(|event| kinds.has(event.kinds)).collect();
     let mut last_of = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! What differs in the figures from one moment to the next.
+//! Computes differences between figures.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::{
     workers::{PoolStatus, StatusView, WorkerStatus},
 };
 
-/// The figures as they were last told, without what changes although nothing happens: how old they are.
+/// The last sent figures, without ages, which change all the time.
 #[derive(Debug, Default)]
 pub(super) struct Told {
     pools: BTreeMap<String, PoolStatus>,
@@ -18,7 +18,7 @@ pub(super) struct Told {
     coordinators: BTreeMap<String, SyncState>,
 }
 
-/// Figures that differ from those that were last told.
+/// Figures that differ from the last sent ones.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Figures {
     pools: Vec<Named<PoolStatus>>,
@@ -31,7 +31,7 @@ struct Named<Status> {
     status: Status,
 }
 
-/// A coordinator's state; nothing once it is gone.
+/// A coordinator's state; none once it has disconnected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct CoordinatorChange {
     name: String,
@@ -39,7 +39,7 @@ pub(super) struct CoordinatorChange {
 }
 
 impl Told {
-    /// What differs from what was told, which this now is.
+    /// Returns the differences from the last sent figures, and records them as sent.
     pub(super) fn figures(&mut self, view: &StatusView<'_>, kinds: Kinds) -> Figures {
         let mut figures = Figures::default();
         if kinds.has(Kinds::POOL) {

@@ -20,29 +20,29 @@ use crate::{
     store::{Commit, StoreError},
 };
 
-/// Most who listen at once.
+/// The largest number of listeners.
 const LISTENERS_MAX: usize = 256;
-/// Figures are told at most so often.
+/// The shortest interval of figures.
 const FIGURES_EVERY: Duration = Duration::from_millis(250);
-/// Figures are looked at at least so often: that somebody is silent is told by nobody.
+/// The longest interval of figures: a silent coordinator sends no notification.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How often a comment is sent.
+/// The interval of comments.
 const COMMENT_EVERY: Duration = Duration::from_secs(15);
-/// How soon the store is read again after it has failed.
+/// The pause after a failed read of the store.
 const AGAIN_AFTER: Duration = Duration::from_millis(250);
 
-/// Who listens, and how far the store was followed.
+/// The listeners, and the followed revision of the store.
 #[derive(Debug, Default)]
 pub struct Hub {
     inner: Mutex<Inner>,
-    /// Somebody has come who has no figures yet.
+    /// Notified for a new listener, which has no figures yet.
     newcomers: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
     is_running: bool,
-    /// All up to this revision was told.
+    /// The last sent revision.
     revision: u64,
     next: u64,
     listeners: BTreeMap<u64, Place>,
@@ -52,21 +52,21 @@ struct Inner {
 struct Place {
     outbox: Arc<Outbox>,
     kinds: Kinds,
-    /// It has heard of all up to here, or hears of it from its own reading of the store.
+    /// Events up to this revision are sent, or are read from the store for this listener.
     after: u64,
     has_figures: bool,
 }
 
-/// One who listens; gives its place up on drop.
+/// A listener; dropping it unsubscribes.
 #[derive(Debug)]
 pub(super) struct Listener {
     hub: Arc<Hub>,
     number: u64,
     pub(super) outbox: Arc<Outbox>,
     pub(super) kinds: Kinds,
-    /// Where it has left off, if it says so.
+    /// The last revision that it received, if stated.
     pub(super) after: Option<u64>,
-    /// From this revision on its outbox has everything.
+    /// Its outbox has all events after this revision.
     pub(super) joined_at: u64,
 }
 
@@ -76,7 +76,7 @@ impl Drop for Listener {
     }
 }
 
-/// Ends everybody's listening when the hub stops, however it does.
+/// Ends all listeners when the hub stops for any reason.
 struct Running<'a>(&'a Hub);
 
 impl Drop for Running<'_> {
@@ -89,7 +89,7 @@ impl Drop for Running<'_> {
 }
 
 impl Hub {
-    /// How many listen.
+    /// Returns the number of listeners.
     #[must_use]
     pub fn listeners(&self) -> usize {
         self.lock().listeners.len()
@@ -102,17 +102,17 @@ impl Hub {
         registry.register("event_listeners", "Clients that listen to events", listeners);
     }
 
-    /// Gives somebody a place who has heard of all up to `after`.
+    /// Subscribes a listener that has received everything up to `after`.
     ///
     /// # Errors
-    /// [`Error::NoEvents`] where all places are taken, or the control plane stops.
+    /// [`Error::NoEvents`] at the limit of listeners, or during the shutdown.
     pub(super) fn subscribe(self: &Arc<Self>, kinds: Kinds, after: Option<u64>) -> Result<Listener, Error> {
         let mut inner = self.lock();
         if !inner.is_running {
-            return Err(Error::NoEvents("this control plane is stopping, or not ready yet; ask another one"));
+            return Err(Error::NoEvents("this control plane is stopping, or not ready yet. Use another one, or retry later"));
         }
         if inner.listeners.len() >= LISTENERS_MAX {
-            return Err(Error::NoEvents("as many listen as may (256); close one, or ask again later"));
+            return Err(Error::NoEvents("the limit of 256 listeners is reached. Retry later"));
         }
         let (number, joined_at) = (inner.next, inner.revision);
         inner.next += 1;
@@ -129,17 +129,17 @@ impl Hub {
         Ok(Listener { hub: Arc::clone(self), number, outbox, kinds, after, joined_at })
     }
 
-    /// Tells those who listen what changes, for as long as it is polled.
+    /// Sends changes to the listeners until it is dropped.
     ///
     /// # Errors
-    /// None: what fails is tried again.
+    /// None: failures are retried.
     pub(crate) async fn run(&self, sources: EventSources) -> Result<(), Error> {
         let _running = self.start(sources.workers.current().revision());
         tokio::join!(self.follow_store(&sources), self.follow_status(&sources));
         Ok(())
     }
 
-    /// Tells of each commit.
+    /// Sends the events of each commit.
     async fn follow_store(&self, sources: &EventSources) {
         let mut watch = sources.store.watch(self.lock().revision);
         loop {
@@ -154,7 +154,7 @@ impl Hub {
         }
     }
 
-    /// Tells what differs in the figures and of the coordinators, and now and then that it is still there.
+    /// Sends differences of figures and coordinators, and comments as keep-alives.
     async fn follow_status(&self, sources: &EventSources) {
         let (mut reports, mut coordinators) =
             (sources.reports.changes(), sources.coordinators.nodes().changes());
@@ -189,7 +189,7 @@ impl Hub {
         Running(self)
     }
 
-    /// Tells of a commit. It counts as told only when it is, so that nobody who comes meanwhile misses it.
+    /// Sends a commit. It counts as sent only afterwards, so that a new listener does not miss it.
     async fn tell(&self, sources: &EventSources, commit: Commit) {
         if !self.passes_over(commit.revision) {
             let events = events_of(sources, &commit).await;
@@ -197,7 +197,7 @@ impl Hub {
         }
     }
 
-    /// Goes on to a revision of which nobody is to be told.
+    /// Advances to a revision without listeners.
     fn passes_over(&self, revision: u64) -> bool {
         let mut inner = self.lock();
         let nobody = inner.listeners.is_empty();
@@ -207,7 +207,7 @@ impl Hub {
         nobody
     }
 
-    /// Hands out what a revision has changed; where that cannot be told one by one, that it has to be read anew.
+    /// Sends the events of a revision, or `resync` if there are too many.
     fn deliver(&self, revision: u64, events: Option<&[changed::Changed]>) {
         let mut inner = self.lock();
         inner.revision = revision;
@@ -226,7 +226,7 @@ impl Hub {
         inner.listeners.retain(|_, place| !place.outbox.is_closed());
     }
 
-    /// More was committed than the store remembers.
+    /// Restarts after more commits than the store keeps.
     async fn begin_anew(&self, sources: &EventSources) -> crate::store::Watch {
         let revision = loop {
             match sources.store.list(&[]).await {
@@ -240,11 +240,11 @@ impl Hub {
         sources.store.watch(revision)
     }
 
-    /// Tells what differs in figures and coordinators; those who have come since hear all of it.
+    /// Sends differences of figures and coordinators; new listeners receive all of them.
     fn tell_figures(&self, sources: &EventSources, told: &mut Told) {
         let wanted = self.lock().listeners.values().fold(Kinds::NONE, |all, place| all.and(place.kinds));
         if wanted == Kinds::NONE {
-            // Whoever comes next hears all of it in any case.
+            // The next listener receives everything anyway.
             *told = Told::default();
             return;
         }
@@ -253,7 +253,7 @@ impl Hub {
         let coordinators =
             if wanted.has(Kinds::COORDINATOR) { told.coordinators(states(sources)) } else { Vec::new() };
         let newcomers = self.lock().listeners.values().any(|place| !place.has_figures);
-        // Those who have none yet: everything, as if nothing had been told.
+        // New listeners receive everything.
         let whole = newcomers.then(|| {
             let mut nothing = Told::default();
             (nothing.figures(&view, wanted), nothing.coordinators(states(sources)))
@@ -264,7 +264,7 @@ impl Hub {
             let is_new = !place.has_figures;
             let (figures, coordinators) = match &whole {
                 Some((figures, coordinators)) if is_new => (figures, coordinators),
-                // It has come just now, and its turn is the next one.
+                // It has subscribed meanwhile, and is served next time.
                 None if is_new => continue,
                 _ => (&differing, &coordinators),
             };
@@ -288,7 +288,7 @@ impl Hub {
         inner.listeners.retain(|_, place| !place.outbox.is_closed());
     }
 
-    /// Sends the same to all.
+    /// Sends the same text to all listeners.
     fn send(&self, piece: impl Fn(&Inner) -> Bytes) {
         let mut inner = self.lock();
         let piece = piece(&inner);
@@ -301,7 +301,7 @@ impl Hub {
     }
 }
 
-/// The events of a commit; nothing where it cannot be told one by one what has changed.
+/// Returns the events of a commit; none if there are too many.
 async fn events_of(sources: &EventSources, commit: &Commit) -> Option<Vec<changed::Changed>> {
     loop {
         match changed::of(sources, std::slice::from_ref(commit)).await {

@@ -1,9 +1,9 @@
-//! `GET /api/v1/events`: what changes, while it changes, as server-sent events
+//! `GET /api/v1/events`: changes as server-sent events
 //! (<https://html.spec.whatwg.org/multipage/server-sent-events.html>).
 //!
-//! One task ([`Hub`]) follows the store, the reports and the coordinators, and makes of each event one text for all who listen; a listener has
-//! an [`outbox`] of a bounded size, and is let go of where it does not read it. What it missed it gets from the store when it comes
-//! again ([`changed`]).
+//! One task ([`Hub`]) follows the store, the reports and the coordinators, and serializes each event once for all
+//! listeners. A listener has a bounded [`outbox`], and is disconnected if it does not read it. When it returns, it receives
+//! the missed events from the store ([`changed`]).
 
 mod changed;
 mod difference;
@@ -49,7 +49,7 @@ pub struct EventSources {
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// What somebody wants to hear of.
+/// The query of a listener.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
@@ -58,21 +58,21 @@ pub(super) struct Wanted {
     r#for: Option<String>,
 }
 
-/// Longest time that somebody may ask to be told for. Who wants more says nothing.
+/// The longest duration of `for`.
 const FOR_MAX: WaitDuration = WaitDuration::from_ms(24 * 60 * 60 * 1_000);
 
-/// Tells what changes, while it changes: server-sent events. `changed` when a resource was made, changed or deleted, `figures` when the status of
-/// pools and workers differs, `coordinators` when one comes, goes, acknowledges or refuses, and `resync` where too much was missed.
+/// Streams changes as server-sent events: `changed` for a created, changed or deleted resource, `figures` for the status of
+/// pools and workers, `coordinators` for their connections and states, and `resync` if too much was missed.
 #[utoipa::path(get, path = "/api/v1/events", operation_id = "listen", params(
-    ("kinds" = Option<String>, Query, description = "Only of these kinds, with commas between them: `Worker,Pool`"),
-    ("after" = Option<u64>, Query, description = "Only what came after this `resourceVersion`; `Last-Event-ID` counts before it"),
-    ("for" = Option<String>, Query, description = "For how long, at most: `30s`, up to `24h`; `0s` for what is known already. If not said for as long as somebody listens"),
-    ("last-event-id" = Option<String>, Header, description = "The `id` of the last event that was heard; empty before the first", pattern = "^[0-9]{0,19}$"),
+    ("kinds" = Option<String>, Query, description = "Only these kinds, separated by commas: `Worker,Pool`"),
+    ("after" = Option<u64>, Query, description = "Only events after this `resourceVersion`; `Last-Event-ID` takes precedence"),
+    ("for" = Option<String>, Query, description = "Longest duration of the stream: `30s`, up to `24h`; `0s` for the events so far. Unlimited by default"),
+    ("last-event-id" = Option<String>, Header, description = "The `id` of the last received event; empty before the first", pattern = "^[0-9]{0,19}$"),
 ), responses(
-    (status = 200, description = "Events, for as long as somebody listens", body = Object, content_type = "text/event-stream"),
-    (status = 400, description = "Not a kind, a version or a time", body = Problem),
-    (status = 401, description = "It is not known who asks", body = Problem),
-    (status = 503, description = "As many listen as may, or this control plane stops", body = Problem),
+    (status = 200, description = "Events until the client disconnects", body = Object, content_type = "text/event-stream"),
+    (status = 400, description = "Invalid kind, version or duration", body = Problem),
+    (status = 401, description = "Authentication required", body = Problem),
+    (status = 503, description = "The limit of listeners is reached, or this control plane is stopping", body = Problem),
 ))]
 pub(super) async fn listen(
     State(state): State<ApiState>,
@@ -108,10 +108,10 @@ pub(super) async fn listen(
     });
     let within = within.transpose()?;
     let after = match parts.headers.get(LAST_EVENT_ID) {
-        // What a browser sends that has not had an event with an id yet.
+        // A browser sends this before the first event with an id.
         Some(id) if id.is_empty() => wanted.after,
         Some(id) => Some(id.to_str().ok().and_then(|id| id.parse().ok()).ok_or_else(|| {
-            let reason = "it is the `id` of an event, a number; leave it out to hear only what comes";
+            let reason = "must be the `id` of an event. Leave it out to receive only new events";
             bad(Some("last-event-id"), reason.to_owned())
         })?),
         None => wanted.after,
@@ -121,7 +121,7 @@ pub(super) async fn listen(
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        // Proxies that hold answers back, nginx first of all, shall not.
+        // Proxies such as nginx must not buffer the stream.
         (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
     ];
     Ok((headers, body).into_response())

@@ -17,11 +17,11 @@ use crate::{
 /// The interval at which a listener's credentials are checked: a revoked token or an ended session ends the stream within this time. The check reads memory.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 
-/// Why a stream ends before the listener's outbox does.
+/// The reason for which a stream ends before the listener's outbox.
 enum End {
-    /// Nobody reads it.
+    /// The client has disconnected.
     Left,
-    /// The store cannot tell what was missed. Whoever comes again is told.
+    /// The store cannot be read; the client retries.
     Store(Error),
 }
 
@@ -34,7 +34,7 @@ pub(super) fn of(
     identity: Identity,
     parts: Parts,
 ) -> ReceiverStream<Result<Bytes, std::convert::Infallible>> {
-    // What waits here has left the bounds of the outbox, so it is one piece.
+    // One piece only, since it is outside of the outbox's limit.
     let (sender, receiver) = mpsc::channel(1);
     tokio::spawn(async move {
         tokio::select! {
@@ -68,7 +68,7 @@ async fn tell(
             None => std::future::pending().await,
         }
     });
-    // Where it stands, also if nothing comes for a while; and the headers are on their way at once.
+    // States the position at once, which also sends the headers.
     let begins_at = listener.after.map_or(listener.joined_at, |after| after.min(listener.joined_at));
     send(sender, frame::comment(begins_at)).await?;
     if let Some(after) = listener.after {
@@ -81,7 +81,7 @@ async fn tell(
             () = &mut over => None,
         };
         let Some(piece) = piece else { return Ok(()) };
-        // One that is let go of while it does not read hears nothing more.
+        // A disconnected listener receives nothing more.
         tokio::select! {
             sent = send(sender, piece) => sent?,
             () = listener.outbox.ended() => return Ok(()),
@@ -89,11 +89,11 @@ async fn tell(
     }
 }
 
-/// Tells what was committed between `after` and the moment at which the listener came.
+/// Sends the commits between `after` and the subscription.
 async fn missed(state: &ApiState, listener: &Listener, after: u64, sender: &Sender) -> Result<(), End> {
     let up_to = listener.joined_at;
     if after > up_to {
-        // Another control plane may be ahead of this one; a version that no control plane has reached is of another database.
+        // Another control plane may be ahead of this one; a version beyond the store's is of another database.
         let listing = state.store.list(&[]).await.map_err(|error| End::Store(error.into()))?;
         return if after > listing.revision {
             send(sender, frame::resync(listing.revision)).await

@@ -20,7 +20,7 @@ pub(in crate::api) use page::{PageQuery, bad_query, paged};
 pub(in crate::api) use path_name::PathName;
 pub(in crate::api) use precondition::Precondition;
 
-/// One resource as an answer: with its version as `ETag` (RFC 9110), and whether it was a dry run.
+/// Returns a resource as an answer, with its version as `ETag` (RFC 9110).
 pub(in crate::api) fn answer<Spec: Serialize, Status: Serialize>(
     status: StatusCode,
     resource: &Resource<Spec, Status>,

@@ -33,10 +33,10 @@ use crate::{
     },
 };
 
-/// Most resources in one request.
+/// The largest number of resources of one request.
 const ITEMS_MAX: usize = limits::WORKERS_PER_POOL_MAX;
 
-/// Resources that are to be so, all of them or none.
+/// Resources to apply, all or nothing.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::api) struct ApplyBody {
@@ -45,43 +45,43 @@ pub(in crate::api) struct ApplyBody {
     items: Vec<Value>,
 }
 
-/// What became of what was to be so.
+/// The outcomes of an apply.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Applied {
-    /// One for each that was sent, in their order.
+    /// One per resource, in the order of the request.
     pub items: Vec<AppliedItem>,
 }
 
-/// What became of one resource.
+/// The outcome of one resource.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct AppliedItem {
     /// What it is.
     pub kind: String,
     /// Its name.
     pub name: String,
-    /// What became of it.
+    /// The action.
     pub action: Action,
-    /// What was there; `null` where there was none.
+    /// The resource before; `null` if it is new.
     #[schema(value_type = Option<Object>)]
     pub before: Option<Value>,
-    /// What is there now.
+    /// The resource after.
     #[schema(value_type = Option<Object>)]
     pub after: Option<Value>,
 }
 
-/// What became of a resource.
+/// The action on a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
-    /// There was none.
+    /// It is new.
     Created,
-    /// It was otherwise.
+    /// It was changed.
     Changed,
-    /// It was so already.
+    /// It did not change.
     Unchanged,
 }
 
-/// A resource as it is to be.
+/// A resource to apply.
 #[derive(Debug, Clone)]
 enum Item {
     Pool(PoolName, PoolSpec),
@@ -91,7 +91,7 @@ enum Item {
 }
 
 impl Item {
-    /// Reads one, with what it asks of the version that is there.
+    /// Reads a resource with its precondition.
     fn read(value: Value) -> Result<(Self, Precondition), Error> {
         let bad = |field: &str, reason| Error::BadBody { index: None, field: Some(field.to_owned()), reason };
         let kind = value.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -210,16 +210,16 @@ impl Action {
 
 /// Creates or replaces resources of several kinds: all of them, or none. Their order in the list does not matter.
 #[utoipa::path(post, path = "/api/v1/apply", operation_id = "apply", params(
-    ("dry_run" = Option<bool>, Query, description = "Only try it out: the answer is what would change"),
+    ("dry_run" = Option<bool>, Query, description = "Validate only; the answer shows the changes"),
 ), request_body = ApplyBody, responses(
-    (status = 200, description = "What became of each", body = Applied),
-    (status = 400, description = "One is not right; nothing was changed", body = Problem),
-    (status = 401, description = "It is not known who asks", body = Problem),
+    (status = 200, description = "The outcome of each item", body = Applied),
+    (status = 400, description = "One item is invalid; nothing was changed", body = Problem),
+    (status = 401, description = "Authentication required", body = Problem),
     (status = 403, description = "The scope does not suffice for one of the kinds", body = Problem),
     (status = 404, description = "One refers to a resource that does not exist; nothing was changed", body = Problem),
-    (status = 409, description = "It contradicts what is there; nothing was changed", body = Problem),
-    (status = 412, description = "Of one it is another version that is there; nothing was changed", body = Problem),
-    (status = 415, description = "Not JSON", body = Problem),
+    (status = 409, description = "Conflict with the current state; nothing was changed", body = Problem),
+    (status = 412, description = "Version conflict of one item; nothing was changed", body = Problem),
+    (status = 415, description = "The body is not JSON", body = Problem),
 ))]
 pub(in crate::api) async fn apply(
     Extension(identity): Extension<Identity>,
@@ -361,7 +361,7 @@ fn read_items(values: Vec<Value>) -> Result<Vec<(Item, Precondition)>, Error> {
     Ok(items)
 }
 
-/// Pools first, then policies, then workers, so that it does not matter in which order they stand in the list.
+/// Pools first, then policies, then workers, whatever their order in the list.
 fn make_so(
     next: &mut PoolsState,
     items: &[(Item, Precondition)],
@@ -395,7 +395,7 @@ fn make_so(
     })
 }
 
-/// Whether an item can be what broke a rule.
+/// Says whether an item may have broken a rule.
 fn is_to_blame(item: &Item, violation: &RuleViolation, roster: &PoolsState) -> bool {
     match (item, violation.subject) {
         (Item::Pool(..), RuleSubject::PoolCount) => true,
@@ -409,7 +409,7 @@ fn is_to_blame(item: &Item, violation: &RuleViolation, roster: &PoolsState) -> b
     }
 }
 
-/// Reads a resource that has its name within.
+/// Reads a resource with its name.
 fn named<Spec: DeserializeOwned>(value: Value) -> Result<(String, Given<Spec>, Precondition), Error> {
     let given: Given<Spec> = located(value)?;
     let name = given.metadata.name.clone().ok_or_else(|| Error::BadBody {

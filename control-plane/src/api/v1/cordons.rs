@@ -19,17 +19,17 @@ use crate::{
     workers::{Cordon, PoolsError, PoolsState, WorkerSpec, WorkerStatus},
 };
 
-/// Why somebody does something.
+/// A reason.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::api) struct Reason {
-    /// In words, at most 256 bytes.
+    /// The text, at most 256 bytes.
     #[serde(default)]
     reason: String,
 }
 
 impl Reason {
-    /// Reads a body with a reason, or none.
+    /// Reads an optional body with a reason.
     fn read(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Self, Error> {
         if body.as_ref().is_ok_and(|body| body.is_empty()) {
             return Ok(Self::default());
@@ -44,7 +44,7 @@ impl Reason {
     }
 }
 
-/// What somebody does with a worker, and on which conditions.
+/// An action on a worker with its precondition.
 struct Request {
     who: Who,
     url: WorkerUrl,
@@ -72,18 +72,18 @@ impl Request {
     }
 }
 
-/// Lets a worker get no further requests; it stays.
+/// Cordons a worker: it gets no further requests, and stays.
 #[utoipa::path(post, path = "/api/v1/workers/{name}/cordon", operation_id = "cordon_worker", params(
     ("name" = String, Path, description = "The base URL, percent-encoded"),
-    ("dry_run" = Option<bool>, Query, description = "Only try it out"),
+    ("dry_run" = Option<bool>, Query, description = "Validate only; change nothing"),
 ), request_body = Option<Reason>, responses(
     (status = 200, description = "It gets no further requests", body = Resource<WorkerSpec, WorkerStatus>),
-    (status = 400, description = "It is not right; nothing was changed", body = Problem),
-    (status = 401, description = "It is not known who asks", body = Problem),
-    (status = 403, description = "They may not", body = Problem),
-    (status = 404, description = "There is no such worker", body = Problem),
-    (status = 412, description = "It is another version that is there", body = Problem),
-    (status = 415, description = "Not JSON", body = Problem),
+    (status = 400, description = "Invalid request; nothing was changed", body = Problem),
+    (status = 401, description = "Authentication required", body = Problem),
+    (status = 403, description = "Forbidden", body = Problem),
+    (status = 404, description = "Unknown worker", body = Problem),
+    (status = 412, description = "Version conflict", body = Problem),
+    (status = 415, description = "The body is not JSON", body = Problem),
 ))]
 pub(in crate::api) async fn cordon(
     By(who): By,
@@ -100,18 +100,18 @@ pub(in crate::api) async fn cordon(
     request.make(&state, move |next, url| next.cordon(url, &reason, &context)).await
 }
 
-/// Drains a worker: it gets no further requests, and is `drained` once those under way have ended. It stays.
+/// Drains a worker: it gets no further requests, and is `drained` once its requests have ended. It stays.
 #[utoipa::path(post, path = "/api/v1/workers/{name}/drain", operation_id = "drain_worker", params(
     ("name" = String, Path, description = "The base URL, percent-encoded"),
-    ("dry_run" = Option<bool>, Query, description = "Only try it out"),
+    ("dry_run" = Option<bool>, Query, description = "Validate only; change nothing"),
 ), request_body = Option<Reason>, responses(
-    (status = 200, description = "It gets no further requests; its `status` tells when it is drained", body = Resource<WorkerSpec, WorkerStatus>),
-    (status = 400, description = "It is not right; nothing was changed", body = Problem),
-    (status = 401, description = "It is not known who asks", body = Problem),
-    (status = 403, description = "They may not", body = Problem),
-    (status = 404, description = "There is no such worker", body = Problem),
-    (status = 412, description = "It is another version that is there", body = Problem),
-    (status = 415, description = "Not JSON", body = Problem),
+    (status = 200, description = "It gets no further requests; `status` shows when it is drained", body = Resource<WorkerSpec, WorkerStatus>),
+    (status = 400, description = "Invalid request; nothing was changed", body = Problem),
+    (status = 401, description = "Authentication required", body = Problem),
+    (status = 403, description = "Forbidden", body = Problem),
+    (status = 404, description = "Unknown worker", body = Problem),
+    (status = 412, description = "Version conflict", body = Problem),
+    (status = 415, description = "The body is not JSON", body = Problem),
 ))]
 pub(in crate::api) async fn drain(
     by: By,
@@ -126,18 +126,18 @@ pub(in crate::api) async fn drain(
     cordon(by, state, name, precondition, dry_run, headers, body).await
 }
 
-/// Lets a worker that is cordoned get requests again.
+/// Uncordons a worker: it gets requests again.
 #[utoipa::path(post, path = "/api/v1/workers/{name}/uncordon", operation_id = "uncordon_worker", params(
     ("name" = String, Path, description = "The base URL, percent-encoded"),
-    ("dry_run" = Option<bool>, Query, description = "Only try it out"),
+    ("dry_run" = Option<bool>, Query, description = "Validate only; change nothing"),
 ), request_body = Option<Reason>, responses(
     (status = 200, description = "It gets requests", body = Resource<WorkerSpec, WorkerStatus>),
-    (status = 400, description = "It is not right; nothing was changed", body = Problem),
-    (status = 401, description = "It is not known who asks", body = Problem),
-    (status = 403, description = "They may not", body = Problem),
-    (status = 404, description = "There is no such worker", body = Problem),
-    (status = 412, description = "It is another version that is there", body = Problem),
-    (status = 415, description = "Not JSON", body = Problem),
+    (status = 400, description = "Invalid request; nothing was changed", body = Problem),
+    (status = 401, description = "Authentication required", body = Problem),
+    (status = 403, description = "Forbidden", body = Problem),
+    (status = 404, description = "Unknown worker", body = Problem),
+    (status = 412, description = "Version conflict", body = Problem),
+    (status = 415, description = "The body is not JSON", body = Problem),
 ))]
 pub(in crate::api) async fn uncordon(
     By(who): By,

@@ -14,7 +14,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::ApiState;
 use crate::{kinds, store::Kind, workers::StatusView};
 
-/// The routes.
+/// Returns the routes.
 pub(super) fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .routes(routes!(pools::list))

@@ -25,35 +25,35 @@ use crate::{
     workers::PoolsState,
 };
 
-/// What a policy's resource says that it is.
+/// The kind of a policy.
 pub(super) const KIND: &str = "Policy";
 
-/// How a pool treats its requests.
+/// The policy of a pool.
 pub(super) type Policy = Resource<slotway_config::Policy, PolicyStatus>;
 
-/// What somebody wants of a policy, as the API's description shows it.
+/// The schema of a policy in a request body.
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "it describes the JSON and is never built")]
 pub(in crate::api) struct PolicySpec {
-    /// How long a request waits for a slot before it gets 503; `0` refuses at once; `30s` if not said.
+    /// The longest time that a request waits for a slot before a 503; `0` refuses at once. Default: `30s`.
     #[schema(example = "30s")]
     free_worker_timeout: Option<String>,
-    /// How many requests may wait; the next one is refused at once. 1024 if not said.
+    /// The largest number of waiting requests; further ones are refused at once. Default: 1024.
     #[schema(maximum = 65_536)]
     max_waiting: Option<u32>,
-    /// How long a slot stays taken after its request was abandoned; `0` if not said.
+    /// How long a slot stays occupied after its request was abandoned. Default: `0`.
     #[schema(example = "5s")]
     abandoned_hold: Option<String>,
-    /// How long a worker may take for its whole answer; `0` is for ever; `10m` if not said.
+    /// The longest time for a worker's whole response; `0` for no limit. Default: `10m`.
     #[schema(example = "10m")]
     answer_timeout: Option<String>,
 }
 
-/// Nothing: what comes of a policy is shown by its pool.
+/// Empty: the pool's status shows the effects of its policy.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct PolicyStatus {}
 
-/// The policy of a pool that is there.
+/// Returns the policy of a pool, if it exists.
 pub(super) fn resource(roster: &PoolsState, name: &PoolName) -> Option<Policy> {
     let record = roster.pools().policy(name)?;
     Some(Resource {
@@ -64,19 +64,19 @@ pub(super) fn resource(roster: &PoolsState, name: &PoolName) -> Option<Policy> {
     })
 }
 
-/// The version of the policy of a pool that is there.
+/// Returns the version of a pool's policy, if it exists.
 pub(super) fn version(roster: &PoolsState, name: &PoolName) -> Option<u64> {
     roster.pools().policy(name).map(|record| record.revision)
 }
 
 /// Lists the pools' policies.
 #[utoipa::path(get, path = "/api/v1/policies", operation_id = "list_policies", params(
-    ("limit" = Option<usize>, Query, description = "At most so many, from 1 to 1000; 500 if absent", minimum = 1, maximum = 1000),
-    ("continue" = Option<String>, Query, description = "The `continue` of the page before"),
+    ("limit" = Option<usize>, Query, description = "Largest number of items, 1 to 1000; 500 by default", minimum = 1, maximum = 1000),
+    ("continue" = Option<String>, Query, description = "The `continue` of the previous page"),
 ), responses(
-    (status = 200, description = "A page of policies, in the order of their pools' names", body = List<Resource<PolicySpec, PolicyStatus>>),
-    (status = 400, description = "Not a page", body = Problem),
-    (status = 401, description = "It is not known who asks", body = Problem),
+    (status = 200, description = "A page of policies, sorted by the pool's name", body = List<Resource<PolicySpec, PolicyStatus>>),
+    (status = 400, description = "Invalid page", body = Problem),
+    (status = 401, description = "Authentication required", body = Problem),
 ))]
 pub(in crate::api) async fn list(
     State(state): State<ApiState>,
@@ -95,8 +95,8 @@ pub(in crate::api) async fn list(
     ("name" = String, Path, description = "The pool's name"),
 ), responses(
     (status = 200, description = "The policy", body = Resource<PolicySpec, PolicyStatus>),
-    (status = 401, description = "It is not known who asks", body = Problem),
-    (status = 404, description = "There is no such pool", body = Problem),
+    (status = 401, description = "Authentication required", body = Problem),
+    (status = 404, description = "Unknown pool", body = Problem),
 ))]
 pub(in crate::api) async fn get(
     State(state): State<ApiState>,
@@ -107,18 +107,18 @@ pub(in crate::api) async fn get(
     shown(&roster, &name, DryRun::NO)
 }
 
-/// Makes a pool's policy so: what the body does not say is as in a new pool.
+/// Replaces a pool's policy. Missing fields take their defaults.
 #[utoipa::path(put, path = "/api/v1/policies/{name}", operation_id = "put_policy", params(
     ("name" = String, Path, description = "The pool's name"),
-    ("dry_run" = Option<bool>, Query, description = "Only try it out"),
+    ("dry_run" = Option<bool>, Query, description = "Validate only; change nothing"),
 ), request_body = ResourceBody<PolicySpec>, responses(
-    (status = 200, description = "It is so", body = Resource<PolicySpec, PolicyStatus>),
-    (status = 400, description = "It is not right; nothing was changed", body = Problem),
-    (status = 401, description = "It is not known who asks", body = Problem),
-    (status = 403, description = "They may not", body = Problem),
-    (status = 404, description = "There is no such pool; make the pool first", body = Problem),
-    (status = 412, description = "It is another version that is there", body = Problem),
-    (status = 415, description = "Not JSON", body = Problem),
+    (status = 200, description = "Changed", body = Resource<PolicySpec, PolicyStatus>),
+    (status = 400, description = "Invalid request; nothing was changed", body = Problem),
+    (status = 401, description = "Authentication required", body = Problem),
+    (status = 403, description = "Forbidden", body = Problem),
+    (status = 404, description = "Unknown pool; create the pool first", body = Problem),
+    (status = 412, description = "Version conflict", body = Problem),
+    (status = 415, description = "The body is not JSON", body = Problem),
 ))]
 pub(in crate::api) async fn put(
     By(who): By,
@@ -146,18 +146,18 @@ pub(in crate::api) async fn put(
     shown(&roster, &name, dry_run)
 }
 
-/// Changes what the body says of a pool's policy (RFC 7396).
+/// Changes fields of a pool's policy (RFC 7396).
 #[utoipa::path(patch, path = "/api/v1/policies/{name}", operation_id = "patch_policy", params(
     ("name" = String, Path, description = "The pool's name"),
-    ("dry_run" = Option<bool>, Query, description = "Only try it out"),
+    ("dry_run" = Option<bool>, Query, description = "Validate only; change nothing"),
 ), request_body(content = Object, content_type = "application/merge-patch+json"), responses(
-    (status = 200, description = "It is so", body = Resource<PolicySpec, PolicyStatus>),
-    (status = 400, description = "It is not right; nothing was changed", body = Problem),
-    (status = 401, description = "It is not known who asks", body = Problem),
-    (status = 403, description = "They may not", body = Problem),
-    (status = 404, description = "There is no such pool", body = Problem),
-    (status = 412, description = "It is another version that is there", body = Problem),
-    (status = 415, description = "Not JSON", body = Problem),
+    (status = 200, description = "Changed", body = Resource<PolicySpec, PolicyStatus>),
+    (status = 400, description = "Invalid request; nothing was changed", body = Problem),
+    (status = 401, description = "Authentication required", body = Problem),
+    (status = 403, description = "Forbidden", body = Problem),
+    (status = 404, description = "Unknown pool", body = Problem),
+    (status = 412, description = "Version conflict", body = Problem),
+    (status = 415, description = "The body is not JSON", body = Problem),
 ))]
 pub(in crate::api) async fn patch(
     By(who): By,
@@ -184,7 +184,7 @@ pub(in crate::api) async fn patch(
     shown(&roster, &name, dry_run)
 }
 
-/// The answer with a policy as it is in a roster.
+/// Returns the answer with a policy.
 fn shown(roster: &Arc<PoolsState>, name: &PoolName, dry_run: DryRun) -> Result<Response, Error> {
     let policy = resource(roster, name).ok_or_else(|| roster.unknown_pool(name))?;
     Ok(answer(StatusCode::OK, &policy, dry_run))

@@ -23,13 +23,13 @@ use crate::{
     workers::{PoolSpec, PoolStatus, PoolsState, StatusView},
 };
 
-/// What a pool's resource says that it is.
+/// The kind of a pool.
 pub(super) const KIND: &str = "Pool";
 
-/// A pool: which requests belong to it, and what it is doing.
+/// A pool.
 pub(super) type Pool = Resource<PoolSpec, PoolStatus>;
 
-/// A pool that is there.
+/// Returns a pool, if it exists.
 pub(super) fn resource(view: &StatusView<'_>, name: &PoolName) -> Option<Pool> {
     Some(Resource {
         kind: KIND.to_owned(),
@@ -39,12 +39,12 @@ pub(super) fn resource(view: &StatusView<'_>, name: &PoolName) -> Option<Pool> {
     })
 }
 
-/// The version of a pool that is there.
+/// Returns the version of a pool, if it exists.
 pub(super) fn version(roster: &PoolsState, name: &PoolName) -> Option<u64> {
     roster.pools().get(name).map(|record| record.revision)
 }
 
-/// The pool that a path names.
+/// Returns the pool of a path.
 pub(super) fn named(roster: &PoolsState, name: &str) -> Result<PoolName, Error> {
     name.parse().map_err(|_| {
         let known = roster.pools().names().iter().map(ToString::to_string).collect();
@@ -52,7 +52,7 @@ pub(super) fn named(roster: &PoolsState, name: &str) -> Result<PoolName, Error> 
     })
 }
 
-/// What can be a pool's name.
+/// Parses the name of a pool.
 ///
 /// # Errors
 /// [`Error::BadBody`].
@@ -66,12 +66,12 @@ pub(super) fn parse_name(name: &str) -> Result<PoolName, Error> {
 
 /// Lists the pools.
 #[utoipa::path(get, path = "/api/v1/pools", operation_id = "list_pools", params(
-    ("limit" = Option<usize>, Query, description = "At most so many, from 1 to 1000; 500 if absent", minimum = 1, maximum = 1000),
-    ("continue" = Option<String>, Query, description = "The `continue` of the page before"),
+    ("limit" = Option<usize>, Query, description = "Largest number of items, 1 to 1000; 500 by default", minimum = 1, maximum = 1000),
+    ("continue" = Option<String>, Query, description = "The `continue` of the previous page"),
 ), responses(
-    (status = 200, description = "A page of pools, in the order of their names", body = List<Resource<PoolSpec, PoolStatus>>),
-    (status = 400, description = "Not a page", body = Problem),
-    (status = 401, description = "It is not known who asks", body = Problem),
+    (status = 200, description = "A page of pools, sorted by name", body = List<Resource<PoolSpec, PoolStatus>>),
+    (status = 400, description = "Invalid page", body = Problem),
+    (status = 401, description = "Authentication required", body = Problem),
 ))]
 pub(in crate::api) async fn list(
     State(state): State<ApiState>,
@@ -90,8 +90,8 @@ pub(in crate::api) async fn list(
     ("name" = String, Path, description = "The pool's name"),
 ), responses(
     (status = 200, description = "The pool", body = Resource<PoolSpec, PoolStatus>),
-    (status = 401, description = "It is not known who asks", body = Problem),
-    (status = 404, description = "There is no such pool", body = Problem),
+    (status = 401, description = "Authentication required", body = Problem),
+    (status = 404, description = "Unknown pool", body = Problem),
 ))]
 pub(in crate::api) async fn get(
     State(state): State<ApiState>,
@@ -103,19 +103,19 @@ pub(in crate::api) async fn get(
     Ok(answer(StatusCode::OK, &pool, DryRun::NO))
 }
 
-/// Makes a pool, or makes it so.
+/// Creates or replaces a pool.
 #[utoipa::path(put, path = "/api/v1/pools/{name}", operation_id = "put_pool", params(
     ("name" = String, Path, description = "The pool's name"),
-    ("dry_run" = Option<bool>, Query, description = "Only try it out"),
+    ("dry_run" = Option<bool>, Query, description = "Validate only; change nothing"),
 ), request_body = ResourceBody<PoolSpec>, responses(
-    (status = 200, description = "It is so", body = Resource<PoolSpec, PoolStatus>),
-    (status = 201, description = "It is new", body = Resource<PoolSpec, PoolStatus>),
-    (status = 400, description = "It is not right; nothing was changed", body = Problem),
-    (status = 401, description = "It is not known who asks", body = Problem),
-    (status = 403, description = "They may not", body = Problem),
-    (status = 409, description = "Another pool has the match; nothing was changed", body = Problem),
-    (status = 412, description = "It is another version that is there", body = Problem),
-    (status = 415, description = "Not JSON", body = Problem),
+    (status = 200, description = "Changed", body = Resource<PoolSpec, PoolStatus>),
+    (status = 201, description = "Created", body = Resource<PoolSpec, PoolStatus>),
+    (status = 400, description = "Invalid request; nothing was changed", body = Problem),
+    (status = 401, description = "Authentication required", body = Problem),
+    (status = 403, description = "Forbidden", body = Problem),
+    (status = 409, description = "Another pool has the same match; nothing was changed", body = Problem),
+    (status = 412, description = "Version conflict", body = Problem),
+    (status = 415, description = "The body is not JSON", body = Problem),
 ))]
 pub(in crate::api) async fn put(
     By(who): By,
@@ -143,19 +143,19 @@ pub(in crate::api) async fn put(
     shown(&state, roster, &name, status, dry_run)
 }
 
-/// Changes what the body says of a pool (RFC 7396).
+/// Changes fields of a pool (RFC 7396).
 #[utoipa::path(patch, path = "/api/v1/pools/{name}", operation_id = "patch_pool", params(
     ("name" = String, Path, description = "The pool's name"),
-    ("dry_run" = Option<bool>, Query, description = "Only try it out"),
+    ("dry_run" = Option<bool>, Query, description = "Validate only; change nothing"),
 ), request_body(content = Object, content_type = "application/merge-patch+json"), responses(
-    (status = 200, description = "It is so", body = Resource<PoolSpec, PoolStatus>),
-    (status = 400, description = "It is not right; nothing was changed", body = Problem),
-    (status = 401, description = "It is not known who asks", body = Problem),
-    (status = 403, description = "They may not", body = Problem),
-    (status = 404, description = "There is no such pool", body = Problem),
-    (status = 409, description = "Another pool has the match; nothing was changed", body = Problem),
-    (status = 412, description = "It is another version that is there", body = Problem),
-    (status = 415, description = "Not JSON", body = Problem),
+    (status = 200, description = "Changed", body = Resource<PoolSpec, PoolStatus>),
+    (status = 400, description = "Invalid request; nothing was changed", body = Problem),
+    (status = 401, description = "Authentication required", body = Problem),
+    (status = 403, description = "Forbidden", body = Problem),
+    (status = 404, description = "Unknown pool", body = Problem),
+    (status = 409, description = "Another pool has the same match; nothing was changed", body = Problem),
+    (status = 412, description = "Version conflict", body = Problem),
+    (status = 415, description = "The body is not JSON", body = Problem),
 ))]
 pub(in crate::api) async fn patch(
     By(who): By,
@@ -181,17 +181,17 @@ pub(in crate::api) async fn patch(
     shown(&state, roster, &name, StatusCode::OK, dry_run)
 }
 
-/// Takes a pool away that has no workers, with its policy.
+/// Deletes a pool without workers, with its policy.
 #[utoipa::path(delete, path = "/api/v1/pools/{name}", operation_id = "delete_pool", params(
     ("name" = String, Path, description = "The pool's name"),
-    ("dry_run" = Option<bool>, Query, description = "Only try it out"),
+    ("dry_run" = Option<bool>, Query, description = "Validate only; change nothing"),
 ), responses(
-    (status = 200, description = "It is gone; this is what was there", body = Resource<PoolSpec, PoolStatus>),
-    (status = 401, description = "It is not known who asks", body = Problem),
-    (status = 403, description = "They may not", body = Problem),
-    (status = 404, description = "There is no such pool", body = Problem),
-    (status = 409, description = "It has workers, or is the only one", body = Problem),
-    (status = 412, description = "It is another version that is there", body = Problem),
+    (status = 200, description = "Deleted; the last state", body = Resource<PoolSpec, PoolStatus>),
+    (status = 401, description = "Authentication required", body = Problem),
+    (status = 403, description = "Forbidden", body = Problem),
+    (status = 404, description = "Unknown pool", body = Problem),
+    (status = 409, description = "It has workers, or is the only pool", body = Problem),
+    (status = 412, description = "Version conflict", body = Problem),
 ))]
 pub(in crate::api) async fn remove(
     By(who): By,
@@ -214,7 +214,7 @@ pub(in crate::api) async fn remove(
     shown(&state, before.into(), &name, StatusCode::OK, dry_run)
 }
 
-/// The answer with a pool as it is in a roster.
+/// Returns the answer with a pool.
 fn shown(
     state: &ApiState,
     roster: std::sync::Arc<PoolsState>,

@@ -6,21 +6,21 @@ use crate::{
     workers::{WorkerCondition, WorkerRecord, WorkerStatus},
 };
 
-/// Most labels in one query: as many as a worker can have.
+/// The largest number of labels in a query: that of a worker.
 const LABELS_MAX: usize = 32;
 
-/// Which workers are to be listed, and which page of them.
+/// The filter and the page of a list of workers.
 #[derive(Debug, Default)]
 pub(super) struct WorkerQuery {
     pub(super) page: PageQuery,
     pool: Option<String>,
     state: Option<WorkerCondition>,
-    /// Names with values, all of which have to be there.
+    /// Labels that all have to match.
     labels: Vec<(String, String)>,
 }
 
 impl WorkerQuery {
-    /// Reads a query, of which `label` may stand several times.
+    /// Reads a query, in which `label` may repeat.
     ///
     /// # Errors
     /// [`Error::BadBody`].
@@ -60,7 +60,7 @@ impl WorkerQuery {
         Ok(read)
     }
 
-    /// Whether a worker is one of those that are to be listed.
+    /// Says whether a worker matches.
     pub(super) fn wants(&self, record: &WorkerRecord, status: &WorkerStatus) -> bool {
         self.pool.as_ref().is_none_or(|pool| record.entry.pool.as_str() == pool)
             && self.state.is_none_or(|state| status.state == state)

@@ -24,13 +24,13 @@ use crate::{
     },
 };
 
-/// What a worker's resource says that it is.
+/// The kind of a worker.
 pub(super) const KIND: &str = "Worker";
 
-/// A worker: what is wanted of it, and what it is doing.
+/// A worker.
 pub(super) type Worker = Resource<WorkerSpec, WorkerStatus>;
 
-/// A worker that is there, also one that drains.
+/// Returns a worker, also a draining one.
 pub(super) fn resource(view: &StatusView<'_>, url: &WorkerUrl) -> Option<Worker> {
     let record = view.state.shown_worker(url)?;
     Some(of(url, record, view.worker(url, record)))
@@ -45,12 +45,12 @@ fn of(url: &WorkerUrl, record: &WorkerRecord, status: WorkerStatus) -> Worker {
     Resource { kind: KIND.to_owned(), metadata, spec: record.spec(), status }
 }
 
-/// The version of a worker that is there.
+/// Returns the version of a worker, if it exists.
 pub(super) fn version(roster: &PoolsState, url: &WorkerUrl) -> Option<u64> {
     roster.shown_worker(url).map(|record| record.revision)
 }
 
-/// The base URL that a name is.
+/// Parses a name as a base URL.
 ///
 /// # Errors
 /// [`Error::BadBody`].
@@ -62,7 +62,7 @@ pub(super) fn named(name: &str) -> Result<WorkerUrl, Error> {
     })
 }
 
-/// What somebody wants of a worker, with what people say of it.
+/// Returns the desired worker of a request.
 ///
 /// # Errors
 /// [`Error::BadBody`].
@@ -77,7 +77,7 @@ pub(super) fn wanted(
     Ok(WantedWorker { worker, spec, labels, notes })
 }
 
-/// A name in another spelling is the same name.
+/// Checks kind and name; another spelling of the URL is the same name.
 fn is_of(given: &Given<WorkerSpec>, url: &WorkerUrl) -> Result<(), Error> {
     match &given.metadata.name {
         Some(name) if named(name)? == *url => given.is_of(KIND, name),
@@ -87,15 +87,15 @@ fn is_of(given: &Given<WorkerSpec>, url: &WorkerUrl) -> Result<(), Error> {
 
 /// Lists the workers.
 #[utoipa::path(get, path = "/api/v1/workers", operation_id = "list_workers_v1", params(
-    ("limit" = Option<usize>, Query, description = "At most so many, from 1 to 1000; 500 if absent", minimum = 1, maximum = 1000),
-    ("continue" = Option<String>, Query, description = "The `continue` of the page before"),
-    ("pool" = Option<String>, Query, description = "Only those of this pool"),
-    ("state" = Option<WorkerCondition>, Query, description = "Only those that do this"),
-    ("label" = Option<Vec<String>>, Query, description = "Only those with this label, `name=value`; all of several"),
+    ("limit" = Option<usize>, Query, description = "Largest number of items, 1 to 1000; 500 by default", minimum = 1, maximum = 1000),
+    ("continue" = Option<String>, Query, description = "The `continue` of the previous page"),
+    ("pool" = Option<String>, Query, description = "Only workers of this pool"),
+    ("state" = Option<WorkerCondition>, Query, description = "Only workers in this state"),
+    ("label" = Option<Vec<String>>, Query, description = "Only workers with this label, `name=value`; several labels all have to match"),
 ), responses(
-    (status = 200, description = "A page of workers, in the order of their names", body = List<Resource<WorkerSpec, WorkerStatus>>),
-    (status = 400, description = "Not a page", body = Problem),
-    (status = 401, description = "It is not known who asks", body = Problem),
+    (status = 200, description = "A page of workers, sorted by name", body = List<Resource<WorkerSpec, WorkerStatus>>),
+    (status = 400, description = "Invalid page", body = Problem),
+    (status = 401, description = "Authentication required", body = Problem),
 ))]
 pub(in crate::api) async fn list(
     State(state): State<ApiState>,
@@ -108,14 +108,14 @@ pub(in crate::api) async fn list(
     Ok(Json(page.map(|(url, record, status)| Some(of(url, record, status)))))
 }
 
-/// Shows a worker; also one that drains.
+/// Shows a worker, also a draining one.
 #[utoipa::path(get, path = "/api/v1/workers/{name}", operation_id = "get_worker", params(
     ("name" = String, Path, description = "The base URL, percent-encoded"),
 ), responses(
     (status = 200, description = "The worker", body = Resource<WorkerSpec, WorkerStatus>),
     (status = 400, description = "Not a worker's base URL", body = Problem),
-    (status = 401, description = "It is not known who asks", body = Problem),
-    (status = 404, description = "There is no such worker", body = Problem),
+    (status = 401, description = "Authentication required", body = Problem),
+    (status = 404, description = "Unknown worker", body = Problem),
 ))]
 pub(in crate::api) async fn get(
     State(state): State<ApiState>,
@@ -127,19 +127,19 @@ pub(in crate::api) async fn get(
     Ok(answer(StatusCode::OK, &worker, DryRun::NO))
 }
 
-/// Makes a worker, or makes it so. What the body does not say is as in a new one; but it stays in its pool, and cordoned or not.
+/// Creates or replaces a worker. Missing fields take their defaults, but the worker stays in its pool, and keeps `cordoned`.
 #[utoipa::path(put, path = "/api/v1/workers/{name}", operation_id = "put_worker", params(
     ("name" = String, Path, description = "The base URL, percent-encoded"),
-    ("dry_run" = Option<bool>, Query, description = "Only try it out"),
+    ("dry_run" = Option<bool>, Query, description = "Validate only; change nothing"),
 ), request_body = ResourceBody<WorkerSpec>, responses(
-    (status = 200, description = "It is so", body = Resource<WorkerSpec, WorkerStatus>),
-    (status = 201, description = "It is new", body = Resource<WorkerSpec, WorkerStatus>),
-    (status = 400, description = "It is not right; nothing was changed", body = Problem),
-    (status = 401, description = "It is not known who asks", body = Problem),
-    (status = 403, description = "They may not", body = Problem),
-    (status = 409, description = "The pool would have too much; nothing was changed", body = Problem),
-    (status = 412, description = "It is another version that is there", body = Problem),
-    (status = 415, description = "Not JSON", body = Problem),
+    (status = 200, description = "Changed", body = Resource<WorkerSpec, WorkerStatus>),
+    (status = 201, description = "Created", body = Resource<WorkerSpec, WorkerStatus>),
+    (status = 400, description = "Invalid request; nothing was changed", body = Problem),
+    (status = 401, description = "Authentication required", body = Problem),
+    (status = 403, description = "Forbidden", body = Problem),
+    (status = 409, description = "The pool would exceed its limits; nothing was changed", body = Problem),
+    (status = 412, description = "Version conflict", body = Problem),
+    (status = 415, description = "The body is not JSON", body = Problem),
 ))]
 pub(in crate::api) async fn put(
     By(who): By,
@@ -167,19 +167,19 @@ pub(in crate::api) async fn put(
     shown(&state, roster, &url, status, dry_run)
 }
 
-/// Changes what the body says of a worker (RFC 7396).
+/// Changes fields of a worker (RFC 7396).
 #[utoipa::path(patch, path = "/api/v1/workers/{name}", operation_id = "patch_worker", params(
     ("name" = String, Path, description = "The base URL, percent-encoded"),
-    ("dry_run" = Option<bool>, Query, description = "Only try it out"),
+    ("dry_run" = Option<bool>, Query, description = "Validate only; change nothing"),
 ), request_body(content = Object, content_type = "application/merge-patch+json"), responses(
-    (status = 200, description = "It is so", body = Resource<WorkerSpec, WorkerStatus>),
-    (status = 400, description = "It is not right; nothing was changed", body = Problem),
-    (status = 401, description = "It is not known who asks", body = Problem),
-    (status = 403, description = "They may not", body = Problem),
-    (status = 404, description = "There is no such worker", body = Problem),
-    (status = 409, description = "The pool would have too much; nothing was changed", body = Problem),
-    (status = 412, description = "It is another version that is there", body = Problem),
-    (status = 415, description = "Not JSON", body = Problem),
+    (status = 200, description = "Changed", body = Resource<WorkerSpec, WorkerStatus>),
+    (status = 400, description = "Invalid request; nothing was changed", body = Problem),
+    (status = 401, description = "Authentication required", body = Problem),
+    (status = 403, description = "Forbidden", body = Problem),
+    (status = 404, description = "Unknown worker", body = Problem),
+    (status = 409, description = "The pool would exceed its limits; nothing was changed", body = Problem),
+    (status = 412, description = "Version conflict", body = Problem),
+    (status = 415, description = "The body is not JSON", body = Problem),
 ))]
 pub(in crate::api) async fn patch(
     By(who): By,
@@ -209,18 +209,18 @@ pub(in crate::api) async fn patch(
     shown(&state, roster, &url, StatusCode::OK, dry_run)
 }
 
-/// Takes a worker away: it gets no further requests, and goes once those under way have ended.
+/// Removes a worker: it gets no further requests, and disappears once its requests have ended.
 #[utoipa::path(delete, path = "/api/v1/workers/{name}", operation_id = "delete_worker", params(
     ("name" = String, Path, description = "The base URL, percent-encoded"),
-    ("dry_run" = Option<bool>, Query, description = "Only try it out"),
+    ("dry_run" = Option<bool>, Query, description = "Validate only; change nothing"),
 ), responses(
-    (status = 200, description = "It is gone; this is what was there", body = Resource<WorkerSpec, WorkerStatus>),
-    (status = 202, description = "It drains", body = Resource<WorkerSpec, WorkerStatus>),
+    (status = 200, description = "Deleted; the last state", body = Resource<WorkerSpec, WorkerStatus>),
+    (status = 202, description = "It is draining", body = Resource<WorkerSpec, WorkerStatus>),
     (status = 400, description = "Not a worker's base URL", body = Problem),
-    (status = 401, description = "It is not known who asks", body = Problem),
-    (status = 403, description = "They may not", body = Problem),
-    (status = 404, description = "There is no such worker", body = Problem),
-    (status = 412, description = "It is another version that is there", body = Problem),
+    (status = 401, description = "Authentication required", body = Problem),
+    (status = 403, description = "Forbidden", body = Problem),
+    (status = 404, description = "Unknown worker", body = Problem),
+    (status = 412, description = "Version conflict", body = Problem),
 ))]
 pub(in crate::api) async fn remove(
     By(who): By,
@@ -259,7 +259,7 @@ pub(in crate::api) async fn remove(
     shown(&state, before.into(), &url, StatusCode::OK, dry_run)
 }
 
-/// The answer with a worker as it is in a roster.
+/// Returns the answer with a worker.
 pub(super) fn shown(
     state: &ApiState,
     roster: Arc<PoolsState>,
