@@ -121,7 +121,7 @@ impl ControlPlane {
         );
         let workers = Arc::new(workers.await?);
         let directory = Arc::new(WorkersOfPools(Arc::clone(&workers)));
-        let servers = Servers::open(Arc::clone(&store), directory).await.map_err(crate::Error::from)?;
+        let servers = Servers::open(Arc::clone(&store), directory).await?;
         let servers = Arc::new(servers);
         let backups = Arc::new(Backups::open(Arc::clone(&store), Clock::System).await?);
         let (for_agents, keep_agents) = agents::merged(servers.published(), backups.published());

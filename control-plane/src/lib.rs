@@ -19,14 +19,12 @@ pub mod cli;
 pub mod config;
 pub mod control_plane;
 pub mod coordinators;
-mod error;
 pub mod kinds;
 mod observations;
 mod reload;
 mod watched_pools;
 
 pub use cli::CliError;
-pub use error::Error;
 pub use slotway_identity as people;
 pub use slotway_pools::{self as groups, self as model, self as workers};
 pub use slotway_runtime::{self as lifecycle, telemetry, tls};

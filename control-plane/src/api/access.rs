@@ -20,7 +20,7 @@ use super::{
     problem,
     sender::credentials,
 };
-use crate::{error::Error, store::Who};
+use crate::{api::ApiError, store::Who};
 
 /// The requirement of an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,7 +139,7 @@ pub(super) async fn enforce(
     matched: MatchedPath,
     request: Request,
     next: Next,
-) -> Result<Response, Error> {
+) -> Result<Response, ApiError> {
     let (mut parts, body) = request.into_parts();
     let Some(needs) = needs(&parts.method, matched.as_str()) else {
         return Ok(problem::method_not_allowed(parts.method, parts.uri).await.into_response());
@@ -148,14 +148,14 @@ pub(super) async fn enforce(
         return Ok(next.run(Request::from_parts(parts, body)).await);
     }
     let identity = match state.identity.authenticate(credentials(&parts)).await {
-        Ok(identity) => identity.ok_or(Error::Unauthorized(
+        Ok(identity) => identity.ok_or(ApiError::Unauthorized(
             "say who you are: send `Authorization: Bearer TOKEN`, or sign in with POST /api/v1/session; the admin token is in \
              `admin-token` in the state directory. Without any, reads are for this machine alone, by its loopback address",
         ))?,
         // The browser deletes the cookie. Its next request has no credentials.
         Err(error @ IdentityError::SessionEnded) => {
             let cookie = cookies::delete_session(state.identity.settings().secure_cookies);
-            return Ok(([(header::SET_COOKIE, cookie)], Error::from(error)).into_response());
+            return Ok(([(header::SET_COOKIE, cookie)], ApiError::from(error)).into_response());
         }
         Err(error) => return Err(error.into()),
     };
@@ -171,8 +171,8 @@ impl Needs {
     /// Checks that an identity has the permission.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`] if there are no credentials, [`IdentityError::Forbidden`], [`IdentityError::NeedsSession`].
-    fn are_met_by(self, identity: &Identity) -> Result<(), Error> {
+    /// [`ApiError::Unauthorized`] if there are no credentials, [`IdentityError::Forbidden`], [`IdentityError::NeedsSession`].
+    fn are_met_by(self, identity: &Identity) -> Result<(), ApiError> {
         let scope = match self {
             Self::Nothing => return Ok(()),
             Self::Session | Self::SessionOrAdmin if identity.has_session() => return Ok(()),
@@ -180,7 +180,7 @@ impl Needs {
             Self::Scope(scope) => scope,
         };
         if identity.method == AuthenticationMethod::Local && scope > Scope::Read {
-            return Err(Error::Unauthorized(
+            return Err(ApiError::Unauthorized(
                 "this needs credentials: send `Authorization: Bearer TOKEN`, or sign in with POST /api/v1/session; the admin token \
                  is in `admin-token` in the state directory",
             ));
@@ -196,11 +196,11 @@ impl Needs {
 pub(super) struct By(pub(super) Who);
 
 impl FromRequestParts<ApiState> for By {
-    type Rejection = Error;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &ApiState) -> Result<Self, Error> {
+    async fn from_request_parts(parts: &mut Parts, _: &ApiState) -> Result<Self, ApiError> {
         let identity = parts.extensions.get::<Identity>();
-        identity.map(|identity| Self(identity.who.clone())).ok_or(Error::Unauthorized("authentication required"))
+        identity.map(|identity| Self(identity.who.clone())).ok_or(ApiError::Unauthorized("authentication required"))
     }
 }
 
@@ -208,10 +208,10 @@ impl FromRequestParts<ApiState> for By {
 pub(super) struct Asking(pub(super) Identity);
 
 impl FromRequestParts<ApiState> for Asking {
-    type Rejection = Error;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &ApiState) -> Result<Self, Error> {
-        parts.extensions.get::<Identity>().cloned().map(Self).ok_or(Error::Unauthorized("authentication required"))
+    async fn from_request_parts(parts: &mut Parts, _: &ApiState) -> Result<Self, ApiError> {
+        parts.extensions.get::<Identity>().cloned().map(Self).ok_or(ApiError::Unauthorized("authentication required"))
     }
 }
 

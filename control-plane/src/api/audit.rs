@@ -12,7 +12,7 @@ use super::{
     access::{Asking, scope_of},
 };
 use crate::{
-    error::Error,
+    api::ApiError,
     people::Scope,
     store::{AUDIT_PAGE_MAX, AuditQuery, AuditRow, HIDDEN},
 };
@@ -106,9 +106,9 @@ pub(super) async fn list_changes(
     State(state): State<ApiState>,
     Asking(identity): Asking,
     query: Result<Query<Wanted>, QueryRejection>,
-) -> Result<Json<AuditPage>, Error> {
-    let bad = |field: &str, reason| Error::BadBody { index: None, field: Some(field.to_owned()), reason };
-    let Query(wanted) = query.map_err(|rejection| Error::BadBody {
+) -> Result<Json<AuditPage>, ApiError> {
+    let bad = |field: &str, reason| ApiError::BadBody { index: None, field: Some(field.to_owned()), reason };
+    let Query(wanted) = query.map_err(|rejection| ApiError::BadBody {
         index: None,
         field: None,
         reason: format!("{}; there is before, kind, key, who and limit", rejection.body_text()),

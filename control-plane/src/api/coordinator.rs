@@ -11,7 +11,7 @@ use slotway_config::{WorkerUrl, limits};
 
 use super::{ApiState, Problem, access::By};
 use crate::{
-    error::Error,
+    api::ApiError,
     workers::{WorkerEntry, WorkerRow},
 };
 
@@ -41,7 +41,7 @@ pub(super) async fn put_workers(
     State(state): State<ApiState>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Json<Vec<WorkerRow>>, Error> {
+) -> Result<Json<Vec<WorkerRow>>, ApiError> {
     let entries = read_entries(&headers, body)?;
     state.workers.upsert(who, &entries).await?;
     Ok(Json(state.workers.overview(Instant::now())))
@@ -76,8 +76,8 @@ pub(super) async fn delete_worker(
     By(who): By,
     State(state): State<ApiState>,
     query: Result<Query<Removed>, QueryRejection>,
-) -> Result<(StatusCode, Json<RemovedWorker>), Error> {
-    let bad = |reason: String| Error::BadBody { index: None, field: Some("worker".to_owned()), reason };
+) -> Result<(StatusCode, Json<RemovedWorker>), ApiError> {
+    let bad = |reason: String| ApiError::BadBody { index: None, field: Some("worker".to_owned()), reason };
     let Query(Removed { worker }) =
         query.map_err(|_| bad("say which worker: DELETE /coordinator/workers?worker=URL".to_owned()))?;
     let url: WorkerUrl =
@@ -117,22 +117,22 @@ struct TlsBody {
 }
 
 /// The media type has to be JSON: a page of another site cannot send that without a preflight request (CORS).
-pub(super) fn json_body(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Bytes, Error> {
+pub(super) fn json_body(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Bytes, ApiError> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
-        return Err(Error::NotJson);
+        return Err(ApiError::NotJson);
     }
     body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge(BODY_BYTES_MAX),
+        StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge(BODY_BYTES_MAX),
         _ => bad_body(None, None, "the body is incomplete".to_owned()),
     })
 }
 
-fn bad_body(index: Option<usize>, field: Option<String>, reason: String) -> Error {
-    Error::BadBody { index, field, reason }
+fn bad_body(index: Option<usize>, field: Option<String>, reason: String) -> ApiError {
+    ApiError::BadBody { index, field, reason }
 }
 
-fn read_entries(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Vec<WorkerEntry>, Error> {
+fn read_entries(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Vec<WorkerEntry>, ApiError> {
     let body = json_body(headers, body)?;
     let reader = &mut serde_json::Deserializer::from_slice(&body);
     let entries: Vec<WorkerEntry> = serde_path_to_error::deserialize(&mut *reader).map_err(|error| {

@@ -12,7 +12,7 @@ use super::{
     coordinator_types::{CoordinatorStatus, SyncState, TypeStatus, Variant},
     resource::{PageQuery, PathName, paged},
 };
-use crate::{error::Error, workers::CoordinatorFigures};
+use crate::{api::ApiError, workers::CoordinatorFigures};
 
 /// The kind of a coordinator.
 pub(super) const KIND: &str = "Coordinator";
@@ -93,8 +93,8 @@ impl From<&PoolReport> for CoordinatorPool {
 pub(super) async fn list(
     State(state): State<ApiState>,
     query: Result<Query<PageQuery>, QueryRejection>,
-) -> Result<Json<List<Coordinator>>, Error> {
-    let Query(query) = query.map_err(|rejection| Error::BadBody {
+) -> Result<Json<List<Coordinator>>, ApiError> {
+    let Query(query) = query.map_err(|rejection| ApiError::BadBody {
         index: None,
         field: None,
         reason: format!("{}; there is limit and continue", rejection.body_text()),
@@ -119,15 +119,15 @@ pub(super) async fn list(
 pub(super) async fn get(
     State(state): State<ApiState>,
     PathName(name): PathName,
-) -> Result<Json<Coordinator>, Error> {
+) -> Result<Json<Coordinator>, ApiError> {
     let Some(node) = state.coordinators.nodes().get(&name) else {
         let known = state.coordinators.nodes().list().into_iter().take(NAMED_MAX).map(|node| node.id);
-        return Err(Error::UnknownCoordinator { name, known: known.collect() });
+        return Err(ApiError::UnknownCoordinator { name, known: known.collect() });
     };
     let coordinators = state.coordinators.with_rejected_changes(vec![node]).await;
     let reports = by_coordinator(state.reports.latest(Instant::now()));
     let mut found = coordinators.into_iter().map(|own| resource(own.into(), &reports));
-    found.next().map(Json).ok_or(Error::UnknownCoordinator { name, known: Vec::new() })
+    found.next().map(Json).ok_or(ApiError::UnknownCoordinator { name, known: Vec::new() })
 }
 
 fn by_coordinator(reports: Vec<CoordinatorFigures>) -> BTreeMap<String, CoordinatorFigures> {

@@ -6,6 +6,7 @@ mod cookies;
 mod coordinator;
 mod coordinator_types;
 mod coordinators;
+mod error;
 mod envoys;
 mod events;
 mod flattened;
@@ -48,6 +49,7 @@ use crate::{
 pub use audit::{AuditPage, AuditedChange};
 pub use coordinator::RemovedWorker;
 pub use coordinator_types::{CoordinatorStatus, Rejection, SyncState, TypeStatus, UnacceptedChange, Variant};
+pub use error::ApiError;
 pub use coordinators::{CoordinatorPool, CoordinatorSpec, CoordinatorState};
 pub use events::{EventSources, Hub};
 pub use ordinary::ResourceRegistry;

@@ -10,7 +10,7 @@ use tracing::{Instrument, Span};
 
 use super::ApiState;
 use crate::{
-    error::Error,
+    api::ApiError,
     people::Identity,
     telemetry::{REQUEST_ID, RequestId, caught},
 };
@@ -37,7 +37,7 @@ pub(super) async fn observe(State(state): State<ApiState>, request: Request, nex
         // The panic hook has logged the panic.
         let doing =
             "answering; what went wrong is in the control plane's log, under the x-request-id of this answer";
-        Error::System { doing, reason: "a defect".to_owned() }.into_response()
+        ApiError::System { doing, reason: "a defect".to_owned() }.into_response()
     });
     let (status, took) = (response.status().as_u16(), began.elapsed());
     #[cfg(feature = "otlp")]

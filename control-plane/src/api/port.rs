@@ -41,7 +41,7 @@ use tokio_rustls::TlsAcceptor;
 use tower_service::Service;
 
 use crate::{
-    error::Error,
+    api::ApiError,
     lifecycle::Stopping,
     tls::{Connection, HANDSHAKE_WITHIN, LiveTls},
 };
@@ -90,7 +90,7 @@ impl ApiPort {
     ///
     /// # Errors
     /// None: a failure of a connection ends only that connection.
-    pub async fn serve(self, router: Router, stopping: Stopping) -> Result<(), Error> {
+    pub async fn serve(self, router: Router, stopping: Stopping) -> Result<(), ApiError> {
         let graceful = GracefulShutdown::new();
         let mut connections = JoinSet::new();
         loop {
@@ -308,7 +308,7 @@ mod tests {
     }
 
     /// A port that answers with the length of the body, and its shutdown.
-    async fn served(connections: u32) -> (SocketAddr, Stopping, tokio::task::JoinHandle<Result<(), Error>>) {
+    async fn served(connections: u32) -> (SocketAddr, Stopping, tokio::task::JoinHandle<Result<(), ApiError>>) {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let echo = |body: Result<Bytes, axum::extract::rejection::BytesRejection>| async move {

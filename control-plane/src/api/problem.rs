@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use slotway_servers::ServersError;
 use slotway_store::ResourceError;
 
-use crate::{coordinators::CoordinatorsError, error::Error, store::StoreError};
+use super::ApiError;
+use crate::{coordinators::CoordinatorsError, store::StoreError};
 
 /// A problem (RFC 9457, `application/problem+json`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -104,79 +105,79 @@ impl IntoResponse for Problem {
     }
 }
 
-impl From<&Error> for Problem {
-    fn from(error: &Error) -> Self {
+impl From<&ApiError> for Problem {
+    fn from(error: &ApiError) -> Self {
         let detail = error.to_string();
         let problem = |status, kind: &str, title: &str| Self::new(status, kind, title, detail.clone());
         match error {
-            Error::BadBody { index, field, .. } => Self {
+            ApiError::BadBody { index, field, .. } => Self {
                 index: *index,
                 field: field.clone(),
                 ..problem(StatusCode::BAD_REQUEST, "bad-body", "Invalid body")
             },
-            Error::Conflict { index, field, .. } => Self {
+            ApiError::Conflict { index, field, .. } => Self {
                 index: *index,
                 field: field.map(str::to_owned),
                 ..problem(StatusCode::CONFLICT, "conflict", "Conflict")
             },
-            Error::Stale { .. } => {
+            ApiError::Stale { .. } => {
                 problem(StatusCode::PRECONDITION_FAILED, "stale", "Version conflict")
             }
-            Error::UnknownWorker { known, .. } => Self {
+            ApiError::UnknownWorker { known, .. } => Self {
                 known: Some(known.clone()),
                 ..problem(StatusCode::NOT_FOUND, "unknown-worker", "Unknown worker")
             },
-            Error::UnknownPool { known, .. } => Self {
+            ApiError::UnknownPool { known, .. } => Self {
                 known: Some(known.clone()),
                 ..problem(StatusCode::NOT_FOUND, "unknown-pool", "Unknown pool")
             },
-            Error::Item { index, error } => Self { index: Some(*index), ..Self::from(&**error) },
-            Error::UnknownCoordinator { known, .. } => Self {
+            ApiError::Item { index, error } => Self { index: Some(*index), ..Self::from(&**error) },
+            ApiError::UnknownCoordinator { known, .. } => Self {
                 known: Some(known.clone()),
                 ..problem(StatusCode::NOT_FOUND, "unknown-coordinator", "Unknown coordinator")
             },
-            Error::NoEvents(_) => {
+            ApiError::NoEvents(_) => {
                 problem(StatusCode::SERVICE_UNAVAILABLE, "no-events", "Events unavailable")
             }
-            Error::UnknownResource { kind, known, .. } => Self {
+            ApiError::UnknownResource { kind, known, .. } => Self {
                 known: Some(known.clone()),
                 ..problem(
                     StatusCode::NOT_FOUND,
                     &format!("unknown-{}", kind.problem_word()),
-                    &format!("There is no such {}", kind.title),
+                    &format!("Unknown {}", kind.title),
                 )
             },
-            Error::Resource(error) => Self::of_resource(error),
-            Error::Servers(error) => Self::of_servers(error),
-            Error::Unauthorized(_) => {
+            ApiError::Resource(error) => Self::of_resource(error),
+            ApiError::Servers(error) => Self::of_servers(error),
+            ApiError::Unauthorized(_) => {
                 problem(StatusCode::UNAUTHORIZED, "unauthorized", "Authentication required")
             }
-            Error::Identity(error) => Self::from(error),
-            Error::TooManyRequests { .. } => {
+            ApiError::Identity(error) => Self::from(error),
+            ApiError::TooManyRequests { .. } => {
                 problem(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", "Too many requests")
             }
-            Error::NotANode => problem(
+            ApiError::NotANode => problem(
                 StatusCode::UNAUTHORIZED,
                 "not-a-node",
                 "Group credentials required",
             ),
-            Error::NotItsNode { .. } => problem(
+            ApiError::NotItsNode { .. } => problem(
                 StatusCode::FORBIDDEN,
                 "not-its-node",
                 "Wrong group credentials",
             ),
-            Error::NotJson => {
+            ApiError::NotJson => {
                 problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", "JSON required")
             }
-            Error::TooLarge(_) => {
+            ApiError::TooLarge(_) => {
                 problem(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Body too large")
             }
-            Error::Coordinators(CoordinatorsError::ReportBaseMissing) => {
+            ApiError::Coordinators(CoordinatorsError::ReportBaseMissing) => {
                 problem(StatusCode::CONFLICT, "report-base-missing", "Full report required")
             }
-            Error::Busy => problem(StatusCode::CONFLICT, "busy", "Concurrent changes"),
-            Error::Store(error) => Self::from(error),
-            Error::Pools(error) => Self::from(error),
+            ApiError::Busy => problem(StatusCode::CONFLICT, "busy", "Concurrent changes"),
+            ApiError::Store(error) => Self::from(error),
+            ApiError::Pools(error) => Self::from(error),
             _ => problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
         }
     }
@@ -199,11 +200,11 @@ impl From<&StoreError> for Problem {
     }
 }
 
-impl IntoResponse for Error {
+impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let problem = Problem::from(&self);
         if problem.status >= 500 {
-            tracing::error!("{self}");
+            tracing::error!(error = %self, "request failed");
         }
         let mut response = problem.into_response();
         if let Some(wait_s) = self.retry_after_s() {
@@ -228,8 +229,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_others_were_faster_than_is_told_that_nothing_was_changed_and_to_try_again() {
-        let problem = serde_json::to_value(Problem::from(&Error::Busy)).unwrap();
+    fn a_lost_race_says_that_nothing_was_changed_and_to_try_again() {
+        let problem = serde_json::to_value(Problem::from(&ApiError::Busy)).unwrap();
         assert_eq!((&problem["status"], &problem["type"]), (&409.into(), &"urn:slotway:problem:busy".into()));
         let detail = problem["detail"].as_str().unwrap();
         assert!(detail.contains("nothing was changed, try again"), "{detail}");

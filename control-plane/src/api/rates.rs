@@ -18,7 +18,7 @@ use axum::{
 use slotway_identity::network_of;
 
 use super::{ApiState, sender::peer};
-use crate::{config::ApiLimits, error::Error};
+use crate::{config::ApiLimits, api::ApiError};
 
 const PLACES: usize = 16_384;
 
@@ -50,8 +50,8 @@ impl Rates {
     /// Takes a token of an address.
     ///
     /// # Errors
-    /// [`Error::TooManyRequests`] if its bucket is empty.
-    fn take(&self, address: IpAddr, now: Instant) -> Result<(), Error> {
+    /// [`ApiError::TooManyRequests`] if its bucket is empty.
+    fn take(&self, address: IpAddr, now: Instant) -> Result<(), ApiError> {
         let Some(every) = self.every else { return Ok(()) };
         let place = usize::try_from(self.hasher.hash_one(network_of(address)) % PLACES as u64).unwrap_or(0);
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
@@ -63,7 +63,7 @@ impl Rates {
             *full_at = Some(then);
             return Ok(());
         }
-        Err(Error::TooManyRequests { wait_s: wait.as_secs() + 1 })
+        Err(ApiError::TooManyRequests { wait_s: wait.as_secs() + 1 })
     }
 }
 
@@ -73,7 +73,7 @@ pub(super) async fn enforce(
     State(state): State<ApiState>,
     request: Request,
     next: Next,
-) -> Result<Response, Error> {
+) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let probe = matches!(parts.uri.path(), "/healthz" | "/readyz" | "/readyz/xds" | "/readyz/store");
     if let Some(address) = peer(&parts).filter(|_| !probe) {
@@ -96,7 +96,7 @@ mod tests {
         let mut now = Instant::now();
         let sent = |now| (0..100).take_while(|_| rates.take(address(1), now).is_ok()).count();
         assert_eq!(sent(now), 5);
-        assert!(matches!(rates.take(address(1), now), Err(Error::TooManyRequests { wait_s: 1 })));
+        assert!(matches!(rates.take(address(1), now), Err(ApiError::TooManyRequests { wait_s: 1 })));
         rates.take(address(2), now).unwrap();
         now += Duration::from_millis(100);
         assert_eq!(sent(now), 1);

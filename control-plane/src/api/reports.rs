@@ -13,7 +13,7 @@ use slotway_xds::{AdmittedNode, XdsRefusal};
 use super::ApiState;
 use crate::{
     coordinators::{CoordinatorsError, REPORT_BYTES_MAX},
-    error::Error,
+    api::ApiError,
 };
 
 /// Takes a report of a coordinator in, from a sender that is admitted to its group, and checks whether a removed worker has drained.
@@ -21,12 +21,12 @@ pub(super) async fn take_report(
     State(state): State<ApiState>,
     Extension(sender): Extension<AdmittedNode>,
     body: Result<Bytes, BytesRejection>,
-) -> Result<StatusCode, Error> {
+) -> Result<StatusCode, ApiError> {
     let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge(REPORT_BYTES_MAX),
-        _ => Error::BadBody { index: None, field: None, reason: "the body is incomplete".to_owned() },
+        StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge(REPORT_BYTES_MAX),
+        _ => ApiError::BadBody { index: None, field: None, reason: "the body is incomplete".to_owned() },
     })?;
-    let report: Report = serde_json::from_slice(&body).map_err(|error| Error::BadBody {
+    let report: Report = serde_json::from_slice(&body).map_err(|error| ApiError::BadBody {
         index: None,
         field: None,
         reason: error.to_string(),
@@ -34,7 +34,7 @@ pub(super) async fn take_report(
     let group = state.coordinators.nodes().group_of(&report.coordinator);
     if !sender.may_speak_for(group.as_deref()) {
         state.coordinators.nodes().refusals().count(XdsRefusal::Report);
-        return Err(Error::NotItsNode { connected: group.is_some() });
+        return Err(ApiError::NotItsNode { connected: group.is_some() });
     }
     let now = Instant::now();
     state.reports.accept(report, now).map_err(refusal)?;
@@ -48,10 +48,10 @@ pub(super) async fn take_report(
 }
 
 /// Returns the answer to a report that is refused.
-fn refusal(error: CoordinatorsError) -> Error {
+fn refusal(error: CoordinatorsError) -> ApiError {
     match error {
         CoordinatorsError::ReporterName { .. } | CoordinatorsError::TooManyReporters { .. } => {
-            Error::BadBody { index: None, field: Some("coordinator".into()), reason: error.to_string() }
+            ApiError::BadBody { index: None, field: Some("coordinator".into()), reason: error.to_string() }
         }
         error => error.into(),
     }
@@ -59,5 +59,5 @@ fn refusal(error: CoordinatorsError) -> Error {
 
 /// Answers a report whose sender is admitted to no group.
 pub(super) fn refuse() -> Response {
-    Error::NotANode.into_response()
+    ApiError::NotANode.into_response()
 }

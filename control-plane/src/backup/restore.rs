@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use serde_json::Value;
+use slotway_servers::ServersError;
 
 use super::Backup;
 use crate::kinds;
 use crate::{
-    error::Error,
+    cli::CliError,
     lifecycle::Clock,
     people,
     store::{Batch, Document, Expected, Kind, Listing, Store, StoreError, Who, Write},
@@ -47,8 +48,8 @@ pub(crate) enum Became {
 /// follow each other.
 ///
 /// # Errors
-/// [`Error::NotEmpty`] where there is something else and nobody said to replace it, [`Error::Store`], [`Error::Busy`].
-pub(crate) async fn restore(store: &dyn Store, backup: &Backup, replace: bool) -> Result<Plan, Error> {
+/// [`CliError::StoreNotEmpty`] for other content without `replace`, [`CliError::Store`].
+pub(crate) async fn restore(store: &dyn Store, backup: &Backup, replace: bool) -> Result<Plan, CliError> {
     for _ in 0..TRIES_MAX {
         let there = store.list(&kinds::ALL).await?;
         let plan = Plan::of(&there, backup)?;
@@ -56,7 +57,7 @@ pub(crate) async fn restore(store: &dyn Store, backup: &Backup, replace: bool) -
             return Ok(plan);
         }
         if !replace && let Some(holds) = Backup::of(there).in_words() {
-            return Err(Error::NotEmpty { holds });
+            return Err(CliError::StoreNotEmpty { holds });
         }
         match store.commit(Batch { who: Who::RESTORE, writes: plan.writes.clone() }).await {
             Ok(_) => return Ok(plan),
@@ -64,27 +65,28 @@ pub(crate) async fn restore(store: &dyn Store, backup: &Backup, replace: bool) -
             Err(error) => return Err(error.into()),
         }
     }
-    Err(Error::Busy)
+    Err(StoreError::Contended.into())
 }
 
 impl Backup {
     /// Looks whether a store can have what is in it. To be asked before any store is.
     ///
     /// # Errors
-    /// [`Error::BackupFile`].
-    pub(crate) fn check(&self) -> Result<(), Error> {
+    /// [`CliError::Usage`].
+    pub(crate) fn check(&self) -> Result<(), CliError> {
         let nothing = Listing { revision: 0, documents: Vec::new() };
         let readable = workers::restore_writes(nothing, self.listing.clone(), 0)
-            .map_err(Error::from)
+            .map_err(CliError::from)
             .and_then(|_| Ok(slotway_servers::turn_write(&self.listing)?))
             .and_then(|_| Ok(slotway_backups::turn_write(&self.listing)?))
             .and_then(|_| Ok(people::guard_write(self.listing.clone())?));
         readable.map(drop).map_err(|error| match error {
-            Error::Store(StoreError::Document { kind, key, reason })
-            | Error::Pools(PoolsError::Store(StoreError::Document { kind, key, reason })) => {
-                Error::BackupFile(format!("the {kind} {key:?} in it cannot be read: {reason}"))
+            CliError::Store(StoreError::Document { kind, key, reason })
+            | CliError::Servers(ServersError::Store(StoreError::Document { kind, key, reason }))
+            | CliError::Pools(PoolsError::Store(StoreError::Document { kind, key, reason })) => {
+                CliError::Usage(format!("the {kind} {key:?} in it cannot be read: {reason}"))
             }
-            Error::Pools(PoolsError::Rule(violation)) => Error::BackupFile(violation.reason),
+            CliError::Pools(PoolsError::Rule(violation)) => CliError::Usage(violation.reason),
             other => other,
         })
     }
@@ -94,8 +96,8 @@ impl Plan {
     /// What a backup changes where this is there.
     ///
     /// # Errors
-    /// [`Error::Store`] for a document that cannot be read.
-    pub(crate) fn of(there: &Listing, backup: &Backup) -> Result<Self, Error> {
+    /// [`CliError::Store`] for a document that cannot be read.
+    pub(crate) fn of(there: &Listing, backup: &Backup) -> Result<Self, CliError> {
         let known: HashMap<_, _> = there
             .documents
             .iter()

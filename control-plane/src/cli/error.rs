@@ -4,11 +4,12 @@ use slotway_config::WaitDuration;
 use slotway_identity::IdentityError;
 use slotway_pools::PoolsError;
 use slotway_runtime::RuntimeError;
+use slotway_servers::ServersError;
 use slotway_store::StoreError;
 use slotway_watchdog::WatchdogError;
 
 use super::rejected_request::RejectedRequest;
-use crate::{config::ConfigFileError, coordinators::CoordinatorsError, error::Error};
+use crate::{api::ApiError, config::ConfigFileError, coordinators::CoordinatorsError};
 
 /// The failure of a command. Its text is the message, [`CliError::exit_code`] its exit code.
 #[derive(Debug, thiserror::Error)]
@@ -108,9 +109,18 @@ pub enum CliError {
     /// The Envoy of `slotway up` or the xDS server failed.
     #[error(transparent)]
     Coordinators(#[from] CoordinatorsError),
-    /// A domain failed.
+    /// Servers failed.
     #[error(transparent)]
-    Domain(#[from] Error),
+    Servers(#[from] ServersError),
+    /// The REST API failed.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    /// A backup would replace the content of the store, without `--replace`.
+    #[error("the store is not empty: {holds}; nothing was changed. --dry-run shows the differences, and --replace replaces its content")]
+    StoreNotEmpty {
+        /// The content, in words.
+        holds: String,
+    },
 }
 
 impl CliError {
@@ -149,7 +159,7 @@ impl CliError {
             Self::Differs => 7,
             Self::TooLate { .. } => 8,
             Self::Several(errors) => errors.first().map_or(1, Self::exit_code),
-            Self::Domain(error) => error.exit_code(),
+            Self::StoreNotEmpty { .. } => 5,
             Self::Runtime(_)
             | Self::Request { .. }
             | Self::Store(_)
@@ -158,6 +168,8 @@ impl CliError {
             | Self::Coordinators(_)
             | Self::Pools(_)
             | Self::Watchdog(_)
+            | Self::Servers(_)
+            | Self::Api(_)
             | Self::Address { .. }
             | Self::AddressTaken { .. } => 1,
         }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::{EventSources, frame, kinds::Kinds};
 use crate::{
     api::{ordinary, v1},
-    error::Error,
+    api::ApiError,
     store::{AUDIT_PAGE_MAX, AuditQuery, AuditRow, Commit, StoreError},
     workers::is_visible_document,
 };
@@ -48,7 +48,7 @@ enum Action {
 ///
 /// # Errors
 /// [`StoreError::Forgotten`] if there are too many changes.
-pub(super) async fn of(sources: &EventSources, commits: &[Commit]) -> Result<Vec<Changed>, Error> {
+pub(super) async fn of(sources: &EventSources, commits: &[Commit]) -> Result<Vec<Changed>, ApiError> {
     let told = || {
         let changes = commits
             .iter()
@@ -97,7 +97,7 @@ async fn rows(
     sources: &EventSources,
     after: u64,
     up_to: u64,
-) -> Result<HashMap<(u64, String, String), AuditRow>, Error> {
+) -> Result<HashMap<(u64, String, String), AuditRow>, ApiError> {
     let mut found = HashMap::new();
     let mut before = None;
     loop {

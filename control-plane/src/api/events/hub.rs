@@ -16,7 +16,7 @@ use super::{
     outbox::Outbox,
 };
 use crate::{
-    error::Error,
+    api::ApiError,
     store::{Commit, StoreError},
 };
 
@@ -105,14 +105,14 @@ impl Hub {
     /// Subscribes a listener that has received everything up to `after`.
     ///
     /// # Errors
-    /// [`Error::NoEvents`] at the limit of listeners, or during the shutdown.
-    pub(super) fn subscribe(self: &Arc<Self>, kinds: Kinds, after: Option<u64>) -> Result<Listener, Error> {
+    /// [`ApiError::NoEvents`] at the limit of listeners, or during the shutdown.
+    pub(super) fn subscribe(self: &Arc<Self>, kinds: Kinds, after: Option<u64>) -> Result<Listener, ApiError> {
         let mut inner = self.lock();
         if !inner.is_running {
-            return Err(Error::NoEvents("this control plane is stopping, or not ready yet. Use another one, or retry later"));
+            return Err(ApiError::NoEvents("this control plane is stopping, or not ready yet. Use another one, or retry later"));
         }
         if inner.listeners.len() >= LISTENERS_MAX {
-            return Err(Error::NoEvents("the limit of 256 listeners is reached. Retry later"));
+            return Err(ApiError::NoEvents("the limit of 256 listeners is reached. Retry later"));
         }
         let (number, joined_at) = (inner.next, inner.revision);
         inner.next += 1;
@@ -133,7 +133,7 @@ impl Hub {
     ///
     /// # Errors
     /// None: failures are retried.
-    pub(crate) async fn run(&self, sources: EventSources) -> Result<(), Error> {
+    pub(crate) async fn run(&self, sources: EventSources) -> Result<(), ApiError> {
         let _running = self.start(sources.workers.current().revision());
         tokio::join!(self.follow_store(&sources), self.follow_status(&sources));
         Ok(())
@@ -306,7 +306,7 @@ async fn events_of(sources: &EventSources, commit: &Commit) -> Option<Vec<change
     loop {
         match changed::of(sources, std::slice::from_ref(commit)).await {
             Ok(events) => return Some(events),
-            Err(Error::Store(StoreError::Forgotten { .. })) => return None,
+            Err(ApiError::Store(StoreError::Forgotten { .. })) => return None,
             Err(error) => {
                 tracing::debug!("what was changed cannot be read: {error}");
                 sleep(AGAIN_AFTER).await;

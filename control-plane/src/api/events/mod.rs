@@ -28,7 +28,7 @@ use slotway_config::WaitDuration;
 use super::{ApiState, Problem, ResourceRegistry};
 use crate::{
     coordinators::{Coordinators, Reports},
-    error::Error,
+    api::ApiError,
     people::{Identity, Scope},
     store::Store,
     workers::Pools,
@@ -79,8 +79,8 @@ pub(super) async fn listen(
     Extension(identity): Extension<Identity>,
     query: Result<Query<Wanted>, QueryRejection>,
     parts: Parts,
-) -> Result<Response, Error> {
-    let bad = |field: Option<&str>, reason: String| Error::BadBody {
+) -> Result<Response, ApiError> {
+    let bad = |field: Option<&str>, reason: String| ApiError::BadBody {
         index: None,
         field: field.map(str::to_owned),
         reason,

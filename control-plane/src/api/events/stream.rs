@@ -10,7 +10,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::{changed, frame, hub::Listener};
 use crate::{
     api::{ApiState, sender::credentials},
-    error::Error,
+    api::ApiError,
     store::{Commit, StoreError},
 };
 
@@ -22,7 +22,7 @@ enum End {
     /// The client has disconnected.
     Left,
     /// The store cannot be read; the client retries.
-    Store(Error),
+    Store(ApiError),
 }
 
 /// The events for a listener, as they are sent. It ends with its listener's outbox, when the time is over that was asked for, when its
@@ -114,7 +114,7 @@ async fn missed(state: &ApiState, listener: &Listener, after: u64, sender: &Send
         reached = last.revision;
         let events = match changed::of(&state.event_sources(), &commits).await {
             Ok(events) => events,
-            Err(Error::Store(StoreError::Forgotten { .. })) => {
+            Err(ApiError::Store(StoreError::Forgotten { .. })) => {
                 return send(sender, frame::resync(up_to)).await;
             }
             Err(error) => return Err(End::Store(error)),

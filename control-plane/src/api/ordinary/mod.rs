@@ -25,7 +25,7 @@ use super::{
         DryRun, Given, PageQuery, PathName, Precondition, answer, bad_query, located, merged, paged, read,
     },
 };
-use crate::error::Error;
+use crate::api::ApiError;
 
 pub use registry::ResourceRegistry;
 pub(super) use registry::{ATTEMPTS_MAX, ServedKind, StampedView};
@@ -77,7 +77,7 @@ async fn list(
     kind: &'static ResourceKind,
     State(state): State<ApiState>,
     query: Result<Query<PageQuery>, QueryRejection>,
-) -> Result<Json<List<Resource<Value, Value>>>, Error> {
+) -> Result<Json<List<Resource<Value, Value>>>, ApiError> {
     let Query(query) = query.map_err(|rejection| bad_query(&rejection, "limit and continue"))?;
     let served = served(&state, kind)?;
     let view = served.domain.current();
@@ -89,7 +89,7 @@ async fn one(
     kind: &'static ResourceKind,
     State(state): State<ApiState>,
     PathName(name): PathName,
-) -> Result<Response, Error> {
+) -> Result<Response, ApiError> {
     let served = served(&state, kind)?;
     let found = there(kind, &served, &*served.domain.current(), &name)?;
     Ok(answer(StatusCode::OK, &resource(kind, found), DryRun::NO))
@@ -107,7 +107,7 @@ async fn change(
     dry_run: DryRun,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Error> {
+) -> Result<Response, ApiError> {
     let served = served(&state, kind)?;
     let body: Value = read(&headers, body)?;
     let make = |view: &dyn ResourceView| {
@@ -137,7 +137,7 @@ async fn remove(
     PathName(name): PathName,
     precondition: Precondition,
     dry_run: DryRun,
-) -> Result<Response, Error> {
+) -> Result<Response, ApiError> {
     let served = served(&state, kind)?;
     let make = |view: &dyn ResourceView| {
         let before = there(kind, &served, view, &name)?;
@@ -152,10 +152,10 @@ async fn remove(
 /// Returns the domain of a kind.
 ///
 /// # Errors
-/// [`Error::System`]: the kind was described and not wired.
-pub(super) fn served(state: &ApiState, kind: &'static ResourceKind) -> Result<ServedKind, Error> {
+/// [`ApiError::System`]: the kind was described and not wired.
+pub(super) fn served(state: &ApiState, kind: &'static ResourceKind) -> Result<ServedKind, ApiError> {
     let reason = || format!("no domain serves {}", kind.titles);
-    state.resources.served(kind).ok_or_else(|| Error::System { doing: "serving resources", reason: reason() })
+    state.resources.served(kind).ok_or_else(|| ApiError::System { doing: "serving resources", reason: reason() })
 }
 
 fn there(
@@ -163,13 +163,13 @@ fn there(
     served: &ServedKind,
     view: &dyn ResourceView,
     name: &str,
-) -> Result<Stored, Error> {
+) -> Result<Stored, ApiError> {
     view.get(served.kind, name).ok_or_else(|| unknown(kind, served, view, name))
 }
 
-fn unknown(kind: &'static ResourceKind, served: &ServedKind, view: &dyn ResourceView, name: &str) -> Error {
+fn unknown(kind: &'static ResourceKind, served: &ServedKind, view: &dyn ResourceView, name: &str) -> ApiError {
     let known = view.list(served.kind).into_iter().take(KNOWN_MAX).map(|stored| stored.name);
-    Error::UnknownResource { kind, name: name.to_owned(), known: known.collect() }
+    ApiError::UnknownResource { kind, name: name.to_owned(), known: known.collect() }
 }
 
 /// Most names that an error lists.

@@ -7,7 +7,7 @@ use slotway_store::{
 };
 use tokio::sync::Mutex;
 
-use crate::error::Error;
+use crate::api::ApiError;
 
 /// How often a change is attempted where other control planes change the same.
 pub(in crate::api) const ATTEMPTS_MAX: usize = 32;
@@ -71,8 +71,8 @@ impl ResourceRegistry {
     /// Returns once this revision is part of what every domain shows.
     ///
     /// # Errors
-    /// [`Error::Store`].
-    pub(in crate::api) async fn caught_up(&self, revision: u64) -> Result<(), Error> {
+    /// [`ApiError::Store`].
+    pub(in crate::api) async fn caught_up(&self, revision: u64) -> Result<(), ApiError> {
         for domain in &self.domains {
             domain.caught_up(revision).await?;
         }
@@ -94,8 +94,8 @@ impl ResourceRegistry {
         who: Who,
         dry_run: bool,
         served: &ServedKind,
-        make: &(impl Fn(&dyn ResourceView) -> Result<Vec<ResourceChange>, Error> + Sync),
-    ) -> Result<(Arc<dyn ResourceView>, StampedView), Error> {
+        make: &(impl Fn(&dyn ResourceView) -> Result<Vec<ResourceChange>, ApiError> + Sync),
+    ) -> Result<(Arc<dyn ResourceView>, StampedView), ApiError> {
         let _alone = self.alone().await;
         for _ in 0..ATTEMPTS_MAX {
             let before = served.domain.fresh().await?;

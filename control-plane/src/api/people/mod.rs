@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{ApiState, resource::Given};
-use crate::error::Error;
+use crate::api::ApiError;
 
 pub use permissions::{RoleName, ScopeName};
 pub use session::SessionView;
@@ -32,8 +32,8 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
 }
 
 /// Reads a query; an error lists its parameters.
-fn query<T>(query: Result<Query<T>, QueryRejection>, known: &str) -> Result<T, Error> {
-    query.map(|Query(query)| query).map_err(|rejection| Error::BadBody {
+fn query<T>(query: Result<Query<T>, QueryRejection>, known: &str) -> Result<T, ApiError> {
+    query.map(|Query(query)| query).map_err(|rejection| ApiError::BadBody {
         index: None,
         field: None,
         reason: format!("{}; there is {known}", rejection.body_text()),
@@ -41,7 +41,7 @@ fn query<T>(query: Result<Query<T>, QueryRejection>, known: &str) -> Result<T, E
 }
 
 /// Checks kind and name of a body against the path, and that it has no fields of other kinds.
-fn is_of<Spec: DeserializeOwned>(given: &Given<Spec>, kind: &str, name: &str) -> Result<(), Error> {
+fn is_of<Spec: DeserializeOwned>(given: &Given<Spec>, kind: &str, name: &str) -> Result<(), ApiError> {
     given.is_of(kind, name)?;
     let refused = |field: &str| {
         Err(bad(&format!("metadata.{field}"), format!("a {kind} has no {field}; leave it out")))
@@ -52,6 +52,6 @@ fn is_of<Spec: DeserializeOwned>(given: &Given<Spec>, kind: &str, name: &str) ->
     if given.metadata.notes.is_empty() { Ok(()) } else { refused("notes") }
 }
 
-fn bad(field: &str, reason: String) -> Error {
-    Error::BadBody { index: None, field: Some(field.to_owned()), reason }
+fn bad(field: &str, reason: String) -> ApiError {
+    ApiError::BadBody { index: None, field: Some(field.to_owned()), reason }
 }

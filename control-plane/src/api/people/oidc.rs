@@ -9,7 +9,7 @@ use slotway_identity::oidc::AuthorizationResponse;
 use super::{query, session::not_kept};
 use crate::{
     api::{ApiState, Problem, cookies},
-    error::Error,
+    api::ApiError,
 };
 
 /// The target after signing in.
@@ -41,7 +41,7 @@ pub(in crate::api) struct CallbackQuery {
 pub(in crate::api) async fn login(
     State(state): State<ApiState>,
     leaving: Result<Query<Leaving>, QueryRejection>,
-) -> Result<Response, Error> {
+) -> Result<Response, ApiError> {
     let leaving = query(leaving, "return_to")?;
     let return_to = leaving.return_to.as_deref().unwrap_or("/");
     let redirect = state.identity.begin_oidc_sign_in(return_to).await?;
@@ -70,7 +70,7 @@ pub(in crate::api) async fn callback(
     State(state): State<ApiState>,
     parts: Parts,
     returned: Result<Query<CallbackQuery>, QueryRejection>,
-) -> Result<Response, Error> {
+) -> Result<Response, ApiError> {
     let CallbackQuery { code, state: oidc_state, error, error_description, iss } =
         query(returned, "code, state, error, error_description and iss")?;
     let response = AuthorizationResponse { code, state: oidc_state, error, error_description, iss };

@@ -11,7 +11,7 @@ use slotway_identity::{ActiveSession, Password};
 use super::permissions::{RoleName, ScopeName};
 use crate::{
     api::{ApiState, Problem, access::Asking, cookies, resource::read, sender::peer},
-    error::Error,
+    api::ApiError,
 };
 
 /// The sender of the request and their permissions.
@@ -100,7 +100,7 @@ pub(in crate::api) async fn begin(
     State(state): State<ApiState>,
     parts: Parts,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Error> {
+) -> Result<Response, ApiError> {
     let Credentials { name, password } = read(&parts.headers, body)?;
     let session = state.identity.sign_in(peer(&parts), &name, password).await?;
     Ok(with_session(&state, &session))
@@ -116,7 +116,7 @@ pub(in crate::api) async fn begin(
 pub(in crate::api) async fn end(
     State(state): State<ApiState>,
     Asking(identity): Asking,
-) -> Result<Response, Error> {
+) -> Result<Response, ApiError> {
     state.identity.sign_out(&identity).await?;
     let cookie = cookies::delete_session(state.identity.settings().secure_cookies);
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
@@ -138,7 +138,7 @@ pub(in crate::api) async fn change_password(
     Asking(identity): Asking,
     parts: Parts,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Error> {
+) -> Result<Response, ApiError> {
     let PasswordChange { password, new_password } = read(&parts.headers, body)?;
     let peer = peer(&parts);
     let session = state.identity.change_password(&identity, peer, password, new_password).await?;

@@ -15,7 +15,7 @@ use crate::{
         access::Asking,
         resource::{DryRun, Given, PageQuery, PathName, Precondition, answer, paged, read},
     },
-    error::Error,
+    api::ApiError,
 };
 
 const KIND: &str = "Token";
@@ -118,7 +118,7 @@ pub(in crate::api) async fn list(
     State(state): State<ApiState>,
     Asking(identity): Asking,
     page: Result<Query<PageQuery>, QueryRejection>,
-) -> Result<Json<List<Token>>, Error> {
+) -> Result<Json<List<Token>>, ApiError> {
     let page = query(page, "limit and continue")?;
     let (revision, tokens) = state.identity.tokens(&identity);
     let tokens = tokens.into_iter().map(resource);
@@ -139,7 +139,7 @@ pub(in crate::api) async fn get(
     State(state): State<ApiState>,
     Asking(identity): Asking,
     PathName(name): PathName,
-) -> Result<Response, Error> {
+) -> Result<Response, ApiError> {
     Ok(answer(StatusCode::OK, &resource(state.identity.token(&identity, &name)?), DryRun::NO))
 }
 
@@ -162,7 +162,7 @@ pub(in crate::api) async fn make(
     dry_run: DryRun,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Error> {
+) -> Result<Response, ApiError> {
     let given: Given<TokenBody> = read(&headers, body)?;
     let Some(name) = given.metadata.name.clone() else {
         return Err(bad("metadata.name", "a token must have a name".to_owned()));
@@ -200,7 +200,7 @@ pub(in crate::api) async fn remove(
     PathName(name): PathName,
     dry_run: DryRun,
     precondition: Precondition,
-) -> Result<Response, Error> {
+) -> Result<Response, ApiError> {
     let check = |found| precondition.check(found);
     let token = state.identity.delete_token(&identity, &name, check, dry_run.0).await?;
     Ok(answer(StatusCode::OK, &resource(token), dry_run))

@@ -16,7 +16,7 @@ use crate::{
         access::Asking,
         resource::{DryRun, Given, PageQuery, PathName, Precondition, answer, merged, paged, read},
     },
-    error::Error,
+    api::ApiError,
 };
 
 const KIND: &str = "User";
@@ -100,7 +100,7 @@ fn resource(view: UserView) -> User {
 pub(in crate::api) async fn list(
     State(state): State<ApiState>,
     page: Result<Query<PageQuery>, QueryRejection>,
-) -> Result<Json<List<User>>, Error> {
+) -> Result<Json<List<User>>, ApiError> {
     let page = query(page, "limit and continue")?;
     let (revision, users) = state.identity.users();
     let users = users.into_iter().map(resource);
@@ -121,7 +121,7 @@ pub(in crate::api) async fn get(
     State(state): State<ApiState>,
     Asking(identity): Asking,
     PathName(name): PathName,
-) -> Result<Response, Error> {
+) -> Result<Response, ApiError> {
     // Without the permission, the answer must not tell whether the user exists.
     if identity.user() != Some(&name) {
         identity.require(Scope::Admin)?;
@@ -154,7 +154,7 @@ pub(in crate::api) async fn put(
     precondition: Precondition,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Error> {
+) -> Result<Response, ApiError> {
     let name: Name = name.parse().map_err(|reason| bad("name", reason))?;
     let given: Given<UserBody> = read(&headers, body)?;
     is_of(&given, KIND, name.as_str())?;
@@ -190,7 +190,7 @@ pub(in crate::api) async fn patch(
     precondition: Precondition,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Error> {
+) -> Result<Response, ApiError> {
     let patch: Value = read(&headers, body)?;
     state.identity.ensure_user_is_read(&name).await?;
     for _ in 0..ATTEMPTS_MAX {
@@ -208,14 +208,14 @@ pub(in crate::api) async fn patch(
             Precondition::Version(there.revision).check(found)
         };
         match state.identity.put_user(&identity, &parsed, &update, check, dry_run.0).await {
-            Err(Error::Stale { found: Some(found) }) if precondition.check(Some(found)).is_ok() => {}
-            Err(Error::Stale { found: None }) if precondition == Precondition::Any => {
+            Err(ApiError::Stale { found: Some(found) }) if precondition.check(Some(found)).is_ok() => {}
+            Err(ApiError::Stale { found: None }) if precondition == Precondition::Any => {
                 return Err(IdentityError::UnknownUser { name }.into());
             }
             outcome => return outcome.map(|(_, user)| answer(StatusCode::OK, &resource(user), dry_run)),
         }
     }
-    Err(Error::Busy)
+    Err(ApiError::Busy)
 }
 
 /// Removes a user, with their sessions and tokens.
@@ -238,7 +238,7 @@ pub(in crate::api) async fn remove(
     PathName(name): PathName,
     dry_run: DryRun,
     precondition: Precondition,
-) -> Result<Response, Error> {
+) -> Result<Response, ApiError> {
     let check = |found| precondition.check(found);
     let user = state.identity.delete_user(&identity, &name, check, dry_run.0).await?;
     Ok(answer(StatusCode::OK, &resource(user), dry_run))

@@ -4,7 +4,7 @@ use axum::{
     response::Response,
 };
 
-use crate::error::Error;
+use crate::api::ApiError;
 
 const HEADER: HeaderName = HeaderName::from_static("slotway-dry-run");
 
@@ -25,9 +25,9 @@ impl DryRun {
 }
 
 impl<S: Sync> FromRequestParts<S> for DryRun {
-    type Rejection = Error;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let query = parts.uri.query().unwrap_or_default();
         let given = query.split('&').filter_map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -40,7 +40,7 @@ impl<S: Sync> FromRequestParts<S> for DryRun {
                 "false" => Self::NO,
                 other => {
                     let reason = format!("`dry_run` is `true` or `false`, not {other:?}");
-                    return Err(Error::BadBody { index: None, field: Some("dry_run".to_owned()), reason });
+                    return Err(ApiError::BadBody { index: None, field: Some("dry_run".to_owned()), reason });
                 }
             };
         }

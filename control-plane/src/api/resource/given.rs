@@ -8,7 +8,7 @@ use axum::{
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::{api::coordinator::BODY_BYTES_MAX, error::Error};
+use crate::{api::coordinator::BODY_BYTES_MAX, api::ApiError};
 
 /// A resource in a request body. `status` is accepted, as in the answer of a GET, and ignored.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -43,15 +43,15 @@ impl GivenMetadata {
     /// Refuses metadata that only workers have.
     ///
     /// # Errors
-    /// [`Error::BadBody`].
-    pub(in crate::api) fn has_no_labels(&self) -> Result<(), Error> {
+    /// [`ApiError::BadBody`].
+    pub(in crate::api) fn has_no_labels(&self) -> Result<(), ApiError> {
         let field = match (self.labels.is_empty(), self.notes.is_empty()) {
             (true, true) => return Ok(()),
             (false, _) => "labels",
             (true, false) => "notes",
         };
         let reason = format!("only workers have {field}");
-        Err(Error::BadBody { index: None, field: Some(format!("metadata.{field}")), reason })
+        Err(ApiError::BadBody { index: None, field: Some(format!("metadata.{field}")), reason })
     }
 }
 
@@ -59,10 +59,10 @@ impl<Spec> Given<Spec> {
     /// Checks kind and name against the path.
     ///
     /// # Errors
-    /// [`Error::BadBody`] for another kind or name.
-    pub(in crate::api) fn is_of(&self, kind: &str, name: &str) -> Result<(), Error> {
+    /// [`ApiError::BadBody`] for another kind or name.
+    pub(in crate::api) fn is_of(&self, kind: &str, name: &str) -> Result<(), ApiError> {
         let bad = |field: &str, reason: String| {
-            Err(Error::BadBody { index: None, field: Some(field.to_owned()), reason })
+            Err(ApiError::BadBody { index: None, field: Some(field.to_owned()), reason })
         };
         match (&self.kind, &self.metadata.name) {
             (Some(given), _) if given != kind => bad(
@@ -84,19 +84,19 @@ impl<Spec> Given<Spec> {
 /// request (CORS).
 ///
 /// # Errors
-/// [`Error::NotJson`], [`Error::TooLarge`], [`Error::BadBody`].
+/// [`ApiError::NotJson`], [`ApiError::TooLarge`], [`ApiError::BadBody`].
 pub(in crate::api) fn read<T: DeserializeOwned>(
     headers: &HeaderMap,
     body: Result<Bytes, BytesRejection>,
-) -> Result<T, Error> {
+) -> Result<T, ApiError> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if !matches!(kind.as_str(), "application/json" | "application/merge-patch+json") {
-        return Err(Error::NotJson);
+        return Err(ApiError::NotJson);
     }
-    let wrong = |field: Option<String>, reason: String| Error::BadBody { index: None, field, reason };
+    let wrong = |field: Option<String>, reason: String| ApiError::BadBody { index: None, field, reason };
     let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge(BODY_BYTES_MAX),
+        StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge(BODY_BYTES_MAX),
         _ => wrong(None, "the body is incomplete".to_owned()),
     })?;
     // serde would also accept a list of a struct's fields in order.
@@ -112,11 +112,11 @@ pub(in crate::api) fn read<T: DeserializeOwned>(
 /// Applies a JSON Merge Patch (RFC 7396) to the current resource, and reads the result.
 ///
 /// # Errors
-/// [`Error::BadBody`].
-pub(in crate::api) fn merged<T: DeserializeOwned>(mut there: Value, patch: Value) -> Result<T, Error> {
+/// [`ApiError::BadBody`].
+pub(in crate::api) fn merged<T: DeserializeOwned>(mut there: Value, patch: Value) -> Result<T, ApiError> {
     if !patch.is_object() {
         let reason = "a patch must be a JSON object".to_owned();
-        return Err(Error::BadBody { index: None, field: None, reason });
+        return Err(ApiError::BadBody { index: None, field: None, reason });
     }
     merge(&mut there, patch);
     located(there)
@@ -125,8 +125,8 @@ pub(in crate::api) fn merged<T: DeserializeOwned>(mut there: Value, patch: Value
 /// Reads a JSON value; an error names the field.
 ///
 /// # Errors
-/// [`Error::BadBody`].
-pub(in crate::api) fn located<'de, T: DeserializeOwned, D>(from: D) -> Result<T, Error>
+/// [`ApiError::BadBody`].
+pub(in crate::api) fn located<'de, T: DeserializeOwned, D>(from: D) -> Result<T, ApiError>
 where
     D: serde::Deserializer<'de>,
     D::Error: std::fmt::Display,
@@ -134,7 +134,7 @@ where
     serde_path_to_error::deserialize(from).map_err(|error| {
         let path = error.path().to_string();
         let field = (path != ".").then_some(path);
-        Error::BadBody { index: None, field, reason: error.into_inner().to_string() }
+        ApiError::BadBody { index: None, field, reason: error.into_inner().to_string() }
     })
 }
 
@@ -193,7 +193,7 @@ mod tests {
         }
         let error = merged::<Given<Spec>>(json!({}), json!({"spec": {"capacity": "x"}})).unwrap_err();
         assert!(
-            matches!(&error, Error::BadBody { field: Some(field), .. } if field == "spec.capacity"),
+            matches!(&error, ApiError::BadBody { field: Some(field), .. } if field == "spec.capacity"),
             "{error}"
         );
         let given: Given<Spec> = merged(json!({}), json!({"kind": "Pool", "spec": {"capacity": 1}})).unwrap();

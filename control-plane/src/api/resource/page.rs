@@ -3,7 +3,7 @@ use serde::Deserialize;
 
 use slotway_api_types::List;
 
-use crate::error::Error;
+use crate::api::ApiError;
 
 /// The largest page.
 pub(in crate::api) const LIMIT_MAX: usize = 1_000;
@@ -24,18 +24,18 @@ pub(in crate::api) struct PageQuery {
 /// concurrent changes neither repeat nor skip other items.
 ///
 /// # Errors
-/// [`Error::BadBody`] for a limit out of range.
+/// [`ApiError::BadBody`] for a limit out of range.
 pub(in crate::api) fn paged<Item>(
     kind: &str,
     revision: u64,
     query: &PageQuery,
     items: impl IntoIterator<Item = Item>,
     name: impl Fn(&Item) -> &str,
-) -> Result<List<Item>, Error> {
+) -> Result<List<Item>, ApiError> {
     let limit = query.limit.unwrap_or(LIMIT);
     if !(1..=LIMIT_MAX).contains(&limit) {
         let reason = format!("{limit} is not from 1 to {LIMIT_MAX}");
-        return Err(Error::BadBody { index: None, field: Some("limit".to_owned()), reason });
+        return Err(ApiError::BadBody { index: None, field: Some("limit".to_owned()), reason });
     }
     let mut rest =
         items.into_iter().skip_while(|item| query.after.as_deref().is_some_and(|after| name(item) <= after));
@@ -45,9 +45,9 @@ pub(in crate::api) fn paged<Item>(
 }
 
 /// Returns the error of an unreadable query; `known` lists its parameters.
-pub(in crate::api) fn bad_query(rejection: &QueryRejection, known: &str) -> Error {
+pub(in crate::api) fn bad_query(rejection: &QueryRejection, known: &str) -> ApiError {
     let reason = format!("{}; there is {known}", rejection.body_text());
-    Error::BadBody { index: None, field: None, reason }
+    ApiError::BadBody { index: None, field: None, reason }
 }
 
 #[cfg(test)]

@@ -3,18 +3,18 @@ use axum::{
     http::request::Parts,
 };
 
-use crate::error::Error;
+use crate::api::ApiError;
 
 /// The name of a resource, percent-encoded in the path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::api) struct PathName(pub(in crate::api) String);
 
 impl<S: Send + Sync> FromRequestParts<S> for PathName {
-    type Rejection = Error;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let name = Path::<String>::from_request_parts(parts, state).await;
-        name.map(|Path(name)| Self(name)).map_err(|_| Error::BadBody {
+        name.map(|Path(name)| Self(name)).map_err(|_| ApiError::BadBody {
             index: None,
             field: Some("name".to_owned()),
             reason: "the name in the path is not UTF-8 once it is percent-decoded".to_owned(),

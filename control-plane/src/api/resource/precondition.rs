@@ -3,7 +3,7 @@ use axum::{
     http::{HeaderName, header, request::Parts},
 };
 
-use crate::error::Error;
+use crate::api::ApiError;
 
 /// The precondition of a change (RFC 9110, section 13).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -23,10 +23,10 @@ impl Precondition {
     /// Combines the headers with `metadata.resourceVersion` of the body.
     ///
     /// # Errors
-    /// [`Error::BadBody`] for an invalid version, or another one than the header's.
-    pub(in crate::api) fn and_body(self, version: Option<&str>) -> Result<Self, Error> {
+    /// [`ApiError::BadBody`] for an invalid version, or another one than the header's.
+    pub(in crate::api) fn and_body(self, version: Option<&str>) -> Result<Self, ApiError> {
         let Some(version) = version.filter(|version| !version.is_empty()) else { return Ok(self) };
-        let bad = |reason: String| Error::BadBody {
+        let bad = |reason: String| ApiError::BadBody {
             index: None,
             field: Some("metadata.resourceVersion".to_owned()),
             reason,
@@ -44,24 +44,24 @@ impl Precondition {
     /// Checks the precondition against the current version.
     ///
     /// # Errors
-    /// [`Error::Stale`].
-    pub(in crate::api) fn check(self, found: Option<u64>) -> Result<(), Error> {
+    /// [`ApiError::Stale`].
+    pub(in crate::api) fn check(self, found: Option<u64>) -> Result<(), ApiError> {
         let holds = match self {
             Self::Any => true,
             Self::Absent => found.is_none(),
             Self::Present => found.is_some(),
             Self::Version(version) => found == Some(version),
         };
-        if holds { Ok(()) } else { Err(Error::Stale { found }) }
+        if holds { Ok(()) } else { Err(ApiError::Stale { found }) }
     }
 }
 
 impl<S: Sync> FromRequestParts<S> for Precondition {
-    type Rejection = Error;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let text = |name: &HeaderName| {
-            let bad = |reason: &str| Error::BadBody {
+            let bad = |reason: &str| ApiError::BadBody {
                 index: None,
                 field: Some(name.to_string()),
                 reason: reason.to_owned(),
@@ -72,7 +72,7 @@ impl<S: Sync> FromRequestParts<S> for Precondition {
                 Some(Err(_)) => Err(bad("is not text")),
             }
         };
-        let bad = |field: HeaderName, reason: &str| Error::BadBody {
+        let bad = |field: HeaderName, reason: &str| ApiError::BadBody {
             index: None,
             field: Some(field.to_string()),
             reason: reason.to_owned(),

@@ -13,7 +13,7 @@ use crate::{
         ordinary::{StampedView, resource, served},
         resource::Precondition,
     },
-    error::Error,
+    api::ApiError,
 };
 
 /// A resource as it shall be.
@@ -41,12 +41,12 @@ struct DomainItems<'a> {
 /// Works out the changes of each domain on what the store holds now.
 ///
 /// # Errors
-/// Those of the domains, with the place of the item that is to blame; [`Error::Stale`].
+/// Those of the domains, with the place of the item that is to blame; [`ApiError::Stale`].
 pub(super) async fn plan<'a>(
     state: &ApiState,
     items: &[(usize, &'a OrdinaryItem, Precondition)],
     workers: &[(Kind, String)],
-) -> Result<Vec<PlannedDomain<'a>>, Error> {
+) -> Result<Vec<PlannedDomain<'a>>, ApiError> {
     let mut domains: Vec<DomainItems<'a>> = Vec::new();
     for (index, item, precondition) in items {
         let served = served(state, item.kind)?;
@@ -100,7 +100,7 @@ pub(super) fn applied(
 }
 
 /// Adds the place of the item that is to blame.
-fn placed(error: ResourceError, items: &[(usize, Kind, &OrdinaryItem, Precondition)]) -> Error {
+fn placed(error: ResourceError, items: &[(usize, Kind, &OrdinaryItem, Precondition)]) -> ApiError {
     let to_blame = error.name().and_then(|name| items.iter().rev().find(|(_, _, item, _)| item.name == name));
     let index = to_blame.map(|(index, ..)| *index);
     match index {

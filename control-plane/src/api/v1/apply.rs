@@ -24,7 +24,7 @@ use crate::{
         ordinary::ATTEMPTS_MAX,
         resource::{DryRun, Given, Precondition, located, read},
     },
-    error::Error,
+    api::ApiError,
     people::Identity,
     store::{Batch, StoreError},
     workers::{
@@ -92,8 +92,8 @@ enum Item {
 
 impl Item {
     /// Reads a resource with its precondition.
-    fn read(value: Value) -> Result<(Self, Precondition), Error> {
-        let bad = |field: &str, reason| Error::BadBody { index: None, field: Some(field.to_owned()), reason };
+    fn read(value: Value) -> Result<(Self, Precondition), ApiError> {
+        let bad = |field: &str, reason| ApiError::BadBody { index: None, field: Some(field.to_owned()), reason };
         let kind = value.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
         match kind.as_str() {
             pools::KIND => {
@@ -227,7 +227,7 @@ pub(in crate::api) async fn apply(
     dry_run: DryRun,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Error> {
+) -> Result<Response, ApiError> {
     let ApplyBody { items } = read(&headers, body)?;
     let items = Arc::new(read_items(items)?);
     for (index, (item, _)) in items.iter().enumerate() {
@@ -250,7 +250,7 @@ async fn apply_to_pools(
     identity: Identity,
     dry_run: DryRun,
     items: &Items,
-) -> Result<Vec<AppliedItem>, Error> {
+) -> Result<Vec<AppliedItem>, ApiError> {
     let make = change_of(state, items, &identity);
     let (before, after) = state.workers.change(identity.who, dry_run.0, make).await?;
     let (before, after) = views(state, before, after);
@@ -263,7 +263,7 @@ async fn apply_to_all(
     identity: Identity,
     dry_run: DryRun,
     items: &Items,
-) -> Result<Vec<AppliedItem>, Error> {
+) -> Result<Vec<AppliedItem>, ApiError> {
     let has_pools = items.iter().any(|(item, _)| item.is_of_pools());
     let workers: Vec<_> = items.iter().filter(|(item, _)| matches!(item, Item::Worker(_))).collect();
     let workers: Vec<_> =
@@ -321,7 +321,7 @@ fn change_of(
     state: &ApiState,
     items: &Items,
     identity: &Identity,
-) -> impl Fn(&mut PoolsState) -> Result<Arc<PoolsState>, Error> + use<> {
+) -> impl Fn(&mut PoolsState) -> Result<Arc<PoolsState>, ApiError> + use<> {
     let (context, wanted) = (state.workers.context(identity.who.clone()), Arc::clone(items));
     move |next: &mut PoolsState| {
         let before = Arc::new(next.clone());
@@ -339,8 +339,8 @@ fn views(
     (state.workers.view_of(before, now), state.workers.view_of(after, now))
 }
 
-fn read_items(values: Vec<Value>) -> Result<Vec<(Item, Precondition)>, Error> {
-    let bad = |field: &str, reason| Error::BadBody { index: None, field: Some(field.to_owned()), reason };
+fn read_items(values: Vec<Value>) -> Result<Vec<(Item, Precondition)>, ApiError> {
+    let bad = |field: &str, reason| ApiError::BadBody { index: None, field: Some(field.to_owned()), reason };
     if !(1..=ITEMS_MAX).contains(&values.len()) {
         return Err(bad(
             "items",
@@ -366,7 +366,7 @@ fn make_so(
     next: &mut PoolsState,
     items: &[(Item, Precondition)],
     context: &ChangeContext,
-) -> Result<(), Error> {
+) -> Result<(), ApiError> {
     for (index, (item, precondition)) in items.iter().enumerate().filter(|(_, (item, _))| item.is_of_pools())
     {
         precondition.check(item.version(next)).map_err(at(index))?;
@@ -387,7 +387,7 @@ fn make_so(
     }
     next.check_rules().map_err(|violation| {
         let index = items.iter().rposition(|(item, _)| is_to_blame(item, &violation, next));
-        let error = Error::from(PoolsError::from(violation));
+        let error = ApiError::from(PoolsError::from(violation));
         match index {
             Some(index) => at(index)(error),
             None => error,
@@ -410,9 +410,9 @@ fn is_to_blame(item: &Item, violation: &RuleViolation, roster: &PoolsState) -> b
 }
 
 /// Reads a resource with its name.
-fn named<Spec: DeserializeOwned>(value: Value) -> Result<(String, Given<Spec>, Precondition), Error> {
+fn named<Spec: DeserializeOwned>(value: Value) -> Result<(String, Given<Spec>, Precondition), ApiError> {
     let given: Given<Spec> = located(value)?;
-    let name = given.metadata.name.clone().ok_or_else(|| Error::BadBody {
+    let name = given.metadata.name.clone().ok_or_else(|| ApiError::BadBody {
         index: None,
         field: Some("metadata.name".to_owned()),
         reason: "say which one it is".to_owned(),
@@ -422,8 +422,8 @@ fn named<Spec: DeserializeOwned>(value: Value) -> Result<(String, Given<Spec>, P
 }
 
 /// Returns an error about the item with this index.
-pub(super) fn at<E: Into<Error>>(index: usize) -> impl Fn(E) -> Error {
-    move |error| Error::Item { index, error: Box::new(error.into()) }
+pub(super) fn at<E: Into<Error>>(index: usize) -> impl Fn(E) -> ApiError {
+    move |error| ApiError::Item { index, error: Box::new(error.into()) }
 }
 
 fn json(resource: Option<impl Serialize>) -> Option<Value> {

@@ -14,7 +14,7 @@ use crate::{
         access::By,
         resource::{DryRun, PathName, Precondition, read},
     },
-    error::Error,
+    api::ApiError,
     store::Who,
     workers::{Cordon, PoolsError, PoolsState, WorkerSpec, WorkerStatus},
 };
@@ -30,12 +30,12 @@ pub(in crate::api) struct Reason {
 
 impl Reason {
     /// Reads an optional body with a reason.
-    fn read(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Self, Error> {
+    fn read(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Self, ApiError> {
         if body.as_ref().is_ok_and(|body| body.is_empty()) {
             return Ok(Self::default());
         }
         let given: Self = read(headers, body)?;
-        Cordon::check_reason(&given.reason).map_err(|reason| Error::BadBody {
+        Cordon::check_reason(&given.reason).map_err(|reason| ApiError::BadBody {
             index: None,
             field: Some("reason".to_owned()),
             reason,
@@ -57,10 +57,10 @@ impl Request {
         self,
         state: &ApiState,
         act: impl Fn(&mut PoolsState, &WorkerUrl) -> Result<(), PoolsError>,
-    ) -> Result<Response, Error> {
+    ) -> Result<Response, ApiError> {
         let Self { who, url, precondition, dry_run } = self;
         let own = url.clone();
-        let make = |next: &mut PoolsState| -> Result<_, Error> {
+        let make = |next: &mut PoolsState| -> Result<_, ApiError> {
             if next.worker(&own).is_none() {
                 return Err(next.unknown_worker(&own).into());
             }
@@ -93,7 +93,7 @@ pub(in crate::api) async fn cordon(
     dry_run: DryRun,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Error> {
+) -> Result<Response, ApiError> {
     let Reason { reason } = Reason::read(&headers, body)?;
     let context = state.workers.context(who.clone());
     let request = Request { who, url: named(&name)?, precondition, dry_run };
@@ -121,7 +121,7 @@ pub(in crate::api) async fn drain(
     dry_run: DryRun,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Error> {
+) -> Result<Response, ApiError> {
     // A worker that gets no requests drains by itself.
     cordon(by, state, name, precondition, dry_run, headers, body).await
 }
@@ -147,7 +147,7 @@ pub(in crate::api) async fn uncordon(
     dry_run: DryRun,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Error> {
+) -> Result<Response, ApiError> {
     // A reason may stand there as in a cordon; there is nothing left that it would be the reason of.
     Reason::read(&headers, body)?;
     let request = Request { who, url: named(&name)?, precondition, dry_run };

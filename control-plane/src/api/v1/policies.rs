@@ -21,7 +21,7 @@ use crate::{
             DryRun, Given, PageQuery, PathName, Precondition, answer, bad_query, merged, paged, read,
         },
     },
-    error::Error,
+    api::ApiError,
     workers::PoolsState,
 };
 
@@ -81,7 +81,7 @@ pub(super) fn version(roster: &PoolsState, name: &PoolName) -> Option<u64> {
 pub(in crate::api) async fn list(
     State(state): State<ApiState>,
     query: Result<Query<PageQuery>, QueryRejection>,
-) -> Result<Json<List<Policy>>, Error> {
+) -> Result<Json<List<Policy>>, ApiError> {
     let Query(query) = query.map_err(|rejection| bad_query(&rejection, "limit and continue"))?;
     let roster = state.workers.view(Instant::now()).state;
     let mut names = roster.pools().names();
@@ -101,7 +101,7 @@ pub(in crate::api) async fn list(
 pub(in crate::api) async fn get(
     State(state): State<ApiState>,
     PathName(name): PathName,
-) -> Result<Response, Error> {
+) -> Result<Response, ApiError> {
     let roster = state.workers.view(Instant::now()).state;
     let name = named(&roster, &name)?;
     shown(&roster, &name, DryRun::NO)
@@ -128,12 +128,12 @@ pub(in crate::api) async fn put(
     dry_run: DryRun,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Error> {
+) -> Result<Response, ApiError> {
     let given: Given<slotway_config::Policy> = read(&headers, body)?;
     given.is_of(KIND, &name)?;
     given.metadata.has_no_labels()?;
     let precondition = precondition.and_body(given.metadata.resource_version.as_deref())?;
-    let make = |next: &mut PoolsState| -> Result<_, Error> {
+    let make = |next: &mut PoolsState| -> Result<_, ApiError> {
         let name = named(next, &name)?;
         if !next.pools().has(&name) {
             return Err(next.unknown_pool(&name).into());
@@ -167,9 +167,9 @@ pub(in crate::api) async fn patch(
     dry_run: DryRun,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Error> {
+) -> Result<Response, ApiError> {
     let patch: Value = read(&headers, body)?;
-    let make = |next: &mut PoolsState| -> Result<_, Error> {
+    let make = |next: &mut PoolsState| -> Result<_, ApiError> {
         let name = named(next, &name)?;
         let there = next.pools().policy(&name).ok_or_else(|| next.unknown_pool(&name))?;
         let (version, there) = (there.revision, json!({ "spec": there.policy }));
@@ -185,7 +185,7 @@ pub(in crate::api) async fn patch(
 }
 
 /// Returns the answer with a policy.
-fn shown(roster: &Arc<PoolsState>, name: &PoolName, dry_run: DryRun) -> Result<Response, Error> {
+fn shown(roster: &Arc<PoolsState>, name: &PoolName, dry_run: DryRun) -> Result<Response, ApiError> {
     let policy = resource(roster, name).ok_or_else(|| roster.unknown_pool(name))?;
     Ok(answer(StatusCode::OK, &policy, dry_run))
 }

@@ -19,7 +19,7 @@ use crate::{
             DryRun, Given, PageQuery, PathName, Precondition, answer, bad_query, merged, paged, read,
         },
     },
-    error::Error,
+    api::ApiError,
     workers::{PoolSpec, PoolStatus, PoolsState, StatusView},
 };
 
@@ -45,19 +45,19 @@ pub(super) fn version(roster: &PoolsState, name: &PoolName) -> Option<u64> {
 }
 
 /// Returns the pool of a path.
-pub(super) fn named(roster: &PoolsState, name: &str) -> Result<PoolName, Error> {
+pub(super) fn named(roster: &PoolsState, name: &str) -> Result<PoolName, ApiError> {
     name.parse().map_err(|_| {
         let known = roster.pools().names().iter().map(ToString::to_string).collect();
-        Error::UnknownPool { pool: name.to_owned(), known }
+        ApiError::UnknownPool { pool: name.to_owned(), known }
     })
 }
 
 /// Parses the name of a pool.
 ///
 /// # Errors
-/// [`Error::BadBody`].
-pub(super) fn parse_name(name: &str) -> Result<PoolName, Error> {
-    name.parse().map_err(|error: slotway_config::ConfigError| Error::BadBody {
+/// [`ApiError::BadBody`].
+pub(super) fn parse_name(name: &str) -> Result<PoolName, ApiError> {
+    name.parse().map_err(|error: slotway_config::ConfigError| ApiError::BadBody {
         index: None,
         field: Some("metadata.name".to_owned()),
         reason: error.to_string(),
@@ -76,7 +76,7 @@ pub(super) fn parse_name(name: &str) -> Result<PoolName, Error> {
 pub(in crate::api) async fn list(
     State(state): State<ApiState>,
     query: Result<Query<PageQuery>, QueryRejection>,
-) -> Result<Json<List<Pool>>, Error> {
+) -> Result<Json<List<Pool>>, ApiError> {
     let Query(query) = query.map_err(|rejection| bad_query(&rejection, "limit and continue"))?;
     let view = state.workers.view(Instant::now());
     let mut names = view.state.pools().names();
@@ -96,7 +96,7 @@ pub(in crate::api) async fn list(
 pub(in crate::api) async fn get(
     State(state): State<ApiState>,
     PathName(name): PathName,
-) -> Result<Response, Error> {
+) -> Result<Response, ApiError> {
     let view = state.workers.view(Instant::now());
     let name = named(&view.state, &name)?;
     let pool = resource(&view, &name).ok_or_else(|| view.state.unknown_pool(&name))?;
@@ -125,14 +125,14 @@ pub(in crate::api) async fn put(
     dry_run: DryRun,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Error> {
+) -> Result<Response, ApiError> {
     let given: Given<PoolSpec> = read(&headers, body)?;
     given.is_of(KIND, &name)?;
     given.metadata.has_no_labels()?;
     let name = parse_name(&name)?;
     let precondition = precondition.and_body(given.metadata.resource_version.as_deref())?;
     let own = name.clone();
-    let make = |next: &mut PoolsState| -> Result<_, Error> {
+    let make = |next: &mut PoolsState| -> Result<_, ApiError> {
         let before = version(next, &own);
         precondition.check(before)?;
         next.put_pools([(own.clone(), given.spec.clone())]);
@@ -165,9 +165,9 @@ pub(in crate::api) async fn patch(
     dry_run: DryRun,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Error> {
+) -> Result<Response, ApiError> {
     let patch: Value = read(&headers, body)?;
-    let make = |next: &mut PoolsState| -> Result<_, Error> {
+    let make = |next: &mut PoolsState| -> Result<_, ApiError> {
         let name = named(next, &name)?;
         let there = next.pool_spec(&name).ok_or_else(|| next.unknown_pool(&name))?;
         let given: Given<PoolSpec> = merged(json!({ "spec": there }), patch.clone())?;
@@ -199,8 +199,8 @@ pub(in crate::api) async fn remove(
     PathName(name): PathName,
     precondition: Precondition,
     dry_run: DryRun,
-) -> Result<Response, Error> {
-    let make = |next: &mut PoolsState| -> Result<_, Error> {
+) -> Result<Response, ApiError> {
+    let make = |next: &mut PoolsState| -> Result<_, ApiError> {
         let name = named(next, &name)?;
         if !next.pools().has(&name) {
             return Err(next.unknown_pool(&name).into());
@@ -221,7 +221,7 @@ fn shown(
     name: &PoolName,
     status: StatusCode,
     dry_run: DryRun,
-) -> Result<Response, Error> {
+) -> Result<Response, ApiError> {
     let view = state.workers.view_of(roster, Instant::now());
     let pool = resource(&view, name).ok_or_else(|| view.state.unknown_pool(name))?;
     Ok(answer(status, &pool, dry_run))

@@ -2,7 +2,7 @@ use axum::extract::{Query, rejection::QueryRejection};
 
 use crate::{
     api::resource::{PageQuery, bad_query},
-    error::Error,
+    api::ApiError,
     workers::{WorkerCondition, WorkerRecord, WorkerStatus},
 };
 
@@ -23,13 +23,13 @@ impl WorkerQuery {
     /// Reads a query, in which `label` may repeat.
     ///
     /// # Errors
-    /// [`Error::BadBody`].
-    pub(super) fn read(query: Result<Query<Vec<(String, String)>>, QueryRejection>) -> Result<Self, Error> {
+    /// [`ApiError::BadBody`].
+    pub(super) fn read(query: Result<Query<Vec<(String, String)>>, QueryRejection>) -> Result<Self, ApiError> {
         const THERE_IS: &str = "limit, continue, pool, state and label";
         let Query(pairs) = query.map_err(|rejection| bad_query(&rejection, THERE_IS))?;
         let mut read = Self::default();
         for (name, value) in pairs {
-            let bad = |reason: String| Error::BadBody { index: None, field: Some(name.clone()), reason };
+            let bad = |reason: String| ApiError::BadBody { index: None, field: Some(name.clone()), reason };
             match name.as_str() {
                 "limit" => {
                     let number =

@@ -18,7 +18,7 @@ use crate::{
         access::By,
         resource::{DryRun, Given, GivenMetadata, PathName, Precondition, answer, merged, paged, read},
     },
-    error::Error,
+    api::ApiError,
     workers::{
         PoolsState, StatusView, WantedWorker, WorkerCondition, WorkerRecord, WorkerSpec, WorkerStatus,
     },
@@ -53,9 +53,9 @@ pub(super) fn version(roster: &PoolsState, url: &WorkerUrl) -> Option<u64> {
 /// Parses a name as a base URL.
 ///
 /// # Errors
-/// [`Error::BadBody`].
-pub(super) fn named(name: &str) -> Result<WorkerUrl, Error> {
-    name.parse().map_err(|error: slotway_config::ConfigError| Error::BadBody {
+/// [`ApiError::BadBody`].
+pub(super) fn named(name: &str) -> Result<WorkerUrl, ApiError> {
+    name.parse().map_err(|error: slotway_config::ConfigError| ApiError::BadBody {
         index: None,
         field: Some("metadata.name".to_owned()),
         reason: error.to_string(),
@@ -65,20 +65,20 @@ pub(super) fn named(name: &str) -> Result<WorkerUrl, Error> {
 /// Returns the desired worker of a request.
 ///
 /// # Errors
-/// [`Error::BadBody`].
+/// [`ApiError::BadBody`].
 pub(super) fn wanted(
     worker: WorkerUrl,
     metadata: GivenMetadata,
     spec: WorkerSpec,
-) -> Result<WantedWorker, Error> {
-    let bad = |field: &str, reason| Error::BadBody { index: None, field: Some(field.to_owned()), reason };
+) -> Result<WantedWorker, ApiError> {
+    let bad = |field: &str, reason| ApiError::BadBody { index: None, field: Some(field.to_owned()), reason };
     let labels = metadata.labels.try_into().map_err(|reason| bad("metadata.labels", reason))?;
     let notes = metadata.notes.try_into().map_err(|reason| bad("metadata.notes", reason))?;
     Ok(WantedWorker { worker, spec, labels, notes })
 }
 
 /// Checks kind and name; another spelling of the URL is the same name.
-fn is_of(given: &Given<WorkerSpec>, url: &WorkerUrl) -> Result<(), Error> {
+fn is_of(given: &Given<WorkerSpec>, url: &WorkerUrl) -> Result<(), ApiError> {
     match &given.metadata.name {
         Some(name) if named(name)? == *url => given.is_of(KIND, name),
         _ => given.is_of(KIND, url.as_str()),
@@ -100,7 +100,7 @@ fn is_of(given: &Given<WorkerSpec>, url: &WorkerUrl) -> Result<(), Error> {
 pub(in crate::api) async fn list(
     State(state): State<ApiState>,
     query: Result<Query<Vec<(String, String)>>, QueryRejection>,
-) -> Result<Json<List<Worker>>, Error> {
+) -> Result<Json<List<Worker>>, ApiError> {
     let query = WorkerQuery::read(query)?;
     let view = state.workers.view(Instant::now());
     let found = view.workers().into_iter().filter(|(_, record, status)| query.wants(record, status));
@@ -120,7 +120,7 @@ pub(in crate::api) async fn list(
 pub(in crate::api) async fn get(
     State(state): State<ApiState>,
     PathName(name): PathName,
-) -> Result<Response, Error> {
+) -> Result<Response, ApiError> {
     let url = named(&name)?;
     let view = state.workers.view(Instant::now());
     let worker = resource(&view, &url).ok_or_else(|| view.state.unknown_worker(&url))?;
@@ -149,14 +149,14 @@ pub(in crate::api) async fn put(
     dry_run: DryRun,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Error> {
+) -> Result<Response, ApiError> {
     let url = named(&name)?;
     let given: Given<WorkerSpec> = read(&headers, body)?;
     is_of(&given, &url)?;
     let precondition = precondition.and_body(given.metadata.resource_version.as_deref())?;
     let wanted = wanted(url.clone(), given.metadata, given.spec)?;
     let context = state.workers.context(who.clone());
-    let make = |next: &mut PoolsState| -> Result<_, Error> {
+    let make = |next: &mut PoolsState| -> Result<_, ApiError> {
         let before = version(next, &wanted.worker);
         precondition.check(before)?;
         next.put_worker(wanted.clone(), &context)?;
@@ -189,11 +189,11 @@ pub(in crate::api) async fn patch(
     dry_run: DryRun,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Error> {
+) -> Result<Response, ApiError> {
     let url = named(&name)?;
     let patch: Value = read(&headers, body)?;
     let (context, own) = (state.workers.context(who.clone()), url.clone());
-    let make = |next: &mut PoolsState| -> Result<_, Error> {
+    let make = |next: &mut PoolsState| -> Result<_, ApiError> {
         let there = next.worker(&own).ok_or_else(|| next.unknown_worker(&own))?;
         let as_json = json!({
             "metadata": { "labels": there.labels.clone(), "notes": there.notes.clone() },
@@ -228,10 +228,10 @@ pub(in crate::api) async fn remove(
     PathName(name): PathName,
     precondition: Precondition,
     dry_run: DryRun,
-) -> Result<Response, Error> {
+) -> Result<Response, ApiError> {
     let url = named(&name)?;
     let own = url.clone();
-    let make = |next: &mut PoolsState| -> Result<_, Error> {
+    let make = |next: &mut PoolsState| -> Result<_, ApiError> {
         let before = next.clone();
         if next.shown_worker(&own).is_none() {
             return Err(next.unknown_worker(&own).into());
@@ -266,7 +266,7 @@ pub(super) fn shown(
     url: &WorkerUrl,
     status: StatusCode,
     dry_run: DryRun,
-) -> Result<Response, Error> {
+) -> Result<Response, ApiError> {
     let view = state.workers.view_of(roster, Instant::now());
     let worker = resource(&view, url).ok_or_else(|| view.state.unknown_worker(url))?;
     Ok(answer(status, &worker, dry_run))
