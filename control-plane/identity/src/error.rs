@@ -12,9 +12,6 @@ pub enum IdentityError {
     /// A file or the operating system failed.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
-    /// Other control planes won each attempt of a change.
-    #[error("other control planes change users and tokens at the same time; nothing was changed, try again")]
-    Busy,
     /// The `Authorization` of a request is not valid.
     #[error("{0}")]
     InvalidCredentials(&'static str),
@@ -22,16 +19,13 @@ pub enum IdentityError {
     #[error("the name or the password is wrong")]
     WrongPassword,
     /// The session does not exist, or no longer.
-    #[error("the session has ended; sign in again with POST /api/v1/session")]
+    #[error("the session has ended; sign in again")]
     SessionEnded,
     /// A change with a session's cookie lacks the session's CSRF token.
-    #[error(
-        "a change with a session cookie needs the header `x-csrf-token`; its value is `csrf_token` in the answer of \
-         GET /api/v1/session"
-    )]
+    #[error("a change with a session needs the CSRF token of the session")]
     CsrfTokenMissing,
     /// The operation needs a session.
-    #[error("{who} has no session; sign in with POST /api/v1/session")]
+    #[error("{who} has no session; sign in first")]
     NeedsSession {
         /// The name of the identity in audit rows.
         who: String,
@@ -64,13 +58,13 @@ pub enum IdentityError {
         name: String,
     },
     /// The user does not exist.
-    #[error("there is no user {name:?}; GET /api/v1/users lists the users")]
+    #[error("there is no user {name:?}")]
     UnknownUser {
         /// The requested name.
         name: String,
     },
     /// The token does not exist, or the identity may not see it.
-    #[error("there is no token {name:?}; GET /api/v1/tokens lists the tokens that you may see")]
+    #[error("there is no token {name:?}, or you may not see it")]
     UnknownToken {
         /// The requested name.
         name: String,

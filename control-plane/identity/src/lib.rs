@@ -22,13 +22,13 @@ mod name;
 pub mod oidc;
 mod oidc_sign_in;
 mod password;
-mod replica;
 mod scope;
 mod secret;
 mod service;
 mod session;
 mod sessions;
 mod state;
+mod throttled_catch_up;
 mod token;
 mod tokens;
 mod user;
@@ -50,8 +50,8 @@ pub use sessions::ActiveSession;
 pub use state::guard_write;
 pub use token::{TOKEN_PREFIX, TOKENS_MAX, Token, TokenRequest, parse_lifetime};
 pub use tokens::{IssuedToken, TokenView};
-pub use user::{Role, User, UserUpdate};
-pub use users::{USERS_MAX, UserView};
+pub use user::{Role, USERS_MAX, User, UserUpdate};
+pub use users::UserView;
 
 #[cfg(test)]
 mod tests;

@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use slotway_store::{Batch, Expected, StoreError, Who, Write};
+use serde::Serialize;
+use slotway_store::{Batch, Expected, Kind, StoreError, Who, Write, to_json};
 
 use crate::{
-    error::IdentityError,
     kinds::{SESSION, TOKEN_USE},
     last_use::UsedCredential,
     service::IdentityService,
     session::Session,
-    state::put,
 };
 
 /// Time between two deletions of ended sessions.
@@ -26,8 +25,7 @@ impl IdentityService {
             let now = self.clock.now();
             let write = match &used {
                 UsedCredential::Session(key) => {
-                    let stored = self.replica.read().sessions.get(key).cloned();
-                    let Some(stored) = stored else { continue };
+                    let Some(stored) = self.replica.current().sessions.get(key).cloned() else { continue };
                     let session = Session { seen_at: now, ..stored.value };
                     // The expected revision keeps an ended session deleted.
                     put(SESSION, key, &session, Expected::Revision(stored.revision))
@@ -37,7 +35,7 @@ impl IdentityService {
             let Ok(write) = write else { continue };
             match self.replica.commit(Batch { who: Who::SYSTEM, writes: vec![write] }).await {
                 // In a conflict, another control plane has stored a use of its own.
-                Ok(()) | Err(IdentityError::Store(StoreError::Conflict { .. })) => {}
+                Ok(_) | Err(StoreError::Conflict { .. }) => {}
                 Err(error) => tracing::debug!(%error, "time of last use not stored"),
             }
         }
@@ -56,18 +54,23 @@ impl IdentityService {
     }
 
     /// Deletes ended sessions, and times of last use of tokens that do not exist.
-    pub(crate) async fn prune_now(&self) -> Result<(), IdentityError> {
+    pub(crate) async fn prune_now(&self) -> Result<(), StoreError> {
         let writes: Vec<_> = {
-            let (state, now) = (self.replica.read(), self.clock.now());
-            let ended = state.sessions.iter().filter(|(_, session)| !state.is_valid(&session.value, now));
+            let (state, now) = (self.replica.current(), self.clock.now());
+            let ended = state.sessions().filter(|(_, session)| !state.is_valid(session, now));
             let sessions = ended.map(|(key, _)| (SESSION, key));
-            let orphans = state.token_uses.keys().filter(|name| !state.tokens.contains_key(*name));
-            let all = sessions.chain(orphans.map(|name| (TOKEN_USE, name))).take(PRUNE_WRITES_MAX);
+            let uses = state.token_uses.iter().map(|(name, _)| (TOKEN_USE, name));
+            let orphans = uses.filter(|(_, name)| !state.tokens().contains(name));
+            let all = sessions.chain(orphans).take(PRUNE_WRITES_MAX);
             all.map(|(kind, key)| Write::delete(kind, key, Expected::Anything)).collect()
         };
         if writes.is_empty() {
             return Ok(());
         }
-        self.replica.commit(Batch { who: Who::SYSTEM, writes }).await
+        self.replica.commit(Batch { who: Who::SYSTEM, writes }).await.map(drop)
     }
+}
+
+fn put(kind: Kind, key: &str, value: &impl Serialize, expected: Expected) -> Result<Write, StoreError> {
+    Ok(Write::put(kind, key, to_json(kind, key, value)?, expected))
 }

@@ -1,18 +1,19 @@
 use std::sync::Arc;
 
 use slotway_runtime::Clock;
-use slotway_store::Store;
+use slotway_store::{Replica, Store, StoreError};
 
 use crate::{
     admin_token::AdminToken, credentials::Credentials, error::IdentityError, identity::Identity,
-    last_use::LastUses, lockout::Lockout, oidc::Oidc, password::PasswordHasher, replica::IdentityReplica,
-    session::SessionId, token::TOKEN_PREFIX,
+    last_use::LastUses, lockout::Lockout, oidc::Oidc, password::PasswordHasher, session::SessionId,
+    state::IdentityState, throttled_catch_up::ThrottledCatchUp, token::TOKEN_PREFIX,
 };
 
 /// Authenticates requests and manages users, sessions and tokens.
 pub struct IdentityService {
     pub(crate) admin_token: Arc<AdminToken>,
-    pub(crate) replica: IdentityReplica,
+    pub(crate) replica: Replica<IdentityState>,
+    catch_up: ThrottledCatchUp,
     pub(crate) hasher: Arc<PasswordHasher>,
     pub(crate) lockout: Lockout,
     pub(crate) clock: Clock,
@@ -56,7 +57,8 @@ impl IdentityService {
     ) -> Result<Self, IdentityError> {
         Ok(Self {
             admin_token,
-            replica: IdentityReplica::open(store).await?,
+            replica: Replica::open(store, IdentityState::empty()).await?,
+            catch_up: ThrottledCatchUp::default(),
             hasher: Arc::new(PasswordHasher::new()?),
             lockout: Lockout::default(),
             clock,
@@ -94,6 +96,25 @@ impl IdentityService {
             return self.authenticate_session(&id, credentials).await.map(Some);
         }
         Ok((self.settings.anonymous_reads && credentials.is_local).then_some(Identity::LOCAL))
+    }
+
+    /// Changes users and tokens, or only checks the change, and returns the result of `make` and the state with the change.
+    pub(crate) async fn change<R, E: From<IdentityError>>(
+        &self,
+        by: &Identity,
+        dry_run: bool,
+        make: impl Fn(&mut IdentityState) -> Result<R, E>,
+    ) -> Result<(R, Arc<IdentityState>), E> {
+        if dry_run {
+            self.replica.try_out(make).await
+        } else {
+            self.replica.change(by.who.clone(), make).await
+        }
+    }
+
+    /// Takes over the commits of other control planes, for a name that the state does not contain.
+    pub(crate) async fn catch_up(&self) -> Result<(), StoreError> {
+        self.catch_up.run(&self.replica).await
     }
 
     async fn authenticate_bearer(&self, authorization: &[u8]) -> Result<Identity, IdentityError> {

@@ -4,7 +4,7 @@ use std::{
 };
 
 use slotway_runtime::Moment;
-use slotway_store::{Batch, Expected, Who, Write};
+use slotway_store::{Batch, Expected, Who, Write, to_json};
 use subtle::ConstantTimeEq;
 
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
     password::Password,
     service::IdentityService,
     session::{SESSIONS_MAX, SESSIONS_PER_USER_MAX, Session, SessionId, USE_RESOLUTION},
-    state::{IdentityState, put},
+    state::IdentityState,
     user::Role,
 };
 
@@ -63,7 +63,7 @@ impl IdentityService {
         let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let attempt = self.lockout.begin(name, peer, Instant::now())?;
         let hash = {
-            let state = self.replica.read();
+            let state = self.replica.current();
             let user = state.users.get(name).map(|user| &user.value).filter(|user| !user.disabled);
             user.and_then(|user| user.password_hash.clone())
         };
@@ -84,7 +84,7 @@ impl IdentityService {
     pub(crate) async fn begin_session(&self, name: &str) -> Result<ActiveSession, IdentityError> {
         let (id, now) = (SessionId::generate()?, self.clock.now());
         let (writes, role, ends_at) = {
-            let state = self.replica.read();
+            let state = self.replica.current();
             // Another control plane may have deleted the user since.
             let user = &state.users.get(name).ok_or(IdentityError::WrongPassword)?.value;
             let session =
@@ -92,7 +92,9 @@ impl IdentityService {
             let surplus = surplus_sessions(&state, name).into_iter();
             let mut writes: Vec<_> =
                 surplus.map(|key| Write::delete(SESSION, key, Expected::Anything)).collect();
-            writes.push(put(SESSION, id.key(), &session, Expected::Absent)?);
+            let key = id.key();
+            let value = to_json(SESSION, &key, &session)?;
+            writes.push(Write::put(SESSION, key, value, Expected::Absent));
             (writes, user.role, session.ends_at())
         };
         self.replica.commit(Batch { who: Who::named(name), writes }).await?;
@@ -103,9 +105,9 @@ impl IdentityService {
     #[must_use]
     pub fn session_of(&self, identity: &Identity) -> Option<ActiveSession> {
         let (name, id) = identity.require_session().ok()?;
-        let state = self.replica.read();
-        let (session, user) = (state.sessions.get(&id.key())?, state.users.get(name)?);
-        let ends_at = session.value.ends_at();
+        let state = self.replica.current();
+        let (session, user) = (state.session(&id.key())?, state.users.get(name)?);
+        let ends_at = session.ends_at();
         Some(ActiveSession { user: name.to_owned(), role: user.value.role, id: id.clone(), ends_at })
     }
 
@@ -116,7 +118,8 @@ impl IdentityService {
     pub async fn sign_out(&self, identity: &Identity) -> Result<(), IdentityError> {
         let (_, id) = identity.require_session()?;
         let writes = vec![Write::delete(SESSION, id.key(), Expected::Anything)];
-        self.replica.commit(Batch { who: identity.who.clone(), writes }).await
+        self.replica.commit(Batch { who: identity.who.clone(), writes }).await?;
+        Ok(())
     }
 
     /// Authenticates a request with a session. A request that may change something needs the CSRF token, too: a page of another site can
@@ -127,17 +130,16 @@ impl IdentityService {
         credentials: Credentials<'_>,
     ) -> Result<Identity, IdentityError> {
         let key = id.key();
-        if !self.replica.read().sessions.contains_key(&key) {
-            self.replica.catch_up_throttled().await?;
+        if !self.replica.current().sessions.contains(&key) {
+            self.catch_up().await?;
         }
         let now = self.clock.now();
         let (user, scope, is_use_outdated) = {
-            let state = self.replica.read();
-            let session = state.sessions.get(&key).map(|session| &session.value);
-            let session =
-                session.filter(|session| state.is_valid(session, now)).ok_or(IdentityError::SessionEnded)?;
+            let state = self.replica.current();
+            let session = state.session(&key).filter(|session| state.is_valid(session, now));
+            let session = session.ok_or(IdentityError::SessionEnded)?;
             let scope = state.user_scope(&session.user).ok_or(IdentityError::SessionEnded)?;
-            (session.user.clone(), scope, now.since(session.seen_at) >= USE_RESOLUTION)
+            (session.user, scope, now.since(session.seen_at) >= USE_RESOLUTION)
         };
         if credentials.may_change {
             let given = credentials.csrf_token.unwrap_or_default();
@@ -146,48 +148,30 @@ impl IdentityService {
             }
         }
         if is_use_outdated {
-            if let Some(session) = self.replica.write().sessions.get_mut(&key) {
-                session.value.seen_at = now;
-            }
+            self.replica.amend(|state| state.use_session(&key, now));
             self.last_uses.record(UsedCredential::Session(key));
         }
         let method = AuthenticationMethod::Session { user: user.clone(), id: id.clone() };
         Ok(Identity { who: Who::named(&user), scope, method })
-    }
-
-    /// Returns whether an identity still has its scope: a session or token may have ended since, or a user may have another role.
-    #[must_use]
-    pub fn is_still_valid(&self, identity: &Identity) -> bool {
-        let (state, now) = (self.replica.read(), self.clock.now());
-        match &identity.method {
-            AuthenticationMethod::Local | AuthenticationMethod::AdminToken => true,
-            AuthenticationMethod::Session { user, id } => {
-                let session = state.sessions.get(&id.key());
-                session.is_some_and(|session| state.is_valid(&session.value, now))
-                    && state.user_scope(user) == Some(identity.scope)
-            }
-            AuthenticationMethod::Token { name, .. } => {
-                let token = state.tokens.get(name).map(|token| &token.value);
-                token.and_then(|token| state.token_scope(token, now)) >= Some(identity.scope)
-            }
-        }
     }
 }
 
 /// Returns the keys of the least recently used sessions that one more session of this user ends. Two control planes that create a session
 /// at the same time may exceed the bound by one, until the next sign-in.
 fn surplus_sessions(state: &IdentityState, name: &str) -> Vec<String> {
-    let oldest = |sessions: Vec<(&String, &Session)>, max: usize| {
-        let mut sessions: Vec<_> =
-            sessions.into_iter().map(|(key, session)| (session.seen_at, key)).collect();
-        sessions.sort();
-        let surplus = (sessions.len() + 1).saturating_sub(max);
-        sessions.into_iter().take(surplus).map(|(_, key)| key.clone()).collect::<Vec<_>>()
-    };
-    let of_all = state.sessions.iter().map(|(key, session)| (key, &session.value)).collect();
-    let mut surplus = oldest(state.sessions_of(name).collect(), SESSIONS_PER_USER_MAX);
-    surplus.extend(oldest(of_all, SESSIONS_MAX));
-    surplus.sort();
-    surplus.dedup();
-    surplus
+    let mut sessions: Vec<_> =
+        state.sessions().map(|(key, session)| (session.seen_at, key, session.user == name)).collect();
+    sessions.sort();
+    let number_of_user = sessions.iter().filter(|(.., is_of_user)| *is_of_user).count();
+    let mut surplus_of_user = (number_of_user + 1).saturating_sub(SESSIONS_PER_USER_MAX);
+    let surplus = (sessions.len() + 1).saturating_sub(SESSIONS_MAX);
+    let mut ended = Vec::new();
+    for (position, (_, key, is_of_user)) in sessions.into_iter().enumerate() {
+        let is_surplus_of_user = is_of_user && surplus_of_user > 0;
+        surplus_of_user -= usize::from(is_surplus_of_user);
+        if position < surplus || is_surplus_of_user {
+            ended.push(key.to_owned());
+        }
+    }
+    ended
 }

@@ -1,17 +1,16 @@
 use slotway_runtime::Moment;
-use slotway_store::{Expected, Who, Write};
+use slotway_store::{Replicated, Versioned, Who};
 
 use crate::{
     error::{Field, IdentityError},
     identity::{AuthenticationMethod, Identity},
-    kinds::{TOKEN, TOKEN_USE},
     last_use::UsedCredential,
     name::{Name, truncated},
     scope::Scope,
     secret,
     service::IdentityService,
-    state::{IdentityState, Versioned, put},
-    token::{TOKEN_PREFIX, TOKENS_MAX, Token, TokenRequest, USE_RESOLUTION},
+    state::IdentityState,
+    token::{TOKEN_PREFIX, Token, TokenRequest, USE_RESOLUTION},
 };
 
 /// A token, for display.
@@ -48,10 +47,10 @@ impl IdentityService {
     /// Returns the store's revision and the tokens that an identity may see, by name. An admin sees all, a user their own.
     #[must_use]
     pub fn tokens(&self, by: &Identity) -> (u64, Vec<TokenView>) {
-        let (now, state) = (self.clock.now(), self.replica.read());
-        let visible = state.tokens.iter().filter(|(_, token)| may_see(by, &token.value));
+        let (now, state) = (self.clock.now(), self.replica.current());
+        let visible = state.tokens().iter().filter(|(_, token)| may_see(by, &token.value));
         let views = visible.map(|(name, token)| view(&state, name, token, now)).collect();
-        (state.revision, views)
+        (state.revision(), views)
     }
 
     /// Returns a token that an identity may see.
@@ -59,17 +58,14 @@ impl IdentityService {
     /// # Errors
     /// [`IdentityError::UnknownToken`].
     pub fn token(&self, by: &Identity, name: &str) -> Result<TokenView, IdentityError> {
-        let (now, state) = (self.clock.now(), self.replica.read());
-        let token = state.tokens.get(name).filter(|token| may_see(by, &token.value));
-        let token = token.ok_or_else(|| IdentityError::UnknownToken { name: truncated(name) })?;
-        Ok(view(&state, name, token, now))
+        visible_token(&self.replica.current(), by, name, self.clock.now())
     }
 
     /// Creates a token that the identity owns, with at most the identity's scope. `dry_run` changes nothing.
     ///
     /// # Errors
     /// [`IdentityError::Forbidden`] for a wider scope, [`IdentityError::Conflict`] if the name is taken or there are too many tokens,
-    /// [`IdentityError::Busy`], [`IdentityError::Store`].
+    /// [`IdentityError::Store`].
     pub async fn create_token(
         &self,
         by: &Identity,
@@ -94,34 +90,23 @@ impl IdentityService {
             owner: by.user().map(str::to_owned),
             expires_at,
         };
-        let create = self.replica.change(by.who.clone(), |state| {
-            if state.tokens.contains_key(name.as_str()) {
+        let make = |state: &mut IdentityState| {
+            if state.tokens().contains(name.as_str()) {
                 let reason =
                     format!("the token {name} exists already; delete it first, or choose another name");
                 return Err(IdentityError::Conflict { field: Some(Field::TokenName), reason });
             }
-            if state.tokens.len() >= TOKENS_MAX {
-                let reason = format!("there are {TOKENS_MAX} tokens, which is the limit; delete one first");
-                return Err(IdentityError::Conflict { field: None, reason });
-            }
-            let writes = vec![
-                put(TOKEN, name.as_str(), &token, Expected::Absent)?,
-                Write::delete(TOKEN_USE, name.as_str(), Expected::Anything),
-            ];
-            Ok((if dry_run { Vec::new() } else { writes }, ()))
-        });
-        create.await?;
-        let name = name.to_string();
-        let planned =
-            || TokenView { name: name.clone(), revision: 0, token, last_used_at: None, is_refused: false };
-        let view = if dry_run { planned() } else { self.token(by, &name)? };
-        Ok(IssuedToken { view, secret })
+            state.add_token(name.as_str(), token.clone());
+            Ok(())
+        };
+        let ((), state) = self.change(by, dry_run, make).await?;
+        Ok(IssuedToken { view: visible_token(&state, by, name.as_str(), now)?, secret })
     }
 
     /// Deletes a token that the identity may see, and returns what it was. `check` gets the token's revision. `dry_run` changes nothing.
     ///
     /// # Errors
-    /// The error of `check`, [`IdentityError::UnknownToken`], [`IdentityError::Busy`], [`IdentityError::Store`].
+    /// The error of `check`, [`IdentityError::UnknownToken`], [`IdentityError::Store`].
     pub async fn delete_token<E: From<IdentityError>>(
         &self,
         by: &Identity,
@@ -130,18 +115,13 @@ impl IdentityService {
         dry_run: bool,
     ) -> Result<TokenView, E> {
         let now = self.clock.now();
-        let delete = self.replica.change(by.who.clone(), |state| {
-            let token = state.tokens.get(name).filter(|token| may_see(by, &token.value));
-            let token = token.ok_or_else(|| IdentityError::UnknownToken { name: truncated(name) })?;
-            check(Some(token.revision))?;
-            let writes = vec![
-                Write::delete(TOKEN, name, Expected::Revision(token.revision)),
-                Write::delete(TOKEN_USE, name, Expected::Anything),
-            ];
-            let deleted = view(state, name, token, now);
-            Ok((if dry_run { Vec::new() } else { writes }, deleted))
-        });
-        delete.await
+        let make = |state: &mut IdentityState| {
+            let deleted = visible_token(state, by, name, now)?;
+            check(Some(deleted.revision))?;
+            state.remove_token(name);
+            Ok(deleted)
+        };
+        self.change(by, dry_run, make).await.map(|(deleted, _)| deleted)
     }
 
     /// Authenticates a request with a token.
@@ -151,15 +131,15 @@ impl IdentityService {
         );
         let Ok(given) = std::str::from_utf8(given) else { return Err(UNKNOWN) };
         let hash = secret::hash(given);
-        if self.replica.read().token_by_hash(&hash).is_none() {
-            self.replica.catch_up_throttled().await?;
+        if self.replica.current().token_by_hash(&hash).is_none() {
+            self.catch_up().await?;
         }
         let now = self.clock.now();
         let (name, token, scope, is_use_outdated) = {
-            let state = self.replica.read();
+            let state = self.replica.current();
             let (name, token) = state.token_by_hash(&hash).ok_or(UNKNOWN)?;
             let is_use_outdated =
-                state.token_uses.get(name).is_none_or(|last| now.since(*last) >= USE_RESOLUTION);
+                state.token_used_at(name).is_none_or(|last| now.since(last) >= USE_RESOLUTION);
             (name.to_owned(), token.clone(), state.token_scope(token, now), is_use_outdated)
         };
         let Some(scope) = scope else {
@@ -172,7 +152,7 @@ impl IdentityService {
             ));
         };
         if is_use_outdated {
-            self.replica.write().token_uses.insert(name.clone(), now);
+            self.replica.amend(|state| state.use_token(&name, now));
             self.last_uses.record(UsedCredential::Token(name.clone()));
         }
         let who = Who::named(&format!("token {name}"));
@@ -185,14 +165,24 @@ fn may_see(by: &Identity, token: &Token) -> bool {
         || (by.has_session() && token.owner.is_some() && token.owner.as_deref() == by.user())
 }
 
+fn visible_token(
+    state: &IdentityState,
+    by: &Identity,
+    name: &str,
+    now: Moment,
+) -> Result<TokenView, IdentityError> {
+    let token = state.tokens().get(name).filter(|token| may_see(by, &token.value));
+    let token = token.ok_or_else(|| IdentityError::UnknownToken { name: truncated(name) })?;
+    Ok(view(state, name, token, now))
+}
+
 fn view(state: &IdentityState, name: &str, token: &Versioned<Token>, now: Moment) -> TokenView {
-    // A use before the creation belongs to an earlier token of this name.
-    let last_use = state.token_uses.get(name).copied().filter(|used| *used >= token.value.created_at);
     TokenView {
         name: name.to_owned(),
         revision: token.revision,
         token: token.value.clone(),
-        last_used_at: last_use,
+        // A use before the creation belongs to an earlier token of this name.
+        last_used_at: state.token_used_at(name).filter(|used| *used >= token.value.created_at),
         is_refused: state.token_scope(&token.value, now).is_none(),
     }
 }

@@ -3,6 +3,9 @@ use slotway_runtime::Moment;
 
 use crate::{password::Password, scope::Scope};
 
+/// Most users.
+pub const USERS_MAX: usize = 1_000;
+
 /// The permissions of a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -1,23 +1,19 @@
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::HashMap, net::IpAddr};
 
 use slotway_runtime::Moment;
-use slotway_store::{Expected, Who, Write};
+use slotway_store::{Replicated, Versioned, Who};
 
 use crate::{
     error::{Field, IdentityError},
     identity::{AuthenticationMethod, Identity},
-    kinds::{SESSION, TOKEN, TOKEN_USE, USER},
-    name::{Name, truncated},
+    name::Name,
     password::Password,
     secret,
     service::IdentityService,
     sessions::ActiveSession,
-    state::{IdentityState, Versioned, put},
+    state::IdentityState,
     user::{ProviderSubject, Role, User, UserUpdate},
 };
-
-/// Most users.
-pub const USERS_MAX: usize = 1_000;
 
 /// A user, for display.
 #[derive(Debug, Clone)]
@@ -36,20 +32,18 @@ impl IdentityService {
     /// Returns the store's revision and all users, by name.
     #[must_use]
     pub fn users(&self) -> (u64, Vec<UserView>) {
-        let (now, state) = (self.clock.now(), self.replica.read());
-        let mut sessions = BTreeMap::<&str, usize>::new();
-        for session in state.sessions.values().map(|session| &session.value) {
-            if state.is_valid(session, now) {
-                *sessions.entry(session.user.as_str()).or_default() += 1;
-            }
+        let (now, state) = (self.clock.now(), self.replica.current());
+        let mut sessions = HashMap::<String, usize>::new();
+        for (_, session) in state.sessions().filter(|(_, session)| state.is_valid(session, now)) {
+            *sessions.entry(session.user).or_default() += 1;
         }
         let views = state.users.iter().map(|(name, user)| UserView {
-            name: name.clone(),
+            name: name.to_owned(),
             revision: user.revision,
             user: user.value.clone(),
-            sessions: sessions.get(name.as_str()).copied().unwrap_or(0),
+            sessions: sessions.get(name).copied().unwrap_or(0),
         });
-        (state.revision, views.collect())
+        (state.revision(), views.collect())
     }
 
     /// Returns a user.
@@ -57,10 +51,7 @@ impl IdentityService {
     /// # Errors
     /// [`IdentityError::UnknownUser`].
     pub fn user(&self, name: &str) -> Result<UserView, IdentityError> {
-        let (now, state) = (self.clock.now(), self.replica.read());
-        let user = existing(&state, name)?;
-        let sessions = state.sessions_of(name).filter(|(_, session)| state.is_valid(session, now)).count();
-        Ok(UserView { name: name.to_owned(), revision: user.revision, user: user.value.clone(), sessions })
+        view(&self.replica.current(), name, self.clock.now())
     }
 
     /// Creates or replaces a user. A new password, a new role and `disabled` end the user's sessions. Returns whether the user is new,
@@ -68,7 +59,7 @@ impl IdentityService {
     ///
     /// # Errors
     /// The error of `check`, [`IdentityError::Invalid`], [`IdentityError::Conflict`], [`IdentityError::LastAdmin`],
-    /// [`IdentityError::Busy`], [`IdentityError::Store`], [`IdentityError::SignInsBusy`].
+    /// [`IdentityError::Store`], [`IdentityError::SignInsBusy`].
     pub async fn put_user<E: From<IdentityError>>(
         &self,
         by: &Identity,
@@ -86,37 +77,34 @@ impl IdentityService {
             }
         };
         let (epoch, now) = (secret::generate()?, self.clock.now());
-        let change = self.replica.change(by.who.clone(), |state| {
+        let make = |state: &mut IdentityState| {
             let before = state.users.get(name.as_str());
             check(before.map(|user| user.revision))?;
             let after = match before {
-                None => new_user(state, update, hash.as_ref(), now, &epoch)?,
+                None => new_user(update, hash.as_ref(), now, &epoch)?,
                 Some(user) => changed_user(&user.value, update, hash.as_ref(), now, &epoch)?,
             };
-            require_remaining_admin(state, name.as_str(), Some(&after), by)?;
-            let is_unchanged = before.is_some_and(|user| user.value == after);
-            let expected = before.map_or(Expected::Absent, |user| Expected::Revision(user.revision));
-            let writes = match (dry_run, is_unchanged) {
-                (false, false) => vec![put(USER, name.as_str(), &after, expected)?],
-                _ => Vec::new(),
-            };
-            Ok::<_, E>((writes, (before.is_none(), after)))
-        });
-        let (is_new, user) = change.await?;
+            let revision = before.map(|user| user.revision);
+            let had_admin = state.has_enabled_admin();
+            state.users.set(name.as_str(), after);
+            require_remaining_admin(had_admin, state, name.as_str(), by)?;
+            Ok::<_, E>(revision)
+        };
+        let (revision, state) = self.change(by, dry_run, make).await?;
+        let mut view = view(&state, name.as_str(), now)?;
         if dry_run {
-            let present = self.user(name.as_str()).ok();
-            let (revision, sessions) = present.map_or((0, 0), |user| (user.revision, user.sessions));
-            return Ok((is_new, UserView { name: name.to_string(), revision, user, sessions }));
+            // Nothing is stored, and no session has ended.
+            view.revision = revision.unwrap_or(0);
+            view.sessions = self.user(name.as_str()).map_or(0, |user| user.sessions);
         }
-        Ok((is_new, self.user(name.as_str())?))
+        Ok((revision.is_none(), view))
     }
 
     /// Deletes a user with their sessions and tokens, and returns what the user was. `check` gets the user's revision. `dry_run` changes
     /// nothing.
     ///
     /// # Errors
-    /// The error of `check`, [`IdentityError::UnknownUser`], [`IdentityError::LastAdmin`], [`IdentityError::Busy`],
-    /// [`IdentityError::Store`].
+    /// The error of `check`, [`IdentityError::UnknownUser`], [`IdentityError::LastAdmin`], [`IdentityError::Store`].
     pub async fn delete_user<E: From<IdentityError>>(
         &self,
         by: &Identity,
@@ -124,32 +112,23 @@ impl IdentityService {
         check: impl Fn(Option<u64>) -> Result<(), E>,
         dry_run: bool,
     ) -> Result<UserView, E> {
-        self.ensure_user_is_read(name).await?;
-        let view = self.user(name)?;
-        let delete = self.replica.change(by.who.clone(), |state| {
-            let user = existing(state, name)?;
-            check(Some(user.revision))?;
-            require_remaining_admin(state, name, None, by)?;
-            let mut writes = vec![Write::delete(USER, name, Expected::Revision(user.revision))];
-            let owned = state.tokens.iter().filter(|(_, token)| token.value.owner.as_deref() == Some(name));
-            for (token, _) in owned {
-                writes.push(Write::delete(TOKEN, token, Expected::Anything));
-                writes.push(Write::delete(TOKEN_USE, token, Expected::Anything));
-            }
-            for (session, _) in state.sessions_of(name) {
-                writes.push(Write::delete(SESSION, session, Expected::Anything));
-            }
-            Ok::<_, E>((if dry_run { Vec::new() } else { writes }, ()))
-        });
-        delete.await?;
-        Ok(view)
+        let now = self.clock.now();
+        let make = |state: &mut IdentityState| {
+            let deleted = view(state, name, now)?;
+            check(Some(deleted.revision))?;
+            let had_admin = state.has_enabled_admin();
+            state.remove_user(name);
+            require_remaining_admin(had_admin, state, name, by)?;
+            Ok(deleted)
+        };
+        self.change(by, dry_run, make).await.map(|(deleted, _)| deleted)
     }
 
     /// Changes the password of the user who asks. All their sessions end; returns a new session.
     ///
     /// # Errors
     /// [`IdentityError::NeedsSession`], [`IdentityError::WrongPassword`], [`IdentityError::TooManyFailures`],
-    /// [`IdentityError::Invalid`], [`IdentityError::Conflict`], [`IdentityError::SignInsBusy`], [`IdentityError::Busy`],
+    /// [`IdentityError::Invalid`], [`IdentityError::Conflict`], [`IdentityError::SignInsBusy`],
     /// [`IdentityError::Store`].
     pub async fn change_password(
         &self,
@@ -170,18 +149,18 @@ impl IdentityService {
         self.check_password(user, old, peer).await?;
         let hash = self.hasher.hash(new).await?;
         let (epoch, now) = (secret::generate()?, self.clock.now());
-        let change = self.replica.change(by.who.clone(), |state| {
-            let before = existing(state, user)?;
+        let make = |state: &mut IdentityState| {
+            let before = state.user(user)?;
             let after = User {
                 password_hash: Some(hash.clone()),
                 password_changed_at: Some(now),
                 epoch: epoch.clone(),
                 ..before.value.clone()
             };
-            let write = put(USER, user, &after, Expected::Revision(before.revision))?;
-            Ok::<_, IdentityError>((vec![write], ()))
-        });
-        change.await?;
+            state.users.set(user, after);
+            Ok::<_, IdentityError>(())
+        };
+        self.change(by, false, make).await?;
         self.begin_session(user).await
     }
 
@@ -194,17 +173,19 @@ impl IdentityService {
         role: Role,
     ) -> Result<String, IdentityError> {
         let (epoch, now) = (secret::generate()?, self.clock.now());
-        let change = self.replica.change(Who::named(name.as_str()), |state| {
+        let make = |state: &mut IdentityState| {
             let known = state.users.iter().find(|(_, user)| user.value.provider.as_ref() == Some(&subject));
             if let Some((name, user)) = known {
-                return update_provider_user(name, user, role, &epoch);
+                let name = name.to_owned();
+                let after = changed_provider_user(&name, &user.value, role, &epoch)?;
+                state.users.set(name.as_str(), after);
+                return Ok(name);
             }
-            if state.users.contains_key(name.as_str()) {
+            if state.users.contains(name.as_str()) {
                 return Err(IdentityError::OidcRefused(format!(
                     "the name {name} belongs to another user; an admin can delete that user, or the provider can give another name"
                 )));
             }
-            require_room(state)?;
             let user = User {
                 role,
                 disabled: false,
@@ -214,9 +195,10 @@ impl IdentityService {
                 password_changed_at: None,
                 epoch: epoch.clone(),
             };
-            Ok((vec![put(USER, name.as_str(), &user, Expected::Absent)?], name.to_string()))
-        });
-        change.await
+            state.users.set(name.as_str(), user);
+            Ok(name.to_string())
+        };
+        self.replica.change(Who::named(name.as_str()), make).await.map(|(name, _)| name)
     }
 
     /// Reads the store's news if the state does not contain a user: another control plane may have just created it.
@@ -224,17 +206,21 @@ impl IdentityService {
     /// # Errors
     /// [`IdentityError::Store`].
     pub async fn ensure_user_is_read(&self, name: &str) -> Result<(), IdentityError> {
-        let is_known = self.replica.read().users.contains_key(name);
-        if is_known { Ok(()) } else { self.replica.catch_up_throttled().await }
+        if !self.replica.current().users.contains(name) {
+            self.catch_up().await?;
+        }
+        Ok(())
     }
 }
 
-fn existing<'a>(state: &'a IdentityState, name: &str) -> Result<&'a Versioned<User>, IdentityError> {
-    state.users.get(name).ok_or_else(|| IdentityError::UnknownUser { name: truncated(name) })
+fn view(state: &IdentityState, name: &str, now: Moment) -> Result<UserView, IdentityError> {
+    let Versioned { revision, value } = state.user(name)?.clone();
+    let sessions =
+        state.sessions().filter(|(_, session)| session.user == name && state.is_valid(session, now));
+    Ok(UserView { name: name.to_owned(), revision, user: value, sessions: sessions.count() })
 }
 
 fn new_user(
-    state: &IdentityState,
     update: &UserUpdate,
     hash: Option<&String>,
     now: Moment,
@@ -244,7 +230,6 @@ fn new_user(
         let reason = "a new user needs a password".to_owned();
         return Err(IdentityError::Invalid { field: Field::Password, reason });
     };
-    require_room(state)?;
     Ok(User {
         role: update.role,
         disabled: update.disabled,
@@ -284,44 +269,27 @@ fn changed_user(
     Ok(after)
 }
 
-fn update_provider_user(
-    name: &str,
-    before: &Versioned<User>,
-    role: Role,
-    epoch: &str,
-) -> Result<(Vec<Write>, String), IdentityError> {
-    if before.value.disabled {
+fn changed_provider_user(name: &str, before: &User, role: Role, epoch: &str) -> Result<User, IdentityError> {
+    if before.disabled {
         return Err(IdentityError::OidcRefused(format!("the user {name} is disabled; ask an admin")));
     }
-    if before.value.role == role {
-        return Ok((Vec::new(), name.to_owned()));
+    if before.role == role {
+        return Ok(before.clone());
     }
-    let after = User { role, epoch: epoch.to_owned(), ..before.value.clone() };
-    Ok((vec![put(USER, name, &after, Expected::Revision(before.revision))?], name.to_owned()))
+    Ok(User { role, epoch: epoch.to_owned(), ..before.clone() })
 }
 
-/// Refuses a change that leaves no enabled admin, unless the admin token makes it: its holder can create a new one.
+/// Refuses a change of a user that leaves no enabled admin, unless the admin token makes it: its holder can create a new one.
 fn require_remaining_admin(
-    state: &IdentityState,
+    had_admin: bool,
+    after: &IdentityState,
     name: &str,
-    after: Option<&User>,
     by: &Identity,
 ) -> Result<(), IdentityError> {
-    let was_admin = state.users.get(name).is_some_and(|user| user.value.is_enabled_admin());
-    let others = state.users.iter().any(|(other, user)| other != name && user.value.is_enabled_admin());
-    let is_by_admin_token = by.method == AuthenticationMethod::AdminToken;
-    if is_by_admin_token || !was_admin || others || after.is_some_and(User::is_enabled_admin) {
+    if !had_admin || after.has_enabled_admin() || by.method == AuthenticationMethod::AdminToken {
         return Ok(());
     }
     Err(IdentityError::LastAdmin { name: name.to_owned() })
-}
-
-fn require_room(state: &IdentityState) -> Result<(), IdentityError> {
-    if state.users.len() < USERS_MAX {
-        return Ok(());
-    }
-    let reason = format!("there are {USERS_MAX} users, which is the limit; delete one first");
-    Err(IdentityError::Conflict { field: None, reason })
 }
 
 fn check_new_password(password: &Password, name: &str, field: Field) -> Result<(), IdentityError> {

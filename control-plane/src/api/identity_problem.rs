@@ -8,7 +8,6 @@ impl From<&IdentityError> for Problem {
         let (status, kind, title) = match error {
             IdentityError::Store(error) => return Self::from(error),
             IdentityError::Runtime(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
-            IdentityError::Busy => (StatusCode::CONFLICT, "busy", "Concurrent changes"),
             IdentityError::InvalidCredentials(_)
             | IdentityError::WrongPassword
             | IdentityError::SessionEnded => {
@@ -40,8 +39,25 @@ impl From<&IdentityError> for Problem {
             IdentityError::Conflict { field, .. } => *field,
             _ => None,
         };
-        let problem = Self::new(status, kind, title, error.to_string());
+        let detail = match hint(error) {
+            Some(hint) => format!("{error} ({hint})"),
+            None => error.to_string(),
+        };
+        let problem = Self::new(status, kind, title, detail);
         Self { field: field.map(|field| path(field).to_owned()), ..problem }
+    }
+}
+
+/// Returns the request that helps after an error.
+fn hint(error: &IdentityError) -> Option<&'static str> {
+    match error {
+        IdentityError::SessionEnded | IdentityError::NeedsSession { .. } => Some("POST /api/v1/session"),
+        IdentityError::CsrfTokenMissing => {
+            Some("the header `x-csrf-token` with `csrf_token` of GET /api/v1/session")
+        }
+        IdentityError::UnknownUser { .. } => Some("GET /api/v1/users lists all users"),
+        IdentityError::UnknownToken { .. } => Some("GET /api/v1/tokens lists all that you may see"),
+        _ => None,
     }
 }
 

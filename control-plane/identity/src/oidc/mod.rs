@@ -107,7 +107,7 @@ impl Oidc {
         now: Moment,
     ) -> Result<AuthenticatedUser, IdentityError> {
         let flow = flow.and_then(AuthorizationFlow::decode).ok_or_else(|| {
-            refused("this browser has no sign-in in progress, or it is older than ten minutes; begin again at /api/v1/oidc/login")
+            refused("this browser has no sign-in in progress, or it is older than ten minutes; begin again")
         })?;
         let code = self.code(&flow, response)?;
         let mut form = vec![
@@ -142,9 +142,7 @@ impl Oidc {
     ) -> Result<String, IdentityError> {
         let state = response.state.unwrap_or_default();
         if !bool::from(state.as_bytes().ct_eq(flow.state.as_bytes())) {
-            return Err(refused(
-                "`state` does not belong to the sign-in of this browser; begin again at /api/v1/oidc/login",
-            ));
+            return Err(refused("`state` does not belong to the sign-in of this browser; begin again"));
         }
         if response.iss.is_some_and(|issuer| issuer != self.settings.issuer) {
             return Err(refused("`iss` is another provider"));

@@ -1,17 +1,17 @@
 use std::{net::IpAddr, sync::Arc};
 
 use slotway_runtime::Clock;
-use slotway_store::{self as store, Kind, Store, StoreSettings};
+use slotway_store::{self as store, Kind, Replicated, Store, StoreSettings};
 use tempfile::TempDir;
 
 use crate::{
     ActiveSession, AdminToken, Credentials, Identity, IdentityError, IdentityService, IdentitySettings, Name,
-    Role, UserUpdate, state::READ_KINDS,
+    Role, UserUpdate, state::IdentityState,
 };
 
 pub(super) const PASSWORD: &str = "correct horse";
 /// The kinds of the test store.
-pub(super) const STORED_KINDS: &[Kind] = &READ_KINDS;
+pub(super) const STORED_KINDS: &[Kind] = IdentityState::KINDS;
 /// The address of a client.
 pub(super) const CLIENT: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)));
 

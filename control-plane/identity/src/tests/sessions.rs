@@ -149,15 +149,13 @@ async fn a_session_ends_when_its_user_changes() {
         let fixture = Fixture::new().await;
         fixture.create_user("ada", Role::Admin).await;
         let session = fixture.sign_in("ada").await;
-        let identity = fixture.authenticate(&session).await.unwrap();
+        fixture.authenticate(&session).await.unwrap();
         let mut update = UserUpdate { role: Role::Admin, disabled: false, password: None };
         fixture.put(&Identity::ADMIN_TOKEN, "ada", update.clone()).await.unwrap();
         fixture.authenticate(&session).await.unwrap();
-        assert!(fixture.service.is_still_valid(&identity));
         change(&mut update);
         fixture.put(&Identity::ADMIN_TOKEN, "ada", update).await.unwrap();
         assert!(matches!(fixture.authenticate(&session).await, Err(IdentityError::SessionEnded)), "{what}");
-        assert!(!fixture.service.is_still_valid(&identity), "{what}");
     }
     let fixture = Fixture::new().await;
     fixture.create_user("ada", Role::Admin).await;

@@ -2,13 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use slotway_store::{Expected, Store, Who, Write};
+use slotway_store::{Store, StoreError};
 use slotway_test_contended_store::ContendedStore;
 
 use super::fixture::{CLIENT, Fixture, PASSWORD, authenticate_session, authenticate_token, name, unchecked};
-use crate::{
-    Identity, IdentityError, IdentityService, Role, Scope, TokenRequest, UserUpdate, kinds::TOKEN_USE,
-};
+use crate::{Identity, IdentityError, IdentityService, Role, Scope, TokenRequest, UserUpdate, kinds::TOKEN};
 
 #[tokio::test]
 async fn a_session_or_token_of_one_control_plane_is_valid_at_another_at_once() {
@@ -71,15 +69,16 @@ async fn a_change_is_retried_after_conflicts_and_fails_after_too_many() {
     let contended = ContendedStore::new(fixture.store.clone());
     let store: Arc<dyn Store> = contended.clone();
     let service = Fixture::another(&store, &fixture.clock).await;
-    let write = || Write::put(TOKEN_USE, "t", "0", Expected::Anything);
-    let change =
-        async || service.replica.change(Who::SYSTEM, |_| Ok::<_, IdentityError>((vec![write()], ()))).await;
+    let request = TokenRequest { scope: Scope::Read, expires_in: None };
+    let create =
+        async |token: &str| service.create_token(&Identity::ADMIN_TOKEN, &name(token), &request, false).await;
     contended.others_win(3);
-    change().await.unwrap();
+    create("one").await.unwrap();
     assert_eq!(contended.left(), 0);
     contended.others_win(1_000);
-    let revision = store.list(&[TOKEN_USE]).await.unwrap().documents[0].revision;
-    assert!(matches!(change().await, Err(IdentityError::Busy)));
+    let outcome = create("two").await;
+    assert!(matches!(outcome, Err(IdentityError::Store(StoreError::Contended))), "{outcome:?}");
     assert!(contended.left() > 0);
-    assert_eq!(store.list(&[TOKEN_USE]).await.unwrap().documents[0].revision, revision);
+    let tokens = store.list(&[TOKEN]).await.unwrap().documents;
+    assert_eq!(tokens.iter().map(|token| token.key.as_str()).collect::<Vec<_>>(), ["one"]);
 }
