@@ -10,9 +10,27 @@ use serde_json::json;
 use slotway_config::{PoolName, Worker};
 
 use super::*;
-use crate::{coordinators::testing::desired, store::StoreError};
+use crate::{model::ListenerSettings, store::StoreError};
 
 const S: Duration = Duration::from_secs(1);
+
+fn nothing_desired() -> Desired {
+    Desired {
+        generation: 1,
+        revision: 1,
+        pools: Vec::new(),
+        draining: Vec::new(),
+        listener: ListenerSettings {
+            listen: "127.0.0.1:10000".parse().unwrap(),
+            debug_headers: false,
+            lane_lease: slotway_config::default_lane_lease(),
+            access_log: None,
+            filter_wasm: "/filter.wasm".into(),
+            groups: Default::default(),
+            lanes: 2,
+        },
+    }
+}
 
 /// The workers, as a store has them: in memory, with the rule that only what was seen is written over.
 struct FakeWard {
@@ -28,7 +46,7 @@ impl FakeWard {
             workers.into_iter().map(|watched| (watched.worker.worker.clone(), (watched, true))).collect();
         Arc::new(Self {
             workers: Mutex::new(workers),
-            changes: watch::Sender::new(Arc::new(desired(1, &[]))),
+            changes: watch::Sender::new(Arc::new(nothing_desired())),
             fails: AtomicBool::new(false),
             written: Mutex::default(),
         })
