@@ -4,7 +4,7 @@
 //! * [`config`]: the configuration file.
 //! * [`slotway_pools`]: the domain of pools and workers. It keeps them in the [`store`] and publishes what Envoy shall have.
 //! * [`agents`]: what agents are told, and who is a server.
-//! * [`coordinators`]: brings that to Envoy over [`slotway_xds`], takes its reports in, and supervises an Envoy of one's own.
+//! * [`slotway_coordinators`]: brings that to Envoy over [`slotway_xds`], takes its reports in, and supervises an Envoy of one's own.
 //! * [`slotway_identity`]: authenticates requests; users, sessions, tokens. [`api`]: REST. [`control_plane`] puts the parts together and serves them.
 //! * [`slotway_watchdog`]: sends the heartbeats of workers.
 //! * [`lifecycle`]: how the process begins to serve, is asked to read its configuration again, and ends. `reload` puts that in force.
@@ -18,13 +18,13 @@ mod backup;
 pub mod cli;
 pub mod config;
 pub mod control_plane;
-pub mod coordinators;
 pub mod kinds;
 mod observations;
 mod reload;
 mod watched_pools;
 
 pub use cli::CliError;
+pub use slotway_coordinators as coordinators;
 pub use slotway_identity as people;
 pub use slotway_pools::{self as groups, self as model, self as workers};
 pub use slotway_runtime::{self as lifecycle, telemetry, tls};

@@ -16,7 +16,7 @@ pub(crate) struct ReportsAndHeartbeats {
 
 impl Observations for ReportsAndHeartbeats {
     fn has_drained(&self, coordinator: &str, worker: &WorkerUrl, generation: u64) -> bool {
-        self.reports.drained(coordinator, worker, generation)
+        self.reports.has_drained(coordinator, worker, generation)
     }
 
     fn latest(&self, now: Instant) -> Vec<CoordinatorFigures> {

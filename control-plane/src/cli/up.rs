@@ -16,7 +16,7 @@ use crate::{
     coordinators::envoy::{
         bootstrap::NODE_ID,
         local_worker,
-        process::{Process, Program},
+        process::{ChildProcess, ChildProgram},
         reachable,
         supervise::{SupervisedEnvoy, Supervisor, ready},
     },
@@ -55,7 +55,7 @@ pub(super) struct Up {
 #[derive(Default)]
 struct Started {
     control_plane: Option<ControlPlane>,
-    workers: Vec<Process>,
+    workers: Vec<ChildProcess>,
     envoy: Option<Supervisor>,
 }
 
@@ -161,7 +161,7 @@ impl Started {
 }
 
 /// Returns a reference worker for each configured worker on this machine: its address and its program.
-fn demo_workers(config: &Config, program: &Path) -> Vec<(SocketAddr, Program)> {
+fn demo_workers(config: &Config, program: &Path) -> Vec<(SocketAddr, ChildProgram)> {
     let workers = config.pools.iter().flat_map(|pool| &pool.workers);
     let here = workers.filter_map(|worker| Some((local_worker(&worker.worker)?, worker.capacity)));
     let run = |(number, (address, capacity)): (usize, (SocketAddr, slotway_config::Capacity))| {
@@ -177,13 +177,13 @@ fn demo_workers(config: &Config, program: &Path) -> Vec<(SocketAddr, Program)> {
         }
         arguments.push("--exit-on-stdin-eof".into());
         let log = config.state.join(format!("worker-{name}.log"));
-        (address, Program { name, path: program.to_owned(), arguments, log })
+        (address, ChildProgram { name, path: program.to_owned(), arguments, log })
     };
     here.enumerate().map(run).collect()
 }
 
 /// Waits until a worker accepts connections.
-async fn answers(address: SocketAddr, process: &mut Process) -> Result<(), CliError> {
+async fn answers(address: SocketAddr, process: &mut ChildProcess) -> Result<(), CliError> {
     let started = Instant::now();
     while tokio::net::TcpStream::connect(address).await.is_err() {
         if let Some(status) = process.exit_status()? {
@@ -199,7 +199,7 @@ async fn answers(address: SocketAddr, process: &mut Process) -> Result<(), CliEr
 }
 
 /// Logs the end of demo workers. Slotway goes on without them.
-async fn watch_workers(workers: &mut [Process]) -> Result<(), CliError> {
+async fn watch_workers(workers: &mut [ChildProcess]) -> Result<(), CliError> {
     let mut told = vec![false; workers.len()];
     loop {
         sleep(WORKERS_EVERY).await;

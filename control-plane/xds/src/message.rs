@@ -41,7 +41,7 @@ pub(crate) enum Ask {
 }
 
 impl Request {
-    /// Returns the version of all that the node says it has; `None` if it has nothing.
+    /// Returns the version of all resources that the node states; `None` if it states none.
     pub(crate) fn stated(&self) -> Option<Version> {
         match &self.ask {
             Ask::All { version, .. } if version.is_empty() => None,
@@ -53,7 +53,7 @@ impl Request {
         }
     }
 
-    /// Discards what the node says it has: it may have taken any part of `unconfirmed` since.
+    /// Discards the versions that the node states: it may have taken any part of `unconfirmed` since.
     pub(crate) fn doubt(&mut self, unconfirmed: &ResourceSet) {
         match &mut self.ask {
             Ask::All { version, .. } => version.clear(),

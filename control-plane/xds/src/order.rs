@@ -298,7 +298,7 @@ impl Order {
         Bounds::highest(self.target.bounds.in_force(), needed.chain(&self.inherited_bounds))
     }
 
-    /// Returns the source's revision behind what is wanted of a type: that of its newest part. Independent resources have no part
+    /// Returns the source's revision behind the wanted resources of a type: the newest one. Independent resources have no part
     /// in the root's revisions.
     pub(crate) fn revision_of(&self, ty: ResourceType) -> Option<u64> {
         let newest = match ty.role() {

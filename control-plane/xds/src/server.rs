@@ -215,36 +215,7 @@ async fn run_stream<P: Protocol, S: Source>(
     info!(node = node.id, group = node.group, envoy = node.version, "coordinator connected");
     shared.logged().forget(&node.id);
     stream.receive(P::read(first)?)?;
-    let mut ending = pin!(shared.stopping.on_ending());
-    let mut release_at = None;
-    loop {
-        stream.send::<P>(responses).await;
-        // After the responses: they may find that the node has its root already.
-        if stream.session.has_lingering_bounds() {
-            let at = *release_at.get_or_insert_with(|| Instant::now() + source.linger());
-            if at <= Instant::now() {
-                stream.session.release_inherited_bounds();
-                release_at = None;
-                continue;
-            }
-        }
-        stream.claim.update(&stream.session);
-        let expires_at = stream.session.target().expires_at();
-        tokio::select! {
-            request = requests.message() => match request {
-                Ok(Some(request)) => stream.receive(P::read(request)?)?,
-                Ok(None) | Err(_) => break,
-            },
-            () = sleep_until(release_at) => {}
-            () = sleep_until(expires_at) => stream.session.retarget(snapshot(&mut source, &node)?),
-            changed = source.changed() => {
-                changed.map_err(|_| shutting_down())?;
-                stream.session.retarget(snapshot(&mut source, &node)?);
-            }
-            Ok(()) = access.changed() => access.borrow_and_update().clone().admit(&node.group, shown)?,
-            () = &mut ending => return Err(shutting_down().into()),
-        }
-    }
+    stream.exchange::<P>(source, access, shown, requests, responses).await?;
     info!(node = node.id, "coordinator disconnected");
     Ok(())
 }
@@ -271,7 +242,48 @@ struct NodeStream<'a, S> {
     node: &'a Node,
 }
 
-impl<S> NodeStream<'_, S> {
+impl<S: Source> NodeStream<'_, S> {
+    /// Exchanges requests and responses until the node disconnects.
+    async fn exchange<P: Protocol>(
+        &mut self,
+        mut source: S,
+        mut access: watch::Receiver<Arc<NodeAccess>>,
+        shown: &NodeCredentials,
+        requests: &mut Streaming<P::Request>,
+        responses: &mpsc::Sender<Result<Frame, Status>>,
+    ) -> Result<(), StreamEnd> {
+        let mut ending = pin!(self.shared.stopping.on_ending());
+        let mut release_at = None;
+        loop {
+            self.send::<P>(responses).await;
+            // After the responses: they may find that the node has its root already.
+            if self.session.has_lingering_bounds() {
+                let at = *release_at.get_or_insert_with(|| Instant::now() + source.linger());
+                if at <= Instant::now() {
+                    self.session.release_inherited_bounds();
+                    release_at = None;
+                    continue;
+                }
+            }
+            self.claim.update(&self.session);
+            let expires_at = self.session.target().expires_at();
+            tokio::select! {
+                request = requests.message() => match request {
+                    Ok(Some(request)) => self.receive(P::read(request)?)?,
+                    Ok(None) | Err(_) => return Ok(()),
+                },
+                () = sleep_until(release_at) => {}
+                () = sleep_until(expires_at) => self.session.retarget(snapshot(&mut source, self.node)?),
+                changed = source.changed() => {
+                    changed.map_err(|_| shutting_down())?;
+                    self.session.retarget(snapshot(&mut source, self.node)?);
+                }
+                Ok(()) = access.changed() => access.borrow_and_update().clone().admit(&self.node.group, shown)?,
+                () = &mut ending => return Err(shutting_down().into()),
+            }
+        }
+    }
+
     /// Sends the responses that are due.
     async fn send<P: Protocol>(&mut self, responses: &mpsc::Sender<Result<Frame, Status>>) {
         for response in self.session.responses(&self.shared.history) {

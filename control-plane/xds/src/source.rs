@@ -27,7 +27,7 @@ pub trait Source: Clone + Send + Sync + 'static {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SourceEnded;
 
-/// Why a node gets no snapshot. The text is sent to the node and says what its operator can do.
+/// The reason for which a node gets no snapshot. The text is sent to the node and tells its operator what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SnapshotError {
     /// There is nothing for a node of this group.

@@ -53,7 +53,7 @@ fn after_sending(list: &[&str], wildcard: bool, sent: &str) -> (Subscription, St
 }
 
 #[test]
-fn nothing_is_sent_before_it_is_asked_for() {
+fn nothing_is_sent_without_a_subscription() {
     assert_eq!(Subscription::default().offer(&content("v1")), Offer::Hold);
 }
 
@@ -134,7 +134,7 @@ fn going_back_after_a_rejection_is_sent_since_the_node_may_have_taken_a_part() {
 }
 
 #[test]
-fn a_rejection_is_known_by_its_reason_whatever_version_it_states() {
+fn a_rejection_is_recognized_by_its_reason_whatever_version_it_states() {
     let (mut clusters, nonce) = after_sending(&[], true, "v1");
     let mut request = refuses(&nonce, &[]);
     request.ask = Ask::All { names: names(&[]), version: version("v1").as_str().to_owned() };
@@ -229,7 +229,7 @@ mod incremental {
         Request { error: Some("no".to_owned()), ..changes(nonce, &[], &[]) }
     }
 
-    /// A first request that says what it has kept.
+    /// A first request that states what the node has kept.
     fn kept(subscribe: &[&str], kept: &Arc<ResourceSet>) -> Request {
         let versions = kept.iter().map(|own| (own.name().to_string(), own.version().as_str().to_owned()));
         let mut request = changes("", subscribe, &[]);
@@ -255,14 +255,14 @@ mod incremental {
     }
 
     #[test]
-    fn only_what_has_changed_is_sent_and_what_is_gone_is_said_to_be() {
+    fn only_changes_are_sent_and_missing_resources_are_reported_as_removed() {
         let mut clusters = settled(&set(&[("a", "1"), ("b", "1"), ("c", "1")]));
         let (_, resources, removed) = sent(&mut clusters, &set(&[("a", "1"), ("b", "2"), ("d", "1")]));
         assert_eq!((resources, removed), (vec!["b".to_owned(), "d".to_owned()], vec!["c".to_owned()]));
     }
 
     #[test]
-    fn everything_is_answered_even_if_it_is_nothing() {
+    fn a_wildcard_is_answered_even_if_there_is_nothing() {
         let mut clusters = Subscription::default();
         clusters.receive(changes("", &[], &[]), true);
         let (nonce, resources, removed) = sent(&mut clusters, &set(&[]));
@@ -272,7 +272,7 @@ mod incremental {
     }
 
     #[test]
-    fn a_name_that_does_not_exist_is_said_to_be_removed_and_sent_once_it_exists() {
+    fn a_name_that_does_not_exist_is_reported_as_removed_and_sent_once_it_exists() {
         let mut routes = Subscription::default();
         routes.receive(changes("", &["a"], &[]), false);
         let (nonce, _, removed) = sent(&mut routes, &set(&[]));
@@ -312,7 +312,7 @@ mod incremental {
     }
 
     #[test]
-    fn after_a_rejection_all_that_was_in_the_response_is_settled_anew() {
+    fn after_a_rejection_all_of_the_response_is_sent_again() {
         let mut clusters = settled(&set(&[("a", "1"), ("b", "1")]));
         let (nonce, ..) = sent(&mut clusters, &set(&[("a", "1"), ("c", "1")]));
         assert_eq!(clusters.receive(refuses(&nonce), true), Answer::Rejected("no".to_owned()));
@@ -322,7 +322,7 @@ mod incremental {
     }
 
     #[test]
-    fn a_name_that_is_asked_for_again_is_answered_though_the_node_has_it() {
+    fn a_name_that_is_subscribed_again_is_answered_though_the_node_has_it() {
         let mut clusters = settled(&content("1"));
         clusters.receive(changes("", &["r"], &[]), true);
         assert_eq!(sent(&mut clusters, &content("1")).1, ["r"]);
@@ -354,7 +354,7 @@ mod incremental {
     }
 
     #[test]
-    fn a_request_that_says_nothing_is_not_answered() {
+    fn an_empty_request_is_not_answered() {
         let mut clusters = settled(&content("1"));
         clusters.receive(changes("", &[], &[]), true);
         assert_eq!(clusters.offer(&content("1")), Offer::InForce);

@@ -57,7 +57,7 @@ struct OnlyReports(Arc<Reports>);
 
 impl Observations for OnlyReports {
     fn has_drained(&self, coordinator: &str, worker: &WorkerUrl, generation: u64) -> bool {
-        self.0.drained(coordinator, worker, generation)
+        self.0.has_drained(coordinator, worker, generation)
     }
 
     fn latest(&self, now: Instant) -> Vec<CoordinatorFigures> {

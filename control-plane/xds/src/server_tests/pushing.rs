@@ -1,4 +1,4 @@
-//! What a node is sent, and what is shown of it.
+//! The responses that a node receives, and its status.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

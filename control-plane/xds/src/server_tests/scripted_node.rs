@@ -1,4 +1,4 @@
-//! A control plane on a real port, and a node that says what a test has it say.
+//! A control plane on a real port, and a node whose requests a test scripts.
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 

@@ -14,7 +14,7 @@ use crate::{
     testing::{FILTER, OF_ENVOY, TestSnapshots, Wanted, catalog, wanted},
 };
 
-/// What a response may have of its own, in bytes: version, nonce, names, and what is too short to be shared.
+/// Most bytes of a response that are not shared: version, nonce, names, and parts that are too short.
 const OWN_BYTES_MAX: usize = 2_048;
 
 struct Node {

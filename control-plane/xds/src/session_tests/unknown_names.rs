@@ -21,7 +21,7 @@ fn a_type_that_is_not_served_is_ignored() {
 }
 
 #[test]
-fn a_name_that_does_not_exist_is_unanswered_or_said_to_be_removed() {
+fn a_name_that_does_not_exist_is_unanswered_or_reported_as_removed() {
     let incoming = |ask| Incoming {
         type_url: ROUTES.type_url().to_owned(),
         request: Request { ask, nonce: String::new(), error: None },

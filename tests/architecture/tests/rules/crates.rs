@@ -62,7 +62,6 @@ const NOT_FOR_API: &[&str] = &[
 
 /// Rows of packages that are still to come; to be deleted with the last of them.
 const TO_COME: &[&str] = &[
-    "slotway-coordinators",
     "slotway-api",
 ];
 

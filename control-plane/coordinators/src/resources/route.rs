@@ -22,7 +22,7 @@ use super::{
     cluster::PATH_PREFIX,
     protobuf::{duration, yes},
 };
-use crate::coordinators::types::RESOURCE_NAME;
+use crate::types::RESOURCE_NAME;
 
 /// Longest silence of either side while no answer is awaited, and longest time that a client may leave an answer unread.
 pub(super) const SILENCE: Duration = Duration::from_secs(300);

@@ -47,7 +47,7 @@ use slotway_config::{Protocol, SYSTEM_CA_FILE, Scheme, Worker, WorkerUrl};
 use slotway_xds::XdsResource;
 
 use super::protobuf::{address, duration, keepalive, number};
-use crate::coordinators::types::RESOURCE_NAME;
+use crate::types::RESOURCE_NAME;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const BUFFER_LIMIT_BYTES: u32 = 1 << 20;

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use slotway_runtime::RuntimeError;
 use slotway_xds::XdsError;
 
-/// A failure in what Envoys are told, report, or run as.
+/// A failure of the configuration, the reports or the process of an Envoy.
 #[derive(Debug, thiserror::Error)]
 pub enum CoordinatorsError {
     /// A node's name is empty, too long or has characters that it cannot have.

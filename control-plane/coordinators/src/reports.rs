@@ -103,7 +103,7 @@ impl Reports {
     /// Returns whether a coordinator has reported that it is at `generation` or beyond and has no request at a worker that this
     /// generation removed.
     #[must_use]
-    pub fn drained(&self, coordinator: &str, worker: &WorkerUrl, generation: u64) -> bool {
+    pub fn has_drained(&self, coordinator: &str, worker: &WorkerUrl, generation: u64) -> bool {
         self.lock().get(coordinator).is_some_and(|known| {
             known.generation >= generation
                 && match known.workers.get(worker) {

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use tokio::time::{Instant, sleep};
 
 use super::admin::AdminPort;
-use crate::coordinators::types::RESOURCE_NAME;
+use crate::types::RESOURCE_NAME;
 
 /// Longest answer, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;

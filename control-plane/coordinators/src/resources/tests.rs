@@ -29,7 +29,7 @@ use slotway_config::{FilterConfig, Pool, Protocol, WaitDuration, Worker, WorkerT
 use slotway_xds::XdsResource;
 
 use super::{cluster, filter::Filter, listener, route};
-use crate::coordinators::testing::{desired, worker};
+use crate::testing::{desired, worker};
 
 fn body(resource: &XdsResource) -> Any {
     Any::decode(&*resource.body().to_vec()).unwrap()

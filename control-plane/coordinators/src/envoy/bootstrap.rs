@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use slotway_xds::ProtocolVariant;
 
 use super::reachable;
-use crate::coordinators::{
+use crate::{
     CoordinatorsError,
     types::{RESOURCE_NAME, XDS_CLUSTER},
 };

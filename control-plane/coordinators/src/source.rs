@@ -1,5 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
+use slotway_agents_proto::AgentResources;
+use slotway_pools::Desired;
 use slotway_xds::{Catalog, Node, Snapshot, SnapshotError, Source, SourceEnded, XdsError};
 use tokio::sync::watch;
 
@@ -7,7 +9,6 @@ use super::{
     snapshots::{LINGER, Snapshots},
     types::{OF_AGENTS, OF_ENVOY},
 };
-use crate::{agents::AgentResources, model::Desired};
 
 /// The source of the xDS server: the published pools and the resources for agents, as snapshots.
 #[derive(Debug, Clone)]

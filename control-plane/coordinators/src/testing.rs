@@ -1,8 +1,7 @@
 //! Values for tests.
 
 use slotway_config::{Capacity, Pool, PoolMatch, Protocol, Worker};
-
-use crate::model::{Desired, ListenerSettings};
+use slotway_pools::{Desired, ListenerSettings};
 
 pub(crate) fn worker(url: &str, capacity: u32) -> Worker {
     Worker {

@@ -6,7 +6,7 @@ use envoy_types::pb::google::protobuf::Any;
 use slotway_agents_proto::AgentResources;
 use slotway_xds::{ResourceSet, XdsResource};
 
-use crate::coordinators::types::OF_AGENTS;
+use crate::types::OF_AGENTS;
 
 /// Returns the resources of each type for agents, by type URL.
 pub(crate) fn sets(resources: &AgentResources) -> BTreeMap<&'static str, Arc<ResourceSet>> {

@@ -62,15 +62,15 @@ fn a_report_whose_base_is_missing_is_refused_until_a_full_one_comes() {
 fn a_worker_has_drained_once_the_removal_is_in_force_and_its_requests_have_ended() {
     let (reports, now) = (Reports::default(), Instant::now());
     let worker = "http://a".parse().unwrap();
-    assert!(!reports.drained("c", &worker, 7), "nobody has reported");
+    assert!(!reports.has_drained("c", &worker, 7), "no coordinator has reported");
     reports.accept(report(1, 1, true, &[("http://a", 3, 0, ACTIVE)]), now).unwrap();
-    assert!(!reports.drained("c", &worker, 7), "it still has its capacity");
+    assert!(!reports.has_drained("c", &worker, 7), "it still has its capacity");
     reports.accept(report(1, 2, false, &[("http://a", 0, 1, WorkerState::Draining)]), now).unwrap();
-    assert!(!reports.drained("c", &worker, 7), "a request is under way");
+    assert!(!reports.has_drained("c", &worker, 7), "a request is under way");
     reports.accept(report(1, 3, false, &[("http://a", 0, 0, WorkerState::Gone)]), now).unwrap();
-    assert!(reports.drained("c", &worker, 7));
-    assert!(!reports.drained("c", &worker, 8), "a later removal is not in force");
-    assert!(!reports.drained("d", &worker, 7), "another coordinator has said nothing");
+    assert!(reports.has_drained("c", &worker, 7));
+    assert!(!reports.has_drained("c", &worker, 8), "a later removal is not in force");
+    assert!(!reports.has_drained("d", &worker, 7), "another coordinator has not reported");
 }
 
 #[test]
@@ -80,11 +80,11 @@ fn a_worker_that_a_cut_report_leaves_out_has_not_drained() {
         (0..limits::WORKERS_PER_REPORT_MAX).map(|number| format!("http://w{number}")).collect();
     let workers: Vec<_> = names.iter().map(|name| (name.as_str(), 1, 0, ACTIVE)).collect();
     reports.accept(report(1, 1, true, &workers), now).unwrap();
-    assert!(!reports.drained("c", &"http://a".parse().unwrap(), 7));
+    assert!(!reports.has_drained("c", &"http://a".parse().unwrap(), 7));
     reports.accept(report(1, 2, false, &[("http://a", 0, 1, WorkerState::Draining)]), now).unwrap();
-    assert!(!reports.drained("c", &"http://a".parse().unwrap(), 7));
+    assert!(!reports.has_drained("c", &"http://a".parse().unwrap(), 7));
     assert!(
-        reports.drained("c", &"http://b".parse().unwrap(), 7),
+        reports.has_drained("c", &"http://b".parse().unwrap(), 7),
         "all have been named, and it was not among them"
     );
 }

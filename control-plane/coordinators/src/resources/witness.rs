@@ -19,9 +19,9 @@ use envoy_types::{
     util::pack_any,
 };
 use slotway_config::limits::WITNESS_ASKED_FROM_MS;
+use slotway_pools::ListenerSettings;
 
 use super::filter;
-use crate::model::ListenerSettings;
 
 /// The configuration of the plugin and of its VM. It tells the module that it is the witness, and gives it VMs of its own.
 const WITNESS: &str = "witness";

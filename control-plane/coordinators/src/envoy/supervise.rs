@@ -3,9 +3,7 @@
 use std::{
     convert::Infallible,
     ffi::OsString,
-    io::Write,
     net::SocketAddr,
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -13,16 +11,19 @@ use std::{
 use tokio::net::TcpStream;
 
 use serde_json::Value;
-use slotway_runtime::{RuntimeError, ShutdownSettings};
+use slotway_runtime::{
+    RuntimeError, ShutdownSettings,
+    file::{self, IfExists},
+};
 use slotway_xds::{Nodes, SubscriptionState};
 
 use super::{
     bootstrap::NODE_ID,
     drain::{DrainOutcome, drain},
-    process::{Process, Program},
+    process::{ChildProcess, ChildProgram},
     reachable,
 };
-use crate::coordinators::CoordinatorsError;
+use crate::CoordinatorsError;
 
 /// An Envoy that ends earlier than this has failed to start.
 const START_WITHIN: Duration = Duration::from_secs(10);
@@ -55,29 +56,32 @@ pub struct SupervisedEnvoy<'a> {
 
 /// A supervised Envoy. Dropping it kills Envoy.
 pub struct Supervisor {
-    program: Program,
-    process: Process,
+    program: ChildProgram,
+    process: ChildProcess,
     started: Instant,
     failed_starts: u32,
     admin: SocketAddr,
 }
 
 impl Supervisor {
-    /// Writes the bootstrap and starts Envoy (see [`Program::start`] for the thread).
+    /// Writes the bootstrap and starts Envoy (see [`ChildProgram::start`] for the thread).
     ///
     /// # Errors
     /// [`RuntimeError::File`], [`CoordinatorsError::Child`].
     pub fn start(envoy: SupervisedEnvoy<'_>) -> Result<Self, CoordinatorsError> {
         let SupervisedEnvoy { path, bootstrap, concurrency, admin, state } = envoy;
-        let file = state.join("envoy.json");
-        write_secret(&file, &format!("{bootstrap:#}\n")).map_err(|error| RuntimeError::file(&file, error))?;
-        let mut arguments: Vec<OsString> = vec!["--config-path".into(), file.into()];
+        let path_of_bootstrap = state.join("envoy.json");
+        // With mode 600: it may contain a token.
+        let written =
+            file::write(&path_of_bootstrap, format!("{bootstrap:#}\n").as_bytes(), IfExists::Replace);
+        written.map_err(|error| RuntimeError::file(&path_of_bootstrap, error))?;
+        let mut arguments: Vec<OsString> = vec!["--config-path".into(), path_of_bootstrap.into()];
         arguments.extend(["--concurrency".into(), concurrency.to_string().into()]);
         // Without it, two Envoys on one machine use the same shared memory.
         arguments.push("--disable-hot-restart".into());
         // While Envoy drains, each answer ends its connection; the other strategy begins with few of them.
         arguments.extend(["--drain-strategy".into(), "immediate".into()]);
-        let program = Program { name: "Envoy".to_owned(), path, arguments, log: state.join(LOG) };
+        let program = ChildProgram { name: "Envoy".to_owned(), path, arguments, log: state.join(LOG) };
         let process = program.start()?;
         Ok(Self { program, process, started: Instant::now(), failed_starts: 0, admin })
     }
@@ -96,7 +100,7 @@ impl Supervisor {
                 return Err(died);
             }
             let wait = BACK_OFF * 2_u32.pow(self.failed_starts - 1);
-            tracing::warn!("{died}\nit is started again in {} ms", wait.as_millis());
+            tracing::warn!(restart_in_ms = wait.as_millis(), "{died}");
             tokio::time::sleep(wait).await;
             self.process = self.program.start()?;
             self.started = Instant::now();
@@ -123,14 +127,6 @@ impl Supervisor {
         }
         self.process.stop().await;
     }
-}
-
-/// Writes a file that only its owner can read: it may contain a token.
-fn write_secret(file: &Path, text: &str) -> std::io::Result<()> {
-    let mut options = std::fs::File::options();
-    let mut open = options.create(true).truncate(true).write(true).mode(0o600).open(file)?;
-    open.set_permissions(std::fs::Permissions::from_mode(0o600))?;
-    open.write_all(text.as_bytes())
 }
 
 /// Waits until the supervised Envoy has acknowledged its whole configuration and accepts connections on `listen`. `state` is the

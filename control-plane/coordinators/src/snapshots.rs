@@ -9,7 +9,9 @@ use std::{
     time::Duration,
 };
 
+use slotway_agents_proto::AgentResources;
 use slotway_config::{ConfigError, Worker};
+use slotway_pools::Desired;
 use slotway_xds::{LingeringBounds, ResourceSet, Snapshot, XdsResource};
 use tokio::time::Instant;
 
@@ -17,7 +19,6 @@ use super::{
     resources::{agents, cluster, filter::Filter, limits, listener, route},
     types::{FILTER, LISTENER, ROUTE},
 };
-use crate::{agents::AgentResources, model::Desired};
 
 /// How long a worker's limit in Envoy stays as high as it was after its capacity was lowered: longer than Envoy's threads take to
 /// apply a configuration, and longer than requests take on their way to the worker.
@@ -179,12 +180,10 @@ fn one(resource: XdsResource) -> Arc<ResourceSet> {
 
 #[cfg(test)]
 mod tests {
+    use slotway_pools::{DEFAULT_GROUP, DrainingWorker};
+
     use super::*;
-    use crate::{
-        coordinators::testing::{desired, worker},
-        groups::DEFAULT_GROUP,
-        model::DrainingWorker,
-    };
+    use crate::testing::{desired, worker};
 
     const WORKER: &str = "http://a";
 

@@ -29,6 +29,7 @@ use envoy_types::{
     util::pack_any,
 };
 use prost::Name;
+use slotway_pools::ListenerSettings;
 use slotway_xds::XdsResource;
 
 use super::{
@@ -37,7 +38,7 @@ use super::{
     route::SILENCE,
     witness,
 };
-use crate::{coordinators::types::RESOURCE_NAME, model::ListenerSettings};
+use crate::types::RESOURCE_NAME;
 
 const BUFFER_LIMIT_BYTES: u32 = 1 << 20;
 const REQUEST_HEADERS_TIMEOUT: Duration = Duration::from_secs(10);

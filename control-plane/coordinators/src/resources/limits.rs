@@ -20,7 +20,7 @@ use slotway_config::Worker;
 use slotway_xds::{Bounds, BoundsFormat, XdsResource};
 
 use super::cluster::MAX_REQUESTS;
-use crate::coordinators::types::RESOURCE_NAME;
+use crate::types::RESOURCE_NAME;
 
 const FORMAT: BoundsFormat = BoundsFormat { encode: resource, open: MAX_REQUESTS };
 

@@ -15,7 +15,7 @@ mod snapshots;
 mod source;
 mod status;
 #[cfg(test)]
-pub(crate) mod testing;
+mod testing;
 pub mod types;
 
 pub use error::CoordinatorsError;

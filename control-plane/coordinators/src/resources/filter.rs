@@ -23,14 +23,12 @@ use envoy_types::pb::{
 use prost::Name;
 use sha2::{Digest, Sha256};
 use slotway_config::{ConfigError, FilterConfig};
+use slotway_pools::Desired;
 
 use slotway_xds::{Deferred, Encoded, XdsResource};
 
 use super::protobuf::duration;
-use crate::{
-    coordinators::types::{RESOURCE_NAME, XDS_CLUSTER},
-    model::Desired,
-};
+use crate::types::{RESOURCE_NAME, XDS_CLUSTER};
 
 /// The filter with the configuration of a group, without the node's id, which the filter states in its reports.
 #[derive(Debug)]

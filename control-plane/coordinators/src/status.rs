@@ -2,11 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use slotway_pools::{POLICY, POOL, SETTINGS, WORKER};
 use slotway_runtime::Moment;
 use slotway_store::{AuditQuery, AuditRow, Kind, Store};
 use slotway_xds::{NodeStatus, Nodes, RevisionSpan, SubscriptionState};
-
-use crate::kinds;
 
 /// Most changes that are named for one rejection.
 const CHANGES_MAX: usize = 3;
@@ -117,9 +116,9 @@ impl Coordinators {
 /// Returns the changes that Envoy's reason names, then the others, the newest first. So later changes that are right do not push
 /// out the wrong one.
 fn likeliest(rows: &[AuditRow], reason: &str) -> Vec<RejectedChange> {
-    let worker = kinds::WORKER.as_str();
+    let worker = WORKER.as_str();
     // Envoy has none of the resources for agents.
-    let of_envoy = [kinds::WORKER, kinds::POOL, kinds::POLICY, kinds::SETTINGS].map(Kind::as_str);
+    let of_envoy = [WORKER, POOL, POLICY, SETTINGS].map(Kind::as_str);
     let mut rows: Vec<_> = rows.iter().filter(|row| of_envoy.contains(&row.kind.as_str())).collect();
     rows.sort_by_key(|row| !(row.kind == worker && reason.contains(&row.key)));
     let change = |row: &AuditRow| RejectedChange {
@@ -135,6 +134,9 @@ fn likeliest(rows: &[AuditRow], reason: &str) -> Vec<RejectedChange> {
 mod tests {
     use super::*;
 
+    /// A kind that is none of Envoy's.
+    const OTHER: Kind = Kind::new("other");
+
     fn row(id: u64, who: &str, kind: Kind, key: &str) -> AuditRow {
         let (who, kind, key) = (who.to_owned(), kind.as_str().to_owned(), key.to_owned());
         AuditRow { id, revision: id, at_ms: 1_000, who, kind, key, before: None, after: None }
@@ -143,13 +145,13 @@ mod tests {
     #[test]
     fn the_change_that_the_reason_names_is_not_pushed_out_by_later_ones() {
         let rows = [
-            row(7, "late", kinds::USER, "http://wrong"),
-            row(6, "sixth", kinds::WORKER, "http://d"),
-            row(5, "fifth", kinds::SETTINGS, "file"),
-            row(4, "fourth", kinds::WORKER, "http://b"),
-            row(3, "third", kinds::WORKER, "http://a"),
-            row(2, "culprit", kinds::WORKER, "http://wrong"),
-            row(1, "first", kinds::WORKER, "http://e"),
+            row(7, "late", OTHER, "http://wrong"),
+            row(6, "sixth", WORKER, "http://d"),
+            row(5, "fifth", SETTINGS, "file"),
+            row(4, "fourth", WORKER, "http://b"),
+            row(3, "third", WORKER, "http://a"),
+            row(2, "culprit", WORKER, "http://wrong"),
+            row(1, "first", WORKER, "http://e"),
         ];
         let who = |reason| likeliest(&rows, reason).into_iter().map(|change| change.who).collect::<Vec<_>>();
         assert_eq!(who("cluster http://wrong: no such file"), ["culprit", "sixth", "fifth"]);

@@ -15,7 +15,7 @@ use tokio::process::{Child, ChildStdin, Command};
 
 use slotway_runtime::RuntimeError;
 
-use crate::coordinators::CoordinatorsError;
+use crate::CoordinatorsError;
 
 /// Time between SIGTERM and SIGKILL.
 const STOP_WITHIN: Duration = Duration::from_secs(3);
@@ -26,7 +26,7 @@ const TAIL_LINES: usize = 12;
 
 /// A program to run.
 #[derive(Debug, Clone)]
-pub struct Program {
+pub struct ChildProgram {
     /// The name for messages.
     pub name: String,
     /// The executable.
@@ -38,20 +38,20 @@ pub struct Program {
 }
 
 /// A running program. Dropping it kills the program.
-pub struct Process {
-    program: Program,
+pub struct ChildProcess {
+    program: ChildProgram,
     child: Child,
     /// Open while this process lives: a program that reads its standard input notices the end of this process.
     _stdin: Option<ChildStdin>,
 }
 
-impl Program {
+impl ChildProgram {
     /// Starts the program. The calling thread must live as long as this process, in practice the main thread: the operating system
     /// ends the program when the thread that started it ends.
     ///
     /// # Errors
     /// [`RuntimeError::File`] for the log, [`CoordinatorsError::Child`] if it cannot be started.
-    pub fn start(&self) -> Result<Process, CoordinatorsError> {
+    pub fn start(&self) -> Result<ChildProcess, CoordinatorsError> {
         let log = File::create(&self.log).map_err(|error| RuntimeError::file(&self.log, error))?;
         let errors = log.try_clone().map_err(|error| RuntimeError::file(&self.log, error))?;
         let mut command = Command::new(&self.path);
@@ -69,11 +69,11 @@ impl Program {
             log: None,
             tail: String::new(),
         })?;
-        Ok(Process { program: self.clone(), _stdin: child.stdin.take(), child })
+        Ok(ChildProcess { program: self.clone(), _stdin: child.stdin.take(), child })
     }
 }
 
-impl Process {
+impl ChildProcess {
     /// Waits until it ends.
     ///
     /// # Errors
@@ -117,7 +117,7 @@ impl Process {
     /// Returns the error that it failed, with the end of its log. `how` follows its name.
     #[must_use]
     pub fn failed(&self, how: String) -> CoordinatorsError {
-        let Program { name, log, .. } = &self.program;
+        let ChildProgram { name, log, .. } = &self.program;
         CoordinatorsError::Child { program: name.clone(), how, log: Some(log.clone()), tail: tail(log) }
     }
 
