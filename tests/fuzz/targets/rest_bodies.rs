@@ -25,17 +25,15 @@ use axum::{
 use http_body_util::BodyExt;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
-use slotway::{
-    api::{self, ApiState, Rates, ResourceRegistry},
-    config::{ApiLimits, Config},
-    coordinators::{Coordinators, Reports, types::OF_ENVOY},
-    kinds,
-    lifecycle::Clock,
-    model::ListenerSettings,
-    people::{AdminToken, IdentityService, IdentitySettings},
-    store::{Batch, Expected, Kind, Listing, SqliteStore, Store, Who, Write},
-    workers::{CoordinatorFigures, DISCONNECTED_GRACE, HeartbeatStatus, Observations, Pools},
+use slotway::{config::Config, kinds};
+use slotway_api::{ApiState, RateLimits, Rates, ResourceRegistry};
+use slotway_coordinators::{Coordinators, Reports, types::OF_ENVOY};
+use slotway_identity::{AdminToken, IdentityService, IdentitySettings};
+use slotway_pools::{
+    CoordinatorFigures, DISCONNECTED_GRACE, HeartbeatStatus, ListenerSettings, Observations, Pools,
 };
+use slotway_runtime::Clock;
+use slotway_store::{Batch, Expected, Kind, Listing, SqliteStore, Store, Who, Write};
 use slotway_backups::Backups;
 use slotway_config::{FilterConfig, WorkerUrl};
 use slotway_servers::{Servers, WorkerDirectory};

@@ -60,11 +60,6 @@ const NOT_FOR_API: &[&str] = &[
     "slotway-worker",
 ];
 
-/// Rows of packages that are still to come; to be deleted with the last of them.
-const TO_COME: &[&str] = &[
-    "slotway-api",
-];
-
 /// What the crates of the workspace may depend on.
 const CRATES: &[AllowedDependencies] = &[
     // The filter. What does not need the host of a proxy-wasm VM knows nothing of it.
@@ -172,8 +167,7 @@ const CONFINED: &[Confined] = &[
 
 #[test]
 fn crates_depend_on_allowed_crates_alone() {
-    let mut found = breaches(&workspace(), CRATES, CONFINED);
-    found.retain(|breach| !matches!(breach, DependencyBreach::MissingPackage { package } if TO_COME.contains(&package.as_str())));
+    let found = breaches(&workspace(), CRATES, CONFINED);
     assert_none("The tables in tests/architecture/tests/rules/crates.rs do not allow this:", &found);
 }
 

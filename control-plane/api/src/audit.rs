@@ -1,0 +1,136 @@
+use axum::{
+    Json,
+    extract::{Query, State, rejection::QueryRejection},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use slotway_api_types::{ResourceKind, kinds};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use super::{
+    ApiState, Problem,
+    access::{Asking, scope_of},
+};
+use crate::ApiError;
+use slotway_identity::Scope;
+use slotway_store::{AUDIT_PAGE_MAX, AuditQuery, AuditRow, HIDDEN};
+
+/// The default number of rows.
+const LIMIT: u32 = 100;
+
+/// The filter of changes.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    before: Option<u64>,
+    kind: Option<String>,
+    key: Option<String>,
+    who: Option<String>,
+    limit: Option<u32>,
+}
+
+/// A page of `GET /api/v1/audit`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct AuditPage {
+    /// The changes, newest first.
+    pub changes: Vec<AuditedChange>,
+    /// The `before` of the next page; absent on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<u64>,
+}
+
+/// A change of one document.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct AuditedChange {
+    /// Its id, larger than those of earlier changes.
+    pub id: u64,
+    /// The store's revision; changes of one commit share it.
+    pub revision: u64,
+    /// The time (RFC 3339, UTC).
+    pub at: String,
+    /// The author: a user, `token NAME`, `admin token`, `config file`, or `system`.
+    pub who: String,
+    /// The kind of the document: `worker`, `settings`, ...
+    pub kind: String,
+    /// Its key.
+    pub key: String,
+    /// The document before, without secrets; `null` if it is new.
+    pub before: Value,
+    /// The document after, without secrets; `null` if it was deleted.
+    pub after: Value,
+}
+
+impl From<AuditRow> for AuditedChange {
+    fn from(row: AuditRow) -> Self {
+        let AuditRow { id, revision, at_ms, who, kind, key, before, after } = row;
+        let document = |text: Option<String>| {
+            text.map_or(Value::Null, |text| serde_json::from_str(&text).unwrap_or(Value::String(text)))
+        };
+        let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(at_ms) * 1_000_000);
+        let at = at.ok().and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_else(|| format!("{at_ms} ms"));
+        Self { id, revision, at, who, kind, key, before: document(before), after: document(after) }
+    }
+}
+
+impl AuditedChange {
+    /// Returns the change as this scope may see it. Of a kind that it may not read, it learns only that something was changed.
+    fn for_scope(mut self, scope: Scope) -> Self {
+        let may_read = |kind: &ResourceKind| scope >= scope_of(kind.read);
+        if !kinds::by_stored(&self.kind).is_none_or(may_read) {
+            for document in [&mut self.before, &mut self.after] {
+                if !document.is_null() {
+                    *document = Value::String(HIDDEN.to_owned());
+                }
+            }
+        }
+        self
+    }
+}
+
+/// Lists the audit log, newest entry first.
+#[utoipa::path(get, path = "/api/v1/audit", params(
+    ("before" = Option<u64>, Query, description = "Only changes before this id: the `next` of the previous page"),
+    ("kind" = Option<String>, Query, description = "Only changes of this kind", pattern = r"^[^\u0000]*$"),
+    ("key" = Option<String>, Query, description = "Only changes of this key; of a worker, its base URL", pattern = r"^[^\u0000]*$"),
+    ("who" = Option<String>, Query, description = "Only changes of this author", pattern = r"^[^\u0000]*$"),
+    ("limit" = Option<u32>, Query, description = "Largest number of items, 1 to 1000; 100 by default", minimum = 1, maximum = 1000),
+), responses(
+    (status = 200, description = "The changes", body = AuditPage),
+    (status = 400, description = "Invalid filter", body = Problem),
+    (status = 401, description = "Authentication required", body = Problem),
+    (status = 503, description = "The database cannot be read", body = Problem),
+))]
+pub(super) async fn list_changes(
+    State(state): State<ApiState>,
+    Asking(identity): Asking,
+    query: Result<Query<Wanted>, QueryRejection>,
+) -> Result<Json<AuditPage>, ApiError> {
+    let bad = |field: &str, reason| ApiError::BadBody { index: None, field: Some(field.to_owned()), reason };
+    let Query(wanted) = query.map_err(|rejection| ApiError::BadBody {
+        index: None,
+        field: None,
+        reason: format!("{}; there is before, kind, key, who and limit", rejection.body_text()),
+    })?;
+    let limit = wanted.limit.unwrap_or(LIMIT);
+    if !(1..=AUDIT_PAGE_MAX).contains(&limit) {
+        return Err(bad("limit", format!("{limit} is not from 1 to {AUDIT_PAGE_MAX}")));
+    }
+    // Ids are those of the database.
+    if wanted.before.is_some_and(|before| i64::try_from(before).is_err()) {
+        return Err(bad("before", "not an id of a change. Send the `next` of a page".to_owned()));
+    }
+    let Wanted { before, kind, key, who, .. } = wanted;
+    for (field, text) in [("kind", &kind), ("key", &key), ("who", &who)] {
+        if text.as_ref().is_some_and(|text| text.contains('\0')) {
+            return Err(bad(field, "a name has no NUL".to_owned()));
+        }
+    }
+    // One row more tells whether there is a next page.
+    let query = AuditQuery { before, kind, key, who, limit: limit + 1, ..AuditQuery::newest() };
+    let mut rows = state.store.audit(&query).await?;
+    let more = rows.len() > limit as usize;
+    rows.truncate(limit as usize);
+    let next = rows.last().filter(|_| more).map(|row| row.id);
+    let changes = rows.into_iter().map(AuditedChange::from).map(|change| change.for_scope(identity.scope));
+    Ok(Json(AuditPage { changes: changes.collect(), next }))
+}

@@ -1,0 +1,174 @@
+//! The REST API: the only crate with handlers and status codes.
+
+mod access;
+mod audit;
+mod cookies;
+mod coordinator;
+mod coordinator_types;
+mod coordinators;
+mod envoys;
+mod error;
+mod events;
+mod flattened;
+mod health;
+mod identity_problem;
+mod metrics;
+mod observed;
+mod ordinary;
+mod people;
+mod pools_problem;
+mod port;
+mod problem;
+mod rates;
+mod refusals;
+mod reports;
+mod resource;
+mod sender;
+mod v1;
+
+use std::sync::Arc;
+
+use axum::{
+    Extension, Router, body::Bytes, extract::DefaultBodyLimit, http::header, middleware,
+    response::IntoResponse, routing::post,
+};
+use slotway_api_types::ResourceBodyMetadata;
+use slotway_identity::IdentityService;
+use slotway_xds::OtherRoutes;
+use utoipa::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use slotway_coordinators::{Coordinators, REPORT_BYTES_MAX, Reports};
+use slotway_pools::Pools;
+use slotway_runtime::Stopping;
+use slotway_runtime::telemetry::{Metrics, RequestMetrics};
+use slotway_store::Store;
+
+pub use audit::{AuditPage, AuditedChange};
+pub use cookies::OIDC_CALLBACK;
+pub use coordinator::RemovedWorker;
+pub use coordinator_types::{CoordinatorStatus, Rejection, SyncState, TypeStatus, UnacceptedChange, Variant};
+pub use coordinators::{CoordinatorPool, CoordinatorSpec, CoordinatorState};
+pub use error::ApiError;
+pub use events::{EventSources, Hub};
+pub use ordinary::ResourceRegistry;
+pub use people::{MadeToken, RoleName, ScopeName, SessionView, TokenSpec, TokenState, UserSpec, UserState};
+pub use port::ApiPort;
+pub use problem::Problem;
+pub use rates::{RateLimits, Rates};
+pub use slotway_api_types::{List, Metadata, Resource};
+pub use v1::{
+    apply::{Action, Applied, AppliedItem},
+    policies::PolicyStatus,
+};
+
+/// The components that the handlers use.
+#[derive(Clone)]
+pub struct ApiState {
+    /// The domains whose kinds are served in the ordinary way.
+    pub resources: Arc<ResourceRegistry>,
+    /// The workers.
+    pub workers: Arc<Pools>,
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// The coordinators' reports.
+    pub reports: Arc<Reports>,
+    /// The coordinators' connections.
+    pub coordinators: Arc<Coordinators>,
+    /// The listeners to events.
+    pub events: Arc<Hub>,
+    /// Authenticates requests; users, sessions, tokens.
+    pub identity: Arc<IdentityService>,
+    /// The rate limits.
+    pub rates: Arc<Rates>,
+    /// The metrics of all components.
+    pub metrics: Arc<Metrics>,
+    /// The progress of the shutdown.
+    pub stopping: Stopping,
+    /// The metrics of requests.
+    pub requests: Arc<RequestMetrics>,
+}
+
+impl ApiState {
+    /// Returns the components whose changes become events.
+    #[must_use]
+    pub fn event_sources(&self) -> EventSources {
+        EventSources {
+            resources: Arc::clone(&self.resources),
+            workers: Arc::clone(&self.workers),
+            store: Arc::clone(&self.store),
+            reports: Arc::clone(&self.reports),
+            coordinators: Arc::clone(&self.coordinators),
+        }
+    }
+}
+
+/// Returns the routes of the REST port.
+pub fn router(state: ApiState) -> Router {
+    let (router, _) = described().split_for_parts();
+    // It consists of literals, which can always be serialized.
+    let text = description().to_json().unwrap_or_default();
+    router
+        .route_layer(middleware::from_fn_with_state(state.clone(), access::enforce))
+        .layer(Extension(DescriptionText(text.into())))
+        .fallback(problem::not_found)
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        // Requests above the limit cost only a log line.
+        .layer(middleware::from_fn_with_state(state.clone(), rates::enforce))
+        .layer(middleware::from_fn_with_state(state.clone(), observed::observe))
+        .with_state(state)
+}
+
+/// Returns the route of the xDS port beside xDS, where the filter's reports arrive.
+pub fn report_routes(state: ApiState) -> OtherRoutes {
+    let router = Router::new().route("/coordinator/report", post(reports::take_report)).with_state(state);
+    OtherRoutes { router: router.layer(DefaultBodyLimit::max(REPORT_BYTES_MAX)), refuse: reports::refuse }
+}
+
+/// Returns the description of this API: `GET /openapi.json`.
+#[must_use]
+pub fn description() -> utoipa::openapi::OpenApi {
+    let mut description = described().into_openapi();
+    access::describe(&mut description);
+    refusals::describe(&mut description);
+    flattened::describe(&mut description);
+    description
+}
+
+/// The description of the API as a whole. Handlers describe their endpoints.
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Slotway", description = "Workers with slots behind Envoy."),
+    components(schemas(Problem, CoordinatorSpec, Metadata, ResourceBodyMetadata))
+)]
+struct Description;
+
+/// Returns the endpoints with their descriptions: an endpoint without one cannot be served.
+fn described() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(coordinator::list_workers, coordinator::put_workers, coordinator::delete_worker))
+        .routes(routes!(envoys::list_envoys))
+        .routes(routes!(coordinators::list))
+        .routes(routes!(coordinators::get))
+        .routes(routes!(audit::list_changes))
+        .routes(routes!(events::listen))
+        .merge(people::router())
+        .merge(v1::router())
+        .merge(ordinary::router())
+        .routes(routes!(openapi))
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::readyz_xds))
+        .routes(routes!(health::readyz_store))
+        .routes(routes!(metrics::metrics))
+}
+
+/// Returns the description of this API.
+#[utoipa::path(get, path = "/openapi.json", responses((status = 200, description = "OpenAPI 3.1", body = Object)))]
+async fn openapi(Extension(DescriptionText(text)): Extension<DescriptionText>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], Bytes::clone(&text))
+}
+
+/// The serialized description.
+#[derive(Clone)]
+struct DescriptionText(Bytes);

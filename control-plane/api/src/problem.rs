@@ -1,0 +1,221 @@
+use axum::{
+    Json,
+    http::{HeaderValue, Method, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+use slotway_servers::ServersError;
+use slotway_store::ResourceError;
+
+use super::ApiError;
+use slotway_coordinators::CoordinatorsError;
+use slotway_store::StoreError;
+
+/// A problem (RFC 9457, `application/problem+json`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Problem {
+    /// The type of the problem; stable.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// A short phrase, the same for each problem of this type.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What is wrong, where, and what to do next.
+    pub detail: String,
+    /// The index of the refused entry of a list, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<usize>,
+    /// The path of the refused field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// For an unknown name: the known ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known: Option<Vec<String>>,
+    /// For a server too many: the names of the servers that hold the places.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holders: Option<Vec<String>>,
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, kind: &str, title: &str, detail: String) -> Self {
+        let (kind, title) = (format!("urn:slotway:problem:{kind}"), title.to_owned());
+        let status = status.as_u16();
+        Self { kind, title, status, detail, index: None, field: None, known: None, holders: None }
+    }
+}
+
+/// The problems of ordinary resources, and those of the domains that have some of their own.
+impl Problem {
+    fn of_resource(error: &ResourceError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ResourceError::Invalid { field, .. } => Self {
+                field: Some(field.clone()),
+                ..Self::new(StatusCode::BAD_REQUEST, "bad-body", "Invalid body", detail)
+            },
+            ResourceError::Domain { error, .. } => match error.downcast_ref::<ServersError>() {
+                Some(error) => Self::of_servers(error),
+                None => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", detail),
+            },
+            // A failure of the store is one of its own errors here.
+            ResourceError::Conflict { .. } | ResourceError::Store(_) => {
+                Self::new(StatusCode::CONFLICT, "conflict", "Conflict", detail)
+            }
+        }
+    }
+
+    fn of_servers(error: &ServersError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ServersError::NoRoom { holders, .. } => Self {
+                holders: Some(holders.clone()),
+                ..Self::new(StatusCode::CONFLICT, "no-place", "Server limit reached", detail)
+            },
+            ServersError::UnknownWorker { known, .. } => Self {
+                known: Some(known.clone()),
+                field: Some("spec.external".to_owned()),
+                ..Self::new(StatusCode::NOT_FOUND, "unknown-worker", "Unknown worker", detail)
+            },
+            ServersError::Value { error, .. } => Self {
+                field: Some(error.field.clone()),
+                ..Self::new(StatusCode::BAD_REQUEST, "bad-body", "Invalid body", detail)
+            },
+            ServersError::Conflict { .. } => Self::new(StatusCode::CONFLICT, "conflict", "Conflict", detail),
+            ServersError::Store(_) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "store", "Database unavailable", detail)
+            }
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"slotway\""));
+        }
+        response
+    }
+}
+
+impl From<&ApiError> for Problem {
+    fn from(error: &ApiError) -> Self {
+        let detail = error.to_string();
+        let problem = |status, kind: &str, title: &str| Self::new(status, kind, title, detail.clone());
+        match error {
+            ApiError::BadBody { index, field, .. } => Self {
+                index: *index,
+                field: field.clone(),
+                ..problem(StatusCode::BAD_REQUEST, "bad-body", "Invalid body")
+            },
+            ApiError::Conflict { index, field, .. } => Self {
+                index: *index,
+                field: field.map(str::to_owned),
+                ..problem(StatusCode::CONFLICT, "conflict", "Conflict")
+            },
+            ApiError::Stale { .. } => problem(StatusCode::PRECONDITION_FAILED, "stale", "Version conflict"),
+            ApiError::UnknownWorker { known, .. } => Self {
+                known: Some(known.clone()),
+                ..problem(StatusCode::NOT_FOUND, "unknown-worker", "Unknown worker")
+            },
+            ApiError::UnknownPool { known, .. } => Self {
+                known: Some(known.clone()),
+                ..problem(StatusCode::NOT_FOUND, "unknown-pool", "Unknown pool")
+            },
+            ApiError::Item { index, error } => Self { index: Some(*index), ..Self::from(&**error) },
+            ApiError::UnknownCoordinator { known, .. } => Self {
+                known: Some(known.clone()),
+                ..problem(StatusCode::NOT_FOUND, "unknown-coordinator", "Unknown coordinator")
+            },
+            ApiError::NoEvents(_) => {
+                problem(StatusCode::SERVICE_UNAVAILABLE, "no-events", "Events unavailable")
+            }
+            ApiError::UnknownResource { kind, known, .. } => Self {
+                known: Some(known.clone()),
+                ..problem(
+                    StatusCode::NOT_FOUND,
+                    &format!("unknown-{}", kind.problem_word()),
+                    &format!("Unknown {}", kind.title),
+                )
+            },
+            ApiError::Resource(error) => Self::of_resource(error),
+            ApiError::Servers(error) => Self::of_servers(error),
+            ApiError::Unauthorized(_) => {
+                problem(StatusCode::UNAUTHORIZED, "unauthorized", "Authentication required")
+            }
+            ApiError::Identity(error) => Self::from(error),
+            ApiError::TooManyRequests { .. } => {
+                problem(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", "Too many requests")
+            }
+            ApiError::NotANode => {
+                problem(StatusCode::UNAUTHORIZED, "not-a-node", "Group credentials required")
+            }
+            ApiError::NotItsNode { .. } => {
+                problem(StatusCode::FORBIDDEN, "not-its-node", "Wrong group credentials")
+            }
+            ApiError::NotJson => problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", "JSON required"),
+            ApiError::TooLarge(_) => problem(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Body too large"),
+            ApiError::Coordinators(CoordinatorsError::ReportBaseMissing) => {
+                problem(StatusCode::CONFLICT, "report-base-missing", "Full report required")
+            }
+            ApiError::Busy => problem(StatusCode::CONFLICT, "busy", "Concurrent changes"),
+            ApiError::Store(error) => Self::from(error),
+            ApiError::Pools(error) => Self::from(error),
+            _ => problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
+        }
+    }
+}
+
+impl From<&StoreError> for Problem {
+    fn from(error: &StoreError) -> Self {
+        let (status, kind, title) = match error {
+            StoreError::Contended => (StatusCode::CONFLICT, "busy", "Concurrent changes"),
+            StoreError::Full { .. } => (StatusCode::INSUFFICIENT_STORAGE, "store-full", "Database full"),
+            StoreError::Refused { .. } => (StatusCode::BAD_REQUEST, "bad-body", "Invalid body"),
+            StoreError::Conflict { .. } => (StatusCode::CONFLICT, "conflict", "Conflict"),
+            _ => (StatusCode::SERVICE_UNAVAILABLE, "store", "Database unavailable"),
+        };
+        Self::new(status, kind, title, error.to_string())
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let problem = Problem::from(&self);
+        if problem.status >= 500 {
+            tracing::error!(error = %self, "request failed");
+        }
+        let mut response = problem.into_response();
+        if let Some(wait_s) = self.retry_after_s() {
+            response.headers_mut().insert(header::RETRY_AFTER, wait_s.into());
+        }
+        response
+    }
+}
+
+pub(super) async fn not_found(uri: Uri) -> Problem {
+    let detail = format!("{} does not exist. GET /openapi.json lists the endpoints", uri.path());
+    Problem::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail)
+}
+
+pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
+    let detail = format!("{method} is not allowed at {}. GET /openapi.json lists the endpoints", uri.path());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed", detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lost_race_says_that_nothing_was_changed_and_to_try_again() {
+        let problem = serde_json::to_value(Problem::from(&ApiError::Busy)).unwrap();
+        assert_eq!((&problem["status"], &problem["type"]), (&409.into(), &"urn:slotway:problem:busy".into()));
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains("nothing was changed, try again"), "{detail}");
+    }
+}

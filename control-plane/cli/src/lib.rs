@@ -1,0 +1,18 @@
+//! The `slotway` program: commands, configuration file, and the wiring of the crates to a control plane.
+//!
+//! * `commands`: what the user types, its messages and exit codes. [`config`]: the configuration file.
+//! * [`control_plane`] starts the components and serves them; `observations`, `watched_pools` and [`agents`] are the adapters between
+//!   domains. `reload` puts a changed configuration file in force.
+//! * `backup`: the whole store as one file, and its restore.
+
+pub mod agents;
+mod backup;
+mod commands;
+pub mod config;
+pub mod control_plane;
+pub mod kinds;
+mod observations;
+mod reload;
+mod watched_pools;
+
+pub use commands::{CliError, run};

@@ -1,0 +1,7 @@
+//! The `slotway` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    slotway::run()
+}

@@ -1,0 +1,106 @@
+//! What the service manager is told (`sd_notify(3)`), and the unit that we give it.
+
+use std::{
+    os::{
+        linux::net::SocketAddrExt,
+        unix::net::{SocketAddr, UnixDatagram},
+    },
+    path::Path,
+    process::Command,
+    time::Duration,
+};
+
+use rustix::process::Signal;
+
+use crate::house::House;
+
+/// The next message that says something else than that it is alive.
+fn next(socket: &UnixDatagram) -> String {
+    loop {
+        let message = message(socket);
+        if message != "WATCHDOG=1" {
+            return message;
+        }
+    }
+}
+
+fn message(socket: &UnixDatagram) -> String {
+    let mut bytes = [0; 1_024];
+    let length = socket.recv(&mut bytes).unwrap();
+    String::from_utf8(bytes[..length].to_vec()).unwrap()
+}
+
+fn converse(house: &House, socket: &UnixDatagram, name: &str) {
+    socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let mut serving = house.serving(&[("NOTIFY_SOCKET", name), ("WATCHDOG_USEC", "100000")]);
+    assert_eq!(next(socket), "READY=1\nSTATUS=serving");
+    assert_eq!([message(socket), message(socket)], ["WATCHDOG=1", "WATCHDOG=1"]);
+    serving.signal(Signal::HUP);
+    assert!(next(socket).starts_with("RELOADING=1\nMONOTONIC_USEC="));
+    assert_eq!(next(socket), "READY=1\nSTATUS=serving; the configuration was reloaded");
+    serving.signal(Signal::TERM);
+    assert_eq!(next(socket), "STOPPING=1\nSTATUS=stopping");
+    assert_eq!(serving.ended(), Some(0));
+}
+
+#[test]
+fn the_service_manager_is_told_of_begin_reload_life_and_end() {
+    let house = House::new();
+    let path = house.path("notify");
+    converse(&house, &UnixDatagram::bind(&path).unwrap(), path.to_str().unwrap());
+}
+
+#[test]
+fn a_socket_without_a_file_will_do() {
+    let house = House::new();
+    let name = format!("slotway-test-{}-{}", std::process::id(), house.ports[0]);
+    let address = SocketAddr::from_abstract_name(&name).unwrap();
+    converse(&house, &UnixDatagram::bind_addr(&address).unwrap(), &format!("@{name}"));
+}
+
+#[test]
+fn a_socket_that_is_not_there_or_a_watchdog_of_another_process_changes_nothing() {
+    let house = House::new();
+    let socket = UnixDatagram::bind(house.path("notify")).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    drop(house.serving(&[("NOTIFY_SOCKET", "/nowhere/notify")]));
+    let mut serving = house.serving(&[
+        ("NOTIFY_SOCKET", house.path("notify").to_str().unwrap()),
+        ("WATCHDOG_USEC", "1"),
+        ("WATCHDOG_PID", "1"),
+    ]);
+    assert_eq!(message(&socket), "READY=1\nSTATUS=serving");
+    serving.signal(Signal::TERM);
+    assert_eq!(message(&socket), "STOPPING=1\nSTATUS=stopping");
+    assert_eq!(serving.ended(), Some(0));
+}
+
+/// Where there is no systemd, nothing can be said of the unit.
+#[test]
+fn the_unit_is_right_and_hardened() {
+    let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../systemd/slotway.service");
+    if Command::new("systemd-analyze").arg("--version").output().is_err() {
+        eprintln!("skipped: there is no systemd-analyze");
+        return;
+    }
+    let house = House::new();
+    // The program that it names is not installed here.
+    let text = std::fs::read_to_string(&unit).unwrap().replace("/usr/bin/slotway", "/bin/true");
+    let copy = house.path("slotway.service");
+    std::fs::write(&copy, text).unwrap();
+    let verified = Command::new("systemd-analyze").arg("verify").arg("--man=no").arg(&copy).output().unwrap();
+    let complaints = String::from_utf8_lossy(&verified.stderr);
+    let own: Vec<_> = complaints.lines().filter(|line| line.contains("slotway.service")).collect();
+    assert!(own.is_empty(), "{complaints}");
+    let security = Command::new("systemd-analyze")
+        .args(["security", "--offline=yes", "--no-pager", "--threshold=25"])
+        .arg(&copy)
+        .output()
+        .unwrap();
+    let report = String::from_utf8_lossy(&security.stdout);
+    assert!(
+        security.status.success(),
+        "exposure above 2.5:\n{report}{}",
+        String::from_utf8_lossy(&security.stderr)
+    );
+}

@@ -1,0 +1,89 @@
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+use slotway::kinds;
+use slotway_store::{Batch, Expected, Kind, SqliteStore, Store, Who, Write};
+
+use crate::house::{House, worker_path};
+
+const W1: &str = "http://127.0.0.1:9001";
+
+/// What version 0.1 stored of the file that [`House`] has, after somebody had changed a capacity, removed a worker, added one,
+/// and moved one in the file.
+fn documents() -> Vec<(Kind, &'static str, Value)> {
+    let entry = |worker: &str, capacity: u32| json!({ "worker": worker, "capacity": capacity });
+    let declared =
+        |worker: &str, capacity: u32| json!({ "pool": "preannotation", "worker": entry(worker, capacity) });
+    vec![
+        (
+            kinds::WORKER,
+            W1,
+            json!({ "position": 0, "pool": "preannotation", "worker": entry(W1, 7), "declared": declared(W1, 3), "standing": "active" }),
+        ),
+        (
+            kinds::WORKER,
+            "http://127.0.0.1:9002",
+            json!({ "position": 1, "pool": "preannotation", "worker": entry("http://127.0.0.1:9002", 4),
+                    "declared": declared("http://127.0.0.1:9002", 4), "standing": "removed" }),
+        ),
+        (
+            kinds::WORKER,
+            "https://added",
+            json!({ "position": 2, "pool": "ocr", "worker": { "worker": "https://added", "capacity": 2, "protocol": "http2",
+                    "tls": { "sni": "x" } }, "standing": { "draining": { "since_generation": 5 } } }),
+        ),
+        (
+            kinds::WORKER,
+            "http://moved",
+            json!({ "position": 3, "pool": "ocr", "worker": entry("http://moved", 2), "standing": { "moving": { "since_generation": 6 } } }),
+        ),
+        (Kind::FACT, "generation", json!(7)),
+        (kinds::SETTINGS, "file", json!([["something else"], "of before"])),
+    ]
+}
+
+#[tokio::test]
+async fn a_store_from_before_there_were_pools_in_it_is_taken_over() {
+    let directory = tempfile::tempdir().unwrap();
+    {
+        let state = directory.path().join("state");
+        let store = SqliteStore::open(&state, &slotway::kinds::ALL).await.unwrap();
+        let write = |(kind, key, value): (Kind, &str, Value)| {
+            Write::put(kind, key, value.to_string(), Expected::Absent)
+        };
+        let writes = documents().into_iter().map(write).collect();
+        store.commit(Batch { who: Who::SYSTEM, writes }).await.unwrap();
+    }
+    let file = crate::house::FILE;
+    let house = loop {
+        // The other one's connection ends when the runtime comes to it.
+        match crate::house::start(&directory).await {
+            Ok(control_plane) => break House::of(directory, control_plane),
+            Err(error) if error.to_string().contains("another slotway") => tokio::task::yield_now().await,
+            Err(error) => panic!("{error}"),
+        }
+    };
+    assert!(file.contains("preannotation"));
+    let worker = house.get(&worker_path(W1)).await;
+    assert_eq!(
+        worker.body["spec"],
+        json!({ "pool": "preannotation", "capacity": 7, "protocol": "http1", "cordoned": false })
+    );
+    assert_eq!(
+        house.get(&worker_path("http://127.0.0.1:9002")).await.status,
+        StatusCode::NOT_FOUND,
+        "it stays removed"
+    );
+    for drains in ["https://added", "http://moved"] {
+        let shown = house.get(&worker_path(drains)).await;
+        assert_eq!(shown.body["status"]["state"], "draining", "{drains}: {}", shown.body);
+    }
+    let pools = house.get("/api/v1/pools").await.body;
+    assert_eq!(pools["items"].as_array().unwrap().len(), 2);
+    let desired = house.control_plane.workers.desired().borrow().clone();
+    let names: Vec<_> = desired.pools.iter().map(|pool| pool.name.as_str()).collect();
+    assert_eq!(names, ["preannotation", "ocr"]);
+    assert!(desired.generation > 7);
+    let moving =
+        desired.draining.iter().find(|draining| draining.worker.worker.as_str() == "http://moved").unwrap();
+    assert_eq!(moving.pool, None, "where it comes from, nobody wrote down: all groups keep its cluster");
+}

@@ -1,7 +1,0 @@
-//! The `slotway` command.
-
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    slotway::cli::run()
-}
