@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use slotway_api_types::ResourceKind;
+use slotway_backups::BackupsError;
 use slotway_servers::ServersError;
 use slotway_store::ResourceError;
 
@@ -110,6 +111,9 @@ pub enum Error {
     /// A domain refused a change of its resources.
     #[error(transparent)]
     Resource(ResourceError),
+    /// Backups failed.
+    #[error(transparent)]
+    Backups(#[from] BackupsError),
     /// Servers failed.
     #[error(transparent)]
     Servers(#[from] ServersError),
@@ -147,9 +151,6 @@ pub enum Error {
         /// What went wrong.
         reason: String,
     },
-    /// What a backup holds can be in no store.
-    #[error("{0}")]
-    BackupFile(String),
     /// A backup was to be restored where there is something already.
     #[error(
         "there is something in the store already: {holds}; nothing was changed. --dry-run shows what the backup would change, and \
@@ -217,7 +218,7 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Setting { .. } | Self::BackupFile(_) => 2,
+            Self::Setting { .. } => 2,
             Self::NotEmpty { .. } => 5,
             _ => 1,
         }

@@ -14,7 +14,6 @@
 
 pub mod agents;
 pub mod api;
-mod backup;
 pub mod cli;
 pub mod config;
 pub mod control_plane;
@@ -23,6 +22,7 @@ mod error;
 pub mod kinds;
 mod observations;
 mod reload;
+mod store_scope;
 pub mod watchdog;
 
 pub use cli::CliError;
