@@ -14,6 +14,12 @@ pub enum BackupsError {
         /// The field, and what is wrong with it.
         error: FieldError,
     },
+    /// No store can have the documents of a backup.
+    #[error("{reason}")]
+    Unfit {
+        /// What is wrong with them.
+        reason: String,
+    },
     /// There would be too many jobs.
     #[error("there can be at most {most} backup jobs")]
     TooManyJobs {

@@ -11,7 +11,7 @@ use slotway_store::{
 };
 use tokio::sync::watch;
 
-use crate::{BackupJob, BackupsError, legacy};
+use crate::{BackupJob, BackupsError, RestorePart, legacy, replaced};
 
 /// Backup jobs, by name.
 const BACKUP_JOB: Kind = Kind::new("backup_job");
@@ -109,14 +109,24 @@ impl Replicated for Jobs {
     }
 }
 
-/// Returns the write that goes with every change of the jobs that a listing holds.
-///
-/// # Errors
-/// [`StoreError::Document`] for a document that cannot be read.
-pub fn turn_write(listing: &Listing) -> Result<Write, StoreError> {
-    let mut jobs = Jobs::empty();
-    jobs.load(listing.clone())?;
-    Ok(jobs.turn.write())
+/// The part that the jobs take in a restore.
+pub struct RestoredJobs;
+
+impl RestorePart for RestoredJobs {
+    fn writes(&self, present: &Listing, backup: &Listing) -> Result<Vec<Write>, BackupsError> {
+        let (mut jobs, mut wanted) = (Jobs::empty(), Jobs::empty());
+        jobs.load(present.clone())?;
+        wanted.load(backup.clone())?;
+        wanted.check().map_err(|error| match error {
+            BackupsError::Store(error) => BackupsError::Store(error),
+            error => BackupsError::Unfit { reason: error.to_string() },
+        })?;
+        let mut writes = replaced(present, backup, KINDS);
+        if !writes.is_empty() {
+            writes.push(jobs.turn.write());
+        }
+        Ok(writes)
+    }
 }
 
 /// The backup jobs of a site, kept in the store. Several control planes may share it.
@@ -225,7 +235,7 @@ impl ResourceView for JobsView {
         next.check().map_err(|error| match error {
             BackupsError::Job { name, error } => error.below("spec").of(&name),
             BackupsError::Store(error) => error.into(),
-            BackupsError::TooManyJobs { .. } => ResourceError::Conflict {
+            BackupsError::TooManyJobs { .. } | BackupsError::Unfit { .. } => ResourceError::Conflict {
                 name: changes.own.last().map(|change| change.name.clone()).unwrap_or_default(),
                 reason: error.to_string(),
             },

@@ -7,12 +7,16 @@ mod error;
 mod job;
 mod jobs;
 mod legacy;
+mod restore;
 mod schedule;
+mod store_file;
 
 pub use error::BackupsError;
 pub use job::{
     BackupJob, BackupRetention, BackupSchedule, BackupSubject, BackupTarget, FileTarget, FilesSubject,
     S3Target, StoreSubject,
 };
-pub use jobs::{Backups, JOBS_MAX, Jobs, KINDS, turn_write};
+pub use jobs::{Backups, JOBS_MAX, Jobs, KINDS, RestoredJobs};
+pub use restore::{RestoreOutcome, RestorePart, RestorePlan, StoreScope, replaced};
 pub use schedule::Schedule;
+pub use store_file::StoreBackup;

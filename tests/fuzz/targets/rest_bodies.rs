@@ -27,17 +27,17 @@ use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use slotway::{config::Config, kinds};
 use slotway_api::{ApiState, RateLimits, Rates, ResourceRegistry};
+use slotway_backups::Backups;
+use slotway_config::{FilterConfig, WorkerUrl};
 use slotway_coordinators::{Coordinators, Reports, types::OF_ENVOY};
 use slotway_identity::{AdminToken, IdentityService, IdentitySettings};
 use slotway_pools::{
     CoordinatorFigures, DISCONNECTED_GRACE, HeartbeatStatus, ListenerSettings, Observations, Pools,
 };
 use slotway_runtime::Clock;
-use slotway_store::{Batch, Expected, Kind, Listing, SqliteStore, Store, Who, Write};
-use slotway_backups::Backups;
-use slotway_config::{FilterConfig, WorkerUrl};
 use slotway_servers::{Servers, WorkerDirectory};
 use slotway_store::Resources;
+use slotway_store::{Batch, Expected, Kind, Listing, SqliteStore, Store, Who, Write};
 use slotway_xds::{AdmittedNode, Catalog, NodeCredentials, Nodes};
 use tokio::runtime::Runtime;
 use tower_service::Service;
@@ -189,7 +189,7 @@ impl Site {
             coordinators,
             events: Arc::default(),
             identity: Arc::new(identity.await.expect("what was accepted can be loaded")),
-            rates: Arc::new(Rates::new(&ApiLimits { requests_per_s: 0, ..ApiLimits::default() })),
+            rates: Arc::new(Rates::new(&RateLimits { requests_per_s: 0, burst: 1 })),
             stopping: Default::default(),
             metrics: Arc::default(),
             requests: Arc::default(),
@@ -197,9 +197,9 @@ impl Site {
         ControlPlane {
             workers,
             domains,
-            api: api::router(state.clone()),
+            api: slotway_api::router(state.clone()),
             // No group asks for anything, as where the configuration names none.
-            reports: api::report_routes(state)
+            reports: slotway_api::report_routes(state)
                 .router
                 .layer(Extension(AdmittedNode::new(Arc::default(), NodeCredentials::default()))),
             authorization: self.token.authorization(),

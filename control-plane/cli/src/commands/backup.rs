@@ -4,11 +4,14 @@ use std::{
 };
 
 use clap::Args;
-use slotway_runtime::file::{AtomicFile, IfExists};
+use slotway_backups::StoreBackup;
+use slotway_runtime::{
+    Clock,
+    file::{AtomicFile, IfExists},
+};
 
-use super::{Configured, output::say};
-use crate::backup::Backup;
-use crate::commands::CliError;
+use super::{CliError, Configured, output::say};
+use crate::store_scope::{in_words, store_scope};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -38,8 +41,8 @@ impl BackupCommand {
         let listing = slotway_store::read(&config.store, &state, &crate::kinds::ALL).await?.ok_or_else(|| {
             CliError::Usage(format!("{place}: there is no database. A relative `state` counts from the working directory of `serve`"))
         })?;
-        let backup = Backup::of(listing);
-        let what = backup.in_words().unwrap_or_else(|| "no resources".to_owned());
+        let backup = StoreBackup::of(listing, &store_scope(), Clock::System.now());
+        let what = in_words(&backup).unwrap_or_else(|| "no resources".to_owned());
         let revision = backup.listing.revision;
         if self.to == Path::new("-") {
             let mut out = BufWriter::new(std::io::stdout().lock());
@@ -53,7 +56,7 @@ impl BackupCommand {
 }
 
 /// Writes the backup into a new file, which only its owner may read: it has hashes against which passwords can be guessed.
-fn write_new(path: &Path, backup: &Backup) -> Result<(), CliError> {
+fn write_new(path: &Path, backup: &StoreBackup) -> Result<(), CliError> {
     let write = || {
         let mut out = BufWriter::new(AtomicFile::create(path, IfExists::Fail)?);
         backup.write(&mut out)?;

@@ -1,5 +1,6 @@
 use std::net::SocketAddr;
 
+use slotway_backups::BackupsError;
 use slotway_config::WaitDuration;
 use slotway_identity::IdentityError;
 use slotway_pools::PoolsError;
@@ -111,6 +112,9 @@ pub enum CliError {
     /// The Envoy of `slotway up` or the xDS server failed.
     #[error(transparent)]
     Coordinators(#[from] CoordinatorsError),
+    /// A backup of the store, or its restore, failed.
+    #[error(transparent)]
+    Backups(#[from] BackupsError),
     /// Servers failed.
     #[error(transparent)]
     Servers(#[from] ServersError),
@@ -172,6 +176,7 @@ impl CliError {
             | Self::Coordinators(_)
             | Self::Pools(_)
             | Self::Watchdog(_)
+            | Self::Backups(_)
             | Self::Servers(_)
             | Self::Api(_)
             | Self::Address { .. }

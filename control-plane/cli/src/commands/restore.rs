@@ -6,14 +6,16 @@ use std::{
 
 use clap::Args;
 use slotway_api_types::kinds;
+use slotway_backups::{RestoreOutcome, RestorePlan, StoreBackup};
+
+use slotway_runtime::Clock;
+use slotway_store::{Kind, Listing};
 
 use super::{
-    Configured,
+    CliError, Configured,
     output::{printable, say},
 };
-use crate::backup::{Backup, Became, Plan, restore};
-use crate::commands::CliError;
-use slotway_store::{Kind, Listing};
+use crate::store_scope::{in_words, store_scope};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -48,26 +50,36 @@ impl Restore {
         let state = config.state_absolute().map_err(|error| CliError::file(&config.state, error))?;
         let place = config.store.place(&state);
         let backup = self.read()?;
-        backup.check().map_err(|error| self.wrong(&error.to_string()))?;
+        let scope = store_scope();
+        scope.check(&backup).map_err(|error| self.wrong(&error.to_string()))?;
         let plan = if self.dry_run {
             let nothing = || Listing { revision: 0, documents: Vec::new() };
             let there =
                 slotway_store::read(&config.store, &state, &crate::kinds::ALL).await?.unwrap_or_else(nothing);
-            Plan::of(&there, &backup)?
+            scope.plan(&there, &backup)?
         } else {
             let store = slotway_store::open(&config.store, &state, &crate::kinds::ALL).await?;
-            restore(&*store, &backup, self.replace).await?
+            scope.restore(&*store, &backup, |present| self.may_replace(present)).await?
         };
         self.tell(&plan, &backup, &place);
         Ok(())
     }
 
-    fn read(&self) -> Result<Backup, CliError> {
+    /// Permits to replace what a store has: nothing, or everything with `--replace`.
+    fn may_replace(&self, present: &Listing) -> Result<(), CliError> {
+        let present = StoreBackup::of(present.clone(), &store_scope(), Clock::System.now());
+        match in_words(&present) {
+            Some(holds) if !self.replace => Err(CliError::StoreNotEmpty { holds }),
+            _ => Ok(()),
+        }
+    }
+
+    fn read(&self) -> Result<StoreBackup, CliError> {
         let read = if self.from == Path::new("-") {
-            Backup::read(std::io::stdin().lock())
+            StoreBackup::read(std::io::stdin().lock(), &store_scope())
         } else {
             let file = File::open(&self.from).map_err(|error| CliError::file(&self.from, error))?;
-            Backup::read(BufReader::new(file))
+            StoreBackup::read(BufReader::new(file), &store_scope())
         };
         read.map_err(|reason| self.wrong(&reason))
     }
@@ -76,15 +88,15 @@ impl Restore {
         CliError::Usage(format!("{}: {reason}; nothing was changed", self.from.display()))
     }
 
-    fn tell(&self, plan: &Plan, backup: &Backup, place: &str) {
+    fn tell(&self, plan: &RestorePlan, backup: &StoreBackup, place: &str) {
         let dry = if self.dry_run { " (dry run)" } else { "" };
-        for (kind, key, became) in &plan.becomes {
+        for (kind, key, outcome) in &plan.outcomes {
             let name = match *kind {
                 // There is only one document of these kinds.
                 kind if is_single(kind) => kind.as_str().replace('_', "-"),
                 kind => format!("{}/{}", kind.as_str().replace('_', "-"), printable(key)),
             };
-            say(format_args!("{name} {}{dry}", in_words(*became)));
+            say(format_args!("{name} {}{dry}", outcome_in_words(*outcome)));
         }
         let made = format!("as it was at {} (revision {})", backup.made_at, backup.listing.revision);
         if plan.writes.is_empty() {
@@ -100,12 +112,12 @@ fn is_single(kind: Kind) -> bool {
     kinds::by_stored(kind.as_str()).is_some_and(|kind| kind.title == kind.titles)
 }
 
-fn in_words(became: Became) -> &'static str {
-    match became {
-        Became::Created => "created",
-        Became::Changed => "changed",
-        Became::Deleted => "deleted",
-        Became::Draining => "draining",
-        Became::Moving => "moving",
+fn outcome_in_words(outcome: RestoreOutcome) -> &'static str {
+    match outcome {
+        RestoreOutcome::Created => "created",
+        RestoreOutcome::Changed => "changed",
+        RestoreOutcome::Deleted => "deleted",
+        RestoreOutcome::Draining => "draining",
+        RestoreOutcome::Moving => "moving",
     }
 }

@@ -7,5 +7,6 @@ mod confined_words;
 mod crates;
 mod imports;
 mod names;
+mod resource_kinds;
 mod sources;
 mod unit_tests;

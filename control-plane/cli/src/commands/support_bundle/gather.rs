@@ -5,6 +5,7 @@ use std::{
 };
 
 use serde_json::Value;
+use slotway_api_types::{RequiredScope, kinds};
 
 use super::{archive::Archive, facts};
 use crate::commands::CliError;
@@ -12,21 +13,13 @@ use crate::commands::client::{ApiClient, ApiRequest};
 use crate::config::Config;
 use slotway_coordinators::envoy::admin::AdminPort;
 
-/// The control plane's answers that are collected; not users or tokens.
-const REST: [(&str, &str); 15] = [
+/// The control plane's answers that are collected beside the resources.
+const REST: [(&str, &str); 7] = [
     ("readyz.txt", "/readyz"),
     ("metrics.txt", "/metrics"),
-    ("workers.json", "/api/v1/workers?limit=1000"),
-    ("pools.json", "/api/v1/pools?limit=1000"),
-    ("policies.json", "/api/v1/policies?limit=1000"),
-    ("coordinators.json", "/api/v1/coordinators?limit=1000"),
     ("coordinator-workers.json", "/coordinator/workers"),
     ("coordinator-envoys.json", "/coordinator/envoys"),
     ("audit.json", "/api/v1/audit?limit=200"),
-    ("server-limits.json", "/api/v1/server-limits"),
-    ("servers.json", "/api/v1/servers"),
-    ("resource-profiles.json", "/api/v1/resource-profiles"),
-    ("backup-jobs.json", "/api/v1/backup-jobs"),
     ("healthz.txt", "/healthz"),
     ("readyz-store.txt", "/readyz/store"),
 ];
@@ -76,8 +69,13 @@ pub(super) async fn all(
 }
 
 async fn rest(archive: &mut Archive, client: &ApiClient) -> Result<(), CliError> {
-    for (name, path) in REST {
-        match client.send(&ApiRequest::get(path, path)).await {
+    // Not users and tokens, which only admins may read.
+    let kinds = kinds::ALL.into_iter().filter(|kind| kind.read == RequiredScope::Read);
+    let resources =
+        kinds.map(|kind| (format!("{}.json", kind.path), format!("{}?limit=1000", kind.collection())));
+    let others = REST.map(|(name, path)| (name.to_owned(), path.to_owned()));
+    for (name, path) in others.into_iter().chain(resources) {
+        match client.send(&ApiRequest::get(path.as_str(), path.as_str())).await {
             Ok(answer) => archive.add(&format!("control-plane/{name}"), text(answer.body).as_bytes())?,
             Err(error) => archive.missing(&format!("control-plane/{name}"), &error.to_string()),
         }

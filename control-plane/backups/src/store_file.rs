@@ -1,4 +1,6 @@
-//! The file: lines of JSON. The first says what it is, the last that it is whole, and each between them is a document.
+//! A backup of the store as one file of JSON lines: a head, one line per document, and an end with a checksum.
+//!
+//! It has documents, not a copy of a database. So it can be read with any tool, and restored into another kind of database.
 
 use std::{
     collections::HashSet,
@@ -9,28 +11,27 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use slotway_api_types::kinds as resource_kinds;
-
-use super::is_kept;
-use crate::kinds;
+use slotway_runtime::Moment;
 use slotway_store::{
-    BATCH_BYTES_MAX, Document, KEY_BYTES_MAX, Listing, VALUE_BYTES_MAX, WRITES_MAX, kind_named,
+    BATCH_BYTES_MAX, Document, KEY_BYTES_MAX, Kind, Listing, VALUE_BYTES_MAX, WRITES_MAX, kind_named,
 };
+
+use crate::StoreScope;
 
 /// The format that this program writes, and the newest that it reads.
 const FORMAT: u64 = 1;
 /// Longest line, in bytes: JSON may write each byte of a document as six.
 const LINE_BYTES_MAX: usize = 6 * (VALUE_BYTES_MAX + KEY_BYTES_MAX) + 1_024;
 
-/// What a store held at one moment.
+/// The documents of a store at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Backup {
+pub struct StoreBackup {
     /// When it was made (RFC 3339).
-    pub(crate) made_at: String,
+    pub made_at: String,
     /// Which program made it.
-    pub(crate) made_by: String,
+    pub made_by: String,
     /// The store's revision; each document has its own.
-    pub(crate) listing: Listing,
+    pub listing: Listing,
 }
 
 /// The first line.
@@ -61,39 +62,30 @@ struct End {
     sha256: String,
 }
 
-impl Backup {
-    /// What of a store goes into a backup, now.
-    pub(crate) fn of(mut listing: Listing) -> Self {
-        listing.documents.retain(is_kept);
+impl StoreBackup {
+    /// Returns the backup of a store's documents that are in scope.
+    #[must_use]
+    pub fn of(mut listing: Listing, scope: &StoreScope, now: Moment) -> Self {
+        listing.documents.retain(|document| scope.has(document));
+        let now = Timestamp::from_millisecond(now.unix_ms()).unwrap_or_default();
         Self {
-            made_at: format!("{:.0}", Timestamp::now()),
+            made_at: format!("{now:.0}"),
             made_by: concat!("slotway ", env!("CARGO_PKG_VERSION")).to_owned(),
             listing,
         }
     }
 
-    /// How much is in it of what somebody has named: `1 pool, 3 workers`; none where there is nothing.
-    pub(crate) fn in_words(&self) -> Option<String> {
-        let mut counts = Vec::new();
-        for kind in resource_kinds::ALL {
-            let stored =
-                self.listing.documents.iter().filter(|document| kind.stored == Some(document.kind.as_str()));
-            match stored.count() {
-                0 => {}
-                // Of these there is one document at most.
-                _ if kind.title == kind.titles => counts.push(kind.title.to_owned()),
-                1 => counts.push(format!("1 {}", kind.title)),
-                number => counts.push(format!("{number} {}", kind.titles)),
-            }
-        }
-        (!counts.is_empty()).then(|| counts.join(", "))
+    /// Returns the number of documents of a kind, by the kind's name.
+    #[must_use]
+    pub fn count(&self, kind: &str) -> usize {
+        self.listing.documents.iter().filter(|document| document.kind.as_str() == kind).count()
     }
 
     /// Writes the file.
     ///
     /// # Errors
-    /// What writing it fails with.
-    pub(crate) fn write(&self, to: &mut impl Write) -> std::io::Result<()> {
+    /// Those of the writer.
+    pub fn write(&self, to: &mut impl Write) -> std::io::Result<()> {
         let mut hash = Sha256::new();
         let mut line = |text: String| {
             let text = text + "\n";
@@ -113,11 +105,11 @@ impl Backup {
         writeln!(to, "{}", serde_json::to_string(&end)?)
     }
 
-    /// Reads a file, whole, and looks whether it is as it was written.
+    /// Reads a whole file and checks that it is as it was written. Documents of older versions are converted.
     ///
     /// # Errors
-    /// What is wrong with it, and where.
-    pub(crate) fn read(from: impl BufRead) -> Result<Self, String> {
+    /// What is wrong with the file, and where.
+    pub fn read(from: impl BufRead, scope: &StoreScope) -> Result<Self, String> {
         let mut lines = Lines { from, number: 0, hash: Sha256::new() };
         let head = lines.next()?.ok_or("it is empty")?;
         let head = head_of(&head)?;
@@ -143,7 +135,7 @@ impl Backup {
                 }
                 break;
             }
-            let document = document_of(value).map_err(|reason| at(&reason))?;
+            let document = document_of(value, scope).map_err(|reason| at(&reason))?;
             bytes += document.key.len() + document.value.len();
             // With a write for each that goes, and those that are nobody's document, a restore is one batch.
             if listing.documents.len() >= WRITES_MAX / 2 || bytes > BATCH_BYTES_MAX {
@@ -158,7 +150,7 @@ impl Backup {
         match listing.documents.iter().find(|document| !seen.insert((document.kind, &document.key))) {
             Some(Document { kind, key, .. }) => Err(format!("the {} {key:?} is in it twice", kind.as_str())),
             None => {
-                let listing = slotway_servers::upgraded(listing).map_err(|error| error.to_string())?;
+                let listing = scope.upgraded(listing).map_err(|error| error.to_string())?;
                 Ok(Self { made_at: head.made_at, made_by: head.made_by, listing })
             }
         }
@@ -204,46 +196,62 @@ fn head_of(line: &[u8]) -> Result<Head, String> {
     }
 }
 
-fn document_of(value: Value) -> Result<Document, String> {
+fn document_of(value: Value, scope: &StoreScope) -> Result<Document, String> {
     let Line { kind, key, revision, value } =
         serde_json::from_value(value).map_err(|error| error.to_string())?;
-    let known = kind_named(&kinds::ALL, &kind).map_err(|_| {
+    let known = kind_named(scope.kinds, &kind).map_err(|_| {
         format!("this slotway does not know the kind {kind:?}: use the slotway that made it, or a newer one")
     })?;
     let document = Document { kind: known, key, revision, value: value.to_string() };
-    if is_kept(&document) { Ok(document) } else { Err(format!("a backup has no {kind} {:?}", document.key)) }
+    if scope.has(&document) {
+        Ok(document)
+    } else {
+        Err(format!("a backup has no {kind} {:?}", document.key))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use slotway_pools::GENERATION;
-    use slotway_store::Kind;
+
+    const GENERATION: &str = "generation";
+    const POOL: Kind = Kind::new("pool");
+    const TOKEN: Kind = Kind::new("token");
+    const WORKER: Kind = Kind::new("worker");
+    const SESSION: Kind = Kind::new("session").without_audit().without_backup();
+
+    fn scope() -> StoreScope {
+        StoreScope {
+            kinds: &[POOL, TOKEN, WORKER, SESSION, Kind::FACT],
+            facts: &[GENERATION],
+            parts: Vec::new(),
+        }
+    }
 
     fn document(kind: Kind, key: &str, value: &str) -> Document {
         Document { kind, key: key.to_owned(), revision: 3, value: value.to_owned() }
     }
 
-    fn backup() -> Backup {
-        Backup::of(Listing {
-            revision: 7,
-            documents: vec![
-                document(Kind::FACT, GENERATION, "12"),
-                document(Kind::FACT, "watchdog", "{}"),
-                document(kinds::POOL, "ocr", r#"{"position":0}"#),
-                document(kinds::SESSION, "abc", "{}"),
-                document(kinds::TOKEN, "ci", r#"{"secret_hash":"0a"}"#),
-                document(kinds::TOKEN_USE, "ci", "5"),
-                document(
-                    kinds::WORKER,
-                    "http://ö:1\n",
-                    r#"{"text":"line\nline","wide":18446744073709551615}"#,
-                ),
-            ],
-        })
+    fn backup() -> StoreBackup {
+        StoreBackup::of(
+            Listing {
+                revision: 7,
+                documents: vec![
+                    document(Kind::FACT, GENERATION, "12"),
+                    document(Kind::FACT, "watchdog", "{}"),
+                    document(POOL, "ocr", r#"{"position":0}"#),
+                    document(SESSION, "abc", "{}"),
+                    document(TOKEN, "ci", r#"{"secret_hash":"0a"}"#),
+                    document(SESSION, "ci", "5"),
+                    document(WORKER, "http://ö:1\n", r#"{"text":"line\nline","wide":18446744073709551615}"#),
+                ],
+            },
+            &scope(),
+            Moment::from_unix_ms(0),
+        )
     }
 
-    fn written(backup: &Backup) -> String {
+    fn written(backup: &StoreBackup) -> String {
         let mut bytes = Vec::new();
         backup.write(&mut bytes).unwrap();
         String::from_utf8(bytes).unwrap()
@@ -254,9 +262,9 @@ mod tests {
         let before = backup();
         let text = written(&before);
         assert_eq!(text.lines().count(), 6, "a head, four documents and an end: {text}");
-        assert_eq!(Backup::read(text.as_bytes()).unwrap(), before);
+        assert_eq!(StoreBackup::read(text.as_bytes(), &scope()).unwrap(), before);
         let kinds: Vec<_> = before.listing.documents.iter().map(|document| document.kind).collect();
-        assert_eq!(kinds, [Kind::FACT, kinds::POOL, kinds::TOKEN, kinds::WORKER]);
+        assert_eq!(kinds, [Kind::FACT, POOL, TOKEN, WORKER]);
     }
 
     /// With an end that goes with what is before it.
@@ -303,9 +311,12 @@ mod tests {
             (ended(&[head, pool, pool]), "the pool \"ocr\" is in it twice"),
             (format!("{head}\n{}", "x".repeat(LINE_BYTES_MAX + 1)), "line 2: it is longer than"),
         ] {
-            let error = Backup::read(text.as_bytes()).unwrap_err();
+            let error = StoreBackup::read(text.as_bytes(), &scope()).unwrap_err();
             assert!(error.contains(says), "{says}: {error}");
         }
-        assert!(Backup::read(ended(&[head, pool]).as_bytes()).is_ok(), "the end of these tests is right");
+        assert!(
+            StoreBackup::read(ended(&[head, pool]).as_bytes(), &scope()).is_ok(),
+            "the end of these tests is right"
+        );
     }
 }
