@@ -58,7 +58,7 @@ pub use problem::Problem;
 pub use rates::{RateLimits, Rates};
 pub use slotway_api_types::{List, Metadata, Resource};
 pub use v1::{
-    apply::{Action, Applied, AppliedItem},
+    outcome::{Action, Applied, AppliedItem},
     policies::PolicyStatus,
 };
 

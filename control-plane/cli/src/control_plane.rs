@@ -25,7 +25,6 @@ use crate::reload::Reloadable;
 use crate::watched_pools::WatchedPools;
 use slotway_api::{ApiPort, ApiState, RateLimits, Rates, ResourceRegistry};
 use slotway_coordinators::{CoordinatorSource, Coordinators, CoordinatorsError, Reports};
-use slotway_pools::ListenerSettings;
 use slotway_pools::{DISCONNECTED_GRACE, Pools};
 use slotway_runtime::{Clock, Phase, Reloads, Stopping};
 use slotway_store::StoreSettings;
@@ -101,7 +100,7 @@ impl ControlPlane {
         let oidc = oidc.map(Oidc::new).transpose()?;
         let token = Arc::new(AdminToken::load_or_create(&crate::config::token_path(&state))?);
         let reports = Arc::new(Reports::default());
-        let listener = listener_settings(config, filter_wasm)?;
+        let listener = config.listener_settings(filter_wasm)?;
         let settings = config.identity_settings();
         let identity =
             IdentityService::open(store.clone(), Arc::clone(&token), settings, oidc, Clock::System);
@@ -209,23 +208,6 @@ impl ControlPlane {
             );
         }
     }
-}
-
-/// How Envoy shall listen.
-///
-/// # Errors
-/// [`CliError::File`] where the working directory cannot be read.
-pub(crate) fn listener_settings(config: &Config, filter_wasm: PathBuf) -> Result<ListenerSettings, CliError> {
-    let access_log = config.access_log.as_ref().map(std::path::absolute).transpose();
-    Ok(ListenerSettings {
-        listen: config.listen,
-        debug_headers: config.debug_headers,
-        lane_lease: config.lane_lease,
-        access_log: access_log.map_err(|error| CliError::file("access_log", error))?,
-        filter_wasm,
-        groups: config.groups(),
-        lanes: config.envoy.concurrency,
-    })
 }
 
 /// Adds the metrics of each component.

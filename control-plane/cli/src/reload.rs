@@ -9,7 +9,6 @@ use tokio_rustls::rustls::ServerConfig;
 
 use crate::commands::CliError;
 use crate::config::{ApiTls, Config, XdsTls};
-use crate::control_plane::listener_settings;
 use slotway_pools::Pools;
 use slotway_runtime::telemetry::LiveLog;
 use slotway_runtime::{ReloadOutcome, Reloads};
@@ -84,7 +83,7 @@ impl Reloader {
         let access = next.access()?;
         let xds_tls = next.xds_tls.as_ref().map(XdsTls::server).transpose()?;
         let api_tls = next.api_tls.as_ref().map(ApiTls::server).transpose()?;
-        let listener = listener_settings(&next, self.filter.clone())?;
+        let listener = next.listener_settings(self.filter.clone())?;
         live.workers.redeclare(&next.pools, listener).await?;
         if let (Some(live), Some(tls)) = (&live.xds_tls, xds_tls) {
             live.send_replace(tls);

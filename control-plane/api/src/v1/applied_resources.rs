@@ -6,7 +6,7 @@ use serde_json::Value;
 use slotway_api_types::ResourceKind;
 use slotway_store::{Kind, ResourceChange, ResourceChanges, ResourceError, ResourceView, Resources, Write};
 
-use super::apply::{Action, AppliedItem, at};
+use super::outcome::{Action, AppliedItem, at};
 use crate::ApiError;
 use crate::{
     ApiState,

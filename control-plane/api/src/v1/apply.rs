@@ -15,6 +15,7 @@ use slotway_store::Replicated;
 
 use super::{
     applied_resources::{self, OrdinaryItem},
+    outcome::{Action, Applied, AppliedItem, at},
     policies, pools, workers,
 };
 use crate::ApiError;
@@ -41,42 +42,6 @@ pub(crate) struct ApplyBody {
     /// Resources of any kinds that can be applied, each with `kind`, `metadata.name` and `spec`.
     #[schema(value_type = Vec<Object>)]
     items: Vec<Value>,
-}
-
-/// The outcomes of an apply.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Applied {
-    /// One per resource, in the order of the request.
-    pub items: Vec<AppliedItem>,
-}
-
-/// The outcome of one resource.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct AppliedItem {
-    /// What it is.
-    pub kind: String,
-    /// Its name.
-    pub name: String,
-    /// The action.
-    pub action: Action,
-    /// The resource before; `null` if it is new.
-    #[schema(value_type = Option<Object>)]
-    pub before: Option<Value>,
-    /// The resource after.
-    #[schema(value_type = Option<Object>)]
-    pub after: Option<Value>,
-}
-
-/// The action on a resource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Action {
-    /// It is new.
-    Created,
-    /// It was changed.
-    Changed,
-    /// It did not change.
-    Unchanged,
 }
 
 /// A resource to apply.
@@ -418,11 +383,6 @@ fn named<Spec: DeserializeOwned>(value: Value) -> Result<(String, Given<Spec>, P
     })?;
     let precondition = Precondition::Any.and_body(given.metadata.resource_version.as_deref())?;
     Ok((name, given, precondition))
-}
-
-/// Returns an error about the item with this index.
-pub(super) fn at<E: Into<Error>>(index: usize) -> impl Fn(E) -> ApiError {
-    move |error| ApiError::Item { index, error: Box::new(error.into()) }
 }
 
 fn json(resource: Option<impl Serialize>) -> Option<Value> {

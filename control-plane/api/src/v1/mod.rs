@@ -3,6 +3,7 @@
 mod applied_resources;
 pub(super) mod apply;
 pub(super) mod cordons;
+pub(super) mod outcome;
 pub(super) mod policies;
 pub(super) mod pools;
 mod worker_query;

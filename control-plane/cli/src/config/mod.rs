@@ -25,7 +25,7 @@ pub use oidc::OidcSettings;
 pub use overrides::Overrides;
 
 use slotway_api::Variant;
-use slotway_pools::{DEFAULT_GROUP, Groups};
+use slotway_pools::{DEFAULT_GROUP, Groups, ListenerSettings};
 use slotway_runtime::ShutdownSettings;
 use slotway_runtime::telemetry::LogSettings;
 use slotway_store::StoreSettings;
@@ -218,6 +218,23 @@ impl Config {
         let requirements: Vec<_> =
             self.groups.iter().map(requirement).collect::<Result<_, RuntimeError>>()?;
         Ok(NodeAccess::new(DEFAULT_GROUP, requirements))
+    }
+
+    /// Returns how Envoy listens, with the filter's module.
+    ///
+    /// # Errors
+    /// [`RuntimeError::File`] if the working directory cannot be read.
+    pub fn listener_settings(&self, filter_wasm: PathBuf) -> Result<ListenerSettings, RuntimeError> {
+        let access_log = self.access_log.as_ref().map(std::path::absolute).transpose();
+        Ok(ListenerSettings {
+            listen: self.listen,
+            debug_headers: self.debug_headers,
+            lane_lease: self.lane_lease,
+            access_log: access_log.map_err(|error| RuntimeError::file("access_log", error))?,
+            filter_wasm,
+            groups: self.groups(),
+            lanes: self.envoy.concurrency,
+        })
     }
 
     /// Returns the addresses on which Slotway or its Envoy listens, with the names of their settings.
