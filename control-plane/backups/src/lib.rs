@@ -9,6 +9,7 @@ mod jobs;
 mod legacy;
 mod restore;
 mod schedule;
+mod scope;
 mod store_file;
 
 pub use error::BackupsError;
@@ -17,6 +18,7 @@ pub use job::{
     S3Target, StoreSubject,
 };
 pub use jobs::{Backups, JOBS_MAX, Jobs, KINDS, RestoredJobs};
-pub use restore::{RestoreOutcome, RestorePart, RestorePlan, StoreScope, replaced};
+pub use restore::{RestorePlan, replaced};
 pub use schedule::Schedule;
+pub use scope::{RestoreOutcome, RestorePart, StoreScope};
 pub use store_file::StoreBackup;

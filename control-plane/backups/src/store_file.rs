@@ -13,7 +13,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use slotway_runtime::Moment;
 use slotway_store::{
-    BATCH_BYTES_MAX, Document, KEY_BYTES_MAX, Kind, Listing, VALUE_BYTES_MAX, WRITES_MAX, kind_named,
+    BATCH_BYTES_MAX, Document, KEY_BYTES_MAX, Listing, VALUE_BYTES_MAX, WRITES_MAX, kind_named,
 };
 
 use crate::StoreScope;
@@ -212,6 +212,8 @@ fn document_of(value: Value, scope: &StoreScope) -> Result<Document, String> {
 
 #[cfg(test)]
 mod tests {
+    use slotway_store::Kind;
+
     use super::*;
 
     const GENERATION: &str = "generation";
