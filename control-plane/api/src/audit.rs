@@ -2,9 +2,9 @@ use axum::{
     Json,
     extract::{Query, State, rejection::QueryRejection},
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
-use slotway_api_types::{ResourceKind, kinds};
+use slotway_api_types::{AuditPage, AuditedChange, ResourceKind, kinds};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
@@ -29,62 +29,27 @@ pub(super) struct Wanted {
     limit: Option<u32>,
 }
 
-/// A page of `GET /api/v1/audit`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct AuditPage {
-    /// The changes, newest first.
-    pub changes: Vec<AuditedChange>,
-    /// The `before` of the next page; absent on the last one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next: Option<u64>,
+fn audited_change(row: AuditRow) -> AuditedChange {
+    let AuditRow { id, revision, at_ms, who, kind, key, before, after } = row;
+    let document = |text: Option<String>| {
+        text.map_or(Value::Null, |text| serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    };
+    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(at_ms) * 1_000_000);
+    let at = at.ok().and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_else(|| format!("{at_ms} ms"));
+    AuditedChange { id, revision, at, who, kind, key, before: document(before), after: document(after) }
 }
 
-/// A change of one document.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct AuditedChange {
-    /// Its id, larger than those of earlier changes.
-    pub id: u64,
-    /// The store's revision; changes of one commit share it.
-    pub revision: u64,
-    /// The time (RFC 3339, UTC).
-    pub at: String,
-    /// The author: a user, `token NAME`, `admin token`, `config file`, or `system`.
-    pub who: String,
-    /// The kind of the document: `worker`, `settings`, ...
-    pub kind: String,
-    /// Its key.
-    pub key: String,
-    /// The document before, without secrets; `null` if it is new.
-    pub before: Value,
-    /// The document after, without secrets; `null` if it was deleted.
-    pub after: Value,
-}
-
-impl From<AuditRow> for AuditedChange {
-    fn from(row: AuditRow) -> Self {
-        let AuditRow { id, revision, at_ms, who, kind, key, before, after } = row;
-        let document = |text: Option<String>| {
-            text.map_or(Value::Null, |text| serde_json::from_str(&text).unwrap_or(Value::String(text)))
-        };
-        let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(at_ms) * 1_000_000);
-        let at = at.ok().and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_else(|| format!("{at_ms} ms"));
-        Self { id, revision, at, who, kind, key, before: document(before), after: document(after) }
-    }
-}
-
-impl AuditedChange {
-    /// Returns the change as this scope may see it. Of a kind that it may not read, it learns only that something was changed.
-    fn for_scope(mut self, scope: Scope) -> Self {
-        let may_read = |kind: &ResourceKind| scope >= scope_of(kind.read);
-        if !kinds::by_stored(&self.kind).is_none_or(may_read) {
-            for document in [&mut self.before, &mut self.after] {
-                if !document.is_null() {
-                    *document = Value::String(HIDDEN.to_owned());
-                }
+/// Returns the change as this scope may see it. Of a kind that it may not read, it learns only that something was changed.
+fn for_scope(mut change: AuditedChange, scope: Scope) -> AuditedChange {
+    let may_read = |kind: &ResourceKind| scope >= scope_of(kind.read);
+    if !kinds::by_stored(&change.kind).is_none_or(may_read) {
+        for document in [&mut change.before, &mut change.after] {
+            if !document.is_null() {
+                *document = Value::String(HIDDEN.to_owned());
             }
         }
-        self
     }
+    change
 }
 
 /// Lists the audit log, newest entry first.
@@ -131,6 +96,6 @@ pub(super) async fn list_changes(
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
     let next = rows.last().filter(|_| more).map(|row| row.id);
-    let changes = rows.into_iter().map(AuditedChange::from).map(|change| change.for_scope(identity.scope));
+    let changes = rows.into_iter().map(audited_change).map(|change| for_scope(change, identity.scope));
     Ok(Json(AuditPage { changes: changes.collect(), next }))
 }

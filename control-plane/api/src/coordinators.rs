@@ -4,12 +4,11 @@ use axum::{
     Json,
     extract::{Query, State, rejection::QueryRejection},
 };
-use serde::{Deserialize, Serialize};
-use slotway_config::PoolReport;
+use slotway_api_types::{CoordinatorSpec, CoordinatorState, CoordinatorStatus};
 
 use super::{
     ApiState, List, Metadata, Problem, Resource,
-    coordinator_types::{CoordinatorStatus, SyncState, TypeStatus, Variant},
+    coordinator_types::{coordinator_pool, coordinator_status},
     resource::{PageQuery, PathName, paged},
 };
 use crate::ApiError;
@@ -22,65 +21,6 @@ const NAMED_MAX: usize = 20;
 
 /// A connected Envoy.
 pub(super) type Coordinator = Resource<CoordinatorSpec, CoordinatorState>;
-
-/// Empty: pools, policies and workers determine the configuration of a coordinator.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct CoordinatorSpec {}
-
-/// The configuration state and the last report of a coordinator.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct CoordinatorState {
-    /// Its `node.cluster`: its group.
-    pub cluster: String,
-    /// Envoy's version, for example `1.40.0`.
-    pub envoy_version: String,
-    /// The variant of xDS.
-    pub protocol: Variant,
-    /// The start of its stream, in milliseconds since 1970.
-    pub connected_since_unix_ms: u64,
-    /// The generation of the filter's configuration that it has acknowledged.
-    pub generation: Option<u64>,
-    /// The state of all types: rejected if one type is, else stale if one type is.
-    pub state: SyncState,
-    /// The subscribed types, by type URL.
-    pub types: BTreeMap<String, TypeStatus>,
-    /// The pools of its last report; empty without a report.
-    pub pools: Vec<CoordinatorPool>,
-    /// The age of the report, in milliseconds; `null` without a report.
-    pub report_age_ms: Option<u64>,
-    /// The newest generation in force in its filter; `null` without a report.
-    pub generation_in_force: Option<u64>,
-}
-
-/// A pool in a coordinator's last report.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct CoordinatorPool {
-    /// The pool.
-    pub name: String,
-    /// Free slots.
-    pub free: u32,
-    /// Slots with a request in flight.
-    pub in_flight: u32,
-    /// Slots of unreachable workers.
-    pub parked: u32,
-    /// Requests that wait for a slot.
-    pub waiting: u32,
-    /// The waiting time of the first of them, in milliseconds.
-    pub oldest_wait_ms: u64,
-}
-
-impl From<&PoolReport> for CoordinatorPool {
-    fn from(report: &PoolReport) -> Self {
-        Self {
-            name: report.pool.to_string(),
-            free: report.free,
-            in_flight: report.in_flight,
-            parked: report.parked,
-            waiting: report.waiting,
-            oldest_wait_ms: report.oldest_wait_ms,
-        }
-    }
-}
 
 /// Lists the connected Envoys with their configuration state and last report.
 #[utoipa::path(get, path = "/api/v1/coordinators", operation_id = "list_coordinators", params(
@@ -104,7 +44,7 @@ pub(super) async fn list(
     let page = paged(KIND, 0, &query, nodes, |node| &node.id)?;
     let coordinators = state.coordinators.with_rejected_changes(page.items).await;
     let reports = by_coordinator(state.reports.latest(Instant::now()));
-    let items = coordinators.into_iter().map(|own| resource(own.into(), &reports)).collect();
+    let items = coordinators.into_iter().map(|own| resource(coordinator_status(own), &reports)).collect();
     Ok(Json(List { kind: page.kind, resource_version: page.resource_version, items, next: page.next }))
 }
 
@@ -127,7 +67,7 @@ pub(super) async fn get(
     };
     let coordinators = state.coordinators.with_rejected_changes(vec![node]).await;
     let reports = by_coordinator(state.reports.latest(Instant::now()));
-    let mut found = coordinators.into_iter().map(|own| resource(own.into(), &reports));
+    let mut found = coordinators.into_iter().map(|own| resource(coordinator_status(own), &reports));
     found.next().map(Json).ok_or(ApiError::UnknownCoordinator { name, known: Vec::new() })
 }
 
@@ -145,7 +85,7 @@ fn resource(status: CoordinatorStatus, reports: &BTreeMap<String, CoordinatorFig
         generation: status.generation,
         state: status.state,
         types: status.types,
-        pools: report.iter().flat_map(|report| &report.pools).map(CoordinatorPool::from).collect(),
+        pools: report.iter().flat_map(|report| &report.pools).map(coordinator_pool).collect(),
         report_age_ms: report.map(|report| u64::try_from(report.age.as_millis()).unwrap_or(u64::MAX)),
         generation_in_force: report.map(|report| report.generation),
     };

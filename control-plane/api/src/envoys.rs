@@ -1,6 +1,8 @@
 use axum::{Json, extract::State};
 
-use super::{ApiState, Problem, coordinator_types::CoordinatorStatus};
+use slotway_api_types::CoordinatorStatus;
+
+use super::{ApiState, Problem, coordinator_types::coordinator_status};
 
 /// Lists the connected Envoys: which configuration each has acknowledged, what it rejected, and which changes it rejected.
 #[utoipa::path(get, path = "/coordinator/envoys", responses(
@@ -10,5 +12,5 @@ use super::{ApiState, Problem, coordinator_types::CoordinatorStatus};
 pub(super) async fn list_envoys(State(state): State<ApiState>) -> Json<Vec<CoordinatorStatus>> {
     let nodes = state.coordinators.nodes().list();
     let coordinators = state.coordinators.with_rejected_changes(nodes).await;
-    Json(coordinators.into_iter().map(CoordinatorStatus::from).collect())
+    Json(coordinators.into_iter().map(coordinator_status).collect())
 }

@@ -1,12 +1,12 @@
 use axum::http::StatusCode;
 use slotway_identity::{Field, IdentityError};
 
-use super::Problem;
+use super::{Problem, problem};
 
-impl From<&IdentityError> for Problem {
-    fn from(error: &IdentityError) -> Self {
+/// Returns the problem of a failure of this domain.
+pub(super) fn of_identity(error: &IdentityError) -> Problem {
         let (status, kind, title) = match error {
-            IdentityError::Store(error) => return Self::from(error),
+            IdentityError::Store(error) => return problem::of_store(error),
             IdentityError::Runtime(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
             IdentityError::InvalidCredentials(_)
             | IdentityError::WrongPassword
@@ -43,10 +43,9 @@ impl From<&IdentityError> for Problem {
             Some(hint) => format!("{error} ({hint})"),
             None => error.to_string(),
         };
-        let problem = Self::new(status, kind, title, detail);
-        Self { field: field.map(|field| path(field).to_owned()), ..problem }
+        let problem = problem::problem(status, kind, title, detail);
+        Problem { field: field.map(|field| path(field).to_owned()), ..problem }
     }
-}
 
 /// Returns the request that helps after an error.
 fn hint(error: &IdentityError) -> Option<&'static str> {

@@ -44,23 +44,16 @@ use slotway_runtime::Stopping;
 use slotway_runtime::telemetry::{Metrics, RequestMetrics};
 use slotway_store::Store;
 
-pub use audit::{AuditPage, AuditedChange};
 pub use cookies::OIDC_CALLBACK;
 pub use coordinator::RemovedWorker;
-pub use coordinator_types::{CoordinatorStatus, Rejection, SyncState, TypeStatus, UnacceptedChange, Variant};
-pub use coordinators::{CoordinatorPool, CoordinatorSpec, CoordinatorState};
+pub use coordinator_types::protocol_variant;
 pub use error::ApiError;
 pub use events::{EventSources, Hub};
 pub use ordinary::ResourceRegistry;
-pub use people::{MadeToken, RoleName, ScopeName, SessionView, TokenSpec, TokenState, UserSpec, UserState};
 pub use port::ApiPort;
-pub use problem::Problem;
 pub use rates::{RateLimits, Rates};
-pub use slotway_api_types::{List, Metadata, Resource};
-pub use v1::{
-    outcome::{Action, Applied, AppliedItem},
-    policies::PolicyStatus,
-};
+pub use slotway_api_types::{CoordinatorSpec, List, Metadata, Problem, Resource};
+pub use v1::policies::PolicyStatus;
 
 /// The components that the handlers use.
 #[derive(Clone)]

@@ -3,96 +3,71 @@ use axum::{
     http::{HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
-use serde::{Deserialize, Serialize};
+use slotway_api_types::Problem;
 use slotway_servers::ServersError;
 use slotway_store::ResourceError;
 
-use super::ApiError;
+use super::{ApiError, identity_problem::of_identity, pools_problem::of_pools};
 use slotway_coordinators::CoordinatorsError;
 use slotway_store::StoreError;
 
-/// A problem (RFC 9457, `application/problem+json`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Problem {
-    /// The type of the problem; stable.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// A short phrase, the same for each problem of this type.
-    pub title: String,
-    /// The HTTP status.
-    pub status: u16,
-    /// What is wrong, where, and what to do next.
-    pub detail: String,
-    /// The index of the refused entry of a list, from 0.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub index: Option<usize>,
-    /// The path of the refused field.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub field: Option<String>,
-    /// For an unknown name: the known ones.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub known: Option<Vec<String>>,
-    /// For a server too many: the names of the servers that hold the places.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub holders: Option<Vec<String>>,
+/// Returns a problem without a field.
+pub(super) fn problem(status: StatusCode, kind: &str, title: &str, detail: String) -> Problem {
+    let (kind, title) = (format!("urn:slotway:problem:{kind}"), title.to_owned());
+    let status = status.as_u16();
+    Problem { kind, title, status, detail, index: None, field: None, known: None, holders: None }
 }
 
-impl Problem {
-    pub(super) fn new(status: StatusCode, kind: &str, title: &str, detail: String) -> Self {
-        let (kind, title) = (format!("urn:slotway:problem:{kind}"), title.to_owned());
-        let status = status.as_u16();
-        Self { kind, title, status, detail, index: None, field: None, known: None, holders: None }
-    }
-}
-
-/// The problems of ordinary resources, and those of the domains that have some of their own.
-impl Problem {
-    fn of_resource(error: &ResourceError) -> Self {
-        let detail = error.to_string();
-        match error {
-            ResourceError::Invalid { field, .. } => Self {
-                field: Some(field.clone()),
-                ..Self::new(StatusCode::BAD_REQUEST, "bad-body", "Invalid body", detail)
-            },
-            ResourceError::Domain { error, .. } => match error.downcast_ref::<ServersError>() {
-                Some(error) => Self::of_servers(error),
-                None => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", detail),
-            },
-            // A failure of the store is one of its own errors here.
-            ResourceError::Conflict { .. } | ResourceError::Store(_) => {
-                Self::new(StatusCode::CONFLICT, "conflict", "Conflict", detail)
-            }
-        }
-    }
-
-    fn of_servers(error: &ServersError) -> Self {
-        let detail = error.to_string();
-        match error {
-            ServersError::NoRoom { holders, .. } => Self {
-                holders: Some(holders.clone()),
-                ..Self::new(StatusCode::CONFLICT, "no-place", "Server limit reached", detail)
-            },
-            ServersError::UnknownWorker { known, .. } => Self {
-                known: Some(known.clone()),
-                field: Some("spec.external".to_owned()),
-                ..Self::new(StatusCode::NOT_FOUND, "unknown-worker", "Unknown worker", detail)
-            },
-            ServersError::Value { error, .. } => Self {
-                field: Some(error.field.clone()),
-                ..Self::new(StatusCode::BAD_REQUEST, "bad-body", "Invalid body", detail)
-            },
-            ServersError::Conflict { .. } => Self::new(StatusCode::CONFLICT, "conflict", "Conflict", detail),
-            ServersError::Store(_) => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "store", "Database unavailable", detail)
-            }
+/// Returns the problem of an ordinary resource.
+fn of_resource(error: &ResourceError) -> Problem {
+    let detail = error.to_string();
+    match error {
+        ResourceError::Invalid { field, .. } => Problem {
+            field: Some(field.clone()),
+            ..problem(StatusCode::BAD_REQUEST, "bad-body", "Invalid body", detail)
+        },
+        ResourceError::Domain { error, .. } => match error.downcast_ref::<ServersError>() {
+            Some(error) => of_servers(error),
+            None => problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", detail),
+        },
+        // A failure of the store is one of its own errors here.
+        ResourceError::Conflict { .. } | ResourceError::Store(_) => {
+            problem(StatusCode::CONFLICT, "conflict", "Conflict", detail)
         }
     }
 }
 
-impl IntoResponse for Problem {
+/// Returns the problem of a failure of the servers.
+fn of_servers(error: &ServersError) -> Problem {
+    let detail = error.to_string();
+    match error {
+        ServersError::NoRoom { holders, .. } => Problem {
+            holders: Some(holders.clone()),
+            ..problem(StatusCode::CONFLICT, "no-place", "Server limit reached", detail)
+        },
+        ServersError::UnknownWorker { known, .. } => Problem {
+            known: Some(known.clone()),
+            field: Some("spec.external".to_owned()),
+            ..problem(StatusCode::NOT_FOUND, "unknown-worker", "Unknown worker", detail)
+        },
+        ServersError::Value { error, .. } => Problem {
+            field: Some(error.field.clone()),
+            ..problem(StatusCode::BAD_REQUEST, "bad-body", "Invalid body", detail)
+        },
+        ServersError::Conflict { .. } => problem(StatusCode::CONFLICT, "conflict", "Conflict", detail),
+        ServersError::Store(_) => {
+            problem(StatusCode::SERVICE_UNAVAILABLE, "store", "Database unavailable", detail)
+        }
+    }
+}
+
+/// A problem as an answer.
+pub(super) struct ProblemAnswer(pub(super) Problem);
+
+impl IntoResponse for ProblemAnswer {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, Json(self)).into_response();
+        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(self.0)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::UNAUTHORIZED {
@@ -105,7 +80,7 @@ impl IntoResponse for Problem {
 impl From<&ApiError> for Problem {
     fn from(error: &ApiError) -> Self {
         let detail = error.to_string();
-        let problem = |status, kind: &str, title: &str| Self::new(status, kind, title, detail.clone());
+        let problem = |status, kind: &str, title: &str| problem(status, kind, title, detail.clone());
         match error {
             ApiError::BadBody { index, field, .. } => Self {
                 index: *index,
@@ -142,12 +117,12 @@ impl From<&ApiError> for Problem {
                     &format!("Unknown {}", kind.title),
                 )
             },
-            ApiError::Resource(error) => Self::of_resource(error),
-            ApiError::Servers(error) => Self::of_servers(error),
+            ApiError::Resource(error) => of_resource(error),
+            ApiError::Servers(error) => of_servers(error),
             ApiError::Unauthorized(_) => {
                 problem(StatusCode::UNAUTHORIZED, "unauthorized", "Authentication required")
             }
-            ApiError::Identity(error) => Self::from(error),
+            ApiError::Identity(error) => of_identity(error),
             ApiError::TooManyRequests { .. } => {
                 problem(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", "Too many requests")
             }
@@ -163,15 +138,15 @@ impl From<&ApiError> for Problem {
                 problem(StatusCode::CONFLICT, "report-base-missing", "Full report required")
             }
             ApiError::Busy => problem(StatusCode::CONFLICT, "busy", "Concurrent changes"),
-            ApiError::Store(error) => Self::from(error),
-            ApiError::Pools(error) => Self::from(error),
+            ApiError::Store(error) => of_store(error),
+            ApiError::Pools(error) => of_pools(error),
             _ => problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
         }
     }
 }
 
-impl From<&StoreError> for Problem {
-    fn from(error: &StoreError) -> Self {
+/// Returns the problem of a failure of the store.
+pub(super) fn of_store(error: &StoreError) -> Problem {
         let (status, kind, title) = match error {
             StoreError::Contended => (StatusCode::CONFLICT, "busy", "Concurrent changes"),
             StoreError::Full { .. } => (StatusCode::INSUFFICIENT_STORAGE, "store-full", "Database full"),
@@ -179,9 +154,8 @@ impl From<&StoreError> for Problem {
             StoreError::Conflict { .. } => (StatusCode::CONFLICT, "conflict", "Conflict"),
             _ => (StatusCode::SERVICE_UNAVAILABLE, "store", "Database unavailable"),
         };
-        Self::new(status, kind, title, error.to_string())
+        problem(status, kind, title, error.to_string())
     }
-}
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
@@ -189,7 +163,7 @@ impl IntoResponse for ApiError {
         if problem.status >= 500 {
             tracing::error!(error = %self, "request failed");
         }
-        let mut response = problem.into_response();
+        let mut response = ProblemAnswer(problem).into_response();
         if let Some(wait_s) = self.retry_after_s() {
             response.headers_mut().insert(header::RETRY_AFTER, wait_s.into());
         }
@@ -197,14 +171,14 @@ impl IntoResponse for ApiError {
     }
 }
 
-pub(super) async fn not_found(uri: Uri) -> Problem {
+pub(super) async fn not_found(uri: Uri) -> ProblemAnswer {
     let detail = format!("{} does not exist. GET /openapi.json lists the endpoints", uri.path());
-    Problem::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail)
+    ProblemAnswer(problem(StatusCode::NOT_FOUND, "not-found", "Not found", detail))
 }
 
-pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
+pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> ProblemAnswer {
     let detail = format!("{method} is not allowed at {}. GET /openapi.json lists the endpoints", uri.path());
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed", detail)
+    ProblemAnswer(problem(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed", detail))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::kinds::Kinds;
-use crate::coordinator_types::SyncState;
+use slotway_api_types::SyncState;
 use slotway_pools::{PoolStatus, StatusView, WorkerStatus};
 
 /// The last sent figures, without ages, which change all the time.

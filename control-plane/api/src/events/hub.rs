@@ -6,16 +6,17 @@ use std::{
 
 use axum::body::Bytes;
 use prometheus_client::{metrics::gauge::Gauge, registry::Registry};
+use slotway_api_types::SyncState;
 use tokio::{
     sync::Notify,
     time::{Instant, MissedTickBehavior, interval, sleep, sleep_until},
 };
 
 use super::{
-    super::coordinator_types::SyncState, EventSources, changed, difference::Told, frame, kinds::Kinds,
+    EventSources, changed, difference::Told, frame, kinds::Kinds,
     outbox::Outbox,
 };
-use crate::ApiError;
+use crate::{ApiError, coordinator_types::sync_state};
 use slotway_store::{Commit, StoreError};
 
 /// The largest number of listeners.
@@ -327,5 +328,5 @@ fn every(period: Duration) -> tokio::time::Interval {
 /// Returns the state of each coordinator, by name.
 fn states(sources: &EventSources) -> BTreeMap<String, SyncState> {
     let states = sources.coordinators.nodes().states();
-    states.into_iter().map(|(node, state)| (node, state.into())).collect()
+    states.into_iter().map(|(node, state)| (node, sync_state(state))).collect()
 }

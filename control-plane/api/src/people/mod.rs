@@ -13,10 +13,6 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{ApiState, resource::Given};
 use crate::ApiError;
 
-pub use permissions::{RoleName, ScopeName};
-pub use session::SessionView;
-pub use tokens::{MadeToken, TokenSpec, TokenState};
-pub use users::{UserSpec, UserState};
 
 /// Returns the routes.
 pub(super) fn router() -> OpenApiRouter<ApiState> {

@@ -5,40 +5,22 @@ use axum::{
     http::{StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use slotway_api_types::SessionView;
 use slotway_identity::{ActiveSession, Password};
 
-use super::permissions::{RoleName, ScopeName};
+use super::permissions::{role_name, scope_name};
 use crate::ApiError;
 use crate::{ApiState, Problem, access::Asking, cookies, resource::read, sender::peer};
 
-/// The sender of the request and their permissions.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct SessionView {
-    /// The author in audit entries: a user's name, `token NAME`, `admin token`.
-    pub who: String,
-    /// The user, by a session or by one of their tokens.
-    pub user: Option<String>,
-    /// The role of the user; of a session only.
-    pub role: Option<RoleName>,
-    /// The permissions.
-    pub scope: ScopeName,
-    /// The value of `x-csrf-token` for changes with the session's cookie; none without a session.
-    pub csrf_token: Option<String>,
-    /// The end of the session if it is not used again (RFC 3339, UTC). Each use extends it, up to 12 hours after its start.
-    pub expires_at: Option<String>,
-}
-
-impl From<&ActiveSession> for SessionView {
-    fn from(session: &ActiveSession) -> Self {
-        Self {
-            who: session.user.clone(),
-            user: Some(session.user.clone()),
-            role: Some(session.role.into()),
-            scope: session.role.scope().into(),
-            csrf_token: Some(session.id.csrf_token()),
-            expires_at: Some(session.ends_at.to_string()),
-        }
+fn session_view(session: &ActiveSession) -> SessionView {
+    SessionView {
+        who: session.user.clone(),
+        user: Some(session.user.clone()),
+        role: Some(role_name(session.role)),
+        scope: scope_name(session.role.scope()),
+        csrf_token: Some(session.id.csrf_token()),
+        expires_at: Some(session.ends_at.to_string()),
     }
 }
 
@@ -72,12 +54,12 @@ pub(crate) struct PasswordChange {
 ))]
 pub(crate) async fn get(State(state): State<ApiState>, Asking(identity): Asking) -> Response {
     let view = match state.identity.session_of(&identity) {
-        Some(session) => SessionView::from(&session),
+        Some(session) => session_view(&session),
         None => SessionView {
             who: identity.who.as_str().to_owned(),
             user: identity.user().map(str::to_owned),
             role: None,
-            scope: identity.scope.into(),
+            scope: scope_name(identity.scope),
             csrf_token: None,
             expires_at: None,
         },
@@ -146,7 +128,7 @@ pub(crate) async fn change_password(
 /// Returns the answer that starts a session.
 fn with_session(state: &ApiState, session: &ActiveSession) -> Response {
     let cookie = cookies::set_session(&session.id, state.identity.settings().secure_cookies);
-    ([(header::SET_COOKIE, cookie)], not_kept(Json(SessionView::from(session)))).into_response()
+    ([(header::SET_COOKIE, cookie)], not_kept(Json(session_view(session)))).into_response()
 }
 
 /// Returns an answer with secrets, which no cache may keep.

@@ -5,10 +5,11 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use slotway_api_types::{MadeToken, ScopeName, TokenSpec, TokenState};
 use slotway_identity::{Name, TokenRequest, TokenView, parse_lifetime};
 
-use super::{bad, is_of, permissions::ScopeName, query, session::not_kept};
+use super::{bad, is_of, permissions::{scope, scope_name}, query, session::not_kept};
 use crate::ApiError;
 use crate::{
     ApiState, List, Metadata, Problem, Resource,
@@ -20,41 +21,6 @@ const KIND: &str = "Token";
 
 /// A token of a program.
 pub(super) type Token = Resource<TokenSpec, TokenState>;
-
-/// The desired state of a token.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct TokenSpec {
-    /// Its scope.
-    pub scope: ScopeName,
-    /// The time from which it is refused (RFC 3339, UTC); `null` for never.
-    pub expires_at: Option<String>,
-}
-
-/// The observed state of a token.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct TokenState {
-    /// The owner; `null` if it was created with the admin token.
-    pub owner: Option<String>,
-    /// The author.
-    pub created_by: String,
-    /// The time (RFC 3339, UTC).
-    pub created_at: String,
-    /// The last use, to within a minute.
-    pub last_used_at: Option<String>,
-    /// Whether it is refused: it has expired, or its owner is disabled.
-    pub refused: bool,
-}
-
-/// A new token.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct MadeToken {
-    /// The token.
-    #[serde(flatten)]
-    pub token: Resource<TokenSpec, TokenState>,
-    /// The value of `Authorization: Bearer`. It is shown only once; absent in a dry run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub secret: Option<String>,
-}
 
 /// A token in a request body.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -91,7 +57,7 @@ fn resource(view: TokenView) -> Token {
     Resource {
         kind: KIND.to_owned(),
         metadata: Metadata::new(view.name, view.revision),
-        spec: TokenSpec { scope: token.scope.into(), expires_at: token.expires_at.map(|at| at.to_string()) },
+        spec: TokenSpec { scope: scope_name(token.scope), expires_at: token.expires_at.map(|at| at.to_string()) },
         status: TokenState {
             owner: token.owner,
             created_by: token.created_by,
@@ -169,7 +135,7 @@ pub(crate) async fn make(
     is_of(&given, KIND, name.as_str())?;
     let expires_in = given.spec.expires_in.as_deref().map(parse_lifetime).transpose();
     let expires_in = expires_in.map_err(|reason| bad("spec.expires_in", reason))?;
-    let request = TokenRequest { scope: given.spec.scope.into(), expires_in };
+    let request = TokenRequest { scope: scope(given.spec.scope), expires_in };
     let issued = state.identity.create_token(&identity, &name, &request, dry_run.0).await?;
     // The secret of a dry run is not valid.
     let secret = (!dry_run.0).then_some(issued.secret);

@@ -5,11 +5,12 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::Response,
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
+use slotway_api_types::{RoleName, UserSpec, UserState};
 use slotway_identity::{IdentityError, Name, Password, Scope, UserUpdate, UserView};
 
-use super::{bad, is_of, permissions::RoleName, query};
+use super::{bad, is_of, permissions::{role, role_name}, query};
 use crate::ApiError;
 use crate::{
     ApiState, List, Metadata, Problem, Resource,
@@ -23,28 +24,6 @@ const ATTEMPTS_MAX: usize = 8;
 
 /// A user.
 pub(super) type User = Resource<UserSpec, UserState>;
-
-/// The desired state of a user.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct UserSpec {
-    /// The permissions.
-    pub role: RoleName,
-    /// Whether the user may not sign in.
-    pub disabled: bool,
-}
-
-/// The observed state of a user.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct UserState {
-    /// How the user signs in: `password`, or `oidc` for the provider.
-    pub signs_in_by: String,
-    /// The number of sessions.
-    pub sessions: usize,
-    /// The time of creation (RFC 3339, UTC).
-    pub created_at: String,
-    /// The last change of the password (RFC 3339, UTC).
-    pub password_changed_at: Option<String>,
-}
 
 /// A user in a request body.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -75,7 +54,7 @@ fn resource(view: UserView) -> User {
     Resource {
         kind: KIND.to_owned(),
         metadata: Metadata::new(view.name, view.revision),
-        spec: UserSpec { role: user.role.into(), disabled: user.disabled },
+        spec: UserSpec { role: role_name(user.role), disabled: user.disabled },
         status: UserState {
             signs_in_by: if user.is_from_provider() { "oidc" } else { "password" }.to_owned(),
             sessions: view.sessions,
@@ -194,7 +173,7 @@ pub(crate) async fn patch(
     for _ in 0..ATTEMPTS_MAX {
         let there = state.identity.user(&name)?;
         let parsed: Name = name.parse().map_err(|reason| bad("name", reason))?;
-        let spec = json!({ "role": RoleName::from(there.user.role), "disabled": there.user.disabled });
+        let spec = json!({ "role": role_name(there.user.role), "disabled": there.user.disabled });
         let before = json!({ "kind": KIND, "metadata": { "name": name }, "spec": spec });
         let given: Given<UserBody> = merged(before, patch.clone())?;
         is_of(&given, KIND, &name)?;
@@ -243,5 +222,5 @@ pub(crate) async fn remove(
 }
 
 fn update(body: UserBody) -> UserUpdate {
-    UserUpdate { role: body.role.into(), disabled: body.disabled, password: body.password }
+    UserUpdate { role: role(body.role), disabled: body.disabled, password: body.password }
 }

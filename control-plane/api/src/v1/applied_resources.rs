@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::Value;
-use slotway_api_types::ResourceKind;
+use slotway_api_types::{Action, AppliedItem, ResourceKind};
 use slotway_store::{Kind, ResourceChange, ResourceChanges, ResourceError, ResourceView, Resources, Write};
 
-use super::outcome::{Action, AppliedItem, at};
+use super::outcome::at;
 use crate::ApiError;
 use crate::{
     ApiState,

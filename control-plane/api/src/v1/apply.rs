@@ -9,13 +9,13 @@ use axum::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use slotway_api_types::{ResourceKind, kinds};
+use slotway_api_types::{Action, Applied, AppliedItem, ResourceKind, kinds};
 use slotway_config::{Policy, PoolName, limits};
 use slotway_store::Replicated;
 
 use super::{
     applied_resources::{self, OrdinaryItem},
-    outcome::{Action, Applied, AppliedItem, at},
+    outcome::at,
     policies, pools, workers,
 };
 use crate::ApiError;

@@ -8,7 +8,7 @@ use super::{
     output::{aligned, printable, say},
 };
 use crate::commands::CliError;
-use slotway_api::{AuditPage, AuditedChange};
+use slotway_api_types::{AuditPage, AuditedChange};
 use slotway_store::AUDIT_PAGE_MAX;
 
 /// The longest value of a field in the table, in characters; `-o wide` and `-o json` show all.

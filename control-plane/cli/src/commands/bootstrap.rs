@@ -54,7 +54,7 @@ pub(super) fn of_config(
         node: node.to_owned(),
         group: group.to_owned(),
         xds,
-        variant: config.envoy.xds_variant.into(),
+        variant: slotway_api::protocol_variant(config.envoy.xds_variant),
         admin: config.envoy.admin,
         token: settings.map(GroupSettings::token).transpose()?.flatten(),
         tls: config.envoy.tls.as_ref().map(tls),

@@ -2,7 +2,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::output::{Format, aligned, json, printable, yaml};
 use crate::commands::CliError;
-use slotway_api::{CoordinatorStatus, SyncState, UnacceptedChange};
+use slotway_api_types::{CoordinatorStatus, SyncState, UnacceptedChange};
 
 /// Renders one line per Envoy, or one per rejected type with the change and the reason.
 pub(super) fn render(envoys: &[CoordinatorStatus], output: Format) -> Result<String, CliError> {
@@ -78,7 +78,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use slotway_api::{Rejection, TypeStatus, Variant};
+    use slotway_api_types::{Rejection, TypeStatus, Variant};
 
     #[test]
     fn an_envoy_that_has_refused_something_is_shown_with_what_and_who_changed_it_and_why() {

@@ -14,7 +14,7 @@ use super::{
     table, watch,
 };
 use crate::commands::CliError;
-use slotway_api::CoordinatorStatus;
+use slotway_api_types::CoordinatorStatus;
 
 /// `slotway get`
 #[derive(Debug, Args)]

@@ -24,7 +24,7 @@ pub use groups::{EnvoyTls, GroupSettings, XdsTls};
 pub use oidc::OidcSettings;
 pub use overrides::Overrides;
 
-use slotway_api::Variant;
+use slotway_api_types::Variant;
 use slotway_pools::{DEFAULT_GROUP, Groups, ListenerSettings};
 use slotway_runtime::ShutdownSettings;
 use slotway_runtime::telemetry::LogSettings;

@@ -7,7 +7,7 @@ use clap::{
 
 use super::Config;
 use crate::commands::CliError;
-use slotway_api::Variant;
+use slotway_api_types::Variant;
 use slotway_runtime::telemetry::{LogFormat, LogLevel};
 use slotway_store::StoreSettings;
 
