@@ -36,3 +36,14 @@ pub enum Action {
     /// It did not change.
     Unchanged,
 }
+
+impl Action {
+    /// Returns what became of a resource that was there or not, and is the same or not.
+    pub fn of(there: bool, same: bool) -> Self {
+        match (there, same) {
+            (false, _) => Self::Created,
+            (true, false) => Self::Changed,
+            (true, true) => Self::Unchanged,
+        }
+    }
+}

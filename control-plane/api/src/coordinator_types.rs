@@ -36,7 +36,9 @@ pub(super) fn sync_state(state: SubscriptionState) -> SyncState {
 }
 
 /// Returns the wire type of a connected Envoy.
-pub(super) fn coordinator_status(Coordinator { node, mut rejected_changes }: Coordinator) -> CoordinatorStatus {
+pub(super) fn coordinator_status(
+    Coordinator { node, mut rejected_changes }: Coordinator,
+) -> CoordinatorStatus {
     let types = node.types.into_iter().map(|(type_url, status)| {
         let changes = rejected_changes.remove(type_url);
         (type_url.to_owned(), type_status(status, changes))

@@ -147,15 +147,15 @@ impl From<&ApiError> for Problem {
 
 /// Returns the problem of a failure of the store.
 pub(super) fn of_store(error: &StoreError) -> Problem {
-        let (status, kind, title) = match error {
-            StoreError::Contended => (StatusCode::CONFLICT, "busy", "Concurrent changes"),
-            StoreError::Full { .. } => (StatusCode::INSUFFICIENT_STORAGE, "store-full", "Database full"),
-            StoreError::Refused { .. } => (StatusCode::BAD_REQUEST, "bad-body", "Invalid body"),
-            StoreError::Conflict { .. } => (StatusCode::CONFLICT, "conflict", "Conflict"),
-            _ => (StatusCode::SERVICE_UNAVAILABLE, "store", "Database unavailable"),
-        };
-        problem(status, kind, title, error.to_string())
-    }
+    let (status, kind, title) = match error {
+        StoreError::Contended => (StatusCode::CONFLICT, "busy", "Concurrent changes"),
+        StoreError::Full { .. } => (StatusCode::INSUFFICIENT_STORAGE, "store-full", "Database full"),
+        StoreError::Refused { .. } => (StatusCode::BAD_REQUEST, "bad-body", "Invalid body"),
+        StoreError::Conflict { .. } => (StatusCode::CONFLICT, "conflict", "Conflict"),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, "store", "Database unavailable"),
+    };
+    problem(status, kind, title, error.to_string())
+}
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {

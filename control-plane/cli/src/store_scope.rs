@@ -3,7 +3,7 @@
 use slotway_backups::{
     BackupsError, RestoreOutcome, RestorePart, RestoredJobs, StoreBackup, StoreScope, replaced,
 };
-use slotway_identity::{IdentityError, guard_write};
+use slotway_identity::guard_write;
 use slotway_pools::{GENERATION, Membership, PoolsError, WorkerRecord, restore_writes};
 use slotway_runtime::Clock;
 use slotway_servers::ServersError;
@@ -84,25 +84,18 @@ struct RestoredUsers;
 
 impl RestorePart for RestoredUsers {
     fn writes(&self, present: &Listing, backup: &Listing) -> Result<Vec<Write>, BackupsError> {
-        guard_write(backup.clone()).map_err(unfit_users)?;
+        guard_write(backup.clone())?;
         let users = replaced(present, backup, &[kinds::USER, kinds::TOKEN]);
         if users.is_empty() {
             return Ok(users);
         }
-        let mut writes = vec![guard_write(present.clone()).map_err(unfit_users)?];
+        let mut writes = vec![guard_write(present.clone())?];
         // A user is as before. A session that ended since then would otherwise continue.
         let of_users = |document: &&Document| matches!(document.kind, kinds::SESSION | kinds::TOKEN_USE);
         let gone = present.documents.iter().filter(of_users);
         writes.extend(gone.map(|gone| Write::delete(gone.kind, gone.key.clone(), Expected::Anything)));
         writes.extend(users);
         Ok(writes)
-    }
-}
-
-fn unfit_users(error: IdentityError) -> BackupsError {
-    match error {
-        IdentityError::Store(error) => error.into(),
-        error => BackupsError::Unfit { reason: error.to_string() },
     }
 }
 

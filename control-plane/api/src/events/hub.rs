@@ -12,10 +12,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep, sleep_until},
 };
 
-use super::{
-    EventSources, changed, difference::Told, frame, kinds::Kinds,
-    outbox::Outbox,
-};
+use super::{EventSources, changed, difference::Told, frame, kinds::Kinds, outbox::Outbox};
 use crate::{ApiError, coordinator_types::sync_state};
 use slotway_store::{Commit, StoreError};
 

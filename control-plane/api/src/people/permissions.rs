@@ -1,7 +1,6 @@
 use slotway_api_types::{RoleName, ScopeName};
 use slotway_identity::{Role, Scope};
 
-
 /// Returns the wire type of a scope.
 pub(super) fn scope_name(scope: Scope) -> ScopeName {
     match scope {

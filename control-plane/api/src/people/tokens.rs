@@ -9,7 +9,12 @@ use serde::Deserialize;
 use slotway_api_types::{MadeToken, ScopeName, TokenSpec, TokenState};
 use slotway_identity::{Name, TokenRequest, TokenView, parse_lifetime};
 
-use super::{bad, is_of, permissions::{scope, scope_name}, query, session::not_kept};
+use super::{
+    bad, is_of,
+    permissions::{scope, scope_name},
+    query,
+    session::not_kept,
+};
 use crate::ApiError;
 use crate::{
     ApiState, List, Metadata, Problem, Resource,
@@ -57,7 +62,10 @@ fn resource(view: TokenView) -> Token {
     Resource {
         kind: KIND.to_owned(),
         metadata: Metadata::new(view.name, view.revision),
-        spec: TokenSpec { scope: scope_name(token.scope), expires_at: token.expires_at.map(|at| at.to_string()) },
+        spec: TokenSpec {
+            scope: scope_name(token.scope),
+            expires_at: token.expires_at.map(|at| at.to_string()),
+        },
         status: TokenState {
             owner: token.owner,
             created_by: token.created_by,

@@ -10,7 +10,11 @@ use serde_json::{Value, json};
 use slotway_api_types::{RoleName, UserSpec, UserState};
 use slotway_identity::{IdentityError, Name, Password, Scope, UserUpdate, UserView};
 
-use super::{bad, is_of, permissions::{role, role_name}, query};
+use super::{
+    bad, is_of,
+    permissions::{role, role_name},
+    query,
+};
 use crate::ApiError;
 use crate::{
     ApiState, List, Metadata, Problem, Resource,

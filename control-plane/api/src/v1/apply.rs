@@ -161,17 +161,6 @@ impl Item {
     }
 }
 
-impl Action {
-    /// Returns what became of a resource that was there or not, and is the same or not.
-    pub(super) fn of(there: bool, same: bool) -> Self {
-        match (there, same) {
-            (false, _) => Self::Created,
-            (true, false) => Self::Changed,
-            (true, true) => Self::Unchanged,
-        }
-    }
-}
-
 /// Creates or replaces resources of several kinds: all of them, or none. Their order in the list does not matter.
 #[utoipa::path(post, path = "/api/v1/apply", operation_id = "apply", params(
     ("dry_run" = Option<bool>, Query, description = "Validate only; the answer shows the changes"),

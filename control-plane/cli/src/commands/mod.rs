@@ -51,7 +51,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, Overrides, load};
 
-pub use self::{error::CliError, rejected_request::RejectedRequest};
+pub use self::error::CliError;
 
 const EXIT_CODES: &str = "\
 Exit codes:
