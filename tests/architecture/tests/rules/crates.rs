@@ -1,8 +1,6 @@
 //! Which crate may depend on which.
 
-use slotway_test_architecture::dependencies::{
-    AllowedDependencies, AllowedSet, Confined, DependencyBreach, breaches,
-};
+use slotway_test_architecture::dependencies::{AllowedDependencies, AllowedSet, Confined, breaches};
 
 use crate::sources::{assert_none, workspace};
 
