@@ -37,7 +37,7 @@ fn wrong_workers() -> Vec<(Value, &'static str, &'static str)> {
         (worker(&[("spec/slots", json!(1))]), "spec.slots", "unknown field `slots`"),
         (worker(&[("state", json!("active"))]), "state", "unknown field `state`"),
         (worker(&[("metadata/annotations", json!({}))]), "metadata.annotations", "unknown field"),
-        (worker(&[("kind", json!("Pool"))]), "kind", "here is \"Worker\""),
+        (worker(&[("kind", json!("Pool"))]), "kind", "the kind of this path, \"Worker\""),
         (worker(&[("metadata/name", json!("http://other"))]), "metadata.name", "a name cannot be changed"),
         (worker(&[("spec/pool", json!("A"))]), "spec.pool", "is not a name for a pool"),
         (worker(&[("spec/pool", json!("none"))]), "spec.pool", "there is preannotation, ocr"),
@@ -71,7 +71,7 @@ fn wrong_workers() -> Vec<(Value, &'static str, &'static str)> {
         (label("a", "b\u{1b}"), "metadata.labels", "without control characters"),
         (worker(&[("metadata/notes", json!("a".repeat(4_097)))]), "metadata.notes", "at most 4096"),
         (worker(&[("metadata/notes", json!("a\u{0}b"))]), "metadata.notes", "control characters"),
-        (worker(&[("metadata/resourceVersion", json!("new"))]), "metadata.resourceVersion", "is no version"),
+        (worker(&[("metadata/resourceVersion", json!("new"))]), "metadata.resourceVersion", "is not a version"),
     ]
 }
 
@@ -138,7 +138,7 @@ async fn a_pool_and_a_policy_that_cannot_be_are_refused_with_their_field_and_not
             "pools/ocr",
             json!({ "kind": "Policy", "spec": { "match": { "prefix": "/a" } } }),
             "kind",
-            "here is \"Pool\"",
+            "the kind of this path, \"Pool\"",
         ),
         (
             "pools/ocr",

@@ -57,7 +57,7 @@ async fn a_secret_is_shown_once_and_a_deleted_token_is_refused() {
 
 /// The body, the field that is named, and what is said.
 const WRONG: &[(&str, &str, &str)] = &[
-    (r#"{"spec": {"scope": "read"}}"#, "metadata.name", "needs a name"),
+    (r#"{"spec": {"scope": "read"}}"#, "metadata.name", "must have a name"),
     (r#"{"metadata": {"name": "A"}, "spec": {"scope": "read"}}"#, "metadata.name", "is not a name"),
     (r#"{"metadata": {"name": "t"}}"#, "", "missing field `spec`"),
     (r#"{"metadata": {"name": "t"}, "spec": {}}"#, "spec", "missing field `scope`"),

@@ -163,9 +163,9 @@ const WRONG: &[(&str, &str, u16, &str, &str)] = &[
         r#"{"metadata": {"resourceVersion": "x"}, "spec": {"role": "viewer", "password": "correct horse"}}"#,
         400,
         "metadata.resourceVersion",
-        "no version",
+        "is not a version",
     ),
-    ("ada", "[]", 400, "", "a JSON object is needed"),
+    ("ada", "[]", 400, "", "must be a JSON object"),
     ("ada", "", 400, "", "EOF"),
 ];
 

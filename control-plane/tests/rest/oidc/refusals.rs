@@ -36,16 +36,16 @@ async fn a_token_that_is_not_for_this_journey_lets_nobody_in() {
         ("another nonce", claims(|claims| claims["nonce"] = json!("x".repeat(43))), "nonce"),
         ("no nonce", claims(|claims| without(claims, "nonce")), "nonce"),
         ("another issuer", claims(|claims| claims["iss"] = json!("http://evil.example")), "iss"),
-        ("no issuer", claims(|claims| without(claims, "iss")), "lacks"),
+        ("no issuer", claims(|claims| without(claims, "iss")), "is missing"),
         ("another audience", claims(|claims| claims["aud"] = json!("other")), "aud"),
         ("other audiences", claims(|claims| claims["aud"] = json!(["other", "another"])), "aud"),
-        ("no audience", claims(|claims| without(claims, "aud")), "lacks"),
+        ("no audience", claims(|claims| without(claims, "aud")), "is missing"),
         ("several audiences", claims(|claims| claims["aud"] = json!([CLIENT, "other"])), "azp"),
         ("another party", claims(|claims| claims["azp"] = json!("other")), "azp"),
         ("expired", claims(|claims| claims["exp"] = json!(now() - 120)), "expired"),
-        ("no end", claims(|claims| without(claims, "exp")), "lacks"),
-        ("not yet", claims(|claims| claims["nbf"] = json!(now() + 600)), "not hold yet"),
-        ("nobody", claims(|claims| without(claims, "sub")), "lacks"),
+        ("no end", claims(|claims| without(claims, "exp")), "is missing"),
+        ("not yet", claims(|claims| claims["nbf"] = json!(now() + 600)), "not valid yet"),
+        ("nobody", claims(|claims| without(claims, "sub")), "is missing"),
         ("an empty subject", claims(|claims| claims["sub"] = json!("")), "sub"),
         (
             "another key of that id",
@@ -93,8 +93,8 @@ async fn a_token_that_is_not_for_this_journey_lets_nobody_in() {
             token(|_, _, claims| by_hash(&json!({ "alg": "HS256" }), &claims, SECRET.as_bytes())),
             "neither RS256 nor ES256",
         ),
-        ("no token", token(|_, _, _| "x".to_owned()), "no signed token"),
-        ("an empty token", token(|_, _, _| String::new()), "no signed token"),
+        ("no token", token(|_, _, _| "x".to_owned()), "not a signed token"),
+        ("an empty token", token(|_, _, _| String::new()), "not a signed token"),
         ("a large token", token(|_, _, _| "x".repeat(100_000)), "too large"),
     ];
     for (what, forge, says) in forgeries {
@@ -130,7 +130,7 @@ async fn only_the_browser_that_left_comes_back() {
     let answer = mine.returns(&house, &format!("{code}&{state}")).await;
     assert!(answer.body["detail"].as_str().unwrap().contains("invalid_grant"), "{}", answer.body);
     let nobody = house.get(&format!("/api/v1/oidc/callback?{query}")).await;
-    assert!(nobody.body["detail"].as_str().unwrap().contains("has not left from here"), "{}", nobody.body);
+    assert!(nobody.body["detail"].as_str().unwrap().contains("no sign-in in progress"), "{}", nobody.body);
     for (query, says) in [
         (format!("error=access_denied&error_description=no%0Aentry&{state}"), "access_denied"),
         (format!("code=x&iss=http%3A%2F%2Fevil.example&{state}"), "another provider"),
