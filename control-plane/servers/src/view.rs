@@ -84,6 +84,14 @@ impl ResourceView for ServersView {
         }
     }
 
+    fn is_built_in(&self, kind: Kind, name: &str) -> bool {
+        match kind {
+            SERVER_LIMITS => name == SERVER_LIMITS_NAME,
+            RESOURCE_PROFILE => BUILT_IN_PROFILES.contains(&name),
+            _ => false,
+        }
+    }
+
     fn changed(&self, changes: ResourceChanges<'_>) -> Result<ChangedResources, ResourceError> {
         let mut next = State::clone(&self.state);
         for change in changes.own {

@@ -59,9 +59,15 @@ fn what_is_wrong_is_told_with_its_place() {
         ("kind: Worker\nmetadata: {name: [", "f.yaml:2:"),
         ("kind: Worker\n  spec: 1\n", "f.yaml:2:"),
         ("just text", "f.yaml:1:1: expected a resource"),
-        ("metadata: {}\n", "f.yaml:1:1: `kind` is missing. Possible: Worker, Pool, Policy"),
+        (
+            "metadata: {}\n",
+            "f.yaml:1:1: `kind` is missing. Possible: Worker, Pool, Policy, Server, ServerLimits, ResourceProfile, BackupJob",
+        ),
         ("spec: {}\nkind: 7\n", "f.yaml:2:7: `kind` must be one of"),
-        ("spec: {}\nkind: User\n", "f.yaml:2:7: \"User\" cannot be applied. Possible: Worker, Pool, Policy"),
+        (
+            "spec: {}\nkind: User\n",
+            "f.yaml:2:7: \"User\" cannot be applied. Possible: Worker, Pool, Policy, Server, ServerLimits, ResourceProfile, BackupJob",
+        ),
         ("kind: Worker\nspec: {}\n", "f.yaml:1:1: `metadata.name` is missing"),
         ("kind: Worker\nmetadata:\n  name: 7\n", "f.yaml:3:9: `metadata.name` is missing or no text"),
         ("kind: WorkerList\n", "f.yaml:1:1: a WorkerList must have `items`"),

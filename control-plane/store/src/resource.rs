@@ -112,6 +112,12 @@ pub trait ResourceView: Send + Sync {
     /// Returns the resource of a name.
     fn get(&self, kind: Kind, name: &str) -> Option<Resource>;
 
+    /// Returns whether the resource exists also without a document, with defaults.
+    fn is_built_in(&self, kind: Kind, name: &str) -> bool {
+        let _ = (kind, name);
+        false
+    }
+
     /// Works out changes: checks the whole state after them, and returns it with the writes, which expect what this view has seen.
     ///
     /// # Errors

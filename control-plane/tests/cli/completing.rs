@@ -9,9 +9,10 @@ use crate::{
 };
 
 /// What is typed before the tabulator, and what stands there after it.
-const LINES: [(&str, &str); 8] = [
+const LINES: [(&str, &str); 9] = [
     ("slotway drai", "slotway drain "),
     ("slotway get work", "slotway get workers "),
+    ("slotway get backup", "slotway get backupjobs "),
     ("slotway get pool pre", "slotway get pool preannotation "),
     ("slotway drain https", "slotway drain https://ocr.example/extractor-web "),
     // Shells, bash first of all, take colons and slashes for the ends of words.

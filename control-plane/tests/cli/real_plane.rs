@@ -115,6 +115,68 @@ fn what_is_there_is_shown_as_before() {
     golden("real/looking.txt", &plane.masked(&text));
 }
 
+/// Resources of the kinds that one handler serves.
+fn ordinary(worker: &str) -> String {
+    format!(
+        "\
+kind: Server
+metadata: {{ name: w1 }}
+spec: {{ usage: training, external: '{worker}' }}
+---
+kind: ServerLimits
+metadata: {{ name: slotway }}
+spec: {{ servers_max: 3, by_usage: {{ training: 1 }} }}
+---
+kind: ResourceProfile
+metadata: {{ name: gpu }}
+spec: {{ memory: 8g, cpus: 1.5, gpus: 1, spark: {{ driver_memory: 4g, kryo_buffer_max: 512m, driver_max_result_size: 0 }} }}
+---
+kind: BackupJob
+metadata: {{ name: nightly }}
+spec:
+  subject: {{ files: {{ paths: [/srv] }} }}
+  schedule: {{ cron: 30 3 * * *, time_zone: UTC }}
+  target: {{ s3: {{ bucket: backups, prefix: site }} }}
+  retention: {{ last: 14 }}
+"
+    )
+}
+
+#[test]
+fn the_ordinary_kinds_are_applied_looked_at_and_deleted() {
+    let plane = Plane::start();
+    let good = ordinary(&plane.worker());
+    fs::write(plane.house.path("ordinary.yaml"), &good).unwrap();
+    fs::write(plane.house.path("cron.yaml"), good.replace("30 3 * * *", "often")).unwrap();
+    fs::write(plane.house.path("limits.yaml"), good.replace("servers_max: 3", "servers_max: 0")).unwrap();
+    let mut text = String::new();
+    for arguments in [
+        ["apply", "-f", "cron.yaml"].as_slice(),
+        &["apply", "-f", "limits.yaml"],
+        &["get", "backupjobs"],
+        &["apply", "-f", "ordinary.yaml"],
+        &["diff", "-f", "ordinary.yaml"],
+        &["get", "servers"],
+        &["get", "limits", "-o", "wide"],
+        &["get", "profiles"],
+        &["get", "resource-profile", "gpu", "-o", "yaml"],
+        &["get", "bj"],
+        &["get", "backup-jobs", "-o", "name"],
+        &["describe", "server", "w1"],
+        &["describe", "serverlimits/slotway"],
+        &["delete", "serverlimits", "slotway"],
+        &["delete", "profile", "training"],
+        &["delete", "server", "w2"],
+        &["delete", "-f", "ordinary.yaml", "--dry-run"],
+        &["delete", "-f", "ordinary.yaml"],
+        &["get", "servers"],
+        &["audit", "--kind", "backupjobs"],
+    ] {
+        text.push_str(&plane.told(arguments));
+    }
+    golden("real/ordinary.txt", &plane.masked(&text));
+}
+
 #[test]
 fn a_site_is_applied_looked_at_and_deleted() {
     let plane = Plane::start();

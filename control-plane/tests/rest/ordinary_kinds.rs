@@ -11,7 +11,10 @@ use slotway_api_types::{
     },
 };
 
-use crate::house::{Answer, House};
+use crate::{
+    house::{Answer, House},
+    listening::Listening,
+};
 
 const LIMITS: &str = "/api/v1/server-limits/slotway";
 const PROFILE: &str = "/api/v1/resource-profiles/gpu";
@@ -110,7 +113,10 @@ async fn a_resource_is_created_read_changed_and_deleted_with_its_version_as_etag
 
         if kind.is_deletable() {
             let gone = house.ask("DELETE", path, &Value::Null).await;
-            assert_eq!((gone.status, &gone.body), (StatusCode::OK, &house_free(&changed.body, &gone.body)));
+            assert_eq!(
+                (gone.status, &gone.body),
+                (StatusCode::OK, &without_next_runs(&changed.body, &gone.body))
+            );
             let missing = house.get(path).await;
             let problem = format!("unknown-{}", kind.problem_word());
             assert_eq!((missing.status, missing.problem()), (StatusCode::NOT_FOUND, problem.as_str()));
@@ -125,7 +131,7 @@ async fn a_resource_is_created_read_changed_and_deleted_with_its_version_as_etag
 }
 
 /// The resource without what may differ from one reading to the next: the next runs of a job.
-fn house_free(one: &Value, other: &Value) -> Value {
+fn without_next_runs(one: &Value, other: &Value) -> Value {
     let mut one = one.clone();
     if one["status"]["next_runs"].is_array() {
         one["status"]["next_runs"] = other["status"]["next_runs"].clone();
@@ -217,9 +223,30 @@ async fn a_dry_run_answers_as_the_change_would_and_changes_nothing() {
         }
         assert_eq!(
             house.get(path).await.body,
-            house_free(&before.body, &house.get(path).await.body),
+            without_next_runs(&before.body, &house.get(path).await.body),
             "{path}"
         );
+    }
+}
+
+#[tokio::test]
+async fn each_change_is_an_event_with_the_resource_as_get_answers_it() {
+    let house = House::new().await;
+    for (kind, path, spec, other) in all() {
+        let mut heard = Listening::to(&house, &format!("kinds={}", kind.name), None).await;
+        let existed = house.get(path).await.status == StatusCode::OK;
+        for (spec, action) in [(&spec, if existed { "changed" } else { "created" }), (&other, "changed")] {
+            let made = put(&house, path, spec).await.body;
+            let told = heard.next_of("changed").await;
+            assert_eq!((&told["kind"], &told["action"]), (&json!(kind.name), &json!(action)), "{told}");
+            assert_eq!((&told["name"], &told["who"]), (&made["metadata"]["name"], &json!("admin token")));
+            assert_eq!(told["resource"], without_next_runs(&made, &told["resource"]));
+        }
+        if kind.is_deletable() {
+            house.ask("DELETE", path, &Value::Null).await;
+            let told = heard.next_of("changed").await;
+            assert_eq!((&told["action"], &told["resource"]), (&json!("deleted"), &Value::Null));
+        }
     }
 }
 
@@ -258,7 +285,7 @@ async fn all_is_kept_over_a_restart_and_audited() {
     let house = house.restarted().await;
     for (path, body) in before {
         let after = house.get(path).await.body;
-        assert_eq!(after, house_free(&body, &after), "{path}");
+        assert_eq!(after, without_next_runs(&body, &after), "{path}");
     }
 }
 

@@ -73,9 +73,12 @@ pub(super) async fn of(sources: &EventSources, commits: &[Commit]) -> Result<Vec
         let row = rows.remove(&(revision, change.kind.as_str().to_owned(), change.key.clone()));
         let there = |text: Option<&str>| text.is_some_and(is_visible_document);
         let now = there(change.value.as_deref());
+        // With defaults it exists before its first document, and after its last one.
+        let is_built_in = ordinary::is_built_in(&sources.resources, kind, &change.key);
+        let now = now || is_built_in;
         let action = match (row.as_ref().map(|row| there(row.before.as_deref())), now) {
-            (Some(false), true) => Action::Created,
-            (Some(true) | None, true) => Action::Changed,
+            (Some(false), true) if !is_built_in => Action::Created,
+            (Some(_) | None, true) => Action::Changed,
             (Some(true) | None, false) => Action::Deleted,
             // It was known only as removed, and is so still.
             (Some(false), false) => continue,

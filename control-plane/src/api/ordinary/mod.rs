@@ -73,6 +73,12 @@ pub(super) fn rendered(resources: &ResourceRegistry, kind: &ResourceKind, name: 
     serde_json::to_value(resource(kind, stored)).ok()
 }
 
+/// Returns whether a resource exists also without a document.
+pub(super) fn is_built_in(resources: &ResourceRegistry, kind: &ResourceKind, name: &str) -> bool {
+    let served = kind.ordinary.and_then(|_| resources.served(kind));
+    served.is_some_and(|served| served.domain.current().is_built_in(served.kind, name))
+}
+
 async fn list(
     kind: &'static ResourceKind,
     State(state): State<ApiState>,
