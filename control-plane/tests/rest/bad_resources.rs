@@ -38,8 +38,8 @@ fn wrong_workers() -> Vec<(Value, &'static str, &'static str)> {
         (worker(&[("state", json!("active"))]), "state", "unknown field `state`"),
         (worker(&[("metadata/annotations", json!({}))]), "metadata.annotations", "unknown field"),
         (worker(&[("kind", json!("Pool"))]), "kind", "the kind of this path, \"Worker\""),
-        (worker(&[("metadata/name", json!("http://other"))]), "metadata.name", "a name cannot be changed"),
-        (worker(&[("spec/pool", json!("A"))]), "spec.pool", "is not a name for a pool"),
+        (worker(&[("metadata/name", json!("http://other"))]), "metadata.name", "A name cannot be changed"),
+        (worker(&[("spec/pool", json!("A"))]), "spec.pool", "is not a"),
         (worker(&[("spec/pool", json!("none"))]), "spec.pool", "there is preannotation, ocr"),
         (worker(&[("spec/protocol", json!("http3"))]), "spec.protocol", "unknown variant `http3`"),
         (worker(&[("spec/tls", json!({}))]), "spec.tls", "only an https worker"),
@@ -71,7 +71,11 @@ fn wrong_workers() -> Vec<(Value, &'static str, &'static str)> {
         (label("a", "b\u{1b}"), "metadata.labels", "without control characters"),
         (worker(&[("metadata/notes", json!("a".repeat(4_097)))]), "metadata.notes", "at most 4096"),
         (worker(&[("metadata/notes", json!("a\u{0}b"))]), "metadata.notes", "control characters"),
-        (worker(&[("metadata/resourceVersion", json!("new"))]), "metadata.resourceVersion", "is not a version"),
+        (
+            worker(&[("metadata/resourceVersion", json!("new"))]),
+            "metadata.resourceVersion",
+            "is not a version",
+        ),
     ]
 }
 
