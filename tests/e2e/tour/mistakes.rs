@@ -96,7 +96,7 @@ async fn each_mistake_in_the_tour_is_answered_with_what_to_do_and_changes_nothin
     // Before anything runs.
     let early = place.one(&format!("{path}slotway get workers"), STEP_WITHIN).await;
     assert_eq!(early.code, 6, "{early:?}");
-    assert!(early.text.contains("start it with `slotway up -f FILE`"), "{early:?}");
+    assert!(early.text.contains("Start it with `slotway up -f FILE`"), "{early:?}");
 
     let _demo = demo(&place).await;
     let workers = "slotway get workers -o yaml | grep -vE 'report_age_ms|resourceVersion'";

@@ -68,8 +68,11 @@ fn what_is_wrong_is_told_with_its_place() {
             "spec: {}\nkind: User\n",
             "f.yaml:2:7: \"User\" cannot be applied. Possible: Worker, Pool, Policy, Server, ServerLimits, ResourceProfile, BackupJob",
         ),
-        ("kind: Worker\nspec: {}\n", "f.yaml:1:1: `metadata.name` is missing"),
-        ("kind: Worker\nmetadata:\n  name: 7\n", "f.yaml:3:9: `metadata.name` is missing or no text"),
+        ("kind: Worker\nspec: {}\n", "f.yaml:1:1: `metadata.name` must be the name of the worker"),
+        (
+            "kind: Worker\nmetadata:\n  name: 7\n",
+            "f.yaml:3:9: `metadata.name` must be the name of the worker",
+        ),
         ("kind: WorkerList\n", "f.yaml:1:1: a WorkerList must have `items`"),
         ("kind: Pool\nkind: Worker\n", "f.yaml:2:1"),
         ("kind: Pool\nmetadata: { name: a, name: b }\n", "f.yaml:2:"),

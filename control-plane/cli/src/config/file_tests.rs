@@ -125,7 +125,7 @@ const WRONG: &[(&str, &str, (u64, u64), &str)] = &[
         "debug_headers: false",
         "oidc: { issuer: 'http://a', client_id: b, redirect_url: 'https://c/api/v1/oidc/callback', role_claim: d, admin_values: [e] }",
         (6, 17),
-        "begins with https://",
+        "must be an https:// URL",
     ),
 ];
 
@@ -169,7 +169,7 @@ const WRONG_GROUPS: &[(&str, (u64, u64), &str)] = &[
     (
         "envoy: { tls: { ca_file: a, server_name: b, certificate_file: c } }",
         (1, 15),
-        "a certificate and its key go together",
+        "give both a certificate and its key, or neither",
     ),
 ];
 

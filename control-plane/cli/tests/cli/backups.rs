@@ -149,7 +149,10 @@ fn what_was_backed_up_from_a_running_control_plane_is_there_again_after_its_loss
     let secret = plane.settle();
     let before = plane.said();
     let made = plane.done(&["backup", "b"], "");
-    assert!(made.starts_with("b: 3 workers, 2 pools, 1 user, 1 token, server limits; revision "), "{made}");
+    assert!(
+        made.starts_with("b: 3 workers, 2 pools, 2 policies, 1 user, 1 token, server limits; revision "),
+        "{made}"
+    );
     let file = fs::read_to_string(plane.house.path("b")).unwrap();
     assert_eq!(fs::metadata(plane.house.path("b")).unwrap().permissions().mode() & 0o777, 0o600);
     for hidden in [secret.as_str(), "battery", &plane.house.token()] {
@@ -233,7 +236,8 @@ kind: Worker\nmetadata: { name: 'http://127.0.0.1:8' }\nspec: { pool: p, capacit
     let refused = plane.run(&["restore", "b"]);
     assert_eq!(refused.status.code(), Some(5));
     assert!(
-        stderr(&refused).contains("4 workers, 2 pools, 1 user, 1 token, server limits; nothing was changed"),
+        stderr(&refused)
+            .contains("4 workers, 2 pools, 2 policies, 1 user, 1 token, server limits; nothing was changed"),
         "{}",
         stderr(&refused)
     );

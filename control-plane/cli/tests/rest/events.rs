@@ -229,7 +229,7 @@ async fn only_admins_hear_of_people_and_nobody_hears_their_secrets() {
 async fn what_cannot_be_heard_is_refused() {
     let house = House::new().await;
     for (query, says) in [
-        ("kinds=", "there is Pool, Policy, Worker"),
+        ("kinds=", "there is Worker, Pool, Policy"),
         ("kinds=worker", "\"worker\" is no kind"),
         ("kinds=Worker,Fact", "\"Fact\" is no kind"),
         ("after=x", "there is kinds, after and for"),

@@ -143,7 +143,8 @@ const CONFINED: &[Confined] = &[
     },
     Confined {
         package: "utoipa",
-        to: &["slotway", "slotway-api", "slotway-api-types"],
+        // slotway-pools: until the wire types of pools and workers stand in slotway-api-types.
+        to: &["slotway", "slotway-api", "slotway-api-types", "slotway-pools"],
         reason: "only REST has an OpenAPI description",
     },
     Confined {
