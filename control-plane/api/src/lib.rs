@@ -8,6 +8,7 @@ mod coordinator_types;
 mod coordinators;
 mod envoys;
 mod error;
+mod error_problem;
 mod events;
 mod flattened;
 mod health;

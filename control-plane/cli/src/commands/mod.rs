@@ -25,6 +25,7 @@ mod origin;
 mod output;
 mod password;
 mod people;
+mod printable;
 mod proxy_status;
 mod rejected_request;
 mod restore;

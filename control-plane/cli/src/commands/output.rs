@@ -1,13 +1,14 @@
 //! The output of the commands. A closed pipe, as in `slotway get workers | head -1`, is not an error.
 
 use std::{
-    fmt::{Display, Write as _},
+    fmt::Display,
     io::{IsTerminal, Write},
 };
 
 use clap::ValueEnum;
 use serde::Serialize;
 
+pub(super) use super::printable::printable;
 use crate::commands::CliError;
 
 /// The output format of a list or a resource.
@@ -79,19 +80,6 @@ pub(super) fn in_columns(line: &[String], widths: &[usize]) -> String {
     cells.join("  ").trim_end().to_owned() + "\n"
 }
 
-/// Escapes control characters in foreign text, which a terminal would interpret.
-pub(super) fn printable(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for letter in text.chars() {
-        if letter.is_control() {
-            let _ = write!(safe, "{}", letter.escape_default());
-        } else {
-            safe.push(letter);
-        }
-    }
-    safe
-}
-
 /// Returns the value as JSON with a line end.
 ///
 /// # Errors
@@ -152,10 +140,5 @@ mod tests {
         ] {
             assert_eq!(duration(ms), text);
         }
-    }
-
-    #[test]
-    fn what_others_wrote_commands_no_terminal() {
-        assert_eq!(printable("rack 7 \u{1b}[31m\r\nö"), "rack 7 \\u{1b}[31m\\r\\nö");
     }
 }

@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::output::printable;
+use super::printable::printable;
 
 /// The largest number of known names in a message.
 const KNOWN_SHOWN_MAX: usize = 8;
