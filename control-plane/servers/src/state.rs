@@ -1,17 +1,14 @@
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use slotway_agents_proto::AgentResources;
 use slotway_store::{
-    Commit, Document, Documents, Expected, FieldError, Kind, Listing, Replica, Replicated, ResourceView,
-    Resources, Store, StoreError, StoreFuture, Turn, Versioned, Who, Write,
+    Commit, Document, Documents, Expected, FieldError, Kind, Listing, Replicated, StoreError, Turn,
+    Versioned, Write,
 };
-use tokio::sync::watch;
 
 use crate::{
-    BUILT_IN_PROFILES, ResourceProfile, SERVER_LIMITS_NAME, Server, ServerLimits, ServersError,
-    WorkerDirectory, agents,
+    BUILT_IN_PROFILES, ResourceProfile, SERVER_LIMITS_NAME, Server, ServerLimits, ServersError, agents,
     legacy::{self, RESOURCE_PROFILES},
-    view::ServersView,
 };
 
 /// Servers, by name.
@@ -22,7 +19,7 @@ pub(crate) const SERVER_LIMITS: Kind = Kind::new("server_limits");
 pub(crate) const RESOURCE_PROFILE: Kind = Kind::new("resource_profile");
 /// The kinds of documents that this crate owns. The last one is read and no longer written.
 pub const KINDS: &[Kind] = &[SERVER, SERVER_LIMITS, RESOURCE_PROFILE, RESOURCE_PROFILES];
-const RESOURCES: &[Kind] = &[SERVER, SERVER_LIMITS, RESOURCE_PROFILE];
+pub(crate) const RESOURCES: &[Kind] = &[SERVER, SERVER_LIMITS, RESOURCE_PROFILE];
 
 /// Most profiles.
 const PROFILES_MAX: usize = 256;
@@ -36,13 +33,13 @@ pub(crate) struct State {
     pub(crate) profiles: Documents<ResourceProfile>,
     pub(crate) servers: Documents<Server>,
     /// Documents of before that have to be replaced: kind and key.
-    legacy: BTreeMap<(Kind, String), String>,
+    pub(crate) legacy: BTreeMap<(Kind, String), String>,
     turn: Turn,
     pub(crate) revision: u64,
 }
 
 impl State {
-    fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Self {
             limits: Documents::new(SERVER_LIMITS),
             profiles: Documents::new(RESOURCE_PROFILE),
@@ -103,7 +100,7 @@ impl State {
     }
 
     /// Replaces the documents of before by those of today.
-    fn migrate(&mut self) -> Result<(), StoreError> {
+    pub(crate) fn migrate(&mut self) -> Result<(), StoreError> {
         for ((kind, key), value) in std::mem::take(&mut self.legacy) {
             if kind == RESOURCE_PROFILES {
                 for (name, profile) in legacy::profiles(&key, &value)? {
@@ -227,71 +224,3 @@ pub fn turn_write(listing: &Listing) -> Result<Write, ServersError> {
     state.load(listing.clone())?;
     Ok(state.turn.write())
 }
-
-/// The servers of a site with their limits and profiles, kept in the store. Several control planes may share it.
-pub struct Servers {
-    replica: Replica<State>,
-    workers: Arc<dyn WorkerDirectory>,
-}
-
-impl Servers {
-    /// Loads the servers, and replaces documents of before by those of today.
-    ///
-    /// # Errors
-    /// [`ServersError::Store`].
-    pub async fn open(
-        store: Arc<dyn Store>,
-        workers: Arc<dyn WorkerDirectory>,
-    ) -> Result<Self, ServersError> {
-        let replica = Replica::open(store, State::empty()).await?;
-        if !replica.current().legacy.is_empty() {
-            replica.change::<_, ServersError>(Who::SYSTEM, |state| Ok(state.migrate()?)).await?;
-        }
-        Ok(Self { replica, workers })
-    }
-
-    /// Returns the limits and profiles as resources for agents, now and after each change.
-    #[must_use]
-    pub fn published(&self) -> watch::Receiver<Arc<AgentResources>> {
-        self.replica.published()
-    }
-
-    /// Takes over the changes of other control planes for as long as it is polled.
-    pub async fn follow(&self) {
-        self.replica.follow().await;
-    }
-
-    fn view(&self) -> Arc<dyn ResourceView> {
-        Arc::new(ServersView::new(self.replica.current(), Arc::clone(&self.workers)))
-    }
-}
-
-impl Resources for Servers {
-    fn kinds(&self) -> &'static [Kind] {
-        RESOURCES
-    }
-
-    fn current(&self) -> Arc<dyn ResourceView> {
-        self.view()
-    }
-
-    fn fresh(&self) -> StoreFuture<'_, Arc<dyn ResourceView>> {
-        Box::pin(async {
-            self.replica.catch_up().await?;
-            Ok(self.view())
-        })
-    }
-
-    fn caught_up(&self, revision: u64) -> StoreFuture<'_, ()> {
-        Box::pin(async move {
-            if self.replica.current().revision < revision {
-                self.replica.catch_up().await?;
-            }
-            Ok(())
-        })
-    }
-}
-
-#[cfg(test)]
-#[path = "state_tests.rs"]
-mod tests;

@@ -1,10 +1,16 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use slotway_store::{Batch, ResourceChange, ResourceChanges, ResourceError, SqliteStore};
+use slotway_store::{
+    Batch, Expected, ResourceChange, ResourceChanges, ResourceError, SqliteStore, StoreError,
+};
 use slotway_test_contended_store::ContendedStore;
 
 use super::*;
+use crate::{
+    legacy::RESOURCE_PROFILES,
+    state::{RESOURCE_PROFILE, SERVER, SERVER_LIMITS},
+};
 
 const ALL: &[Kind] = &[SERVER, SERVER_LIMITS, RESOURCE_PROFILE, RESOURCE_PROFILES, Kind::FACT];
 
