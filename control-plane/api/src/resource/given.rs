@@ -1,11 +1,14 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use axum::{
     body::Bytes,
     extract::rejection::BytesRejection,
     http::{HeaderMap, StatusCode, header},
 };
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, MapAccess, Visitor, value::MapAccessDeserializer},
+};
 use serde_json::Value;
 
 use crate::ApiError;
@@ -19,7 +22,7 @@ pub(crate) struct Given<Spec> {
     /// The kind; optional, but not another one.
     #[serde(default)]
     pub(crate) kind: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "metadata_object")]
     pub(crate) metadata: GivenMetadata,
     pub(crate) spec: Spec,
     #[serde(default, rename = "status")]
@@ -38,6 +41,25 @@ pub(crate) struct GivenMetadata {
     pub(crate) labels: BTreeMap<String, String>,
     #[serde(default)]
     pub(crate) notes: String,
+}
+
+/// Reads metadata from a JSON object. A derived implementation also accepts a list of the fields in order.
+fn metadata_object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<GivenMetadata, D::Error> {
+    struct ObjectOnly;
+
+    impl<'de> Visitor<'de> for ObjectOnly {
+        type Value = GivenMetadata;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a JSON object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<GivenMetadata, A::Error> {
+            GivenMetadata::deserialize(MapAccessDeserializer::new(map))
+        }
+    }
+
+    deserializer.deserialize_map(ObjectOnly)
 }
 
 impl GivenMetadata {
