@@ -80,7 +80,7 @@ build_with_rustup() {
     built=$rustup_dir/$target/wasm/$module
 }
 
-# Its own directory: two compilers in one would build everything anew at each change between them.
+# Its own directory: in a shared one each change of the compiler would rebuild everything.
 build_with_debian() {
     # shellcheck disable=SC2086 # the features are words
     env RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR="$debian_dir" \

@@ -9,7 +9,7 @@ mod timer;
 #[cfg(test)]
 use slotway_engine::LaneId;
 use slotway_policy::LocalReplyReason;
-use slotway_test_hooks::{Defect, is_seeded};
+use slotway_test_hooks::{Defect, invariant, is_seeded};
 
 use crate::{
     activation::activate,
@@ -54,6 +54,7 @@ impl<H: Host> Lane<H> {
 
     /// Ends a callback: sets the timer, if something is due sooner than before.
     pub(crate) fn end_callback(&mut self) {
+        invariant!(self.requests.agree_with_pools(&self.core), "each waiting stream is a waiter of its pool");
         self.schedule();
     }
 
@@ -62,7 +63,7 @@ impl<H: Host> Lane<H> {
         self.core.root == context
     }
 
-    /// A request has come. `true` lets it continue; else it waits, or got a local reply.
+    /// Handles a new request. `true` lets it continue; else it waits, or got a local reply.
     pub(crate) fn on_request(&mut self, context: u32) -> bool {
         let settings = self.core.settings.clone().filter(|_| self.join());
         let (Some(settings), Some(lane)) = (settings, self.core.lane()) else {
@@ -84,25 +85,25 @@ impl<H: Host> Lane<H> {
         self.requests.contains(context)
     }
 
-    /// An answer begins: the worker's, or Envoy's in its place.
+    /// Handles the beginning of an answer: the worker's, or Envoy's in its place.
     pub(crate) fn on_answer_headers(&mut self, context: u32, ends: bool) {
         let slot = self.requests.answer_begins(&mut self.core, context, ends);
         self.settle(slot);
     }
 
-    /// A chunk of an answer's body has come.
+    /// Handles a chunk of an answer's body.
     pub(crate) fn on_answer_body(&mut self, context: u32, size: usize, ends: bool) {
         let slot = self.requests.answer_body(&mut self.core, context, size, ends);
         self.settle(slot);
     }
 
-    /// An answer has ended.
+    /// Handles the end of an answer.
     pub(crate) fn on_answer_end(&mut self, context: u32) {
         let slot = self.requests.answer_ends(&mut self.core, context);
         self.settle(slot);
     }
 
-    /// A stream has ended.
+    /// Handles the end of a stream.
     pub(crate) fn on_stream_end(&mut self, context: u32) {
         let slot = self.requests.end(&mut self.core, context, self.grants.released_ms());
         self.settle(slot);
@@ -114,7 +115,7 @@ impl<H: Host> Lane<H> {
         }
     }
 
-    /// A message has come: a slot for a waiter of this lane or of a dead lane, or a message of the witness.
+    /// Handles messages: a slot for a waiter of this lane or of a dead lane, or a message of the witness.
     pub(crate) fn on_wake_up(&mut self) {
         let Self { core, requests, grants, recovery, reporting, .. } = self;
         let Some(enrolment) = core.enrolment else { return };
@@ -124,7 +125,7 @@ impl<H: Host> Lane<H> {
         recovery.on_wake_up(core, requests, grants, reporting.is_reporter());
     }
 
-    /// The timer has fired.
+    /// Handles a tick of the timer.
     pub(crate) fn on_tick(&mut self) {
         self.timer_fired();
         if !self.join() {
@@ -150,7 +151,7 @@ impl<H: Host> Lane<H> {
         }
     }
 
-    /// The control plane has answered a report, or cannot be reached.
+    /// Handles the answer to a report, or its failure.
     pub(crate) fn on_report_answered(&mut self, call: u32) {
         self.reporting.on_answer(&self.core, call);
     }

@@ -188,7 +188,7 @@ impl Reporting {
         }
     }
 
-    /// The control plane has answered a report, or cannot be reached.
+    /// Handles the answer to a report, or its failure.
     pub(crate) fn on_answer<H: Host>(&mut self, core: &LaneCore<H>, call: u32) {
         if self.call != Some(call) {
             return;

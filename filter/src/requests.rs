@@ -19,7 +19,7 @@ pub(crate) use admission::Admission;
 pub(crate) use stream::{HeldSlot, Phase};
 pub(crate) use waiting::Leave;
 
-use crate::pools::PoolIndex;
+use crate::{host::Host, lane_core::LaneCore, pools::PoolIndex};
 use local_replies::PendingReply;
 use stream::Stream;
 
@@ -86,5 +86,19 @@ impl Requests {
         {
             *ticket = new;
         }
+    }
+
+    /// Returns whether the waiting streams and the pools' waiters of this lane are the same requests.
+    pub(crate) fn agree_with_pools<H: Host>(&self, core: &LaneCore<H>) -> bool {
+        let is_waiter = |context: &u32, pool: PoolIndex, ticket: Ticket| {
+            core.pools.get(pool).and_then(|pool| pool.waiters.get(&ticket)) == Some(context)
+        };
+        let waiting = self.streams.iter().filter_map(|(context, stream)| match stream.phase {
+            Phase::Waiting { ticket, .. } => Some(is_waiter(context, stream.pool, ticket)),
+            Phase::Running(_) | Phase::Done => None,
+        });
+        let waiting: Vec<_> = waiting.collect();
+        let waiters: usize = core.pools.iter().map(|pool| pool.waiters.len()).sum();
+        waiting.len() == waiters && waiting.iter().all(|is_waiter| *is_waiter)
     }
 }

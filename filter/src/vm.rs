@@ -28,7 +28,7 @@ impl<H: Host> Vm<H> {
         self.lane.on_configure(root, bytes)
     }
 
-    /// A stream has ended.
+    /// Handles the end of a stream.
     pub(crate) fn on_stream_end(&mut self, context: u32) {
         match &mut self.witness {
             Some(witness) => witness.on_stream_end(),

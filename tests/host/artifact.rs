@@ -8,7 +8,7 @@ use std::{
 
 use slotway_tests::{HostError, artifact::read_fresh};
 
-/// A module and a source below two directories, the source changed a second later than the module or a second earlier.
+/// Returns a module and a source below two directories, the source changed a second later than the module or a second earlier.
 fn module_and_source(later: bool) -> (tempfile::TempDir, PathBuf, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let (module, sources) = (dir.path().join("filter.wasm"), dir.path().join("src"));
@@ -37,7 +37,7 @@ fn a_module_that_is_older_than_a_source_is_refused() {
 }
 
 #[test]
-fn a_module_that_was_never_built_is_missed_with_what_to_do() {
+fn a_module_that_was_never_built_is_reported_with_the_command_that_builds_it() {
     let dir = tempfile::tempdir().unwrap();
     let error = read_fresh(&dir.path().join("filter.wasm"), &[]).unwrap_err();
     assert!(matches!(error, HostError::Missing { .. }));

@@ -1,11 +1,11 @@
-//! Host calls that fail, and VMs that trap where the test says.
+//! Host calls that fail, and VMs that trap where the test wants it.
 
 use slotway_tests::host::{CallSite, Faults, HostCall, RequestState, Status, Verdict};
 
 use crate::probe::{A, ask, saying, two_lanes};
 
 #[test]
-fn an_ordered_fault_strikes_once_and_the_call_is_not_done() {
+fn an_ordered_fault_happens_once_and_the_call_has_no_effect() {
     let mut host = two_lanes();
     let held = ask(&mut host, A, "hold");
     host.fail_next(HostCall::ContinueStream, Status::InternalFailure);

@@ -76,7 +76,7 @@ fn after_a_trap_no_callback_of_its_streams_runs_and_the_next_request_gets_a_new_
         "Envoy answers in the place of a failed filter"
     );
     let said = saying(&mut host, |host| ask(host, A, "statics"));
-    assert_eq!(said, ["0 S1", "0 C1", "0 H2", "0 s1"], "statics begin anew");
+    assert_eq!(said, ["0 S1", "0 C1", "0 H2", "0 s1"], "statics have their first values again");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The probe and how to read what it says.
+//! The probe, and how its output is read.
 
 use std::sync::OnceLock;
 
@@ -13,14 +13,14 @@ pub(crate) fn probe() -> &'static Filter {
     PROBE.get_or_init(|| Filter::compile(include_bytes!("probe.wat"), true).unwrap())
 }
 
-/// A host with two lanes and a configuration that does not tick.
+/// Returns a host with two lanes and a configuration that does not tick.
 pub(crate) fn two_lanes() -> Host {
     let mut host = Host::new(probe(), 2);
     host.configure("n").unwrap();
     host
 }
 
-/// A request that asks the probe for something.
+/// Returns a request that makes the probe do something.
 pub(crate) fn asking(what: &str) -> Headers {
     [(":method", "GET"), (":path", "/"), ("do", what)].into_iter().collect()
 }
@@ -29,7 +29,8 @@ pub(crate) fn ask(host: &mut Host, lane: LaneIndex, what: &str) -> StreamId {
     host.request(lane, asking(what))
 }
 
-/// What the probe said since `from` words: `0 H2` is the callback for headers on lane 0 in context 2; `-` is a canary.
+/// Returns the probe's output from the `from`-th word on: `0 H2` is the callback for headers on lane 0 in context 2; `-` is
+/// a canary.
 pub(crate) fn said_since(host: &Host, from: usize) -> Vec<String> {
     host.logs()[from..]
         .iter()
@@ -40,7 +41,7 @@ pub(crate) fn said_since(host: &Host, from: usize) -> Vec<String> {
         .collect()
 }
 
-/// The words of what happens in `doing`.
+/// Returns the words of what happens in `doing`.
 pub(crate) fn saying<R>(host: &mut Host, doing: impl FnOnce(&mut Host) -> R) -> Vec<String> {
     let from = host.logs().len();
     doing(host);

@@ -96,7 +96,7 @@ fn an_answer_passes_the_module_before_the_client_gets_it() {
 }
 
 #[test]
-fn a_worker_that_cannot_be_reached_is_answered_for_by_the_router() {
+fn the_router_answers_for_a_worker_that_cannot_be_reached() {
     let mut host = two_lanes();
     let stream = ask(&mut host, A, "");
     host.worker_failed(stream, WorkerFailure::ConnectFailed);

@@ -1,4 +1,4 @@
-//! What begins: the callbacks of a lane that is between two of them, and what happens to it from outside.
+//! The steps that begin: the callbacks of an idle lane, and what happens to a lane from outside.
 
 use crate::{
     case::Case,
@@ -10,14 +10,14 @@ use crate::{
 };
 
 impl World<'_> {
-    /// Everything that may come next.
+    /// Adds every step that may come next.
     pub(crate) fn all(&mut self) {
         let now = self.now;
         for lane in (0..self.case.lanes as u8).filter(|lane| !now.lanes[usize::from(*lane)].is_dead) {
             if now.lanes[usize::from(lane)].is_idle() {
                 self.requests_of(lane);
                 self.wake_up(lane);
-                self.look_after(lane);
+                self.recover(lane);
             } else {
                 self.go_on(lane);
             }
@@ -26,7 +26,7 @@ impl World<'_> {
         self.orphans();
     }
 
-    /// A callback of a request, or the timer on its behalf.
+    /// Adds a callback of a request, or of the timer on its behalf.
     fn requests_of(&mut self, lane: LaneNumber) {
         let now = self.now;
         let coming =
@@ -87,7 +87,7 @@ impl World<'_> {
         }
     }
 
-    /// The lane's own messages, its beat, its audit.
+    /// Adds the lane's own messages, its beat and its audit.
     fn wake_up(&mut self, lane: LaneNumber) {
         let own = self.now.lanes[usize::from(lane)];
         if !own.queue.is_empty() {
@@ -111,13 +111,13 @@ impl World<'_> {
             let changed = next.lane(lane);
             changed.liveness = Liveness::Alive;
             changed.to_withdraw = waiting;
-            self.push(next, Step::of(lane, "beats, and learns that it was believed dead"));
+            self.push(next, Step::of(lane, "beats, and learns that it was declared dead"));
         } else if self.case.defect != Some(Defect::NoAudit) {
             self.audit(lane);
         }
     }
 
-    /// The first look of an audit: at the waiters that were served.
+    /// Adds the first step of an audit, which checks the waiters that were served.
     fn audit(&mut self, lane: LaneNumber) {
         let now = self.now;
         let own = &now.lanes[usize::from(lane)];
@@ -140,9 +140,9 @@ impl World<'_> {
         self.push(next, Step::of(lane, "audits itself: it looks at the line"));
     }
 
-    /// What a lane does for dead ones: the one that has begun to, as long as it is not believed dead itself. (Where that was
-    /// a mistake there are two.)
-    fn look_after(&mut self, lane: LaneNumber) {
+    /// Adds what a lane does to recover dead lanes. One lane does it, as long as it is not declared dead itself. (If that
+    /// was a mistake, two lanes do it.)
+    fn recover(&mut self, lane: LaneNumber) {
         let now = self.now;
         let is_at_it = |one: &crate::state::Lane| one.is_executor && one.liveness == Liveness::Alive;
         if now.lanes.iter().any(is_at_it) && !is_at_it(&now.lanes[usize::from(lane)]) {
@@ -152,31 +152,31 @@ impl World<'_> {
             return;
         }
         let first = self.next.len();
-        self.look_after_lanes(lane);
-        self.hear_of_ends(lane);
+        self.recover_lanes(lane);
+        self.receive_ends(lane);
         for (next, _) in &mut self.next[first..] {
             next.lane(lane).is_executor = true;
         }
     }
 
-    fn look_after_lanes(&mut self, lane: LaneNumber) {
+    fn recover_lanes(&mut self, lane: LaneNumber) {
         let now = self.now;
         for (dead, other) in (0..self.case.lanes as u8).zip(&now.lanes).filter(|(dead, _)| *dead != lane) {
             let of = |what| Step::of(lane, what).other(dead);
             if other.liveness == Liveness::Alive && other.is_dead {
                 let mut next = self.begin();
                 next.lane(dead).liveness = Liveness::Dead;
-                self.push(next, of("believes lane {l} dead"));
+                self.push(next, of("declares lane {l} dead"));
             }
             let has_place = now.root.line.items().iter().any(|place| place.lane == dead);
             let has_slot = now.root.ledger.items().iter().any(|held| held.lane == dead);
             let is_met = other.liveness == Liveness::Forgotten && has_slot;
-            if is_met && self.case.defect != Some(Defect::ForgetForEver) {
+            if is_met && self.case.defect != Some(Defect::RecoverOnce) {
                 let mut next = self.begin();
                 next.lane(dead).liveness = Liveness::Dead;
                 self.push(
                     next,
-                    of("meets a slot of lane {l}, which was forgotten, and looks after it again"),
+                    of("meets a slot of lane {l}, which was removed from the table, and recovers it again"),
                 );
             }
             if other.liveness != Liveness::Dead {
@@ -201,7 +201,7 @@ impl World<'_> {
                 self.push(next, of("reads the root to take lane {l}'s places out of the line"));
             }
             for held in now.root.ledger.items().iter().filter(|held| held.lane == dead) {
-                let must_be_over = other.is_dead && !self.case.for_ever && !now.runs(held.serial);
+                let must_be_over = other.is_dead && !self.case.is_endless && !now.runs(held.serial);
                 let may = held.is_over || must_be_over || self.case.defect == Some(Defect::OverAtOnce);
                 if may && self.case.defect != Some(Defect::NoRelease) {
                     let mut next = self.begin();
@@ -217,13 +217,13 @@ impl World<'_> {
                 let mut next = self.begin();
                 next.lane(dead).liveness = Liveness::Forgotten;
                 next.broken = has_place.then_some("a dead lane is forgotten that has places in the line");
-                self.push(next, of("finds nothing of lane {l} any more, and forgets it"));
+                self.push(next, of("finds nothing of lane {l} any more, and removes it"));
             }
         }
     }
 
-    /// What the witness has said.
-    fn hear_of_ends(&mut self, lane: LaneNumber) {
+    /// Adds the receipt of a message of the witness.
+    fn receive_ends(&mut self, lane: LaneNumber) {
         let now = self.now;
         for (at, (of_lane, serial)) in now.ends.items().iter().enumerate() {
             let mut next = self.begin();
@@ -235,18 +235,18 @@ impl World<'_> {
                 Task::Note(*of_lane, *serial)
             };
             next.start(lane, task);
-            let what = "hears from the witness that the request with slot {s} of lane {l} is over, and reads the root";
+            let what = "learns from the witness that the request with slot {s} of lane {l} is over, and reads the root";
             self.push(next, Step::of(lane, what).other(*of_lane).serial(*serial));
         }
     }
 
-    /// What may befall a lane.
+    /// Adds the faults of a lane.
     fn faults(&mut self, lane: LaneNumber) {
-        let Case { may_trap, may_stall, for_ever, lanes, .. } = *self.case;
+        let Case { may_trap, may_stall, is_endless, lanes, .. } = *self.case;
         let now = self.now;
         let others_live = (0..lanes).any(|other| other != usize::from(lane) && !now.lanes[other].is_dead);
         let own = &now.lanes[usize::from(lane)];
-        if may_trap && !now.has_trapped && others_live && !(for_ever && own.has_in_hand(lane)) {
+        if may_trap && !now.has_trapped && others_live && !(is_endless && own.has_in_hand(lane)) {
             let mut next = self.begin();
             next.trap(lane);
             self.push(next, Step::of(lane, "traps").optional());
@@ -255,11 +255,11 @@ impl World<'_> {
             let mut next = self.begin();
             next.state.has_stalled = true;
             next.lane(lane).liveness = Liveness::Dead;
-            self.push(next, Step::of(lane, "stalls, and the others believe it dead").optional());
+            self.push(next, Step::of(lane, "stalls, and the others declare it dead").optional());
         }
     }
 
-    /// The streams of a dead lane end, one day.
+    /// Adds the ends of a dead lane's streams.
     fn orphans(&mut self) {
         let now = self.now;
         for (number, request) in (0..).zip(&now.requests) {
@@ -276,7 +276,7 @@ impl World<'_> {
                 Step::outside("request {r}, whose lane is dead, ends, and the witness tells of it")
                     .request(number),
             );
-            if running && !self.case.for_ever {
+            if running && !self.case.is_endless {
                 let mut next = self.begin();
                 next.state.requests[usize::from(number)].phase = Phase::Over;
                 self.push(
@@ -290,7 +290,7 @@ impl World<'_> {
 }
 
 impl State {
-    /// The slots under a lane's number that none of its requests has: serial and worker.
+    /// Returns the slots under a lane's number that none of its requests holds: serial and worker.
     pub(crate) fn strays(&self, lane: LaneNumber) -> List<(u8, u8), 4> {
         let mut strays = List::default();
         for held in self.root.ledger.items().iter().filter(|held| held.lane == lane) {

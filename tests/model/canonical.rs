@@ -1,7 +1,8 @@
-//! The canonical form of a state: lanes, requests, serials and tickets are named anew, since their names mean nothing.
+//! The canonical form of a state: lanes, requests, serials and tickets get new names, since their names have no meaning.
 //!
-//! Lanes are alike, and requests are. Of serials and tickets only the order counts, and which are still known to anybody.
-//! Two states that differ in names alone behave alike; where the form does not see that, it costs states, nothing else.
+//! Lanes are interchangeable, and so are requests. Of serials and tickets only the order matters, and which of them are
+//! still known. Two states that differ only in names behave in the same way. Where the form does not recognise that, there
+//! are more states, and nothing else changes.
 
 use crate::{
     case::Case,
@@ -9,7 +10,7 @@ use crate::{
     state::{At, Grant, LANES, Lane, Phase, REQUESTS, Request, State, Task},
 };
 
-/// How the canonical form names what the state had: by old number.
+/// The new names of a state's numbers, by old number.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Names {
     /// Lanes.
@@ -25,7 +26,7 @@ impl State {
     /// Brings a state into its canonical form.
     pub(crate) fn canonical(mut self, case: &Case) -> (Self, Names) {
         let dies = std::array::from_fn::<bool, LANES, _>(|lane| case.may_be_dead(&self, lane as u8));
-        // Word of a request's end is for the case that its lane is dead.
+        // A message about a request's end matters only if its lane is dead.
         self.ends.retain(|(lane, _)| dies[usize::from(*lane)]);
         for held in self.root.ledger.items_mut() {
             held.is_over &= dies[usize::from(held.lane)];
@@ -33,14 +34,14 @@ impl State {
         for lane in &mut self.lanes {
             if lane.is_stale && matches!(lane.at, At::Swap(..)) && case.defect != Some(Defect::IgnoreMismatch)
             {
-                // It reads the root again, whatever it had found there.
+                // It reads the root again, so what it found there does not matter.
                 lane.at = At::Swap(0, 0, 0);
             }
         }
         for request in self.requests.iter_mut().filter(|request| request.phase == Phase::Over) {
             *request = Request { phase: Phase::Over, ..Request::default() };
         }
-        let mut names = self.number_anew();
+        let mut names = self.renumber();
         names.lanes = self.order_of_lanes(case.lanes);
         let mut by_content: [u8; REQUESTS] = std::array::from_fn(|at| at as u8);
         by_content.sort_by_key(|number| {
@@ -56,7 +57,7 @@ impl State {
     }
 
     /// Serials and tickets without gaps, in their order.
-    fn number_anew(&self) -> Names {
+    fn renumber(&self) -> Names {
         let (mut serials, mut tickets) = (1_u32 << self.root.next_serial, 1_u32 << self.root.next_ticket);
         let mut grant = |grant: &Grant| {
             serials |= 1 << grant.serial;
@@ -110,7 +111,7 @@ impl State {
         names
     }
 
-    /// What tells a lane from others without naming any.
+    /// Returns what distinguishes a lane from the others without naming any.
     fn signature(&self, number: u8) -> impl Ord + use<> {
         let lane = &self.lanes[usize::from(number)];
         let held = self.root.ledger.items().iter().filter(|held| held.lane == number);
@@ -213,7 +214,7 @@ impl State {
                 }
                 Task::None | Task::Change => {}
             }
-            // 0 is the name of what nobody else knows.
+            // 0 is the name of a number that nothing else knows.
             one.strays = rename_set(one.strays, &names.serials) & !1;
             one.found = rename_set(one.found, &names.serials) & !1;
             for set in [&mut one.to_withdraw, &mut one.astray, &mut one.late, &mut one.late_twice] {
@@ -250,7 +251,7 @@ impl Names {
     }
 }
 
-/// New names without gaps for the numbers of a set; 0 stays, and is the name of what nobody knows.
+/// Returns new names without gaps for the numbers of a set. 0 stays, and is the name of a number that nothing knows.
 fn dense(set: u32) -> [u8; 32] {
     let mut names = [0; 32];
     let mut next = 0;
@@ -261,7 +262,7 @@ fn dense(set: u32) -> [u8; 32] {
     names
 }
 
-/// The set under new names.
+/// Returns the set under its new names.
 fn rename_set(set: u32, names: &[u8]) -> u32 {
     (0..).zip(names).filter(|(old, _)| set & 1 << old != 0).fold(0, |all, (_, new)| all | 1 << new)
 }

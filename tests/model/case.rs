@@ -12,7 +12,7 @@ pub(crate) struct Case {
     pub(crate) name: &'static str,
     /// Lanes.
     pub(crate) lanes: usize,
-    /// Requests that come, at most.
+    /// The most requests that come.
     pub(crate) requests: usize,
     /// The workers' first capacities.
     pub(crate) capacity: [u8; WORKERS],
@@ -20,11 +20,11 @@ pub(crate) struct Case {
     pub(crate) change: Option<(u8, u8)>,
     /// One lane may trap.
     pub(crate) may_trap: bool,
-    /// One lane may be believed dead that lives.
+    /// One living lane may be declared dead.
     pub(crate) may_stall: bool,
-    /// Requests may take for ever: no slot comes back because its request must be over. Then a lane may not die while
-    /// a slot is in its hands alone, and the witness is asked about every stream.
-    pub(crate) for_ever: bool,
+    /// Requests may last without a limit: no slot comes back because its request must be over. Then a lane does not die
+    /// while it alone knows where a slot is, and Envoy calls the witness for every stream.
+    pub(crate) is_endless: bool,
     /// The protocol's defect.
     pub(crate) defect: Option<Defect>,
 }
@@ -38,7 +38,7 @@ impl Case {
         change: None,
         may_trap: false,
         may_stall: false,
-        for_ever: false,
+        is_endless: false,
         defect: None,
     };
 
@@ -46,12 +46,12 @@ impl Case {
     const SHRINK: Self =
         Self { name: "1 and 2 slots, shrink", capacity: [1, 2], change: Some((1, 1)), ..Self::BASE };
     const TRAP: Self = Self { name: "a trap", may_trap: true, ..Self::BASE };
-    const TRAP_FOR_EVER: Self = Self { name: "a trap, requests without end", for_ever: true, ..Self::TRAP };
+    const TRAP_ENDLESS: Self = Self { name: "a trap, requests without end", is_endless: true, ..Self::TRAP };
     const STALL: Self = Self { name: "2 lanes, a stall", lanes: 2, may_stall: true, ..Self::BASE };
     const BOTH: Self =
         Self { name: "2 lanes, 1 worker, a trap, a stall", capacity: [1, 0], may_trap: true, ..Self::STALL };
 
-    /// The cases of every run.
+    /// Returns the cases of every run.
     pub(crate) fn all() -> Vec<Self> {
         vec![
             Self { name: "no fault", ..Self::BASE },
@@ -59,7 +59,7 @@ impl Case {
             Self::SHRINK,
             Self { name: "remove", change: Some((1, 0)), ..Self::BASE },
             Self::TRAP,
-            Self::TRAP_FOR_EVER,
+            Self::TRAP_ENDLESS,
             Self { name: "3 requests, a trap, grow", requests: 3, change: Some((0, 2)), ..Self::TRAP },
             Self { name: "3 requests, a trap, shrink", requests: 3, ..Self::SHRINK_TRAP },
             Self { name: "3 requests, a trap, remove", requests: 3, change: Some((1, 0)), ..Self::TRAP },
@@ -81,17 +81,17 @@ impl Case {
         ]
     }
 
-    /// Where a defect is looked for, one case after the other.
+    /// Returns the cases in which a defect is searched, one after the other.
     pub(crate) fn for_defects(defect: Defect) -> Vec<Self> {
         let two_lanes = |case: Self| Self { lanes: 2, ..case };
         match defect {
             Defect::MintOneMore => vec![Self::GROW],
             Defect::ReuseSurplus | Defect::KeepSurplus => vec![Self::SHRINK],
             Defect::NoTakeover | Defect::MarkAfter | Defect::MarkNever => {
-                vec![two_lanes(Self::TRAP_FOR_EVER)]
+                vec![two_lanes(Self::TRAP_ENDLESS)]
             }
             Defect::NoRejoin => vec![Self { requests: 3, ..Self::STALL }],
-            Defect::ForgetForEver => vec![Self::BOTH],
+            Defect::RecoverOnce => vec![Self::BOTH],
             Defect::WitnessOfOther => {
                 vec![Self { name: "1 worker, a trap, a stall", lanes: 3, ..Self::BOTH }]
             }

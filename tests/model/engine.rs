@@ -6,10 +6,10 @@ use crate::{
     state::{Grant, LaneNumber, LedgerEntry, LineEntry, Root, Serial, Ticket, WORKERS},
 };
 
-/// What became of a request that asked for a slot.
+/// The result of a request for a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Taken {
-    /// It has one: serial and worker.
+    /// It has a slot: serial and worker.
     Slot(Serial, u8),
     /// It waits.
     Ticket(Ticket),
@@ -45,27 +45,27 @@ impl Root {
         Taken::Ticket(ticket)
     }
 
-    /// Takes a place out of the line. `false`: it is not there any more.
+    /// Removes a waiter from the line. `false`: it is not in the line any more.
     pub(crate) fn cancel(&mut self, lane: LaneNumber, ticket: Ticket) -> bool {
         let before = self.line.len();
         self.line.retain(|place| *place != LineEntry { ticket, lane });
         self.line.len() < before
     }
 
-    /// Takes a lane's places out of the line. `false`: it has none.
+    /// Removes a lane's waiters from the line. `false`: it has none.
     pub(crate) fn evict(&mut self, lane: LaneNumber) -> bool {
         let before = self.line.len();
         self.line.retain(|place| place.lane != lane);
         self.line.len() < before
     }
 
-    /// Gives a slot back. `None`: it is back already.
+    /// Releases a slot. `None`: it is back already.
     pub(crate) fn release(&mut self, serial: Serial, worker: u8, defect: Option<Defect>) -> Option<Grants> {
         let known = self.held(serial).copied();
         if known.is_none() && defect != Some(Defect::NoSerials) {
             return None;
         }
-        // What the ledger says counts, not who gives the slot back.
+        // The worker in the ledger counts, whichever lane releases the slot.
         let worker = known.map_or(worker, |held| held.worker);
         self.ledger.retain(|held| held.serial != serial);
         let mut grants = Grants::default();
@@ -131,7 +131,7 @@ impl Root {
         Some(grants)
     }
 
-    /// A slot for the longest waiter, or for the tail of the queue.
+    /// Gives a slot to the longest waiter, or to the tail of the queue.
     fn give(&mut self, worker: u8, defect: Option<Defect>) -> Option<Grant> {
         let first = match defect {
             Some(Defect::Barge) => None,
@@ -146,7 +146,7 @@ impl Root {
         Some(Grant { lane, ticket, worker, serial: self.enter(lane, worker, defect) })
     }
 
-    /// Writes down that a slot goes out.
+    /// Enters a slot that goes out.
     fn enter(&mut self, lane: LaneNumber, worker: u8, defect: Option<Defect>) -> Serial {
         let mut serial = self.next_serial;
         if defect == Some(Defect::ReuseSerial) {

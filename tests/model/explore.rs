@@ -1,4 +1,4 @@
-//! Breadth first over all states that a case can reach, each visited once.
+//! Visits all states that a case can reach, breadth first, each once.
 
 use std::{
     collections::HashMap,
@@ -14,26 +14,26 @@ use crate::{
     world::World,
 };
 
-/// What an exploration has found.
+/// The result of an exploration.
 #[derive(Debug)]
 pub(crate) struct Found {
     /// Distinct states, up to names.
     pub(crate) states: usize,
     /// Transitions between them.
     pub(crate) transitions: usize,
-    /// States in which nothing more comes by itself.
+    /// States in which no further step has to come.
     pub(crate) at_rest: usize,
-    /// How many steps the farthest state is away.
+    /// The number of steps to the farthest state.
     pub(crate) depth: usize,
-    /// There are more states than may be; the others were not visited.
+    /// There are more states than allowed; the others were not visited.
     pub(crate) is_too_large: bool,
     /// How long it took.
     pub(crate) took: Duration,
-    /// The first promise that is broken, and the shortest way there in words.
+    /// The first broken promise, and the shortest way to it in words.
     pub(crate) broken: Option<(String, Vec<String>)>,
 }
 
-/// A state that was reached: from which one, and as the how manyth that may follow it.
+/// A state that was reached: from which state, and by which of the steps that may follow it.
 #[derive(Debug, Clone, Copy)]
 struct Reached {
     from: u32,
@@ -49,7 +49,7 @@ pub(crate) fn explore(case: &Case, states_max: usize) -> Found {
     let mut known = Known::default();
     known.insert(fingerprint(&first), 0);
     let mut reached = vec![Reached { from: 0, nth: 0 }];
-    // The states of one distance, and those of the next.
+    // The states at one distance, and at the next.
     let (mut here, mut there) = (vec![(0, first)], Vec::new());
     let mut found = Found {
         states: 1,
@@ -119,16 +119,16 @@ pub(crate) fn explore(case: &Case, states_max: usize) -> Found {
     found
 }
 
-/// Where a case begins.
+/// Returns the first state of a case.
 fn first(case: &Case) -> State {
     let root = crate::state::Root::new(case.capacity);
     let mut state = State { root, out_max: case.capacity, ..State::default() };
-    // Those that do not come are over from the beginning.
+    // Requests that do not come are over from the beginning.
     state.requests[case.requests..].iter_mut().for_each(|request| request.phase = Phase::Over);
     state
 }
 
-/// The way to a state: at which states to take which of the steps that may follow.
+/// Returns the way to a state: at each state the index of the step.
 fn trace(reached: &[Reached], number: u32) -> Vec<(u32, u16)> {
     let mut way = Vec::new();
     let mut at = number;
@@ -141,7 +141,7 @@ fn trace(reached: &[Reached], number: u32) -> Vec<(u32, u16)> {
     way
 }
 
-/// The way in words.
+/// Returns the way in words.
 fn tell(case: &Case, way: &[(u32, u16)]) -> Vec<String> {
     let mut state = first(case);
     let mut telling = Telling::new();
@@ -158,7 +158,7 @@ fn tell(case: &Case, way: &[(u32, u16)]) -> Vec<String> {
     words
 }
 
-/// Whether rest can be reached from everywhere, without anything happening that need not.
+/// Returns whether a state at rest can be reached from every state without optional steps.
 #[derive(Debug, Default)]
 struct Settling {
     edges: Vec<(u32, u32)>,
@@ -200,8 +200,8 @@ impl Settling {
     }
 }
 
-/// 128 bits of a state: two states with the same are taken for one. With ten million states the chance that any two
-/// share theirs is below one in 10^24.
+/// Returns 128 bits of a state. Two states with the same bits are taken for one. With ten million states the chance that any
+/// two share their bits is below one in 10^24.
 fn fingerprint(state: &State) -> u128 {
     let mut hasher = Mixer { low: 0x9e37_79b9_7f4a_7c15, high: 0xc2b2_ae3d_27d4_eb4f };
     state.hash(&mut hasher);

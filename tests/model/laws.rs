@@ -1,11 +1,11 @@
-//! What has to hold in every state, and in those where nothing more comes.
+//! The promises for every state, and for states in which no further step has to come.
 
 use crate::{
     case::Case,
     state::{Phase, State, Task, WORKERS},
 };
 
-/// The promise that a state breaks.
+/// Returns the promise that a state breaks.
 pub(crate) fn broken(state: &State) -> Option<&'static str> {
     let root = &state.root;
     if !root.free.is_empty() && !root.line.is_empty() {
@@ -51,7 +51,7 @@ pub(crate) fn broken(state: &State) -> Option<&'static str> {
     None
 }
 
-/// The promise that a state breaks in which nothing more comes by itself.
+/// Returns the promise that a state breaks in which no further step has to come.
 pub(crate) fn broken_at_rest(state: &State, case: &Case) -> Option<&'static str> {
     let root = &state.root;
     if state.lanes.iter().any(|lane| !lane.is_dead && !lane.is_idle()) {
@@ -68,7 +68,7 @@ pub(crate) fn broken_at_rest(state: &State, case: &Case) -> Option<&'static str>
     }
     if !root.ledger.is_empty() || root.free.len() != root.slots.iter().map(|slots| usize::from(*slots)).sum()
     {
-        return Some("a slot does not come home");
+        return Some("a slot does not come back");
     }
     let changed = case.change.is_some() && root.is_changed;
     let mut capacity = case.capacity;

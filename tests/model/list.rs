@@ -1,4 +1,4 @@
-//! A short list within a state: no allocation, and equal lists have equal bytes.
+//! A short list within a state, without allocation. Equal lists have equal bytes.
 
 use std::hash::{Hash, Hasher};
 
@@ -11,7 +11,7 @@ pub(crate) struct List<T, const N: usize> {
 
 impl<T: Hash + Copy + Default, const N: usize> Hash for List<T, N> {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
-        // What is behind the items is always the same.
+        // The bytes behind the items are always the same.
         self.items().hash(hasher);
     }
 }
@@ -33,7 +33,7 @@ impl<T: Copy + Default, const N: usize> List<T, N> {
         &mut self.items[..usize::from(self.length)]
     }
 
-    /// Appends an item. Panics where there is no room: the case is larger than the model.
+    /// Appends an item. Panics without room: then the case is larger than the model.
     pub(crate) fn push(&mut self, item: T) {
         self.items[usize::from(self.length)] = item;
         self.length += 1;
@@ -53,7 +53,7 @@ impl<T: Copy + Default, const N: usize> List<T, N> {
         (self.length > 0).then(|| self.remove(0))
     }
 
-    /// Keeps what is wanted.
+    /// Keeps the items that are wanted.
     pub(crate) fn retain(&mut self, wanted: impl Fn(&T) -> bool) {
         for at in (0..usize::from(self.length)).rev() {
             if !wanted(&self.items[at]) {
@@ -62,12 +62,12 @@ impl<T: Copy + Default, const N: usize> List<T, N> {
         }
     }
 
-    /// How many items there are.
+    /// Returns how many items there are.
     pub(crate) fn len(&self) -> usize {
         usize::from(self.length)
     }
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     pub(crate) fn is_empty(&self) -> bool {
         self.length == 0
     }

@@ -7,7 +7,7 @@ use crate::{
 };
 
 impl Next<'_> {
-    /// The VM dies. What it knew is gone.
+    /// Ends the VM, and forgets what it knew.
     pub(crate) fn trap(&mut self, lane: LaneNumber) {
         self.state.has_trapped = true;
         let own = self.lane(lane);
@@ -34,8 +34,8 @@ impl Next<'_> {
 }
 
 impl State {
-    /// The state after the steps that a lane does by itself and nobody sees, where it cannot die in between nor be taken
-    /// for dead: so they need no states of their own.
+    /// Returns the state after the steps that no other lane can see, if the lane can neither die nor be declared dead in
+    /// between. Such steps need no states of their own.
     pub(crate) fn hurried(mut self, case: &Case) -> Self {
         if case.may_stall || (case.may_trap && !self.has_trapped) || case.defect.is_some() {
             return self;
@@ -62,13 +62,13 @@ impl State {
         self
     }
 
-    /// The first of a set of waiters, in the order of their tickets.
+    /// Returns the first of a set of waiters, in the order of their tickets.
     pub(crate) fn first_of(&self, set: u8) -> RequestNumber {
         let waiters = (0..self.requests.len() as u8).filter(|number| set & 1 << number != 0);
         waiters.min_by_key(|number| self.requests[usize::from(*number)].ticket).unwrap_or_default()
     }
 
-    /// A lane's request whose slot is back has ended.
+    /// Ends a request of a lane whose slot is back.
     pub(crate) fn given_back(&mut self, lane: LaneNumber, serial: Serial) {
         for request in self.requests.iter_mut().filter(|request| request.lane == lane) {
             if request.serial == serial && matches!(request.phase, Phase::Ending | Phase::Abandoned) {
@@ -77,7 +77,7 @@ impl State {
         }
     }
 
-    /// How many slots may be out from now on: what was out before a shrink comes back one by one.
+    /// Lowers the number of slots that may be out: slots that were out before a shrink come back one by one.
     pub(crate) fn note_out(&mut self) {
         for worker in 0..self.out_max.len() {
             let out = self.root.out(worker as u8);
@@ -87,7 +87,7 @@ impl State {
 }
 
 impl Lane {
-    /// Whether there is a slot that nobody but this lane knows the way of.
+    /// Returns whether this lane alone knows where some slot is.
     pub(crate) fn has_in_hand(&self, lane: LaneNumber) -> bool {
         let by_itself = match self.at {
             At::Accept(..) => true,

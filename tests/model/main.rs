@@ -1,38 +1,41 @@
-//! The exhaustive model of the protocol between lanes: every state that small cases can reach, each checked.
+//! The exhaustive model of the protocol between lanes: it visits and checks every state that small cases can reach.
 //!
 //! # What is modelled
 //!
-//! Up to three lanes, two workers, up to four requests on any lanes; clients that leave and deadlines that come; one change
-//! of a capacity (growing, shrinking, removal); one lane that traps at any step; one lane that is believed dead though it
-//! lives. The grain is the host call: reading the root, marking the stream, the exchange of the root, each message sent and
-//! taken, each request let go. What a lane knows between two of them is part of the state, and any other lane may do
-//! anything there. A lane whose root is stale reads it again. The filter's parts are all there: taking, waiting, giving back,
-//! bringing slots to their waiters, the ledger of serials, looking after dead lanes, the witness, the audit, and the return
-//! of a lane that was believed dead.
+//! Up to three lanes, two workers, and up to four requests on any lanes; clients that leave and deadlines that come; one
+//! change of a capacity (growing, shrinking, removal); one lane that traps at any step; one living lane that is declared
+//! dead.
+//!
+//! One step is one host call: reading the root, marking the stream, the exchange of the root, each message sent and
+//! received, each request resumed. What a lane knows between two calls is part of the state, and any other lane may act
+//! there. A lane whose root is stale reads it again. The model has all parts of the filter: taking, waiting, releasing,
+//! bringing slots to their waiters, the ledger of serials, the recovery of dead lanes, the witness, the audit, and the
+//! return of a lane that was declared dead.
 //!
 //! In each state: no worker has more requests than its capacity (or than it had before it shrank); free slots and waiters
-//! exclude each other; every slot is free or in the ledger, once; every request that runs has its own entry there; waiters
-//! are served in their order and once; nobody stands in line who has gone. And from each state all comes to rest: every slot
-//! at home, every request ended, without any client having to leave or any deadline to come.
+//! exclude each other; every slot is free or in the ledger, once; every request at a worker has its own entry in the ledger;
+//! waiters are served in their order and once; no request that is over is in the line. And each state can come to rest:
+//! every slot is back and every request has ended, without any client that has to leave or any deadline that has to come.
 //!
 //! # What is left out
 //!
-//! * Pages: they are one with the root here. That a page is committed with its root by the log is a small model of its own,
-//!   [`pages`]; what stands in them is the business of the engine's tests and the simulator.
-//! * Time: what is due may come at any moment, in any order, or late. That a dead lane's request *must be over* is modelled as
-//!   what it relies on: the request is over, and the lane is dead indeed. In one case requests have no end that anybody could
-//!   rely on: there the witness' word alone brings slots back, and a lane does not die while nobody else knows where a slot is.
-//! * Silence: that a lane is believed dead is one step, and that it learns of it another. One lane looks after the dead until it is
-//!   believed dead itself, and hears the witness only while there are any. A lane has emptied its queue when it begins an audit.
-//! * A request whose client leaves is over at its worker then; `abandoned_hold` only delays what is after that.
-//! * The interleaving of new slots (they join at the tail), the line's holes, workers that cannot be reached, host calls that
-//!   fail, names, several pools, older configurations: the engine's tests and the simulator have them.
+//! * Pages: here they are part of the root. A small model of its own, [`pages`], shows that the log commits a page with its
+//!   root. The content of pages is checked by the engine's tests and the simulator.
+//! * Time: what is due may come at any moment, in any order, or late. That a dead lane's request *must be over* is modelled
+//!   by its assumption: the request is over, and the lane is dead. In one case requests have no limit. There the message of
+//!   the witness alone brings slots back, and a lane does not die while it alone knows where a slot is.
+//! * Silence: that a lane is declared dead is one step, and that it learns this is another one. One lane recovers dead lanes
+//!   until it is declared dead itself, and receives the witness' messages only while there are dead lanes. A lane has
+//!   emptied its queue when it begins an audit.
+//! * A request whose client leaves is over at its worker at once; `abandoned_hold` only delays what follows.
+//! * The order of new slots (they join at the tail), holes in the line, workers that cannot be reached, failing host calls,
+//!   names, several pools, older configurations: the engine's tests and the simulator have them.
 //!
 //! Lanes, requests, serials and tickets that differ in their names alone are one state, see [`canonical`]. Where a lane can
-//! neither die nor be believed dead any more, the steps that only itself can see are done at once. States are told apart by
+//! neither die nor be declared dead any more, the steps that no other lane can see are done at once. States are compared by
 //! fingerprints of 128 bits.
 //!
-//! Then defects are put into the protocol, one by one: each has to be found. `--traces` prints the shortest way to each.
+//! Then defects are put into the protocol, one by one, and each has to be found. `--traces` prints the shortest way to each.
 
 mod callback;
 mod canonical;
@@ -57,7 +60,7 @@ use std::{
 
 use crate::{case::Case, defect::Defect, explore::explore, pages::PageDefect};
 
-/// A case beyond that takes too long, and too much memory.
+/// The most states of a case. More would take too much time and memory.
 const STATES_MAX: usize = 60_000_000;
 
 fn main() -> ExitCode {
@@ -68,7 +71,7 @@ fn main() -> ExitCode {
     if is_sound { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// The protocol as it is. `false`: it breaks a promise.
+/// Explores the protocol without a defect. `false`: it breaks a promise.
 fn explore_all(large: bool) -> bool {
     println!("Where a case says nothing else: 3 lanes, 2 workers of capacity 1, 4 requests.");
     println!(
@@ -78,7 +81,7 @@ fn explore_all(large: bool) -> bool {
     let mut is_sound = true;
     let (mut states, mut transitions) = (0, 0);
     let cases = if large { Case::large() } else { Case::all() };
-    // Large ones one by one, for their memory.
+    // Large cases run one by one, for their memory.
     let threads = if large { 1 } else { threads() };
     for (case, found) in cases.iter().zip(in_parallel(&cases, threads, |case| explore(case, STATES_MAX))) {
         let (seconds, name) = (found.took.as_secs_f64(), case.name);
@@ -102,7 +105,7 @@ fn explore_all(large: bool) -> bool {
     is_sound
 }
 
-/// Each defect in the first case that shows it. `false`: one is never found.
+/// Searches each defect in the cases that can show it. `false`: one is not found.
 fn find_defects(traces: bool) -> bool {
     println!("\n{:<74} {:>9} {:>6}  found by", "defect", "states", "steps");
     let mut is_sound = true;
@@ -132,7 +135,7 @@ fn find_defects(traces: bool) -> bool {
     is_sound
 }
 
-/// The page's own small model and its defects. `false`: it is broken, or a defect is not found.
+/// Explores the small model of a page, and its defects. `false`: it breaks its promise, or a defect is not found.
 fn explore_pages() -> bool {
     let sound = pages::explore(None);
     let word = if sound.is_broken { "BROKEN" } else { "root and page are always alike" };
@@ -150,12 +153,12 @@ fn explore_pages() -> bool {
     is_sound
 }
 
-/// How many explorations may go on at once.
+/// Returns how many explorations run at once.
 fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from).min(4)
 }
 
-/// What `work` makes of each item, in the order of the items.
+/// Returns the result of `work` for each item, in the order of the items.
 fn in_parallel<T: Sync, R: Send>(items: &[T], threads: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let take = || {

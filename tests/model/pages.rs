@@ -1,7 +1,7 @@
-//! How a page is committed with its root: the log in the root, the page under its own key, and who may be late.
+//! How a page is committed with its root: the log in the root, the page under its own key, and lanes that may be late.
 //!
-//! Lanes do one thing: they add one to a count that stands in the root, and to the same count that stands in a page. A lane
-//! may die between any two host calls. Whoever reads root and page must see the two alike, always.
+//! Lanes do one thing: they add one to a count in the root, and to the same count in a page. A lane may die between any two
+//! host calls. A lane that reads root and page must always see the same count.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -10,14 +10,14 @@ const LANES: usize = 3;
 /// Transitions of each lane.
 const TURNS: u8 = 2;
 
-/// A defect of it.
+/// A defect of this protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PageDefect {
-    /// Who reads a root does not store its log.
+    /// A lane that reads a root does not store its log.
     NotStored,
     /// An older page is stored over a newer one.
     StoredOver,
-    /// A page that is newer than the root is used all the same.
+    /// A page that is newer than the root is used.
     NewerUsed,
 }
 
@@ -25,7 +25,7 @@ impl PageDefect {
     /// All of them.
     pub(crate) const ALL: [Self; 3] = [Self::NotStored, Self::StoredOver, Self::NewerUsed];
 
-    /// What it does.
+    /// Returns what it does.
     pub(crate) fn what(self) -> &'static str {
         match self {
             Self::NotStored => "who reads a root does not store the pages of its log",
@@ -52,12 +52,12 @@ struct Page {
     writes: u8,
 }
 
-/// Where a lane is.
+/// The state of a lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 enum At {
     #[default]
     Idle,
-    /// It has read the root, or exchanged it (`true`), and is about to look whether the log's page is stored.
+    /// It has read the root, or exchanged it (`true`), and is about to check whether the log's page is stored.
     Look(Image, bool),
     /// It is not, and it is about to store it over the page with this number.
     Store(Image, bool, u8),
@@ -68,24 +68,24 @@ enum At {
     Dead,
 }
 
-/// Everything.
+/// A state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 struct State {
     root: Image,
     page: Page,
-    /// Each lane, and how many transitions it has made.
+    /// Each lane, and the number of its transitions.
     lanes: [(At, u8); LANES],
     has_trapped: bool,
 }
 
-/// What was found: states, and whether root and page were ever seen to differ.
+/// The result: the number of states, and whether root and page ever differed.
 #[derive(Debug)]
 pub(crate) struct FoundInPages {
     /// Distinct states.
     pub(crate) states: usize,
-    /// A lane has seen a page that is not its root's.
+    /// A lane has seen a page of another root.
     pub(crate) is_broken: bool,
-    /// How many steps lead there.
+    /// The number of steps to it.
     pub(crate) steps: usize,
 }
 
@@ -111,7 +111,7 @@ pub(crate) fn explore(defect: Option<PageDefect>) -> FoundInPages {
 }
 
 impl State {
-    /// What a lane may do next, and whether it sees what must not be.
+    /// Returns what a lane may do next, and whether it sees a difference.
     fn steps(&self, lane: usize, defect: Option<PageDefect>) -> Vec<(Self, bool)> {
         let (at, turns) = self.lanes[lane];
         let mut next = *self;

@@ -1,4 +1,4 @@
-//! What there is at one moment: the shared state, the lanes with their local variables, the requests.
+//! A state: the shared state, the lanes with their local variables, the requests.
 
 use crate::list::List;
 
@@ -6,37 +6,37 @@ use crate::list::List;
 pub(crate) type LaneNumber = u8;
 /// A request's number.
 pub(crate) type RequestNumber = u8;
-/// A slot's way out. 0 is none.
+/// The serial of a slot that is out. 0 is none.
 pub(crate) type Serial = u8;
-/// A place in the line. 0 is none.
+/// A ticket in the line. 0 is none.
 pub(crate) type Ticket = u8;
 
-/// Lanes in a case, at most.
+/// The most lanes of a case.
 pub(crate) const LANES: usize = 3;
-/// Requests in a case, at most.
+/// The most requests of a case.
 pub(crate) const REQUESTS: usize = 4;
-/// Workers in a case.
+/// The number of workers of a case.
 pub(crate) const WORKERS: usize = 2;
-/// Slots that there can be at once, those that a defect makes included.
+/// The most slots at once, including slots that a defect makes.
 const SLOTS: usize = 8;
 
 /// A slot that is out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub(crate) struct LedgerEntry {
-    /// Its number.
+    /// Its serial.
     pub(crate) serial: Serial,
-    /// The lane whose request has it, or to which it is on its way.
+    /// The lane whose request holds it, or to which it is on its way.
     pub(crate) lane: LaneNumber,
-    /// Whose slot it is.
+    /// The worker of the slot.
     pub(crate) worker: u8,
-    /// The witness has said that its request is over.
+    /// The witness has told that its request is over.
     pub(crate) is_over: bool,
 }
 
-/// A place in the line.
+/// An entry of the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub(crate) struct LineEntry {
-    /// Its number.
+    /// Its ticket.
     pub(crate) ticket: Ticket,
     /// The lane that holds the waiter.
     pub(crate) lane: LaneNumber,
@@ -47,53 +47,53 @@ pub(crate) struct LineEntry {
 pub(crate) struct Grant {
     /// The lane that holds the waiter.
     pub(crate) lane: LaneNumber,
-    /// Which waiter.
+    /// The ticket of the waiter.
     pub(crate) ticket: Ticket,
-    /// Whose slot.
+    /// The worker of the slot.
     pub(crate) worker: u8,
-    /// The number by which it comes back.
+    /// The serial by which the slot comes back.
     pub(crate) serial: Serial,
 }
 
-/// The root with what the engine keeps in pages: what one compare-and-swap exchanges.
+/// The root, with what the engine keeps in pages: what one compare-and-swap exchanges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub(crate) struct Root {
-    /// The slots that nobody has, by worker; the head first.
+    /// The free slots, by worker, from the head on.
     pub(crate) free: List<u8, SLOTS>,
-    /// Who waits, the longest first.
+    /// The waiters, the longest one first.
     pub(crate) line: List<LineEntry, 5>,
-    /// The next place's number.
+    /// The next ticket.
     pub(crate) next_ticket: Ticket,
     /// The slots that are out, in the order of their serials.
     pub(crate) ledger: List<LedgerEntry, SLOTS>,
-    /// The next slot's number.
+    /// The next serial.
     pub(crate) next_serial: Serial,
-    /// Each worker's slots, surplus ones included.
+    /// Each worker's slots, including surplus ones.
     pub(crate) slots: [u8; WORKERS],
     /// Each worker's capacity in force.
     pub(crate) capacity: [u8; WORKERS],
-    /// The change of capacity is in force.
+    /// The new capacity is in force.
     pub(crate) is_changed: bool,
 }
 
 impl Root {
-    /// Whether a place has left the line at its head.
+    /// Returns whether a ticket has left the line at its head.
     pub(crate) fn is_past(&self, ticket: Ticket) -> bool {
         ticket < self.line.items().first().map_or(self.next_ticket, |place| place.ticket)
     }
 
-    /// The slot of a serial that is out.
+    /// Returns the entry of a slot that is out.
     pub(crate) fn held(&self, serial: Serial) -> Option<&LedgerEntry> {
         self.ledger.items().iter().find(|held| held.serial == serial)
     }
 
-    /// How many of a worker's slots are out.
+    /// Returns how many of a worker's slots are out.
     pub(crate) fn out(&self, worker: u8) -> u8 {
         self.ledger.items().iter().filter(|held| held.worker == worker).count() as u8
     }
 }
 
-/// Where a request is. The order is that of the canonical form.
+/// The phase of a request. The canonical form depends on the order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub(crate) enum Phase {
     /// It has not come yet.
@@ -105,13 +105,13 @@ pub(crate) enum Phase {
     Waiting,
     /// It is at its worker.
     Running,
-    /// The worker has answered; its lane is giving the slot back.
+    /// The worker has answered, and its lane releases the slot.
     Ending,
-    /// Its client has gone; its lane gives the slot back with the next tick.
+    /// Its client has left, and its lane releases the slot with the next tick.
     Abandoned,
-    /// Its lane has died before it got to a worker, or while its slot was given back: the stream will fail.
+    /// Its lane has died before the request came to a worker, or while its slot was released: the stream will fail.
     Orphan,
-    /// Its lane has died; it is at its worker still.
+    /// Its lane has died, and it is still at its worker.
     RunningOrphan,
     /// It has ended.
     Over,
@@ -120,7 +120,7 @@ pub(crate) enum Phase {
 /// A request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub(crate) struct Request {
-    /// Where it is.
+    /// Its phase.
     pub(crate) phase: Phase,
     /// Its lane.
     pub(crate) lane: LaneNumber,
@@ -135,7 +135,7 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// Whether it is at a worker.
+    /// Returns whether it is at a worker.
     pub(crate) fn is_running(&self) -> bool {
         matches!(self.phase, Phase::Running | Phase::RunningOrphan)
     }
@@ -147,27 +147,27 @@ pub(crate) enum Task {
     /// Nothing.
     #[default]
     None,
-    /// Takes a slot or a place for a request.
+    /// Takes a slot or a place in the line for a request.
     Take(RequestNumber),
-    /// The same for a waiter that has lost its place.
+    /// Takes one for a waiter that has lost its place.
     Rejoin(RequestNumber),
-    /// Takes a waiter that has gone out of the line.
+    /// Removes a waiter whose client has left from the line.
     Cancel(Ticket),
-    /// Takes a waiter out of the line, to join again: the lane was believed dead.
+    /// Removes a waiter from the line, to join again: the lane was declared dead.
     Withdraw(RequestNumber),
-    /// Gives a slot back: its serial and worker.
+    /// Releases a slot: its serial and worker.
     Release(Serial, u8),
-    /// Takes up a stray slot for a waiter, under a new serial: request, serial and worker.
+    /// Gives an unknown slot to a waiter, under a new serial: request, serial and worker.
     Adopt(RequestNumber, Serial, u8),
-    /// Takes a dead lane's places out of the line.
+    /// Removes a dead lane's waiters from the line.
     Evict(LaneNumber),
-    /// Notes the witness' word.
+    /// Notes a message of the witness.
     Note(LaneNumber, Serial),
     /// Puts the new capacity in force.
     Change,
 }
 
-/// Where a lane is between two host calls.
+/// The position of a lane between two host calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub(crate) enum At {
     /// Between two callbacks.
@@ -175,21 +175,21 @@ pub(crate) enum At {
     Idle,
     /// It has read the root and is about to mark the stream with the slot that it will take.
     Mark(Serial, u8),
-    /// It is about to exchange the root. What it will have taken, if it takes: serial and worker, or a ticket.
+    /// It is about to exchange the root. What it will have taken, if it takes something: serial and worker, or a ticket.
     Swap(Serial, u8, Ticket),
     /// It has taken a slot and is about to mark the stream (a defect).
     MarkLate(Serial, u8),
-    /// The slot is taken and the stream marked; it is about to let the request go on.
+    /// The slot is taken and the stream marked; it is about to let the request continue.
     Go(RequestNumber),
     /// A waiter has been given a slot: it is about to mark its stream.
     Accept(RequestNumber, Serial, u8),
     /// It is about to resume the stream.
     Resume(RequestNumber, Serial, u8),
-    /// The audit is about to look at the ledger.
+    /// The audit is about to read the ledger.
     Audit,
 }
 
-/// What the table of lanes says of a lane.
+/// The state of a lane in the table of lanes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub(crate) enum Liveness {
     /// It lives.
@@ -206,40 +206,40 @@ pub(crate) enum Liveness {
 pub(crate) struct Lane {
     /// Its VM has trapped.
     pub(crate) is_dead: bool,
-    /// It looks after the dead.
+    /// It recovers dead lanes.
     pub(crate) is_executor: bool,
-    /// What the table says.
+    /// Its state in the table of lanes.
     pub(crate) liveness: Liveness,
-    /// Where it is.
+    /// Its position.
     pub(crate) at: At,
-    /// What it is doing there.
+    /// Its transition.
     pub(crate) task: Task,
     /// The root has been exchanged since it read it.
     pub(crate) is_stale: bool,
     /// Slots that it brings to their waiters.
     pub(crate) under_way: List<Grant, 4>,
-    /// Waiters that are still to be withdrawn after it was believed dead (a set of requests).
+    /// Waiters that still have to leave the line, after it was declared dead (a set of requests).
     pub(crate) to_withdraw: u8,
-    /// The audit: waiters that have left the line, nobody knows how (requests).
+    /// The audit: waiters that left the line while the lane was declared dead, with a slot or without (requests).
     pub(crate) astray: u8,
-    /// Waiters that were served and have not got their slots (requests).
+    /// Waiters that were served and have no slot yet (requests).
     pub(crate) late: u8,
-    /// Those of them that were so at the audit before, and are being looked after (requests).
+    /// Waiters that were late at the audit before too, and get a slot if there is one (requests).
     pub(crate) late_twice: u8,
-    /// Slots that it did not know at the last audit (serials).
+    /// Slots that were unknown at the last audit (serials).
     pub(crate) strays: u32,
-    /// Strays that were given to a waiter or back (serials).
+    /// Unknown slots that were given to a waiter or released (serials).
     pub(crate) found: u32,
-    /// Strays that are still to be looked after in this audit: serial and worker.
+    /// Unknown slots that this audit still has to handle: serial and worker.
     pub(crate) lost: List<(Serial, u8), 4>,
-    /// There were none: late waiters are still to join again.
+    /// There were none: late waiters still have to join again.
     pub(crate) may_rejoin: bool,
     /// Its wake-up queue.
     pub(crate) queue: List<Grant, 5>,
 }
 
 impl Lane {
-    /// Whether it is between two callbacks.
+    /// Returns whether it is between two callbacks.
     pub(crate) fn is_idle(&self) -> bool {
         !self.is_dead
             && self.at == At::Idle
@@ -250,7 +250,7 @@ impl Lane {
     }
 }
 
-/// Everything.
+/// A state of the whole model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub(crate) struct State {
     /// The shared state.
@@ -259,29 +259,29 @@ pub(crate) struct State {
     pub(crate) lanes: [Lane; LANES],
     /// The requests.
     pub(crate) requests: [Request; REQUESTS],
-    /// What the witness has sent, in no order: lane and serial.
+    /// The witness' messages, in no order: lane and serial.
     pub(crate) ends: List<(LaneNumber, Serial), 5>,
-    /// How many slots of each worker may be out: its capacity, or what was out before it shrank.
+    /// The most slots of each worker that may be out: its capacity, or the number before it shrank.
     pub(crate) out_max: [u8; WORKERS],
     /// A lane has trapped.
     pub(crate) has_trapped: bool,
-    /// A living lane was believed dead.
+    /// A living lane was declared dead.
     pub(crate) has_stalled: bool,
 }
 
 impl State {
-    /// The requests of a lane in a phase.
+    /// Returns the requests of a lane in a phase.
     pub(crate) fn of_lane(&self, lane: LaneNumber, phase: Phase) -> impl Iterator<Item = RequestNumber> + '_ {
         let wanted = move |request: &Request| request.lane == lane && request.phase == phase;
         (0..).zip(&self.requests).filter(move |(_, request)| wanted(request)).map(|(number, _)| number)
     }
 
-    /// A lane's waiter with a ticket.
+    /// Returns a lane's waiter with a ticket.
     pub(crate) fn waiter(&self, lane: LaneNumber, ticket: Ticket) -> Option<RequestNumber> {
         self.of_lane(lane, Phase::Waiting).find(|number| self.requests[usize::from(*number)].ticket == ticket)
     }
 
-    /// Whether a request that has this slot is at its worker.
+    /// Returns whether the request with this slot is at its worker.
     pub(crate) fn runs(&self, serial: Serial) -> bool {
         self.requests.iter().any(|request| request.is_running() && request.serial == serial)
     }

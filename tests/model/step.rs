@@ -1,11 +1,11 @@
-//! One step in words.
+//! A step in words.
 
 use crate::{
     canonical::Names,
     state::{LaneNumber, RequestNumber, Serial},
 };
 
-/// What a step does and to whom.
+/// What a step does, and to what.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Step {
     /// What happens; `{r}`, `{s}` and `{l}` stand for the request, the serial and the other lane.
@@ -18,43 +18,43 @@ pub(crate) struct Step {
     pub(crate) serial: Option<Serial>,
     /// The other lane.
     pub(crate) other: Option<LaneNumber>,
-    /// It may happen, but need not: nothing of it is waited for.
+    /// The step is optional: a state comes to rest without it.
     pub(crate) is_optional: bool,
 }
 
 impl Step {
-    /// A step of a lane.
+    /// Returns a step of a lane.
     pub(crate) fn of(lane: LaneNumber, what: &'static str) -> Self {
         Self { what, lane: Some(lane), ..Self::default() }
     }
 
-    /// A step of nobody.
+    /// Returns a step of no lane.
     pub(crate) fn outside(what: &'static str) -> Self {
         Self { what, ..Self::default() }
     }
 
-    /// The request that it is about.
+    /// Adds the request of the step.
     pub(crate) fn request(self, request: RequestNumber) -> Self {
         Self { request: Some(request), ..self }
     }
 
-    /// The slot that it is about.
+    /// Adds the slot of the step.
     pub(crate) fn serial(self, serial: Serial) -> Self {
         Self { serial: Some(serial), ..self }
     }
 
-    /// The other lane that it is about.
+    /// Adds the other lane of the step.
     pub(crate) fn other(self, lane: LaneNumber) -> Self {
         Self { other: Some(lane), ..self }
     }
 
-    /// It need not happen.
+    /// Makes the step optional.
     pub(crate) fn optional(self) -> Self {
         Self { is_optional: true, ..self }
     }
 }
 
-/// The names in which a trace is told: what the present state calls something, by what it was called first.
+/// The names in a trace: each number of the present state by the name that it had first.
 #[derive(Debug, Default)]
 pub(crate) struct Telling {
     lanes: Vec<u8>,
@@ -64,12 +64,12 @@ pub(crate) struct Telling {
 }
 
 impl Telling {
-    /// Nothing has been renamed yet.
+    /// Returns names before any renaming.
     pub(crate) fn new() -> Self {
         Self { lanes: (0..8).collect(), requests: (0..8).collect(), serials: vec![0; 32], next_serial: 0 }
     }
 
-    /// The step in words.
+    /// Returns the step in words.
     pub(crate) fn tell(&mut self, step: &Step) -> String {
         let mut text = String::new();
         if let Some(lane) = step.lane {
@@ -94,7 +94,7 @@ impl Telling {
         *name
     }
 
-    /// The state has got new names.
+    /// Applies the new names of a state.
     pub(crate) fn rename(&mut self, names: &Names) {
         let rename = |names: &[u8], old: &mut Vec<u8>| {
             let before = old.clone();

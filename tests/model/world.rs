@@ -1,4 +1,4 @@
-//! A state and what may come of it: how a lane goes on from one host call to the next.
+//! A state and its successors: how a lane continues from one host call to the next.
 
 use crate::{
     case::Case,
@@ -18,7 +18,7 @@ pub(crate) struct Next<'c> {
     case: &'c Case,
 }
 
-/// A state, and all that may come next.
+/// A state, and all states that may come next.
 #[derive(Debug)]
 pub(crate) struct World<'c> {
     /// The state.
@@ -30,17 +30,17 @@ pub(crate) struct World<'c> {
 }
 
 impl<'c> World<'c> {
-    /// What comes after nothing has happened.
+    /// Returns a copy of the state.
     pub(crate) fn begin(&self) -> Next<'c> {
         Next { state: self.now, broken: None, case: self.case }
     }
 
-    /// Adds what may come next.
+    /// Adds a state that may come next.
     pub(crate) fn push(&mut self, next: Next<'c>, step: Step) {
         self.next.push((next, step));
     }
 
-    /// The next step of a lane that is in the middle of something.
+    /// Adds the next step of a lane that is within a callback.
     pub(crate) fn go_on(&mut self, lane: LaneNumber) {
         let own = self.now.lanes[usize::from(lane)];
         let mut next = self.begin();
@@ -97,12 +97,12 @@ impl<'c> World<'c> {
 }
 
 impl Next<'_> {
-    /// A lane.
+    /// Returns a lane.
     pub(crate) fn lane(&mut self, lane: LaneNumber) -> &mut Lane {
         &mut self.state.lanes[usize::from(lane)]
     }
 
-    /// What a lane does next of what one callback has to do.
+    /// Adds the next step of a callback.
     fn next_errand(&mut self, lane: LaneNumber, own: &Lane) -> Step {
         let of = |what| Step::of(lane, what);
         if let Some(grant) = self.lane(lane).under_way.pop() {
@@ -152,7 +152,7 @@ impl Next<'_> {
         of("reads the root to let late request {r} join again").request(request)
     }
 
-    /// Begins a transition of the pool: reads the root. One that would change nothing ends here.
+    /// Begins a transition of the pool: reads the root. A transition that changes nothing ends here.
     pub(crate) fn start(&mut self, lane: LaneNumber, task: Task) {
         let defect = self.case.defect;
         let mut root = self.state.root;
@@ -282,7 +282,7 @@ impl Next<'_> {
         self.state.note_out();
     }
 
-    /// The defect: goes on as if the exchange had succeeded.
+    /// Continues as if the exchange had succeeded: a defect.
     fn believe(&mut self, lane: LaneNumber, serial: Serial, worker: u8, ticket: u8) {
         let task = self.lane(lane).task;
         match task {
@@ -342,7 +342,7 @@ impl Next<'_> {
         self.rest(lane);
     }
 
-    /// The second look of an audit.
+    /// Adds the second step of an audit.
     fn look_for_strays(&mut self, lane: LaneNumber) {
         let strays = self.state.strays(lane);
         let own = self.lane(lane);
@@ -358,14 +358,14 @@ impl Next<'_> {
         own.may_rejoin = own.late_twice != 0 && strays.is_empty();
     }
 
-    /// Forgets what the audit knew of a waiter.
+    /// Forgets what the audit knew about a waiter.
     pub(crate) fn forget_waiter(&mut self, lane: LaneNumber, number: RequestNumber) {
         let own = self.lane(lane);
         own.late &= !(1 << number);
         own.astray &= !(1 << number);
     }
 
-    /// The transition is over.
+    /// Ends the transition.
     fn rest(&mut self, lane: LaneNumber) {
         let own = self.lane(lane);
         own.at = At::Idle;

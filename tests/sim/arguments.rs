@@ -1,4 +1,4 @@
-//! What the command is asked to do.
+//! The command's arguments.
 
 use slotway_test_hooks::Defect;
 
@@ -35,7 +35,7 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    /// `None` where only help was asked for.
+    /// Reads the arguments; `None` if only help was asked for.
     pub(crate) fn read(mut words: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let mut arguments = Self {

@@ -1,4 +1,4 @@
-//! Many seeds on a few threads. Each run is one thread's alone, so it does not matter how many there are.
+//! Many seeds on a few threads. One thread makes a whole run, so the number of threads does not change any run.
 
 use std::{
     io::{IsTerminal, Write},
@@ -11,17 +11,17 @@ use std::{
 
 use slotway_tests::{
     host::Filter,
-    sim::{Coverage, How, SeedResult, run_seed},
+    sim::{Coverage, RunOptions, SeedResult, run_seed},
 };
 
 use crate::arguments::Arguments;
 
-/// No run takes so long: one that does is in a loop that never calls the host.
+/// The longest time of a run, in seconds. A run that takes longer is in a loop that makes no host call.
 const SEED_S_MAX: u64 = 120;
-/// So many failures say enough; of a seeded defect one does.
+/// The number of failures after which the batch ends. For a seeded defect one is enough.
 const FAILURES_MAX: usize = 10;
 
-/// What came of all seeds.
+/// The result of all seeds.
 #[derive(Default)]
 pub(crate) struct Batch {
     pub(crate) seeds: u64,
@@ -31,14 +31,14 @@ pub(crate) struct Batch {
     pub(crate) took: Duration,
 }
 
-/// A panic inside a run is that seed's failure; its text is told there.
+/// Silences panics: a panic within a run is a failure of its seed, which reports it.
 pub(crate) fn silence_panics() {
     std::panic::set_hook(Box::new(|_| {}));
 }
 
-/// What each run is like.
-pub(crate) fn how(arguments: &Arguments) -> How {
-    How {
+/// Returns the options of each run.
+pub(crate) fn how(arguments: &Arguments) -> RunOptions {
+    RunOptions {
         steps: arguments.steps,
         trace: arguments.trace,
         defect: arguments.defect,
@@ -100,7 +100,7 @@ fn work(
     }
 }
 
-/// Shows how far it is, and ends the process where a run does not end: nothing else can.
+/// Shows the progress. Ends the process if a run does not end, since nothing else can end it.
 fn watch(
     clocks: &[(AtomicU64, AtomicU64)],
     over: &AtomicU64,

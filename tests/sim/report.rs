@@ -1,10 +1,10 @@
-//! What a reader is told.
+//! The report of a batch.
 
 use std::{fs, path::Path};
 
 use slotway_tests::{
     host::Filter,
-    sim::{How, Kind, SeedResult, run_seed},
+    sim::{Kind, RunOptions, SeedResult, run_seed},
 };
 
 use crate::{
@@ -12,12 +12,12 @@ use crate::{
     batch::{self, Batch},
 };
 
-/// With so many seeds, a kind that never happened is a hole in the simulator.
+/// The number of seeds from which a kind of event that never happened is a hole in the simulator.
 const SEEDS_FOR_ALL_KINDS: u64 = 1_000;
-/// The last lines of a trace, which are printed.
+/// The number of lines of a trace that are printed.
 const LINES_MAX: usize = 60;
 
-/// Prints the report. Whether all is well.
+/// Prints the report. Returns whether every promise was kept.
 pub(crate) fn print(filter: &Filter, arguments: &Arguments, batch: &Batch) -> bool {
     if arguments.trace {
         batch.failures.iter().flat_map(|run| &run.trace).for_each(|line| println!("{line}"));
@@ -61,8 +61,8 @@ pub(crate) fn print(filter: &Filter, arguments: &Arguments, batch: &Batch) -> bo
 fn print_failure(filter: &Filter, arguments: &Arguments, failure: &SeedResult) {
     let Some(violation) = &failure.violation else { return };
     let seed = failure.seed;
-    // The same run again, with every step written down.
-    let how = How { trace: true, ..batch::how(arguments) };
+    // The same run again, with a trace.
+    let how = RunOptions { trace: true, ..batch::how(arguments) };
     let again = run_seed(filter, seed, how);
     let mut trace = again.trace;
     if again.violation.as_ref() != Some(violation) {

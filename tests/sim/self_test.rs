@@ -1,4 +1,4 @@
-//! The simulator itself: it can fail, it says what it saw, and one seed is one run.
+//! The simulator itself: it can fail, it reports what happened, and one seed is one run.
 
 // Test support: a broken expectation ends the test at once, with its message.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use slotway_tests::{
     artifact,
     host::Filter,
-    sim::{How, run_seed},
+    sim::{RunOptions, run_seed},
 };
 
 /// Runs the command in a folder of its own, where it leaves its traces.
@@ -22,14 +22,15 @@ fn sim(folder: &std::path::Path, arguments: &[&str]) -> (Output, String) {
 #[test]
 fn one_seed_is_one_run_and_another_seed_another() {
     let filter = Filter::compile_for_speed(&artifact::test_variant_module().unwrap()).unwrap();
-    let runs = [7, 7, 8].map(|seed| run_seed(&filter, seed, How { trace: true, ..How::default() }));
+    let runs =
+        [7, 7, 8].map(|seed| run_seed(&filter, seed, RunOptions { trace: true, ..RunOptions::default() }));
     assert!(runs[0].trace.len() > 100, "{} lines", runs[0].trace.len());
     assert!(runs[0].trace == runs[1].trace, "the same seed, another run");
     assert!(runs[0].trace != runs[2].trace, "another seed, the same run");
 }
 
 #[test]
-fn nothing_is_wrong_with_the_first_seeds() {
+fn the_first_seeds_keep_every_promise() {
     let folder = tempfile::tempdir().unwrap();
     let (output, text) = sim(folder.path(), &["--seeds", "100"]);
     assert!(output.status.success(), "{text}");
@@ -37,7 +38,7 @@ fn nothing_is_wrong_with_the_first_seeds() {
 }
 
 #[test]
-fn a_host_whose_exchanges_always_succeed_is_found_out_and_the_report_says_how() {
+fn a_host_whose_exchanges_always_succeed_is_detected_and_the_report_shows_the_run() {
     let folder = tempfile::tempdir().unwrap();
     let (output, text) = sim(folder.path(), &["--seeds", "50", "--break-cas"]);
     assert!(!output.status.success(), "{text}");
@@ -56,9 +57,9 @@ fn a_host_whose_exchanges_always_succeed_is_found_out_and_the_report_says_how() 
 }
 
 #[test]
-fn an_argument_that_makes_no_sense_is_told_with_the_usage() {
+fn an_invalid_argument_is_refused_with_the_usage() {
     let folder = tempfile::tempdir().unwrap();
-    for arguments in [&["--seeds"][..], &["--seed", "x"], &["--mutant", "nobody"], &["--what"]] {
+    for arguments in [&["--seeds"][..], &["--seed", "x"], &["--mutant", "unknown"], &["--what"]] {
         let (output, _) = sim(folder.path(), arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         assert!(String::from_utf8_lossy(&output.stderr).contains("usage: sim"), "{arguments:?}");

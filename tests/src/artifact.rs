@@ -1,4 +1,4 @@
-//! Where the filter's module is, and whether it is what the sources say.
+//! The filter's module, and the check that it is not older than its sources.
 
 use std::{
     fs,
@@ -14,7 +14,7 @@ const VARIABLE: &str = "SLOTWAY_FILTER";
 /// The variable that names another module for the variant for tests.
 const TEST_VARIABLE: &str = "SLOTWAY_FILTER_TEST";
 
-/// The filter, compiled once for all tests of one process.
+/// Returns the filter, compiled once for all tests of a process.
 ///
 /// # Panics
 /// With a line that says what to do, if the module is missing, stale, or does not run in the host.
@@ -47,7 +47,7 @@ pub fn test_variant_module() -> Result<Vec<u8>, HostError> {
     }
 }
 
-/// The filter as it was built.
+/// Reads the filter's module.
 ///
 /// # Errors
 /// If it is missing or stale.
@@ -68,7 +68,7 @@ fn repository() -> &'static Path {
     tests.parent().unwrap_or(tests)
 }
 
-/// Where the filter's sources are.
+/// Returns the folders of the filter's sources.
 fn sources() -> Vec<PathBuf> {
     ["filter/src", "filter/engine/src", "filter/config/src", "filter/policy/src", "filter/test-hooks/src"]
         .map(|part| repository().join(part))
@@ -96,7 +96,7 @@ pub fn read_fresh(path: &Path, sources: &[PathBuf]) -> Result<Vec<u8>, HostError
     fs::read(path).map_err(missing)
 }
 
-/// The Rust source below `dir` that was changed last.
+/// Returns the Rust source below `dir` that was changed last.
 fn newest(dir: &Path) -> Option<(PathBuf, SystemTime)> {
     let entries = fs::read_dir(dir).ok()?.filter_map(Result::ok).map(|entry| entry.path());
     entries

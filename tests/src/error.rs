@@ -1,13 +1,13 @@
 /// Why a module does not run in this host.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
-    /// Not a module, or one that wasmtime refuses.
+    /// The bytes are no module, or wasmtime refuses it.
     #[error("the module cannot be loaded: {0}")]
     Module(String),
-    /// It imports what neither Envoy nor this host offers.
+    /// It imports a function that this host does not have.
     #[error("the module imports what the host does not have: {0}")]
     Import(String),
-    /// Not proxy-wasm.
+    /// It is not a module of proxy-wasm.
     #[error("the module is not proxy-wasm ABI 0.2.1: it does not export proxy_abi_version_0_2_1")]
     Abi,
     /// It refused its configuration, or trapped on it.
@@ -19,9 +19,9 @@ pub enum HostError {
          another filter in SLOTWAY_FILTER"
     )]
     Missing {
-        /// Where it was looked for.
+        /// The path.
         path: String,
-        /// What the system says.
+        /// The system's error.
         reason: String,
     },
     /// The filter was built from older sources.

@@ -1,4 +1,4 @@
-//! Workers that count: how many requests each has, and how many it ever had at once.
+//! Workers that count their requests.
 
 use std::collections::BTreeMap;
 
@@ -12,39 +12,39 @@ pub struct Fleet {
     arrivals: Vec<String>,
 }
 
-/// What one worker has seen.
+/// The counts of one worker.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Load {
-    /// Requests that it has now.
+    /// Its requests now.
     pub now: u32,
-    /// The most that it had at once.
+    /// The most requests that it had at once.
     pub highest: u32,
-    /// All that it ever got.
+    /// All its requests so far.
     pub total: u64,
-    /// How many it may have.
+    /// Its capacity.
     pub capacity: u32,
-    /// What is left of the requests that had its slots when its capacity was last lowered: they may still arrive.
+    /// Requests that had its slots when its capacity was last lowered, and are not over: they may still arrive.
     surplus: u32,
 }
 
 impl Fleet {
-    /// Says how many requests a worker may have from now on. The `under_way` ones that have slots at this moment, at
-    /// the worker or on their way to it, may stay.
+    /// Sets a worker's capacity. The `under_way` requests that have slots at this moment, at the worker or on their way to
+    /// it, may stay.
     pub fn set_capacity(&mut self, worker: &str, capacity: u32, under_way: u32) {
         let load = self.workers.entry(worker.to_owned()).or_default();
         (load.capacity, load.surplus) = (capacity, under_way);
     }
 
-    /// Every worker that anything was ever said of.
+    /// Returns every worker that was ever named.
     #[must_use]
     pub fn workers(&self) -> Vec<String> {
         self.workers.keys().cloned().collect()
     }
 
-    /// A request arrives at a worker.
+    /// Notes that a request arrives at a worker.
     ///
     /// # Panics
-    /// If the worker has as many as it may have: the promise of this project is broken.
+    /// If the worker has as many requests as its capacity: the promise of this project is broken.
     pub fn arrive(&mut self, stream: StreamId, worker: &str) {
         let load = self.workers.entry(worker.to_owned()).or_default();
         load.now += 1;
@@ -57,7 +57,7 @@ impl Fleet {
         self.arrivals.push(worker.to_owned());
     }
 
-    /// The worker is done with a request, one way or the other; `None` if it has no such request.
+    /// Notes that a request is over for its worker. `None`: the worker has no such request.
     pub fn leave(&mut self, stream: StreamId) -> Option<String> {
         let worker = self.places.remove(&stream)?;
         if let Some(load) = self.workers.get_mut(&worker) {
@@ -67,25 +67,25 @@ impl Fleet {
         Some(worker)
     }
 
-    /// Where a request is now.
+    /// Returns the worker of a request.
     #[must_use]
     pub fn place(&self, stream: StreamId) -> Option<&str> {
         self.places.get(&stream).map(String::as_str)
     }
 
-    /// The requests that are at workers now.
+    /// Returns the requests that are at workers.
     #[must_use]
     pub fn running(&self) -> Vec<StreamId> {
         self.places.keys().copied().collect()
     }
 
-    /// What a worker has seen.
+    /// Returns the counts of a worker.
     #[must_use]
     pub fn load(&self, worker: &str) -> Load {
         self.workers.get(worker).copied().unwrap_or_default()
     }
 
-    /// The workers in the order in which requests arrived at them.
+    /// Returns the workers in the order in which requests arrived at them.
     #[must_use]
     pub fn arrivals(&self) -> &[String] {
         &self.arrivals

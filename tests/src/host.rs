@@ -1,12 +1,12 @@
-//! Envoy's side of proxy-wasm, without Envoy: real modules, several lanes, one thread, and a clock moved by hand.
+//! Envoy's side of proxy-wasm, without Envoy: real modules, several lanes, one thread, and a clock that the test moves.
 //!
-//! A [`Host`] is one Envoy process. It has lanes (worker threads), each with its own VM of the same module; what lanes
-//! share is what Envoy shares: data and queues of a `vm_id`, stats, and the wake-ups posted from one to another. The
-//! semantics are those of proxy-wasm-cpp-host and of Envoy 1.40; each file names the source it follows.
+//! A [`Host`] is one Envoy process. It has lanes (worker threads), each with its own VM of the same module. Lanes share what
+//! they share in Envoy: data and queues of a `vm_id`, stats, and the wake-ups that one posts to another. The semantics are
+//! those of proxy-wasm-cpp-host and of Envoy 1.40; each file names the source that it follows.
 //!
-//! Every lane's work is an [`Event`], and an event is a future that may stop at each host call. [`Host::run`] takes it
-//! to its end. [`Host::begin`] and [`Host::step`] let a scheduler decide, at each host call of each lane, who goes on:
-//! nothing happens at the same time, and nothing depends on real time, so one sequence of choices gives one result.
+//! The work of a lane is an [`Event`]. An event is a future that may stop at each host call. [`Host::run`] runs it to its
+//! end. With [`Host::begin`] and [`Host::step`] a scheduler decides, at each host call of each lane, which lane continues.
+//! No two things happen at the same time, and nothing depends on real time, so one sequence of choices gives one result.
 
 mod abi;
 mod call;
@@ -76,19 +76,19 @@ pub struct Host {
     filter: Filter,
     process: SharedProcess,
     lanes: Vec<Slot>,
-    /// Which configurations a canary took or refused (`plugin_canary_cache_`).
+    /// The configurations that a canary has taken (`true`) or refused (`plugin_canary_cache_`).
     canaries: BTreeMap<PluginId, bool>,
     wakeups_held: bool,
 }
 
 impl Host {
-    /// A host with `lanes` worker threads and no configuration yet.
+    /// Returns a host with `lanes` worker threads and no configuration.
     #[must_use]
     pub fn new(filter: &Filter, lanes: usize) -> Self {
         Self::with_options(filter, lanes, HostOptions::default())
     }
 
-    /// The same with other options.
+    /// Returns a host with other options.
     #[must_use]
     pub fn with_options(filter: &Filter, lanes: usize, options: HostOptions) -> Self {
         let process = SharedProcess::default();
@@ -102,16 +102,16 @@ impl Host {
         Self { filter: filter.clone(), process, lanes, canaries: BTreeMap::new(), wakeups_held: false }
     }
 
-    /// The lanes.
+    /// Returns the lanes.
     pub fn lanes(&self) -> impl Iterator<Item = LaneIndex> + use<> {
         (0..self.lanes.len()).map(LaneIndex)
     }
 
-    /// A configuration is pushed: a canary VM on the main thread tries it, then every lane takes it, one after the
-    /// other. The first one also starts the lanes' VMs.
+    /// Pushes a configuration: a canary VM on the main thread tries it, then every lane takes it, one after the other. The
+    /// first push also starts the lanes' VMs.
     ///
     /// # Errors
-    /// [`HostError::Configure`] if the canary refuses it, and then nothing has changed; or if a lane does.
+    /// [`HostError::Configure`] if the canary refuses it, and then nothing has changed; or if a lane refuses it.
     pub fn configure(&mut self, configuration: &str) -> Result<PluginId, HostError> {
         let plugin = self.accept(configuration)?;
         for lane in self.lanes() {
@@ -120,7 +120,7 @@ impl Host {
         Ok(plugin)
     }
 
-    /// The main thread's part of a push: the canary. The lanes take the plugin with [`Event::Configure`].
+    /// Makes the main thread's part of a push: the canary. The lanes take the plugin with [`Event::Configure`].
     ///
     /// # Errors
     /// [`HostError::Configure`] if the canary refuses it.
@@ -132,7 +132,7 @@ impl Host {
             None => {}
         }
         let tried = schedule::run_to_end(self.canary(plugin));
-        // Only a refusal is remembered; a trap is tried again.
+        // A refusal is remembered; a trap is tried again.
         if let Err(HostError::Configure(_)) | Ok(()) = &tried {
             self.canaries.insert(plugin, tried.is_ok());
         }
@@ -145,7 +145,7 @@ impl Host {
         let id = vm.id;
         main.vm = Some(vm);
         let configured = main.configure_root(plugin).await;
-        // The VM is killed, not shut down: no callback tells it, and its timers and requests are gone.
+        // The VM is ended at once: no callback tells it, and its timers and calls are gone.
         let mut process = self.process.lock();
         process.fail_vm(id);
         process.vms.remove(&id);

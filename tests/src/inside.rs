@@ -1,4 +1,4 @@
-//! The filter's shared state, read from outside with the engine's own eyes.
+//! The filter's shared state, read by the engine from outside the filter.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -12,7 +12,7 @@ use crate::host::SharedData;
 /// The `vm_id` of the host.
 const VM_ID: &str = "slotway";
 
-/// Looks at a pool in shared data; an empty survey if the pool was never written.
+/// Surveys a pool in shared data; an empty survey if the pool was never written.
 ///
 /// # Panics
 /// If the state cannot be read.
@@ -21,7 +21,7 @@ pub fn survey(data: &SharedData, pool: &str) -> Survey {
     look(data, pool, |pool| pool.survey()).expect("a pool that the engine wrote")
 }
 
-/// The workers of a pool by base URL.
+/// Returns the workers of a pool by base URL.
 ///
 /// # Panics
 /// If the state cannot be read.
@@ -34,16 +34,16 @@ pub fn workers(data: &SharedData, pool: &str) -> BTreeMap<String, WorkerSurvey> 
     survey(data, pool).workers.into_iter().map(|worker| (name_of(worker.worker), worker)).collect()
 }
 
-/// One pool as its shared state has it at one moment.
+/// A pool at one moment, from its shared state.
 #[derive(Debug, Clone)]
 pub(crate) struct PoolView {
-    /// Counts the transitions.
+    /// The number of transitions.
     pub(crate) commit: u64,
-    /// How many wait, as the root says.
+    /// The number of waiters, from the root.
     pub(crate) waiting: u32,
-    /// The sum of capacities, as the root says.
+    /// The sum of capacities, from the root.
     pub(crate) capacity: u32,
-    /// Who waits, the longest one first: tickets and lanes.
+    /// The waiters, the longest one first: tickets and lanes.
     pub(crate) waiters: Vec<(Ticket, LaneId)>,
     /// The slots that are out, by serial.
     pub(crate) held: BTreeMap<Serial, LedgerEntry>,
@@ -54,7 +54,7 @@ pub(crate) struct PoolView {
     pub(crate) names: Vec<String>,
 }
 
-/// In one line, for traces.
+/// One line, for traces.
 impl fmt::Display for PoolView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Survey { generation, free, in_flight, parked, .. } = &self.survey;
@@ -76,7 +76,7 @@ impl fmt::Display for PoolView {
     }
 }
 
-/// Looks at a pool; an error if its state makes no sense.
+/// Reads a pool; an error if its state is invalid.
 pub(crate) fn view(data: &SharedData, pool: &str) -> Result<PoolView, Abort> {
     look(data, pool, |pool| {
         let survey = pool.survey()?;
@@ -95,12 +95,12 @@ pub(crate) fn view(data: &SharedData, pool: &str) -> Result<PoolView, Abort> {
     })
 }
 
-/// The compare-and-swap number of a pool's root: another one is another state. 0 if it was never written.
+/// Returns the compare-and-swap number of a pool's root, which changes with the state. 0 if it was never written.
 pub(crate) fn root_cas(data: &SharedData, root_key: &[u8]) -> u32 {
     data.get(VM_ID, root_key).map_or(0, |(_, cas)| cas)
 }
 
-/// The key of a pool's root.
+/// Returns the key of a pool's root.
 pub(crate) fn root_key(pool: &str) -> Vec<u8> {
     format!("slotway/1/{pool}/root").into_bytes()
 }
@@ -125,7 +125,7 @@ fn look<R>(
     look(&mut PoolTransition::new(&mut image, &mut pages))
 }
 
-/// The pages of one pool, with those that the newest transition has logged in front.
+/// The pages of a pool. Pages in the log of the newest transition come first.
 struct Pages<'a> {
     data: &'a SharedData,
     prefix: String,

@@ -1,12 +1,12 @@
-//! What the tests of Slotway stand on.
+//! Support for the tests of Slotway.
 //!
 //! * [`host`]: Envoy's side of proxy-wasm on wasmtime, with several lanes and a virtual clock.
-//! * [`artifact`]: the filter's `.wasm`, and the guard against a stale one.
-//! * [`fleet`]: workers with state that count what they are given.
-//! * [`world`]: the filter in the host, with clients on one side and a fleet on the other.
+//! * [`artifact`]: the filter's `.wasm`, and the check that it is not stale.
+//! * [`fleet`]: workers that count their requests.
+//! * [`world`]: the filter in the host, between clients and a fleet.
 //! * [`inside`]: the filter's shared state, read from outside.
-//! * [`split_mix`]: numbers by chance, from a seed.
-//! * [`sim`]: the simulator: all of these, at random from one seed, with every promise checked after each step.
+//! * [`split_mix`]: random numbers from a seed.
+//! * [`sim`]: the simulator: all of these, at random from one seed. It checks every promise after each step.
 
 // Test support: a broken expectation ends the test at once, with its message.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]

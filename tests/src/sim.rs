@@ -1,28 +1,28 @@
-//! The simulator: the real filter on one to eight lanes, clients, workers and a control plane, and everything
-//! that can go wrong between them, at random from one seed. After each step every promise is checked: from
-//! outside, by what the workers count, and inside, in the shared state.
+//! The simulator: the real filter on one to eight lanes, clients, workers and a control plane, and all faults between them,
+//! at random from one seed. After each step it checks every promise: from outside, with the workers' counts, and from
+//! inside, in the shared state.
 //!
-//! A run is one thread and one virtual clock. [`run_seed`] makes it; the same seed makes the same run, to the
-//! last host call.
+//! A run uses one thread and one virtual clock. [`run_seed`] makes it. The same seed makes the same run, to the last host
+//! call.
 
 mod agenda;
-mod begin;
 mod client;
 mod configs;
 mod coverage;
 mod dice;
-mod ends;
+mod draining;
 mod faults;
 mod fleet;
-mod happen;
-mod lane_life;
+mod lane_events;
+mod lane_state;
 mod plan;
+mod process_events;
 mod pushes;
-mod rest;
+mod request_checks;
 mod run;
-mod see;
+mod state_checks;
+mod step_checks;
 mod violation;
-mod watch;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -32,12 +32,12 @@ pub use violation::Violation;
 use crate::host::Filter;
 use run::Run;
 
-/// What a run is to be like, beside its seed.
+/// The options of a run.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct How {
-    /// Scheduler's choices after which nothing more is thrown; else each run decides for itself.
+pub struct RunOptions {
+    /// The number of scheduler's choices after which no new event comes; `None`: the run decides.
     pub steps: Option<u64>,
-    /// Whether to write down everything that happens.
+    /// Whether to write a trace.
     pub trace: bool,
     /// The active seeded defect, in the variant of the module for tests.
     pub defect: Option<slotway_test_hooks::Defect>,
@@ -45,26 +45,26 @@ pub struct How {
     pub ignores_cas: bool,
 }
 
-/// What one seed came to.
+/// The result of one seed.
 #[derive(Debug, Clone)]
 pub struct SeedResult {
     /// The seed.
     pub seed: u64,
-    /// Choices of the scheduler: host calls, and what began.
+    /// The scheduler's choices: host calls, and events that began.
     pub steps: u64,
-    /// What happened, how often.
+    /// How often each kind of event happened.
     pub coverage: Coverage,
     /// The broken promise, if there was one.
     pub violation: Option<Violation>,
-    /// What happened, line by line, if that was asked for.
+    /// The trace, line by line, if it was asked for.
     pub trace: Vec<String>,
 }
 
 /// Makes the run of one seed.
 #[must_use]
-pub fn run_seed(filter: &Filter, seed: u64, how: How) -> SeedResult {
+pub fn run_seed(filter: &Filter, seed: u64, how: RunOptions) -> SeedResult {
     let mut run = Run::new(filter, seed, how);
-    // Nobody looks at what a panic leaves half done but for its trace.
+    // After a panic only the trace is read.
     let ended = catch_unwind(AssertUnwindSafe(|| run.go()));
     let violation = match ended {
         Ok(Ok(())) => None,

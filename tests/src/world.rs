@@ -13,7 +13,7 @@ use crate::{
     inside,
 };
 
-/// How long after its configuration a lane has joined the others, in milliseconds.
+/// The time after its configuration, in milliseconds, within which a lane has joined the others.
 const JOINED_AFTER_MS: u64 = 20;
 /// The filter puts a configuration in force with its next tick.
 const IN_FORCE_AFTER_MS: u64 = 2;
@@ -27,14 +27,14 @@ pub struct World {
     config: FilterConfig,
 }
 
-/// A pool of workers, each with its capacity, for every path.
+/// Returns a pool of workers, each with its capacity, for every path.
 #[must_use]
 pub fn pool(workers: &[(&str, u32)]) -> Pool {
     let name: PoolName = "preannotation".parse().expect("a name");
     Pool { workers: workers_of(workers), ..Pool::new(name, PoolMatch::default()) }
 }
 
-/// The list of workers for a pool.
+/// Returns the list of workers for a pool.
 #[must_use]
 pub fn workers_of(workers: &[(&str, u32)]) -> Vec<Worker> {
     workers
@@ -48,13 +48,13 @@ pub fn workers_of(workers: &[(&str, u32)]) -> Vec<Worker> {
         .collect()
 }
 
-/// A duration for a policy.
+/// Returns a duration for a policy.
 #[must_use]
 pub fn ms(ms: u64) -> WaitDuration {
     WaitDuration::from_ms(ms)
 }
 
-/// A request as an HTTP client sends it.
+/// Returns a request as an HTTP client sends it.
 #[must_use]
 pub fn get(path: &str) -> Headers {
     [(":method", "GET"), (":scheme", "http"), (":authority", "slotway.test"), (":path", path)]
@@ -63,7 +63,7 @@ pub fn get(path: &str) -> Headers {
 }
 
 impl World {
-    /// `lanes` lanes with one pool, all of which have joined.
+    /// Returns `lanes` lanes with one pool, all of which have joined.
     ///
     /// # Panics
     /// If the filter is missing or refuses the configuration.
@@ -72,7 +72,7 @@ impl World {
         Self::with_options(lanes, pool, HostOptions::default())
     }
 
-    /// The same in a host with other options.
+    /// Returns them in a host with other options.
     ///
     /// # Panics
     /// If the filter is missing or refuses the configuration.
@@ -81,7 +81,7 @@ impl World {
         Self::with_filter(filter(), lanes, pool, options)
     }
 
-    /// The same with another module than the usual one.
+    /// Returns them with another module.
     ///
     /// # Panics
     /// If the module refuses the configuration.
@@ -105,7 +105,7 @@ impl World {
         world
     }
 
-    /// The configuration in force.
+    /// Returns the configuration in force.
     #[must_use]
     pub fn config(&self) -> &FilterConfig {
         &self.config
@@ -124,7 +124,7 @@ impl World {
         Ok(())
     }
 
-    /// Pushes to every lane, and nothing else happens before this returns.
+    /// Pushes the configuration to every lane. Nothing else happens before this returns.
     ///
     /// # Errors
     /// [`HostError::Configure`] if the filter refuses it.
@@ -154,7 +154,7 @@ impl World {
             .expect("workers that the filter takes");
     }
 
-    /// Tells the workers what they may have now. Slots that were given out before stay given out.
+    /// Sets the workers' capacities from the configuration. Requests that have slots may stay.
     fn tell_fleet(&mut self) {
         let data = self.host.shared_data();
         let mut capacities: BTreeMap<_, _> =
@@ -172,22 +172,22 @@ impl World {
         }
     }
 
-    /// A request arrives on a lane.
+    /// Sends a request to a lane.
     pub fn send(&mut self, lane: usize) -> StreamId {
         self.send_with(lane, get("/extract"))
     }
 
-    /// A request with headers of its own arrives on a lane.
+    /// Sends a request with its own headers to a lane.
     pub fn send_with(&mut self, lane: usize, headers: Headers) -> StreamId {
         let stream = self.host.request(LaneIndex(lane), headers);
         self.see();
         stream
     }
 
-    /// Lets the fleet see what the router has sent.
+    /// Passes the requests that the router has sent to the fleet.
     ///
     /// # Panics
-    /// If a worker gets more than it may have.
+    /// If a worker gets more requests than its capacity.
     pub fn see(&mut self) {
         for stream in self.host.take_arrivals() {
             let headers = self.host.forwarded(stream).expect("a request that was forwarded");
@@ -196,26 +196,26 @@ impl World {
         }
     }
 
-    /// The worker answers a request in full, and the client has read it all.
+    /// Lets the worker answer a request in full, and the client read all of it.
     pub fn answer(&mut self, stream: StreamId) {
         self.fleet.leave(stream);
         self.host.answer(stream, 200, "{}");
         self.see();
     }
 
-    /// The client goes away; the worker notices, if the request is there.
+    /// Lets the client leave. The worker ends the request too, if it has it.
     pub fn go(&mut self, stream: StreamId) {
         self.fleet.leave(stream);
         self.go_unnoticed(stream);
     }
 
-    /// The client goes away, and the worker goes on computing until [`Fleet::leave`].
+    /// Lets the client leave. The worker computes until [`Fleet::leave`].
     pub fn go_unnoticed(&mut self, stream: StreamId) {
         self.host.client_gone(stream);
         self.see();
     }
 
-    /// The worker cannot be reached, or leaves.
+    /// Lets the worker be unreachable, or break the connection.
     pub fn fail(&mut self, stream: StreamId, failure: WorkerFailure) {
         self.fleet.leave(stream);
         self.host.worker_failed(stream, failure);
@@ -223,25 +223,25 @@ impl World {
         self.see();
     }
 
-    /// Time passes.
+    /// Lets time pass.
     pub fn advance(&mut self, ms: u64) {
         self.host.advance(ms);
         self.see();
     }
 
-    /// Whether a request is still waiting.
+    /// Returns whether a request still waits.
     #[must_use]
     pub fn waits(&self, stream: StreamId) -> bool {
         self.host.request_state(stream) == RequestState::Paused
     }
 
-    /// Where a request is: its worker's base URL.
+    /// Returns the base URL of a request's worker.
     #[must_use]
     pub fn place(&self, stream: StreamId) -> Option<String> {
         self.fleet.place(stream).map(str::to_owned)
     }
 
-    /// The word for the reason of a refusal, from its body; `None` if the request was not refused.
+    /// Returns the reason of a local reply, from its body; `None` if there was none.
     #[must_use]
     pub fn refusal(&self, stream: StreamId) -> Option<String> {
         let seen = self.host.seen(stream);
@@ -251,23 +251,23 @@ impl World {
         rest.split_once('"').map(|(word, _)| word.to_owned())
     }
 
-    /// The first pool as its shared state has it.
+    /// Surveys the first pool.
     #[must_use]
     pub fn survey(&self) -> Survey {
         inside::survey(&self.host.shared_data(), self.config.pools[0].name.as_str())
     }
 
-    /// Everything that went wrong inside: logs at level error or above, and what a module should not do.
+    /// Returns all failures: log lines from level error on, and what a module must not do.
     #[must_use]
     pub fn complaints(&self) -> Vec<String> {
         let logs = self.host.logs().into_iter().filter(|line| line.level >= 4).map(|line| line.message);
         logs.chain(self.host.anomalies()).collect()
     }
 
-    /// Checks that all is quiet: nothing waits, nothing runs, and every slot is home.
+    /// Checks that nothing waits, nothing runs, and every slot is back.
     ///
     /// # Panics
-    /// If it is not.
+    /// If that is not so.
     pub fn assert_at_rest(&self) {
         let survey = self.survey();
         let capacity: u32 = self.config.pools[0].workers.iter().map(|worker| worker.capacity.get()).sum();

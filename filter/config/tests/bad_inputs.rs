@@ -3,12 +3,12 @@
 
 use slotway_config::FilterConfig;
 
-/// A configuration with one pool, whose fields are given.
+/// Returns a configuration with one pool, whose fields are given.
 fn pool(fields: &str) -> String {
     format!(r#"{{"generation":1,"pools":[{{"name":"p",{fields}}}]}}"#)
 }
 
-/// A configuration with one worker of capacity 1.
+/// Returns a configuration with one worker of capacity 1.
 fn worker(url: &str) -> String {
     pool(&format!(r#""workers":[{{"worker":"{url}","capacity":1}}]"#))
 }
@@ -21,7 +21,7 @@ fn refusal(json: &str) -> String {
 }
 
 #[test]
-fn what_is_not_a_configuration_is_refused_with_its_reason() {
+fn an_invalid_configuration_is_refused_with_its_reason() {
     let two = |a: &str, b: &str| format!(r#"{{"generation":1,"pools":[{a},{b}]}}"#);
     let table = [
         (String::new(), "EOF"),

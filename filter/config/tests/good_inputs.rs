@@ -18,7 +18,7 @@ fn a_pool_has_the_documented_defaults() {
 }
 
 #[test]
-fn a_configuration_comes_back_as_it_was() {
+fn a_configuration_is_read_as_it_was_written() {
     let json = br#"{"generation":7,"coordinator":"c","report_cluster":"r","debug_headers":true,"pools":[
         {"name":"p","match":{"prefix":"/ocr"},"free_worker_timeout":0,"workers":[
             {"worker":"HTTPS://Host.Example:443/a/","capacity":3,"protocol":"http2","tls":{"sni":"x"}}]}]}"#;

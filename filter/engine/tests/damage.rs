@@ -102,7 +102,7 @@ fn pool(waiters: bool) -> Memory {
 }
 
 #[test]
-fn a_changed_byte_anywhere_is_no_panic() {
+fn a_changed_byte_anywhere_causes_no_panic() {
     for sound in [pool(false), pool(true)] {
         let lengths: Vec<_> = sound.clone().values().iter().map(|value| value.len()).collect();
         for (which, length) in lengths.into_iter().enumerate() {
@@ -118,7 +118,7 @@ fn a_changed_byte_anywhere_is_no_panic() {
 }
 
 #[test]
-fn a_value_that_ends_too_early_is_no_panic() {
+fn a_value_that_ends_too_early_causes_no_panic() {
     for sound in [pool(false), pool(true)] {
         let lengths: Vec<_> = sound.clone().values().iter().map(|value| value.len()).collect();
         for (which, length) in lengths.into_iter().enumerate() {

@@ -13,7 +13,7 @@ fn taken(take: Take) -> u64 {
 }
 
 #[test]
-fn a_slot_comes_back_once_however_long_it_was_out() {
+fn a_slot_that_was_out_for_any_time_comes_back_once() {
     let mut world = World::default();
     world.configure(&[("W1", 2_000)]);
     for _ in 0..1_500 {
@@ -54,7 +54,7 @@ fn one_slot_that_stays_out_while_thousands_come_and_go_is_still_known() {
 }
 
 #[test]
-fn a_number_that_was_never_given_out_comes_back_to_nothing() {
+fn a_serial_that_was_never_given_out_changes_nothing() {
     let mut world = World::default();
     world.configure(&[("W1", 2)]);
     world.request(0);
@@ -69,7 +69,7 @@ fn a_number_that_was_never_given_out_comes_back_to_nothing() {
 }
 
 #[test]
-fn the_places_of_a_dead_lane_leave_the_line_in_as_many_steps_as_one_likes() {
+fn the_waiters_of_a_dead_lane_leave_the_line_in_any_number_of_steps() {
     for step in [1, 7, 1_000] {
         let mut world = World::default();
         world.configure(&[("W1", 1)]);
@@ -93,7 +93,7 @@ fn the_places_of_a_dead_lane_leave_the_line_in_as_many_steps_as_one_likes() {
 }
 
 #[test]
-fn what_is_over_is_noted_once_for_the_lane_that_has_it() {
+fn the_end_of_a_request_is_noted_once_for_the_lane_of_its_slot() {
     let mut world = World::default();
     world.configure(&[("W1", 200)]);
     for _ in 0..150 {

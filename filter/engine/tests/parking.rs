@@ -37,7 +37,7 @@ fn the_slots_of_a_worker_that_cannot_be_reached_are_parked_and_the_others_go_on(
 }
 
 #[test]
-fn after_the_back_off_one_request_at_a_time_finds_out() {
+fn after_the_backoff_one_request_at_a_time_is_the_probe() {
     let mut world = w1_is_gone();
     world.pass(PROBE_FIRST_MS - 1);
     assert_eq!(world.request(0), Take::Refused(RefusalReason::NoFreeSlot));
@@ -48,7 +48,7 @@ fn after_the_back_off_one_request_at_a_time_finds_out() {
 }
 
 #[test]
-fn a_failed_probe_doubles_the_back_off() {
+fn a_failed_probe_doubles_the_backoff() {
     let mut world = w1_is_gone();
     let mut waited = Vec::new();
     for _ in 0..8 {
@@ -105,7 +105,7 @@ fn a_probe_whose_client_left_is_followed_by_another() {
 }
 
 #[test]
-fn a_late_answer_of_an_older_request_proves_that_the_worker_is_there() {
+fn a_late_answer_to_an_older_request_shows_that_the_worker_can_be_reached() {
     let mut world = World::default();
     world.configure(&[("W1", 2)]);
     (0..2).for_each(|_| {
@@ -118,7 +118,7 @@ fn a_late_answer_of_an_older_request_proves_that_the_worker_is_there() {
 }
 
 #[test]
-fn a_parked_worker_can_shrink_grow_and_go() {
+fn a_parked_worker_can_shrink_grow_and_be_removed() {
     let mut world = w1_is_gone();
     world.configure(&[("W1", 1), ("W2", 2)]);
     assert_eq!(world.survey().parked, 1);
@@ -130,7 +130,7 @@ fn a_parked_worker_can_shrink_grow_and_go() {
 }
 
 #[test]
-fn the_end_of_a_probe_that_was_overtaken_is_not_taken_for_the_newest_ones() {
+fn the_end_of_an_older_probe_is_not_taken_for_the_newest_one() {
     let mut world = World::default();
     world.configure(&[("W1", 4)]);
     (0..4).for_each(|_| {

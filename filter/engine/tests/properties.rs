@@ -71,7 +71,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_invariants_hold_through_everything_and_it_comes_to_rest(
+    fn the_invariants_hold_after_any_sequence_and_every_slot_comes_back(
         events in prop::collection::vec(event(), 1..200),
     ) {
         let mut world = World::default();

@@ -29,7 +29,7 @@ fn workers_of_three_and_four_slots_alternate_from_the_larger() {
 }
 
 #[test]
-fn the_same_order_comes_of_adding_the_workers_one_after_the_other() {
+fn adding_the_workers_one_after_the_other_gives_the_same_order() {
     let mut world = World::default();
     world.configure(&[("W1", 3)]);
     world.configure(&[("W1", 3), ("W2", 4)]);
@@ -37,7 +37,7 @@ fn the_same_order_comes_of_adding_the_workers_one_after_the_other() {
 }
 
 #[test]
-fn slots_of_a_worker_stand_apart_also_where_the_workers_are_too_many_for_one_transition() {
+fn slots_of_a_worker_are_spread_also_if_the_workers_need_several_transitions() {
     const WORKERS: usize = 2_500;
     let names: Vec<_> = (0..WORKERS).map(|number| format!("W{number}")).collect();
     let specs: Vec<_> = names.iter().map(|name| DesiredWorker { name, capacity: 4 }).collect();
@@ -82,7 +82,7 @@ fn waiters_are_served_in_the_order_of_arrival_over_all_lanes() {
 }
 
 #[test]
-fn with_no_free_slot_a_request_that_would_not_wait_is_refused() {
+fn without_a_free_slot_a_request_that_does_not_wait_is_refused() {
     let mut world = World::default();
     world.configure(&[("W1", 1)]);
     taken(&mut world);

@@ -99,7 +99,7 @@ fn two_workers_with_failures_and_clients_that_leave() {
 }
 
 #[test]
-fn capacities_that_grow_shrink_and_go_under_way() {
+fn capacities_that_change_while_requests_run() {
     let states = explore(&Case {
         workers: &[("W1", 1), ("W2", 2)],
         changes: &[&[("W1", 2), ("W2", 1)], &[("W2", 1)], &[("W1", 1), ("W2", 2), ("W3", 1)], &[]],

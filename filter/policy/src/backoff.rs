@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_pause_doubles_up_to_a_second_and_begins_anew_after_a_success() {
+    fn the_pause_doubles_up_to_a_second_and_begins_again_after_a_success() {
         let mut backoff = Backoff::default();
         let mut pauses = Vec::new();
         let mut now_ms = 5;

@@ -11,7 +11,7 @@ use crate::{abi::MapType, host::Host, lane_core::LaneCore};
 const HEADERS: MapType = MapType::HttpResponseHeaders;
 
 impl Requests {
-    /// An answer begins: the worker's, or Envoy's in its place. Returns the slot if the request is over for its worker.
+    /// Handles the beginning of an answer: the worker's, or Envoy's in its place. Returns the slot if the request is over for its worker.
     pub(crate) fn answer_begins<H: Host>(
         &mut self,
         core: &mut LaneCore<H>,
@@ -77,7 +77,7 @@ impl Requests {
         stream.replacement = Some(body);
     }
 
-    /// A chunk of an answer's body comes. Returns the slot if the answer ends with it.
+    /// Handles a chunk of an answer's body. Returns the slot if the answer ends with it.
     pub(crate) fn answer_body<H: Host>(
         &mut self,
         core: &mut LaneCore<H>,
@@ -93,7 +93,7 @@ impl Requests {
         if ends { self.answer_ends(core, context) } else { None }
     }
 
-    /// An answer ends. The slot is free at once, however slowly the client reads.
+    /// Handles the end of an answer. The slot is free at once, however slowly the client reads.
     pub(crate) fn answer_ends<H: Host>(&mut self, core: &mut LaneCore<H>, context: u32) -> Option<EndedSlot> {
         let stream = self.streams.get_mut(&context)?;
         let (pool, is_unknown) = (stream.pool, stream.has_unknown_answer);

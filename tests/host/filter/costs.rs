@@ -1,11 +1,11 @@
-//! What a request costs, and that the cost does not grow.
+//! The cost of a request, and that it does not grow.
 
 use slotway_tests::{
     host::{HostCall, Usage},
     world::{World, pool},
 };
 
-/// What one request costs that finds a slot, is answered and ends, on a lane that has served before.
+/// Returns what one request costs that finds a slot, is answered and ends, on a lane that has served before.
 fn cost_of_a_request(world: &mut World) -> Usage {
     for _ in 0..3 {
         let stream = world.send(0);
@@ -26,7 +26,7 @@ fn world_of(workers: usize, capacity: u32) -> World {
 fn a_request_costs_a_bounded_number_of_host_calls() {
     let usage = cost_of_a_request(&mut world_of(2, 3));
     assert!(usage.host_calls_total() <= 40, "{usage:#?}");
-    assert_eq!(usage.of(HostCall::EnqueueSharedQueue), 0, "nobody waits, so nobody is woken");
+    assert_eq!(usage.of(HostCall::EnqueueSharedQueue), 0, "no request waits, so no lane is woken");
 }
 
 #[test]

@@ -26,7 +26,7 @@ fn a_lane_that_trapped_serves_again_and_its_slots_are_not_given_out_twice() {
     assert_eq!(world.survey().free, 2);
 }
 
-/// What a lane's death means is read in the table of lanes, where it says how long its requests can last.
+/// The table of lanes says how long a dead lane's requests can last.
 #[test]
 fn a_lane_that_dies_right_after_a_longer_answer_timeout_came_keeps_its_slots_for_that_long() {
     let mut setup = pool(&[(W1, 1)]);

@@ -2,7 +2,7 @@
 
 use slotway_tests::split_mix;
 
-/// How many seeds each test runs through, from 0: more if `SOAK_SEEDS` says so.
+/// Returns the number of seeds of each test, from 0 on; `SOAK_SEEDS` sets another one.
 pub(crate) fn seeds() -> std::ops::Range<u64> {
     let count = std::env::var("SOAK_SEEDS").ok().and_then(|count| count.parse().ok());
     0..count.unwrap_or(24)

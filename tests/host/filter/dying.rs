@@ -47,14 +47,14 @@ fn die_at(world: &mut World, point: &str) -> Option<&'static str> {
     None
 }
 
-/// The lines of the log that tell of a panic.
+/// Returns the lines of the log that tell of a panic.
 fn panics(world: &World) -> Vec<String> {
     let lines = world.host.logs().into_iter().filter(|line| line.level == 5).map(|line| line.message);
     lines.filter(|line| line.contains("dies of a panic")).collect()
 }
 
 #[test]
-fn a_vm_dies_where_it_is_told_to_and_its_lane_serves_again() {
+fn a_vm_crashes_at_the_demanded_point_and_its_lane_serves_again() {
     let points = [
         ("request", "sent"),
         ("wake", "woken"),
@@ -76,7 +76,7 @@ fn a_vm_dies_where_it_is_told_to_and_its_lane_serves_again() {
 }
 
 #[test]
-fn a_panic_tells_its_reason_and_its_place_before_the_vm_is_gone() {
+fn a_panic_logs_its_reason_and_its_place_before_the_vm_ends() {
     let mut world = world();
     die_at(&mut world, "taken");
     let panics = panics(&world);
@@ -93,7 +93,7 @@ fn a_raw_trap_says_nothing() {
 }
 
 #[test]
-fn a_point_that_there_is_not_is_complained_about_and_kills_nobody() {
+fn an_unknown_crash_point_is_logged_and_ends_no_vm() {
     let mut world = world();
     assert_eq!(die_at(&mut world, "somewhere"), None);
     assert!(world.complaints().iter().any(|line| line.contains("somewhere")), "{:?}", world.complaints());

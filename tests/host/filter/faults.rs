@@ -53,7 +53,7 @@ fn storm(seed: u64, lanes: usize, steps: usize) {
     }
     world.host.set_faults(None);
     world.advance(10_000);
-    // A stream that could not be spoken to is taken to have gone; now it goes.
+    // The filter takes a stream that it cannot reach for gone. Now it ends.
     for stream in
         open.iter().filter(|stream| world.fleet.place(**stream).is_none()).copied().collect::<Vec<_>>()
     {
@@ -64,7 +64,7 @@ fn storm(seed: u64, lanes: usize, steps: usize) {
 }
 
 #[test]
-fn whatever_host_calls_fail_no_lane_dies_and_when_they_work_again_every_slot_comes_home() {
+fn failing_host_calls_end_no_lane_and_every_slot_comes_back_when_they_work_again() {
     for seed in seeds() {
         let lanes = 1 + seed as usize % 4;
         println!("seed {seed}, {lanes} lanes");
@@ -77,7 +77,7 @@ fn a_lane_that_cannot_register_its_queue_at_first_still_loses_no_slot() {
     let mut setup = pool(&[(W1, 1)]);
     setup.free_worker_timeout = ms(300);
     let mut world = World::new(2, setup);
-    // A new root context registers the queue anew.
+    // A new root context registers the queue again.
     world.host.fail_next(HostCall::RegisterSharedQueue, Status::InternalFailure);
     world.push(|config| config.debug_headers = true).unwrap();
     assert!(world.host.faults_are_spent());

@@ -1,9 +1,9 @@
-//! What the engine's operations, whole requests and reports cost, in instructions, against what they have cost before: no clock, no noise, so that a few
-//! per cent more are seen.
+//! The instructions of the engine's operations, of whole requests and of reports, compared with committed figures. They have
+//! no noise, so that a few per cent are seen.
 //!
-//! The requests run through the module that runs in Envoy; the engine's operations, one by one, through a module of their own. Within a
-//! request the engine is a small part, and one operation that has become a quarter dearer would not be seen there. They are measured as wasm
-//! too, since that is what they are in Envoy.
+//! Requests run through the module that runs in Envoy. The engine's operations run one by one through a module of their own:
+//! the engine is a small part of a request, and an operation that costs a quarter more would not be seen there. They are
+//! measured as wasm too, since that is what runs in Envoy.
 
 mod committed;
 mod engine;
@@ -14,11 +14,11 @@ use std::collections::BTreeMap;
 
 use committed::Committed;
 
-/// What was measured, by name.
+/// The figures, by name.
 type Measured = BTreeMap<String, f64>;
 
 #[test]
-fn requests_and_operations_cost_what_they_have_cost() {
+fn costs_in_instructions_have_not_changed() {
     let engine = engine::Probe::build();
     let mut measured = requests::measure();
     measured.extend(reports::measure());

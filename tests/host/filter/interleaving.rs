@@ -1,4 +1,4 @@
-//! Lanes that stop at every host call, with a dice that says who goes on.
+//! Lanes that stop at every host call, where a dice chooses the lane that continues.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use crate::{
 const W3: &str = "http://w3.test:9003";
 const POOL: &str = "preannotation";
 
-/// One run, and what has been seen of it.
+/// A run, and what was observed of it.
 struct Run {
     world: World,
     dice: Dice,
@@ -37,7 +37,7 @@ impl Run {
         let mut world = World::new(lanes, setup);
         world.host.hold_wakeups(true);
         for worker in [W1, W2, W3] {
-            // What is allowed at which step is looked up in the shared state.
+            // The shared state says what is allowed at each step.
             world.fleet.set_capacity(worker, u32::MAX, 0);
         }
         Self {
@@ -74,7 +74,7 @@ impl Run {
         }
     }
 
-    /// What happens next on a lane.
+    /// Chooses what happens next on a lane.
     fn next_event(&mut self, lane: LaneIndex) -> Event {
         self.world.host.advance_silently(self.dice.roll(8) as u64);
         match self.dice.roll(20) {
@@ -121,7 +121,7 @@ impl Run {
         Some(Event::ClientGone(stream))
     }
 
-    /// A lane takes a configuration; a new one is pushed where it has taken all.
+    /// Lets a lane take a configuration. Pushes a new one if it has taken all.
     fn push(&mut self, lane: LaneIndex) -> Option<Event> {
         if let Some(at) = self.pushed.iter().position(|(to, _)| *to == lane) {
             return Some(Event::Configure(self.pushed.remove(at).1));
@@ -157,7 +157,7 @@ impl Run {
 }
 
 #[test]
-fn lanes_that_come_between_each_others_reads_and_writes_break_nothing() {
+fn lanes_that_interleave_at_host_calls_keep_every_promise() {
     for seed in seeds() {
         let lanes = 2 + seed as usize % 4;
         println!("seed {seed}, {lanes} lanes");
@@ -168,7 +168,7 @@ fn lanes_that_come_between_each_others_reads_and_writes_break_nothing() {
 }
 
 #[test]
-fn wherever_a_lane_traps_no_worker_gets_more_than_it_may() {
+fn a_lane_that_traps_anywhere_sends_no_worker_more_than_its_capacity() {
     for seed in seeds() {
         println!("seed {seed}");
         let mut run = Run::new(seed, 3);

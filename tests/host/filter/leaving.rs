@@ -33,7 +33,7 @@ fn a_client_that_leaves_with_its_slot_on_the_way_gives_it_to_the_next() {
 }
 
 #[test]
-fn a_client_that_leaves_with_its_slot_on_the_way_and_nobody_behind_it_frees_the_slot() {
+fn a_client_that_leaves_with_its_slot_on_the_way_frees_the_slot_if_no_other_waits() {
     let mut world = World::new(2, pool(&[(W1, 1)]));
     let running = world.send(0);
     let waiting = world.send(1);
@@ -68,7 +68,7 @@ fn an_abandoned_request_holds_its_slot_as_long_as_the_pool_says() {
     world.advance(2_999);
     assert!(world.waits(waiting));
     assert_eq!(world.survey().in_flight, 1);
-    // The worker goes on computing, and is done by the end of the hold.
+    // The worker continues to compute, and has finished at the end of the hold.
     world.fleet.leave(running);
     world.advance(1);
     assert_eq!(world.place(waiting).as_deref(), Some(W1));
@@ -89,7 +89,7 @@ fn a_waiter_holds_nothing_when_it_leaves() {
 }
 
 #[test]
-fn hundreds_of_clients_that_vanish_leave_nothing_behind() {
+fn hundreds_of_clients_that_leave_leave_no_slot_and_no_waiter_behind() {
     let mut world = World::new(4, pool(&[(W1, 20)]));
     let streams: Vec<_> = (0..500).map(|number| world.send(number % 4)).collect();
     assert_eq!((world.survey().in_flight, world.survey().waiting), (20, 480));

@@ -1,10 +1,10 @@
-//! What the module offers to Envoy, and what it asks of it.
+//! The functions that the module exports to Envoy and imports from it.
 
 use slotway_tests::artifact;
 use wasmtime::{Engine, ExternType, Module};
 
-/// Every function that Envoy may call. Envoy calls what is there, for each request or each piece of one, and takes what
-/// is absent for a callback that has nothing to say: a name more costs every request, a name less is a deaf filter.
+/// Every function that Envoy may call. Envoy calls each exported callback for each request or each part of it, and does not call
+/// an absent one. An export too many costs every request, and without one the filter misses events.
 const EXPORTS: [&str; 12] = [
     "_initialize",
     "proxy_abi_version_0_2_1",
@@ -62,7 +62,7 @@ fn the_module_exports_and_imports_what_it_uses_and_nothing_else() {
 }
 
 #[test]
-fn the_module_that_runs_in_envoy_cannot_be_told_to_die() {
+fn the_module_that_runs_in_envoy_has_no_crash_points() {
     let module = artifact::module().unwrap();
     let names = |text: &str| module.windows(text.len()).any(|window| window == text.as_bytes());
     assert!(names("x-slotway-wait-timeout-ms"), "names of headers can be found in a module");

@@ -33,7 +33,7 @@ fn a_worker_that_cannot_be_reached_is_parked_and_the_others_go_on() {
 }
 
 #[test]
-fn one_request_at_a_time_tries_a_parked_worker_and_the_pause_doubles() {
+fn one_request_at_a_time_probes_a_parked_worker_and_the_backoff_doubles() {
     let mut world = World::new(2, pool(&[(W1, 3)]));
     let first = world.send(0);
     world.fail(first, WorkerFailure::ConnectFailed);
@@ -65,7 +65,7 @@ fn a_worker_that_answers_a_probe_is_back_with_all_its_slots() {
 }
 
 #[test]
-fn a_probe_whose_client_leaves_is_made_up_for() {
+fn a_probe_whose_client_leaves_is_repeated() {
     let mut world = World::new(2, pool(&[(W1, 2)]));
     let first = world.send(0);
     world.fail(first, WorkerFailure::ConnectFailed);
@@ -88,7 +88,7 @@ fn an_overflow_in_envoy_says_nothing_about_the_worker() {
 }
 
 #[test]
-fn a_worker_that_is_too_slow_is_answered_for_with_504() {
+fn a_worker_that_is_too_slow_leads_to_504() {
     let mut world = World::new(1, pool(&[(W1, 1)]));
     let stream = world.send(0);
     world.fail(stream, WorkerFailure::Timeout);
@@ -113,7 +113,7 @@ fn envoy_is_told_how_long_the_answer_may_take_at_once_and_after_a_wait() {
     world.push(|config| config.pools[0].answer_timeout = ms(0)).unwrap();
     world.answer(waiting);
     let without = world.send(0);
-    assert_eq!(world.host.forwarded(without).unwrap().get(LIMIT), None, "it may take for ever");
+    assert_eq!(world.host.forwarded(without).unwrap().get(LIMIT), None, "it has no limit");
 }
 
 #[test]

@@ -80,7 +80,7 @@ fn a_worker_removed_and_added_again_under_load_is_never_overrun() {
 }
 
 #[test]
-fn waiters_of_a_pool_that_loses_its_last_worker_are_told() {
+fn waiters_of_a_pool_that_loses_its_last_worker_are_refused_at_once() {
     let mut world = World::new(2, pool(&[(W1, 1)]));
     let running = world.send(0);
     let (first, second) = (world.send(0), world.send(1));
@@ -116,7 +116,7 @@ fn a_slot_whose_wake_up_was_dropped_with_its_root_context_is_found_again() {
     world.host.hold_wakeups(true);
     world.answer(running);
     world.push_workers(&[(W1, 2)]);
-    // Its client leaves, and with it the old root context; the wake-up finds nobody.
+    // Its client leaves, and the old root context ends with it. The wake-up finds no context.
     world.go(waiting);
     world.host.hold_wakeups(false);
     world.see();
@@ -154,7 +154,7 @@ fn lanes_that_take_a_push_at_different_times_agree() {
     let plugin = world.host.accept(&config.to_json().unwrap()).unwrap();
     world.host.run(LaneIndex(1), Event::Configure(plugin)).unwrap();
     world.advance(2);
-    // Lane 0 knows nothing of W2 yet, and sends requests there all the same.
+    // Lane 0 does not know W2 from its configuration yet, and sends requests to it.
     let next = world.send(0);
     assert_eq!(world.place(next).as_deref(), Some(W2));
     world.host.run(LaneIndex(0), Event::Configure(plugin)).unwrap();
@@ -176,7 +176,7 @@ fn an_older_configuration_does_not_undo_a_newer_one() {
 }
 
 #[test]
-fn another_policy_holds_for_the_requests_that_come_after_it() {
+fn a_changed_policy_applies_to_later_requests() {
     let mut setup = pool(&[(W1, 1)]);
     setup.free_worker_timeout = ms(1_000);
     let mut world = World::new(1, setup);

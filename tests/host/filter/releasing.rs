@@ -1,4 +1,4 @@
-//! When a slot comes home.
+//! When a slot comes back.
 
 use slotway_tests::{
     host::{Headers, HostCall, Status},
@@ -12,7 +12,7 @@ fn ok() -> Headers {
 }
 
 #[test]
-fn a_slot_comes_home_with_the_answers_last_byte_however_slowly_the_client_reads() {
+fn a_slot_comes_back_with_the_last_byte_of_the_answer_even_if_the_client_reads_slowly() {
     let mut world = World::new(1, pool(&[(W1, 1)]));
     let stream = world.send(0);
     world.host.answer_headers(stream, ok(), false);
@@ -27,7 +27,7 @@ fn a_slot_comes_home_with_the_answers_last_byte_however_slowly_the_client_reads(
 }
 
 #[test]
-fn a_slot_comes_home_with_an_answer_that_is_all_headers() {
+fn a_slot_comes_back_with_an_answer_of_headers_only() {
     let mut world = World::new(1, pool(&[(W1, 1)]));
     let stream = world.send(0);
     world.fleet.leave(stream);
@@ -36,7 +36,7 @@ fn a_slot_comes_home_with_an_answer_that_is_all_headers() {
 }
 
 #[test]
-fn a_slot_comes_home_with_an_answers_trailers() {
+fn a_slot_comes_back_with_the_trailers_of_an_answer() {
     let mut world = World::new(1, pool(&[(W1, 1)]));
     let stream = world.send(0);
     world.host.answer_headers(stream, ok(), false);
@@ -64,7 +64,7 @@ fn a_workers_own_errors_pass_through_and_free_the_slot() {
 }
 
 #[test]
-fn a_slot_comes_home_once_though_the_stream_ends_later() {
+fn a_slot_comes_back_once_although_the_stream_ends_later() {
     let mut world = World::new(2, pool(&[(W1, 1)]));
     let first = world.send(0);
     world.fleet.leave(first);
@@ -77,7 +77,7 @@ fn a_slot_comes_home_once_though_the_stream_ends_later() {
 }
 
 #[test]
-fn a_release_that_the_host_refuses_is_made_up_for() {
+fn a_release_that_the_host_refuses_is_tried_again() {
     let mut setup = pool(&[(W1, 1)]);
     setup.free_worker_timeout = ms(10_000);
     let mut world = World::new(1, setup);
@@ -93,7 +93,7 @@ fn a_release_that_the_host_refuses_is_made_up_for() {
 }
 
 #[test]
-fn a_request_that_the_host_lets_down_is_answered_and_loses_no_slot() {
+fn a_request_whose_host_calls_fail_is_answered_and_loses_no_slot() {
     for call in [HostCall::GetSharedData, HostCall::SetSharedData, HostCall::ReplaceHeaderMapValue] {
         for failure in Status::FAILURES {
             let mut world = World::new(1, pool(&[(W1, 1)]));

@@ -17,7 +17,7 @@ fn reporting(lanes: usize) -> World {
     world
 }
 
-/// The reports that are under way, answered with `status`.
+/// Answers the reports that are under way with `status`, and returns them.
 fn answer_reports(world: &mut World, status: u32) -> Vec<Report> {
     let calls = world.host.http_calls();
     for call in &calls {
@@ -42,7 +42,7 @@ fn one_lane_reports_for_all() {
 }
 
 #[test]
-fn a_change_is_reported_in_time_and_alone() {
+fn a_change_is_reported_in_time_and_nothing_else_is_reported() {
     let mut world = reporting(2);
     world.advance(300);
     answer_reports(&mut world, 204);
@@ -55,7 +55,7 @@ fn a_change_is_reported_in_time_and_alone() {
 }
 
 #[test]
-fn a_large_pool_is_told_in_reports_one_after_the_other() {
+fn a_large_pool_is_reported_in_several_reports() {
     let names: Vec<_> = (0..2_500).map(|number| format!("http://w{number}.test:9000")).collect();
     let workers: Vec<_> = names.iter().map(|name| (name.as_str(), 4)).collect();
     let mut world = World::new(1, pool(&workers));
@@ -95,7 +95,7 @@ fn another_lane_reports_when_the_reporting_one_is_dead() {
 }
 
 #[test]
-fn a_control_plane_that_never_answers_holds_up_no_request() {
+fn a_control_plane_that_never_answers_delays_no_request() {
     let mut world = reporting(2);
     for _ in 0..20 {
         let stream = world.send(0);
@@ -110,7 +110,7 @@ fn reports_go_on_after_a_push_that_ends_one_under_way() {
     let mut world = reporting(1);
     world.advance(300);
     assert_eq!(world.host.http_calls().len(), 1);
-    // With its root context, Envoy cancels the report and tells nobody.
+    // When the root context ends, Envoy cancels the report without a callback.
     world.push_alone(|config| config.debug_headers = true).unwrap();
     assert_eq!(world.host.http_calls().len(), 0);
     world.advance(10_000);
@@ -128,13 +128,13 @@ fn refuse_a_report(failure: Status) {
 }
 
 #[test]
-fn a_report_that_envoy_refuses_is_made_up_for() {
-    // What Envoy answers where there is no such cluster, and where it cannot send.
+fn a_report_that_envoy_refuses_is_repeated() {
+    // What Envoy returns if the cluster does not exist, and if it cannot send.
     refuse_a_report(Status::BadArgument);
     refuse_a_report(Status::InternalFailure);
 }
 
 #[test]
-fn a_report_that_any_host_refuses_is_made_up_for() {
+fn a_report_that_a_host_refuses_is_repeated() {
     Status::FAILURES.into_iter().for_each(refuse_a_report);
 }

@@ -1,4 +1,4 @@
-//! Many requests, many lanes, everything at random from one seed: never above capacity, and every slot comes home.
+//! Many requests on many lanes, at random from one seed: no worker gets more than its capacity, and every slot comes back.
 
 use slotway_tests::{
     host::{StreamId, WorkerFailure},
@@ -83,7 +83,7 @@ pub(crate) fn come_to_rest(world: &mut World, open: &[StreamId]) {
     }
     let capacity: u32 = world.config().pools[0].workers.iter().map(|worker| worker.capacity.get()).sum();
     let survey = world.survey();
-    // A worker that was parked last is tried by the next request, and has its slots until then.
+    // The next request probes a worker that was parked last. Until then its slots are parked.
     assert_eq!(
         (survey.waiting, survey.in_flight, survey.free + survey.parked),
         (0, 0, capacity),
@@ -92,7 +92,7 @@ pub(crate) fn come_to_rest(world: &mut World, open: &[StreamId]) {
 }
 
 #[test]
-fn whatever_happens_no_worker_gets_more_than_it_may_and_every_slot_comes_home() {
+fn random_load_never_exceeds_a_capacity_and_every_slot_comes_back() {
     for seed in seeds() {
         let lanes = 1 + seed as usize % 5;
         println!("seed {seed}, {lanes} lanes");

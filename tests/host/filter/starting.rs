@@ -11,7 +11,7 @@ use slotway_tests::{
 use crate::{W1, W2};
 
 #[test]
-fn a_canary_mints_no_slots_and_is_no_lane() {
+fn a_canary_makes_no_slots_and_is_no_lane() {
     let world = World::new(1, pool(&[(W1, 1)]));
     let mut host = Host::new(filter(), 2);
     host.accept(&world.config().to_json().unwrap()).unwrap();
@@ -20,7 +20,7 @@ fn a_canary_mints_no_slots_and_is_no_lane() {
 }
 
 #[test]
-fn slots_are_minted_once_for_all_lanes() {
+fn slots_are_made_once_for_all_lanes() {
     let world = World::new(4, pool(&[(W1, 3), (W2, 4)]));
     assert_eq!(world.survey().free, 7);
     world.assert_at_rest();
@@ -76,7 +76,7 @@ fn two_pools_have_slots_of_their_own() {
 }
 
 #[test]
-fn a_lane_that_nobody_waits_on_ticks_rarely() {
+fn an_idle_lane_ticks_rarely() {
     let mut world = World::new(2, pool(&[(W1, 1)]));
     world.advance(5_000);
     let before = world.host.usage();

@@ -12,7 +12,7 @@ const ROOT: &[u8] = b"slotway/1/preannotation/root";
 const LANES: &[u8] = b"slotway/1/lanes";
 const VM_ID: &str = "slotway";
 
-/// What a filter of another version would have written under that key. Returns what was there.
+/// Writes what a filter of another version would write under that key. Returns the value before.
 fn write_in_another_format(host: &mut Host, key: &[u8]) -> Vec<u8> {
     host.change_shared_data(|data| {
         let before = data.get(VM_ID, key).unwrap().0.to_vec();
@@ -24,7 +24,7 @@ fn write_in_another_format(host: &mut Host, key: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_state_of_another_format_is_refused_with_the_configuration_and_what_was_in_force_stays() {
+fn a_configuration_is_refused_while_the_state_has_another_format() {
     for key in [ROOT, LANES] {
         let mut world = World::new(2, pool(&[(W1, 2)]));
         let before = write_in_another_format(&mut world.host, key);
@@ -36,7 +36,7 @@ fn a_state_of_another_format_is_refused_with_the_configuration_and_what_was_in_f
             "{said:?}"
         );
 
-        // The lanes are alive, and serve again as soon as the state is one that they know.
+        // The lanes live, and serve again as soon as the state has their format.
         world.host.change_shared_data(|data| data.set(VM_ID, key, &before, 0)).unwrap();
         world.push(|config| config.debug_headers = false).unwrap();
         let stream = world.send(0);
@@ -47,7 +47,7 @@ fn a_state_of_another_format_is_refused_with_the_configuration_and_what_was_in_f
 }
 
 #[test]
-fn a_request_that_meets_a_state_of_another_format_is_refused_and_its_slot_is_not_given_out_apart() {
+fn a_request_is_refused_while_the_state_has_another_format() {
     let mut world = World::new(1, pool(&[(W1, 2)]));
     let before = write_in_another_format(&mut world.host, ROOT);
     let stream = world.send(0);

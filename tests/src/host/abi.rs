@@ -1,6 +1,6 @@
 //! The numbers of the proxy-wasm ABI 0.2.1, as the C++ host has them (`proxy_wasm_enums.h`).
 
-/// What a host call answers.
+/// The status of a host call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u32)]
 pub enum Status {
@@ -8,7 +8,7 @@ pub enum Status {
     Ok = 0,
     /// No such key, header, property, queue or metric.
     NotFound = 1,
-    /// An argument that makes no sense now, such as a context that has gone.
+    /// An argument that is invalid now, such as a context that is gone.
     BadArgument = 2,
     /// A value could not be serialised.
     SerializationFailure = 3,
@@ -20,11 +20,11 @@ pub enum Status {
     InvalidMemoryAccess = 6,
     /// The queue is empty.
     Empty = 7,
-    /// Someone else wrote in between.
+    /// Another writer has changed the value.
     CasMismatch = 8,
     /// A result of another kind was expected.
     ResultMismatch = 9,
-    /// Something else went wrong in the host.
+    /// Another failure of the host.
     InternalFailure = 10,
     /// A connection broke.
     BrokenConnection = 11,
@@ -104,7 +104,7 @@ impl BufferKind {
     }
 }
 
-/// What a callback on a body answers (`FilterDataStatus`); for headers and trailers all but `Continue` is a stop.
+/// The result of a callback on a body (`FilterDataStatus`). For headers and trailers every value but `Continue` stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     Continue,
@@ -137,7 +137,7 @@ macro_rules! named {
             /// All of them.
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
 
-            /// The name in the ABI.
+            /// Returns the name in the ABI.
             #[must_use]
             pub fn name(self) -> &'static str {
                 match self { $(Self::$variant => $text),* }
@@ -199,7 +199,7 @@ named! {
 }
 
 impl HostCall {
-    /// Whether it is one of WASI's (module `wasi_snapshot_preview1`) and not one of proxy-wasm's (`env`).
+    /// Returns whether it is one of WASI's (module `wasi_snapshot_preview1`) and not one of proxy-wasm's (`env`).
     #[must_use]
     pub fn is_wasi(self) -> bool {
         !self.name().starts_with("proxy_")

@@ -34,7 +34,7 @@ pub(crate) struct Call<'a> {
     caller: Caller<'a, VmData>,
     call: HostCall,
     pub(crate) vm: VmId,
-    /// What the trace says of it beside its name.
+    /// The details of the call in the trace.
     about: String,
 }
 
@@ -51,7 +51,7 @@ impl<'a> Call<'a> {
             let process = &mut *self.process();
             process.call_usage.entry(vm).or_default().count(call);
             let lane = process.vms.get(&vm).ok_or(Status::InternalFailure)?.lane();
-            // A lane that can be stopped stands here until the scheduler lets it go on.
+            // A lane that can be stopped waits here until the scheduler lets it continue.
             let stop = lane.filter(|lane| process.yielding.contains(lane));
             process.at.extend(stop.map(|lane| (lane, call)));
             (lane, stop)
@@ -63,8 +63,8 @@ impl<'a> Call<'a> {
         let process = &mut *self.process();
         let trap = lane.is_some_and(|lane| {
             process.at.remove(&lane);
-            // A VM that traps while it is configured takes all lanes with it, for good. So the filter does nothing there that
-            // could (see `a_configuration_is_only_read_while_it_comes`), and the order holds until it has returned.
+            // A VM that traps while it is configured ends all lanes for good. So the filter only reads there (see
+            // `a_configuration_is_only_read_while_it_comes`), and the trap comes later.
             let is_configured = process.vms.get(&vm).is_some_and(|state| state.configuring.is_some());
             !is_configured && process.traps.remove(&lane)
         });
@@ -77,7 +77,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Says in the trace what the call is about: a key, a name.
+    /// Adds details of the call to the trace: a key, a name.
     pub(crate) fn about(&mut self, bytes: &[u8]) {
         if self.process().trace.is_some() {
             self.about = format!(" {}", String::from_utf8_lossy(bytes));
@@ -106,7 +106,7 @@ impl<'a> Call<'a> {
         self.caller.data().process.lock()
     }
 
-    /// The context that this call counts for.
+    /// Returns the context that this call counts for.
     pub(crate) fn context(&self) -> u32 {
         self.process().vms.get(&self.vm).map_or(0, VmState::context)
     }
@@ -155,7 +155,7 @@ impl<'a> Call<'a> {
     }
 }
 
-/// Pending once. Nobody wakes it: the scheduler knows who stands where and polls whom it likes.
+/// Pending once. Nothing wakes it: the scheduler knows where each lane stands, and polls the one that it chooses.
 #[derive(Default)]
 struct Yield {
     done: bool,

@@ -22,7 +22,7 @@ impl VirtualClock {
         self.monotonic_ns
     }
 
-    /// Nanoseconds since 1970, as the operator's clock has it.
+    /// Returns nanoseconds since 1970 by the operator's clock.
     #[must_use]
     pub fn realtime_ns(&self) -> u64 {
         self.realtime_ns

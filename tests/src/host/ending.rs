@@ -8,7 +8,7 @@ use crate::host::{
 };
 
 impl Lane {
-    /// What the module asked for during its call, in that order.
+    /// Does what the module asked for during its call, in that order.
     pub(crate) async fn after_call(&mut self, vm: VmId) {
         while let Some(Some(action)) = self.state(vm, |state| state.after_call.pop_front()) {
             match action {
@@ -142,7 +142,7 @@ impl Lane {
     }
 }
 
-/// The headers and the body of a local reply (`Utility::encodeLocalReply`): a gRPC client gets everything in headers.
+/// Returns the headers and the body of a local reply (`Utility::encodeLocalReply`): a gRPC client gets everything in headers.
 fn answer_of(stream: &Stream, reply: &SentReply) -> (Headers, Vec<u8>) {
     let mut headers = Headers::default();
     headers.add(":status", &reply.status.to_string());

@@ -42,7 +42,7 @@ pub enum Event {
         /// Whether there is no body.
         end: bool,
     },
-    /// The worker goes on with its answer.
+    /// The worker sends the next part of its answer.
     AnswerBody {
         /// The stream.
         stream: StreamId,
@@ -126,7 +126,7 @@ impl fmt::Display for Event {
 /// How a request to a worker ends without its answer; the texts are Envoy's response code details.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WorkerFailure {
-    /// Nobody listens.
+    /// The connection is refused.
     ConnectFailed,
     /// The connection closed before an answer.
     ResetBeforeAnswer,
@@ -136,12 +136,12 @@ pub enum WorkerFailure {
     Overflow,
     /// The route's timeout.
     Timeout,
-    /// There is no such cluster.
+    /// The cluster does not exist.
     NoCluster,
 }
 
 impl WorkerFailure {
-    /// What Envoy answers in the worker's place.
+    /// Returns what Envoy answers in the worker's place.
     pub(crate) fn reply(self) -> SentReply {
         let (status, details, body) = match self {
             Self::ConnectFailed => (

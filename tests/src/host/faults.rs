@@ -9,7 +9,7 @@ pub struct CallSite {
     pub lane: Option<LaneIndex>,
     /// The context that the call is attributed to.
     pub context: u32,
-    /// What is called.
+    /// The call.
     pub call: HostCall,
     /// Counts up over all host calls of this host.
     pub serial: u64,
@@ -49,7 +49,7 @@ impl FaultPlan {
         self.faults = faults;
     }
 
-    /// Whether everything that was ordered has happened.
+    /// Returns whether everything that was ordered has happened.
     pub(crate) fn is_spent(&self) -> bool {
         self.next.is_empty()
     }

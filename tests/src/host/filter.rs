@@ -41,7 +41,7 @@ impl Filter {
         Self::compile_as(module, fuel, Config::new())
     }
 
-    /// The same without fuel, and with VMs from a pool: starting one and calling it costs microseconds. For thousands
+    /// Compiles a module without fuel, and with VMs from a pool: starting one and calling it costs microseconds. For thousands
     /// of short runs.
     ///
     /// # Errors

@@ -136,7 +136,7 @@ impl Lane {
             }
             match piece {
                 Piece::Headers { .. } => (side.hold, side.held) = (Hold::All, vec![piece.clone()]),
-                // Given to the filter and to nobody else.
+                // Only the filter gets it.
                 Piece::Data { .. } if action == Action::StopNoBuffer => side.hold = Hold::Data,
                 Piece::Data { .. } | Piece::Trailers => {
                     side.hold = Hold::Data;
@@ -193,7 +193,7 @@ impl Lane {
         called
     }
 
-    /// The module asked to go on.
+    /// Continues as the module asked.
     pub(crate) async fn resume(&mut self, way: Way, id: StreamId) {
         let held = self.with_stream(id, |stream| {
             let gone = stream.seen.finished || (way == Way::Request && stream.answered());

@@ -1,6 +1,6 @@
 use crate::host::Status;
 
-/// A header map as Envoy has it: lower-case names, several values to a name, in order.
+/// A header map as in Envoy: lower-case names, several values for a name, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Headers(Vec<(String, String)>);
 
@@ -9,21 +9,21 @@ const PAIRS_BYTES_MAX: usize = 1024 * 1024;
 const PAIRS_MAX: usize = 1024;
 
 impl Headers {
-    /// The first value of a name.
+    /// Returns the first value of a name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         let name = name.to_ascii_lowercase();
         self.0.iter().find(|(have, _)| *have == name).map(|(_, value)| value.as_str())
     }
 
-    /// All values of a name.
+    /// Returns all values of a name.
     #[must_use]
     pub fn all(&self, name: &str) -> Vec<&str> {
         let name = name.to_ascii_lowercase();
         self.0.iter().filter(|(have, _)| *have == name).map(|(_, value)| value.as_str()).collect()
     }
 
-    /// Adds a value, next to those that are there.
+    /// Adds a value, beside those of the same name.
     pub fn add(&mut self, name: &str, value: &str) {
         self.0.push((name.to_ascii_lowercase(), value.to_owned()));
     }
@@ -40,13 +40,13 @@ impl Headers {
         self.0.retain(|(have, _)| *have != name);
     }
 
-    /// How many values there are.
+    /// Returns the number of values.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no values.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -62,7 +62,7 @@ impl Headers {
         self.0.iter().map(|(name, value)| name.len() + value.len()).sum()
     }
 
-    /// The form in which maps cross the ABI: count, lengths, then names and values, each with a zero byte after it.
+    /// Returns the form in which maps cross the ABI: count, lengths, then names and values, each with a zero byte after it.
     pub(crate) fn to_pairs(&self) -> Vec<u8> {
         if self.0.is_empty() {
             return Vec::new();

@@ -13,7 +13,7 @@ pub struct HttpCall {
     pub headers: Headers,
     /// Its body.
     pub body: Vec<u8>,
-    /// How long it may take, in milliseconds; 0 is for ever.
+    /// Its timeout, in milliseconds; 0 for none.
     pub timeout_ms: u32,
     pub(crate) vm: VmId,
     pub(crate) root: u32,
@@ -36,7 +36,7 @@ pub enum CallAnswer {
 }
 
 impl CallAnswer {
-    /// An answer with a status and a body.
+    /// Returns an answer with a status and a body.
     #[must_use]
     pub fn status(status: u32, body: &str) -> Self {
         let headers = [(":status", status.to_string())].into_iter().collect();

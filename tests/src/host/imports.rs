@@ -53,7 +53,7 @@ pub(crate) fn module_of(call: HostCall) -> &'static str {
     if call.is_wasi() { "wasi_snapshot_preview1" } else { "env" }
 }
 
-/// Whether this host has the function.
+/// Returns whether this host has the function.
 pub(crate) fn offers(module: &str, name: &str) -> bool {
     HostCall::ALL.iter().any(|call| module_of(*call) == module && call.name() == name)
 }

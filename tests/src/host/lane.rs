@@ -22,11 +22,11 @@ pub(crate) struct Lane {
     started_ns: u64,
 }
 
-/// What a call of the module answered.
+/// The result of a call of the module.
 pub(crate) struct Called {
     /// `None` if the module has no such function.
     pub(crate) value: Option<u64>,
-    /// It sent a local response, so iteration stops whatever it answered.
+    /// It sent a local response, so iteration stops whatever the callback returned.
     pub(crate) stopped: bool,
 }
 
@@ -94,7 +94,7 @@ impl Lane {
         }
     }
 
-    /// Calls the module and does what it asked for once it has returned (`DeferAfterCallActions`).
+    /// Calls the module, and then does what it asked for (`DeferAfterCallActions`).
     pub(crate) async fn call(
         &mut self,
         callback: Callback,
@@ -179,7 +179,7 @@ impl Lane {
     }
 
     pub(crate) async fn delete_root(&mut self, vm: VmId, root: u32) {
-        // A trap here changes nothing: the context is gone either way.
+        // A trap here changes nothing: the context is gone in either case.
         let _ = self.call(Callback::OnDelete, root, &[root]).await;
         let mut process = self.process.lock();
         process.retired += 1;
@@ -207,7 +207,7 @@ impl Lane {
         })
     }
 
-    /// A new VM for one that failed.
+    /// Starts a new VM in place of one that failed.
     async fn reload(&mut self) -> Result<(), HostError> {
         match self.plugin {
             Some(plugin) if self.vm.is_none() => self.configure(plugin).await,
@@ -235,7 +235,7 @@ impl Lane {
         process.timers.rearm(vm, context, process.clock.monotonic_ns());
     }
 
-    /// The wake-up finds the VM that the thread has now, and in it whatever context has the number.
+    /// Delivers a wake-up to the VM that the thread has now, and to whatever context has the number there.
     async fn wake(&mut self, wakeup: Wakeup) {
         let Some(vm) = self.vm.as_ref().map(|vm| vm.id) else { return };
         if self.lives(vm, wakeup.context) {

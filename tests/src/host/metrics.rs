@@ -38,13 +38,13 @@ struct Metric {
 }
 
 impl Metrics {
-    /// The value of a counter or gauge; `None` if nobody defined it.
+    /// Returns the value of a counter or gauge; `None` if it is not defined.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<u64> {
         self.metrics.get(name).map(|metric| metric.value)
     }
 
-    /// What a histogram recorded, in order.
+    /// Returns what a histogram recorded, in order.
     #[must_use]
     pub fn samples(&self, name: &str) -> &[u64] {
         self.metrics.get(name).map_or(&[], |metric| &metric.samples)

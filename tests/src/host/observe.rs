@@ -1,4 +1,4 @@
-//! What a test can see, and what it can break.
+//! What a test can observe, and which faults it can cause.
 
 use crate::{
     HostError,
@@ -9,12 +9,12 @@ use crate::{
 };
 
 impl Host {
-    /// Looks at the process, or changes it, without a copy of anything.
+    /// Reads or changes the process without a copy.
     pub(crate) fn inspect<R>(&self, look: impl FnOnce(&mut Process) -> R) -> R {
         look(&mut self.process.lock())
     }
 
-    /// The shared data as they are now.
+    /// Returns the shared data as they are now.
     #[must_use]
     pub fn shared_data(&self) -> SharedData {
         self.process.lock().data.clone()
@@ -25,7 +25,7 @@ impl Host {
         change(&mut self.process.lock().data)
     }
 
-    /// The shared queues as they are now.
+    /// Returns the shared queues as they are now.
     #[must_use]
     pub fn shared_queues(&self) -> SharedQueues {
         self.process.lock().queues.clone()
@@ -37,37 +37,37 @@ impl Host {
         self.process.lock().metrics.clone()
     }
 
-    /// Everything that was logged.
+    /// Returns everything that was logged.
     #[must_use]
     pub fn logs(&self) -> Vec<LogLine> {
         self.process.lock().logs.clone()
     }
 
-    /// What all VM calls so far cost.
+    /// Returns the cost of all VM calls so far.
     #[must_use]
     pub fn usage(&self) -> Usage {
         self.process.lock().usage.clone()
     }
 
-    /// What it cost to take configurations.
+    /// Returns the cost of taking configurations.
     #[must_use]
     pub fn usage_of_configuring(&self) -> Usage {
         self.process.lock().usage_of_configuring.clone()
     }
 
-    /// The clocks.
+    /// Returns the clocks.
     #[must_use]
     pub fn clock(&self) -> VirtualClock {
         self.process.lock().clock.clone()
     }
 
-    /// Milliseconds of the monotonic clock.
+    /// Returns milliseconds of the monotonic clock.
     #[must_use]
     pub fn now_ms(&self) -> u64 {
         self.process.lock().clock.monotonic_ns() / 1_000_000
     }
 
-    /// What Envoy lets pass, but a module should not do, such as going on with a stream that is not held.
+    /// Returns what Envoy tolerates, and a module should not do, such as continuing a stream that is not held.
     #[must_use]
     pub fn anomalies(&self) -> Vec<String> {
         self.process.lock().anomalies.clone()
@@ -78,13 +78,13 @@ impl Host {
         self.process.lock().trace = Some(Vec::new());
     }
 
-    /// What was written down since [`Host::start_trace`].
+    /// Returns the trace since [`Host::start_trace`].
     #[must_use]
     pub fn trace(&self) -> Vec<String> {
         self.process.lock().trace.clone().unwrap_or_default()
     }
 
-    /// The root contexts that a lane's VM has, by number, and how often each ticks, in milliseconds (0: never).
+    /// Returns the root contexts that a lane's VM has, by number, and how often each ticks, in milliseconds (0: never).
     ///
     /// # Panics
     /// If the lane is busy.
@@ -100,7 +100,7 @@ impl Host {
             .collect()
     }
 
-    /// The VM of an idle lane, if it has one that has not failed.
+    /// Returns the VM of an idle lane, if it has one that has not failed.
     pub(crate) fn vm_of(&self, lane: LaneIndex) -> Option<VmId> {
         match &self.lanes[lane.0] {
             Slot::Idle(idle) => idle.vm.as_ref().map(|vm| vm.id),
@@ -108,12 +108,12 @@ impl Host {
         }
     }
 
-    /// Whether an idle lane has a configuration to serve requests by.
+    /// Returns whether an idle lane has a configuration to serve requests by.
     pub(crate) fn is_configured(&self, lane: LaneIndex) -> bool {
         matches!(&self.lanes[lane.0], Slot::Idle(idle) if idle.plugin.is_some())
     }
 
-    /// Whether a lane has a VM that has not failed.
+    /// Returns whether a lane has a VM that has not failed.
     ///
     /// # Panics
     /// If the lane is busy.
@@ -156,13 +156,13 @@ impl Host {
         self.process.lock().faults.order(call, Verdict::Trap);
     }
 
-    /// Whether all faults that were ordered one by one have happened.
+    /// Returns whether all faults that were ordered one by one have happened.
     #[must_use]
     pub fn faults_are_spent(&self) -> bool {
         self.process.lock().faults.is_spent()
     }
 
-    /// Asks `faults` before each host call from now on; `None` ends that.
+    /// Asks `faults` before each host call from now on; `None` stops that.
     pub fn set_faults(&mut self, faults: Option<Box<dyn Faults>>) {
         self.process.lock().faults.install(faults);
     }

@@ -26,7 +26,7 @@ pub struct Wakeup {
     pub serial: u64,
     /// The lane that it goes to.
     pub lane: LaneIndex,
-    /// The context that had registered the queue, whatever lives under that number when the wake-up arrives.
+    /// The context that had registered the queue, whatever has that number when the wake-up arrives.
     pub context: u32,
     /// The queue's token.
     pub token: u32,
@@ -54,24 +54,24 @@ pub(crate) struct Process {
     pub(crate) usage: Usage,
     /// The part of it that was used while configurations came.
     pub(crate) usage_of_configuring: Usage,
-    /// What the running or the last VM call cost.
+    /// The cost of the running or the last VM call.
     pub(crate) call_usage: BTreeMap<VmId, Usage>,
     pub(crate) log_level: u32,
     pub(crate) random: u64,
-    /// The lanes whose host calls let the scheduler choose who goes on.
+    /// The lanes that stop at each host call for the scheduler.
     pub(crate) yielding: BTreeSet<LaneIndex>,
     /// The host calls at which lanes stand.
     pub(crate) at: BTreeMap<LaneIndex, HostCall>,
-    /// The lanes that are to trap when they go on.
+    /// The lanes that trap when they continue.
     pub(crate) traps: BTreeSet<LaneIndex>,
     pub(crate) trace: Option<Vec<String>>,
     pub(crate) anomalies: Vec<String>,
-    /// Streams whose requests reached the router, in that order, until somebody takes them.
+    /// Streams whose requests reached the router, in that order, until a test takes them.
     pub(crate) arrivals: Vec<StreamId>,
     pub(crate) serial: u64,
-    /// How many writes of shared data came too late: somebody else had written.
+    /// The number of writes of shared data that failed because of another write.
     pub(crate) conflicts: u64,
-    /// How often a queue was looked for that nobody had registered.
+    /// The number of look-ups of a queue that was not registered.
     pub(crate) unresolved: u64,
     /// How many witnesses trapped.
     pub(crate) witnesses_lost: u64,
@@ -136,7 +136,7 @@ impl Process {
         self.anomalies.push(text);
     }
 
-    /// The root context of any context of a VM.
+    /// Returns the root context of any context of a VM.
     pub(crate) fn root_context(&self, vm: VmId, context: u32) -> u32 {
         match self.vms.get(&vm).and_then(|state| state.contexts.get(&context)) {
             Some(Context::Stream(stream)) => self.streams.get(stream).map_or(context, |stream| stream.root),
@@ -152,7 +152,7 @@ impl Process {
         }
     }
 
-    /// Adds what a call cost to the stream whose context was called.
+    /// Adds the cost of a call to the stream whose context was called.
     pub(crate) fn charge(&mut self, vm: VmId, context: u32, usage: &Usage) {
         let of = self.vms.get(&vm).and_then(|state| state.contexts.get(&context)).copied();
         if let Some(Context::Stream(stream)) = of
@@ -188,7 +188,7 @@ impl Process {
 pub(crate) struct SharedProcess(Arc<Mutex<Process>>);
 
 impl SharedProcess {
-    /// Everything runs on one thread, so nobody ever waits here; a panic of a test does not poison it for
+    /// Locks the process. Everything runs on one thread, so no thread ever waits here; a panic of a test does not poison it for
     /// `Drop`.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Process> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

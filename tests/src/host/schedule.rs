@@ -1,4 +1,4 @@
-//! Who runs next.
+//! Which lane runs next.
 
 use std::{
     future::Future,
@@ -13,7 +13,7 @@ use crate::{
 
 type Running = Pin<Box<dyn Future<Output = (Lane, Result<(), HostError>)>>>;
 
-/// A lane, or the event that has it at the moment.
+/// A lane, or the event that runs on it.
 pub(crate) enum Slot {
     Idle(Box<Lane>),
     Running(Running),
@@ -86,7 +86,7 @@ impl Host {
                 self.lanes[lane.0] = Slot::Idle(Box::new(idle));
                 let mut process = self.process.lock();
                 process.yielding.remove(&lane);
-                // A trap that was ordered too late strikes nobody.
+                // A trap that was ordered too late has no effect.
                 process.traps.remove(&lane);
                 drop(process);
                 Step::Over(end)
@@ -101,7 +101,7 @@ impl Host {
     /// Takes a busy lane to the end of its event; an idle one stays idle.
     ///
     /// # Errors
-    /// What the event ends with.
+    /// The result of the event.
     pub fn finish_event(&mut self, lane: LaneIndex) -> Result<(), HostError> {
         while self.is_busy(lane) {
             if let Step::Over(end) = self.step(lane) {
@@ -111,7 +111,7 @@ impl Host {
         Ok(())
     }
 
-    /// Whether an event is under way.
+    /// Returns whether an event is under way.
     #[must_use]
     pub fn is_busy(&self, lane: LaneIndex) -> bool {
         matches!(self.lanes[lane.0], Slot::Running(_))
@@ -123,7 +123,7 @@ impl Host {
         self.settle();
     }
 
-    /// The wake-ups that were posted and have not run, in order.
+    /// Returns the wake-ups that were posted and have not run, in order.
     #[must_use]
     pub fn wakeups(&self) -> Vec<Wakeup> {
         self.process.lock().wakeups.iter().copied().collect()
@@ -141,7 +141,7 @@ impl Host {
         let _ = self.run(wakeup.lane, Event::Wakeup(wakeup));
     }
 
-    /// Delivers all wake-ups, and those that follow from them, in order.
+    /// Delivers all wake-ups, and those that they cause, in order.
     pub fn deliver_wakeups(&mut self) {
         while let Some(wakeup) = self.next_wakeup() {
             self.deliver(wakeup);
@@ -161,7 +161,7 @@ impl Host {
         }
     }
 
-    /// The first wake-up for an idle lane.
+    /// Returns the first wake-up for an idle lane.
     fn next_wakeup(&self) -> Option<Wakeup> {
         self.process.lock().wakeups.iter().find(|wakeup| !self.is_busy(wakeup.lane)).copied()
     }
@@ -191,7 +191,7 @@ impl Host {
         self.process.lock().clock.jump_ms(ms);
     }
 
-    /// The ticks that are due now, in the order in which they would fire, for a scheduler that fires them itself with
+    /// Returns the ticks that are due now, in the order in which they would fire, for a scheduler that fires them itself with
     /// [`Host::begin`].
     #[must_use]
     pub fn due_ticks(&self) -> Vec<(LaneIndex, Event)> {
@@ -202,7 +202,7 @@ impl Host {
             .collect()
     }
 
-    /// When the next tick is due, in nanoseconds of the monotonic clock; `None` if no root context ticks.
+    /// Returns when the next tick is due, in nanoseconds of the monotonic clock; `None` if no root context ticks.
     #[must_use]
     pub fn next_tick_ns(&self) -> Option<u64> {
         self.process.lock().timers.next(|_| true).map(|(due_ns, _, _)| due_ns)

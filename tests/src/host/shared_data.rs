@@ -22,7 +22,7 @@ impl Default for SharedData {
 }
 
 impl SharedData {
-    /// The value of `key` and its compare-and-swap number.
+    /// Returns the value of `key` and its compare-and-swap number.
     #[must_use]
     pub fn get(&self, vm_id: &str, key: &[u8]) -> Option<(&[u8], u32)> {
         self.maps.get(vm_id)?.get(key).map(|entry| (entry.value.as_slice(), entry.cas))
@@ -43,13 +43,13 @@ impl SharedData {
         Ok(())
     }
 
-    /// All keys and values of one `vm_id`, by key.
+    /// Returns all keys and values of one `vm_id`, by key.
     pub fn entries(&self, vm_id: &str) -> impl Iterator<Item = (&[u8], &[u8])> {
         let map = self.maps.get(vm_id).into_iter().flatten();
         map.map(|(key, entry)| (key.as_slice(), entry.value.as_slice()))
     }
 
-    /// The number that the next write takes: another one after each write.
+    /// Returns the number that the next write takes: another one after each write.
     pub(crate) fn next_cas(&self) -> u32 {
         self.next_cas
     }

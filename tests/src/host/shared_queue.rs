@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::host::{Status, VmThread};
 
 /// Shared queues: first in, first out, named within a `vm_id` (`shared_queue.cc` of proxy-wasm-cpp-host). The wake-up of
-/// a queue goes to whoever registered it last.
+/// a queue goes to the context that registered it last.
 #[derive(Debug, Clone, Default)]
 pub struct SharedQueues {
     tokens: BTreeMap<(String, Vec<u8>), u32>,
@@ -33,17 +33,17 @@ impl SharedQueues {
         token
     }
 
-    /// Who is woken when something comes into the queue of this number.
+    /// Returns which context is woken by a message in the queue of this number.
     pub(crate) fn wakes_by(&self, token: u32) -> Option<(VmThread, u32)> {
         self.queues.get(&token).map(|queue| (queue.place, queue.context))
     }
 
-    /// The name of a queue.
+    /// Returns the name of a queue.
     pub(crate) fn name(&self, token: u32) -> Option<&[u8]> {
         self.tokens.iter().find(|(_, have)| **have == token).map(|((_, name), _)| name.as_slice())
     }
 
-    /// The token of a queue.
+    /// Returns the token of a queue.
     #[must_use]
     pub fn resolve(&self, vm_id: &str, name: &[u8]) -> Option<u32> {
         self.tokens.get(&(vm_id.to_owned(), name.to_vec())).copied()
@@ -68,13 +68,13 @@ impl SharedQueues {
         queue.messages.pop_front().ok_or(Status::Empty)
     }
 
-    /// How many messages are in a queue; 0 if there is no such queue.
+    /// Returns the number of messages in a queue; 0 if it does not exist.
     #[must_use]
     pub fn len(&self, token: u32) -> usize {
         self.queues.get(&token).map_or(0, |queue| queue.messages.len())
     }
 
-    /// Whether all queues are empty.
+    /// Returns whether all queues are empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.queues.values().all(|queue| queue.messages.is_empty())

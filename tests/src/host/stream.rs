@@ -15,7 +15,7 @@ impl fmt::Display for StreamId {
     }
 }
 
-/// Who wrote an answer that no worker wrote.
+/// The author of an answer that is not the worker's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplyBy {
     /// The module, with `send_local_response`.
@@ -31,9 +31,9 @@ pub enum ReplyBy {
 pub struct SentReply {
     /// Whose it is.
     pub by: ReplyBy,
-    /// The HTTP status that was asked for.
+    /// Its HTTP status.
     pub status: u32,
-    /// The headers that were asked for.
+    /// Its headers.
     pub headers: Headers,
     /// The body.
     pub body: Vec<u8>,
@@ -43,7 +43,7 @@ pub struct SentReply {
     pub details: String,
 }
 
-/// What a client received of its answer, after the module's own changes to it.
+/// The answer as the client received it, after the module's changes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Received {
     /// `:status`, once headers came.
@@ -60,7 +60,7 @@ pub struct Received {
     pub reset: bool,
 }
 
-/// What can be seen of a stream from outside.
+/// What a test can observe of a stream.
 #[derive(Debug, Clone, Default)]
 pub struct Seen {
     /// The request's headers as the router got them; `None` while the module holds the request.
@@ -75,13 +75,13 @@ pub struct Seen {
     pub local_reply: Option<SentReply>,
     /// When that was, in nanoseconds of the monotonic clock.
     pub replied_at_ns: u64,
-    /// What the client received.
+    /// The answer as the client received it.
     pub received: Received,
-    /// What the module put into the filter state.
+    /// The filter state that the module has set.
     pub filter_state: BTreeMap<String, Vec<u8>>,
     /// Whether the stream is over and its callbacks have run.
     pub finished: bool,
-    /// What the VM calls of this stream's own context cost.
+    /// The cost of the VM calls of this stream's own context.
     pub usage: Usage,
 }
 
@@ -98,9 +98,9 @@ pub(crate) enum Piece {
 pub(crate) enum Hold {
     #[default]
     Flowing,
-    /// The callback for headers said stop: nothing more is shown to the filter.
+    /// The callback for headers has stopped: the filter gets no further part.
     All,
-    /// The callback for data or trailers said stop: later data is still shown to it.
+    /// The callback for data or trailers has stopped: the filter still gets later data.
     Data,
 }
 
@@ -113,9 +113,9 @@ pub(crate) struct Side {
     pub(crate) trailers: Option<Headers>,
     pub(crate) trailers_shown: bool,
     pub(crate) hold: Hold,
-    /// Seen by the filter, not passed on.
+    /// The filter got it, and it was not passed on.
     pub(crate) held: Vec<Piece>,
-    /// Not seen by the filter.
+    /// The filter did not get it.
     pub(crate) waiting: VecDeque<Piece>,
     /// A callback of this direction is running.
     pub(crate) in_callback: bool,
@@ -175,7 +175,7 @@ impl Stream {
         })
     }
 
-    /// Whether the answer has begun, so that the request cannot go on any more.
+    /// Returns whether the answer has begun, so that the request cannot continue any more.
     pub(crate) fn answered(&self) -> bool {
         self.seen.local_reply.is_some() || self.seen.received.status.is_some() || self.seen.received.reset
     }

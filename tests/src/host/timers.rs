@@ -18,7 +18,7 @@ struct Timer {
 }
 
 impl Timers {
-    /// A period of 0 disables; any other one starts anew from now.
+    /// A period of 0 stops the timer; any other one starts it again from now.
     pub(crate) fn set_period(&mut self, vm: VmId, context: u32, period_ms: u32, now_ns: u64) {
         self.timers.remove(&(vm, context));
         if period_ms > 0 {
@@ -37,26 +37,26 @@ impl Timers {
         }
     }
 
-    /// The timer that fires next, among those of some VMs: when, and whose it is.
+    /// Returns the timer that fires next, among those of some VMs: when, and whose it is.
     pub(crate) fn next(&self, of: impl Fn(VmId) -> bool) -> Option<(u64, VmId, u32)> {
         let timers = self.timers.iter().filter(|((vm, _), _)| of(*vm));
         let first = timers.min_by_key(|(_, timer)| (timer.due_ns, timer.order))?;
         Some((first.1.due_ns, first.0.0, first.0.1))
     }
 
-    /// All timers, and when each is due.
+    /// Returns all timers, and when each is due.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (VmId, u32, u64)> + '_ {
         self.timers.iter().map(|((vm, context), timer)| (*vm, *context, timer.due_ns))
     }
 
-    /// All timers that are due, in the order in which they fire.
+    /// Returns all timers that are due, in the order in which they fire.
     pub(crate) fn due(&self, now_ns: u64) -> Vec<(VmId, u32)> {
         let mut due: Vec<_> = self.timers.iter().filter(|(_, timer)| timer.due_ns <= now_ns).collect();
         due.sort_by_key(|(_, timer)| (timer.due_ns, timer.order));
         due.into_iter().map(|(key, _)| *key).collect()
     }
 
-    /// The period in force for a root context, in milliseconds; 0 if it does not tick.
+    /// Returns the period in force for a root context, in milliseconds; 0 if it does not tick.
     pub(crate) fn period_ms(&self, vm: VmId, context: u32) -> u64 {
         self.timers.get(&(vm, context)).map_or(0, |timer| timer.period_ns / 1_000_000)
     }

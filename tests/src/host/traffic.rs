@@ -22,7 +22,7 @@ pub enum RequestState {
 }
 
 impl Host {
-    /// A new stream on a lane, for [`Event::Request`].
+    /// Returns a new stream on a lane, for [`Event::Request`].
     pub fn open(&mut self, lane: LaneIndex, headers: Headers) -> StreamId {
         let mut process = self.process.lock();
         let stream = StreamId(process.next_serial());
@@ -32,14 +32,14 @@ impl Host {
         stream
     }
 
-    /// A whole request without a body arrives on a lane.
+    /// Sends a whole request without a body to a lane.
     pub fn request(&mut self, lane: LaneIndex, headers: Headers) -> StreamId {
         let stream = self.open(lane, headers);
         self.happen(stream, Event::Request { stream, end: true });
         stream
     }
 
-    /// The headers of a request arrive whose body follows.
+    /// Sends the headers of a request whose body follows.
     pub fn request_headers(&mut self, lane: LaneIndex, headers: Headers) -> StreamId {
         let stream = self.open(lane, headers);
         self.happen(stream, Event::Request { stream, end: false });
@@ -51,7 +51,7 @@ impl Host {
         self.happen(stream, Event::RequestBody { stream, bytes: bytes.to_vec(), end });
     }
 
-    /// Where a request stands.
+    /// Returns the state of a request.
     ///
     /// # Panics
     /// If there is no such stream.
@@ -66,7 +66,7 @@ impl Host {
         }
     }
 
-    /// Everything that can be seen of a stream.
+    /// Returns what a test can observe of a stream.
     ///
     /// # Panics
     /// If there is no such stream.
@@ -76,18 +76,18 @@ impl Host {
         process.streams.get(&stream).map(|stream| stream.seen.clone()).expect("a stream of this host")
     }
 
-    /// The headers that the router has of a request: as seen by the worker.
+    /// Returns the headers of a request as the worker gets them.
     #[must_use]
     pub fn forwarded(&self, stream: StreamId) -> Option<Headers> {
         self.process.lock().streams.get(&stream).and_then(|stream| stream.seen.forwarded.clone())
     }
 
-    /// The streams whose requests reached the router since this was last asked, in that order.
+    /// Returns the streams whose requests reached the router since the last call, in that order.
     pub fn take_arrivals(&mut self) -> Vec<StreamId> {
         std::mem::take(&mut self.process.lock().arrivals)
     }
 
-    /// Whether a stream is over.
+    /// Returns whether a stream is over.
     #[must_use]
     pub fn is_finished(&self, stream: StreamId) -> bool {
         self.process.lock().streams.get(&stream).is_none_or(|stream| stream.seen.finished)
@@ -98,7 +98,7 @@ impl Host {
         self.happen(stream, Event::AnswerHeaders { stream, headers, end });
     }
 
-    /// The worker goes on with its answer.
+    /// Lets the worker send the next part of its answer.
     pub fn answer_body(&mut self, stream: StreamId, bytes: &[u8], end: bool) {
         self.happen(stream, Event::AnswerBody { stream, bytes: bytes.to_vec(), end });
     }
@@ -142,7 +142,7 @@ impl Host {
         self.process.lock().streams.remove(&stream);
     }
 
-    /// The lane that a stream is on.
+    /// Returns the lane that a stream is on.
     ///
     /// # Panics
     /// If there is no such stream.
@@ -162,7 +162,7 @@ impl Host {
         self.process.lock().clusters.insert(name.to_owned());
     }
 
-    /// The module's own requests that have no answer yet.
+    /// Returns the module's own requests that have no answer yet.
     #[must_use]
     pub fn http_calls(&self) -> Vec<HttpCall> {
         self.process.lock().calls.clone()
@@ -175,7 +175,7 @@ impl Host {
         }
     }
 
-    /// Sets a property of a stream, beside those that the host knows by itself.
+    /// Sets a property of a stream, in addition to those that the host computes.
     pub fn set_property(&mut self, stream: StreamId, path: &[&str], value: &[u8]) {
         let path = path.iter().map(|part| (*part).to_owned()).collect();
         if let Some(stream) = self.process.lock().streams.get_mut(&stream) {

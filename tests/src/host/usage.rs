@@ -14,13 +14,13 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// All host calls together.
+    /// Returns all host calls together.
     #[must_use]
     pub fn host_calls_total(&self) -> u64 {
         self.host_calls.values().sum()
     }
 
-    /// How often one host call was made.
+    /// Returns how often one host call was made.
     #[must_use]
     pub fn of(&self, call: HostCall) -> u64 {
         self.host_calls.get(&call).copied().unwrap_or_default()

@@ -7,7 +7,7 @@ use crate::{
     host::{Callback, Filter, SharedProcess, VmData, VmId, VmState, VmThread},
 };
 
-/// More fuel than any call needs: one that takes this much does not end.
+/// More fuel than any call needs. A call that uses all of it does not end.
 const FUEL_PER_CALL: u64 = 50_000_000_000;
 
 /// One instance of the module, and nothing of the host's side of it, which is a [`VmState`].

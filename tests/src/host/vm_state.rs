@@ -11,18 +11,18 @@ pub enum VmThread {
     Lane(LaneIndex),
 }
 
-/// What a context of a VM stands for.
+/// The meaning of a context of a VM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Context {
     /// Context 0: the VM itself.
     Vm,
     Root(PluginId),
-    /// A root context that said it is not done yet (`proxy_on_done` answered false).
+    /// A root context that is not done yet (`proxy_on_done` returned false).
     Closing(PluginId),
     Stream(StreamId),
 }
 
-/// What a module asked for and what is done when its call has returned.
+/// An action that a module asked for. It is done when its call has returned.
 #[derive(Debug)]
 pub(crate) enum AfterCall {
     Continue { stream: StreamId, request: bool },
@@ -41,7 +41,7 @@ pub(crate) struct VmState {
     pub(crate) streams_of: BTreeMap<PluginId, usize>,
     /// The context of the running VM call.
     pub(crate) current: u32,
-    /// The one that the module chose instead; 0 is none.
+    /// The context that the module chose instead; 0 for none.
     pub(crate) effective: u32,
     pub(crate) stop_iteration: bool,
     pub(crate) after_call: VecDeque<AfterCall>,
@@ -86,7 +86,7 @@ impl VmState {
         }
     }
 
-    /// The context that host calls count for (`contextOrEffectiveContext`).
+    /// Returns the context that host calls count for (`contextOrEffectiveContext`).
     pub(crate) fn context(&self) -> u32 {
         if self.effective != 0 && self.contexts.contains_key(&self.effective) {
             self.effective
@@ -105,7 +105,7 @@ impl VmState {
         id
     }
 
-    /// The root context of a plugin that is in use.
+    /// Returns the root context of a plugin that is in use.
     pub(crate) fn root_of(&self, plugin: PluginId) -> Option<u32> {
         self.contexts.iter().find(|(_, context)| **context == Context::Root(plugin)).map(|(id, _)| *id)
     }

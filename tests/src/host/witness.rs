@@ -11,7 +11,7 @@ use crate::{
 /// The plugin configuration that makes the module the witness.
 const CONFIGURATION: &[u8] = b"witness";
 const PLUGIN: PluginId = PluginId(u64::MAX);
-/// Streams that took longer are asked about even if they ended well.
+/// Envoy calls it for streams that took longer, even if they ended well.
 const ASKED_FROM_NS: u64 = slotway_config::limits::WITNESS_ASKED_FROM_MS * 1_000_000;
 /// Where the module puts a stream's mark in the filter state.
 const MARK: &str = "slotway.slot";
@@ -71,7 +71,7 @@ impl Lane {
     }
 }
 
-/// What the control plane's access-log filter lets through: a stream that took long or ended other than well, and
+/// Returns what the control plane's access-log filter lets through: a stream that took long or ended other than well, and
 /// still carries a mark.
 fn is_told(stream: &Stream, now_ns: u64) -> bool {
     let seen = &stream.seen;

@@ -1,36 +1,36 @@
-//! What is to happen, and when at the earliest.
+//! The events of a run, and when each is due at the earliest.
 
 use crate::host::{CallAnswer, LaneIndex, PluginId, StreamId, VmId, Wakeup, WorkerFailure};
 
-/// One thing that is to happen.
+/// A planned event.
 #[derive(Debug, Clone)]
 pub(crate) struct Item {
     pub(crate) due_ns: u64,
-    /// In the order in which they were put on the agenda.
+    /// Its position in the order of planning.
     pub(crate) serial: u64,
-    /// The lane that it happens on; `None` for what concerns the whole process.
+    /// Its lane; `None` for the whole process.
     pub(crate) lane: Option<LaneIndex>,
     pub(crate) what: What,
 }
 
-/// What it is.
+/// What happens.
 #[derive(Debug, Clone)]
 pub(crate) enum What {
     /// A client sends a request.
     Request,
     /// The end of a request's body arrives.
     Body(StreamId),
-    /// The worker goes on with its answer, or fails.
+    /// The worker sends the next part of its answer, or fails.
     Answer(StreamId),
-    /// The worker fails, or the route's timeout strikes.
+    /// The worker fails, or the route's timeout ends the request.
     Fail(StreamId, WorkerFailure),
     /// The client leaves.
     Gone(StreamId),
     /// The client has read the answer.
     Finish(StreamId),
-    /// A worker that has gone on without its caller is done.
+    /// A worker that computed after its client had left has finished.
     Done(StreamId),
-    /// A wake-up, and the VM that had registered for it.
+    /// A wake-up, and the VM that was registered for it.
     Wakeup(Wakeup, Option<VmId>),
     /// A configuration arrives on a lane.
     Configure(PluginId),
@@ -49,7 +49,7 @@ pub(crate) enum What {
 }
 
 impl What {
-    /// The stream that it is about.
+    /// Returns the stream of the event.
     fn stream(&self) -> Option<StreamId> {
         match self {
             Self::Body(stream)
@@ -62,7 +62,7 @@ impl What {
     }
 }
 
-/// All that is to happen. Small: a scan finds what is next.
+/// All planned events. There are few, so a scan finds the next one.
 #[derive(Debug, Default)]
 pub(crate) struct Agenda {
     items: Vec<Item>,
@@ -84,17 +84,17 @@ impl Agenda {
         Some(self.items.swap_remove(at))
     }
 
-    /// Nothing more of this kind.
+    /// Removes all events of this kind.
     pub(crate) fn drop_all(&mut self, of: impl Fn(&What) -> bool) {
         self.items.retain(|item| !of(&item.what));
     }
 
-    /// Nothing more of what was planned for a stream; a worker that goes on without its caller goes on.
+    /// Removes all events of a stream, except the end of a worker that computes after its client has left.
     pub(crate) fn drop_stream(&mut self, stream: StreamId) {
         self.items.retain(|item| item.what.stream() != Some(stream));
     }
 
-    /// The same for what the worker would have done.
+    /// Removes what the worker of a stream would have done.
     pub(crate) fn drop_answer(&mut self, stream: StreamId) {
         let of_worker = |what: &What| matches!(what, What::Answer(of) | What::Fail(of, _) if *of == stream);
         self.items.retain(|item| !of_worker(&item.what));

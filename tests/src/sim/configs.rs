@@ -1,4 +1,4 @@
-//! The configurations of a run: the newest one, and what each generation says about capacities.
+//! The configurations of a run: the newest one, and the capacities of each generation.
 
 use std::collections::BTreeMap;
 
@@ -9,31 +9,30 @@ use crate::sim::{
     plan::Plan,
 };
 
-/// What the control plane has sent.
+/// The configurations that the control plane has sent.
 pub(crate) struct Configs {
     pub(crate) config: FilterConfig,
-    /// Every worker's capacity by generation; one that is missing has none.
+    /// Each worker's capacity by generation. A worker without an entry has none.
     capacities: BTreeMap<u64, BTreeMap<WorkerAt, u32>>,
-    /// The workers of each pool with the capacities that they had last, whether the pool is there at the
-    /// moment or not.
+    /// The workers of each pool with their last capacities, also of a pool that is removed at the moment.
     pub(crate) wanted: Vec<PoolWanted>,
 }
 
-/// One pool as the operator has it.
+/// A pool of the operator.
 pub(crate) struct PoolWanted {
     pub(crate) there: bool,
     pub(crate) settings: Pool,
     pub(crate) workers: Vec<(WorkerAt, u32)>,
 }
 
-/// The name of a pool.
+/// Returns the name of a pool.
 pub(crate) fn pool_name(at: usize) -> String {
     ["preannotation", "training", "ocr"][at].to_owned()
 }
 
-/// The beginning of the paths that belong to a pool.
+/// Returns the prefix of a pool's paths.
 pub(crate) fn pool_prefix(at: usize, pools: usize) -> String {
-    // With one pool it takes every path, so that the filter need not look.
+    // A single pool takes every path, so that the filter does not read it.
     if pools == 1 { "/".to_owned() } else { format!("/{}/", pool_name(at)) }
 }
 
@@ -65,7 +64,7 @@ impl Configs {
         Self { config, capacities: BTreeMap::new(), wanted }
     }
 
-    /// Makes a configuration of what is wanted: the next generation, as JSON.
+    /// Returns the next generation of the configuration, as JSON.
     pub(crate) fn next(&mut self, fleet: &Fleet) -> String {
         self.config.generation += 1;
         let mut capacities = BTreeMap::new();
@@ -82,7 +81,7 @@ impl Configs {
         self.config.to_json().expect("a configuration")
     }
 
-    /// A worker's capacity in a generation.
+    /// Returns a worker's capacity in a generation.
     pub(crate) fn capacity(&self, generation: u64, worker: WorkerAt) -> u32 {
         self.capacities.get(&generation).and_then(|workers| workers.get(&worker)).copied().unwrap_or(0)
     }

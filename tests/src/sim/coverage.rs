@@ -1,20 +1,20 @@
-//! What has happened, counted, so that a reader sees that everything was really exercised.
+//! Counts of what has happened, which show that a batch has exercised everything.
 
 use std::ops::AddAssign;
 
 /// Builds the list of kinds, each with the text of its line.
 macro_rules! kinds {
     ($($name:ident = $text:literal),* $(,)?) => {
-        /// Something that happens in a run.
+        /// A kind of event.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[repr(usize)]
         pub enum Kind { $(#[doc = $text] $name),* }
 
         impl Kind {
-            /// All of them, in the order of the report.
+            /// All kinds, in the order of the report.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
 
-            /// What it is, for the report.
+            /// Returns the kind's line in the report.
             #[must_use]
             pub fn text(self) -> &'static str {
                 match self { $(Self::$name => $text),* }
@@ -38,33 +38,33 @@ kinds! {
     GoneRunning = "clients that left while the worker was busy",
     GoneReading = "clients that left within the answer",
     Answered = "answers in full",
-    InParts = "answers in headers, body and trailers apart",
+    InParts = "answers in several parts",
     SlowReader = "clients that read slowly",
     SlowBody = "requests whose body came later",
-    ConnectFailed = "workers failed: nobody listens",
+    ConnectFailed = "workers failed: connection refused",
     ResetBefore = "workers failed: reset before the answer",
     ResetWithin = "workers failed: reset within the answer",
     Overflow = "workers failed: circuit breaker",
     Timeout = "workers failed: too slow",
     NoCluster = "workers failed: no such cluster",
-    Oblivious = "requests that a worker went on with after their caller had gone",
+    ContinuedAfterLeave = "requests that a worker computed after their client had left",
     Parked = "workers parked",
     PushUp = "pushes: capacity up",
     PushDown = "pushes: capacity down",
     PushToOne = "pushes: capacity to 1",
-    PushWorkerGone = "pushes: worker gone",
-    PushWorkerBack = "pushes: worker new or back",
-    PushPoolGone = "pushes: pool gone",
-    PushPoolBack = "pushes: pool new or back",
+    PushWorkerGone = "pushes: worker removed",
+    PushWorkerBack = "pushes: worker added",
+    PushPoolGone = "pushes: pool removed",
+    PushPoolBack = "pushes: pool added",
     PushPolicy = "pushes: policy changed",
     PushRefused = "pushes that a canary refused (a host call failed)",
     PushLate = "lanes that took a push later than others",
     RootRetired = "root contexts retired",
     TrapAtCall = "lanes trapped at a host call",
     TrapIdle = "lanes trapped between two callbacks",
-    Reborn = "VMs reborn",
-    LaneBuried = "lanes that others believed dead",
-    WaitedOut = "runs in which a dead lane's slot came home only when its request had to be over",
+    VmRestarted = "VMs restarted",
+    LaneDeclaredDead = "lanes that were declared dead",
+    RecoveredLate = "runs in which a dead lane's slot came back only when its request had to be over",
     FailedStream = "streams that Envoy ended since their VM was dead",
     StallIdle = "lanes stalled between two events",
     StallBusy = "lanes stalled within an event",
@@ -113,13 +113,13 @@ impl Coverage {
         self.0[kind as usize] += times;
     }
 
-    /// How often a kind happened.
+    /// Returns how often a kind happened.
     #[must_use]
     pub fn of(&self, kind: Kind) -> u64 {
         self.0[kind as usize]
     }
 
-    /// The kinds that never happened.
+    /// Returns the kinds that never happened.
     pub fn missing(&self) -> impl Iterator<Item = Kind> + '_ {
         Kind::ALL.iter().copied().filter(|kind| self.of(*kind) == 0)
     }

@@ -7,10 +7,10 @@ use crate::{
     sim::{coverage::Kind, dice::Dice, plan::Plan},
 };
 
-/// How often each status was answered, by its place in [`Status::FAILURES`]; shared with the host.
+/// How often each status was returned, by its index in [`Status::FAILURES`]; shared with the host.
 pub(crate) type FaultCounts = Arc<Mutex<[u64; 12]>>;
 
-/// Lets host calls fail as the plan says.
+/// Makes host calls fail as the plan says.
 pub(crate) struct Chance {
     dice: Dice,
     per_mille: u64,
@@ -42,8 +42,8 @@ impl Faults for Chance {
     }
 }
 
-/// Whether the status does not say that the call failed, but something of the world that is not so: a key
-/// that is there is not there, a queue with messages has none. No filter can see through that.
+/// Returns whether the status reports a wrong fact instead of a failure: that an existing key does not exist, or that a
+/// queue with messages is empty. No filter can notice that.
 fn is_lie(call: HostCall, status: Status) -> bool {
     matches!(
         (call, status),
@@ -51,7 +51,7 @@ fn is_lie(call: HostCall, status: Status) -> bool {
     )
 }
 
-/// The kind of a status, for the coverage; in the order of [`Status::FAILURES`].
+/// Returns the kind of a status, in the order of [`Status::FAILURES`].
 pub(crate) const FAULT_KINDS: [Kind; 12] = [
     Kind::FaultNotFound,
     Kind::FaultBadArgument,

@@ -1,4 +1,4 @@
-//! The fake workers: what they have, what they may have, and how they are.
+//! The fake workers: their requests, their capacities, and their health.
 
 use std::collections::BTreeMap;
 
@@ -7,21 +7,21 @@ use crate::{
     sim::violation::{Check, violated},
 };
 
-/// A worker's place in the fleet.
+/// A worker's index in the fleet.
 pub(crate) type WorkerAt = usize;
 
-/// One worker, as it counts for itself.
+/// A worker with its own counts.
 #[derive(Debug, Clone)]
 pub(crate) struct Worker {
     pub(crate) url: String,
-    /// The pool whose worker it is.
+    /// Its pool.
     pub(crate) pool: usize,
     pub(crate) running: u32,
-    /// By the newest configuration in force.
+    /// The capacity of the newest configuration in force.
     pub(crate) capacity: u32,
-    /// What is left of the requests that had slots when its capacity was last changed: they may still arrive.
+    /// Requests that had slots when its capacity was last changed, and are not over: they may still arrive.
     surplus: u32,
-    /// Until when it fails whatever it gets.
+    /// The time until which it fails every request.
     pub(crate) sick_until_ns: u64,
 }
 
@@ -54,14 +54,13 @@ impl Fleet {
         self.workers.iter().enumerate().filter(move |(_, worker)| worker.pool == pool)
     }
 
-    /// Another capacity comes into force while `under_way` requests have slots of the worker: they may stay,
-    /// or come.
+    /// Puts another capacity in force while `under_way` requests have slots of the worker: they may stay, or arrive.
     pub(crate) fn set_capacity(&mut self, at: WorkerAt, capacity: u32, under_way: u32) {
         let worker = &mut self.workers[at];
         (worker.capacity, worker.surplus) = (capacity, under_way);
     }
 
-    /// A request arrives.
+    /// Notes that a request arrives.
     pub(crate) fn arrive(&mut self, stream: StreamId, at: WorkerAt) -> Check {
         let worker = &mut self.workers[at];
         worker.running += 1;
@@ -85,7 +84,7 @@ impl Fleet {
         Ok(())
     }
 
-    /// The worker is done with a request, one way or the other; `None` if it has no such request.
+    /// Notes that a request is over for its worker. `None`: the worker has no such request.
     pub(crate) fn leave(&mut self, stream: StreamId) -> Option<WorkerAt> {
         let at = self.places.remove(&stream)?;
         let worker = &mut self.workers[at];

@@ -1,23 +1,23 @@
-//! What one seed is about. Each seed rolls first which kinds of trouble there are in its run and how much of
-//! each, so that runs differ strongly: some have one kind alone, some have all at once, some have none.
+//! The plan of a seed: which kinds of faults its run has, and how many of each. Runs differ much: some have one kind, some
+//! all, some none.
 
 use crate::{
     host::{HostCall, HostOptions},
     sim::dice::Dice,
 };
 
-/// One pool at the beginning of a run.
+/// A pool at the beginning of a run.
 #[derive(Debug, Clone)]
 pub(crate) struct PoolPlan {
     pub(crate) capacities: Vec<u32>,
     pub(crate) wait_ms: u64,
     pub(crate) waiting_max: u32,
-    /// How long a slot stays taken after its request was abandoned.
+    /// How long a slot is held after its request was abandoned.
     pub(crate) hold_ms: u64,
     pub(crate) answer_timeout_ms: u64,
 }
 
-/// The rolls that a whole run goes by.
+/// The choices for the whole run.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub(crate) lanes: usize,
@@ -38,7 +38,7 @@ pub(crate) struct Plan {
     pub(crate) begin_per_mille: u64,
     pub(crate) drift_per_mille: u64,
     pub(crate) drift_us: u64,
-    /// How late a lane that is not stalled may be.
+    /// How late a lane may be that is not stalled.
     pub(crate) lateness_ms: u64,
 
     pub(crate) leave_per_mille: u64,
@@ -52,9 +52,9 @@ pub(crate) struct Plan {
     pub(crate) parts_per_mille: u64,
     pub(crate) fail_per_mille: u64,
     pub(crate) hang_per_mille: u64,
-    /// Workers that fail fail all their requests for a while.
+    /// A worker that fails once fails all its requests for a while.
     pub(crate) sick_workers: bool,
-    /// Workers go on computing after their caller has gone, as long as `hold_ms` allows.
+    /// Workers compute after their clients have left, for at most `hold_ms`.
     pub(crate) oblivious: bool,
 
     pub(crate) pushes: u64,
@@ -70,7 +70,7 @@ pub(crate) struct Plan {
 
     pub(crate) late_wakeup_per_mille: u64,
     pub(crate) late_wakeup_ms: u64,
-    /// A wake-up for a VM that has died names any context of the VM that took its place.
+    /// A wake-up for a dead VM names any context of the VM that took its place.
     pub(crate) stray_wakeups: bool,
 
     pub(crate) fault_per_mille: u64,
@@ -93,7 +93,7 @@ impl Plan {
             ..HostOptions::default()
         };
         let service_ms = d.of([0, 2, 10, 40, 150, 600]);
-        // Half of all runs have no host call that fails, and so on: each kind is a coin of its own.
+        // Half of all runs have no failing host call, and so on: each kind is chosen independently.
         let faulty = d.one_in(3);
         let trappy = d.one_in(3);
         let stalling = d.one_in(3);
@@ -145,7 +145,7 @@ impl Plan {
         }
     }
 
-    /// Whether a host call may fail in this run that, in a host that is well, does not.
+    /// Returns whether a host call may fail in this run that does not fail in a sound host.
     pub(crate) fn has_faults(&self) -> bool {
         self.fault_per_mille > 0
     }
@@ -153,7 +153,7 @@ impl Plan {
 
 impl PoolPlan {
     fn roll(d: &mut Dice, long: bool) -> Self {
-        // Now and then so many slots that the queue spills into pages.
+        // Some runs have so many slots that the queue has pages.
         let capacities = if d.one_in(if long { 3 } else { 25 }) {
             (0..d.between(1, 12)).map(|_| d.between(1, 30) as u32).collect()
         } else {
@@ -169,7 +169,7 @@ impl PoolPlan {
     }
 }
 
-/// The calls that may fail in a run: all, one, or some.
+/// Returns the calls that may fail in a run: all, one, or some.
 fn fault_calls(d: &mut Dice) -> Vec<HostCall> {
     use HostCall as C;
     const CALLS: [HostCall; 20] = [

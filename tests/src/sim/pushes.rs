@@ -1,4 +1,4 @@
-//! Configurations that are pushed while requests are under way.
+//! Configurations that are pushed while requests run.
 
 use slotway_config::WaitDuration;
 
@@ -9,12 +9,12 @@ use crate::sim::{
     violation::{Check, violated},
 };
 
-/// Most workers that a pool ever has.
+/// The most workers of a pool.
 const WORKERS_MAX: usize = 14;
 const CAPACITY_MAX: u32 = 40;
 
 impl Run {
-    /// The control plane changes something, and every lane takes it at a moment of its own.
+    /// Changes something in the configuration. Every lane takes it at a time of its own.
     pub(crate) fn push(&mut self) -> Check {
         for _ in 0..self.dice.between(1, 3) {
             self.change();
@@ -38,7 +38,7 @@ impl Run {
                 self.coverage.note(Kind::PushLate);
             }
             let life = &mut self.lanes[lane.0];
-            // What was pushed later never overtakes.
+            // A later push never overtakes an earlier one.
             life.configured_ns = life.configured_ns.max(now_ns + spread_ns);
             let due_ns = life.configured_ns;
             self.agenda.add(due_ns, Some(lane), What::Configure(plugin));

@@ -1,11 +1,11 @@
-//! One run: who goes on, step after step.
+//! One run, step by step.
 
 use std::collections::BTreeMap;
 
 use crate::{
     host::{Filter, Host, LaneIndex, Step, StreamId},
     sim::{
-        How,
+        RunOptions,
         agenda::{Agenda, What},
         client::Client,
         configs::{Configs, pool_name},
@@ -13,16 +13,16 @@ use crate::{
         dice::Dice,
         faults::{Chance, FAULT_KINDS, FaultCounts},
         fleet::Fleet,
-        lane_life::LaneLife,
+        lane_state::LaneState,
         plan::Plan,
+        state_checks::StateChecks,
         violation::{Check, Violation, violated},
-        watch::Watch,
     },
 };
 
 pub(crate) const NS_PER_MS: u64 = 1_000_000;
 pub(crate) const NS_PER_US: u64 = 1_000;
-/// No run needs so many steps: one that does goes round in circles.
+/// The most steps of a run. A run with more does not end.
 const STEPS_MAX: u64 = 100_000;
 
 /// How often, in a thousand, a lane that may trap does so just after an exchange.
@@ -35,14 +35,14 @@ pub(crate) struct Run {
     pub(crate) plan: Plan,
     pub(crate) fleet: Fleet,
     pub(crate) configs: Configs,
-    pub(crate) watch: Watch,
+    pub(crate) watch: StateChecks,
     pub(crate) agenda: Agenda,
     pub(crate) clients: BTreeMap<StreamId, Client>,
-    pub(crate) lanes: Vec<LaneLife>,
+    pub(crate) lanes: Vec<LaneState>,
     pub(crate) coverage: Coverage,
     pub(crate) faults: FaultCounts,
-    /// Nothing is thrown any more: everything has to come to rest.
-    pub(crate) calm: bool,
+    /// No new events come: everything has to end.
+    pub(crate) is_draining: bool,
     pub(crate) steps: u64,
     pub(crate) traps: u64,
     /// A lane has died with a slot that no stream was marked with.
@@ -52,17 +52,17 @@ pub(crate) struct Run {
     pub(crate) only_pool: Option<usize>,
     pub(crate) wait_max_ms: Vec<u64>,
     pub(crate) wait_min_ms: Vec<u64>,
-    /// The most that each pool's configurations have let wait.
+    /// The highest `max_waiting` of each pool's configurations.
     pub(crate) waiting_max: Vec<u32>,
     end_ns: u64,
     steps_max: u64,
     current: Option<LaneIndex>,
-    /// By lane: when it has to go on, given what stands on the agenda.
+    /// By lane: when it has to continue, according to the agenda.
     earliest_ns: Vec<u64>,
 }
 
 impl Run {
-    pub(crate) fn new(filter: &Filter, seed: u64, how: How) -> Self {
+    pub(crate) fn new(filter: &Filter, seed: u64, how: RunOptions) -> Self {
         let mut dice = Dice::new(seed);
         let mut plan = Plan::roll(&mut dice);
         plan.options.ignores_cas = how.ignores_cas;
@@ -76,7 +76,7 @@ impl Run {
         }
         let mut fleet = Fleet::default();
         let configs = Configs::new(&plan, &mut fleet);
-        let mut watch = Watch::default();
+        let mut watch = StateChecks::default();
         (0..plan.pools.len()).for_each(|at| watch.add(&pool_name(at)));
         let wait_ms: Vec<_> = plan.pools.iter().map(|pool| pool.wait_ms).collect();
         Self {
@@ -86,10 +86,10 @@ impl Run {
             watch,
             agenda: Agenda::default(),
             clients: BTreeMap::new(),
-            lanes: vec![LaneLife::default(); plan.lanes],
+            lanes: vec![LaneState::default(); plan.lanes],
             coverage: Coverage::default(),
             faults: FaultCounts::default(),
-            calm: false,
+            is_draining: false,
             steps: 0,
             traps: 0,
             unmarked: false,
@@ -107,11 +107,11 @@ impl Run {
         }
     }
 
-    /// The whole run.
+    /// Makes the whole run.
     pub(crate) fn go(&mut self) -> Check {
         self.start()?;
         while self.turn()? {}
-        self.come_to_rest()
+        self.drain()
     }
 
     fn start(&mut self) -> Check {
@@ -155,10 +155,10 @@ impl Run {
         self.host.inspect(|process| process.note(line));
     }
 
-    /// One choice of the scheduler. `false` when everything thrown has been thrown and no lane is busy.
+    /// Makes one choice of the scheduler. `false` when all planned events have happened and no lane is busy.
     pub(crate) fn turn(&mut self) -> Result<bool, Box<Violation>> {
         self.steps += 1;
-        if self.steps > self.steps_max && !self.calm {
+        if self.steps > self.steps_max && !self.is_draining {
             return Ok(false);
         }
         if self.steps > self.steps_max + 10 * STEPS_MAX {
@@ -168,7 +168,7 @@ impl Run {
         let now_ns = self.now_ns();
         self.look_ahead();
         let (mut busy, mut ready, mut urgent) = (Vec::new(), Vec::new(), None);
-        let lateness_ns = if self.calm { 0 } else { self.plan.lateness_ms * NS_PER_MS };
+        let lateness_ns = if self.is_draining { 0 } else { self.plan.lateness_ms * NS_PER_MS };
         for (at, life) in self.lanes.iter().enumerate() {
             if life.stalled_until_ns > now_ns {
                 continue;
@@ -185,11 +185,11 @@ impl Run {
                 urgent = Some(LaneIndex(at));
             }
         }
-        if busy.is_empty() && !self.calm && self.is_over() {
+        if busy.is_empty() && !self.is_draining && self.is_over() {
             return Ok(false);
         }
         match urgent {
-            Some(lane) if self.calm || self.dice.one_in(2) => {
+            Some(lane) if self.is_draining || self.dice.one_in(2) => {
                 self.go_on(lane)?;
                 return Ok(true);
             }
@@ -198,7 +198,7 @@ impl Run {
         if busy.is_empty() && ready.is_empty() {
             return Ok(self.pass_to_next(lateness_ns));
         }
-        if !self.calm && self.dice.per_mille(self.plan.drift_per_mille) {
+        if !self.is_draining && self.dice.per_mille(self.plan.drift_per_mille) {
             let by_ns = self.dice.below(self.plan.drift_us * NS_PER_US) + 1;
             self.pass(now_ns + by_ns, lateness_ns);
             return Ok(true);
@@ -211,7 +211,7 @@ impl Run {
         Ok(true)
     }
 
-    /// The lane that goes on: usually the one that went before.
+    /// Returns the lane that continues: usually the one that has just run.
     fn next_busy(&mut self, busy: &[LaneIndex]) -> Option<LaneIndex> {
         let stays = self.current.filter(|lane| busy.contains(lane));
         if stays.is_some() && !self.dice.per_mille(self.plan.switch_per_mille) {
@@ -231,31 +231,31 @@ impl Run {
         self.step(lane)
     }
 
-    /// Takes a busy lane on by one host call, at which it may trap.
+    /// Runs a busy lane to its next host call, at which it may trap.
     fn step(&mut self, lane: LaneIndex) -> Check {
-        // Just after an exchange much is known to this lane alone.
+        // Just after an exchange the lane alone knows much.
         let committed = std::mem::take(&mut self.lanes[lane.0].committed);
         let per_mille = if committed { TRAP_PER_COMMIT } else { self.plan.trap_per_mille };
-        if !self.calm && self.traps < self.plan.traps_max && self.dice.per_mille(per_mille) {
+        if !self.is_draining && self.traps < self.plan.traps_max && self.dice.per_mille(per_mille) {
             self.note(|| format!("{lane} is to trap at its next host call"));
             self.host.trap(lane);
         }
         self.take_on(lane)
     }
 
-    /// Takes a busy lane on by one host call, and looks what that has done.
+    /// Runs a busy lane to its next host call, and checks what that has done.
     pub(crate) fn take_on(&mut self, lane: LaneIndex) -> Check {
         let end = self.host.step(lane);
-        self.see_state(lane)?;
-        self.see_arrivals(lane)?;
-        self.see_posts();
+        self.check_state(lane)?;
+        self.check_arrivals(lane)?;
+        self.check_posts();
         match end {
             Step::At(_) => Ok(()),
-            Step::Over(end) => self.see_end(lane, end),
+            Step::Over(end) => self.check_end(lane, end),
         }
     }
 
-    /// When each lane has to go on at the latest, but for its lateness.
+    /// Computes when each lane has to continue at the latest, without its lateness.
     fn look_ahead(&mut self) {
         let earliest_ns = &mut self.earliest_ns;
         for (lane, life) in self.lanes.iter().enumerate() {
@@ -285,7 +285,7 @@ impl Run {
         self.host.inspect(|process| process.clock.advance_to(to_ns));
     }
 
-    /// Nobody has anything to do: time passes until somebody has.
+    /// Lets time pass until a lane has something to do.
     fn pass_to_next(&mut self, lateness_ns: u64) -> bool {
         let now_ns = self.now_ns();
         let lanes = self.lanes.iter().zip(&self.earliest_ns);
@@ -299,13 +299,13 @@ impl Run {
         true
     }
 
-    /// Whether everything that was to be thrown has been thrown.
+    /// Returns whether all planned events have happened.
     fn is_over(&self) -> bool {
         self.now_ns() >= self.end_ns
             && !self.agenda.iter().any(|item| matches!(item.what, What::Request | What::Push))
     }
 
-    /// Adds up what the host has counted.
+    /// Adds up the host's counts.
     pub(crate) fn count(&mut self) {
         let (conflicts, retired) = self.host.inspect(|process| (process.conflicts, process.retired));
         self.coverage.add(Kind::CasConflict, conflicts);

@@ -1,15 +1,15 @@
 //! A broken promise.
 
-/// What was broken, and how.
+/// A promise that was broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
     /// The invariant's short name.
     pub invariant: &'static str,
-    /// The invariant in words, and what was seen instead.
+    /// The promise in words, and what was observed instead.
     pub what: String,
 }
 
-/// Whether all is well.
+/// The result of a check.
 pub(crate) type Check = Result<(), Box<Violation>>;
 
 pub(crate) fn violated(invariant: &'static str, what: String) -> Check {

@@ -185,7 +185,7 @@ impl World {
 
     fn take_in(&mut self, grants: Vec<Grant>) {
         for grant in grants {
-            let (request, ticket) = self.line.pop_front().expect("a slot for a waiter, but nobody waits");
+            let (request, ticket) = self.line.pop_front().expect("a slot for a waiter, but no request waits");
             assert_eq!((grant.lane, grant.ticket), (lane(request), ticket), "not the longest waiter");
             self.start(request, grant.worker, grant.serial);
         }

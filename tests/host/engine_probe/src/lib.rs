@@ -1,4 +1,4 @@
-//! The engine's operations one by one, each behind a function of its own: whoever runs them counts the instructions of each.
+//! The engine's operations one by one, each as a function of the module, so that the instructions of each can be counted.
 //!
 //! A transition is `read`, one operation, `write`, as a lane makes it: from bytes, to bytes.
 
@@ -48,7 +48,7 @@ fn take(may_wait: bool) -> Take {
     with_pool(|pool| pool.take(request))
 }
 
-/// Begins a transition: the state is read, and what its last transition has left to be stored is stored.
+/// Begins a transition: reads the state, and stores what its last transition has left in the log.
 #[unsafe(no_mangle)]
 pub extern "C" fn read() {
     // The image that a lane keeps, and reads into again and again.
@@ -67,7 +67,7 @@ pub extern "C" fn read() {
     POOL.set(Some(PoolTransition::new(image, Box::leak(Box::new(Stored)))));
 }
 
-/// Ends a transition: what it has made is written.
+/// Ends a transition: writes its image.
 #[unsafe(no_mangle)]
 pub extern "C" fn write() {
     POOL.take().unwrap().commit();
@@ -113,7 +113,8 @@ pub extern "C" fn refuse() {
     let Take::Refused(_) = take(false) else { panic!("not refused") };
 }
 
-/// Within a transition: gives a slot back. The serial that a waiter has got with it; the highest number if nobody waits.
+/// Within a transition: releases a slot. Returns the serial that a waiter has got with it; the highest number without a
+/// waiter.
 #[unsafe(no_mangle)]
 pub extern "C" fn release(serial: u64) -> u64 {
     let grants = with_pool(|pool| pool.release(serial, ReleaseOutcome::Answered, NOW_MS)).unwrap();

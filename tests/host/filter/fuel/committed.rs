@@ -17,13 +17,13 @@ const COMMAND: &str =
 /// Costs, and the compiler whose they are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Committed {
-    /// As `rustc --version` has it.
+    /// The compiler, as `rustc --version` prints it.
     pub(super) compiler: String,
     /// Fuel, or calls of the host, by name.
     pub(super) costs: Measured,
 }
 
-/// Compares what was measured with what is committed, or commits it if the environment says so.
+/// Compares the measured figures with the committed ones, or commits them if the environment says so.
 pub(super) fn check(measured: &Committed) -> Result<(), String> {
     match std::env::var(VARIABLE).as_deref() {
         Ok("write") => measured.write(),
@@ -41,7 +41,7 @@ impl Committed {
         let file = Self::file();
         let text = std::fs::read_to_string(&file).map_err(|error| error.to_string());
         text.and_then(|text| serde_json::from_str(&text).map_err(|error| error.to_string()))
-            .map_err(|error| format!("{}: {error}; this writes it anew: {COMMAND}", file.display()))
+            .map_err(|error| format!("{}: {error}; this writes it again: {COMMAND}", file.display()))
     }
 
     /// Writes them, rounded: more digits mean nothing.

@@ -7,7 +7,7 @@ use wasmtime::{Config, Engine, Instance, Module, Store, WasmParams, WasmResults}
 use super::Measured;
 
 const WARM_UP: u64 = 256;
-/// Several times what the engine's pages hold.
+/// Several times the number of entries in the engine's pages.
 const TIMES: u64 = 512;
 /// Slots of each of the two workers; the others of a pool are in its queue, and most of that in pages.
 const CAPACITY: u32 = 100;
@@ -24,7 +24,7 @@ pub(super) struct Probe {
 struct Pool {
     store: Store<()>,
     instance: Instance,
-    /// The sum of each operation's fuel since [`Pool::count_anew`], and how often it was done.
+    /// The sum of each operation's fuel since the warm-up, and how often it was done.
     counted: std::collections::BTreeMap<&'static str, (u64, u64)>,
 }
 
@@ -47,7 +47,7 @@ impl Probe {
         Self { engine, module }
     }
 
-    /// The compiler that has built it, and so the filter.
+    /// Returns the compiler that has built it, and so the filter.
     pub(super) fn compiler(&self) -> String {
         let mut pool = self.pool();
         let (at, length) = (pool.call::<_, u32>("compiler", ()), pool.call::<_, u32>("compiler_length", ()));
@@ -61,7 +61,7 @@ impl Probe {
     pub(super) fn measure(&self) -> Measured {
         let mut measured = Measured::new();
 
-        // Slots are free. The first slot is taken so that the queue goes on through its pages.
+        // Slots are free. The first slot is taken so that the queue moves through its pages.
         let mut pool = self.configured();
         pool.transition(|pool| pool.call::<_, u64>("take_slot", ()));
         pool.repeat(|pool| {
@@ -122,7 +122,7 @@ impl Pool {
         result
     }
 
-    /// One operation from the state as it is stored to the state as it is to be stored.
+    /// Makes one operation, from the stored state to the state that is stored next.
     fn transition<R>(&mut self, operation: impl FnOnce(&mut Self) -> R) -> R {
         self.call::<_, ()>("read", ());
         let result = operation(self);

@@ -1,4 +1,4 @@
-//! What a report costs in which little has changed: a lane that reports serves nobody meanwhile.
+//! The cost of a report in which little has changed. A lane that reports serves no request meanwhile.
 
 use slotway_tests::{
     host::CallAnswer,
@@ -10,7 +10,7 @@ use super::Measured;
 const CLUSTER: &str = "control-plane";
 /// Within which something that has changed is reported.
 const CHANGED_EVERY_MS: u64 = 260;
-/// Within which there is a report in any case, and not another.
+/// The time within which there is a report in any case, and only one.
 const UNCHANGED_EVERY_MS: u64 = 2_100;
 const STEP_MS: u64 = 10;
 const REPORTS: usize = 8;
@@ -31,7 +31,7 @@ fn cost(workers: usize) -> (f64, f64) {
     let mut world = World::new(1, pool(&workers));
     world.host.add_cluster(CLUSTER);
     world.push_alone(|config| config.report_cluster = Some(CLUSTER.to_owned())).unwrap();
-    // All of them, in several reports where there are many, until there is nothing more to say.
+    // Reports everything, in several reports if there is much.
     while report(&mut world, UNCHANGED_EVERY_MS) > 0 {}
     let before = world.host.usage();
     for _ in 0..REPORTS {

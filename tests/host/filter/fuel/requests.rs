@@ -8,9 +8,9 @@ use slotway_tests::{
 use super::Measured;
 use crate::{W1, W2};
 
-/// Before anything is counted: what a lane does once, or seldom, is behind it.
+/// Requests before the measurement, so that it has no costs of a lane's beginning.
 const WARM_UP: usize = 256;
-/// Several times what the engine's pages hold, so that each request has its share of theirs.
+/// Several times the number of entries in the engine's pages, so that each request has its share of page costs.
 const REQUESTS: usize = 512;
 
 /// A worker with one slot, which a request has.
@@ -28,7 +28,7 @@ impl Busy {
         Self { world, running }
     }
 
-    /// A request on `lane` waits, and gets the slot when the one that has it is answered.
+    /// A request on `lane` waits, and gets the slot when the running request is answered.
     fn wait_and_be_granted(&mut self, lane: usize) {
         let next = self.world.send(lane);
         assert!(self.world.waits(next));
@@ -117,7 +117,7 @@ pub(super) fn measure() -> Measured {
     measured
 }
 
-/// What one request costs, all lanes together: fuel, and calls of the host. The number of a request counts from 0 on.
+/// Returns what one request costs, all lanes together: fuel, and calls of the host. The number of a request counts from 0 on.
 fn cost<S>(state: &mut S, world: fn(&mut S) -> &mut World, request: fn(&mut S, usize)) -> (f64, f64) {
     (0..WARM_UP).for_each(|number| request(state, number));
     let before = world(state).host.usage();

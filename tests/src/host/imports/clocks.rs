@@ -1,4 +1,4 @@
-//! Time, randomness and what else WASI has.
+//! Time, randomness and the other calls of WASI.
 
 use wasmtime::Linker;
 

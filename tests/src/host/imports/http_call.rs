@@ -34,7 +34,7 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
                 // The two lowest bits of a token are its kind: 0 is HTTP.
                 state.last_call_token += 4;
                 let (token, context) = (state.last_call_token, state.context());
-                // A canary VM's call is gone with it.
+                // The call of a canary VM ends with the VM.
                 if let Some(lane) = process.vms.get(&c.vm).and_then(VmState::lane) {
                     let (root, serial) = (process.root_context(c.vm, context), process.next_serial());
                     let due_ns = process.clock.monotonic_ns() + u64::from(timeout_ms) * 1_000_000;

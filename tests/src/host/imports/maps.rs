@@ -41,7 +41,7 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
     });
     import!(linker, GetHeaderMapPairs, (kind: u32, pairs_at: u32, len_at: u32), |c| {
         let kind = MapKind::from_number(kind)?;
-        // A map that is not there reads as an empty one.
+        // A map that does not exist reads as an empty one.
         let pairs = map(&c.process(), c.vm, kind).map(|map| map.to_pairs()).unwrap_or_default();
         c.give(&pairs, pairs_at, len_at).await
     });
@@ -80,7 +80,7 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
             Some((shown, bytes)) if *shown == kind => bytes,
             _ => return Err(Status::NotFound.into()),
         };
-        // Envoy can put in front, replace all, or add at the end; nothing else.
+        // Envoy can prepend, replace all, or append; it has no other mode.
         match (start as usize, len as usize) {
             (0, 0) => drop(bytes.splice(0..0, data)),
             (0, len) if len >= bytes.len() => *bytes = data,
@@ -108,7 +108,7 @@ pub(super) fn stream_mut(process: &mut Process, vm: VmId) -> Option<&mut Stream>
     }
 }
 
-/// A map to read (`Context::getConstMap`): in the access log phase all of them, else what a callback shows.
+/// Returns a map to read (`Context::getConstMap`): in the access log phase all of them, else what a callback shows.
 fn map(process: &Process, vm: VmId, kind: MapKind) -> Result<&Headers, Status> {
     if let MapKind::CallHeaders = kind {
         return match process.vms.get(&vm).and_then(|state| state.call_answer.as_ref()) {
@@ -130,7 +130,7 @@ fn map(process: &Process, vm: VmId, kind: MapKind) -> Result<&Headers, Status> {
     found.ok_or(missing)
 }
 
-/// A map to write (`Context::getMap`): only what a callback shows.
+/// Returns a map to write (`Context::getMap`): only the maps of the callback.
 fn map_mut(process: &mut Process, vm: VmId, kind: MapKind) -> Result<&mut Headers, Status> {
     let stream = stream_mut(process, vm).ok_or(Status::BadArgument)?;
     let found = match kind {

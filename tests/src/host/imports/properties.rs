@@ -24,7 +24,7 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-/// Numbers are 64 bits, little-endian; text is as it is (`serializeValue` in Envoy).
+/// Numbers have 64 bits, little-endian; text is not changed (`serializeValue` in Envoy).
 fn property(process: &Process, vm: VmId, path: &[&str]) -> Option<Vec<u8>> {
     match path {
         ["plugin_name"] => return Some(PLUGIN_NAME.into()),

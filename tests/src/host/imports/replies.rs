@@ -20,7 +20,7 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
         let Some(stream) = stream(c) else { return Ok(()) };
         let mut process = c.process();
         if kind <= 1 {
-            // Whichever way it goes on, the request's maps are out of reach from here.
+            // From here on the request's maps cannot be reached any more.
             if let Some(stream) = process.streams.get_mut(&stream) {
                 (stream.request.headers_shown, stream.request.trailers_shown) = (false, false);
             }
@@ -61,7 +61,7 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
             let stream = stream(c);
             let mut process = c.process();
             let state = process.vms.get_mut(&c.vm).ok_or(Status::InternalFailure)?;
-            // Also where there is no stream to answer, as in the C++ host.
+            // Also without a stream to answer, as in the C++ host.
             state.stop_iteration = true;
             if let Some(stream) = stream {
                 state.after_call.push_back(AfterCall::SendReply { stream, reply });
@@ -72,7 +72,7 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
     link_grpc(linker)
 }
 
-/// The stream that the call counts for; `None` on a root context, where Envoy does nothing and answers Ok.
+/// Returns the stream that the call counts for; `None` on a root context, where Envoy does nothing and answers Ok.
 fn stream(c: &Call<'_>) -> Option<StreamId> {
     let process = c.process();
     let state: &VmState = process.vms.get(&c.vm)?;

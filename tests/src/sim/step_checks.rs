@@ -1,4 +1,4 @@
-//! What can be seen after each step, and whether it may be so.
+//! Checks after each step: what can be observed from outside.
 
 use crate::{
     HostError,
@@ -13,14 +13,14 @@ use crate::{
     },
 };
 
-/// What the wake-up queue of a lane is called, before its number.
+/// The prefix of a lane's wake-up queue; the number of the lane follows.
 const LANE_QUEUE: &[u8] = b"slotway/1/lane/";
-/// `proxy_log` levels from here on say that something is wrong.
+/// The `proxy_log` level from which a line reports a failure.
 const ERROR: u32 = 4;
 
 impl Run {
-    /// The shared state after the newest host call.
-    pub(crate) fn see_state(&mut self, lane: LaneIndex) -> Check {
+    /// Checks the shared state after the newest host call.
+    pub(crate) fn check_state(&mut self, lane: LaneIndex) -> Check {
         let (watch, configs, fleet, coverage) =
             (&mut self.watch, &self.configs, &mut self.fleet, &mut self.coverage);
         let transition = self.host.inspect(|process| watch.look(&process.data, configs, fleet, coverage))?;
@@ -37,17 +37,17 @@ impl Run {
             client.waits = true;
             self.coverage.note(Kind::Waited);
             let (waiting, most) = (transition.waiting_after, self.waiting_max[transition.pool]);
-            // Waiters that were taken out of the line while their lane was believed dead have their places back.
-            if waiting > most && self.coverage.of(Kind::LaneBuried) == 0 {
-                let what = "no more than max_waiting wait";
+            // Waiters that were removed while their lane was declared dead join the line again.
+            if waiting > most && self.coverage.of(Kind::LaneDeclaredDead) == 0 {
+                let what = "at most max_waiting requests wait";
                 return violated("limit", format!("{what}: {waiting} do, of {most}"));
             }
         }
         Ok(())
     }
 
-    /// Requests that have just reached their workers.
-    pub(crate) fn see_arrivals(&mut self, lane: LaneIndex) -> Check {
+    /// Checks requests that have just reached their workers.
+    pub(crate) fn check_arrivals(&mut self, lane: LaneIndex) -> Check {
         let arrivals = self.host.inspect(|process| std::mem::take(&mut process.arrivals));
         for stream in arrivals {
             let url = self.host.inspect(|process| {
@@ -74,7 +74,7 @@ impl Run {
             }
             client.stage = Stage::AtWorker;
             let client = client.clone();
-            self.see_wait(&client, self.now_ns())?;
+            self.check_wait(&client, self.now_ns())?;
             let woken = self.lanes[lane.0].woken;
             self.coverage.note(match (client.waits, woken) {
                 (false, _) => Kind::TookAtOnce,
@@ -89,7 +89,7 @@ impl Run {
         Ok(())
     }
 
-    /// What the worker will do with a request, and when.
+    /// Plans what the worker does with a request, and when.
     fn plan_answer(&mut self, stream: StreamId, at: usize) {
         let (now_ns, lane) = (self.now_ns(), self.host.lane_of(stream));
         let pool = self.fleet.at(at).pool;
@@ -97,7 +97,7 @@ impl Run {
         self.agenda.add(now_ns + timeout_ns, Some(lane), What::Fail(stream, WorkerFailure::Timeout));
         let service_ns = self.dice.below(2 * self.plan.service_ms * 1_000 + 1) * NS_PER_US;
         let sick = self.fleet.at(at).sick_until_ns > now_ns;
-        if !self.calm && (sick || self.dice.per_mille(self.plan.fail_per_mille)) {
+        if !self.is_draining && (sick || self.dice.per_mille(self.plan.fail_per_mille)) {
             if self.plan.sick_workers && !sick {
                 self.fleet.at_mut(at).sick_until_ns = now_ns + self.dice.between(20, 2_000) * NS_PER_MS;
             }
@@ -116,7 +116,7 @@ impl Run {
                 self.agenda.add(now_ns + service_ns / 2, Some(lane), What::Answer(stream));
             }
             self.agenda.add(now_ns + service_ns, Some(lane), What::Fail(stream, failure));
-        } else if self.calm || !self.dice.per_mille(self.plan.hang_per_mille) {
+        } else if self.is_draining || !self.dice.per_mille(self.plan.hang_per_mille) {
             let status = self.dice.of([200, 200, 200, 200, 404, 500, 503, 504]);
             let mut parts = vec![Part::Headers { status }];
             if self.dice.per_mille(self.plan.parts_per_mille) {
@@ -136,8 +136,8 @@ impl Run {
         }
     }
 
-    /// Wake-ups and reports that were posted.
-    pub(crate) fn see_posts(&mut self) {
+    /// Plans the wake-ups and reports that were posted.
+    pub(crate) fn check_posts(&mut self) {
         let last_call = self.last_call;
         let (wakeups, calls) = self.host.inspect(|process| {
             let calls = process.calls.iter().filter(|call| call.serial > last_call);
@@ -147,7 +147,7 @@ impl Run {
         let now_ns = self.now_ns();
         for wakeup in wakeups {
             let mut due_ns = now_ns;
-            if !self.calm && self.dice.per_mille(self.plan.late_wakeup_per_mille) {
+            if !self.is_draining && self.dice.per_mille(self.plan.late_wakeup_per_mille) {
                 due_ns += self.dice.below(self.plan.late_wakeup_ms * 1_000) * NS_PER_US;
                 self.coverage.note(Kind::LateWakeup);
             }
@@ -167,8 +167,8 @@ impl Run {
         }
     }
 
-    /// An event is over.
-    pub(crate) fn see_end(&mut self, lane: LaneIndex, end: Result<(), HostError>) -> Check {
+    /// Checks the end of an event.
+    pub(crate) fn check_end(&mut self, lane: LaneIndex, end: Result<(), HostError>) -> Check {
         let life = &mut self.lanes[lane.0];
         life.busy_since_ns = None;
         life.opening = None;
@@ -186,25 +186,25 @@ impl Run {
         }
         if ticked {
             self.lanes[lane.0].is_renewed = false;
-            self.see_queue(lane)?;
+            self.check_queue(lane)?;
         }
-        self.see_places(lane)?;
+        self.check_places(lane)?;
         if let Some((stream, since_ns)) = leaving {
             self.abandon(stream, since_ns);
         }
-        self.see_vm(lane, false)?;
-        self.see_complaints()?;
+        self.check_vm(lane, false)?;
+        self.check_complaints()?;
         let here: Vec<_> =
             self.clients.values().filter(|client| client.lane == lane).map(|client| client.stream).collect();
         for stream in here {
-            self.see_client(stream)?;
+            self.check_client(stream)?;
         }
         Ok(())
     }
 
-    /// Who stands in the line waits: a living lane has no more places in it than requests that wait.
-    fn see_places(&self, lane: LaneIndex) -> Check {
-        // A place that the host did not let go goes one day, with its slot.
+    /// Checks that a living lane has no more entries in the line than waiting requests.
+    fn check_places(&self, lane: LaneIndex) -> Check {
+        // A waiter that a failed host call has kept in the line leaves it later.
         if self.plan.has_faults() {
             return Ok(());
         }
@@ -219,7 +219,7 @@ impl Run {
             };
             let waiting = self.clients.values().filter(waits).count();
             if places > waiting {
-                let what = "who stands in the line waits";
+                let what = "each entry in the line belongs to a waiting request";
                 return violated(
                     "line",
                     format!("{what}: {lane} has {places} places for {waiting} requests"),
@@ -229,7 +229,7 @@ impl Run {
         Ok(())
     }
 
-    /// The filter's number of the lane that a VM is.
+    /// Returns the filter's number of the lane that a VM is.
     fn number_of(&self, vm: VmId) -> Option<u16> {
         self.host.inspect(|process| {
             let name = process.queues.name(process.vms.get(&vm)?.own_queue?)?;
@@ -238,8 +238,8 @@ impl Run {
         })
     }
 
-    /// Whether a VM that has just died had a slot that no stream is marked with yet: it died while it took the slot over,
-    /// and nobody can tell of it.
+    /// Returns whether a VM that has just died had a slot that no stream is marked with yet: it died while it took the slot
+    /// over, and the witness cannot tell of it.
     fn has_unmarked(&self, dead: VmId) -> bool {
         let Some(number) = self.number_of(dead) else { return false };
         let marks: Vec<Vec<u8>> = self.host.inspect(|process| {
@@ -256,8 +256,8 @@ impl Run {
         })
     }
 
-    /// Wake-ups go to the newest root context: an older one may be gone when they come.
-    fn see_queue(&self, lane: LaneIndex) -> Check {
+    /// Checks that wake-ups go to the newest root context: an older one may be gone when they come.
+    fn check_queue(&self, lane: LaneIndex) -> Check {
         if self.plan.has_faults() {
             return Ok(());
         }
@@ -266,7 +266,7 @@ impl Run {
             let roots = state.contexts.iter().filter(|(_, context)| matches!(context, Context::Root(_)));
             let newest = roots.map(|(id, _)| *id).max()?;
             let (place, context) = process.queues.wakes_by(state.own_queue?)?;
-            // A lane that is believed dead is not woken.
+            // A lane that is declared dead is not woken.
             (place == VmThread::Lane(lane) && context != newest).then_some((context, newest))
         });
         match woken {
@@ -278,8 +278,8 @@ impl Run {
         }
     }
 
-    /// Whether the lane has another VM than before, or none.
-    pub(crate) fn see_vm(&mut self, lane: LaneIndex, idle: bool) -> Check {
+    /// Notes whether the lane has another VM than before, or none.
+    pub(crate) fn check_vm(&mut self, lane: LaneIndex, idle: bool) -> Check {
         let now = self.host.vm_of(lane);
         let before = self.lanes[lane.0].alive;
         if before == now {
@@ -299,20 +299,20 @@ impl Run {
         life.alive = now;
         if now.is_some() {
             if life.vm.is_some() {
-                self.coverage.note(Kind::Reborn);
+                self.coverage.note(Kind::VmRestarted);
             }
             life.vm = now;
         }
         Ok(())
     }
 
-    /// What the filter logged, and what it did that it should not do.
-    fn see_complaints(&mut self) -> Check {
+    /// Checks the filter's log, and what it must not do.
+    fn check_complaints(&mut self) -> Check {
         let (lines, anomalies) =
             self.host.inspect(|process| (std::mem::take(&mut process.logs), process.anomalies.clone()));
         for line in lines {
             if line.message.contains("has died; lane") {
-                self.coverage.note(Kind::LaneBuried);
+                self.coverage.note(Kind::LaneDeclaredDead);
             }
             if line.level == 5 && line.message.starts_with("Function: ") {
                 if !line.message.contains("trap ordered") {
@@ -320,7 +320,7 @@ impl Run {
                     return violated("panic", format!("{what}: {}", line.message));
                 }
             } else if line.level >= ERROR && !self.plan.has_faults() && self.traps == 0 {
-                let what = "with no host call failing, the filter has nothing to complain about";
+                let what = "the filter logs no error while no host call fails";
                 return violated("complaint", format!("{what}: {}", line.message));
             }
         }

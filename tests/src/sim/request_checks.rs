@@ -1,4 +1,4 @@
-//! How requests end, and whether they may end so.
+//! The ends of requests, and whether each end is allowed.
 
 use crate::{
     host::{ReplyBy, SentReply, StreamId},
@@ -11,15 +11,15 @@ use crate::{
     },
 };
 
-/// How long after its deadline a waiter may be told, on top of its lane's own lateness: the filter gives a
-/// slot that is on its way a second.
+/// How long after its deadline a waiter may get its reply, in addition to the lateness of its lane: the filter gives a slot
+/// that is on its way a second.
 const TOLD_LATE_MS: u64 = 1_000;
 /// Rounding, and the events between two ticks.
 const SLACK_MS: u64 = 20;
 
 impl Run {
-    /// Where a request stands now.
-    pub(crate) fn see_client(&mut self, stream: StreamId) -> Check {
+    /// Checks the state of a request.
+    pub(crate) fn check_client(&mut self, stream: StreamId) -> Check {
         let seen = self.host.inspect(|process| {
             process.streams.get(&stream).map(|stream| {
                 let seen = &stream.seen;
@@ -41,12 +41,12 @@ impl Run {
             }
             match &reply {
                 Some((reply, at_ns)) if reply.by == ReplyBy::Module => {
-                    self.see_refusal(&client, reply, *at_ns, forwarded)?;
+                    self.check_refusal(&client, reply, *at_ns, forwarded)?;
                 }
                 None if complete && forwarded => self.coverage.note(Kind::Answered),
                 _ => {}
             }
-            // Envoy is done with the request, and resets what is left of it at the worker.
+            // For Envoy the request is over, and it resets the rest at the worker.
             self.agenda.drop_answer(stream);
             if self.fleet.place(stream).is_some() && !self.is_going_on(stream) {
                 self.fleet.leave(stream);
@@ -70,13 +70,13 @@ impl Run {
         Ok(())
     }
 
-    /// Whether a worker goes on with a request that nobody waits for.
+    /// Returns whether a worker still computes for a request whose client has left.
     fn is_going_on(&self, stream: StreamId) -> bool {
         self.agenda.iter().any(|item| matches!(item.what, What::Done(of) if of == stream))
     }
 
-    /// The filter has refused a request.
-    fn see_refusal(&mut self, client: &Client, reply: &SentReply, at_ns: u64, forwarded: bool) -> Check {
+    /// Checks a local reply of the filter.
+    fn check_refusal(&mut self, client: &Client, reply: &SentReply, at_ns: u64, forwarded: bool) -> Check {
         let stream = client.stream;
         if forwarded {
             return violated(
@@ -110,22 +110,22 @@ impl Run {
         }
         if kind == Kind::WaitTimeout && waited_ms + 1 < client.wait_min_ms {
             // The filter counts whole milliseconds.
-            let what = "nobody is refused before the wait is over";
+            let what = "no request is refused before its wait is over";
             return violated(
                 "deadline",
                 format!("{what}: {stream}, after {waited_ms} of {} ms", client.wait_min_ms),
             );
         }
-        self.see_wait(client, at_ns)
+        self.check_wait(client, at_ns)
     }
 
-    /// A waiter has its slot, or its refusal.
-    pub(crate) fn see_wait(&self, client: &Client, at_ns: u64) -> Check {
+    /// Checks the wait of a request that has its slot or its local reply.
+    pub(crate) fn check_wait(&self, client: &Client, at_ns: u64) -> Check {
         let (stream, waited_ms) = (client.stream, at_ns.saturating_sub(client.since_ns) / NS_PER_MS);
         let held_up_ms = (self.lanes[client.lane.0].held_up_ns - client.held_up_ns) / NS_PER_MS;
         let bound_ms = client.wait_max_ms + TOLD_LATE_MS + held_up_ms + 4 * self.plan.lateness_ms + SLACK_MS;
         if waited_ms > bound_ms && !client.excused && !self.plan.has_faults() {
-            let what = "nobody waits longer than the deadline and what a grant under way may take";
+            let what = "no request waits longer than its deadline and the time of a grant under way";
             return violated(
                 "deadline",
                 format!("{what}: {stream} waited {waited_ms} ms, of at most {bound_ms}"),

@@ -1,4 +1,4 @@
-//! The end of a run: nothing is thrown any more, and everything has to come home.
+//! The end of a run: no new events come, every request has to end, and every slot has to come back.
 
 use slotway_config::Pool;
 use slotway_engine::PROBE_MAX_MS;
@@ -14,14 +14,14 @@ use crate::{
     },
 };
 
-/// What may take its time: back-offs of reports and ticks, a second for a grant under way.
+/// The time for what may take its time: backoffs of reports and ticks, and a second for a grant under way.
 const REST_MS: u64 = 4_000;
 
 impl Run {
-    /// Lets everything that is under way end, within bounds, and looks that nothing is left behind.
-    pub(crate) fn come_to_rest(&mut self) -> Check {
+    /// Lets everything end within bounds, and checks that nothing is left.
+    pub(crate) fn drain(&mut self) -> Check {
         self.note(|| "nothing is thrown any more".to_owned());
-        self.calm = true;
+        self.is_draining = true;
         self.host.set_faults(None);
         for life in &mut self.lanes {
             life.stalled_until_ns = 0;
@@ -36,7 +36,7 @@ impl Run {
         while let Some(lane) = self.lanes.iter().position(|life| life.busy_since_ns.is_some()) {
             self.finish_event(LaneIndex(lane))?;
         }
-        // A lane whose configuration went wrong gets another one; so does everyone now and then.
+        // A lane whose configuration has failed gets another one. So do all lanes now and then.
         let unconfigured = self.host.lanes().any(|lane| !self.host.is_configured(lane));
         let gone = self.configs.wanted.iter().any(|pool| !pool.there);
         if unconfigured || gone || self.dice.one_in(4) {
@@ -49,13 +49,13 @@ impl Run {
         self.try_parked()
     }
 
-    /// Goes on until everything is at home, within bounds.
+    /// Continues until every slot is back, within bounds.
     fn settle(&mut self, mut waits_out: Option<u64>) -> Check {
         let rest_ns = self.rest_bound_ms() * NS_PER_MS;
         let mut bound_ns = self.now_ns() + rest_ns;
         let mut poked = 0;
         while !self.is_at_rest() {
-            // A lane hears of its surroundings again with a request, as a thread in a living Envoy does.
+            // A request makes a lane act again, like a thread in a living Envoy.
             if poked < self.plan.lanes
                 && self.lanes[poked].busy_since_ns.is_none()
                 && self.is_served(LaneIndex(poked))
@@ -66,8 +66,8 @@ impl Run {
             let goes_on = self.turn()?;
             let late = self.now_ns() > bound_ns;
             if let (true, Some(over_ms)) = (late, waits_out.take_if(|_| late)) {
-                // Nothing happens until then: the machine may as well sleep.
-                self.coverage.note(Kind::WaitedOut);
+                // Nothing happens until then, so the clock may jump.
+                self.coverage.note(Kind::RecoveredLate);
                 self.note(|| format!("{over_ms} ms pass"));
                 self.host.advance_silently(over_ms);
                 bound_ns = self.now_ns() + rest_ns;
@@ -79,12 +79,12 @@ impl Run {
         Ok(())
     }
 
-    /// Workers that could not be reached answer again: when the longest back-off is over, as many requests as a pool has
-    /// slots find that out.
+    /// Lets workers answer again that could not be reached: after the longest backoff, one request for each slot of a pool
+    /// probes them.
     fn try_parked(&mut self) -> Check {
         for at in 0..self.plan.pools.len() {
             let Some(view) = self.watch.view(at).filter(|view| view.survey.parked > 0) else { continue };
-            // A host call that failed may have kept the newest configuration from being in force yet.
+            // A failed host call may have delayed the newest configuration.
             let wanted = self
                 .configs
                 .config
@@ -113,7 +113,7 @@ impl Run {
         Ok(())
     }
 
-    /// Somebody has to be alive to look after the dead: requests come until one lane has a VM again.
+    /// Sends requests until one lane has a VM, so that a living lane can recover the dead ones.
     fn wake_the_dead(&mut self) {
         let dead = self.lanes.iter().all(|life| life.alive.is_none() && life.busy_since_ns.is_none());
         if dead && !self.agenda.iter().any(|item| matches!(item.what, What::Request)) {
@@ -122,7 +122,7 @@ impl Run {
         }
     }
 
-    /// Whether a lane has nothing to do at this moment.
+    /// Returns whether a lane has nothing to do now.
     fn is_served(&self, lane: LaneIndex) -> bool {
         let now_ns = self.now_ns();
         !self.agenda.iter().any(|item| item.lane == Some(lane) && item.due_ns <= now_ns)
@@ -136,7 +136,7 @@ impl Run {
         Ok(())
     }
 
-    /// How long it may take until everything is at home.
+    /// Returns the time within which every slot has to be back.
     fn rest_bound_ms(&self) -> u64 {
         let wait_ms = self.wait_max_ms.iter().max().copied().unwrap_or(0);
         let pools = &self.plan.pools;
@@ -146,17 +146,17 @@ impl Run {
         REST_MS + 2 * wait_ms + hold_ms + 2 * answer_ms + service_ms + 5 * self.plan.lane_lease_ms
     }
 
-    /// Where the witness' word was lost (a host call failed, there was no witness yet, or it trapped too), or where one
-    /// lane died on another's account or while it took a slot over, a dead lane's slots come home when its requests must be over. After how long,
-    /// then. After one death with all else well they come home soon.
+    /// Returns after what time a dead lane's slots come back because its requests must be over. That is needed where the
+    /// witness' message was lost (a host call failed, there was no witness yet, or it trapped too), and where a lane died
+    /// while it recovered another one or took a slot over. After a single death without other faults the slots come back
+    /// soon.
     fn must_be_over_ms(&self) -> Option<u64> {
         let lost = self.host.inspect(|process| process.witnesses_lost > 0 || process.unresolved > 0);
         let excused = self.traps > 0 && (lost || self.unmarked || self.traps > 1 || self.plan.has_faults());
         excused.then(|| self.configs.config.pools.iter().filter_map(Pool::held_ms_max).max())?
     }
 
-    /// Requests that nobody in the filter can end any more, since their VM is dead: their clients leave one
-    /// day.
+    /// Ends requests that the filter cannot end any more, since their VM is dead: their clients leave.
     fn end_orphans(&mut self) {
         let now_ns = self.now_ns();
         let orphans = self.clients.values();
@@ -174,7 +174,7 @@ impl Run {
         let dead = self.lanes.iter().all(|life| life.alive.is_none());
         let under_way = self.agenda.iter().any(|item| !matches!(item.what, What::Call(..)));
         let busy = self.lanes.iter().any(|life| life.busy_since_ns.is_some());
-        // A host call that failed may have cost a lane its timer.
+        // A failed host call may have left a lane without a timer.
         let renewed = self.lanes.iter().any(|life| life.alive.is_some() && life.is_renewed);
         if renewed && !self.plan.has_faults() {
             return false;
@@ -188,7 +188,7 @@ impl Run {
     fn is_pool_at_rest(&self, pool: usize) -> bool {
         let Some(view) = self.watch.view(pool) else { return true };
         let survey = &view.survey;
-        // A worker that was parked last is tried by the next request, and has its slots until then.
+        // The next request probes a worker that was parked last. Until then its slots are parked.
         (view.waiting, survey.in_flight) == (0, 0) && survey.free + survey.parked == view.capacity
     }
 
@@ -203,7 +203,7 @@ impl Run {
         }
         for pool in 0..self.plan.pools.len() {
             let Some(view) = self.watch.view(pool).filter(|_| !self.is_pool_at_rest(pool)) else { continue };
-            let what = "when all requests are over, every slot is at home and nobody waits";
+            let what = "when all requests are over, every slot is back and no request waits";
             return violated(
                 "home",
                 format!(

@@ -1,4 +1,4 @@
-//! The shared state, looked at after each of its transitions with the engine's own eyes.
+//! Checks of the shared state after each of its transitions, with the engine.
 
 use crate::{
     host::SharedData,
@@ -21,12 +21,12 @@ struct Watched {
 
 /// All pools of a run.
 #[derive(Default)]
-pub(crate) struct Watch {
+pub(crate) struct StateChecks {
     pools: Vec<Watched>,
     writes: u32,
 }
 
-/// What a transition did, as far as others have to know.
+/// What a transition did, as far as other checks need it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Transition {
     pub(crate) pool: usize,
@@ -34,18 +34,18 @@ pub(crate) struct Transition {
     pub(crate) waiting_after: u32,
 }
 
-impl Watch {
+impl StateChecks {
     pub(crate) fn add(&mut self, name: &str) {
         let root_key = inside::root_key(name);
         self.pools.push(Watched { name: name.to_owned(), root_key, cas: 0, view: None });
     }
 
-    /// The newest state of a pool; `None` before its first transition.
+    /// Returns the newest state of a pool; `None` before its first transition.
     pub(crate) fn view(&self, pool: usize) -> Option<&PoolView> {
         self.pools[pool].view.as_ref()
     }
 
-    /// Looks whether there was a transition, and checks it. A host call makes one at most.
+    /// Checks whether there was a transition, and whether it was allowed. A host call makes one at most.
     pub(crate) fn look(
         &mut self,
         data: &SharedData,
@@ -88,7 +88,7 @@ impl Watch {
         Ok(None)
     }
 
-    /// Every request at a worker has a slot: there are never more of them than slots that are out.
+    /// Checks that every request at a worker has a slot: there are never more requests than slots that are out.
     pub(crate) fn check_slots(&self, pool: usize, fleet: &Fleet) -> Check {
         match &self.pools[pool].view {
             Some(view) => has_slots_for_all(pool, view, fleet),
@@ -97,7 +97,7 @@ impl Watch {
     }
 }
 
-/// One transition, from one state to the next.
+/// Checks one transition, from one state to the next.
 fn check(before: Option<&PoolView>, after: &PoolView, pool: &str) -> Check {
     let expected = before.map_or(1, |view| view.commit + 1);
     if after.commit != expected {
@@ -155,7 +155,7 @@ fn check(before: Option<&PoolView>, after: &PoolView, pool: &str) -> Check {
     Ok(())
 }
 
-/// Who was served, and who joined and left the line.
+/// Checks which waiters were served, and which joined and left the line.
 fn check_line(before: Option<&PoolView>, after: &PoolView, pool: &str) -> Check {
     let Some(before) = before else { return Ok(()) };
     let newest = before.held.keys().next_back().copied().unwrap_or(0);
@@ -172,14 +172,14 @@ fn check_line(before: Option<&PoolView>, after: &PoolView, pool: &str) -> Check 
     if joined.clone().any(|(ticket, _)| !before.waiters.is_empty() && *ticket < last) {
         return violated(
             "order",
-            format!("who comes waits behind the others: pool {pool}: {joined:?} joined"),
+            format!("a new waiter joins the line at its end: pool {pool}: {joined:?} joined"),
         );
     }
     let gone: Vec<_> = before.waiters.iter().filter(|have| !after.waiters.contains(have)).copied().collect();
     if given.is_empty() {
         return match gone.first() {
             Some((_, lane)) if gone.iter().any(|(_, other)| other != lane) => {
-                let what = "nobody leaves the line without a slot but by itself";
+                let what = "a waiter leaves the line with a slot, or through its own lane";
                 violated("order", format!("{what}: pool {pool}: {gone:?} left"))
             }
             _ => Ok(()),
@@ -189,7 +189,7 @@ fn check_line(before: Option<&PoolView>, after: &PoolView, pool: &str) -> Check 
     if let ([new], [old], []) = (&given[..], &struck[..], &gone[..])
         && (new.lane, new.worker, new.probe) == (old.lane, old.worker, old.probe)
     {
-        // An audit has found a slot that was on its way to a waiter, and given it a new number.
+        // An audit has found a slot that was on its way to a waiter, and given it a new serial.
         return Ok(());
     }
     let served: Vec<_> = before.waiters.iter().take(given.len()).copied().collect();
@@ -212,7 +212,7 @@ fn out_of(view: &PoolView, name: &str) -> u32 {
     view.names.iter().position(|have| have == name).map_or(0, |at| view.survey.workers[at].in_flight)
 }
 
-/// A configuration is in force from here on: the capacities are those that were pushed, no others.
+/// Checks a configuration that comes into force: the capacities are those that were pushed.
 fn come_into_force(pool: usize, after: &PoolView, configs: &Configs, fleet: &mut Fleet) -> Check {
     let generation = after.survey.generation;
     let workers: Vec<_> = fleet.of_pool(pool).map(|(at, worker)| (at, worker.url.clone())).collect();

@@ -1,4 +1,4 @@
-//! What happens to the process as a whole: requests that are sent, pushes, stalls, traps, clocks.
+//! Events of the whole process: requests that are sent, pushes, stalls, traps, clocks.
 
 use crate::{
     host::LaneIndex,
@@ -10,11 +10,11 @@ use crate::{
     },
 };
 
-/// Farthest that the operator's clock is set.
+/// The largest change of the operator's clock.
 const REALTIME_JUMP_MS: u64 = 3_600_000;
 
 impl Run {
-    /// Lets everything happen that is due and belongs to no lane.
+    /// Runs all events that are due and belong to no lane.
     pub(crate) fn happen(&mut self) -> Check {
         loop {
             let now_ns = self.now_ns();
@@ -82,12 +82,12 @@ impl Run {
             self.note(|| format!("{lane} traps between two events"));
             self.host.trap(lane);
             self.coverage.note(Kind::TrapIdle);
-            self.see_vm(lane, true)?;
+            self.check_vm(lane, true)?;
         }
         Ok(())
     }
 
-    /// The whole machine stands still for a while, and no timer notices.
+    /// Stops the whole machine for a while. No timer fires meanwhile.
     fn jump(&mut self) {
         let by_ns = self.dice.between(1, 6_000) * NS_PER_MS;
         self.note(|| format!("the monotonic clock jumps by {} ms", by_ns / NS_PER_MS));
@@ -106,7 +106,7 @@ impl Run {
         self.coverage.note(if by_ms < 0 { Kind::JumpBack } else { Kind::JumpForward });
     }
 
-    /// A configuration that every lane takes at once: the first one, and the last one.
+    /// Pushes a configuration that every lane takes at once: the first one, and the last one.
     pub(crate) fn push_now(&mut self) -> Check {
         let json = self.configs.next(&self.fleet);
         let plugin = match self.host.accept(&json) {
@@ -117,7 +117,7 @@ impl Run {
         };
         let now_ns = self.now_ns();
         for lane in self.host.lanes() {
-            // What was pushed before and is still on its way comes first.
+            // Older configurations that are still on their way come first.
             let due_ns = self.lanes[lane.0].configured_ns.max(now_ns);
             self.agenda.add(due_ns, Some(lane), What::Configure(plugin));
         }

@@ -1,4 +1,4 @@
-//! What begins on a lane: one of the things that stand on the agenda, or a tick that is due.
+//! Beginning an event on a lane: a planned one, or a tick that is due.
 
 use crate::{
     host::{CallAnswer, Context, Event, LaneIndex, StreamId, VmId, Wakeup, WorkerFailure},
@@ -12,14 +12,14 @@ use crate::{
     },
 };
 
-/// What a lane could do now.
+/// An event that a lane can begin.
 enum Candidate {
     Item(u64),
     Tick(VmId, u32),
 }
 
 impl Run {
-    /// Begins something that is due on an idle lane.
+    /// Begins an event that is due on an idle lane.
     pub(crate) fn begin(&mut self, lane: LaneIndex) -> Check {
         let now_ns = self.now_ns();
         let mut candidates = Vec::new();
@@ -62,7 +62,7 @@ impl Run {
         Ok(())
     }
 
-    /// `None` where there is nothing left to do.
+    /// Begins a planned event. `None` if nothing is left to do for it.
     fn event_of(&mut self, lane: LaneIndex, item: Item) -> Option<Event> {
         match item.what {
             What::Body(stream) => self.clients.contains_key(&stream).then(|| Event::RequestBody {
@@ -95,7 +95,7 @@ impl Run {
         }
     }
 
-    /// A request is sent; it comes to its lane as soon as that has time.
+    /// Sends a request. It comes to its lane as soon as the lane is idle.
     pub(crate) fn send(&mut self, lane: LaneIndex) {
         let now_ns = self.now_ns();
         let pools = self.plan.pools.len();
@@ -131,7 +131,7 @@ impl Run {
             let due_ns = now_ns + self.dice.below(20 * NS_PER_MS);
             self.agenda.add(due_ns, Some(lane), What::Body(stream));
         }
-        if self.dice.per_mille(self.plan.leave_per_mille) && !self.calm {
+        if self.dice.per_mille(self.plan.leave_per_mille) && !self.is_draining {
             let due_ns = now_ns + self.dice.below(self.plan.patience_ms * 1_000) * NS_PER_US;
             self.agenda.add(due_ns, Some(lane), What::Gone(stream));
         }
@@ -140,7 +140,7 @@ impl Run {
         self.host.begin(lane, Event::Request { stream, end: !has_body });
     }
 
-    /// The worker goes on with its answer. With the last part it is done.
+    /// Sends the next part of a worker's answer. After the last part the worker has finished.
     fn answer(&mut self, lane: LaneIndex, stream: StreamId) -> Option<Event> {
         let (part, end) = self.clients.get_mut(&stream)?.next_part()?;
         if end {
@@ -162,7 +162,7 @@ impl Run {
         })
     }
 
-    /// The worker fails, or is too slow.
+    /// Lets the worker fail, or be too slow.
     fn fail(&mut self, stream: StreamId, failure: WorkerFailure) -> Option<Event> {
         self.clients.get(&stream)?;
         self.agenda.drop_answer(stream);
@@ -182,7 +182,7 @@ impl Run {
         Some(Event::WorkerFailed { stream, failure })
     }
 
-    /// The client leaves. Envoy tells the filter before it resets the request to the worker.
+    /// Lets the client leave. Envoy tells the filter before it resets the request to the worker.
     fn leave(&mut self, lane: LaneIndex, stream: StreamId) -> Option<Event> {
         let client = self.clients.get(&stream)?;
         self.coverage.note(match (client.stage, client.answer.front()) {
@@ -195,8 +195,7 @@ impl Run {
         Some(Event::ClientGone(stream))
     }
 
-    /// Nobody waits for a worker's answer any more, since `since_ns`. It may go on with it for as long as its
-    /// slot is held.
+    /// Notes that the client of a request has left at `since_ns`. The worker may compute for as long as the slot is held.
     pub(crate) fn abandon(&mut self, stream: StreamId, since_ns: u64) {
         let Some(at) = self.fleet.place(stream) else { return };
         let hold_ms = self.plan.pools[self.fleet.at(at).pool].hold_ms;
@@ -204,13 +203,13 @@ impl Run {
             self.fleet.leave(stream);
             return;
         }
-        self.coverage.note(Kind::Oblivious);
+        self.coverage.note(Kind::ContinuedAfterLeave);
         // The filter counts whole milliseconds.
         let due_ns = since_ns + self.dice.below(hold_ms * NS_PER_MS - NS_PER_MS + 1);
         self.agenda.add(due_ns, None, What::Done(stream));
     }
 
-    /// A wake-up, as it finds the thread now.
+    /// Delivers a wake-up to the thread as it is now.
     fn wake(&mut self, lane: LaneIndex, mut wakeup: Wakeup, registered: Option<VmId>) -> Event {
         self.lanes[lane.0].woken = true;
         let now = self.host.vm_of(lane);
@@ -229,7 +228,7 @@ impl Run {
             (contexts, newest)
         });
         if now.is_some() && now != registered && self.plan.stray_wakeups {
-            // Number 0, the VM itself, is nobody's root context in any VM.
+            // Number 0, the VM itself, is no root context in any VM.
             contexts.retain(|(id, _)| *id != 0);
             if !contexts.is_empty() {
                 wakeup.context = contexts[self.dice.index(contexts.len())].0;
