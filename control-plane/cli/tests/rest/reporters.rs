@@ -72,8 +72,8 @@ async fn a_report_is_taken_for_coordinators_of_the_group_that_its_token_lets_int
     assert_eq!(in_flight(&house).await, json!(1));
 
     for (token, coordinator, status, problem, says) in [
-        (Some(OF_TWO), "edge", StatusCode::FORBIDDEN, "not-its-node", "does not let into"),
-        (Some(OF_ONE), "other", StatusCode::FORBIDDEN, "not-its-node", "does not let into"),
+        (Some(OF_TWO), "edge", StatusCode::FORBIDDEN, "not-its-node", "of another group"),
+        (Some(OF_ONE), "other", StatusCode::FORBIDDEN, "not-its-node", "of another group"),
         (Some(OF_TWO), "nobody", StatusCode::FORBIDDEN, "not-its-node", "is not connected"),
         (Some(OF_ONE), "nobody", StatusCode::FORBIDDEN, "not-its-node", "is not connected"),
         (Some("the-token-of-no-group"), "edge", StatusCode::UNAUTHORIZED, "not-a-node", "token"),

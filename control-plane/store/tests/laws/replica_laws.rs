@@ -133,6 +133,8 @@ async fn add(replica: &Replica<Numbers>, name: &str, by: u64) -> Result<u64, Num
 struct Faulty {
     store: Arc<dyn Store>,
     is_down: AtomicBool,
+    /// Held while changes are read.
+    reading: RwLock<()>,
     forgets: AtomicBool,
     /// A commit waits for `go_on` after it has counted itself.
     holds_commits: AtomicBool,
@@ -145,11 +147,18 @@ impl Faulty {
         Arc::new(Self {
             store,
             is_down: AtomicBool::default(),
+            reading: RwLock::default(),
             forgets: AtomicBool::default(),
             holds_commits: AtomicBool::default(),
             commits_held: AtomicUsize::default(),
             go_on: Notify::new(),
         })
+    }
+
+    /// From now on changes cannot be read. Waits for the reads under way: they could see what is committed next.
+    async fn goes_down(&self) {
+        let _reads_ended = self.reading.write().await;
+        self.is_down.store(true, Ordering::Relaxed);
     }
 
     fn fault(&self, after: u64) -> Result<(), StoreError> {
@@ -184,6 +193,7 @@ impl Store for Faulty {
 
     fn changes(&self, after: u64) -> StoreFuture<'_, Vec<Commit>> {
         Box::pin(async move {
+            let _reading = self.reading.read().await;
             self.fault(after)?;
             self.store.changes(after).await
         })
@@ -354,7 +364,7 @@ pub(crate) async fn a_follower_is_told_of_what_differs_and_survives_an_outage(ho
     tokio::time::timeout(WITHIN, published.changed()).await.unwrap().unwrap();
     assert_eq!(**published.borrow_and_update(), 1);
 
-    store.is_down.store(true, Ordering::Relaxed);
+    store.goes_down().await;
     add(&elsewhere, "a", 1).await.unwrap();
     assert!(add(&here, "a", 1).await.is_err());
     assert_eq!(here.current().get("a"), 1, "the state stays");
