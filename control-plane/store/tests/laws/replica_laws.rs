@@ -10,7 +10,7 @@ use slotway_store::{
     Store, StoreError, StoreFuture, Trouble, Turn, Watch, Who, Write,
 };
 use slotway_test_contended_store::ContendedStore;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, RwLock, watch};
 
 use crate::house::{House, SETTINGS, WITHIN, WORKER, commit, until};
 
