@@ -120,7 +120,7 @@ lint() {
     section "Lints (cargo clippy)" cargo clippy $profile --workspace --all-targets --features slotway/otlp -- -D warnings
     section "Architecture (crates, imports, names)" cargo test --locked -p slotway-test-architecture
     # shellcheck disable=SC2086
-    section "Documentation (cargo doc)" env RUSTDOCFLAGS="-D warnings" \
+    section "Documentation (cargo doc)" env RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" \
         cargo doc $profile --workspace --no-deps --document-private-items --features slotway/otlp
 }
 

@@ -1,7 +1,7 @@
 //! The host that a lane runs in: what the filter asks of Envoy.
 //!
 //! [`ProxyWasmHost`] is Envoy, through the calls of proxy-wasm. It has no size, and every call of it is known at compile
-//! time. Tests have a host of their own, [`fake`], with lanes that share data and queues.
+//! time. Tests have a host of their own, `fake`, with lanes that share data and queues.
 
 #[cfg(test)]
 pub(crate) mod fake;

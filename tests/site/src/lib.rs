@@ -5,7 +5,7 @@
 //! * [`TestWorker`]: a worker in the test's process with a chosen [`Behaviour`]. [`ReferenceWorker`]: the one of `tests/worker`.
 //! * [`ClientConnection`], [`ClientLoad`]: clients. [`Api`]: the REST of the control plane.
 //! * [`Names`], [`Authority`]: a name server and a certificate authority.
-//! * [`until`]: waits for a condition.
+//! * [`mod@until`]: waits for a condition.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod api;

@@ -30,13 +30,13 @@ impl<S: Sync> FromRequestParts<S> for DryRun {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
         let query = parts.uri.query().unwrap_or_default();
         let given = query.split('&').filter_map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let (name, value) = pair.split_once('=').unwrap_or((pair, "true"));
             (name == "dry_run").then_some(value)
         });
         let mut dry = Self::NO;
         for value in given {
             dry = match value {
-                "true" | "" => Self(true),
+                "true" => Self(true),
                 "false" => Self::NO,
                 other => {
                     let reason = format!("`dry_run` is `true` or `false`, not {other:?}");

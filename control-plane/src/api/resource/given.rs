@@ -1,11 +1,14 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use axum::{
     body::Bytes,
     extract::rejection::BytesRejection,
     http::{HeaderMap, StatusCode, header},
 };
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, MapAccess, Visitor, value::MapAccessDeserializer},
+};
 use serde_json::Value;
 
 use crate::{api::coordinator::BODY_BYTES_MAX, error::Error};
@@ -18,7 +21,7 @@ pub(in crate::api) struct Given<Spec> {
     /// The kind; optional, but not another one.
     #[serde(default)]
     pub(in crate::api) kind: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "metadata_object")]
     pub(in crate::api) metadata: GivenMetadata,
     pub(in crate::api) spec: Spec,
     #[serde(default, rename = "status")]
@@ -37,6 +40,25 @@ pub(in crate::api) struct GivenMetadata {
     pub(in crate::api) labels: BTreeMap<String, String>,
     #[serde(default)]
     pub(in crate::api) notes: String,
+}
+
+/// Reads metadata from a JSON object. A derived implementation also accepts a list of the fields in order.
+fn metadata_object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<GivenMetadata, D::Error> {
+    struct ObjectOnly;
+
+    impl<'de> Visitor<'de> for ObjectOnly {
+        type Value = GivenMetadata;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a JSON object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<GivenMetadata, A::Error> {
+            GivenMetadata::deserialize(MapAccessDeserializer::new(map))
+        }
+    }
+
+    deserializer.deserialize_map(ObjectOnly)
 }
 
 impl GivenMetadata {
