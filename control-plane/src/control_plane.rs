@@ -209,7 +209,7 @@ impl ControlPlane {
 /// How Envoy shall listen.
 ///
 /// # Errors
-/// [`CliError::File`] where the working directory cannot be read.
+/// [`CliError`] where the working directory cannot be read.
 pub(crate) fn listener_settings(config: &Config, filter_wasm: PathBuf) -> Result<ListenerSettings, CliError> {
     let access_log = config.access_log.as_ref().map(std::path::absolute).transpose();
     Ok(ListenerSettings {

@@ -5,7 +5,7 @@
 //! * [`Signals`]: requests of the operating system. [`Stopping`]: progress of the ordered shutdown. [`Notifier`]: systemd.
 //! * [`tls`]: TLS of listeners, with certificates that a reload replaces, and of clients. [`liveness`]: dead connections.
 //! * [`http`]: the HTTP client.
-//! * [`file`]: files that are written completely or not at all.
+//! * [`mod@file`]: files that are written completely or not at all.
 //! * [`telemetry`]: log, request metrics, traces.
 
 mod clock;

@@ -1,7 +1,7 @@
 //! All that the store must not forget, as one file, and back: `slotway backup` and `slotway restore`.
 //!
 //! What is in it is documents, not a copy of a database: so it can be looked at, and what one database held can be put into
-//! another one ([`crate::store`]). What agents are told to back up is something else ([`crate::agents::BackupJob`]).
+//! another one ([`crate::store`]). What agents are told to back up is something else (`slotway_backups::BackupJob`).
 
 mod file;
 mod restore;

@@ -4,7 +4,7 @@
 //! that is not in the ledger any more changes nothing. So a lane that was declared dead, and the lane that releases its slots,
 //! cannot both release the same slot.
 //!
-//! The newest serials are in the root (*young*). When there are [`YOUNG_MAX`] of them, the oldest [`CHUNK`](crate::CHUNK) make
+//! The newest serials are in the root (*young*). When there are [`YOUNG_MAX`] of them, the oldest [`CHUNK`] make
 //! room: slots that are still out move to pages (*aged*), [`LEDGER_PAGES`] in all, chosen by the serial. A request that ends
 //! before so many others have begun uses no page.
 

@@ -100,7 +100,7 @@ impl Postgres {
         }
     }
 
-    /// Starts it after [`Postgres::stop`] or [`Postgres::kill`], with what it had.
+    /// Starts it after [`Postgres::stop`] or a kill, with what it had.
     pub fn start_again(&mut self) {
         assert!(self.child.is_none(), "it runs");
         let log = File::options().create(true).append(true).open(self.log()).unwrap();
