@@ -27,7 +27,7 @@ mod resource;
 mod sender;
 mod v1;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::{
     Extension, Router, body::Bytes, extract::DefaultBodyLimit, http::header, middleware,
@@ -99,12 +99,11 @@ impl ApiState {
 
 /// Returns the routes of the REST port.
 pub fn router(state: ApiState) -> Router {
-    let (router, _) = described().split_for_parts();
-    // It consists of literals, which can always be serialized.
-    let text = description().to_json().unwrap_or_default();
+    let Endpoints { router, description } = &*ENDPOINTS;
     router
+        .clone()
         .route_layer(middleware::from_fn_with_state(state.clone(), access::enforce))
-        .layer(Extension(DescriptionText(text.into())))
+        .layer(Extension(DescriptionText(description.clone())))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         // Requests above the limit cost only a log line.
@@ -119,10 +118,27 @@ pub fn report_routes(state: ApiState) -> OtherRoutes {
     OtherRoutes { router: router.layer(DefaultBodyLimit::max(REPORT_BYTES_MAX)), refuse: reports::refuse }
 }
 
+/// The endpoints without a state, and their serialized description. Made once: it takes milliseconds.
+struct Endpoints {
+    router: Router<ApiState>,
+    description: Bytes,
+}
+
+static ENDPOINTS: LazyLock<Endpoints> = LazyLock::new(|| {
+    let (router, description) = described().split_for_parts();
+    // It consists of literals, which can always be serialized.
+    let text = completed(description).to_json().unwrap_or_default();
+    Endpoints { router, description: text.into() }
+});
+
 /// Returns the description of this API: `GET /openapi.json`.
 #[must_use]
 pub fn description() -> utoipa::openapi::OpenApi {
-    let mut description = described().into_openapi();
+    completed(described().into_openapi())
+}
+
+/// Adds what all endpoints have in common to the descriptions of the handlers.
+fn completed(mut description: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
     access::describe(&mut description);
     refusals::describe(&mut description);
     flattened::describe(&mut description);
