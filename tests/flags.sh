@@ -5,17 +5,9 @@
 # (the feature `otlp`) do nothing without a collector, so the tested programs have them. Left out are packages without tests, and those whose tests run
 # in the dev profile, with debug assertions and overflow checks.
 #
-# `flags.sh profile` prints the profile only.
+# The compiler is clippy's: it gives the same code as rustc, and the lints' warnings with it. `cargo clippy` would check each dependency once more.
 set -eu
-cd "$(dirname "$0")/.."
-printf '%s' "--locked --release --config tests/profile.toml"
-# Not optimised: it would take longer to compile than it saves when it runs.
-for manifest in control-plane/*/Cargo.toml; do
-    [ -f "$manifest" ] || continue
-    package=$(sed -n '/^\[package\]/,/^\[/s/^name = "\(.*\)"/\1/p' "$manifest")
-    printf ' --config profile.release.package.%s.opt-level=0' "$package"
-done
-[ "${1:-}" != profile ] || exit 0
+printf '%s' '--locked --release --config tests/profile.toml --config build.rustc-workspace-wrapper="clippy-driver"'
 printf '%s' " --features slotway/otlp --workspace"
 for package in empty-filter engine-probe config engine test-architecture test-hooks; do
     printf ' --exclude slotway-%s' "$package"

@@ -3,7 +3,7 @@
 # The first section that fails ends the run, and its output is repeated at the end.
 #
 # Everything is compiled in the release profile with the settings of tests/profile.toml, and all calls of cargo have the flags of tests/flags.sh: so
-# each dependency is compiled once, for programs, tests and fuzz targets. The engine and the configuration have few dependencies and are tested in the
+# each dependency is compiled once, for programs, tests, lints, documentation and fuzz targets. The engine and the configuration have few dependencies and are tested in the
 # dev profile, with debug assertions and overflow checks.
 #
 # Two cores are kept busy: what is downloaded, and what is compiled with one core or at low priority, runs beside the other sections.
@@ -12,7 +12,6 @@ cd "$(dirname "$0")/.."
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}"
 export CARGO_TERM_COLOR="${CARGO_TERM_COLOR:-auto}"
 flags=$(tests/flags.sh)
-profile=$(tests/flags.sh profile)
 
 started=$(date +%s)
 summary=
@@ -113,16 +112,28 @@ finish() {
     printf '\n=== Summary%s\n    total %d s\n' "$summary" $(($(date +%s) - started))
 }
 
+# What `make lint` runs, without compiling the tests.
 lint() {
     section "Formatting (cargo fmt)" cargo fmt --all --check
     section "C++ compiler" tests/tools/cxx.sh
-    # shellcheck disable=SC2086 # they are words
-    section "Lints (cargo clippy)" cargo clippy $profile --workspace --all-targets --features slotway/otlp -- -D warnings
-    section "Architecture (crates, imports, names)" cargo test --locked -p slotway-test-architecture
-    # shellcheck disable=SC2086
+    section "Lints (cargo clippy)" cargo clippy --locked --workspace --all-targets --features slotway/otlp -- -D warnings
+    section "Architecture (crates, imports, names)" architecture
     section "Documentation (cargo doc)" env RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" \
-        cargo doc $profile --workspace --no-deps --document-private-items --features slotway/otlp
+        cargo doc --locked --workspace --no-deps --document-private-items --features slotway/otlp
+    section "Dependencies (cargo deny)" tests/tools/cargo-deny.sh
 }
+
+architecture() { cargo test --locked -p slotway-test-architecture; }
+
+# The lints of the packages that tests/flags.sh leaves out. The others are linted as they are compiled.
+lints_of_the_rest() {
+    cargo clippy --locked --all-targets -p slotway-empty-filter -p slotway-engine-probe -p slotway-config -p slotway-engine \
+        -p slotway-test-architecture -p slotway-test-hooks -- -D warnings
+}
+
+# The documentation of each library, from what is compiled already.
+# shellcheck disable=SC2086 # they are words
+documentation() { RUSTDOC="$PWD/tests/tools/rustdoc.sh" cargo test $flags --doc; }
 
 # What the tests need of other programs: from Debian's packages and PyPI.
 fetch() {
@@ -146,15 +157,19 @@ quick() {
     section "Units; the filter in wasmtime" with_tests --lib --test filter --test host --test sim --test bench
 }
 
-# All tests, with the programs that they start. Keeps the names of the compiled files for `run_test`.
+# All tests, with the programs that they start, and their lints. Keeps the names of the compiled files for `run_test`.
 compile() {
-    # Two calls: beside `--tests`, which leaves these two out, cargo ignores `--test NAME`.
-    if { with_tests --no-run --tests && with_tests --no-run --test e2e --test chaos; } >"$work/compiled" 2>&1; then
+    # Two calls: beside `--tests`, which leaves these out, cargo ignores `--test NAME`.
+    if { with_tests --no-run --tests && with_tests --no-run --test e2e --test chaos --bench peers; } >"$work/compiled" 2>&1; then
         outcome=0
     else
         outcome=1
     fi
     cat "$work/compiled"
+    if grep -q '^warning: ' "$work/compiled"; then
+        echo "warnings are denied: see above"
+        outcome=1
+    fi
     return $outcome
 }
 
@@ -174,32 +189,34 @@ simulate() {
 }
 
 all() {
+    section "Formatting (cargo fmt)" cargo fmt --all --check
+    section "C++ compiler" tests/tools/cxx.sh
     beside fetch "PostgreSQL, shells, Envoy, schemathesis" fetch
     beside wasm "The filter for Envoy and its variant for tests (wasm32)" wasm
-    lint
+    section "Architecture (crates, imports, names)" architecture
     beside deny "Dependencies (cargo deny)" tests/tools/cargo-deny.sh
-    section "The tests and the programs (release)" compile
+    section "The tests and the programs (release), with lints" compile
     joined fetch wasm deny
     beside simulate "The lanes' protocol; 10,000 seeds; seeded defects" simulate
-    beside dev "Engine and configuration: units, properties" dev_tests
     section "Units, the filter in wasmtime, REST, commands, stores" with_tests --tests
-    section "The API as it is described (schemathesis)" tests/tools/schemathesis.sh
     beside fuzz "The fuzz targets, instrumented" tests/fuzz/run.sh build
+    section "The API as it is described (schemathesis)" tests/tools/schemathesis.sh
     # Each test runs its own Envoy, control plane and workers.
     section "End to end with Envoy" run_test e2e --test-threads "${E2E_THREADS:-2}"
-    joined dev simulate fuzz
+    joined simulate fuzz
+    beside dev "Engine and configuration: units, properties" dev_tests
     # Always the same events; `make chaos` has others.
     section "Chaos with Envoy" run_test chaos --seed 3 --seconds 30
+    joined dev
+    section "Lints of the packages that are tested elsewhere" lints_of_the_rest
+    section "Documentation" documentation
     section "Fuzzing, briefly" tests/fuzz/run.sh short
 }
 
 case ${1:-} in
 all) all ;;
 quick) quick ;;
-lint)
-    lint
-    section "Dependencies (cargo deny)" tests/tools/cargo-deny.sh
-    ;;
+lint) lint ;;
 job)
     shift
     job "$@"
