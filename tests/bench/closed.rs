@@ -9,7 +9,7 @@ use std::{
 use crate::{
     case::Bench,
     contender::Contender,
-    load::{crowd, wrk},
+    load::{many_clients, wrk},
     report::{Figure, Series},
     statistics::median,
 };
@@ -25,24 +25,24 @@ pub(crate) struct Load {
     /// Each sends its next request when it has its answer.
     pub(crate) connections: u32,
     /// Who sends.
-    pub(crate) by: By,
+    pub(crate) by: LoadGenerator,
 }
 
 /// Who sends the requests of a closed loop.
 #[derive(Debug, Clone)]
-pub(crate) enum By {
+pub(crate) enum LoadGenerator {
     /// wrk, asking for `/`.
     Wrk,
     /// wrk with a program. Each turn begins with an unmeasured second: connections to many workers must be opened that a proxy lets go while it is idle.
     Script(PathBuf),
     /// Thousands of clients, more than wrk gets connected.
-    Crowd,
+    ManyClients,
 }
 
 impl Load {
     /// So many connections of wrk.
     pub(crate) fn of(connections: u32) -> Self {
-        Self { connections, by: By::Wrk }
+        Self { connections, by: LoadGenerator::Wrk }
     }
 }
 
@@ -84,7 +84,7 @@ pub(crate) async fn measure(bench: &Bench, mut start: impl AsyncFnMut() -> Vec<(
             contenders = start().await;
         }
         for (contender, load) in &contenders {
-            if anew && !bench.quick && matches!(load.by, By::Wrk) {
+            if anew && !bench.quick && matches!(load.by, LoadGenerator::Wrk) {
                 wrk::run(contender.address, load, WARM_UP).await;
             }
         }
@@ -103,8 +103,8 @@ pub(crate) async fn measure(bench: &Bench, mut start: impl AsyncFnMut() -> Vec<(
 /// How often a round goes over its contenders, to take the middle of each one's turns: what slows the machine for some seconds then meets all of them, or
 /// is thrown away. wrk's shortest turn is a second; a crowd is not worth gathering for less than a slice.
 fn turns(contenders: &[(Contender, Load)], slice: Duration) -> u32 {
-    let has_crowd = contenders.iter().any(|(_, load)| matches!(load.by, By::Crowd));
-    if has_crowd { 1 } else { u32::try_from(slice.as_secs()).unwrap_or(1).max(1) }
+    let has_many_clients = contenders.iter().any(|(_, load)| matches!(load.by, LoadGenerator::ManyClients));
+    if has_many_clients { 1 } else { u32::try_from(slice.as_secs()).unwrap_or(1).max(1) }
 }
 
 impl Rounds {
@@ -135,13 +135,13 @@ impl Rounds {
             self.names.push(contender.name.clone());
         }
         let measured = self.by_name.entry(contender.name.clone()).or_default();
-        if matches!(load.by, By::Crowd) {
-            let crowd = crowd::run(contender, load.connections, length).await;
-            measured.add(crowd.answers, crowd.took, crowd.cpu);
-            measured.per_second.push(crowd.answers as f64 / crowd.took.as_secs_f64());
+        if matches!(load.by, LoadGenerator::ManyClients) {
+            let measured_clients = many_clients::run(contender, load.connections, length).await;
+            measured.add(measured_clients.answers, measured_clients.took, measured_clients.cpu);
+            measured.per_second.push(measured_clients.answers as f64 / measured_clients.took.as_secs_f64());
             return;
         }
-        if matches!(load.by, By::Script(_)) {
+        if matches!(load.by, LoadGenerator::Script(_)) {
             wrk::run(contender.address, load, WARM_UP).await;
         }
         let before = contender.cpu_time();

@@ -33,7 +33,7 @@ const EARLY: &str = "ms early, at most";
 pub(crate) async fn run(bench: &Bench) -> Case {
     let workers = Workers::start(FOR_EVER);
     let setup = slotway::setup(&workers, 1, 1);
-    let wanted = haproxy::Wanted { queue_timeout: "2s", ..haproxy::Wanted::queueing(1) };
+    let wanted = haproxy::HaproxySettings { queue_timeout: "2s", ..haproxy::HaproxySettings::queueing(1) };
     let sites = [
         (slotway::start(&setup, &bench.cpus).await, ASKED),
         (slotway::start_with(&setup, &bench.cpus, Some(slotway::PRECISE_TIMER)).await.named(PRECISE), ASKED),

@@ -58,10 +58,12 @@ pub(crate) async fn run(bench: &Bench) -> Case {
     let one = slotway::start(&setup.clone().lanes(1), &bench.cpus).await.named(SLOTWAY);
     let own_queue = envoy::Generated::of(&one).await.bare(&at).queueing(1).start(BREAKER, &bench.cpus).await;
     let two = slotway::start(&setup.lanes(2), &bench.cpus).await.named("Slotway, two threads");
-    let of_two = haproxy::Wanted { threads: 2, ..haproxy::Wanted::queueing(1) };
+    let of_two = haproxy::HaproxySettings { threads: 2, ..haproxy::HaproxySettings::queueing(1) };
     let mut sites = [
         Site::new(one),
-        Site::new(haproxy::start(&at, haproxy::Wanted::queueing(1), &bench.cpus).await.named(HAPROXY)),
+        Site::new(
+            haproxy::start(&at, haproxy::HaproxySettings::queueing(1), &bench.cpus).await.named(HAPROXY),
+        ),
         Site::new(own_queue),
         Site::with_threads(two).await,
         Site::new(haproxy::start(&at, of_two, &bench.cpus).await.named(HAPROXY_TWO)),

@@ -60,7 +60,7 @@ pub(crate) async fn run(bench: &Bench) -> Case {
             let with_slotway = slotway::start(&setup, &bench.cpus).await;
             values.add(&format!("{name}: {SLOTWAY}"), PER_WAITER, per_waiter(&with_slotway, line).await);
             drop(with_slotway);
-            let with_haproxy = haproxy::start(&at, haproxy::Wanted::queueing(1), &bench.cpus).await;
+            let with_haproxy = haproxy::start(&at, haproxy::HaproxySettings::queueing(1), &bench.cpus).await;
             values.add(&format!("{name}: {HAPROXY}"), PER_WAITER, per_waiter(&with_haproxy, line).await);
         }
         workers.set_job(Duration::ZERO);
@@ -71,7 +71,7 @@ pub(crate) async fn run(bench: &Bench) -> Case {
             at_rest[0].push(after_serving(&with_slotway).await);
             drop(with_slotway);
             at_rest[1].push(after_serving(&bare.start(BARE, &bench.cpus).await).await);
-            let wanted = haproxy::Wanted { threads, ..haproxy::Wanted::queueing(1) };
+            let wanted = haproxy::HaproxySettings { threads, ..haproxy::HaproxySettings::queueing(1) };
             at_rest[2].push(after_serving(&haproxy::start(&at, wanted, &bench.cpus).await).await);
         }
         for (name, at_rest) in [SLOTWAY, BARE, HAPROXY].into_iter().zip(at_rest) {

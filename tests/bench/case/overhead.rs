@@ -42,7 +42,7 @@ pub(crate) async fn run(bench: &Bench) -> Case {
             generated.without_filter(&at).start(CONFIGURATION, cpus).await,
             with_slotway,
             envoy::default(&at).start("Envoy by default", cpus).await,
-            haproxy::start(&at, haproxy::Wanted::queueing(SLOTS), cpus).await,
+            haproxy::start(&at, haproxy::HaproxySettings::queueing(SLOTS), cpus).await,
             nginx::start(&at, SLOTS, cpus).await,
         ];
         contenders.into_iter().map(|contender| (contender, Load::of(CONNECTIONS))).collect()

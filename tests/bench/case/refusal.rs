@@ -25,7 +25,11 @@ pub(crate) async fn run(bench: &Bench) -> Case {
     let workers = Workers::start(FOR_EVER);
     let at = workers.addresses(1);
     let setup = slotway::setup(&workers, 1, 1).pool("max_waiting", 1).pool("free_worker_timeout", "1h");
-    let full = haproxy::Wanted { queue_timeout: "1h", max_queue: 1, ..haproxy::Wanted::queueing(1) };
+    let full = haproxy::HaproxySettings {
+        queue_timeout: "1h",
+        max_queue: 1,
+        ..haproxy::HaproxySettings::queueing(1)
+    };
     // nginx has no queue that could be full: it refuses when every worker has what it may have.
     let contenders = [
         (slotway::start(&setup, &bench.cpus).await, 2),

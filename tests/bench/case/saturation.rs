@@ -81,7 +81,7 @@ pub(crate) async fn run(bench: &Bench) -> Case {
     let bare = envoy::Generated::of(&with_slotway).await.bare(&at);
     let contenders = [
         with_slotway,
-        haproxy::start(&at, haproxy::Wanted::queueing(CAPACITY), &bench.cpus).await,
+        haproxy::start(&at, haproxy::HaproxySettings::queueing(CAPACITY), &bench.cpus).await,
         bare.clone().queueing(SLOTS).start(BREAKER, &bench.cpus).await,
         bare.start(EIGHT, &bench.cpus).await,
     ];

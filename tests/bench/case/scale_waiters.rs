@@ -6,7 +6,7 @@ use slotway_tests::world::{World, ms, pool};
 
 use super::Bench;
 use crate::{
-    closed::{self, By, Load},
+    closed::{self, Load, LoadGenerator},
     contender::{envoy, haproxy, slotway},
     report::{Case, Figure, Series},
     worker::Workers,
@@ -28,12 +28,13 @@ pub(crate) async fn run(bench: &Bench) -> Case {
         let mut contenders = Vec::new();
         // A proxy that has served 10,000 clients behaves differently afterwards: each number has its own proxy.
         for (waiting, name) in sizes {
-            let load = Load { connections: waiting + slots, by: By::Crowd };
+            let load = Load { connections: waiting + slots, by: LoadGenerator::ManyClients };
             let with_slotway =
                 slotway::start(&slotway::setup(&workers, WORKERS, CAPACITY), &bench.cpus).await;
             let own_queue = envoy::Generated::of(&with_slotway).await.bare(&at).queueing(slots);
             let own_queue = own_queue.start(&format!("Envoy's own queue, {name}"), &bench.cpus).await;
-            let haproxy = haproxy::start(&at, haproxy::Wanted::queueing(CAPACITY), &bench.cpus).await;
+            let haproxy =
+                haproxy::start(&at, haproxy::HaproxySettings::queueing(CAPACITY), &bench.cpus).await;
             contenders.push((with_slotway.named(&format!("Slotway, {name}")), load.clone()));
             contenders.push((own_queue, load.clone()));
             contenders.push((haproxy.named(&format!("HAProxy, {name}")), load));

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::Bench;
 use crate::{
-    closed::{self, By, Load, Measured, Rounds},
+    closed::{self, Load, LoadGenerator, Measured, Rounds},
     contender::{envoy, slotway},
     report::{Case, Figure},
     statistics::ratios,
@@ -32,7 +32,7 @@ pub(crate) async fn run(bench: &Bench) -> Case {
             let at = workers.addresses(count);
             let script = scripts.path().join(format!("{count}.lua"));
             std::fs::write(&script, every_worker_in_turn(&at)).unwrap();
-            let load = Load { connections: CONNECTIONS, by: By::Script(script) };
+            let load = Load { connections: CONNECTIONS, by: LoadGenerator::Script(script) };
             let with_slotway = slotway::start(&setup(&workers, count), &bench.cpus).await;
             let bare = envoy::Generated::of(&with_slotway).await.bare(&at).cluster_by(HEADER, &at);
             contenders.push((with_slotway.named(&format!("Slotway, {slots}")), load.clone()));

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::Path, process::Command};
 
 use serde_json::{Value, json};
 
-use super::{Contender, Place, directory, write};
+use super::{Contender, ProxyLaunch, directory, write};
 use crate::cpus::Cpus;
 use slotway_test_site::{envoy, fresh_address, get, send};
 
@@ -175,7 +175,7 @@ impl Plan {
             "--concurrency",
         ]);
         command.arg(self.threads.to_string());
-        Contender::start(name, command, Place { address, directory, threads: self.threads, cpus }).await
+        Contender::start(name, command, ProxyLaunch { address, directory, threads: self.threads, cpus }).await
     }
 }
 

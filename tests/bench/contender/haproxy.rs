@@ -2,13 +2,13 @@
 
 use std::net::SocketAddr;
 
-use super::{Contender, Place, directory, installed, write};
+use super::{Contender, ProxyLaunch, directory, installed, write};
 use crate::cpus::Cpus;
 use slotway_test_site::fresh_address;
 
 /// How HAProxy shall be configured beyond the workers.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Wanted<'a> {
+pub(crate) struct HaproxySettings<'a> {
     /// Each worker's `maxconn`.
     pub(crate) capacity: u32,
     /// `timeout queue`.
@@ -19,7 +19,7 @@ pub(crate) struct Wanted<'a> {
     pub(crate) threads: u32,
 }
 
-impl Wanted<'_> {
+impl HaproxySettings<'_> {
     /// One thread and a queue without end.
     pub(crate) fn queueing(capacity: u32) -> Self {
         Self { capacity, queue_timeout: "120s", max_queue: 0, threads: 1 }
@@ -27,9 +27,9 @@ impl Wanted<'_> {
 }
 
 /// Starts HAProxy in front of these workers.
-pub(crate) async fn start(workers: &[SocketAddr], wanted: Wanted<'_>, cpus: &Cpus) -> Contender {
+pub(crate) async fn start(workers: &[SocketAddr], wanted: HaproxySettings<'_>, cpus: &Cpus) -> Contender {
     let address = fresh_address();
-    let Wanted { capacity, queue_timeout, max_queue, threads } = wanted;
+    let HaproxySettings { capacity, queue_timeout, max_queue, threads } = wanted;
     // It wants two files for each connection, which is more than many a user may have and than so few workers need.
     let mut text = format!(
         "global\n    nbthread {threads}\n    maxconn 12000\n    no strict-limits\n\
@@ -49,5 +49,5 @@ pub(crate) async fn start(workers: &[SocketAddr], wanted: Wanted<'_>, cpus: &Cpu
     let file = write(directory.path(), "haproxy.cfg", &text);
     let mut command = installed("haproxy");
     command.arg("-db").arg("-f").arg(file);
-    Contender::start("HAProxy", command, Place { address, directory, threads, cpus }).await
+    Contender::start("HAProxy", command, ProxyLaunch { address, directory, threads, cpus }).await
 }

@@ -28,11 +28,11 @@ pub(crate) struct Contender {
     pub(crate) address: SocketAddr,
     // Before what it depends on, so that it ends first.
     process: TestProcess,
-    kept: Kept,
+    companions: Companions,
 }
 
 /// Where a proxy runs.
-struct Place<'a> {
+struct ProxyLaunch<'a> {
     /// Where it takes requests.
     address: SocketAddr,
     /// For its files.
@@ -42,13 +42,13 @@ struct Place<'a> {
 }
 
 /// What must live as long as the proxy.
-enum Kept {
+enum Companions {
     Directory(#[expect(dead_code, reason = "kept only")] TempDir),
-    Slotway(Box<Apart>),
+    Slotway(Box<SlotwayParts>),
 }
 
 /// What Slotway has beside its Envoy, and whose work is not the proxy's.
-struct Apart {
+struct SlotwayParts {
     #[expect(dead_code, reason = "kept only")]
     control_plane: TestProcess,
     site: Site,
@@ -56,11 +56,11 @@ struct Apart {
 
 impl Contender {
     /// Starts `command` as a proxy of so many threads, and waits until it listens.
-    async fn start(name: &str, command: Command, at: Place<'_>) -> Self {
-        let Place { address, directory, threads, cpus } = at;
+    async fn start(name: &str, command: Command, at: ProxyLaunch<'_>) -> Self {
+        let ProxyLaunch { address, directory, threads, cpus } = at;
         let mut process = cpus.place(threads, || TestProcess::start("proxy", command, directory.path()));
         listening(name, &mut process, address).await;
-        Self { name: name.to_owned(), address, process, kept: Kept::Directory(directory) }
+        Self { name: name.to_owned(), address, process, companions: Companions::Directory(directory) }
     }
 
     /// The same under another name.
@@ -76,9 +76,9 @@ impl Contender {
 
     /// The site of a contender that is Slotway, with its API and its Envoy's statistics.
     pub(crate) fn site(&self) -> &Site {
-        match &self.kept {
-            Kept::Slotway(apart) => &apart.site,
-            Kept::Directory(_) => panic!("{} is not Slotway", self.name),
+        match &self.companions {
+            Companions::Slotway(parts) => &parts.site,
+            Companions::Directory(_) => panic!("{} is not Slotway", self.name),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{Contender, Place, directory, installed, write};
+use super::{Contender, ProxyLaunch, directory, installed, write};
 use crate::cpus::Cpus;
 use slotway_test_site::fresh_address;
 
@@ -30,5 +30,5 @@ pub(crate) async fn start(workers: &[SocketAddr], capacity: u32, cpus: &Cpus) ->
     let file = write(directory.path(), "nginx.conf", &text);
     let mut command = installed("nginx");
     command.arg("-c").arg(file).arg("-p").arg(directory.path());
-    Contender::start("nginx", command, Place { address, directory, threads: 1, cpus }).await
+    Contender::start("nginx", command, ProxyLaunch { address, directory, threads: 1, cpus }).await
 }

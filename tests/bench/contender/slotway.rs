@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Apart, Contender, Kept, UP_WITHIN};
+use super::{Companions, Contender, SlotwayParts, UP_WITHIN};
 use crate::{cpus::Cpus, worker::Workers};
 use slotway_test_site::{Setup, Site, TestProcess, WorkerFigures, artefact};
 
@@ -47,6 +47,6 @@ pub(crate) async fn start_with(setup: &Setup, cpus: &Cpus, variable: Option<(&st
         name: NAME.to_owned(),
         address: site.address(),
         process: envoy,
-        kept: Kept::Slotway(Box::new(Apart { control_plane, site })),
+        companions: Companions::Slotway(Box::new(SlotwayParts { control_plane, site })),
     }
 }

@@ -3,6 +3,6 @@
 mod answer;
 pub(crate) mod arrivals;
 pub(crate) mod clients;
-pub(crate) mod crowd;
+pub(crate) mod many_clients;
 pub(crate) mod nodes;
 pub(crate) mod wrk;

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, process::Stdio, time::Duration};
 
-use crate::closed::{By, Load};
+use crate::closed::{Load, LoadGenerator};
 
 /// What one run of wrk has seen.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,7 +38,7 @@ pub(crate) async fn run(address: SocketAddr, load: &Load, length: Duration) -> R
         .arg(format!("http://{address}/"))
         .stdin(Stdio::null())
         .kill_on_drop(true);
-    if let By::Script(script) = &load.by {
+    if let LoadGenerator::Script(script) = &load.by {
         command.arg("--script").arg(script);
     }
     let output = command.output().await.unwrap();

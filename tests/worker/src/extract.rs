@@ -102,7 +102,7 @@ impl Extractor {
     /// Annotates within the worker's own capacity. Dropped while it queues or during the delay, it frees its place at
     /// once; a long document that is being searched frees it when the search is over.
     async fn annotate(&self, text: String, markup: Markup) -> Result<Vec<u8>, Problem> {
-        let place = self.pool.place().await.map_err(|QueueFull| {
+        let permit = self.pool.acquire().await.map_err(|QueueFull| {
             let detail = "too many requests wait inside this worker already; try again later";
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "queue_full", detail)
         })?;
@@ -117,7 +117,7 @@ impl Extractor {
                 Markup::Html => read_html(&text),
             };
             let json = answer::to_json(&annotator.annotate(&document));
-            drop(place);
+            drop(permit);
             json
         };
         let json = if is_short { Ok(annotate()) } else { tokio::task::spawn_blocking(annotate).await };

@@ -18,7 +18,7 @@ pub(crate) struct Pool {
 
 /// One of the pool's places. It is free again when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct PoolPermit {
     // Dropped in this order: the annotation stops counting before another can begin.
     _running: Running,
     _permit: OwnedSemaphorePermit,
@@ -36,7 +36,7 @@ impl Pool {
     }
 
     /// Takes a place, waiting for one if need be. Dropping the future leaves the queue.
-    pub(crate) async fn place(&self) -> Result<Place, QueueFull> {
+    pub(crate) async fn acquire(&self) -> Result<PoolPermit, QueueFull> {
         let permit = match Arc::clone(&self.places).try_acquire_owned() {
             Ok(permit) => permit,
             Err(_) => {
@@ -47,7 +47,7 @@ impl Pool {
                 permit
             }
         };
-        Ok(Place { _running: self.stats.run(), _permit: permit })
+        Ok(PoolPermit { _running: self.stats.run(), _permit: permit })
     }
 }
 
@@ -68,8 +68,8 @@ mod tests {
     async fn places_go_to_those_who_wait_in_their_order() {
         let stats = Stats::default();
         let pool = Pool::new(1, 10, stats.clone());
-        let first = pool.place().await.unwrap();
-        let (mut second, mut third) = (pin!(pool.place()), pin!(pool.place()));
+        let first = pool.acquire().await.unwrap();
+        let (mut second, mut third) = (pin!(pool.acquire()), pin!(pool.acquire()));
         assert!(is_waiting(&mut second).await);
         assert!(is_waiting(&mut third).await);
         assert_eq!((stats.counts().running, stats.counts().queued), (1, 2));
@@ -88,9 +88,9 @@ mod tests {
     #[tokio::test]
     async fn who_leaves_the_queue_is_passed_over() {
         let pool = Pool::new(1, 10, Stats::default());
-        let first = pool.place().await.unwrap();
-        let mut second = Box::pin(pool.place());
-        let mut third = pin!(pool.place());
+        let first = pool.acquire().await.unwrap();
+        let mut second = Box::pin(pool.acquire());
+        let mut third = pin!(pool.acquire());
         assert!(is_waiting(&mut second).await && is_waiting(&mut third).await);
         drop(second);
         drop(first);
@@ -101,9 +101,9 @@ mod tests {
     #[tokio::test]
     async fn a_full_queue_refuses_at_once() {
         let pool = Pool::new(1, 1, Stats::default());
-        let _first = pool.place().await.unwrap();
-        let mut second = pin!(pool.place());
+        let _first = pool.acquire().await.unwrap();
+        let mut second = pin!(pool.acquire());
         assert!(is_waiting(&mut second).await);
-        assert_eq!(pool.place().await.unwrap_err(), QueueFull);
+        assert_eq!(pool.acquire().await.unwrap_err(), QueueFull);
     }
 }

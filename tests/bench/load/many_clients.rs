@@ -20,7 +20,7 @@ const FIRST_WITHIN: Duration = Duration::from_secs(60);
 
 /// What was measured.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Crowd {
+pub(crate) struct ClientsResult {
     /// Answers, all of status 200.
     pub(crate) answers: u64,
     /// In this time.
@@ -33,7 +33,7 @@ pub(crate) struct Crowd {
 ///
 /// # Panics
 /// Where a connection is not taken or is closed, or an answer is another than 200.
-pub(crate) async fn run(contender: &Contender, clients: u32, length: Duration) -> Crowd {
+pub(crate) async fn run(contender: &Contender, clients: u32, length: Duration) -> ClientsResult {
     let (address, pid) = (contender.address, contender.pid());
     let asking = move || ask(address, pid, clients as usize, length);
     let name = &contender.name;
@@ -46,7 +46,7 @@ struct Client {
     answered: bool,
 }
 
-fn ask(address: SocketAddr, pid: i32, count: usize, length: Duration) -> io::Result<Crowd> {
+fn ask(address: SocketAddr, pid: i32, count: usize, length: Duration) -> io::Result<ClientsResult> {
     let request = format!("GET / HTTP/1.1\r\nhost: {address}\r\n\r\n").into_bytes();
     let mut poll = Poll::new()?;
     let mut clients = Vec::with_capacity(count);
@@ -90,7 +90,7 @@ fn ask(address: SocketAddr, pid: i32, count: usize, length: Duration) -> io::Res
         answers += turn(&mut clients, until)?.0;
     }
     let cpu = cpu_time(pid) - cpu_before;
-    Ok(Crowd { answers, took: Duration::from_nanos(now_ns() - began), cpu })
+    Ok(ClientsResult { answers, took: Duration::from_nanos(now_ns() - began), cpu })
 }
 
 impl Client {
