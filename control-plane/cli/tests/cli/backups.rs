@@ -12,8 +12,8 @@ use slotway_test_postgres::Postgres;
 
 use crate::{
     golden::told,
-    house::{House, Running, stderr, stdout, wait_for},
     http::{NOBODY, send},
+    installation::{Installation, Running, stderr, stdout, wait_for},
     real_plane::SITE,
 };
 
@@ -26,14 +26,14 @@ fn site() -> String {
 
 /// A configuration file, and the control plane that it is for, if it runs.
 struct Plane {
-    house: House,
+    installation: Installation,
     store: Option<String>,
     serving: Option<Running>,
 }
 
 impl Plane {
     fn stopped(store: Option<String>) -> Self {
-        Self { house: House::new(), store, serving: None }
+        Self { installation: Installation::new(), store, serving: None }
     }
 
     fn start(store: Option<String>) -> Self {
@@ -48,7 +48,7 @@ impl Plane {
     }
 
     fn serve(&mut self) {
-        let serving = self.house.serving(&self.variables());
+        let serving = self.installation.serving(&self.variables());
         wait_for("readiness", || self.get("/readyz"));
         self.serving = Some(serving);
     }
@@ -61,8 +61,9 @@ impl Plane {
 
     /// What stands there; none where it does not answer with 200.
     fn get(&self, path: &str) -> Option<Value> {
-        let token = self.house.path("state/admin-token").exists().then(|| self.house.token());
-        let (status, body) = send(self.house.ports[1], "GET", path, token.as_deref().unwrap_or(NOBODY), "")?;
+        let token = self.installation.path("state/admin-token").exists().then(|| self.installation.token());
+        let (status, body) =
+            send(self.installation.ports[1], "GET", path, token.as_deref().unwrap_or(NOBODY), "")?;
         (status == 200).then_some(body)
     }
 
@@ -71,7 +72,7 @@ impl Plane {
     }
 
     fn with_input(&self, arguments: &[&str], input: &str) -> Output {
-        let mut command = self.house.slotway(arguments);
+        let mut command = self.installation.slotway(arguments);
         command.envs(self.variables());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -88,13 +89,18 @@ impl Plane {
 
     /// Puts a pool, workers, a user and a token there, and returns the token's secret.
     fn settle(&self) -> String {
-        fs::write(self.house.path("site.yaml"), site()).unwrap();
+        fs::write(self.installation.path("site.yaml"), site()).unwrap();
         self.done(&["apply", "-f", "site.yaml"], "");
         self.done(&["user", "create", "ada", "--role", "admin"], "correct horse battery");
         let limits = r#"{ "spec": { "servers_max": 3, "by_usage": { "ocr": 3 } } }"#;
-        let (status, body) =
-            send(self.house.ports[1], "PUT", "/api/v1/server-limits/slotway", &self.house.token(), limits)
-                .unwrap();
+        let (status, body) = send(
+            self.installation.ports[1],
+            "PUT",
+            "/api/v1/server-limits/slotway",
+            &self.installation.token(),
+            limits,
+        )
+        .unwrap();
         assert!((200..300).contains(&status), "{body}");
         self.done(&["token", "create", "board", "--scope", "read"], "").trim().to_owned()
     }
@@ -116,7 +122,7 @@ impl Plane {
 
     fn sign_in(&self, password: &str) -> Option<u16> {
         let body = serde_json::json!({ "name": "ada", "password": password }).to_string();
-        Some(send(self.house.ports[1], "POST", "/api/v1/session", NOBODY, &body)?.0)
+        Some(send(self.installation.ports[1], "POST", "/api/v1/session", NOBODY, &body)?.0)
     }
 }
 
@@ -153,9 +159,9 @@ fn what_was_backed_up_from_a_running_control_plane_is_there_again_after_its_loss
         made.starts_with("b: 3 workers, 2 pools, 2 policies, 1 user, 1 token, server limits; revision "),
         "{made}"
     );
-    let file = fs::read_to_string(plane.house.path("b")).unwrap();
-    assert_eq!(fs::metadata(plane.house.path("b")).unwrap().permissions().mode() & 0o777, 0o600);
-    for hidden in [secret.as_str(), "battery", &plane.house.token()] {
+    let file = fs::read_to_string(plane.installation.path("b")).unwrap();
+    assert_eq!(fs::metadata(plane.installation.path("b")).unwrap().permissions().mode() & 0o777, 0o600);
+    for hidden in [secret.as_str(), "battery", &plane.installation.token()] {
         assert!(!file.contains(hidden), "{hidden}");
     }
     // A second one on the same name would be one backup less.
@@ -163,14 +169,14 @@ fn what_was_backed_up_from_a_running_control_plane_is_there_again_after_its_loss
     assert_eq!(again.status.code(), Some(1));
     assert!(stderr(&again).contains("b: File exists"), "{}", stderr(&again));
     assert!(stderr(&again).contains("name another one"), "{}", stderr(&again));
-    assert_eq!(fs::read_to_string(plane.house.path("b")).unwrap(), file);
+    assert_eq!(fs::read_to_string(plane.installation.path("b")).unwrap(), file);
     // By way of a pipe it is the same, but for the time.
     let piped = plane.done(&["backup", "-"], "");
     assert_eq!(piped.lines().nth(1), file.lines().nth(1));
 
     plane.stop();
     for left in ["slotway.db", "slotway.db-wal", "slotway.db-shm"] {
-        let _ = fs::remove_file(plane.house.path("state").join(left));
+        let _ = fs::remove_file(plane.installation.path("state").join(left));
     }
     let restored = plane.done(&["restore", "b"], "");
     for line in
@@ -191,7 +197,7 @@ fn what_was_backed_up_from_a_running_control_plane_is_there_again_after_its_loss
     assert!(audit.contains("http://127.0.0.1:7") && !audit.contains("argon2"), "{audit}");
     plane.stop();
     // A second time nothing is left to do, and nobody has to say `--replace`; the other way in is the same.
-    let file = fs::read_to_string(plane.house.path("b")).unwrap();
+    let file = fs::read_to_string(plane.installation.path("b")).unwrap();
     let nothing = plane.done(&["restore", "-"], &file);
     assert!(nothing.contains("already\n") && nothing.lines().count() == 1, "{nothing}");
 }
@@ -205,7 +211,7 @@ fn what_was_changed_since_the_backup_is_as_it_was_where_somebody_says_so() {
     let later = "\
 kind: Worker\nmetadata: { name: 'http://127.0.0.1:6' }\nspec: { pool: p, capacity: 1 }\n---\n\
 kind: Worker\nmetadata: { name: 'http://127.0.0.1:8' }\nspec: { pool: p, capacity: 1 }\n";
-    fs::write(plane.house.path("later.yaml"), later).unwrap();
+    fs::write(plane.installation.path("later.yaml"), later).unwrap();
     plane.done(&["apply", "-f", "later.yaml"], "");
     plane.done(&["uncordon", "http://127.0.0.1:7"], "");
     plane.done(&["user", "passwd", "ada"], "another horse battery");
@@ -278,14 +284,14 @@ fn what_is_no_backup_is_refused_with_the_place_and_changes_nothing() {
     plane.settle();
     plane.done(&["backup", "good"], "");
     plane.stop();
-    let good = fs::read_to_string(plane.house.path("good")).unwrap();
-    let (kept, database_file) = (database(&plane), plane.house.path("state/slotway.db"));
-    let file = |name: &str, text: &str| fs::write(plane.house.path(name), text).unwrap();
+    let good = fs::read_to_string(plane.installation.path("good")).unwrap();
+    let (kept, database_file) = (database(&plane), plane.installation.path("state/slotway.db"));
+    let file = |name: &str, text: &str| fs::write(plane.installation.path(name), text).unwrap();
     file("cut", &good[..good.len() / 2]);
     file("changed", &good.replace("rack 7", "rack 8"));
     file("newer", &good.replace("\"slotway_backup\":1", "\"slotway_backup\":9"));
     file("other", "pools: []\n");
-    fs::copy(&database_file, plane.house.path("database")).unwrap();
+    fs::copy(&database_file, plane.installation.path("database")).unwrap();
     file(
         "capacity",
         &ended(good.lines(), |value| {
@@ -331,14 +337,14 @@ fn what_is_no_backup_is_refused_with_the_place_and_changes_nothing() {
         assert_eq!(stdout(&output), "", "{told}");
     }
     assert_eq!(database(&plane), kept);
-    assert!(!plane.house.path("elsewhere").exists() && !plane.house.path("nowhere").exists());
+    assert!(!plane.installation.path("elsewhere").exists() && !plane.installation.path("nowhere").exists());
     // A database that is broken makes no backup.
     let whole = fs::read(&database_file).unwrap();
     fs::write(&database_file, &whole[..whole.len() / 2]).unwrap();
     let broken = plane.run(&["backup", "b"]);
     assert_eq!(broken.status.code(), Some(1));
     assert!(stderr(&broken).contains("the database is damaged"), "{}", stderr(&broken));
-    assert!(!plane.house.path("b").exists());
+    assert!(!plane.installation.path("b").exists());
 }
 
 /// The lines of a backup, changed, with an end that goes with them.
@@ -373,9 +379,10 @@ fn from_one_database_into_another_all_goes_along() {
     large.stop();
     // And back, into a directory that is not there yet.
     let mut small = Plane { store: None, ..large };
-    fs::rename(small.house.path("state"), small.house.path("old")).unwrap();
+    fs::rename(small.installation.path("state"), small.installation.path("old")).unwrap();
     small.done(&["restore", "c"], "");
-    fs::copy(small.house.path("old/admin-token"), small.house.path("state/admin-token")).unwrap();
+    fs::copy(small.installation.path("old/admin-token"), small.installation.path("state/admin-token"))
+        .unwrap();
     small.serve();
     assert_eq!(small.said(), before);
     assert!(small.may_read(&secret));
@@ -388,15 +395,15 @@ fn control_planes_at_work_follow_a_restore_into_their_database() {
     one.settle();
     // The other one has the same file, but for its ports.
     let mut other = Plane::stopped(Some(postgres.url()));
-    let file = fs::read_to_string(other.house.path("f.yaml")).unwrap();
-    let worker = |plane: &Plane| format!("http://127.0.0.1:{}'", plane.house.ports[4]);
-    fs::write(other.house.path("f.yaml"), file.replace(&worker(&other), &worker(&one))).unwrap();
+    let file = fs::read_to_string(other.installation.path("f.yaml")).unwrap();
+    let worker = |plane: &Plane| format!("http://127.0.0.1:{}'", plane.installation.ports[4]);
+    fs::write(other.installation.path("f.yaml"), file.replace(&worker(&other), &worker(&one))).unwrap();
     other.serve();
     one.done(&["backup", "b"], "");
     let before = one.said();
     let later = "kind: Worker\nmetadata: { name: 'http://127.0.0.1:8' }\nspec: { pool: p, capacity: 1 }\n---\n\
                  kind: Worker\nmetadata: { name: 'http://127.0.0.1:6' }\nspec: { pool: p, capacity: 1 }\n";
-    fs::write(one.house.path("later.yaml"), later).unwrap();
+    fs::write(one.installation.path("later.yaml"), later).unwrap();
     one.done(&["apply", "-f", "later.yaml"], "");
     one.done(&["user", "passwd", "ada"], "another horse battery");
     one.done(&["token", "create", "other", "--scope", "read"], "");

@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::{
     fake_plane::FakePlane,
     golden::{golden, masked, told},
-    house::{stderr, stdout, wait_for},
+    installation::{stderr, stdout, wait_for},
 };
 
 const FILE: &str = "\

@@ -4,7 +4,7 @@ use std::{fs, path::Path, process::Command};
 
 use crate::{
     fake_plane::FakePlane,
-    house::{stdout, wait_for},
+    installation::{stdout, wait_for},
     terminal::Terminal,
 };
 

@@ -28,13 +28,13 @@ pub(crate) struct FakePlane {
 }
 
 pub(crate) struct Shared {
-    kept: Mutex<Kept>,
+    kept: Mutex<FakeState>,
     events: Mutex<broadcast::Sender<Bytes>>,
 }
 
 /// What it keeps.
 #[derive(Default)]
-pub(crate) struct Kept {
+pub(crate) struct FakeState {
     /// By the word of the path and the name.
     pub(crate) resources: BTreeMap<(String, String), Value>,
     pub(crate) version: u64,
@@ -143,7 +143,7 @@ impl FakePlane {
     }
 
     /// What it keeps, to be looked at and changed.
-    pub(crate) fn kept(&self) -> MutexGuard<'_, Kept> {
+    pub(crate) fn kept(&self) -> MutexGuard<'_, FakeState> {
         self.shared.kept()
     }
 
@@ -190,12 +190,12 @@ impl Drop for FakePlane {
 }
 
 impl Shared {
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn kept(&self) -> MutexGuard<'_, FakeState> {
         self.kept.lock().unwrap()
     }
 }
 
-impl Kept {
+impl FakeState {
     pub(crate) fn put(&mut self, path: &str, resource: Value) {
         let name = resource["metadata"]["name"].as_str().unwrap().to_owned();
         self.resources.insert((path.to_owned(), name), resource);
@@ -285,7 +285,7 @@ fn decoded(text: &str) -> String {
     percent_encoding::percent_decode_str(text).decode_utf8().unwrap().into_owned()
 }
 
-fn list(kept: &Kept, kind: &str, query: &[(&str, String)]) -> Response {
+fn list(kept: &FakeState, kind: &str, query: &[(&str, String)]) -> Response {
     let all = kept.resources.iter().filter(|((path, _), _)| path == kind);
     let chosen = all.map(|((_, name), resource)| (name, resource)).filter(|(_, resource)| {
         query.iter().all(|(field, value)| match *field {
@@ -314,7 +314,7 @@ fn list(kept: &Kept, kind: &str, query: &[(&str, String)]) -> Response {
 
 #[allow(clippy::too_many_arguments, reason = "all parts of a request")]
 fn one(
-    kept: &mut Kept,
+    kept: &mut FakeState,
     method: &Method,
     headers: &HeaderMap,
     kind: &str,
@@ -373,7 +373,7 @@ fn one(
     }
 }
 
-fn apply(kept: &mut Kept, body: &Value, dry_run: bool) -> Response {
+fn apply(kept: &mut FakeState, body: &Value, dry_run: bool) -> Response {
     let items = body["items"].as_array().unwrap();
     let mut outcomes = Vec::new();
     for (index, item) in items.iter().enumerate() {

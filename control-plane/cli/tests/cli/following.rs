@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     fake_plane::FakePlane,
-    house::{Running, wait_for},
+    installation::{Running, wait_for},
 };
 
 struct Watch {

@@ -10,7 +10,7 @@ use std::{
 use tempfile::TempDir;
 
 /// A directory with a configuration file on ports of its own, a stand-in for Envoy and one for the filter.
-pub(crate) struct House {
+pub(crate) struct Installation {
     pub(crate) directory: TempDir,
     /// listen, api, xds, admin, worker
     pub(crate) ports: [u16; 5],
@@ -19,7 +19,7 @@ pub(crate) struct House {
 /// How long a condition may take to come true: far beyond what it takes.
 const WITHIN: Duration = Duration::from_secs(30);
 
-impl House {
+impl Installation {
     pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         // All are held until the last is known, so that they differ.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     fake_plane::{FakePlane, TOKEN},
     golden::{golden, masked, told},
-    house::{stderr, stdout},
+    installation::{stderr, stdout},
 };
 
 #[test]
@@ -137,18 +137,21 @@ fn flags_go_over_the_environment_and_the_token_comes_from_where_it_was_said() {
 #[test]
 fn a_configuration_file_says_where_the_control_plane_and_its_token_are() {
     let plane = FakePlane::start();
-    let house = crate::house::House::new();
-    let yaml = std::fs::read_to_string(house.path("f.yaml")).unwrap();
-    std::fs::write(house.path("f.yaml"), yaml.replace(&house.ports[1].to_string(), &plane.port.to_string()))
-        .unwrap();
-    std::fs::create_dir(house.path("state")).unwrap();
-    std::fs::write(house.path("state/admin-token"), TOKEN).unwrap();
+    let installation = crate::installation::Installation::new();
+    let yaml = std::fs::read_to_string(installation.path("f.yaml")).unwrap();
+    std::fs::write(
+        installation.path("f.yaml"),
+        yaml.replace(&installation.ports[1].to_string(), &plane.port.to_string()),
+    )
+    .unwrap();
+    std::fs::create_dir(installation.path("state")).unwrap();
+    std::fs::write(installation.path("state/admin-token"), TOKEN).unwrap();
     for flag in ["-f", "--file", "-c", "--config"] {
-        let output = house.run(&["get", "pools", flag, "f.yaml"]);
+        let output = installation.run(&["get", "pools", flag, "f.yaml"]);
         assert_eq!(output.status.code(), Some(0), "{flag}: {}", stderr(&output));
         assert_eq!(plane.kept().asked.last().unwrap().2, Some(format!("Bearer {TOKEN}")));
     }
-    let mut get = house.slotway(&["get", "pools"]);
+    let mut get = installation.slotway(&["get", "pools"]);
     assert_eq!(get.env("SLOTWAY_CONFIG", "f.yaml").output().unwrap().status.code(), Some(0));
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use crate::{
     fake_plane::FakePlane,
     golden::{golden, masked, told},
-    house::stderr,
+    installation::stderr,
 };
 
 #[test]

@@ -12,7 +12,7 @@ use std::{
 
 use rustix::process::Signal;
 
-use crate::house::House;
+use crate::installation::Installation;
 
 /// The next message that says something else than that it is alive.
 fn next(socket: &UnixDatagram) -> String {
@@ -30,9 +30,9 @@ fn message(socket: &UnixDatagram) -> String {
     String::from_utf8(bytes[..length].to_vec()).unwrap()
 }
 
-fn converse(house: &House, socket: &UnixDatagram, name: &str) {
+fn converse(installation: &Installation, socket: &UnixDatagram, name: &str) {
     socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-    let mut serving = house.serving(&[("NOTIFY_SOCKET", name), ("WATCHDOG_USEC", "100000")]);
+    let mut serving = installation.serving(&[("NOTIFY_SOCKET", name), ("WATCHDOG_USEC", "100000")]);
     assert_eq!(next(socket), "READY=1\nSTATUS=serving");
     assert_eq!([message(socket), message(socket)], ["WATCHDOG=1", "WATCHDOG=1"]);
     serving.signal(Signal::HUP);
@@ -45,27 +45,27 @@ fn converse(house: &House, socket: &UnixDatagram, name: &str) {
 
 #[test]
 fn the_service_manager_is_told_of_begin_reload_life_and_end() {
-    let house = House::new();
-    let path = house.path("notify");
-    converse(&house, &UnixDatagram::bind(&path).unwrap(), path.to_str().unwrap());
+    let installation = Installation::new();
+    let path = installation.path("notify");
+    converse(&installation, &UnixDatagram::bind(&path).unwrap(), path.to_str().unwrap());
 }
 
 #[test]
 fn a_socket_without_a_file_will_do() {
-    let house = House::new();
-    let name = format!("slotway-test-{}-{}", std::process::id(), house.ports[0]);
+    let installation = Installation::new();
+    let name = format!("slotway-test-{}-{}", std::process::id(), installation.ports[0]);
     let address = SocketAddr::from_abstract_name(&name).unwrap();
-    converse(&house, &UnixDatagram::bind_addr(&address).unwrap(), &format!("@{name}"));
+    converse(&installation, &UnixDatagram::bind_addr(&address).unwrap(), &format!("@{name}"));
 }
 
 #[test]
 fn a_socket_that_is_not_there_or_a_watchdog_of_another_process_changes_nothing() {
-    let house = House::new();
-    let socket = UnixDatagram::bind(house.path("notify")).unwrap();
+    let installation = Installation::new();
+    let socket = UnixDatagram::bind(installation.path("notify")).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-    drop(house.serving(&[("NOTIFY_SOCKET", "/nowhere/notify")]));
-    let mut serving = house.serving(&[
-        ("NOTIFY_SOCKET", house.path("notify").to_str().unwrap()),
+    drop(installation.serving(&[("NOTIFY_SOCKET", "/nowhere/notify")]));
+    let mut serving = installation.serving(&[
+        ("NOTIFY_SOCKET", installation.path("notify").to_str().unwrap()),
         ("WATCHDOG_USEC", "1"),
         ("WATCHDOG_PID", "1"),
     ]);
@@ -83,10 +83,10 @@ fn the_unit_is_right_and_hardened() {
         eprintln!("skipped: there is no systemd-analyze");
         return;
     }
-    let house = House::new();
+    let installation = Installation::new();
     // The program that it names is not installed here.
     let text = std::fs::read_to_string(&unit).unwrap().replace("/usr/bin/slotway", "/bin/true");
-    let copy = house.path("slotway.service");
+    let copy = installation.path("slotway.service");
     std::fs::write(&copy, text).unwrap();
     let verified = Command::new("systemd-analyze").arg("verify").arg("--man=no").arg(&copy).output().unwrap();
     let complaints = String::from_utf8_lossy(&verified.stderr);

@@ -10,32 +10,32 @@ use serde_json::Value;
 use slotway_test_postgres::Postgres;
 
 use crate::{
-    house::{House, Running, stdout, wait_for},
     http::{NOBODY, send},
+    installation::{Installation, Running, stdout, wait_for},
 };
 
 /// A control plane on the database of all.
 pub(crate) struct Member {
-    house: House,
+    installation: Installation,
     url: String,
     process: Option<Running>,
 }
 
 impl Member {
     pub(crate) fn start(postgres: &Postgres) -> Self {
-        let house = House::new();
+        let installation = Installation::new();
         // They have one file in common, but for the ports.
-        let (file, own) = (house.path("f.yaml"), format!("127.0.0.1:{}'", house.ports[4]));
+        let (file, own) = (installation.path("f.yaml"), format!("127.0.0.1:{}'", installation.ports[4]));
         let yaml = std::fs::read_to_string(&file).unwrap();
         assert!(yaml.contains(&own), "{yaml}");
         std::fs::write(&file, yaml.replace(&own, "127.0.0.1:9'")).unwrap();
-        let mut member = Self { house, url: postgres.url(), process: None };
+        let mut member = Self { installation, url: postgres.url(), process: None };
         member.start_again();
         member
     }
 
     pub(crate) fn start_again(&mut self) {
-        let mut serve = self.house.slotway(&["serve", "-f", "f.yaml", "--filter", "filter.wasm"]);
+        let mut serve = self.installation.slotway(&["serve", "-f", "f.yaml", "--filter", "filter.wasm"]);
         serve.env("SLOTWAY_STORE", &self.url).stdout(Stdio::null());
         self.process = Some(Running(serve.spawn().unwrap()));
         wait_for("an answer", || self.get("/readyz").filter(|(status, _)| *status == 200));
@@ -46,11 +46,11 @@ impl Member {
     }
 
     pub(crate) fn api(&self) -> u16 {
-        self.house.ports[1]
+        self.installation.ports[1]
     }
 
     pub(crate) fn token(&self) -> String {
-        std::fs::read_to_string(self.house.path("state/admin-token")).unwrap()
+        std::fs::read_to_string(self.installation.path("state/admin-token")).unwrap()
     }
 
     pub(crate) fn get(&self, path: &str) -> Option<(u16, Value)> {
@@ -105,7 +105,7 @@ fn what_is_changed_at_one_is_the_same_at_the_other() {
     wait_for("the removal", || (state(&one).as_deref() == Some("draining")).then_some(()));
     // Who changed what is known to both alike.
     let audit = |member: &Member| {
-        let output = member.house.run(&["audit", "-f", "f.yaml", "-o", "json", "--kind", "worker"]);
+        let output = member.installation.run(&["audit", "-f", "f.yaml", "-o", "json", "--kind", "worker"]);
         assert!(output.status.success(), "{output:?}");
         stdout(&output)
     };

@@ -5,7 +5,7 @@ use std::thread;
 use serde_json::{Value, json};
 use slotway_test_postgres::Postgres;
 
-use crate::{house::wait_for, http::send, several::Member};
+use crate::{http::send, installation::wait_for, several::Member};
 
 impl Member {
     fn ask(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {

@@ -10,7 +10,7 @@ use std::{
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
-use crate::house::Running;
+use crate::installation::Running;
 
 /// A terminal. It is closed on drop.
 pub(crate) struct Terminal {

@@ -31,12 +31,12 @@ use tokio_rustls::{
     },
 };
 
-use crate::{house::House, people::PASSWORD};
+use crate::{fixture::Fixture, people::PASSWORD};
 
 type HttpsClient = Client<hyper_rustls::HttpsConnector<HttpConnector>, Full<Bytes>>;
 
 /// A control plane with TLS, and a client that trusts its certificate.
-async fn with_tls() -> (House, HttpsClient) {
+async fn with_tls() -> (Fixture, HttpsClient) {
     let directory = tempfile::tempdir().unwrap();
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let (certificate, key) = (directory.path().join("cert.pem"), directory.path().join("key.pem"));
@@ -46,7 +46,7 @@ async fn with_tls() -> (House, HttpsClient) {
         "api_tls": { "certificate_file": certificate, "key_file": key },
         "pools": [{ "name": "p", "workers": [] }],
     });
-    let house = House::with(directory, &file.to_string()).await;
+    let fixture = Fixture::with(directory, &file.to_string()).await;
     let mut roots = RootCertStore::empty();
     roots.add(made.cert.der().clone()).unwrap();
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -55,15 +55,15 @@ async fn with_tls() -> (House, HttpsClient) {
         .with_root_certificates(roots)
         .with_no_client_auth();
     let connector = HttpsConnectorBuilder::new().with_tls_config(config).https_only().enable_http1().build();
-    (house, Client::builder(TokioExecutor::new()).build(connector))
+    (fixture, Client::builder(TokioExecutor::new()).build(connector))
 }
 
 #[tokio::test]
 async fn over_tls_all_is_served_and_cookies_are_for_tls_alone() {
-    let (house, client) = with_tls().await;
-    let url = |path: &str| format!("https://localhost:{}{path}", house.control_plane.api.port());
+    let (fixture, client) = with_tls().await;
+    let url = |path: &str| format!("https://localhost:{}{path}", fixture.control_plane.api.port());
     let request = |request: axum::http::request::Builder, body: String| {
-        let authorization = house.control_plane.token.authorization();
+        let authorization = fixture.control_plane.token.authorization();
         let request =
             request.header("authorization", authorization).header("content-type", "application/json");
         request.body(Full::new(Bytes::from(body))).unwrap()
@@ -77,7 +77,7 @@ async fn over_tls_all_is_served_and_cookies_are_for_tls_alone() {
     assert!(cookie.ends_with("; Secure"), "{cookie}");
     answer.into_body().collect().await.unwrap();
     // In the clear nobody is answered.
-    let mut plain = TcpStream::connect(house.control_plane.api).await.unwrap();
+    let mut plain = TcpStream::connect(fixture.control_plane.api).await.unwrap();
     plain.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
     let mut answer = Vec::new();
     let _ = plain.read_to_end(&mut answer).await;
@@ -86,8 +86,8 @@ async fn over_tls_all_is_served_and_cookies_are_for_tls_alone() {
 
 #[tokio::test]
 async fn both_versions_of_http_are_agreed_on_with_tls() {
-    let (house, _) = with_tls().await;
-    let certificate = std::fs::read(house.directory.path().join("cert.pem")).unwrap();
+    let (fixture, _) = with_tls().await;
+    let certificate = std::fs::read(fixture.directory.path().join("cert.pem")).unwrap();
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(&certificate).unwrap()).unwrap();
     for wanted in [&b"h2"[..], b"http/1.1"] {
@@ -97,7 +97,7 @@ async fn both_versions_of_http_are_agreed_on_with_tls() {
             .with_root_certificates(roots.clone())
             .with_no_client_auth();
         config.alpn_protocols = vec![wanted.to_vec()];
-        let stream = TcpStream::connect(house.control_plane.api).await.unwrap();
+        let stream = TcpStream::connect(fixture.control_plane.api).await.unwrap();
         let connector = TlsConnector::from(Arc::new(config));
         let mut stream = connector.connect("localhost".try_into().unwrap(), stream).await.unwrap();
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(wanted));
@@ -141,10 +141,10 @@ async fn rest_in_the_clear_is_not_served_to_other_machines_unless_somebody_says_
 async fn an_address_that_asks_too_much_is_told_when_to_come_again_and_probes_are_answered() {
     let file =
         r#"{ "api_limits": { "requests_per_s": 1, "burst": 5 }, "pools": [{ "name": "p", "workers": [] }] }"#;
-    let house = House::with(tempfile::tempdir().unwrap(), file).await;
+    let fixture = Fixture::with(tempfile::tempdir().unwrap(), file).await;
     let mut refused = None;
     for _ in 0..100 {
-        let answer = house.get("/coordinator/workers").await;
+        let answer = fixture.get("/coordinator/workers").await;
         if answer.status != StatusCode::OK {
             refused = Some(answer);
             break;
@@ -155,7 +155,7 @@ async fn an_address_that_asks_too_much_is_told_when_to_come_again_and_probes_are
     let wait: u64 = answer.headers[header::RETRY_AFTER].to_str().unwrap().parse().unwrap();
     assert!((1..=2).contains(&wait), "{wait}");
     for probe in ["/healthz", "/readyz"] {
-        assert_eq!(house.get(probe).await.status, StatusCode::OK, "{probe}");
+        assert_eq!(fixture.get(probe).await.status, StatusCode::OK, "{probe}");
     }
 }
 
@@ -172,8 +172,8 @@ async fn answered(address: SocketAddr) -> Option<TcpStream> {
 #[tokio::test]
 async fn one_address_has_a_share_of_the_connections_and_gets_it_back() {
     let file = r#"{ "api_limits": { "connections": 6 }, "pools": [{ "name": "p", "workers": [] }] }"#;
-    let house = House::with(tempfile::tempdir().unwrap(), file).await;
-    let address = house.control_plane.api;
+    let fixture = Fixture::with(tempfile::tempdir().unwrap(), file).await;
+    let address = fixture.control_plane.api;
     let mut held = Vec::new();
     for _ in 0..3 {
         held.push(answered(address).await.expect("a connection"));

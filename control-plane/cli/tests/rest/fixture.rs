@@ -12,7 +12,7 @@ use slotway::{
 use tempfile::TempDir;
 
 /// A control plane on ports of its own, with a state directory of its own.
-pub(crate) struct House {
+pub(crate) struct Fixture {
     pub(crate) directory: TempDir,
     file: String,
     pub(crate) control_plane: ControlPlane,
@@ -49,7 +49,7 @@ async fn start_with(directory: &TempDir, file: &str) -> Result<ControlPlane, slo
     ControlPlane::start(&config, "/filter.wasm".into(), Ports::take(&config)?).await
 }
 
-impl House {
+impl Fixture {
     pub(crate) async fn new() -> Self {
         Self::with(tempfile::tempdir().unwrap(), FILE).await
     }

@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde_json::Value;
 
-use crate::{house::House, scripted_envoy::soon};
+use crate::{fixture::Fixture, scripted_envoy::soon};
 
 /// Somebody who listens to events.
 pub(crate) struct Listening {
@@ -21,7 +21,7 @@ pub(crate) struct Listening {
 
 /// One event.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Heard {
+pub(crate) struct ReceivedEvent {
     pub(crate) event: String,
     pub(crate) id: Option<u64>,
     pub(crate) data: Value,
@@ -29,8 +29,8 @@ pub(crate) struct Heard {
 
 impl Listening {
     /// Begins to listen.
-    pub(crate) async fn to(house: &House, query: &str, last_id: Option<u64>) -> Self {
-        Self::with(house.control_plane.api, query, last_id, None).await.unwrap()
+    pub(crate) async fn to(fixture: &Fixture, query: &str, last_id: Option<u64>) -> Self {
+        Self::with(fixture.control_plane.api, query, last_id, None).await.unwrap()
     }
 
     /// The same, or with which status it is refused.
@@ -60,13 +60,13 @@ impl Listening {
     }
 
     /// The next event, which must come; none at the end.
-    pub(crate) async fn next(&mut self) -> Option<Heard> {
+    pub(crate) async fn next(&mut self) -> Option<ReceivedEvent> {
         loop {
             while let Some((block, rest)) = self.text.split_once("\n\n") {
                 let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name));
                 let id = field("id: ").map(|id| id.parse().unwrap());
                 self.last_id = id.or(self.last_id);
-                let heard = field("event: ").map(|event| Heard {
+                let heard = field("event: ").map(|event| ReceivedEvent {
                     event: event.to_owned(),
                     id,
                     data: serde_json::from_str(field("data: ").unwrap()).unwrap(),
@@ -90,7 +90,7 @@ impl Listening {
     }
 
     /// The next event of this name; others are passed over.
-    pub(crate) async fn next_event(&mut self, event: &str) -> Heard {
+    pub(crate) async fn next_event(&mut self, event: &str) -> ReceivedEvent {
         loop {
             let heard = self.next().await.expect("the events have ended");
             if heard.event == event {

@@ -3,11 +3,11 @@ use serde_json::{Value, json};
 use slotway::kinds;
 use slotway_store::{Batch, Expected, Kind, SqliteStore, Store, Who, Write};
 
-use crate::house::{House, worker_path};
+use crate::fixture::{Fixture, worker_path};
 
 const W1: &str = "http://127.0.0.1:9001";
 
-/// What version 0.1 stored of the file that [`House`] has, after somebody had changed a capacity, removed a worker, added one,
+/// What version 0.1 stored of the file that [`Fixture`] has, after somebody had changed a capacity, removed a worker, added one,
 /// and moved one in the file.
 fn documents() -> Vec<(Kind, &'static str, Value)> {
     let entry = |worker: &str, capacity: u32| json!({ "worker": worker, "capacity": capacity });
@@ -53,33 +53,33 @@ async fn a_store_from_before_there_were_pools_in_it_is_taken_over() {
         let writes = documents().into_iter().map(write).collect();
         store.commit(Batch { who: Who::SYSTEM, writes }).await.unwrap();
     }
-    let file = crate::house::FILE;
-    let house = loop {
+    let file = crate::fixture::FILE;
+    let fixture = loop {
         // The other one's connection ends when the runtime comes to it.
-        match crate::house::start(&directory).await {
-            Ok(control_plane) => break House::of(directory, control_plane),
+        match crate::fixture::start(&directory).await {
+            Ok(control_plane) => break Fixture::of(directory, control_plane),
             Err(error) if error.to_string().contains("another slotway") => tokio::task::yield_now().await,
             Err(error) => panic!("{error}"),
         }
     };
     assert!(file.contains("preannotation"));
-    let worker = house.get(&worker_path(W1)).await;
+    let worker = fixture.get(&worker_path(W1)).await;
     assert_eq!(
         worker.body["spec"],
         json!({ "pool": "preannotation", "capacity": 7, "protocol": "http1", "cordoned": false })
     );
     assert_eq!(
-        house.get(&worker_path("http://127.0.0.1:9002")).await.status,
+        fixture.get(&worker_path("http://127.0.0.1:9002")).await.status,
         StatusCode::NOT_FOUND,
         "it stays removed"
     );
     for drains in ["https://added", "http://moved"] {
-        let shown = house.get(&worker_path(drains)).await;
+        let shown = fixture.get(&worker_path(drains)).await;
         assert_eq!(shown.body["status"]["state"], "draining", "{drains}: {}", shown.body);
     }
-    let pools = house.get("/api/v1/pools").await.body;
+    let pools = fixture.get("/api/v1/pools").await.body;
     assert_eq!(pools["items"].as_array().unwrap().len(), 2);
-    let desired = house.control_plane.workers.desired().borrow().clone();
+    let desired = fixture.control_plane.workers.desired().borrow().clone();
     let names: Vec<_> = desired.pools.iter().map(|pool| pool.name.as_str()).collect();
     assert_eq!(names, ["preannotation", "ocr"]);
     assert!(desired.generation > 7);

@@ -3,17 +3,17 @@
 use axum::http::{Method, StatusCode, header};
 use serde_json::{Value, json};
 
-use crate::house::{Answer, House};
+use crate::fixture::{Answer, Fixture};
 
 pub(crate) const PASSWORD: &str = "correct horse";
 
 /// Somebody who has signed in.
-pub(crate) struct Person {
+pub(crate) struct SignedInUser {
     pub(crate) cookie: String,
     pub(crate) csrf: String,
 }
 
-impl House {
+impl Fixture {
     /// Asks with the admin token and JSON.
     pub(crate) async fn admin(&self, method: Method, path: &str, body: &Value) -> Answer {
         let authorization = self.control_plane.token.authorization();
@@ -42,9 +42,9 @@ impl House {
     }
 }
 
-impl Person {
-    pub(crate) async fn signed_in(house: &House, name: &str) -> Self {
-        Self::of(&house.sign_in(name, PASSWORD).await)
+impl SignedInUser {
+    pub(crate) async fn signed_in(fixture: &Fixture, name: &str) -> Self {
+        Self::of(&fixture.sign_in(name, PASSWORD).await)
     }
 
     pub(crate) fn of(answer: &Answer) -> Self {
@@ -60,11 +60,11 @@ impl Person {
         [("cookie", &self.cookie), ("x-csrf-token", &self.csrf), ("content-type", "application/json")]
     }
 
-    pub(crate) async fn get(&self, house: &House, path: &str) -> Answer {
-        house.send(Method::GET, path, &[("cookie", &self.cookie)], "").await
+    pub(crate) async fn get(&self, fixture: &Fixture, path: &str) -> Answer {
+        fixture.send(Method::GET, path, &[("cookie", &self.cookie)], "").await
     }
 
-    pub(crate) async fn change(&self, house: &House, method: Method, path: &str, body: &Value) -> Answer {
-        house.send(method, path, &self.headers(), &body.to_string()).await
+    pub(crate) async fn change(&self, fixture: &Fixture, method: Method, path: &str, body: &Value) -> Answer {
+        fixture.send(method, path, &self.headers(), &body.to_string()).await
     }
 }

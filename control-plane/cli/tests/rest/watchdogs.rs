@@ -13,7 +13,7 @@ use axum::{Router, http::StatusCode, routing::get};
 use serde_json::{Value, json};
 use slotway_test_postgres::Postgres;
 
-use crate::house::{House, worker_path};
+use crate::fixture::{Fixture, worker_path};
 
 /// How long a condition may take to come true: beyond the ten seconds of a lease, on a loaded machine.
 const WITHIN: Duration = Duration::from_secs(60);
@@ -56,27 +56,27 @@ async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     }
 }
 
-async fn house(postgres: &Postgres, worker: &Worker) -> House {
+async fn fixture(postgres: &Postgres, worker: &Worker) -> Fixture {
     let pools = json!([{ "name": "a", "workers": [{ "worker": worker.url(), "capacity": 4 }] }]);
     let file = json!({ "store": postgres.url(), "pools": pools });
-    House::with(tempfile::tempdir().unwrap(), &file.to_string()).await
+    Fixture::with(tempfile::tempdir().unwrap(), &file.to_string()).await
 }
 
-async fn is_watching(house: &House) -> bool {
-    let metrics = house.get("/metrics").await.body;
+async fn is_watching(fixture: &Fixture) -> bool {
+    let metrics = fixture.get("/metrics").await.body;
     let line = metrics.as_str().unwrap().lines().find(|line| line.starts_with("slotway_watchdog_watching "));
     line.unwrap().ends_with('1')
 }
 
-async fn status(house: &House, worker: &Worker) -> Value {
-    house.get(&worker_path(&worker.url())).await.body["status"].clone()
+async fn status(fixture: &Fixture, worker: &Worker) -> Value {
+    fixture.get(&worker_path(&worker.url())).await.body["status"].clone()
 }
 
 /// Two on one store, the first of which watches, and a worker that is asked ten times a second.
-async fn two(postgres: &Postgres, worker: &Worker) -> (House, House) {
-    let first = house(postgres, worker).await;
+async fn two(postgres: &Postgres, worker: &Worker) -> (Fixture, Fixture) {
+    let first = fixture(postgres, worker).await;
     until("the first watches", async || is_watching(&first).await).await;
-    let other = house(postgres, worker).await;
+    let other = fixture(postgres, worker).await;
     let heartbeat = json!({ "path": "/health", "interval": "100ms", "timeout": "100ms", "threshold": 3 });
     let body = json!({ "spec": { "capacity": 4, "heartbeat": heartbeat } });
     let answer = other.ask("PUT", &worker_path(&worker.url()), &body).await;
@@ -98,9 +98,9 @@ async fn one_of_two_asks_and_what_it_finds_out_holds_for_both() {
     assert_eq!(status(&other, &worker).await["heartbeat"], json!(null), "it is not the one that asks");
 
     worker.fails.store(true, Ordering::Relaxed);
-    for house in [&first, &other] {
-        until("it is down at both", async || status(house, &worker).await["state"] == "down").await;
-        let reason = status(house, &worker).await["reason"].clone();
+    for fixture in [&first, &other] {
+        until("it is down at both", async || status(fixture, &worker).await["state"] == "down").await;
+        let reason = status(fixture, &worker).await["reason"].clone();
         assert!(reason.as_str().unwrap().contains("it answered 503"), "{reason}");
     }
 }
@@ -127,7 +127,7 @@ async fn when_the_one_that_asks_dies_the_other_one_does_after_its_lease() {
 async fn one_that_ends_in_order_lets_the_other_one_take_over_at_once() {
     let (postgres, worker) = (Postgres::start(), Worker::start().await);
     let (first, other) = two(&postgres, &worker).await;
-    let House { control_plane, .. } = first;
+    let Fixture { control_plane, .. } = first;
     control_plane.finish(Duration::from_secs(30)).await;
     let ended = std::time::Instant::now();
     until("the other watches", async || is_watching(&other).await).await;

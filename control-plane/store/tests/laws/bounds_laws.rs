@@ -1,9 +1,9 @@
 use slotway_store::{AUDIT_ROWS_MAX, AuditQuery, CHANGES_MAX, KEY_BYTES_MAX, StoreError, VALUE_BYTES_MAX};
 
-use crate::house::{House, WORKER, batch, commit, everything, put, workers};
+use crate::fixture::{Fixture, WORKER, batch, commit, everything, put, workers};
 
-pub(crate) async fn what_no_database_may_hold_is_refused_and_changes_nothing(house: &House) {
-    let store = house.open().await;
+pub(crate) async fn what_no_database_may_hold_is_refused_and_changes_nothing(fixture: &Fixture) {
+    let store = fixture.open().await;
     let right = put("right", "1");
     for (wrong, says) in [
         (put("", "1"), "a key has from 1 to 2048 bytes, and this one has 0"),
@@ -22,8 +22,8 @@ pub(crate) async fn what_no_database_may_hold_is_refused_and_changes_nothing(hou
     assert!(store.trouble().borrow().is_none(), "a wrong request is no trouble of the database");
 }
 
-pub(crate) async fn keys_and_documents_of_the_largest_size_are_kept(house: &House) {
-    let store = house.open().await;
+pub(crate) async fn keys_and_documents_of_the_largest_size_are_kept(fixture: &Fixture) {
+    let store = fixture.open().await;
     // Nothing that could be made smaller: PostgreSQL compresses what it indexes.
     let mut state = 1_u32;
     let mut letter = || {
@@ -40,8 +40,8 @@ pub(crate) async fn keys_and_documents_of_the_largest_size_are_kept(house: &Hous
     assert!(row.after == Some(value));
 }
 
-pub(crate) async fn what_is_too_old_is_forgotten_and_whoever_asks_for_it_is_told_so(house: &House) {
-    let store = house.open().await;
+pub(crate) async fn what_is_too_old_is_forgotten_and_whoever_asks_for_it_is_told_so(fixture: &Fixture) {
+    let store = fixture.open().await;
     let half = usize::try_from(CHANGES_MAX / 2).unwrap() + 1;
     let keys: Vec<_> = (0..half).map(|number| format!("http://w{number}:80")).collect();
     let mut revisions = vec![0];

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 pub(crate) const WITHIN: Duration = Duration::from_secs(60);
 
 /// A database and directories of its own.
-pub(crate) struct House {
+pub(crate) struct Fixture {
     pub(crate) settings: StoreSettings,
     /// Where there is one, every store has a directory of its own; else they have one, after each other.
     pub(crate) postgres: Option<Postgres>,
@@ -24,7 +24,7 @@ pub(crate) struct House {
     opened: AtomicUsize,
 }
 
-impl House {
+impl Fixture {
     pub(crate) fn sqlite() -> Self {
         Self::new(StoreSettings::Sqlite, None)
     }

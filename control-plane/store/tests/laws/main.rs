@@ -4,7 +4,7 @@
 mod audit_laws;
 mod batch_laws;
 mod bounds_laws;
-mod house;
+mod fixture;
 mod postgres;
 mod postgres_bad_days;
 mod replica_laws;
@@ -15,10 +15,10 @@ mod watch_laws;
 macro_rules! laws {
     ($($module:ident: $($law:ident),+;)+) => {
         mod over_sqlite {
-            $($(#[tokio::test] async fn $law() { crate::$module::$law(&crate::house::House::sqlite()).await })+)+
+            $($(#[tokio::test] async fn $law() { crate::$module::$law(&crate::fixture::Fixture::sqlite()).await })+)+
         }
         mod over_postgres {
-            $($(#[tokio::test] async fn $law() { crate::$module::$law(&crate::house::House::postgres()).await })+)+
+            $($(#[tokio::test] async fn $law() { crate::$module::$law(&crate::fixture::Fixture::postgres()).await })+)+
         }
     };
 }

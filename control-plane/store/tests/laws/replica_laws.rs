@@ -12,7 +12,7 @@ use slotway_store::{
 use slotway_test_contended_store::ContendedStore;
 use tokio::sync::{Notify, watch};
 
-use crate::house::{House, SETTINGS, WITHIN, WORKER, commit, until};
+use crate::fixture::{Fixture, SETTINGS, WITHIN, WORKER, commit, until};
 
 /// Most that all numbers together may come to.
 const SUM_MAX: u64 = 1_000;
@@ -202,8 +202,8 @@ impl Store for Faulty {
     }
 }
 
-pub(crate) async fn concurrent_changes_of_two_replicas_lose_none(house: &House) {
-    let store = house.open().await;
+pub(crate) async fn concurrent_changes_of_two_replicas_lose_none(fixture: &Fixture) {
+    let store = fixture.open().await;
     let replicas = [numbers(&store).await, numbers(&store).await];
     let mut tasks = tokio::task::JoinSet::new();
     for number in 0..20 {
@@ -219,8 +219,8 @@ pub(crate) async fn concurrent_changes_of_two_replicas_lose_none(house: &House) 
     }
 }
 
-pub(crate) async fn a_change_retries_a_bounded_number_of_conflicts(house: &House) {
-    let store = ContendedStore::new(house.open().await);
+pub(crate) async fn a_change_retries_a_bounded_number_of_conflicts(fixture: &Fixture) {
+    let store = ContendedStore::new(fixture.open().await);
     let behind: Arc<dyn Store> = store.clone();
     let replica = numbers(&behind).await;
     store.others_win(31);
@@ -238,8 +238,8 @@ pub(crate) async fn a_change_retries_a_bounded_number_of_conflicts(house: &House
     assert!(replica.current().revision > before);
 }
 
-pub(crate) async fn the_whole_state_is_checked_whoever_changes_it(house: &House) {
-    let store = house.open().await;
+pub(crate) async fn the_whole_state_is_checked_whoever_changes_it(fixture: &Fixture) {
+    let store = fixture.open().await;
     let replica = numbers(&store).await;
     add(&replica, "a", SUM_MAX - 1).await.unwrap();
     let before = replica.current();
@@ -254,8 +254,8 @@ pub(crate) async fn the_whole_state_is_checked_whoever_changes_it(house: &House)
     assert_eq!(store.list(Numbers::KINDS).await.unwrap().revision, before.revision);
 }
 
-pub(crate) async fn a_change_that_changes_nothing_stores_nothing(house: &House) {
-    let store = house.open().await;
+pub(crate) async fn a_change_that_changes_nothing_stores_nothing(fixture: &Fixture) {
+    let store = fixture.open().await;
     let replica = numbers(&store).await;
     add(&replica, "a", 1).await.unwrap();
     let (before, watched) = (replica.current(), replica.subscribe());
@@ -265,8 +265,8 @@ pub(crate) async fn a_change_that_changes_nothing_stores_nothing(house: &House) 
     assert_eq!(store.list(Numbers::KINDS).await.unwrap().revision, before.revision);
 }
 
-pub(crate) async fn documents_have_the_revision_of_the_change_that_wrote_them(house: &House) {
-    let store = house.open().await;
+pub(crate) async fn documents_have_the_revision_of_the_change_that_wrote_them(fixture: &Fixture) {
+    let store = fixture.open().await;
     let (one, other) = (numbers(&store).await, numbers(&store).await);
     add(&one, "a", 1).await.unwrap();
     // A gap between the state and its next change.
@@ -284,8 +284,8 @@ pub(crate) async fn documents_have_the_revision_of_the_change_that_wrote_them(ho
     assert_eq!(revisions(&one), revisions(&other));
 }
 
-pub(crate) async fn a_change_keeps_commits_that_did_not_take_the_turn(house: &House) {
-    let store = Faulty::over(house.open().await);
+pub(crate) async fn a_change_keeps_commits_that_did_not_take_the_turn(fixture: &Fixture) {
+    let store = Faulty::over(fixture.open().await);
     let behind: Arc<dyn Store> = store.clone();
     let replica = numbers(&behind).await;
     store.holds_commits.store(true, Ordering::Relaxed);
@@ -306,8 +306,8 @@ pub(crate) async fn a_change_keeps_commits_that_did_not_take_the_turn(house: &Ho
     assert_eq!((state.get("a"), state.get("direct")), (1, 8));
 }
 
-pub(crate) async fn changes_of_two_views_are_committed_together_or_not_at_all(house: &House) {
-    let store = house.open().await;
+pub(crate) async fn changes_of_two_views_are_committed_together_or_not_at_all(fixture: &Fixture) {
+    let store = fixture.open().await;
     let (one, other) = (numbers(&store).await, numbers(&store).await);
     let prepared = one.prepare(|numbers| Ok::<_, NumbersError>(numbers.add("a", 1))).await.unwrap();
     assert_eq!((prepared.before.get("a"), prepared.next.get("a"), prepared.result), (0, 1, 1));
@@ -326,8 +326,8 @@ pub(crate) async fn changes_of_two_views_are_committed_together_or_not_at_all(ho
     assert_eq!((one.current().get("a"), one.current().revision), (6, revision));
 }
 
-pub(crate) async fn a_change_whose_caller_goes_away_is_made_as_a_whole(house: &House) {
-    let store = Faulty::over(house.open().await);
+pub(crate) async fn a_change_whose_caller_goes_away_is_made_as_a_whole(fixture: &Fixture) {
+    let store = Faulty::over(fixture.open().await);
     let behind: Arc<dyn Store> = store.clone();
     let replica = numbers(&behind).await;
     store.holds_commits.store(true, Ordering::Relaxed);
@@ -340,8 +340,8 @@ pub(crate) async fn a_change_whose_caller_goes_away_is_made_as_a_whole(house: &H
     until("the change", async || (replica.current().get("a") == 1).then_some(())).await;
 }
 
-pub(crate) async fn a_follower_is_told_of_what_differs_and_survives_an_outage(house: &House) {
-    let store = Faulty::over(house.open().await);
+pub(crate) async fn a_follower_is_told_of_what_differs_and_survives_an_outage(fixture: &Fixture) {
+    let store = Faulty::over(fixture.open().await);
     let behind: Arc<dyn Store> = store.clone();
     let (here, elsewhere) = (numbers(&behind).await, numbers(&store.store).await);
     here.amend(|numbers| numbers.local = 5);
@@ -371,8 +371,8 @@ pub(crate) async fn a_follower_is_told_of_what_differs_and_survives_an_outage(ho
     following.abort();
 }
 
-pub(crate) async fn a_document_that_cannot_be_read_leaves_the_state_as_it_was(house: &House) {
-    let store = house.open().await;
+pub(crate) async fn a_document_that_cannot_be_read_leaves_the_state_as_it_was(fixture: &Fixture) {
+    let store = fixture.open().await;
     let replica = numbers(&store).await;
     add(&replica, "a", 1).await.unwrap();
     let before = replica.current();

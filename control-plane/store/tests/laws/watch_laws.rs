@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use slotway_store::{Change, Commit, Store, StoreError};
 
-use crate::house::{House, WORKER, commit, delete, next, put};
+use crate::fixture::{Fixture, WORKER, commit, delete, next, put};
 
 fn change(key: &str, value: Option<&str>) -> Change {
     Change { kind: WORKER, key: key.to_owned(), value: value.map(str::to_owned) }
@@ -20,8 +20,8 @@ fn number_of(commit: &Commit) -> u32 {
     commit.changes[0].value.as_ref().unwrap().parse().unwrap()
 }
 
-pub(crate) async fn a_watcher_sees_every_commit_once_and_in_order(house: &House) {
-    let store = house.open().await;
+pub(crate) async fn a_watcher_sees_every_commit_once_and_in_order(fixture: &Fixture) {
+    let store = fixture.open().await;
     let revision = commit(&*store, vec![put("a", "1"), put("b", "2")]).await;
     let mut watch = store.watch(0);
     let changes = vec![change("a", Some("1")), change("b", Some("2"))];
@@ -40,8 +40,8 @@ pub(crate) async fn a_watcher_sees_every_commit_once_and_in_order(house: &House)
     }
 }
 
-pub(crate) async fn a_watcher_whose_reading_is_given_up_again_and_again_misses_nothing(house: &House) {
-    let store = house.open().await;
+pub(crate) async fn a_watcher_whose_reading_is_given_up_again_and_again_misses_nothing(fixture: &Fixture) {
+    let store = fixture.open().await;
     let mut watch = store.watch(0);
     for expected in 0..20 {
         count(Arc::clone(&store), expected..expected + 1).await;
@@ -62,10 +62,10 @@ pub(crate) async fn a_watcher_whose_reading_is_given_up_again_and_again_misses_n
     }
 }
 
-pub(crate) async fn a_watcher_resumes_where_it_was(house: &House) {
+pub(crate) async fn a_watcher_resumes_where_it_was(fixture: &Fixture) {
     let mut seen = 0;
     {
-        let store = house.open().await;
+        let store = fixture.open().await;
         count(Arc::clone(&store), 0..10).await;
         for part in [0..3_u32, 3..7] {
             // Dropped with commits that it has read but not given out.
@@ -77,7 +77,7 @@ pub(crate) async fn a_watcher_resumes_where_it_was(house: &House) {
             }
         }
     }
-    let store = house.open().await;
+    let store = fixture.open().await;
     let mut watch = store.watch(seen);
     count(Arc::clone(&store), 10..12).await;
     for expected in 7..12 {
@@ -85,8 +85,8 @@ pub(crate) async fn a_watcher_resumes_where_it_was(house: &House) {
     }
 }
 
-pub(crate) async fn a_watcher_that_comes_from_the_future_is_told_to_read_anew(house: &House) {
-    let store = house.open().await;
+pub(crate) async fn a_watcher_that_comes_from_the_future_is_told_to_read_anew(fixture: &Fixture) {
+    let store = fixture.open().await;
     let revision = commit(&*store, vec![put("a", "1")]).await;
     // As after a database was put back from a copy.
     let answer = store.watch(revision + 1).next().await;

@@ -30,7 +30,7 @@ fn without(claims: &mut Value, claim: &str) {
 #[tokio::test]
 async fn a_token_that_is_not_for_this_journey_lets_nobody_in() {
     let provider = Provider::start(Key::rsa("one")).await;
-    let house = provider.house().await;
+    let fixture = provider.fixture().await;
     let stranger = Key::ec("one");
     let forgeries: Vec<(&str, Forge, &str)> = vec![
         ("another nonce", claims(|claims| claims["nonce"] = json!("x".repeat(43))), "nonce"),
@@ -98,38 +98,38 @@ async fn a_token_that_is_not_for_this_journey_lets_nobody_in() {
         ("a large token", token(|_, _, _| "x".repeat(100_000)), "too large"),
     ];
     for (what, forge, says) in forgeries {
-        provider.desk.lock().unwrap().forge = Some(forge);
-        let answer = visit(&house, &provider, person("1", "eve", &["slotway-admin"])).await;
+        provider.state.lock().unwrap().forge = Some(forge);
+        let answer = visit(&fixture, &provider, person("1", "eve", &["slotway-admin"])).await;
         assert_eq!((answer.status, answer.problem()), (StatusCode::FORBIDDEN, "oidc-refused"), "{what}");
         assert!(answer.body["detail"].as_str().unwrap().contains(says), "{what}: {}", answer.body);
         assert!(!answer.headers.contains_key(header::SET_COOKIE), "{what}");
     }
-    assert_eq!(house.admin(Method::GET, "/api/v1/users", &json!(null)).await.body["items"], json!([]));
-    provider.desk.lock().unwrap().forge = Some(claims(|claims| {
+    assert_eq!(fixture.admin(Method::GET, "/api/v1/users", &json!(null)).await.body["items"], json!([]));
+    provider.state.lock().unwrap().forge = Some(claims(|claims| {
         claims["aud"] = json!([CLIENT, "other"]);
         claims["azp"] = json!(CLIENT);
     }));
-    let answer = visit(&house, &provider, person("1", "ada", &["staff"])).await;
+    let answer = visit(&fixture, &provider, person("1", "ada", &["staff"])).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
 }
 
 #[tokio::test]
 async fn only_the_browser_that_left_comes_back() {
     let provider = Provider::start(Key::ec("one")).await;
-    let house = provider.house().await;
-    let (mine, theirs) = (Browser::leaves(&house, "/").await, Browser::leaves(&house, "/").await);
+    let fixture = provider.fixture().await;
+    let (mine, theirs) = (Browser::leaves(&fixture, "/").await, Browser::leaves(&fixture, "/").await);
     let query = provider.authorize(&theirs.location, person("1", "eve", &["staff"]));
     // Somebody else's code with somebody else's state, in this browser: it would be signed in as them.
-    let answer = mine.returns(&house, &query).await;
+    let answer = mine.returns(&fixture, &query).await;
     assert_eq!((answer.status, answer.problem()), (StatusCode::FORBIDDEN, "oidc-refused"));
     assert!(answer.body["detail"].as_str().unwrap().contains("`state`"), "{}", answer.body);
     // Their code with this browser's state: the code is tied to their verifier.
     let mine_state = provider.authorize(&mine.location, person("2", "me", &["staff"]));
     let (_, state) = mine_state.split_once('&').unwrap();
     let (code, _) = query.split_once('&').unwrap();
-    let answer = mine.returns(&house, &format!("{code}&{state}")).await;
+    let answer = mine.returns(&fixture, &format!("{code}&{state}")).await;
     assert!(answer.body["detail"].as_str().unwrap().contains("invalid_grant"), "{}", answer.body);
-    let nobody = house.get(&format!("/api/v1/oidc/callback?{query}")).await;
+    let nobody = fixture.get(&format!("/api/v1/oidc/callback?{query}")).await;
     assert!(nobody.body["detail"].as_str().unwrap().contains("no sign-in in progress"), "{}", nobody.body);
     for (query, says) in [
         (format!("error=access_denied&error_description=no%0Aentry&{state}"), "access_denied"),
@@ -137,7 +137,7 @@ async fn only_the_browser_that_left_comes_back() {
         (state.to_owned(), "no `code`"),
         ("code=x".to_owned(), "`state`"),
     ] {
-        let answer = mine.returns(&house, &query).await;
+        let answer = mine.returns(&fixture, &query).await;
         assert_eq!((answer.status, answer.problem()), (StatusCode::FORBIDDEN, "oidc-refused"), "{query}");
         assert!(answer.body["detail"].as_str().unwrap().contains(says), "{query}: {}", answer.body);
     }
