@@ -194,9 +194,9 @@ impl Needs {
 }
 
 /// The author of the request, for audit entries.
-pub(super) struct By(pub(super) Who);
+pub(super) struct RequestAuthor(pub(super) Who);
 
-impl FromRequestParts<ApiState> for By {
+impl FromRequestParts<ApiState> for RequestAuthor {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &ApiState) -> Result<Self, ApiError> {
@@ -208,9 +208,9 @@ impl FromRequestParts<ApiState> for By {
 }
 
 /// The identity of the sender.
-pub(super) struct Asking(pub(super) Identity);
+pub(super) struct CallerIdentity(pub(super) Identity);
 
-impl FromRequestParts<ApiState> for Asking {
+impl FromRequestParts<ApiState> for CallerIdentity {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &ApiState) -> Result<Self, ApiError> {

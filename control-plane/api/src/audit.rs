@@ -9,7 +9,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
     ApiState, Problem,
-    access::{Asking, scope_of},
+    access::{CallerIdentity, scope_of},
 };
 use crate::ApiError;
 use slotway_identity::Scope;
@@ -21,7 +21,7 @@ const LIMIT: u32 = 100;
 /// The filter of changes.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
+pub(super) struct AuditFilter {
     before: Option<u64>,
     kind: Option<String>,
     key: Option<String>,
@@ -67,8 +67,8 @@ fn for_scope(mut change: AuditedChange, scope: Scope) -> AuditedChange {
 ))]
 pub(super) async fn list_changes(
     State(state): State<ApiState>,
-    Asking(identity): Asking,
-    query: Result<Query<Wanted>, QueryRejection>,
+    CallerIdentity(identity): CallerIdentity,
+    query: Result<Query<AuditFilter>, QueryRejection>,
 ) -> Result<Json<AuditPage>, ApiError> {
     let bad = |field: &str, reason| ApiError::BadBody { index: None, field: Some(field.to_owned()), reason };
     let Query(wanted) = query.map_err(|rejection| ApiError::BadBody {
@@ -84,7 +84,7 @@ pub(super) async fn list_changes(
     if wanted.before.is_some_and(|before| i64::try_from(before).is_err()) {
         return Err(bad("before", "not an id of a change. Send the `next` of a page".to_owned()));
     }
-    let Wanted { before, kind, key, who, .. } = wanted;
+    let AuditFilter { before, kind, key, who, .. } = wanted;
     for (field, text) in [("kind", &kind), ("key", &key), ("who", &who)] {
         if text.as_ref().is_some_and(|text| text.contains('\0')) {
             return Err(bad(field, "a name has no NUL".to_owned()));

@@ -15,7 +15,7 @@ const PATH_BYTES_MAX: usize = 1_024;
 /// How the control plane finds out whether a worker works: it sends it a request, and after so many failures in a row the worker gets
 /// no requests until it answers again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(try_from = "GivenHeartbeat")]
+#[serde(try_from = "HeartbeatFields")]
 pub struct Heartbeat {
     /// What is asked for, behind the worker's base URL.
     #[schema(example = "/health")]
@@ -60,7 +60,7 @@ impl Heartbeat {
 /// A heartbeat as a client sends it, before it is checked.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct GivenHeartbeat {
+struct HeartbeatFields {
     path: String,
     #[serde(default = "default_interval")]
     interval: WaitDuration,
@@ -82,11 +82,11 @@ fn default_threshold() -> u32 {
     3
 }
 
-impl TryFrom<GivenHeartbeat> for Heartbeat {
+impl TryFrom<HeartbeatFields> for Heartbeat {
     type Error = String;
 
-    fn try_from(given: GivenHeartbeat) -> Result<Self, String> {
-        let GivenHeartbeat { path, interval, timeout, threshold } = given;
+    fn try_from(given: HeartbeatFields) -> Result<Self, String> {
+        let HeartbeatFields { path, interval, timeout, threshold } = given;
         let right = path.starts_with('/')
             && path.len() <= PATH_BYTES_MAX
             && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');

@@ -10,7 +10,7 @@ use slotway_pools::{PoolStatus, StatusView, WorkerStatus};
 
 /// The last sent figures, without ages, which change all the time.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct SentFigures {
     pools: BTreeMap<String, PoolStatus>,
     workers: BTreeMap<String, WorkerStatus>,
     coordinators: BTreeMap<String, SyncState>,
@@ -36,7 +36,7 @@ pub(super) struct CoordinatorChange {
     state: Option<SyncState>,
 }
 
-impl Told {
+impl SentFigures {
     /// Returns the differences from the last sent figures, and records them as sent.
     pub(super) fn figures(&mut self, view: &StatusView<'_>, kinds: Kinds) -> Figures {
         let mut figures = Figures::default();

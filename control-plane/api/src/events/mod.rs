@@ -55,7 +55,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// The query of a listener.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
+pub(super) struct EventsQuery {
     kinds: Option<String>,
     after: Option<u64>,
     r#for: Option<String>,
@@ -80,7 +80,7 @@ const FOR_MAX: WaitDuration = WaitDuration::from_ms(24 * 60 * 60 * 1_000);
 pub(super) async fn listen(
     State(state): State<ApiState>,
     Extension(identity): Extension<Identity>,
-    query: Result<Query<Wanted>, QueryRejection>,
+    query: Result<Query<EventsQuery>, QueryRejection>,
     parts: Parts,
 ) -> Result<Response, ApiError> {
     let bad = |field: Option<&str>, reason: String| ApiError::BadBody {

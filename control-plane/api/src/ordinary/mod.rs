@@ -20,9 +20,10 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::{
     ApiState, List, Metadata, Resource,
-    access::By,
+    access::RequestAuthor,
     resource::{
-        DryRun, Given, PageQuery, PathName, Precondition, answer, bad_query, located, merged, paged, read,
+        DryRun, PageQuery, PathName, Precondition, ResourceBody, answer, bad_query, located, merged, paged,
+        read,
     },
 };
 use crate::ApiError;
@@ -106,7 +107,7 @@ async fn one(
 async fn change(
     kind: &'static ResourceKind,
     method: Method,
-    By(who): By,
+    RequestAuthor(who): RequestAuthor,
     State(state): State<ApiState>,
     PathName(name): PathName,
     precondition: Precondition,
@@ -118,16 +119,16 @@ async fn change(
     let body: Value = read(&headers, body)?;
     let make = |view: &dyn ResourceView| {
         let before = view.get(served.kind, &name);
-        let given: Given<Value> = match (method, &before) {
+        let body: ResourceBody<Value> = match (method, &before) {
             (Method::Put, _) => located(body.clone())?,
             (Method::Patch, Some(there)) => merged(json!({ "spec": there.spec }), body.clone())?,
             (Method::Patch, None) => return Err(unknown(kind, &served, view, &name)),
         };
-        given.is_of(kind.name, &name)?;
-        given.metadata.has_no_labels()?;
-        let precondition = precondition.and_body(given.metadata.resource_version.as_deref())?;
+        body.is_of(kind.name, &name)?;
+        body.metadata.has_no_labels()?;
+        let precondition = precondition.and_body(body.metadata.resource_version.as_deref())?;
         precondition.check(before.map(|there| there.revision))?;
-        Ok(vec![ResourceChange { kind: served.kind, name: name.clone(), spec: Some(given.spec) }])
+        Ok(vec![ResourceChange { kind: served.kind, name: name.clone(), spec: Some(body.spec) }])
     };
     let (before, after) = state.resources.change(who, dry_run.0, &served, &make).await?;
     let is_new = before.get(served.kind, &name).is_none();
@@ -138,7 +139,7 @@ async fn change(
 
 async fn remove(
     kind: &'static ResourceKind,
-    By(who): By,
+    RequestAuthor(who): RequestAuthor,
     State(state): State<ApiState>,
     PathName(name): PathName,
     precondition: Precondition,

@@ -23,7 +23,7 @@ use crate::{
     ApiState, Problem,
     access::scope_of,
     ordinary::ATTEMPTS_MAX,
-    resource::{DryRun, Given, Precondition, located, read},
+    resource::{DryRun, Precondition, ResourceBody, located, read},
 };
 use slotway_identity::Identity;
 use slotway_pools::{
@@ -61,18 +61,18 @@ impl Item {
         let kind = value.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
         match kind.as_str() {
             pools::KIND => {
-                let (name, given, precondition) = named::<PoolSpec>(value)?;
-                given.metadata.has_no_labels()?;
-                Ok((Self::Pool(pools::parse_name(&name)?, given.spec), precondition))
+                let (name, body, precondition) = named::<PoolSpec>(value)?;
+                body.metadata.has_no_labels()?;
+                Ok((Self::Pool(pools::parse_name(&name)?, body.spec), precondition))
             }
             policies::KIND => {
-                let (name, given, precondition) = named::<Policy>(value)?;
-                given.metadata.has_no_labels()?;
-                Ok((Self::Policy(pools::parse_name(&name)?, given.spec), precondition))
+                let (name, body, precondition) = named::<Policy>(value)?;
+                body.metadata.has_no_labels()?;
+                Ok((Self::Policy(pools::parse_name(&name)?, body.spec), precondition))
             }
             workers::KIND => {
-                let (name, given, precondition) = named::<WorkerSpec>(value)?;
-                let worker = workers::wanted(workers::named(&name)?, given.metadata, given.spec)?;
+                let (name, body, precondition) = named::<WorkerSpec>(value)?;
+                let worker = workers::wanted(workers::named(&name)?, body.metadata, body.spec)?;
                 Ok((Self::Worker(Box::new(worker)), precondition))
             }
             other => {
@@ -84,9 +84,9 @@ impl Item {
                         format!("{other:?} is no kind that can be applied; use one of {applied}"),
                     ));
                 };
-                let (name, given, precondition) = named::<Value>(value)?;
-                given.metadata.has_no_labels()?;
-                Ok((Self::Ordinary(OrdinaryItem { kind, name, spec: given.spec }), precondition))
+                let (name, body, precondition) = named::<Value>(value)?;
+                body.metadata.has_no_labels()?;
+                Ok((Self::Ordinary(OrdinaryItem { kind, name, spec: body.spec }), precondition))
             }
         }
     }
@@ -363,15 +363,17 @@ fn is_to_blame(item: &Item, violation: &RuleViolation, roster: &PoolsState) -> b
 }
 
 /// Reads a resource with its name.
-fn named<Spec: DeserializeOwned>(value: Value) -> Result<(String, Given<Spec>, Precondition), ApiError> {
-    let given: Given<Spec> = located(value)?;
-    let name = given.metadata.name.clone().ok_or_else(|| ApiError::BadBody {
+fn named<Spec: DeserializeOwned>(
+    value: Value,
+) -> Result<(String, ResourceBody<Spec>, Precondition), ApiError> {
+    let body: ResourceBody<Spec> = located(value)?;
+    let name = body.metadata.name.clone().ok_or_else(|| ApiError::BadBody {
         index: None,
         field: Some("metadata.name".to_owned()),
         reason: "say which one it is".to_owned(),
     })?;
-    let precondition = Precondition::Any.and_body(given.metadata.resource_version.as_deref())?;
-    Ok((name, given, precondition))
+    let precondition = Precondition::Any.and_body(body.metadata.resource_version.as_deref())?;
+    Ok((name, body, precondition))
 }
 
 fn json(resource: Option<impl Serialize>) -> Option<Value> {

@@ -18,7 +18,7 @@ type FilePool = (usize, usize, Vec<(usize, u32)>);
 
 /// One thing that somebody does.
 #[derive(Debug, Clone)]
-enum Deed {
+enum Operation {
     /// The file is edited, and the control plane started again: each pool with its prefix and its workers.
     File(Vec<FilePool>),
     Upsert(Vec<(usize, u32, Option<usize>)>),
@@ -41,7 +41,7 @@ enum Deed {
     Settle,
 }
 
-fn anything() -> impl Strategy<Value = Deed> {
+fn anything() -> impl Strategy<Value = Operation> {
     let worker = || 0..URLS.len();
     let pool = || 0..POOLS.len();
     let prefix = || 0..PREFIXES.len();
@@ -52,10 +52,10 @@ fn anything() -> impl Strategy<Value = Deed> {
         (1_u32..12).prop_map(|step| Health::Starting { since_ms: 1, step })
     ];
     prop_oneof![
-        vec((pool(), prefix(), vec((worker(), capacity()), 0..3)), 1..4).prop_map(Deed::File),
-        vec((worker(), capacity(), proptest::option::of(pool())), 1..4).prop_map(Deed::Upsert),
+        vec((pool(), prefix(), vec((worker(), capacity()), 0..3)), 1..4).prop_map(Operation::File),
+        vec((worker(), capacity(), proptest::option::of(pool())), 1..4).prop_map(Operation::Upsert),
         (worker(), capacity(), proptest::option::of(pool()), any::<Option<bool>>(), any::<bool>()).prop_map(
-            |(worker, capacity, pool, cordoned, heartbeat)| Deed::PutWorker {
+            |(worker, capacity, pool, cordoned, heartbeat)| Operation::PutWorker {
                 worker,
                 capacity,
                 pool,
@@ -63,15 +63,15 @@ fn anything() -> impl Strategy<Value = Deed> {
                 heartbeat
             }
         ),
-        worker().prop_map(Deed::Remove),
-        worker().prop_map(Deed::Cordon),
-        worker().prop_map(Deed::Uncordon),
-        (worker(), health).prop_map(|(worker, health)| Deed::Health(worker, health)),
-        vec((pool(), prefix(), proptest::option::of(0_u32..5)), 1..4).prop_map(Deed::PutPools),
-        pool().prop_map(Deed::DeletePool),
-        (pool(), 0_u32..9).prop_map(|(pool, waiting)| Deed::PutPolicy(pool, waiting)),
-        (worker(), "[a-z]{1,3}").prop_map(|(worker, value)| Deed::Label(worker, value)),
-        Just(Deed::Settle),
+        worker().prop_map(Operation::Remove),
+        worker().prop_map(Operation::Cordon),
+        worker().prop_map(Operation::Uncordon),
+        (worker(), health).prop_map(|(worker, health)| Operation::Health(worker, health)),
+        vec((pool(), prefix(), proptest::option::of(0_u32..5)), 1..4).prop_map(Operation::PutPools),
+        pool().prop_map(Operation::DeletePool),
+        (pool(), 0_u32..9).prop_map(|(pool, waiting)| Operation::PutPolicy(pool, waiting)),
+        (worker(), "[a-z]{1,3}").prop_map(|(worker, value)| Operation::Label(worker, value)),
+        Just(Operation::Settle),
     ]
 }
 
@@ -98,8 +98,8 @@ fn file_of(pools: &[FilePool]) -> Option<Vec<Pool>> {
 }
 
 /// What comes of it; nothing where it is refused.
-fn after(state: &PoolsState, act: &Deed, generation: u64) -> Option<PoolsState> {
-    if let Deed::File(pools) = act {
+fn after(state: &PoolsState, act: &Operation, generation: u64) -> Option<PoolsState> {
+    if let Operation::File(pools) = act {
         let file = file_of(pools)?;
         let mut next = state.clone();
         return next.declare(&file, &settings(), generation).ok().map(|()| next);
@@ -107,15 +107,15 @@ fn after(state: &PoolsState, act: &Deed, generation: u64) -> Option<PoolsState> 
     let by = context();
     let make = |next: &mut PoolsState| -> Result<(), PoolsError> {
         match act {
-            Deed::File(_) => {}
-            Deed::Upsert(entries) => {
+            Operation::File(_) => {}
+            Operation::Upsert(entries) => {
                 let entry = |(worker, capacity, pool): &(usize, u32, Option<usize>)| WorkerEntry {
                     pool: pool.map(pool_name),
                     ..entry(URLS[*worker], *capacity)
                 };
                 next.upsert(&entries.iter().map(entry).collect::<Vec<_>>())?;
             }
-            Deed::PutWorker { worker, capacity, pool, cordoned, heartbeat } => {
+            Operation::PutWorker { worker, capacity, pool, cordoned, heartbeat } => {
                 let heartbeat = heartbeat.then(|| serde_json::json!({ "path": "/" }));
                 let spec = serde_json::json!({
                     "capacity": capacity, "pool": pool.map(|pool| POOLS[pool]), "cordoned": cordoned, "heartbeat": heartbeat,
@@ -128,32 +128,32 @@ fn after(state: &PoolsState, act: &Deed, generation: u64) -> Option<PoolsState> 
                 };
                 next.put_worker(wanted, &by)?;
             }
-            Deed::Remove(worker) => next.remove(&url(URLS[*worker]))?,
-            Deed::Cordon(worker) => next.cordon(&url(URLS[*worker]), "", &by)?,
-            Deed::Uncordon(worker) => next.uncordon(&url(URLS[*worker]))?,
-            Deed::Health(worker, health) => {
+            Operation::Remove(worker) => next.remove(&url(URLS[*worker]))?,
+            Operation::Cordon(worker) => next.cordon(&url(URLS[*worker]), "", &by)?,
+            Operation::Uncordon(worker) => next.uncordon(&url(URLS[*worker]))?,
+            Operation::Health(worker, health) => {
                 if let Some(record) = next.records.get_mut(&url(URLS[*worker])) {
                     record.health = health.clone();
                 }
             }
-            Deed::PutPools(pools) => {
+            Operation::PutPools(pools) => {
                 let spec = |(name, prefix, position): &(usize, usize, Option<u32>)| {
                     (pool_name(*name), PoolSpec { matches: prefix_of(*prefix), position: *position })
                 };
                 let pools: BTreeMap<_, _> = pools.iter().map(spec).collect();
                 next.put_pools(pools);
             }
-            Deed::DeletePool(pool) => next.delete_pool(&pool_name(*pool))?,
-            Deed::PutPolicy(pool, waiting) => {
+            Operation::DeletePool(pool) => next.delete_pool(&pool_name(*pool))?,
+            Operation::PutPolicy(pool, waiting) => {
                 next.put_policy(&pool_name(*pool), Policy { max_waiting: *waiting, ..Policy::default() })?;
             }
-            Deed::Label(worker, value) => {
+            Operation::Label(worker, value) => {
                 if let Some(record) = next.records.get_mut(&url(URLS[*worker])) {
                     let labels = BTreeMap::from([("l".to_owned(), value.clone())]);
                     record.labels = labels.try_into().unwrap();
                 }
             }
-            Deed::Settle => {
+            Operation::Settle => {
                 let all: Vec<_> = next.draining().map(|(url, since)| (url.clone(), since)).collect();
                 all.iter().for_each(|(url, since)| next.drained(url, *since));
             }
@@ -222,7 +222,7 @@ proptest! {
             if to_envoy(&next) != to_envoy(&state) {
                 prop_assert!(next.generation > state.generation, "{act:?}");
             }
-            if matches!(act, Deed::Label(..)) {
+            if matches!(act, Operation::Label(..)) {
                 prop_assert_eq!(next.generation, state.generation);
             }
             // A worker that is in another pool than before has drained: nothing of it is under way in its old one.
@@ -232,10 +232,10 @@ proptest! {
                     let moves = before.is_some_and(|before| {
                         before.membership != Membership::Removed && before.pool_of_requests() != Some(&pool.name)
                     });
-                    prop_assert!(!moves || matches!(act, Deed::Settle), "{} in {}: {act:?}", worker.worker, pool.name);
+                    prop_assert!(!moves || matches!(act, Operation::Settle), "{} in {}: {act:?}", worker.worker, pool.name);
                 }
             }
-            if let Deed::File(pools) = act {
+            if let Operation::File(pools) = act {
                 file = file_of(pools).unwrap();
             }
             state = next;
@@ -245,7 +245,7 @@ proptest! {
             prop_assert!(state.writes_to(&again).unwrap().is_empty(), "{act:?}");
         }
         // At rest, nothing drains but what is out of a pool that is gone, cordoned or down.
-        if let Some(rest) = after(&state, &Deed::Settle, generation + 1) {
+        if let Some(rest) = after(&state, &Operation::Settle, generation + 1) {
             state = rest;
         }
         prop_assert_eq!(state.draining().count(), 0);

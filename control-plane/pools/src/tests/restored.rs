@@ -71,7 +71,7 @@ fn after(there: &Listing, backup: &Listing) -> Option<(Option<WorkerRecord>, u64
 
 #[test]
 fn no_worker_is_somewhere_else_before_the_requests_where_it_is_have_ended() {
-    enum Is {
+    enum Outcome {
         Active(&'static str),
         /// From a pool, since the restore.
         Draining(&'static str),
@@ -83,30 +83,50 @@ fn no_worker_is_somewhere_else_before_the_requests_where_it_is_have_ended() {
         Untouched,
     }
     for (name, there, backup, is) in [
-        ("as it is", Some(active("a")), Some(active("a")), Is::Untouched),
-        ("added since", Some(active("a")), None, Is::Draining("a")),
-        ("added since, and it moves", Some(moving("a", "b")), None, Is::Draining("a")),
-        ("added and removed since", Some(removed()), None, Is::Gone),
-        ("removed since", None, Some(active("a")), Is::Active("a")),
-        ("removed over REST since", Some(removed()), Some(active("a")), Is::Active("a")),
-        ("removed over REST since, in another pool", Some(removed()), Some(active("b")), Is::Active("b")),
-        ("it still drains", Some(draining("a")), Some(active("a")), Is::Active("a")),
-        ("it still drains from another pool", Some(draining("a")), Some(active("b")), Is::Moving("a", "b")),
-        ("moved since", Some(active("a")), Some(active("b")), Is::Moving("a", "b")),
-        ("it still moves to where it was not", Some(moving("a", "b")), Some(active("a")), Is::Active("a")),
-        ("it was moving then", Some(active("a")), Some(moving("a", "b")), Is::Moving("a", "b")),
-        ("it has moved since", Some(active("b")), Some(moving("a", "b")), Is::Untouched),
-        ("it was draining then", Some(active("a")), Some(draining("a")), Is::Draining("a")),
-        ("it was draining from another pool then", Some(active("a")), Some(draining("b")), Is::Draining("a")),
-        ("it was removed then", Some(active("a")), Some(removed()), Is::Draining("a")),
-        ("nobody knows it, and it was draining", None, Some(draining("a")), Is::Draining("a")),
-        ("nobody knows it, and it was moving", None, Some(moving("a", "b")), Is::Moving("a", "b")),
-        ("nobody knows it, and it was removed", None, Some(removed()), Is::Removed),
+        ("as it is", Some(active("a")), Some(active("a")), Outcome::Untouched),
+        ("added since", Some(active("a")), None, Outcome::Draining("a")),
+        ("added since, and it moves", Some(moving("a", "b")), None, Outcome::Draining("a")),
+        ("added and removed since", Some(removed()), None, Outcome::Gone),
+        ("removed since", None, Some(active("a")), Outcome::Active("a")),
+        ("removed over REST since", Some(removed()), Some(active("a")), Outcome::Active("a")),
+        (
+            "removed over REST since, in another pool",
+            Some(removed()),
+            Some(active("b")),
+            Outcome::Active("b"),
+        ),
+        ("it still drains", Some(draining("a")), Some(active("a")), Outcome::Active("a")),
+        (
+            "it still drains from another pool",
+            Some(draining("a")),
+            Some(active("b")),
+            Outcome::Moving("a", "b"),
+        ),
+        ("moved since", Some(active("a")), Some(active("b")), Outcome::Moving("a", "b")),
+        (
+            "it still moves to where it was not",
+            Some(moving("a", "b")),
+            Some(active("a")),
+            Outcome::Active("a"),
+        ),
+        ("it was moving then", Some(active("a")), Some(moving("a", "b")), Outcome::Moving("a", "b")),
+        ("it has moved since", Some(active("b")), Some(moving("a", "b")), Outcome::Untouched),
+        ("it was draining then", Some(active("a")), Some(draining("a")), Outcome::Draining("a")),
+        (
+            "it was draining from another pool then",
+            Some(active("a")),
+            Some(draining("b")),
+            Outcome::Draining("a"),
+        ),
+        ("it was removed then", Some(active("a")), Some(removed()), Outcome::Draining("a")),
+        ("nobody knows it, and it was draining", None, Some(draining("a")), Outcome::Draining("a")),
+        ("nobody knows it, and it was moving", None, Some(moving("a", "b")), Outcome::Moving("a", "b")),
+        ("nobody knows it, and it was removed", None, Some(removed()), Outcome::Removed),
     ] {
         let drained_since = there.as_ref().and_then(|there| there.membership.drains_since());
         let outcome = after(&listing(there), &listing(backup));
         let Some((worker, generation)) = outcome else {
-            assert!(matches!(is, Is::Untouched), "{name}: nothing was changed");
+            assert!(matches!(is, Outcome::Untouched), "{name}: nothing was changed");
             continue;
         };
         assert!(generation > 1_000_000 * OLD, "{name}: {generation}");
@@ -114,19 +134,19 @@ fn no_worker_is_somewhere_else_before_the_requests_where_it_is_have_ended() {
         let (from, to) = (from.as_deref(), worker.as_ref().map(|worker| worker.entry.pool.as_str()));
         let membership = worker.as_ref().map(|worker| worker.membership);
         match is {
-            Is::Untouched => panic!("{name}: {worker:?}"),
-            Is::Gone => assert_eq!(worker, None, "{name}"),
-            Is::Removed => assert_eq!(membership, Some(Membership::Removed), "{name}"),
-            Is::Active(pool) => {
+            Outcome::Untouched => panic!("{name}: {worker:?}"),
+            Outcome::Gone => assert_eq!(worker, None, "{name}"),
+            Outcome::Removed => assert_eq!(membership, Some(Membership::Removed), "{name}"),
+            Outcome::Active(pool) => {
                 assert_eq!((membership, to), (Some(Membership::Active), Some(pool)), "{name}");
             }
-            Is::Draining(pool) => {
+            Outcome::Draining(pool) => {
                 // Of one that drained already its own generation is as good, and of no other.
                 let since_generation = drained_since.unwrap_or(generation);
                 assert_eq!(membership, Some(Membership::Draining { since_generation }), "{name}");
                 assert_eq!(from, Some(pool), "{name}");
             }
-            Is::Moving(pool, other) => {
+            Outcome::Moving(pool, other) => {
                 let since_generation = drained_since.unwrap_or(generation);
                 assert_eq!(membership, Some(Membership::Moving { since_generation }), "{name}");
                 assert_eq!((from, to), (Some(pool), Some(other)), "{name}");
