@@ -39,7 +39,7 @@ fn audited_change(row: AuditRow) -> AuditedChange {
     AuditedChange { id, revision, at, who, kind, key, before: document(before), after: document(after) }
 }
 
-/// Returns the change as this scope may see it. Of a kind that it may not read, it learns only that something was changed.
+/// Returns the change as visible to this scope. For a kind that the scope may not read, the content is hidden.
 fn for_scope(mut change: AuditedChange, scope: Scope) -> AuditedChange {
     let may_read = |kind: &ResourceKind| scope >= scope_of(kind.read);
     if !kinds::by_stored(&change.kind).is_none_or(may_read) {
@@ -80,7 +80,7 @@ pub(super) async fn list_changes(
     if !(1..=AUDIT_PAGE_MAX).contains(&limit) {
         return Err(bad("limit", format!("{limit} is not from 1 to {AUDIT_PAGE_MAX}")));
     }
-    // Ids are those of the database.
+    // Ids are the database's, which are signed.
     if wanted.before.is_some_and(|before| i64::try_from(before).is_err()) {
         return Err(bad("before", "not an id of a change. Send the `next` of a page".to_owned()));
     }
@@ -90,7 +90,7 @@ pub(super) async fn list_changes(
             return Err(bad(field, "a name has no NUL".to_owned()));
         }
     }
-    // One row more tells whether there is a next page.
+    // One additional row shows whether there is a next page.
     let query = AuditQuery { before, kind, key, who, limit: limit + 1, ..AuditQuery::newest() };
     let mut rows = state.store.audit(&query).await?;
     let more = rows.len() > limit as usize;

@@ -59,7 +59,7 @@ pub use v1::policies::PolicyStatus;
 /// The components that the handlers use.
 #[derive(Clone)]
 pub struct ApiState {
-    /// The domains whose kinds are served in the ordinary way.
+    /// The domains of the ordinary kinds.
     pub resources: Arc<ResourceRegistry>,
     /// The workers.
     pub workers: Arc<Pools>,
@@ -100,7 +100,7 @@ impl ApiState {
 /// Returns the routes of the REST port.
 pub fn router(state: ApiState) -> Router {
     let (router, _) = described().split_for_parts();
-    // It consists of literals, which can always be serialized.
+    // The description consists of literals, which can always be serialized.
     let text = description().to_json().unwrap_or_default();
     router
         .route_layer(middleware::from_fn_with_state(state.clone(), access::enforce))

@@ -3,13 +3,13 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 use slotway_config::WaitDuration;
 
-/// Shortest and longest `interval`, in milliseconds.
+/// The range of `interval`, in milliseconds.
 const INTERVAL_MS: RangeInclusive<u64> = 100..=3_600_000;
-/// Shortest and longest `timeout`, in milliseconds.
+/// The range of `timeout`, in milliseconds.
 const TIMEOUT_MS: RangeInclusive<u64> = 10..=60_000;
-/// Fewest and most failures in a row.
+/// The range of the failures in a row.
 const THRESHOLD: RangeInclusive<u32> = 1..=100;
-/// Longest path, in bytes.
+/// The maximum length of the path, in bytes.
 const PATH_BYTES_MAX: usize = 1_024;
 
 /// How the control plane finds out whether a worker works: it sends it a request, and after so many failures in a row the worker gets
@@ -32,32 +32,32 @@ pub struct Heartbeat {
 }
 
 impl Heartbeat {
-    /// Returns the path of the request, appended to the worker's base URL. It begins with `/`.
+    /// Returns the path of the request, which is appended to the worker's base URL. It begins with `/`.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// Returns how often it is asked.
+    /// Returns the interval between requests.
     #[must_use]
     pub fn interval(&self) -> WaitDuration {
         self.interval
     }
 
-    /// Returns how long it may take to answer; not longer than the interval.
+    /// Returns the time limit for an answer; at most the interval.
     #[must_use]
     pub fn timeout(&self) -> WaitDuration {
         self.timeout
     }
 
-    /// Returns after how many failures in a row it is down.
+    /// Returns the number of failures in a row after which the worker is down.
     #[must_use]
     pub fn threshold(&self) -> u32 {
         self.threshold
     }
 }
 
-/// A heartbeat as a client sends it, before it is checked.
+/// The fields of a heartbeat in a request body, before validation.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct HeartbeatFields {
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_said_is_every_five_seconds_with_a_second_and_three_failures() {
+    fn absent_fields_take_their_defaults() {
         let heartbeat: Heartbeat = serde_json::from_value(json!({ "path": "/health?deep=1" })).unwrap();
         let written = serde_json::to_value(&heartbeat).unwrap();
         assert_eq!(
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_refused_with_its_field() {
+    fn an_invalid_field_is_refused_with_its_name() {
         for (given, says) in [
             (json!({}), "missing field `path`"),
             (json!({ "path": "health" }), "heartbeat.path: it must begin with /"),

@@ -1,4 +1,4 @@
-//! What other parts of the control plane observe of workers and pools, as this domain needs it.
+//! The observations about workers and pools that this domain needs from other parts of the control plane.
 
 use std::{
     collections::HashMap,
@@ -8,19 +8,20 @@ use std::{
 use serde::{Deserialize, Serialize};
 use slotway_config::{PoolReport, WorkerReport, WorkerUrl};
 
-/// How old a coordinator's figures may be to count as what holds now.
+/// The maximum age of a coordinator's figures that count as current.
 pub const FIGURES_FRESH_FOR: Duration = Duration::from_secs(10);
 
 /// The observations of the coordinators and of the watchdog.
 pub trait Observations: Send + Sync {
-    /// Returns whether a coordinator has reported that `generation` or a later one is in force there and that it has no request at a
-    /// worker which that generation removed.
+    /// Returns whether a coordinator has reported that `generation` or a later one is in force there, and that it has
+    /// no request at a worker that this generation removed.
     fn has_drained(&self, coordinator: &str, worker: &WorkerUrl, generation: u64) -> bool;
 
     /// Returns the latest figures of each coordinator, by name.
     fn latest(&self, now: Instant) -> Vec<CoordinatorFigures>;
 
-    /// Returns the outcome of a worker's last heartbeat; none if it has none, was not asked yet, or another control plane asks it.
+    /// Returns the outcome of a worker's last heartbeat; none if it has no heartbeat, was not probed yet, or another
+    /// control plane probes it.
     fn heartbeat(&self, worker: &WorkerUrl) -> Option<HeartbeatStatus>;
 }
 
@@ -31,7 +32,7 @@ pub struct CoordinatorFigures {
     pub coordinator: String,
     /// The newest generation that is in force there.
     pub generation: u64,
-    /// How old the figures are.
+    /// The age of the figures.
     pub age: Duration,
     /// The pools, without their workers.
     pub pools: Vec<PoolReport>,
@@ -40,14 +41,14 @@ pub struct CoordinatorFigures {
 }
 
 impl CoordinatorFigures {
-    /// Returns whether the figures are recent enough to count as what holds now.
+    /// Returns whether the figures are recent enough to count as current.
     #[must_use]
     pub fn is_fresh(&self) -> bool {
         self.age < FIGURES_FRESH_FOR
     }
 }
 
-/// The outcome of a worker's last heartbeat, as the control plane that watches it knows it.
+/// The outcome of a worker's last heartbeat, as known to the control plane that probes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct HeartbeatStatus {
     /// Whether it answered.

@@ -1,11 +1,11 @@
-//! Pools and policies, as `/api/v1/pools` and `/api/v1/policies` have them.
+//! Pools and policies, for `/api/v1/pools` and `/api/v1/policies`.
 
 use serde::{Deserialize, Serialize};
 use slotway_config::{Policy, PoolMatch, PoolName};
 
 use crate::{PoolsError, state::PoolsState};
 
-/// Most workers that an error names.
+/// The maximum number of workers that an error names.
 const NAMED_MAX: usize = 5;
 
 /// The spec of a pool.
@@ -40,7 +40,7 @@ impl PoolsState {
         Some(PoolSpec { matches: record.matches.clone(), position: Some(record.position) })
     }
 
-    /// Creates or replaces pools. All positions are assigned at once, so that a list of pools ends up in its own order.
+    /// Creates or replaces pools. All positions are assigned at once, so that a list of pools keeps its order.
     pub fn put_pools(&mut self, wanted: impl IntoIterator<Item = (PoolName, PoolSpec)>) {
         let mut positions = Vec::new();
         for (name, PoolSpec { matches, position }) in wanted {
@@ -71,7 +71,7 @@ impl PoolsState {
             return Err(self.unknown_pool(name));
         }
         let in_use = |reason| Err(PoolsError::PoolInUse { pool: name.clone(), reason });
-        // The pool of requests that is unknown may be this one.
+        // If the pool of a worker's requests is unknown, it may be this one.
         let may_be_in = |pool: Option<&PoolName>| pool.is_none_or(|pool| pool == name);
         let members = self
             .present()
@@ -96,7 +96,7 @@ impl PoolsState {
         Ok(())
     }
 
-    /// Returns the error for a pool that does not exist, with those that do.
+    /// Returns the error for a pool that does not exist, with the names of the existing pools.
     #[must_use]
     pub fn unknown_pool(&self, name: &PoolName) -> PoolsError {
         let known = self.pools.names().iter().map(ToString::to_string).collect();

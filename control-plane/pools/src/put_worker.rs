@@ -1,4 +1,4 @@
-//! One worker, as `/api/v1/workers` has it.
+//! One worker, for `/api/v1/workers`.
 
 use serde::{Deserialize, Serialize};
 use slotway_config::{Capacity, PoolName, Protocol, Scheme, WaitDuration, Worker, WorkerTls, WorkerUrl};
@@ -11,7 +11,7 @@ use crate::{
     worker_record::{Membership, PoolWorker, WorkerRecord},
 };
 
-/// Longest slow start, in milliseconds.
+/// The maximum duration of a slow start, in milliseconds.
 const SLOW_START_MS_MAX: u64 = 3_600_000;
 
 /// The spec of a worker.
@@ -59,12 +59,12 @@ pub struct WantedWorker {
     pub notes: Notes,
 }
 
-/// Who makes a change, and when.
+/// The author and the time of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangeContext {
-    /// Who, as in the audit rows.
+    /// The author, as in the audit rows.
     pub who: Who,
-    /// When.
+    /// The time.
     pub at: Moment,
 }
 

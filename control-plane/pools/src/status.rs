@@ -68,7 +68,7 @@ pub struct PoolStatus {
     pub shadowed_by: Option<String>,
 }
 
-/// A state together with the observations of one moment.
+/// A state together with the observations at one moment.
 pub struct StatusView<'a> {
     pools: &'a Pools,
     /// The state.
@@ -78,13 +78,13 @@ pub struct StatusView<'a> {
 }
 
 impl Pools {
-    /// Returns the state in force with the observations of now.
+    /// Returns the current state with the current observations.
     #[must_use]
     pub fn view(&self, now: Instant) -> StatusView<'_> {
         self.view_of(self.current(), now)
     }
 
-    /// Returns another state, such as that of a dry run, with the observations of now.
+    /// Returns another state, such as that of a dry run, with the current observations.
     #[must_use]
     pub fn view_of(&self, state: Arc<PoolsState>, now: Instant) -> StatusView<'_> {
         StatusView { pools: self, state, latest: self.observations.latest(now), now }
@@ -98,12 +98,12 @@ impl StatusView<'_> {
         self.worker_by(&Figures::new(&self.latest), url, record)
     }
 
-    /// Returns all workers that exist, in the order of their names, with their status.
+    /// Returns all existing workers ordered by name, with their status.
     #[must_use]
     pub fn workers(&self) -> Vec<(&WorkerUrl, &WorkerRecord, WorkerStatus)> {
         let figures = Figures::new(&self.latest);
         let mut present: BTreeMap<_, _> = self.state.present().collect();
-        // Of a retained worker that was created again, the new record is shown.
+        // For a retained worker that was created again, the new record is shown.
         for (url, record) in &mut present {
             *record = self.state.worker(url).unwrap_or(record);
         }

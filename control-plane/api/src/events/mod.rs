@@ -96,7 +96,7 @@ pub(super) async fn listen(
         None => Kinds::ALL,
     };
     let kinds = if identity.scope >= Scope::Admin { kinds } else { kinds.without_those_of_admins() };
-    // Stores count so far, and what is described says so (`int64`).
+    // Revisions are at most an `int64`, as the description says.
     if wanted.after.is_some_and(|after| i64::try_from(after).is_err()) {
         return Err(bad(Some("after"), format!("a version is at most {}", i64::MAX)));
     }

@@ -19,7 +19,7 @@ use crate::coordinator::BODY_BYTES_MAX;
 #[serde(deny_unknown_fields)]
 #[serde(bound(deserialize = "Spec: DeserializeOwned"))]
 pub(crate) struct ResourceBody<Spec> {
-    /// The kind; optional, but not another one.
+    /// The kind; optional, but it must be that of the path.
     #[serde(default)]
     pub(crate) kind: Option<String>,
     #[serde(default, deserialize_with = "metadata_object")]
@@ -189,7 +189,7 @@ mod tests {
 
     /// The examples of RFC 7396, appendix A, whose result is an object.
     #[test]
-    fn a_patch_changes_what_it_names_and_leaves_the_rest() {
+    fn a_patch_changes_only_the_fields_that_it_names() {
         for (there, patch, becomes) in [
             (json!({"a": "b"}), json!({"a": "c"}), json!({"a": "c"})),
             (json!({"a": "b"}), json!({"b": "c"}), json!({"a": "b", "b": "c"})),
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_field() {
+    fn an_error_names_its_field() {
         #[derive(Debug, Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Spec {

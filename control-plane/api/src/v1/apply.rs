@@ -269,7 +269,7 @@ async fn apply_to_all(
     Err(StoreError::Contended.into())
 }
 
-/// Returns the change of pools, policies and workers, which returns what was there before.
+/// Returns the change of pools, policies and workers. It returns the state before it.
 fn change_of(
     state: &ApiState,
     items: &Items,
@@ -314,7 +314,7 @@ fn read_items(values: Vec<Value>) -> Result<Vec<(Item, Precondition)>, ApiError>
     Ok(items)
 }
 
-/// Pools first, then policies, then workers, whatever their order in the list.
+/// Applies the items to the state: pools first, then policies, then workers, regardless of their order in the list.
 fn make_so(
     next: &mut PoolsState,
     items: &[(Item, Precondition)],
@@ -348,7 +348,7 @@ fn make_so(
     })
 }
 
-/// Says whether an item may have broken a rule.
+/// Returns whether an item may have caused a violation.
 fn is_to_blame(item: &Item, violation: &RuleViolation, roster: &PoolsState) -> bool {
     match (item, violation.subject) {
         (Item::Pool(..), RuleSubject::PoolCount) => true,
@@ -362,7 +362,7 @@ fn is_to_blame(item: &Item, violation: &RuleViolation, roster: &PoolsState) -> b
     }
 }
 
-/// Reads a resource with its name.
+/// Parses a resource with its name.
 fn named<Spec: DeserializeOwned>(
     value: Value,
 ) -> Result<(String, ResourceBody<Spec>, Precondition), ApiError> {
@@ -377,6 +377,6 @@ fn named<Spec: DeserializeOwned>(
 }
 
 fn json(resource: Option<impl Serialize>) -> Option<Value> {
-    // What is text and numbers can always be written.
+    // Text and numbers can always be serialized.
     resource.and_then(|resource| serde_json::to_value(resource).ok())
 }

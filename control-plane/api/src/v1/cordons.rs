@@ -146,7 +146,7 @@ pub(crate) async fn uncordon(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
-    // A reason may stand there as in a cordon; there is nothing left that it would be the reason of.
+    // A body may have a reason, like that of a cordon, but it is not used.
     Reason::read(&headers, body)?;
     let request = Request { who, url: named(&name)?, precondition, dry_run };
     request.make(&state, |next, url| next.uncordon(url)).await

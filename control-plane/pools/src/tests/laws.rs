@@ -1,4 +1,4 @@
-//! What holds of the state whatever anybody does, in whatever order.
+//! Invariants of the state under any sequence of operations.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,13 +13,13 @@ const POOLS: [&str; 4] = ["a", "b", "c", "d"];
 const PREFIXES: [&str; 5] = ["/", "/a", "/b", "/a/b", "/c"];
 const URLS: [&str; 5] = ["http://v", "http://w", "http://x", "http://y", "http://z"];
 
-/// A pool of the file by numbers: its name, its prefix, and its workers with their capacities.
+/// A pool of the file by indices: its name, its prefix, and its workers with their capacities.
 type FilePool = (usize, usize, Vec<(usize, u32)>);
 
-/// One thing that somebody does.
+/// One operation on the state.
 #[derive(Debug, Clone)]
 enum Operation {
-    /// The file is edited, and the control plane started again: each pool with its prefix and its workers.
+    /// The file is edited and the control plane restarted. Each pool has its prefix and its workers.
     File(Vec<FilePool>),
     Upsert(Vec<(usize, u32, Option<usize>)>),
     PutWorker {
@@ -37,7 +37,7 @@ enum Operation {
     DeletePool(usize),
     PutPolicy(usize, u32),
     Label(usize, String),
-    /// All that drains has drained.
+    /// All draining workers have drained.
     Settle,
 }
 
@@ -83,7 +83,7 @@ fn prefix_of(number: usize) -> PoolMatch {
     PoolMatch { prefix: PREFIXES[number].to_owned() }
 }
 
-/// A right file, or none.
+/// Returns a valid file of these pools, or none.
 fn file_of(pools: &[FilePool]) -> Option<Vec<Pool>> {
     let worker = |(worker, capacity): &(usize, u32)| {
         serde_json::from_value(serde_json::json!({ "worker": URLS[*worker], "capacity": capacity })).unwrap()
@@ -97,7 +97,7 @@ fn file_of(pools: &[FilePool]) -> Option<Vec<Pool>> {
     check_pools(&pools).is_ok().then_some(pools)
 }
 
-/// What comes of it; nothing where it is refused.
+/// Returns the state after an operation; none if the operation is refused.
 fn after(state: &PoolsState, act: &Operation, generation: u64) -> Option<PoolsState> {
     if let Operation::File(pools) = act {
         let file = file_of(pools)?;
@@ -165,7 +165,7 @@ fn after(state: &PoolsState, act: &Operation, generation: u64) -> Option<PoolsSt
     (!state.writes_to(&next).unwrap().is_empty()).then_some(next)
 }
 
-/// What holds of every state.
+/// Asserts the invariants of one state.
 fn holds(state: &PoolsState) {
     let desired = state.desired();
     let mut seen = BTreeSet::new();
@@ -182,7 +182,7 @@ fn holds(state: &PoolsState) {
         assert!(seen.insert(&draining.worker.worker), "{} is in a pool and out", draining.worker.worker);
     }
     let there = state.present().map(|(url, _)| url).collect::<BTreeSet<_>>();
-    assert_eq!(seen, there, "each worker that is there has a cluster, and no other");
+    assert_eq!(seen, there, "exactly the present workers have clusters");
     check_pools(&desired.pools).unwrap();
 
     let names: BTreeSet<_> = state.pools.pools.keys().collect();
@@ -192,23 +192,23 @@ fn holds(state: &PoolsState) {
     for (url, record) in &state.records {
         assert!(
             record.membership != Membership::Removed || record.declared.is_some(),
-            "{url} is kept for nothing"
+            "{url} is kept without a reason"
         );
         let moves = matches!(record.membership, Membership::Moving { .. });
-        assert!(!moves || record.leaves.is_some(), "{url} moves from nowhere");
+        assert!(!moves || record.leaves.is_some(), "{url} moves without an old pool");
         assert!(record.leaves.is_none() || record.membership.drains_since().is_some(), "{url} has arrived");
-        assert_ne!(record.leaves.as_ref(), Some(&record.entry.pool), "{url} moves to where it is");
+        assert_ne!(record.leaves.as_ref(), Some(&record.entry.pool), "{url} moves to its own pool");
     }
 }
 
-/// What Envoy shall have, but for the number of it.
+/// Returns the desired state of Envoy with a fixed generation.
 fn to_envoy(state: &PoolsState) -> Desired {
     Desired { generation: 0, revision: 0, ..state.desired() }
 }
 
 proptest! {
     #[test]
-    fn whatever_anybody_does_each_worker_is_in_one_place(acts in vec(anything(), 1..40)) {
+    fn after_any_operations_each_worker_is_in_one_place(acts in vec(anything(), 1..40)) {
         let start = vec![(0, 0, vec![(0, 2)]), (1, 1, vec![])];
         let mut file = file_of(&start).unwrap();
         let mut state = PoolsState::empty(settings());
@@ -225,7 +225,7 @@ proptest! {
             if matches!(act, Operation::Label(..)) {
                 prop_assert_eq!(next.generation, state.generation);
             }
-            // A worker that is in another pool than before has drained: nothing of it is under way in its old one.
+            // A worker that has changed its pool has drained: it has no request in its old pool.
             for pool in &next.desired().pools {
                 for worker in &pool.workers {
                     let before = state.records.get(&worker.worker);
@@ -239,12 +239,13 @@ proptest! {
                 file = file_of(pools).unwrap();
             }
             state = next;
-            // What is stored is what there is: a start with the same file changes nothing.
+            // The stored state is the whole state: a start with the same file changes nothing.
             let mut again = state.clone();
             again.declare(&file, &settings(), generation + 1).unwrap();
             prop_assert!(state.writes_to(&again).unwrap().is_empty(), "{act:?}");
         }
-        // At rest, nothing drains but what is out of a pool that is gone, cordoned or down.
+        // Once everything has settled, the only draining workers are those that are cordoned, down, or in a removed
+        // pool.
         if let Some(rest) = after(&state, &Operation::Settle, generation + 1) {
             state = rest;
         }

@@ -8,7 +8,7 @@ fn now_ms() -> i64 {
     i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
 }
 
-pub(crate) async fn a_change_leaves_who_when_what_before_and_after(fixture: &Fixture) {
+pub(crate) async fn an_audit_row_has_author_time_and_the_document_before_and_after(fixture: &Fixture) {
     let store = fixture.open().await;
     let began = now_ms();
     let writes = vec![
@@ -42,7 +42,7 @@ pub(crate) async fn a_change_leaves_who_when_what_before_and_after(fixture: &Fix
     );
 }
 
-pub(crate) async fn audit_rows_come_newest_first_by_pages_and_filters(fixture: &Fixture) {
+pub(crate) async fn audit_rows_are_listed_newest_first_with_pages_and_filters(fixture: &Fixture) {
     let store = fixture.open().await;
     for number in 0..6 {
         let (key, who) = (format!("w{}", number % 2), Who::named(&format!("admin {}", number % 3)));
@@ -75,7 +75,7 @@ pub(crate) async fn audit_rows_are_found_by_the_revisions_that_made_them(fixture
     let store = fixture.open().await;
     let mut revisions = Vec::new();
     for number in 0..4 {
-        // Two rows of one revision, and one without a row between two.
+        // Two rows of one revision, and one revision without a row between two others.
         let writes = vec![put(&format!("a{number}"), "{}"), put(&format!("b{number}"), "{}")];
         revisions.push(commit(&*store, writes).await);
         store.put(Who::SYSTEM, Kind::FACT, "f", &number.to_string(), Expected::Anything).await.unwrap();
@@ -95,7 +95,7 @@ pub(crate) async fn audit_rows_are_found_by_the_revisions_that_made_them(fixture
     assert_eq!(ask(Some(revisions[2]), Some(revisions[1])).await, [""; 0]);
 }
 
-pub(crate) async fn secrets_do_not_stand_in_audit_rows(fixture: &Fixture) {
+pub(crate) async fn audit_rows_contain_no_secrets(fixture: &Fixture) {
     let store = fixture.open().await;
     let document = r#"{"to":"https://u:hush@h/","s3":{"secret_access_key":"hush"},"password":"hush"}"#;
     commit(&*store, vec![put("a", document)]).await;

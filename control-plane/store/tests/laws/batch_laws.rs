@@ -29,7 +29,7 @@ pub(crate) async fn documents_are_listed_by_kind_and_by_the_bytes_of_their_keys(
     assert_eq!((empty.revision, empty.documents), (last, vec![]));
 }
 
-pub(crate) async fn of_many_writers_who_have_seen_one_revision_exactly_one_wins(fixture: &Fixture) {
+pub(crate) async fn of_many_writers_with_the_same_precondition_exactly_one_wins(fixture: &Fixture) {
     let store = fixture.open().await;
     let mut seen = 0;
     for round in 0..10 {
@@ -64,7 +64,7 @@ pub(crate) async fn of_many_writers_who_have_seen_one_revision_exactly_one_wins(
     assert_eq!(store.get(WORKER, "a").await.unwrap(), None);
 }
 
-pub(crate) async fn counting_up_by_many_at_once_loses_no_count(fixture: &Fixture) {
+pub(crate) async fn concurrent_increments_lose_no_count(fixture: &Fixture) {
     let store = fixture.open().await;
     let counters = (0..4).map(|_| {
         let store = Arc::clone(&store);
@@ -90,7 +90,7 @@ pub(crate) async fn counting_up_by_many_at_once_loses_no_count(fixture: &Fixture
     assert_eq!(store.get(Kind::FACT, "count").await.unwrap().unwrap().value, "40");
 }
 
-pub(crate) async fn a_batch_is_made_whole_or_not_at_all(fixture: &Fixture) {
+pub(crate) async fn a_batch_is_committed_as_a_whole_or_not_at_all(fixture: &Fixture) {
     let store = fixture.open().await;
     let before = commit(&*store, vec![put("a", "1"), put("b", "2")]).await;
     for wrong in [
@@ -107,16 +107,20 @@ pub(crate) async fn a_batch_is_made_whole_or_not_at_all(fixture: &Fixture) {
         assert_eq!(store.audit(&everything()).await.unwrap().len(), 2);
     }
     let after = commit(&*store, vec![put("a", "6"), delete("b"), put("e", "7")]).await;
-    assert_eq!(after, before + 1, "what was refused took no revision");
+    assert_eq!(after, before + 1, "a refused batch takes no revision");
     let (one, two) = (("a".to_owned(), "6".to_owned()), ("e".to_owned(), "7".to_owned()));
     assert_eq!(workers(&*store).await, [one, two]);
 }
 
-pub(crate) async fn a_document_that_is_made_again_has_a_new_revision(fixture: &Fixture) {
+pub(crate) async fn a_document_that_is_created_again_has_a_new_revision(fixture: &Fixture) {
     let store = fixture.open().await;
     let first = commit(&*store, vec![put("a", "1")]).await;
     let deleted = commit(&*store, vec![delete("a")]).await;
-    assert_eq!(commit(&*store, vec![delete("a")]).await, deleted, "there was nothing to delete");
+    assert_eq!(
+        commit(&*store, vec![delete("a")]).await,
+        deleted,
+        "deleting an absent document takes no revision"
+    );
     let again = store.put(Who::SYSTEM, WORKER, "a", "1", Expected::Absent).await.unwrap();
     assert!(first < deleted && deleted < again);
     let stale = store.put(Who::SYSTEM, WORKER, "a", "2", Expected::Revision(first)).await;
