@@ -6,7 +6,7 @@ use slotway_xds::XdsError;
 /// A failure of the configuration, the reports or the process of an Envoy.
 #[derive(Debug, thiserror::Error)]
 pub enum CoordinatorsError {
-    /// A node's name is empty, too long or has characters that it cannot have.
+    /// A node's name is empty, too long or contains invalid characters.
     #[error("a node's name has 1 to {bytes_max} visible ASCII characters")]
     NodeName {
         /// Longest name, in bytes.

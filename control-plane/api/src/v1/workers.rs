@@ -244,9 +244,9 @@ pub(crate) async fn remove(
         let since = roster.worker(&url).and_then(|record| record.membership.drains_since());
         since.is_none_or(|since| !state.workers.has_drained(&url, since, now))
     } else {
-        // It is taken away, whether or not it can be let go of at once.
+        // The removal is made even if the worker cannot be released at once.
         if let Err(error) = state.workers.settle(now).await {
-            tracing::warn!("a removed worker cannot be let go: {error}");
+            tracing::warn!("a removed worker cannot be released: {error}");
         }
         roster = state.workers.view(now).state;
         roster.shown_worker(&url).is_some()

@@ -1,4 +1,4 @@
-//! The database is gone, or its disk is full: what a running control plane does then.
+//! A running control plane whose database is unavailable or whose disk is full.
 
 use std::process::Stdio;
 
@@ -66,7 +66,7 @@ fn while_postgresql_is_gone_reads_go_on_changes_are_refused_and_readyz_says_so()
     let detail = problem["detail"].as_str().unwrap();
     assert!(detail.starts_with(&postgres.url_without_password()), "{detail}");
     assert_eq!(get(&installation, "/api/v1/audit").0, 503);
-    assert_eq!(workers(&installation), 1, "reads go on");
+    assert_eq!(workers(&installation), 1, "reads continue");
 
     postgres.start_again();
     wait_for("ready again", || is_ready(&installation));
@@ -105,7 +105,7 @@ fn on_a_full_disk_changes_are_refused_whole_and_all_else_goes_on() {
         assert!(problem["detail"].as_str().unwrap().contains("nothing was changed"), "{problem}");
         assert_eq!(workers(&installation), 1);
     }
-    // A write that is small enough may find room yet, and then all seems well until the next that does not.
+    // A small write may still succeed, and the control plane is ready again until the next failed write.
     wait_for("not ready, and why", || {
         assert_eq!(post(&installation, &state, &many).0, 507);
         let (status, text) = get(&installation, "/readyz");

@@ -3,7 +3,7 @@ use std::fs;
 use crate::installation::{Installation, stderr, stdout};
 
 #[test]
-fn validate_tells_a_right_file_from_a_wrong_one() {
+fn validate_distinguishes_a_valid_file_from_an_invalid_one() {
     let installation = Installation::new();
     let right = installation.run(&["config", "validate", "f.yaml"]);
     assert_eq!(
@@ -21,7 +21,7 @@ fn validate_tells_a_right_file_from_a_wrong_one() {
 }
 
 #[test]
-fn a_wrong_file_stops_up_and_serve_before_anything_starts() {
+fn an_invalid_file_stops_up_and_serve_before_anything_starts() {
     let installation = Installation::new();
     fs::write(installation.path("f.yaml"), "pools: []").unwrap();
     for command in ["up", "serve"] {
@@ -33,7 +33,7 @@ fn a_wrong_file_stops_up_and_serve_before_anything_starts() {
 }
 
 #[test]
-fn a_flag_goes_over_the_environment_and_that_over_the_file() {
+fn a_flag_overrides_the_environment_which_overrides_the_file() {
     let installation = Installation::new();
     let xds = |flags: &[&str], environment: Option<&str>| {
         let mut command = installation.slotway(&["bootstrap", "-f", "f.yaml", "--node", "edge-1"]);
@@ -59,7 +59,7 @@ fn a_flag_goes_over_the_environment_and_that_over_the_file() {
 }
 
 #[test]
-fn get_workers_says_so_where_nobody_answers() {
+fn get_workers_reports_an_unreachable_control_plane() {
     let installation = Installation::new();
     let output = installation.run(&["get", "workers", "-f", "f.yaml"]);
     assert_eq!(output.status.code(), Some(6));
@@ -67,7 +67,7 @@ fn get_workers_says_so_where_nobody_answers() {
 }
 
 #[test]
-fn the_version_is_told() {
+fn the_version_is_printed() {
     let output = Installation::new().run(&["version", "--client"]);
     assert_eq!(stdout(&output), format!("slotway {}\n", env!("CARGO_PKG_VERSION")));
 }

@@ -1,4 +1,4 @@
-//! What `--help` says of each verb.
+//! The output of `--help` of each verb.
 
 use crate::{
     golden::golden,
@@ -44,7 +44,7 @@ const VERBS: [&[&str]; 35] = [
 ];
 
 #[test]
-fn each_verb_explains_itself_as_before() {
+fn the_help_of_each_verb_matches_its_golden_file() {
     let installation = Installation::new();
     for verb in VERBS {
         let arguments: Vec<_> = verb.iter().copied().chain(["--help"]).collect();
@@ -68,7 +68,7 @@ fn no_verb_takes_a_secret_as_an_argument() {
 }
 
 #[test]
-fn shells_are_told_how_to_complete() {
+fn completion_scripts_are_printed_for_each_shell() {
     let installation = Installation::new();
     for (shell, has) in [("bash", "complete -o"), ("zsh", "#compdef slotway"), ("fish", "complete --")] {
         let script = stdout(&installation.run(&["completion", shell]));

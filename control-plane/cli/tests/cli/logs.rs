@@ -1,4 +1,4 @@
-//! What is logged of a request, and what is not.
+//! The log lines about requests, and the secrets that they must not contain.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use crate::{
     installation::{Installation, wait_for},
 };
 
-/// The last line of the log about this path.
+/// Returns the last line of the log about this path.
 fn line_about(installation: &Installation, path: &str) -> Value {
     wait_for(path, || {
         let log = installation.log();
@@ -48,13 +48,13 @@ fn a_request_is_one_line_of_json_with_who_and_without_secrets() {
     serving.ended();
     let log = installation.log();
     assert!(!log.contains("hush") && !log.contains(&token), "{log}");
-    // Only what is said to whoever started it is no JSON.
+    // Only messages for the user who started the process are not JSON.
     let others: Vec<_> = log.lines().filter(|line| !line.starts_with('{')).collect();
     assert!(others.iter().all(|line| line.starts_with("slotway: ")), "{others:?}");
 }
 
 #[test]
-fn a_flag_says_more_than_the_environment_and_that_more_than_the_file() {
+fn the_log_level_of_a_flag_overrides_the_environment_which_overrides_the_file() {
     let installation = Installation::new();
     installation.also("log: { level: debug }");
     let lines = |variables: &[(&str, &str)], arguments: &[&str]| {

@@ -1,4 +1,4 @@
-//! The verbs at a real control plane: `slotway serve`, with figures that a test reports in an Envoy's place.
+//! The verbs with a real control plane: `slotway serve`, with reports from the test in place of an Envoy.
 
 use std::{
     fs::{self, File},
@@ -35,7 +35,7 @@ impl Plane {
         format!("http://127.0.0.1:{}", self.installation.ports[4])
     }
 
-    /// What an Envoy reports: how many requests the worker has, of two at once.
+    /// Reports in place of an Envoy: the number of requests at the worker, of two at once.
     fn report(&self, sequence: u64, in_flight: u64, state: &str) {
         let (_, rows) = send(self.installation.ports[1], "GET", "/coordinator/workers", NOBODY, "").unwrap();
         let capacity = if state == "draining" { 0 } else { 2 };
@@ -64,7 +64,7 @@ impl Plane {
         told(arguments, &self.run(arguments))
     }
 
-    /// Without ports, times and secrets.
+    /// Removes ports, times and secrets.
     fn masked(&self, text: &str) -> String {
         let ports = self.installation.ports.map(|port| port.to_string());
         without_times(&masked(text, &[(&ports[4], "WORKER-PORT"), (&ports[1], "API-PORT")]))
@@ -87,7 +87,7 @@ spec: { pool: ocr, capacity: 2 }
 ";
 
 #[test]
-fn what_is_there_is_shown_as_before() {
+fn the_output_of_a_real_control_plane_matches_the_golden_files() {
     let plane = Plane::start();
     plane.report(1, 1, "active");
     let worker = plane.worker();
@@ -116,7 +116,7 @@ fn what_is_there_is_shown_as_before() {
     golden("real/looking.txt", &plane.masked(&text));
 }
 
-/// Resources of the kinds that one handler serves.
+/// Returns a manifest with resources of the ordinary kinds.
 fn ordinary(worker: &str) -> String {
     format!(
         "\
@@ -144,7 +144,7 @@ spec:
 }
 
 #[test]
-fn the_ordinary_kinds_are_applied_looked_at_and_deleted() {
+fn the_ordinary_kinds_are_applied_read_and_deleted() {
     let plane = Plane::start();
     let good = ordinary(&plane.worker());
     fs::write(plane.installation.path("ordinary.yaml"), &good).unwrap();
@@ -180,7 +180,7 @@ fn the_ordinary_kinds_are_applied_looked_at_and_deleted() {
 }
 
 #[test]
-fn a_site_is_applied_looked_at_and_deleted() {
+fn a_site_is_applied_read_and_deleted() {
     let plane = Plane::start();
     fs::write(plane.installation.path("site.yaml"), SITE).unwrap();
     fs::write(plane.installation.path("field.yaml"), SITE.replace("max_waiting", "max_wating")).unwrap();
@@ -220,7 +220,7 @@ fn a_site_is_applied_looked_at_and_deleted() {
 }
 
 #[test]
-fn a_drain_tells_what_an_envoy_reports_and_a_watch_sees_it() {
+fn a_drain_prints_the_reports_of_an_envoy_and_a_watch_shows_them() {
     let plane = Plane::start();
     plane.report(1, 2, "active");
     let worker = plane.worker();
@@ -232,7 +232,7 @@ fn a_drain_tells_what_an_envoy_reports_and_a_watch_sees_it() {
     let _watching = Running(watch.unwrap());
     wait_for("the worker", || read("watched").contains("active").then_some(()));
 
-    // No Envoy is connected, so that it does not become drained; `tests/e2e` has one.
+    // No Envoy is connected, so the worker does not become drained; `tests/e2e` has a test with one.
     let mut drain = plane.installation.slotway(&["drain", &worker, "--wait"]);
     let drain =
         drain.env("SLOTWAY_CONFIG", "f.yaml").stdout(file("drain")).stderr(file("progress")).spawn().unwrap();
@@ -254,7 +254,7 @@ fn a_drain_tells_what_an_envoy_reports_and_a_watch_sees_it() {
 }
 
 #[test]
-fn people_and_tokens_are_made_used_and_deleted() {
+fn users_and_tokens_are_created_used_and_deleted() {
     let plane = Plane::start();
     let secret = stdout(&plane.run(&["token", "create", "board", "--scope", "read"]));
     fs::write(plane.installation.path("board.token"), &secret).unwrap();
@@ -303,7 +303,7 @@ fn people_and_tokens_are_made_used_and_deleted() {
 }
 
 #[test]
-fn over_tls_it_is_asked_only_where_somebody_vouches_for_it() {
+fn over_tls_only_a_trusted_control_plane_is_used() {
     let installation = Installation::new();
     let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned(), "localhost".to_owned()]).unwrap();
     let other = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
@@ -318,7 +318,7 @@ fn over_tls_it_is_asked_only_where_somebody_vouches_for_it() {
     .unwrap();
     let mut serve = installation.slotway(&["serve", "-f", "f.yaml", "--filter", "filter.wasm"]);
     let _serving = Running(serve.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-    // The configuration file says that TLS is spoken there.
+    // The configuration file enables TLS for the API.
     let get = ["get", "workers", "-f", "f.yaml", "--ca-file"];
     let with = |ca: &str| installation.run(&[get.as_slice(), &[ca]].concat());
     wait_for("an answer", || with("own.pem").status.success().then_some(()));

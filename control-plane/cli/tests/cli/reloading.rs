@@ -1,4 +1,4 @@
-//! SIGHUP: the configuration file is read again.
+//! SIGHUP reloads the configuration file.
 
 use std::{fs, process::Stdio};
 
@@ -27,7 +27,7 @@ fn reloads(installation: &Installation, outcome: &str) -> f64 {
 }
 
 #[test]
-fn a_changed_file_is_put_in_force_and_what_rest_changed_since_stays() {
+fn a_changed_file_is_put_in_force_and_changes_over_rest_stay() {
     let installation = Installation::new();
     installation.also("log: { level: warn }");
     let serving = installation.serving(&[]);
@@ -49,8 +49,8 @@ fn a_changed_file_is_put_in_force_and_what_rest_changed_since_stays() {
     assert_eq!(status, 200, "{answer}");
     serving.signal(Signal::HUP);
     wait_for("the third reload", || (reloads(&installation, "done") == 3.0).then_some(()));
-    assert_eq!(capacity(&installation), 7, "the file says what it said before");
-    // Who changed it stands in the audit.
+    assert_eq!(capacity(&installation), 7, "the file has not changed");
+    // The audit log names the author.
     let (_, page) =
         send(installation.ports[1], "GET", "/api/v1/audit?kind=worker", &installation.token(), "").unwrap();
     let page = page.to_string();
@@ -58,7 +58,7 @@ fn a_changed_file_is_put_in_force_and_what_rest_changed_since_stays() {
 }
 
 #[test]
-fn a_wrong_file_changes_nothing_and_says_where_it_is_wrong() {
+fn an_invalid_file_changes_nothing_and_its_error_names_the_position() {
     let installation = Installation::new();
     installation.also("groups: [{ name: slotway, token_file: token }]");
     fs::write(installation.path("token"), "a-token-of-the-group-0").unwrap();
@@ -92,11 +92,11 @@ fn a_wrong_file_changes_nothing_and_says_where_it_is_wrong() {
     }
     fs::write(installation.path("f.yaml"), yaml.replace("capacity: 2", "capacity: 4")).unwrap();
     serving.signal(Signal::HUP);
-    wait_for("what is right again", || (capacity(&installation) == 4).then_some(()));
+    wait_for("the corrected file", || (capacity(&installation) == 4).then_some(()));
 }
 
 #[test]
-fn what_needs_a_restart_is_named_and_stays_and_the_rest_is_in_force() {
+fn settings_that_need_a_restart_are_named_and_the_others_are_in_force() {
     let installation = Installation::new();
     let serving = installation.serving(&[]);
     let [listen, _, xds, ..] = installation.ports;
@@ -128,7 +128,7 @@ fn a_groups_token_is_read_again() {
 }
 
 #[test]
-fn a_renewed_certificate_is_shown_from_the_reload_on_and_a_broken_one_is_not() {
+fn a_renewed_certificate_is_used_after_the_reload_and_a_broken_one_is_not() {
     let installation = Installation::new();
     installation.also("api_tls: { certificate_file: api.pem, key_file: api.key }");
     let renew = |name: &str| {
@@ -152,14 +152,14 @@ fn a_renewed_certificate_is_shown_from_the_reload_on_and_a_broken_one_is_not() {
     assert!(answers_to("first.pem").is_some(), "the broken file is in force");
 
     renew("second.pem");
-    assert!(answers_to("second.pem").is_none(), "nobody has asked for it yet");
+    assert!(answers_to("second.pem").is_none(), "the configuration has not been reloaded yet");
     serving.signal(Signal::HUP);
     wait_for("the second certificate", || answers_to("second.pem"));
     assert!(answers_to("first.pem").is_none());
 }
 
 #[test]
-fn a_terminal_that_is_closed_ends_it_and_reloads_nothing() {
+fn a_closed_terminal_ends_the_process_without_a_reload() {
     let installation = Installation::new();
     let terminal = Terminal::open();
     let mut serve = installation.slotway(&["serve", "-f", "f.yaml", "--filter", "filter.wasm"]);

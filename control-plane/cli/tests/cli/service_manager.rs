@@ -1,4 +1,4 @@
-//! What the service manager is told (`sd_notify(3)`), and the unit that we give it.
+//! Messages to the service manager (`sd_notify(3)`), and the systemd unit.
 
 use std::{
     os::{
@@ -14,7 +14,7 @@ use rustix::process::Signal;
 
 use crate::installation::Installation;
 
-/// The next message that says something else than that it is alive.
+/// Returns the next message other than a watchdog keep-alive.
 fn next(socket: &UnixDatagram) -> String {
     loop {
         let message = message(socket);
@@ -44,14 +44,14 @@ fn converse(installation: &Installation, socket: &UnixDatagram, name: &str) {
 }
 
 #[test]
-fn the_service_manager_is_told_of_begin_reload_life_and_end() {
+fn the_service_manager_is_notified_of_start_reload_keep_alive_and_stop() {
     let installation = Installation::new();
     let path = installation.path("notify");
     converse(&installation, &UnixDatagram::bind(&path).unwrap(), path.to_str().unwrap());
 }
 
 #[test]
-fn a_socket_without_a_file_will_do() {
+fn an_abstract_socket_works() {
     let installation = Installation::new();
     let name = format!("slotway-test-{}-{}", std::process::id(), installation.ports[0]);
     let address = SocketAddr::from_abstract_name(&name).unwrap();
@@ -59,7 +59,7 @@ fn a_socket_without_a_file_will_do() {
 }
 
 #[test]
-fn a_socket_that_is_not_there_or_a_watchdog_of_another_process_changes_nothing() {
+fn a_missing_socket_or_the_watchdog_of_another_process_has_no_effect() {
     let installation = Installation::new();
     let socket = UnixDatagram::bind(installation.path("notify")).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
@@ -75,16 +75,16 @@ fn a_socket_that_is_not_there_or_a_watchdog_of_another_process_changes_nothing()
     assert_eq!(serving.ended(), Some(0));
 }
 
-/// Where there is no systemd, nothing can be said of the unit.
+/// Without systemd the unit cannot be checked.
 #[test]
-fn the_unit_is_right_and_hardened() {
+fn the_unit_is_valid_and_hardened() {
     let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../systemd/slotway.service");
     if Command::new("systemd-analyze").arg("--version").output().is_err() {
-        eprintln!("skipped: there is no systemd-analyze");
+        eprintln!("skipped: systemd-analyze is not installed");
         return;
     }
     let installation = Installation::new();
-    // The program that it names is not installed here.
+    // The unit's program is not installed here.
     let text = std::fs::read_to_string(&unit).unwrap().replace("/usr/bin/slotway", "/bin/true");
     let copy = installation.path("slotway.service");
     std::fs::write(&copy, text).unwrap();

@@ -1,4 +1,4 @@
-//! Several control planes on one PostgreSQL, each a process.
+//! Several control planes on one PostgreSQL database, each a process.
 
 use std::{
     process::Stdio,
@@ -14,7 +14,7 @@ use crate::{
     installation::{Installation, Running, stdout, wait_for},
 };
 
-/// A control plane on the database of all.
+/// A control plane on the shared database.
 pub(crate) struct Member {
     installation: Installation,
     url: String,
@@ -24,7 +24,7 @@ pub(crate) struct Member {
 impl Member {
     pub(crate) fn start(postgres: &Postgres) -> Self {
         let installation = Installation::new();
-        // They have one file in common, but for the ports.
+        // All members have the same file except for their ports.
         let (file, own) = (installation.path("f.yaml"), format!("127.0.0.1:{}'", installation.ports[4]));
         let yaml = std::fs::read_to_string(&file).unwrap();
         assert!(yaml.contains(&own), "{yaml}");
@@ -57,7 +57,7 @@ impl Member {
         send(self.api(), "GET", path, NOBODY, "")
     }
 
-    /// URL and capacity of the workers that were added over REST, sorted.
+    /// Returns URL and capacity of the workers that were added over REST, sorted.
     fn added(&self) -> Vec<(String, u64)> {
         let (status, rows) = self.get("/coordinator/workers").unwrap();
         assert_eq!(status, 200);
@@ -83,7 +83,7 @@ fn list(workers: &[(&str, u64)]) -> String {
 }
 
 #[test]
-fn what_is_changed_at_one_is_the_same_at_the_other() {
+fn a_change_at_one_control_plane_arrives_at_the_other() {
     let postgres = Postgres::start();
     let (one, other) = (Member::start(&postgres), Member::start(&postgres));
     for (from, to, capacity) in [(&one, &other, 1), (&other, &one, 2), (&one, &other, 3)] {
@@ -93,7 +93,7 @@ fn what_is_changed_at_one_is_the_same_at_the_other() {
         wait_for("the change", || {
             to.added().iter().all(|(_, c)| *c == capacity).then_some(()).filter(|()| to.added().len() == 2)
         });
-        wait_for("one generation for all", || (from.generation() == to.generation()).then_some(()));
+        wait_for("the same generation at both", || (from.generation() == to.generation()).then_some(()));
     }
     let path = "/coordinator/workers?worker=http://added-a";
     send(other.api(), "DELETE", path, &other.token(), "").unwrap();
@@ -103,7 +103,7 @@ fn what_is_changed_at_one_is_the_same_at_the_other() {
         row.map(|row| row["state"].as_str().unwrap().to_owned())
     };
     wait_for("the removal", || (state(&one).as_deref() == Some("draining")).then_some(()));
-    // Who changed what is known to both alike.
+    // Both know the author of each change.
     let audit = |member: &Member| {
         let output = member.installation.run(&["audit", "-f", "f.yaml", "-o", "json", "--kind", "worker"]);
         assert!(output.status.success(), "{output:?}");
@@ -114,7 +114,7 @@ fn what_is_changed_at_one_is_the_same_at_the_other() {
 }
 
 #[test]
-fn two_admins_at_once_lose_nothing() {
+fn concurrent_changes_of_two_admins_lose_nothing() {
     const EACH: u64 = 25;
     let postgres = Postgres::start();
     let members = [Member::start(&postgres), Member::start(&postgres)];
@@ -122,7 +122,7 @@ fn two_admins_at_once_lose_nothing() {
         for (name, member) in ["x", "y"].into_iter().zip(&members) {
             scope.spawn(move || {
                 for number in 0..EACH {
-                    // One of its own, and one that both want.
+                    // One worker that only this admin changes, and one that both change.
                     let own = format!("{name}{number:02}");
                     let change = list(&[(&own, 1), ("both", number + 1)]);
                     let (status, body) =
@@ -142,11 +142,15 @@ fn two_admins_at_once_lose_nothing() {
     let rows = "SELECT count(*) FROM slotway.audit WHERE who = 'admin token'";
     let both = "SELECT count(*) FROM slotway.audit WHERE who = 'admin token' AND key = 'http://added-both'";
     let both: u64 = postgres.sql(both).parse().unwrap();
-    assert_eq!(postgres.sql(rows), (2 * EACH + both).to_string(), "each change left its rows, once");
+    assert_eq!(
+        postgres.sql(rows),
+        (2 * EACH + both).to_string(),
+        "each change has its audit rows exactly once"
+    );
 }
 
 #[test]
-fn one_that_is_killed_while_it_writes_loses_nothing_and_leaves_nothing_half_done() {
+fn a_control_plane_that_is_killed_during_writes_loses_nothing_and_leaves_no_partial_change() {
     let postgres = Postgres::start();
     let mut one = Member::start(&postgres);
     let other = Member::start(&postgres);
@@ -169,7 +173,7 @@ fn one_that_is_killed_while_it_writes_loses_nothing_and_leaves_nothing_half_done
                     writes.store(number >= 3, Ordering::Relaxed);
                 }
             });
-            // Killed as soon as it has written a few, and so in the midst of one.
+            // The process is killed after a few writes, and so probably during one.
             while !writes.load(Ordering::Relaxed) {
                 thread::yield_now();
             }
@@ -182,7 +186,7 @@ fn one_that_is_killed_while_it_writes_loses_nothing_and_leaves_nothing_half_done
     }
     let there = |name: &String, added: &[(String, u64)]| added.contains(&(format!("http://added-{name}"), 1));
     for member in [&other, &one] {
-        let added = wait_for("all that was answered", || {
+        let added = wait_for("all acknowledged changes", || {
             let added = member.added();
             kept.iter().all(|(left, right)| there(left, &added) && there(right, &added)).then_some(added)
         });

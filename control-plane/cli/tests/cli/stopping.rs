@@ -1,4 +1,4 @@
-//! How `serve` ends: in order, within bounds, and at once if it must.
+//! The shutdown of `serve`: in order, within time limits, and immediately on request.
 
 use std::{
     io::{Read, Write},
@@ -13,7 +13,7 @@ use crate::{
     installation::{Installation, wait_for},
 };
 
-/// The beginning of a change whose body is still to come.
+/// Sends the beginning of a change, without the rest of its body.
 fn begin_change(installation: &Installation, body: &str) -> TcpStream {
     let mut stream = TcpStream::connect(("127.0.0.1", installation.ports[1])).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
@@ -23,7 +23,7 @@ fn begin_change(installation: &Installation, body: &str) -> TcpStream {
          content-type: application/json\r\nexpect: 100-continue\r\ncontent-length: {length}\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).unwrap();
-    // It says so once the handler reads the body: the request is under way.
+    // The server sends this once the handler reads the body: the request is in progress.
     let mut line = [0; 25];
     stream.read_exact(&mut line).unwrap();
     assert_eq!(&line, b"HTTP/1.1 100 Continue\r\n\r\n");
@@ -33,7 +33,7 @@ fn begin_change(installation: &Installation, body: &str) -> TcpStream {
 const CHANGE: &str = r#"[{"worker": "http://new", "capacity": 2}]"#;
 
 #[test]
-fn a_request_under_way_is_answered_and_nothing_new_is_taken() {
+fn a_running_request_is_answered_and_no_new_one_is_accepted() {
     let installation = Installation::new();
     let mut serving = installation.serving(&[]);
     let mut stream = begin_change(&installation, CHANGE);
@@ -45,7 +45,7 @@ fn a_request_under_way_is_answered_and_nothing_new_is_taken() {
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
     assert_eq!(serving.ended(), Some(0));
-    // It was made, not only answered.
+    // The change was made, not only answered.
     let _again = installation.serving(&[]);
     let (_, rows) =
         send(installation.ports[1], "GET", "/coordinator/workers", &installation.token(), "").unwrap();
@@ -53,7 +53,7 @@ fn a_request_under_way_is_answered_and_nothing_new_is_taken() {
 }
 
 #[test]
-fn what_does_not_end_is_cut_off_after_a_while() {
+fn a_request_that_does_not_end_is_cut_off_at_the_time_limit() {
     let installation = Installation::new();
     installation.also("shutdown: { within: 200ms }");
     let mut serving = installation.serving(&[]);
@@ -67,18 +67,18 @@ fn what_does_not_end_is_cut_off_after_a_while() {
 }
 
 #[test]
-fn it_is_told_at_readyz_before_it_ends_and_a_second_signal_ends_at_once() {
+fn readyz_announces_the_shutdown_and_a_second_signal_ends_at_once() {
     let installation = Installation::new();
     installation.also("shutdown: { delay: 1h }");
     let mut serving = installation.serving(&[]);
     serving.signal(Signal::TERM);
-    wait_for("the word that it ends", || {
+    wait_for("the announcement of the shutdown", || {
         let (status, text) = send(installation.ports[1], "GET", "/readyz", "none", "")?;
         (status == 503 && text == "stopping\n").then_some(())
     });
     assert_eq!(send(installation.ports[1], "GET", "/readyz/xds", "none", "").unwrap().0, 503);
     assert_eq!(send(installation.ports[1], "GET", "/healthz", "none", "").unwrap().0, 200);
-    // Until then all is served.
+    // Until the shutdown everything is served.
     let (status, body) =
         send(installation.ports[1], "POST", "/coordinator/workers", &installation.token(), CHANGE).unwrap();
     assert_eq!(status, 200, "{body}");

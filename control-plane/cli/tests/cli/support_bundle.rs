@@ -1,4 +1,4 @@
-//! `slotway support-bundle`: all that helps is in it, and no secret.
+//! `slotway support-bundle` contains all diagnostics and no secret.
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +17,7 @@ use crate::{
     installation::{Installation, stderr, stdout},
 };
 
-/// The files of a bundle.
+/// Returns the files of a bundle.
 fn unpack(packed: &[u8]) -> BTreeMap<String, String> {
     let mut archive = tar::Archive::new(GzDecoder::new(packed));
     let files = archive.entries().unwrap().map(|entry| {
@@ -31,7 +31,7 @@ fn unpack(packed: &[u8]) -> BTreeMap<String, String> {
     files.collect()
 }
 
-/// An Envoy's admin port that answers everything with this.
+/// Starts an Envoy admin port that answers every request with this body.
 fn admin_port(port: u16, body: String) {
     let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
     std::thread::spawn(move || {
@@ -49,7 +49,7 @@ fn admin_port(port: u16, body: String) {
 }
 
 #[test]
-fn a_bundle_has_all_that_helps_and_no_byte_of_a_secret() {
+fn a_bundle_has_all_diagnostics_and_no_secret() {
     let postgres = Postgres::start();
     let installation = Installation::new();
     let key = KeyPair::generate().unwrap();
@@ -94,7 +94,7 @@ fn a_bundle_has_all_that_helps_and_no_byte_of_a_secret() {
     assert_eq!(fs::metadata(installation.path("b.tar.gz")).unwrap().permissions().mode() & 0o777, 0o600);
     let files = unpack(&fs::read(installation.path("b.tar.gz")).unwrap());
 
-    // All that helps.
+    // All diagnostics are present.
     for (name, says) in [
         ("version.txt", env!("CARGO_PKG_VERSION")),
         ("system.txt", "processors: "),
@@ -114,7 +114,7 @@ fn a_bundle_has_all_that_helps_and_no_byte_of_a_secret() {
     }
     assert!(files["logs/envoy.log"].starts_with("a line that helps\n"), "{}", files["logs/envoy.log"]);
 
-    // No secret, wherever it stood.
+    // No secret is present in any file.
     let key = key.serialize_pem();
     let lines = key.lines().filter(|line| !line.starts_with("-----"));
     let secrets = [token.as_str(), PASSWORD, made.as_str(), "hush"].into_iter().chain(lines);
@@ -124,12 +124,12 @@ fn a_bundle_has_all_that_helps_and_no_byte_of_a_secret() {
         }
     }
 
-    // Nothing is overwritten.
+    // An existing file is not overwritten.
     let again = bundle("b.tar.gz");
     assert_eq!(again.status.code(), Some(1));
     assert!(stderr(&again).contains("b.tar.gz: File exists"), "{}", stderr(&again));
 
-    // Where nobody answers, what is there is gathered all the same.
+    // Without a control plane, the bundle still has the local diagnostics.
     serving.signal(rustix::process::Signal::TERM);
     serving.ended();
     let output = bundle("without.tar.gz");
@@ -140,7 +140,7 @@ fn a_bundle_has_all_that_helps_and_no_byte_of_a_secret() {
 }
 
 #[test]
-fn a_wrong_configuration_is_told_in_the_bundle() {
+fn an_invalid_configuration_is_reported_in_the_bundle() {
     let installation = Installation::new();
     installation.also("wight: 3");
     let output = installation.run(&["support-bundle", "-f", "f.yaml", "-o", "b.tar.gz"]);

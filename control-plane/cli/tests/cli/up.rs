@@ -4,7 +4,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::installation::{Installation, Running, stderr, stdout, wait_for, wait_until_gone};
 
-/// An Envoy that tells its process id and then does nothing.
+/// An Envoy that writes its process id and then does nothing.
 const IDLE: &str = "echo $$ > envoy.pid; exec sleep 1000";
 
 #[test]
@@ -49,7 +49,7 @@ fn a_missing_envoy_or_filter_is_named_with_what_to_do() {
 }
 
 #[test]
-fn an_envoy_that_cannot_start_ends_up_with_the_end_of_its_log() {
+fn an_envoy_that_cannot_start_stops_up_with_the_end_of_its_log() {
     let installation = Installation::new();
     installation.envoy("echo start >> starts; echo 'no such option: --fast' >&2; exit 3");
     let output = installation.up().output().unwrap();
@@ -71,7 +71,7 @@ fn an_envoy_that_dies_is_started_again() {
 }
 
 #[test]
-fn a_signal_ends_up_and_all_that_it_started() {
+fn a_signal_stops_up_and_all_its_children() {
     for signal in [Signal::INT, Signal::TERM] {
         let installation = Installation::new();
         installation.envoy(IDLE);
@@ -86,7 +86,7 @@ fn a_signal_ends_up_and_all_that_it_started() {
 }
 
 #[test]
-fn what_up_started_does_not_outlive_it_even_when_it_is_killed() {
+fn the_children_of_up_end_even_when_it_is_killed() {
     let installation = Installation::new();
     installation.envoy(IDLE);
     let mut up = Running(installation.up().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());

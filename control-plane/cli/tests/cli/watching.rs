@@ -1,4 +1,4 @@
-//! `slotway xds watch` at a control plane that runs.
+//! `slotway xds watch` with a running control plane.
 
 use std::{fs::File, process::Stdio};
 
@@ -10,7 +10,7 @@ use crate::{
 };
 
 #[test]
-fn what_agents_are_told_is_printed_and_each_change_of_it() {
+fn the_resources_for_agents_and_their_changes_are_printed() {
     let installation = Installation::new();
     let mut serve = installation.slotway(&["serve", "-f", "f.yaml", "--filter", "filter.wasm"]);
     let _serving = Running(serve.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
@@ -44,7 +44,7 @@ fn what_agents_are_told_is_printed_and_each_change_of_it() {
 }
 
 #[test]
-fn a_watch_without_a_control_plane_says_what_to_do() {
+fn a_watch_without_a_control_plane_prints_a_hint() {
     let installation = Installation::new();
     let output = installation.run(&["xds", "watch", "backup-jobs", "-f", "f.yaml"]);
     assert_eq!(output.status.code(), Some(6));

@@ -31,7 +31,7 @@ fn actions(body: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn a_list_is_made_so_whatever_its_order_and_tells_what_was_and_is() {
+async fn a_list_is_applied_in_any_order_and_shows_each_item_before_and_after() {
     let fixture = Fixture::new().await;
     let items = [
         worker("http://t", 2, "training"),
@@ -49,7 +49,7 @@ async fn a_list_is_made_so_whatever_its_order_and_tells_what_was_and_is() {
         dry.body
     );
     assert_eq!(actions(&dry.body), ["created", "created", "created", "unchanged", "changed"]);
-    assert_eq!(all(&fixture).await, before, "it was dry");
+    assert_eq!(all(&fixture).await, before, "a dry run changes nothing");
 
     let (status, body) = apply(&fixture, &items).await;
     assert_eq!(status, StatusCode::OK, "{body}");
@@ -66,14 +66,14 @@ async fn a_list_is_made_so_whatever_its_order_and_tells_what_was_and_is() {
     assert_eq!(body["items"][3]["before"], body["items"][3]["after"]);
     let rows = fixture.get("/api/v1/audit?limit=4").await.body["changes"].clone();
     let revisions: Vec<_> = rows.as_array().unwrap().iter().map(|row| row["revision"].clone()).collect();
-    assert!(revisions.iter().all(|revision| *revision == revisions[0]), "all at once: {rows}");
+    assert!(revisions.iter().all(|revision| *revision == revisions[0]), "all in one commit: {rows}");
 
     let (_, again) = apply(&fixture, &items).await;
     assert_eq!(actions(&again), ["unchanged"; 5]);
 }
 
 #[tokio::test]
-async fn pools_can_exchange_their_matches_and_come_in_the_order_that_is_asked_for() {
+async fn pools_can_exchange_their_matches_and_get_the_requested_order() {
     let fixture = Fixture::new().await;
     let (status, body) = apply(&fixture, &[pool("preannotation", "/ocr"), pool("ocr", "/")]).await;
     assert_eq!(status, StatusCode::OK, "{body}");
@@ -86,7 +86,7 @@ async fn pools_can_exchange_their_matches_and_come_in_the_order_that_is_asked_fo
 }
 
 #[tokio::test]
-async fn with_one_that_is_wrong_nothing_is_changed_and_its_index_is_told() {
+async fn one_invalid_item_changes_nothing_and_is_named_by_its_index() {
     let fixture = Fixture::new().await;
     let right = pool("training", "/training");
     let before = all(&fixture).await;
@@ -141,7 +141,7 @@ async fn with_one_that_is_wrong_nothing_is_changed_and_its_index_is_told() {
 }
 
 #[tokio::test]
-async fn who_may_change_workers_applies_workers_and_no_pools() {
+async fn the_scope_for_workers_applies_workers_and_no_pools() {
     let fixture = Fixture::new().await;
     let token = json!({ "metadata": { "name": "autoscaler" }, "spec": { "scope": "workers" } });
     let token =

@@ -5,7 +5,7 @@ use crate::fixture::Fixture;
 
 const W1: &str = "http://127.0.0.1:9001";
 
-/// Who, kind, key, and the capacity before and after.
+/// Returns author, kind, key, and the capacity before and after.
 fn told(change: &Value) -> (&str, &str, &str, &Value, &Value) {
     let text = |field: &str| change[field].as_str().unwrap();
     let capacity = |field: &str| &change[field]["worker"]["capacity"];
@@ -13,7 +13,7 @@ fn told(change: &Value) -> (&str, &str, &str, &Value, &Value) {
 }
 
 #[tokio::test]
-async fn every_change_is_told_with_who_made_it_and_what_it_was_before() {
+async fn every_change_has_an_audit_entry_with_its_author_and_the_state_before() {
     let fixture = Fixture::new().await;
     fixture
         .post(&format!(r#"[{{"worker": "{W1}", "capacity": 5}}, {{"worker": "http://new", "capacity": 2}}]"#))
@@ -37,10 +37,11 @@ async fn every_change_is_told_with_who_made_it_and_what_it_was_before() {
         (file, "pool", "preannotation", none, none),
     ];
     let mut seen: Vec<_> = changes.iter().map(told).collect();
-    // What the program itself did stands in between: nobody is connected, so the removed worker is let go of at some time.
+    // Changes by the control plane itself are skipped: without connected coordinators, the removed worker is released
+    // at an unspecified time.
     seen.retain(|(who, ..)| *who != "system");
     assert_eq!(seen.len(), expected.len(), "{:#}", answer.body);
-    // In one batch the order is that of the batch.
+    // The order within a batch is that of the batch.
     let by_batch =
         |told: &(&str, &str, &str, &Value, &Value)| (told.0 == file, told.2.to_owned(), told.1.to_owned());
     seen[1..].sort_by_key(by_batch);
@@ -48,12 +49,12 @@ async fn every_change_is_told_with_who_made_it_and_what_it_was_before() {
     assert_eq!(seen, expected);
     assert_eq!(changes[0]["after"]["standing"], changes[0]["after"]["standing"]);
     assert!(changes.iter().all(|change| change["at"].as_str().unwrap().ends_with('Z')), "{:#}", answer.body);
-    assert_eq!(changes[1]["revision"], changes[2]["revision"], "they were changed together");
-    assert_eq!(answer.body.get("next"), None, "these are all");
+    assert_eq!(changes[1]["revision"], changes[2]["revision"], "both are of the same commit");
+    assert_eq!(answer.body.get("next"), None, "there is no further page");
 }
 
 #[tokio::test]
-async fn what_was_refused_leaves_no_trace() {
+async fn a_refused_change_leaves_no_audit_entry() {
     let fixture = Fixture::new().await;
     let before = fixture.get("/api/v1/audit").await.body;
     fixture
@@ -64,7 +65,7 @@ async fn what_was_refused_leaves_no_trace() {
 }
 
 #[tokio::test]
-async fn changes_come_by_pages_and_filters() {
+async fn changes_are_listed_with_pages_and_filters() {
     let fixture = Fixture::new().await;
     for capacity in 5..10 {
         fixture.post(&format!(r#"[{{"worker": "{W1}", "capacity": {capacity}}}]"#)).await;
@@ -85,7 +86,7 @@ async fn changes_come_by_pages_and_filters() {
 }
 
 #[tokio::test]
-async fn a_wrong_filter_is_refused_with_what_there_is() {
+async fn an_invalid_filter_is_refused_with_the_valid_ones() {
     let fixture = Fixture::new().await;
     for (query, says) in [
         ("limit=0", "0 is not from 1 to 1000"),
@@ -102,7 +103,7 @@ async fn a_wrong_filter_is_refused_with_what_there_is() {
 }
 
 #[tokio::test]
-async fn under_a_name_that_is_not_this_machines_the_audit_needs_the_token() {
+async fn with_a_host_that_is_not_loopback_the_audit_log_needs_the_token() {
     let fixture = Fixture::new().await;
     let read =
         async |headers: &[(&str, &str)]| fixture.send(Method::GET, "/api/v1/audit", headers, "").await.status;

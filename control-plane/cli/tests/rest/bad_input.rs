@@ -5,7 +5,7 @@ use crate::fixture::Fixture;
 
 const RIGHT: &str = r#"{"worker": "http://right", "capacity": 1}"#;
 
-/// The second entry of the list, the field that the answer names, and what it says.
+/// The second entry of the list, the field in the error, and a part of its text.
 const WRONG: &[(&str, Option<&str>, &str)] = &[
     (r#"{"worker": "http://a"}"#, None, "missing field `capacity`"),
     (r#"{"capacity": 1}"#, None, "missing field `worker`"),
@@ -45,7 +45,7 @@ const WRONG: &[(&str, Option<&str>, &str)] = &[
 ];
 
 #[tokio::test]
-async fn a_wrong_entry_is_named_with_its_field_and_nothing_changes() {
+async fn an_invalid_entry_is_refused_with_its_field_and_nothing_changes() {
     let fixture = Fixture::new().await;
     let before = fixture.workers().await;
     for (wrong, field, says) in WRONG {
@@ -59,7 +59,7 @@ async fn a_wrong_entry_is_named_with_its_field_and_nothing_changes() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_no_list_is_refused() {
+async fn a_body_that_is_not_a_list_is_refused() {
     let fixture = Fixture::new().await;
     for (body, says) in [
         ("", "EOF"),
@@ -75,7 +75,7 @@ async fn a_body_that_is_no_list_is_refused() {
 }
 
 #[tokio::test]
-async fn a_list_without_bound_is_refused() {
+async fn a_list_that_is_too_long_is_refused() {
     let fixture = Fixture::new().await;
     let answer = fixture.post(&format!("[{RIGHT}{}]", " ".repeat(3 * 1024 * 1024))).await;
     assert_eq!((answer.status, answer.problem()), (StatusCode::PAYLOAD_TOO_LARGE, "too-large"));
@@ -95,7 +95,7 @@ async fn a_worker_of_another_pool_is_a_conflict() {
 }
 
 #[tokio::test]
-async fn a_delete_without_a_right_url_is_refused() {
+async fn a_delete_without_a_valid_url_is_refused() {
     let fixture = Fixture::new().await;
     let answer = fixture.delete("nonsense").await;
     assert_eq!((answer.status, answer.problem()), (StatusCode::BAD_REQUEST, "bad-body"));

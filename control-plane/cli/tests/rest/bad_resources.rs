@@ -25,7 +25,7 @@ fn worker(changes: &[(&str, Value)]) -> Value {
     body
 }
 
-/// What a worker cannot be, the field that the answer names, and what it says.
+/// Invalid workers, the field in the error, and a part of its text.
 fn wrong_workers() -> Vec<(Value, &'static str, &'static str)> {
     let many: serde_json::Map<_, _> = (0..33).map(|number| (format!("l{number}"), json!(""))).collect();
     let label = |name: &str, value: &str| worker(&[("metadata/labels", json!({ name: value }))]);
@@ -80,12 +80,12 @@ fn wrong_workers() -> Vec<(Value, &'static str, &'static str)> {
 }
 
 #[tokio::test]
-async fn a_worker_that_cannot_be_is_refused_with_its_field_and_nothing_changes() {
+async fn an_invalid_worker_is_refused_with_its_field_and_nothing_changes() {
     let fixture = Fixture::new().await;
     let before = all(&fixture).await;
     for (body, field, says) in wrong_workers() {
         for method in ["PUT", "PATCH"] {
-            // A patch without a capacity leaves it.
+            // A patch without a capacity keeps the current one.
             if method == "PATCH" && says.contains("missing field `capacity`") {
                 continue;
             }
@@ -104,7 +104,7 @@ async fn a_worker_that_cannot_be_is_refused_with_its_field_and_nothing_changes()
 }
 
 #[tokio::test]
-async fn a_pool_and_a_policy_that_cannot_be_are_refused_with_their_field_and_nothing_changes() {
+async fn an_invalid_pool_or_policy_is_refused_with_its_field_and_nothing_changes() {
     let fixture = Fixture::new().await;
     let before = all(&fixture).await;
     for (path, body, field, says) in [
@@ -208,7 +208,7 @@ async fn a_pool_and_a_policy_that_cannot_be_are_refused_with_their_field_and_not
 }
 
 #[tokio::test]
-async fn what_is_no_json_no_query_or_no_precondition_is_refused() {
+async fn invalid_json_queries_and_preconditions_are_refused() {
     let fixture = Fixture::new().await;
     let before = all(&fixture).await;
     let authorization = fixture.control_plane.token.authorization();

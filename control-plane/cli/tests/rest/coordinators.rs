@@ -9,12 +9,12 @@ use crate::{fixture::Fixture, scripted_envoy::ScriptedEnvoy};
 const W1: &str = "http://127.0.0.1:9001";
 
 #[tokio::test]
-async fn a_coordinator_is_shown_with_what_it_has_acknowledged_and_what_it_reports() {
+async fn a_coordinator_is_shown_with_its_acknowledgements_and_its_report() {
     let fixture = Fixture::new().await;
     let empty = fixture.get("/api/v1/coordinators").await;
     assert_eq!((empty.status, &empty.body["items"]), (StatusCode::OK, &json!([])));
 
-    // A name that has to be percent-encoded in a path.
+    // The name must be percent-encoded in a path.
     let mut envoy = ScriptedEnvoy::connect(fixture.control_plane.xds, "edge/1", "slotway", None).await;
     envoy.accept_until(FILTER).await;
     fixture.control_plane.coordinators.nodes().synced("edge/1", 0).await;
@@ -49,7 +49,7 @@ async fn a_coordinator_is_shown_with_what_it_has_acknowledged_and_what_it_report
 }
 
 #[tokio::test]
-async fn coordinators_come_by_pages() {
+async fn coordinators_are_listed_with_pages() {
     let fixture = Fixture::new().await;
     let mut envoys = Vec::new();
     for name in ["c", "a", "b"] {
@@ -68,7 +68,7 @@ async fn coordinators_come_by_pages() {
 }
 
 #[tokio::test]
-async fn what_is_no_page_and_no_coordinator_is_refused() {
+async fn invalid_pages_and_unknown_coordinators_are_refused() {
     let fixture = Fixture::new().await;
     for (path, status, problem, says) in [
         ("/api/v1/coordinators?limit=0", StatusCode::BAD_REQUEST, "bad-body", "0 is not from 1 to 1000"),

@@ -31,13 +31,13 @@ async fn a_cordoned_worker_gets_no_requests_and_stays_until_it_is_uncordoned() {
     assert!(reason.starts_with("cordoned by admin token at 20") && reason.ends_with(": new GPU"), "{reason}");
     assert_eq!((in_force(&fixture), clusters_kept(&fixture)), (vec![W2.to_owned()], vec![W1.to_owned()]));
 
-    // To say it again changes nothing, for another reason only that.
+    // A second cordon changes nothing, unless it has another reason.
     let version = worker["metadata"]["resourceVersion"].clone();
     for (body, same) in [(Value::Null, true), (json!({}), true), (json!({ "reason": "another" }), false)] {
         let (_, again) = act(&fixture, W1, "drain", &body).await;
         assert_eq!(again["metadata"]["resourceVersion"] == version, same, "{body}");
     }
-    // The list keeps its words, and a change of the capacity does not end it.
+    // The list of workers keeps its states, and a changed capacity does not end the cordon.
     fixture.post(&json!([{ "worker": W1, "capacity": 9 }]).to_string()).await;
     let rows = fixture.get("/coordinator/workers").await.body;
     assert_eq!(
@@ -47,14 +47,14 @@ async fn a_cordoned_worker_gets_no_requests_and_stays_until_it_is_uncordoned() {
     assert_eq!(in_force(&fixture), [W2]);
 
     let fixture = fixture.restarted().await;
-    assert_eq!(in_force(&fixture), [W2], "it stays so over a restart");
+    assert_eq!(in_force(&fixture), [W2], "the cordon survives a restart");
     let (_, worker) = act(&fixture, W1, "uncordon", &Value::Null).await;
     assert_eq!((&worker["spec"]["cordoned"], &worker["spec"]["capacity"]), (&json!(false), &json!(9)));
     assert_eq!((in_force(&fixture), clusters_kept(&fixture)), (vec![W1.to_owned(), W2.to_owned()], vec![]));
 }
 
 #[tokio::test]
-async fn a_cordon_stands_in_the_spec_and_is_left_alone_by_who_does_not_name_it() {
+async fn a_cordon_is_part_of_the_spec_and_unchanged_by_requests_without_it() {
     let fixture = Fixture::new().await;
     let path = worker_path(W1);
     for (method, body, cordoned) in [
@@ -71,7 +71,7 @@ async fn a_cordon_stands_in_the_spec_and_is_left_alone_by_who_does_not_name_it()
 }
 
 #[tokio::test]
-async fn a_reason_that_cannot_be_and_an_unknown_worker_are_refused() {
+async fn an_invalid_reason_and_an_unknown_worker_are_refused() {
     let fixture = Fixture::new().await;
     for (body, field) in [
         (json!({ "reason": "a".repeat(257) }), Some("reason")),

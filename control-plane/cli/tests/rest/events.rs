@@ -23,7 +23,7 @@ async fn put(fixture: &Fixture, url: &str, capacity: u32) -> Value {
 }
 
 #[tokio::test]
-async fn a_change_is_told_with_who_made_it_and_what_get_answers() {
+async fn an_event_has_the_author_and_the_resource_as_get_returns_it() {
     let fixture = Fixture::new().await;
     let mut heard = Listening::to(&fixture, "kinds=Worker", None).await;
     heard.next_of("figures").await;
@@ -48,7 +48,8 @@ async fn a_change_is_told_with_who_made_it_and_what_get_answers() {
         (&json!("changed"), &json!(5))
     );
 
-    // Nobody is connected who could have a request there: it drains, and is gone a minute later; a worker of the file is kept as removed.
+    // No coordinator is connected that could have a request there: the worker drains and is deleted a minute later. A
+    // worker of the file remains as a marker.
     fixture.delete(NEW).await;
     let drains = heard.next_of("changed").await;
     assert_eq!(
@@ -58,13 +59,13 @@ async fn a_change_is_told_with_who_made_it_and_what_get_answers() {
 }
 
 #[tokio::test]
-async fn a_pool_that_is_made_and_deleted_is_told_with_its_policy() {
+async fn creating_and_deleting_a_pool_sends_events_for_its_policy_too() {
     let fixture = Fixture::new().await;
     let mut heard = Listening::to(&fixture, "kinds=Pool,Policy", None).await;
     let body = json!({ "spec": { "match": { "prefix": "/training" } } });
     assert_eq!(fixture.ask("PUT", "/api/v1/pools/training", &body).await.status, StatusCode::CREATED);
     assert_eq!(fixture.ask("DELETE", "/api/v1/pools/training", &json!(null)).await.status, StatusCode::OK);
-    // A pool of the file is kept as removed, which is nothing that can be looked at.
+    // A pool of the file remains as a marker, which is not visible.
     assert_eq!(fixture.ask("DELETE", "/api/v1/pools/ocr", &json!(null)).await.status, StatusCode::OK);
     let mut told = std::collections::BTreeSet::new();
     while !told.contains("deleted Pool ocr") {
@@ -84,7 +85,7 @@ async fn a_pool_that_is_made_and_deleted_is_told_with_its_policy() {
 }
 
 #[tokio::test]
-async fn whoever_comes_again_with_the_last_id_misses_nothing() {
+async fn a_listener_that_reconnects_with_its_last_id_misses_nothing() {
     let fixture = Fixture::new().await;
     let mut heard = Listening::to(&fixture, "kinds=Worker", None).await;
     put(&fixture, NEW, 1).await;
@@ -106,9 +107,9 @@ async fn whoever_comes_again_with_the_last_id_misses_nothing() {
         ids.push(changed.id.unwrap());
         assert_eq!(changed.data["who"], "admin token");
     }
-    assert!(ids.is_sorted_by(|one, next| one < next), "each once and in order: {ids:?}");
+    assert!(ids.is_sorted_by(|one, next| one < next), "each event once and in order: {ids:?}");
 
-    // The same in the query, for browsers, whose first request has no such header.
+    // The query parameter works like the header, for the first request of a browser.
     let mut again = Listening::to(&fixture, &format!("kinds=Worker&after={}", ids[35]), None).await;
     for id in &ids[36..] {
         again.next_of("changed").await;
@@ -117,7 +118,7 @@ async fn whoever_comes_again_with_the_last_id_misses_nothing() {
 }
 
 #[tokio::test]
-async fn whoever_has_missed_what_cannot_be_told_is_told_to_read_anew() {
+async fn a_listener_that_missed_too_much_gets_a_resync() {
     let fixture = Fixture::new().await;
     // A version of another database.
     let mut ahead = Listening::to(&fixture, "", Some(1_000_000)).await;
@@ -133,14 +134,14 @@ async fn whoever_has_missed_what_cannot_be_told_is_told_to_read_anew() {
     assert_eq!(fixture.post(&json!(many).to_string()).await.status, StatusCode::OK);
     assert_eq!(heard.next_of("resync").await, json!({}));
     let now = heard.last_id.unwrap();
-    // Whoever was away meanwhile hears the same.
+    // A listener that was disconnected meanwhile gets the same event.
     let mut away = Listening::to(&fixture, "kinds=Worker", Some(revision)).await;
     assert_eq!(away.next_of("resync").await, json!({}));
     assert_eq!(away.last_id, Some(now));
 }
 
 #[tokio::test]
-async fn figures_come_whole_at_first_and_then_what_differs() {
+async fn figures_are_sent_completely_first_and_then_as_differences() {
     let fixture = Fixture::new().await;
     let mut heard = Listening::to(&fixture, "", None).await;
     let names = |figures: &Value, of: &str| {
@@ -176,7 +177,7 @@ async fn figures_come_whole_at_first_and_then_what_differs() {
     let get = fixture.get(&worker_path(W1)).await.body;
     assert_eq!(get["status"]["state"], next["workers"][0]["status"]["state"]);
 
-    // The same figures once more are no news: what comes next is the next change.
+    // Repeated figures send no event: the next event is the next change.
     assert_eq!(fixture.report(&report(3, false, 2)).await.status, StatusCode::NO_CONTENT);
     tokio::time::sleep(Duration::from_millis(600)).await;
     assert_eq!(fixture.report(&report(4, false, 3)).await.status, StatusCode::NO_CONTENT);
@@ -184,7 +185,7 @@ async fn figures_come_whole_at_first_and_then_what_differs() {
 }
 
 #[tokio::test]
-async fn coordinators_that_come_and_acknowledge_and_go_are_told() {
+async fn connections_acknowledgements_and_disconnections_of_coordinators_send_events() {
     let fixture = Fixture::new().await;
     let mut heard = Listening::to(&fixture, "kinds=Coordinator", None).await;
     assert_eq!(heard.next().await.unwrap().data, json!([]));
@@ -204,7 +205,7 @@ async fn coordinators_that_come_and_acknowledge_and_go_are_told() {
 }
 
 #[tokio::test]
-async fn only_admins_hear_of_people_and_nobody_hears_their_secrets() {
+async fn only_admins_receive_events_about_users_and_none_contains_a_secret() {
     let fixture = Fixture::new().await;
     let authorization = fixture.control_plane.token.authorization();
     let api = fixture.control_plane.api;
@@ -226,7 +227,7 @@ async fn only_admins_hear_of_people_and_nobody_hears_their_secrets() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_heard_is_refused() {
+async fn an_invalid_subscription_is_refused() {
     let fixture = Fixture::new().await;
     for (query, says) in [
         ("kinds=", "there is Worker, Pool, Policy"),
@@ -250,12 +251,12 @@ async fn what_cannot_be_heard_is_refused() {
 }
 
 #[tokio::test]
-async fn who_says_for_how_long_hears_what_there_is_and_no_more() {
+async fn a_limited_duration_delivers_the_events_so_far_and_ends() {
     let fixture = Fixture::new().await;
     let before = put(&fixture, "http://a", 1).await;
     let after = before["metadata"]["resourceVersion"].as_str().unwrap().parse::<u64>().unwrap();
     put(&fixture, "http://b", 1).await;
-    // It is heard of a moment after it is made.
+    // The change becomes an event a moment after it is made.
     let heard = async {
         loop {
             let query = format!("kinds=Worker&after={after}&for=0s");
@@ -270,14 +271,14 @@ async fn who_says_for_how_long_hears_what_there_is_and_no_more() {
         }
     };
     assert_eq!(soon(heard).await, ["http://b"]);
-    // A time that is not over lets it go on.
+    // The stream continues until the end of the time.
     let mut listening = Listening::to(&fixture, "kinds=Worker&for=24h", None).await;
     put(&fixture, "http://c", 1).await;
     assert_eq!(listening.next_of("changed").await["name"], "http://c");
 }
 
 #[tokio::test]
-async fn who_may_no_longer_listen_hears_the_end() {
+async fn the_stream_ends_when_the_credentials_are_revoked() {
     let fixture = Fixture::new().await;
     let authorization = format!("Bearer {}", fixture.token("board", "read").await);
     let api = fixture.control_plane.api;
@@ -299,7 +300,7 @@ async fn listeners(fixture: &Fixture) -> u64 {
 }
 
 #[tokio::test]
-async fn as_many_as_may_can_listen_and_who_goes_makes_room() {
+async fn the_number_of_listeners_is_limited_and_a_disconnect_frees_a_place() {
     let fixture = Fixture::new().await;
     let mut all = Vec::new();
     for _ in 0..256 {
@@ -318,12 +319,12 @@ async fn as_many_as_may_can_listen_and_who_goes_makes_room() {
 }
 
 #[tokio::test]
-async fn whoever_reads_too_slowly_is_let_go_of_and_can_come_again() {
+async fn a_slow_listener_is_disconnected_and_can_reconnect() {
     let fixture = Fixture::new().await;
     let mut slow = Listening::to(&fixture, "kinds=Worker", None).await;
     slow.next_of("figures").await;
     let last_id = slow.last_id;
-    // Some megabytes with each change, which it does not read.
+    // Each change sends some megabytes, which the listener does not read.
     let apply = async |round: usize| {
         let item = |n: usize| {
             json!({ "kind": "Worker", "metadata": { "name": format!("http://10.0.{}.{}", n / 250, n % 250),
@@ -337,14 +338,14 @@ async fn whoever_reads_too_slowly_is_let_go_of_and_can_come_again() {
     while listeners(&fixture).await == 1 {
         apply(rounds).await;
         rounds += 1;
-        assert!(rounds < 50, "it is still listening");
+        assert!(rounds < 50, "the listener is still connected");
     }
     let mut changes = 0;
     while let Some(heard) = slow.next().await {
         changes += usize::from(heard.event == "changed");
     }
-    assert!(changes < 400 * rounds, "it has heard all of it");
-    // It goes on where it stopped hearing.
+    assert!(changes < 400 * rounds, "the listener has received all events");
+    // The listener continues where it was disconnected.
     assert!(slow.last_id >= last_id);
     let mut again = Listening::to(&fixture, "kinds=Worker", slow.last_id).await;
     assert!(["changed", "resync"].contains(&again.next().await.unwrap().event.as_str()));

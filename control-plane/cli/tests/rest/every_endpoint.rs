@@ -1,4 +1,5 @@
-//! No endpoint is open by accident: every operation that `/openapi.json` describes is asked, over real HTTP, by those who may not.
+//! No endpoint is open by accident: every operation in `/openapi.json` is called, over real HTTP, with insufficient
+//! permissions.
 
 use axum::{
     body::Bytes,
@@ -10,7 +11,7 @@ use serde_json::Value;
 
 use crate::{fixture::Fixture, people::SignedInUser};
 
-/// What anybody may ask, from anywhere.
+/// The endpoints that are open to every client on any machine.
 const OPEN: &[(&str, &str)] = &[
     ("GET", "/healthz"),
     ("GET", "/readyz"),
@@ -22,15 +23,15 @@ const OPEN: &[(&str, &str)] = &[
     ("GET", "/api/v1/oidc/callback"),
 ];
 
-/// What a token with the scope `read` may not even look at.
+/// The endpoints that a token with the scope `read` may not even read.
 const CLOSED_TO_READERS: &[&str] =
     &["/api/v1/users", "/api/v1/users/{name}", "/api/v1/tokens", "/api/v1/tokens/{name}"];
 
 struct Operation {
     method: Method,
-    /// As the description has it.
+    /// The path in the description.
     path: String,
-    /// A path that it has.
+    /// A concrete path.
     url: String,
     security: Option<Value>,
 }
@@ -59,7 +60,7 @@ async fn operations(fixture: &Fixture) -> Vec<Operation> {
     operations
 }
 
-/// The status alone: the answer of some goes on for ever.
+/// Returns only the status, because some answers do not end.
 async fn status(fixture: &Fixture, operation: &Operation, headers: &[(&str, &str)]) -> StatusCode {
     let url = format!("http://{}{}", fixture.control_plane.api, operation.url);
     let mut request = Request::builder().method(operation.method.clone()).uri(url);
@@ -70,7 +71,7 @@ async fn status(fixture: &Fixture, operation: &Operation, headers: &[(&str, &str
     Client::builder(TokioExecutor::new()).build_http().request(request).await.unwrap().status()
 }
 
-/// What an operation answers that is not as it should be.
+/// Returns the operations with an unexpected answer.
 async fn surprises(
     fixture: &Fixture,
     headers: &[(&str, &str)],
@@ -92,7 +93,7 @@ async fn surprises(
 }
 
 #[tokio::test]
-async fn from_elsewhere_nothing_answers_without_credentials_but_what_is_open() {
+async fn remote_requests_without_credentials_reach_only_open_endpoints() {
     let fixture = Fixture::new().await;
     let expected = |operation: &Operation| (!operation.is_open()).then_some(StatusCode::UNAUTHORIZED);
     let none = Vec::<String>::new();
@@ -104,7 +105,7 @@ async fn from_elsewhere_nothing_answers_without_credentials_but_what_is_open() {
 }
 
 #[tokio::test]
-async fn what_is_open_has_no_security_in_the_description_and_all_else_has() {
+async fn exactly_the_open_endpoints_have_no_security_in_the_description() {
     let fixture = Fixture::new().await;
     for operation in operations(&fixture).await {
         assert_eq!(
@@ -118,7 +119,7 @@ async fn what_is_open_has_no_security_in_the_description_and_all_else_has() {
 }
 
 #[tokio::test]
-async fn from_this_machine_reading_needs_nothing_and_changing_does() {
+async fn local_reads_need_no_credentials_and_local_changes_do() {
     let fixture = Fixture::new().await;
     let expected = |operation: &Operation| {
         let closed = CLOSED_TO_READERS.contains(&operation.path.as_str());
@@ -129,7 +130,7 @@ async fn from_this_machine_reading_needs_nothing_and_changing_does() {
 }
 
 #[tokio::test]
-async fn without_anonymous_reads_nothing_answers_without_credentials_from_here_either() {
+async fn without_anonymous_reads_local_reads_need_credentials_too() {
     let file = r#"{ "anonymous_reads": false, "pools": [{ "name": "p", "workers": [] }] }"#;
     let fixture = Fixture::with(tempfile::tempdir().unwrap(), file).await;
     let expected = |operation: &Operation| (!operation.is_open()).then_some(StatusCode::UNAUTHORIZED);
@@ -137,7 +138,7 @@ async fn without_anonymous_reads_nothing_answers_without_credentials_from_here_e
 }
 
 #[tokio::test]
-async fn a_token_that_may_read_changes_nothing_and_sees_no_people() {
+async fn a_read_token_changes_nothing_and_reads_no_users() {
     let fixture = Fixture::new().await;
     let authorization = format!("Bearer {}", fixture.token("reader", "read").await);
     let expected = |operation: &Operation| {
@@ -152,7 +153,7 @@ async fn a_token_that_may_read_changes_nothing_and_sees_no_people() {
 }
 
 #[tokio::test]
-async fn a_viewers_session_changes_nothing_but_what_is_their_own() {
+async fn a_viewers_session_changes_only_its_own_resources() {
     let fixture = Fixture::new().await;
     fixture.user("vic", "viewer").await;
     let vic = SignedInUser::signed_in(&fixture, "vic").await;
@@ -170,7 +171,7 @@ async fn a_viewers_session_changes_nothing_but_what_is_their_own() {
     };
     let mut surprises = Vec::new();
     for operation in operations(&fixture).await {
-        // It would end the session that the others are asked with.
+        // This operation would end the session of the other requests.
         if (operation.method.as_str(), operation.path.as_str()) == own[0] {
             continue;
         }
@@ -189,7 +190,7 @@ async fn a_change_with_a_cookie_alone_is_refused_everywhere() {
     fixture.user("ada", "admin").await;
     let ada = SignedInUser::signed_in(&fixture, "ada").await;
     for operation in operations(&fixture).await {
-        // Who signs in shows a name and a password; a cookie that goes with that counts for nothing.
+        // A sign-in has name and password; a cookie in the same request is ignored.
         if operation.method.is_safe() || operation.is_open() {
             continue;
         }

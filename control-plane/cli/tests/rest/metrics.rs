@@ -1,4 +1,4 @@
-//! `/metrics` as a parser of OpenMetrics sees it.
+//! `/metrics` through a parser of OpenMetrics.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,9 +14,9 @@ struct Sample {
     value: f64,
 }
 
-/// The families and samples of an exposition, or what is wrong with it (OpenMetrics 1.0, as far as we use it).
+/// Parses an exposition into families and samples, or returns the violation (the used subset of OpenMetrics 1.0).
 fn parse(text: &str) -> Result<(BTreeMap<String, String>, Vec<Sample>), String> {
-    let body = text.strip_suffix("# EOF\n").ok_or("it does not end with # EOF")?;
+    let body = text.strip_suffix("# EOF\n").ok_or("the text does not end with # EOF")?;
     let (mut types, mut helped) = (BTreeMap::new(), BTreeSet::new());
     let (mut samples, mut seen) = (Vec::new(), BTreeSet::new());
     let mut family = String::new();
@@ -25,13 +25,13 @@ fn parse(text: &str) -> Result<(BTreeMap<String, String>, Vec<Sample>), String> 
         if let Some(rest) = line.strip_prefix("# HELP ") {
             let (name, help) = rest.split_once(' ').ok_or(wrong("no help"))?;
             if help.is_empty() || !helped.insert(name.to_owned()) {
-                return Err(wrong("no help, or twice"));
+                return Err(wrong("the help is missing or repeated"));
             }
             name.clone_into(&mut family);
         } else if let Some(rest) = line.strip_prefix("# TYPE ") {
             let (name, kind) = rest.split_once(' ').ok_or(wrong("no type"))?;
             if name != family || types.insert(name.to_owned(), kind.to_owned()).is_some() {
-                return Err(wrong("a type apart from its help, or twice"));
+                return Err(wrong("the type does not follow its help, or is repeated"));
             }
         } else {
             let sample = sample(line).ok_or(wrong("no sample"))?;
@@ -87,7 +87,7 @@ fn value(samples: &[Sample], name: &str, labels: &[(&str, &str)]) -> Option<f64>
 }
 
 #[tokio::test]
-async fn all_that_is_promised_is_there_and_can_be_parsed() {
+async fn all_documented_metrics_exist_and_can_be_parsed() {
     let fixture = Fixture::new().await;
     let all = samples(&fixture).await;
     for name in [
@@ -116,7 +116,7 @@ async fn all_that_is_promised_is_there_and_can_be_parsed() {
 }
 
 #[tokio::test]
-async fn requests_are_counted_by_method_route_and_status_and_by_nothing_that_a_client_makes_up() {
+async fn requests_are_counted_by_method_route_and_status_and_by_no_value_of_a_client() {
     let fixture = Fixture::new().await;
     for _ in 0..3 {
         fixture.get("/coordinator/workers").await;

@@ -7,8 +7,8 @@ use crate::fixture::{Fixture, worker_path};
 
 const W1: &str = "http://127.0.0.1:9001";
 
-/// What version 0.1 stored of the file that [`Fixture`] has, after somebody had changed a capacity, removed a worker, added one,
-/// and moved one in the file.
+/// Returns the documents of version 0.1 for the file of [`Fixture`], after a changed capacity, a removed worker, an
+/// added one, and one that was moved in the file.
 fn documents() -> Vec<(Kind, &'static str, Value)> {
     let entry = |worker: &str, capacity: u32| json!({ "worker": worker, "capacity": capacity });
     let declared =
@@ -42,7 +42,7 @@ fn documents() -> Vec<(Kind, &'static str, Value)> {
 }
 
 #[tokio::test]
-async fn a_store_from_before_there_were_pools_in_it_is_taken_over() {
+async fn a_store_of_a_version_without_stored_pools_is_migrated() {
     let directory = tempfile::tempdir().unwrap();
     {
         let state = directory.path().join("state");
@@ -55,7 +55,7 @@ async fn a_store_from_before_there_were_pools_in_it_is_taken_over() {
     }
     let file = crate::fixture::FILE;
     let fixture = loop {
-        // The other one's connection ends when the runtime comes to it.
+        // The connection of the first store ends only once the runtime polls it.
         match crate::fixture::start(&directory).await {
             Ok(control_plane) => break Fixture::of(directory, control_plane),
             Err(error) if error.to_string().contains("another slotway") => tokio::task::yield_now().await,
@@ -71,7 +71,7 @@ async fn a_store_from_before_there_were_pools_in_it_is_taken_over() {
     assert_eq!(
         fixture.get(&worker_path("http://127.0.0.1:9002")).await.status,
         StatusCode::NOT_FOUND,
-        "it stays removed"
+        "the worker is still removed"
     );
     for drains in ["https://added", "http://moved"] {
         let shown = fixture.get(&worker_path(drains)).await;
@@ -85,5 +85,5 @@ async fn a_store_from_before_there_were_pools_in_it_is_taken_over() {
     assert!(desired.generation > 7);
     let moving =
         desired.draining.iter().find(|draining| draining.worker.worker.as_str() == "http://moved").unwrap();
-    assert_eq!(moving.pool, None, "where it comes from, nobody wrote down: all groups keep its cluster");
+    assert_eq!(moving.pool, None, "its old pool is not recorded, so all groups keep its cluster");
 }

@@ -1,4 +1,5 @@
-//! Server limits, resource profiles, backup jobs and servers: all that resources of `/api/v1` have in common, and what is their own.
+//! Server limits, resource profiles, backup jobs and servers: the common behaviour of `/api/v1` resources, and that of
+//! each kind.
 
 use axum::http::StatusCode;
 use serde::de::DeserializeOwned;
@@ -40,7 +41,7 @@ fn server(worker: &str, usage: &str) -> Value {
     json!({ "usage": usage, "external": worker })
 }
 
-/// Each kind with a path, a valid spec, and another valid one.
+/// Returns each kind with a path, a valid spec, and another valid one.
 fn all() -> [(&'static ResourceKind, &'static str, Value, Value); 4] {
     let with = |mut spec: Value, field: &str, value: Value| {
         spec[field] = value;
@@ -105,7 +106,7 @@ async fn a_resource_is_created_read_changed_and_deleted_with_its_version_as_etag
         assert_eq!(
             (again.status, version(&again)),
             (StatusCode::OK, version(&made)),
-            "the same again changes nothing"
+            "a repeated request changes nothing"
         );
         let changed = put(&fixture, path, &other).await;
         assert_eq!((changed.status, &changed.body["spec"]), (StatusCode::OK, &other));
@@ -130,7 +131,7 @@ async fn a_resource_is_created_read_changed_and_deleted_with_its_version_as_etag
     }
 }
 
-/// The resource without what may differ from one reading to the next: the next runs of a job.
+/// Returns the resource without the next runs of a job, which may differ between two reads.
 fn without_next_runs(one: &Value, other: &Value) -> Value {
     let mut one = one.clone();
     if one["status"]["next_runs"].is_array() {
@@ -140,7 +141,7 @@ fn without_next_runs(one: &Value, other: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_change_holds_only_for_the_version_that_it_names() {
+async fn a_change_requires_the_version_that_it_names() {
     let fixture = Fixture::new().await;
     for (_, path, spec, other) in all() {
         let first = put(&fixture, path, &spec).await;
@@ -230,7 +231,7 @@ async fn a_dry_run_answers_as_the_change_would_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn each_change_is_an_event_with_the_resource_as_get_answers_it() {
+async fn each_change_sends_an_event_with_the_resource_as_get_returns_it() {
     let fixture = Fixture::new().await;
     for (kind, path, spec, other) in all() {
         let mut heard = Listening::to(&fixture, &format!("kinds={}", kind.name), None).await;
@@ -251,7 +252,7 @@ async fn each_change_is_an_event_with_the_resource_as_get_answers_it() {
 }
 
 #[tokio::test]
-async fn lists_come_in_pages_in_the_order_of_names() {
+async fn lists_are_paged_and_ordered_by_name() {
     let fixture = Fixture::new().await;
     for name in ["c", "a", "b"] {
         put(&fixture, &format!("/api/v1/backup-jobs/{name}"), &job()).await;
@@ -271,7 +272,7 @@ async fn lists_come_in_pages_in_the_order_of_names() {
 }
 
 #[tokio::test]
-async fn all_is_kept_over_a_restart_and_audited() {
+async fn resources_survive_a_restart_and_are_audited() {
     let fixture = Fixture::new().await;
     let mut before = Vec::new();
     for (_, path, spec, _) in all() {
@@ -290,7 +291,7 @@ async fn all_is_kept_over_a_restart_and_audited() {
 }
 
 #[tokio::test]
-async fn the_wire_types_read_all_that_is_answered() {
+async fn the_wire_types_parse_all_answers() {
     fn read<Spec: DeserializeOwned, Status: DeserializeOwned>(one: &Value, list: &Value) {
         serde_json::from_value::<Resource<Spec, Status>>(one.clone()).unwrap();
         serde_json::from_value::<List<Resource<Spec, Status>>>(list.clone()).unwrap();
@@ -309,7 +310,7 @@ async fn the_wire_types_read_all_that_is_answered() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_is_named_with_its_field_and_changes_nothing() {
+async fn an_invalid_spec_is_refused_with_its_field_and_changes_nothing() {
     let fixture = Fixture::new().await;
     for (_, path, spec, _) in all() {
         put(&fixture, path, &spec).await;
@@ -389,7 +390,7 @@ async fn what_cannot_be_is_named_with_its_field_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn one_server_too_many_is_told_which_servers_count() {
+async fn the_refusal_of_one_server_too_many_names_the_counted_servers() {
     let fixture = Fixture::new().await;
     let (first, second) = ("/api/v1/servers/w1", "/api/v1/servers/w2");
     assert_eq!(put(&fixture, first, &server(W1, "training")).await.status, StatusCode::CREATED);
@@ -475,7 +476,7 @@ async fn several_kinds_are_applied_together_or_not_at_all() {
         let items = body["items"].as_array().unwrap();
         items.iter().map(|item| item["action"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    assert_eq!(fixture.get(JOB).await.status, StatusCode::NOT_FOUND, "it was dry");
+    assert_eq!(fixture.get(JOB).await.status, StatusCode::NOT_FOUND, "a dry run changes nothing");
     let applied = fixture.ask("POST", "/api/v1/apply", &items(1)).await;
     assert_eq!(actions(&applied.body), ["created", "created", "created", "created", "changed", "created"]);
     assert_eq!(actions(&dry.body), actions(&applied.body));
@@ -492,7 +493,7 @@ async fn several_kinds_are_applied_together_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_in_a_list_is_told_with_its_place() {
+async fn an_invalid_item_of_a_list_is_named_by_its_index() {
     let fixture = Fixture::new().await;
     let item = |kind: &str, name: &str, spec: Value| json!({ "kind": kind, "metadata": { "name": name }, "spec": spec });
     let worker = item("Worker", W1, json!({ "capacity": 3, "pool": "preannotation" }));

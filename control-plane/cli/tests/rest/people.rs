@@ -7,28 +7,28 @@ use crate::fixture::{Answer, Fixture};
 
 pub(crate) const PASSWORD: &str = "correct horse";
 
-/// Somebody who has signed in.
+/// A user with a session.
 pub(crate) struct SignedInUser {
     pub(crate) cookie: String,
     pub(crate) csrf: String,
 }
 
 impl Fixture {
-    /// Asks with the admin token and JSON.
+    /// Sends a JSON request with the admin token.
     pub(crate) async fn admin(&self, method: Method, path: &str, body: &Value) -> Answer {
         let authorization = self.control_plane.token.authorization();
         let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
         self.send(method, path, &headers, &body.to_string()).await
     }
 
-    /// Makes a user.
+    /// Creates a user.
     pub(crate) async fn user(&self, name: &str, role: &str) {
         let spec = json!({ "spec": { "role": role, "password": PASSWORD } });
         let answer = self.admin(Method::PUT, &format!("/api/v1/users/{name}"), &spec).await;
         assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
     }
 
-    /// Makes a token, and tells its secret.
+    /// Creates a token, and returns its secret.
     pub(crate) async fn token(&self, name: &str, scope: &str) -> String {
         let token = json!({ "metadata": { "name": name }, "spec": { "scope": scope } });
         let answer = self.admin(Method::POST, "/api/v1/tokens", &token).await;

@@ -76,7 +76,8 @@ impl Filter {
         Ok(Self { before, behind: behind.into(), digest, code: desired.listener.filter_wasm.clone() })
     }
 
-    /// Returns the filter of one node. With thousands of workers it is long, so it is put together when it is sent, and not kept.
+    /// Returns the filter of one node. With thousands of workers it is long, so it is assembled when it is sent, and
+    /// not cached.
     pub(crate) fn of(self: &Arc<Self>, node_id: &str) -> XdsResource {
         let own = NodeFilter { filter: self.clone(), node_id: node_id.to_owned() };
         let parts = [&self.digest[..], self.code.as_os_str().as_encoded_bytes(), node_id.as_bytes()];

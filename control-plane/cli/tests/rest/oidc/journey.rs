@@ -19,7 +19,7 @@ async fn session(fixture: &Fixture, arrival: &Answer) -> Answer {
 }
 
 #[tokio::test]
-async fn whom_the_provider_sends_has_a_session_and_goes_where_they_wanted() {
+async fn a_sign_in_with_the_provider_starts_a_session_and_redirects_to_the_target() {
     for key in [Key::rsa("one"), Key::ec("one")] {
         let provider = Provider::start(key).await;
         let fixture = provider.fixture().await;
@@ -36,14 +36,14 @@ async fn whom_the_provider_sends_has_a_session_and_goes_where_they_wanted() {
         );
         let user = fixture.admin(Method::GET, "/api/v1/users/ada@example.org", &json!(null)).await.body;
         assert_eq!(user["status"]["signs_in_by"], "oidc");
-        // A code is good for once.
+        // A code is valid once.
         let again = browser.returns(&fixture, &query).await;
         assert_eq!((again.status, again.problem()), (StatusCode::FORBIDDEN, "oidc-refused"));
     }
 }
 
 #[tokio::test]
-async fn the_role_is_what_the_provider_says_at_each_sign_in_and_another_one_ends_sessions() {
+async fn each_sign_in_updates_the_role_and_a_changed_role_ends_sessions() {
     let provider = Provider::start(Key::ec("one")).await;
     let fixture = provider.fixture().await;
     let first = visit(&fixture, &provider, person("1", "ada", &["staff", "slotway-admin"])).await;
@@ -53,7 +53,7 @@ async fn the_role_is_what_the_provider_says_at_each_sign_in_and_another_one_ends
     assert_eq!(
         (&who["user"], &who["role"]),
         (&json!("ada"), &json!("viewer")),
-        "the same person under the same name"
+        "the same user under the same name"
     );
     assert_eq!(session(&fixture, &first).await.status, StatusCode::UNAUTHORIZED);
     for nobody in [
@@ -68,7 +68,7 @@ async fn the_role_is_what_the_provider_says_at_each_sign_in_and_another_one_ends
 }
 
 #[tokio::test]
-async fn nobody_takes_another_users_name_and_who_is_kept_out_stays_out() {
+async fn another_users_name_is_refused_and_a_disabled_user_stays_disabled() {
     let provider = Provider::start(Key::ec("one")).await;
     let fixture = provider.fixture().await;
     fixture.user("ada", "admin").await;
@@ -76,7 +76,7 @@ async fn nobody_takes_another_users_name_and_who_is_kept_out_stays_out() {
     assert_eq!((answer.status, answer.problem()), (StatusCode::FORBIDDEN, "oidc-refused"));
     assert!(answer.body["detail"].as_str().unwrap().contains("belongs to another user"), "{}", answer.body);
     session(&fixture, &visit(&fixture, &provider, person("2", "bob", &["staff"])).await).await;
-    // Another person at the provider.
+    // A different user of the provider.
     let answer = visit(&fixture, &provider, person("3", "bob", &["slotway-admin"])).await;
     assert_eq!(answer.status, StatusCode::FORBIDDEN);
     for (body, status) in [
@@ -94,7 +94,7 @@ async fn nobody_takes_another_users_name_and_who_is_kept_out_stays_out() {
 }
 
 #[tokio::test]
-async fn a_browser_is_sent_back_to_this_api_alone() {
+async fn a_browser_is_redirected_only_to_this_api() {
     let provider = Provider::start(Key::ec("one")).await;
     let fixture = provider.fixture().await;
     for elsewhere in
@@ -109,7 +109,7 @@ async fn a_browser_is_sent_back_to_this_api_alone() {
 }
 
 #[tokio::test]
-async fn without_a_provider_there_is_no_way_to_one_and_one_that_is_away_keeps_nobody_else_out() {
+async fn without_a_provider_oidc_is_off_and_an_unreachable_one_does_not_affect_other_sign_ins() {
     let fixture = Fixture::new().await;
     for path in ["/api/v1/oidc/login", "/api/v1/oidc/callback?code=x&state=y"] {
         let answer = fixture.get(path).await;

@@ -45,7 +45,7 @@ enum Pair {
 }
 
 impl Key {
-    /// The one of the file: ring makes none of this kind.
+    /// Returns the key of the file, because ring generates no RSA keys.
     pub(crate) fn rsa(id: &str) -> Self {
         let pem = include_str!("provider_key.pem");
         let text: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
@@ -53,7 +53,7 @@ impl Key {
         Self { id: id.to_owned(), pair: Pair::Rsa(Arc::new(pair)) }
     }
 
-    /// A new one.
+    /// Generates a key.
     pub(crate) fn ec(id: &str) -> Self {
         let (random, algorithm) = (SystemRandom::new(), &ECDSA_P256_SHA256_FIXED_SIGNING);
         let document = EcdsaKeyPair::generate_pkcs8(algorithm, &random).unwrap();
@@ -68,7 +68,7 @@ impl Key {
         }
     }
 
-    /// As the provider publishes it.
+    /// Returns the key as the provider publishes it.
     fn public(&self) -> Value {
         let encoded = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         match &self.pair {
@@ -95,7 +95,7 @@ impl Key {
         }
     }
 
-    /// A token with this header and these claims, signed.
+    /// Returns a signed token with this header and these claims.
     pub(crate) fn token(&self, header: &Value, claims: &Value) -> String {
         let message = unsigned(header, claims);
         let signature = URL_SAFE_NO_PAD.encode(self.sign(message.as_bytes()));
@@ -108,26 +108,26 @@ pub(crate) fn unsigned(header: &Value, claims: &Value) -> String {
     format!("{}.{}", part(header), part(claims))
 }
 
-/// Makes a token of what would be right: `(key, header, claims)`.
+/// Creates a token from valid values: `(key, header, claims)`.
 pub(crate) type Forge = Box<dyn Fn(&Key, Value, Value) -> String + Send>;
 
-/// A provider on a port of its own.
+/// A provider on its own port.
 pub(crate) struct Provider {
     address: SocketAddr,
     pub(crate) state: Arc<Mutex<ProviderState>>,
 }
 
-/// What the provider knows.
+/// The state of the provider.
 pub(crate) struct ProviderState {
     issuer: String,
-    /// What it publishes.
+    /// The published keys.
     pub(crate) published: Vec<Key>,
-    /// What it signs with.
+    /// The signing key.
     pub(crate) signing: Key,
     pub(crate) forge: Option<Forge>,
-    /// The codes that it has given: what belongs to each.
+    /// The issued codes, each with its request and claims.
     codes: HashMap<String, Authorized>,
-    /// How often its keys were read.
+    /// How many times the keys were read.
     pub(crate) keys_read: usize,
 }
 
@@ -158,7 +158,7 @@ impl Provider {
         Self { address, state }
     }
 
-    /// A control plane whose people come from here.
+    /// Returns a control plane that uses this provider.
     pub(crate) async fn fixture(&self) -> Fixture {
         let directory = tempfile::tempdir().unwrap();
         let secret = directory.path().join("client-secret");
@@ -174,7 +174,7 @@ impl Provider {
         Fixture::with(directory, &file.to_string()).await
     }
 
-    /// What the provider does when somebody has signed in there: gives the browser a code to take back. The query that it comes back with.
+    /// Completes the sign-in at the provider: issues a code for the browser. Returns the query of the redirect.
     pub(crate) fn authorize(&self, location: &str, claims: Value) -> String {
         let uri: Uri = location.parse().unwrap();
         assert_eq!(
@@ -199,7 +199,7 @@ impl Provider {
     }
 }
 
-/// A browser that goes to the provider and comes back.
+/// A browser in the redirect flow.
 pub(crate) struct Browser {
     pub(crate) location: String,
     pub(crate) cookie: String,
@@ -221,12 +221,12 @@ impl Browser {
     }
 }
 
-/// What the provider says of a person.
+/// Returns the provider's claims about a user.
 pub(crate) fn person(subject: &str, name: &str, roles: &[&str]) -> Value {
     json!({ "sub": subject, "preferred_username": name, "realm_access": { "roles": roles } })
 }
 
-/// Somebody who goes to the provider and comes back with what it says of them.
+/// Signs a user with these claims in through the provider.
 pub(crate) async fn visit(fixture: &Fixture, provider: &Provider, claims: Value) -> Answer {
     let browser = Browser::leaves(fixture, "/").await;
     let query = provider.authorize(&browser.location, claims);
@@ -256,7 +256,7 @@ async fn keys(State(state): SharedState) -> Json<Value> {
     let mut state = state.lock().unwrap();
     state.keys_read += 1;
     let mut keys: Vec<_> = state.published.iter().map(Key::public).collect();
-    // Others have keys there of kinds that nobody knows.
+    // Real providers also publish keys of unsupported kinds.
     keys.push(json!({ "kty": "OKP", "crv": "X25519", "x": "AA", "use": "enc", "kid": "other" }));
     Json(json!({ "keys": keys }))
 }

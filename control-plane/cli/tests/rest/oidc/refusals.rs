@@ -15,7 +15,7 @@ fn token(make: impl Fn(&Key, Value, Value) -> String + Send + 'static) -> Forge 
     Box::new(make)
 }
 
-/// A token whose signature is a hash with a key that others know, too.
+/// Returns a token whose signature is an HMAC with a key that is not secret.
 fn by_hash(header: &Value, claims: &Value, key: &[u8]) -> String {
     let message = unsigned(header, claims);
     let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, key);
@@ -28,7 +28,7 @@ fn without(claims: &mut Value, claim: &str) {
 }
 
 #[tokio::test]
-async fn a_token_that_is_not_for_this_journey_lets_nobody_in() {
+async fn an_invalid_id_token_is_refused() {
     let provider = Provider::start(Key::rsa("one")).await;
     let fixture = provider.fixture().await;
     let stranger = Key::ec("one");
@@ -114,16 +114,16 @@ async fn a_token_that_is_not_for_this_journey_lets_nobody_in() {
 }
 
 #[tokio::test]
-async fn only_the_browser_that_left_comes_back() {
+async fn a_sign_in_is_completed_only_by_the_browser_that_began_it() {
     let provider = Provider::start(Key::ec("one")).await;
     let fixture = provider.fixture().await;
     let (mine, theirs) = (Browser::leaves(&fixture, "/").await, Browser::leaves(&fixture, "/").await);
     let query = provider.authorize(&theirs.location, person("1", "eve", &["staff"]));
-    // Somebody else's code with somebody else's state, in this browser: it would be signed in as them.
+    // Another browser's code and state in this browser, which would sign this browser in as the other user.
     let answer = mine.returns(&fixture, &query).await;
     assert_eq!((answer.status, answer.problem()), (StatusCode::FORBIDDEN, "oidc-refused"));
     assert!(answer.body["detail"].as_str().unwrap().contains("`state`"), "{}", answer.body);
-    // Their code with this browser's state: the code is tied to their verifier.
+    // The other browser's code with this browser's state: the code is bound to the other verifier.
     let mine_state = provider.authorize(&mine.location, person("2", "me", &["staff"]));
     let (_, state) = mine_state.split_once('&').unwrap();
     let (code, _) = query.split_once('&').unwrap();

@@ -3,14 +3,14 @@ use axum::http::StatusCode;
 use super::provider::{Key, Provider, person, visit};
 
 #[tokio::test]
-async fn keys_that_the_provider_changes_are_read_anew_and_old_ones_let_nobody_in() {
+async fn rotated_keys_are_read_again_and_old_keys_are_refused() {
     let old = Key::rsa("old");
     let provider = Provider::start(old.clone()).await;
     let fixture = provider.fixture().await;
     let visited = async || visit(&fixture, &provider, person("1", "ada", &["staff"])).await.status;
     assert_eq!(visited().await, StatusCode::SEE_OTHER);
     assert_eq!(visited().await, StatusCode::SEE_OTHER);
-    assert_eq!(provider.state.lock().unwrap().keys_read, 1, "what is known is not read again");
+    assert_eq!(provider.state.lock().unwrap().keys_read, 1, "known keys are not read again");
     let new = Key::ec("new");
     {
         let mut state = provider.state.lock().unwrap();
@@ -24,16 +24,16 @@ async fn keys_that_the_provider_changes_are_read_anew_and_old_ones_let_nobody_in
         state.published = vec![Key::ec("newest")];
         state.signing = old;
     }
-    // The old one is still known here: it is good until the keys are read anew.
+    // The old key is still cached, and valid until the keys are read again.
     assert_eq!(visited().await, StatusCode::SEE_OTHER);
     provider.state.lock().unwrap().signing = Key::ec("unknown");
     assert_eq!(visited().await, StatusCode::FORBIDDEN);
     provider.state.lock().unwrap().signing = new;
-    assert_eq!(visited().await, StatusCode::FORBIDDEN, "gone from what the provider publishes");
+    assert_eq!(visited().await, StatusCode::FORBIDDEN, "the provider no longer publishes the key");
 }
 
 #[tokio::test]
-async fn a_token_without_the_id_of_its_key_is_tried_with_all_that_may_be() {
+async fn a_token_without_a_key_id_is_verified_with_all_candidate_keys() {
     let provider = Provider::start(Key::ec("one")).await;
     let fixture = provider.fixture().await;
     {
