@@ -1,4 +1,5 @@
-//! Clients by hand: each has a connection of its own and sends when it is told to. For cases that must know which client was served.
+//! Individually controlled clients: each has its own connection and sends on command. For cases that must know which
+//! client was served.
 
 use std::{
     io::{ErrorKind, Read, Write},

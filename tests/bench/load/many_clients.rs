@@ -1,5 +1,6 @@
-//! A closed loop of thousands of clients. wrk opens all connections at once, more than a proxy's backlog takes, and those left out come seconds later; here each
-//! is opened before the next, and the measurement begins when each client has had an answer.
+//! A closed loop of thousands of clients. wrk opens all connections at once, more than a proxy's backlog can hold, and
+//! the rest connect seconds later. Here each connection is opened before the next, and the measurement begins when each
+//! client has had an answer.
 
 use std::{
     io::{self, Read, Write},

@@ -12,7 +12,7 @@ fn names(list: &Answer) -> Vec<String> {
     items.iter().map(|item| item["metadata"]["name"].as_str().unwrap().to_owned()).collect()
 }
 
-/// The pools as Envoy shall have them: names and prefixes in match order.
+/// Returns the pools in the desired state of Envoy: names and prefixes in match order.
 fn wanted(fixture: &Fixture) -> Vec<(String, String)> {
     let desired = fixture.control_plane.workers.desired().borrow().clone();
     desired.pools.iter().map(|pool| (pool.name.to_string(), pool.matches.prefix.clone())).collect()
@@ -27,10 +27,10 @@ fn spec(prefix: &str) -> Value {
 }
 
 #[tokio::test]
-async fn pools_of_the_file_are_resources_with_what_is_known_of_them() {
+async fn pools_of_the_file_are_resources_with_spec_and_status() {
     let fixture = Fixture::new().await;
     let list = fixture.get("/api/v1/pools").await;
-    assert_eq!(names(&list), ["ocr", "preannotation"], "in the order of their names");
+    assert_eq!(names(&list), ["ocr", "preannotation"], "ordered by name");
     assert_eq!(list.body["kind"], "PoolList");
     let pool = fixture.get("/api/v1/pools/preannotation").await;
     let version = pool.version();
@@ -45,7 +45,10 @@ async fn pools_of_the_file_are_resources_with_what_is_known_of_them() {
         })
     );
     let shadowed = fixture.get(OCR).await;
-    assert_eq!(shadowed.body["status"]["shadowed_by"], "preannotation", "which takes every request");
+    assert_eq!(
+        shadowed.body["status"]["shadowed_by"], "preannotation",
+        "the earlier pool takes every request"
+    );
 }
 
 #[tokio::test]
@@ -65,7 +68,7 @@ async fn a_report_gives_a_pool_its_figures() {
 }
 
 #[tokio::test]
-async fn a_pool_comes_before_the_one_that_would_take_its_requests_is_changed_and_goes() {
+async fn a_pool_is_created_before_the_one_that_would_take_its_requests_changed_and_deleted() {
     let fixture = Fixture::new().await;
     let made = fixture.ask("PUT", TRAINING, &spec("/training")).await;
     assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
@@ -97,7 +100,7 @@ async fn a_pool_comes_before_the_one_that_would_take_its_requests_is_changed_and
 }
 
 #[tokio::test]
-async fn a_pool_with_workers_stays_and_so_does_the_last_one() {
+async fn a_pool_with_workers_and_the_last_pool_cannot_be_deleted() {
     let fixture = Fixture::new().await;
     let refused = fixture.ask("DELETE", "/api/v1/pools/preannotation", &Value::Null).await;
     assert_eq!((refused.status, refused.problem()), (StatusCode::CONFLICT, "conflict"));
@@ -106,7 +109,7 @@ async fn a_pool_with_workers_stays_and_so_does_the_last_one() {
     fixture.delete("http://127.0.0.1:9001").await;
     fixture.delete("http://127.0.0.1:9002").await;
     let refused = fixture.ask("DELETE", "/api/v1/pools/preannotation", &Value::Null).await;
-    assert_eq!(refused.status, StatusCode::CONFLICT, "they drain yet: {}", refused.body);
+    assert_eq!(refused.status, StatusCode::CONFLICT, "the workers still drain: {}", refused.body);
 
     assert_eq!(fixture.ask("DELETE", OCR, &Value::Null).await.status, StatusCode::OK);
     let other = Fixture::with(tempfile::tempdir().unwrap(), r#"{ "pools": [{ "name": "only" }] }"#).await;
@@ -153,14 +156,14 @@ async fn a_policy_is_changed_live_and_its_pool_keeps_its_version() {
     let put =
         fixture.ask("PUT", "/api/v1/policies/ocr", &json!({ "spec": { "answer_timeout": "1m" } })).await;
     assert_eq!(put.status, StatusCode::OK);
-    assert_eq!(in_force(&fixture), (1024, 60_000), "what is not said is as in a new pool");
+    assert_eq!(in_force(&fixture), (1024, 60_000), "missing fields take the defaults of a new pool");
     assert_eq!(names(&fixture.get("/api/v1/policies").await), ["ocr", "preannotation"]);
     let missing = fixture.ask("PUT", "/api/v1/policies/none", &json!({ "spec": {} })).await;
     assert_eq!((missing.status, missing.problem()), (StatusCode::NOT_FOUND, "unknown-pool"));
 }
 
 #[tokio::test]
-async fn what_rest_made_of_the_pools_is_there_after_a_restart_under_the_same_versions() {
+async fn changes_of_pools_over_rest_survive_a_restart_with_their_versions() {
     let fixture = Fixture::new().await;
     fixture.ask("PUT", TRAINING, &spec("/training")).await;
     fixture.ask("PATCH", "/api/v1/policies/ocr", &json!({ "spec": { "max_waiting": 7 } })).await;
@@ -177,19 +180,19 @@ async fn what_rest_made_of_the_pools_is_there_after_a_restart_under_the_same_ver
     assert_eq!(
         fixture.control_plane.workers.desired().borrow().generation,
         generation,
-        "nothing is new to Envoy"
+        "nothing changes for Envoy"
     );
     fixture.ask("DELETE", OCR, &Value::Null).await;
     let fixture = fixture.restarted().await;
     assert_eq!(
         wanted(&fixture),
         [pair("training", "/training"), pair("preannotation", "/")],
-        "the file does not bring it back"
+        "the file does not restore the pool"
     );
 }
 
 #[tokio::test]
-async fn each_change_of_a_pool_stands_in_the_audit_with_who_made_it() {
+async fn each_change_of_a_pool_has_an_audit_entry_with_its_author() {
     let fixture = Fixture::new().await;
     fixture.ask("PUT", TRAINING, &spec("/training")).await;
     let rows = fixture.get("/api/v1/audit?kind=pool&key=training").await.body;

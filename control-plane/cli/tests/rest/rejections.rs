@@ -1,4 +1,4 @@
-//! Who changed what an Envoy has refused.
+//! The authors of changes that an Envoy has rejected.
 
 use serde_json::{Value, json};
 use slotway_coordinators::types::{CLUSTER, FILTER};
@@ -12,13 +12,13 @@ use crate::{
 const WRONG: &str = "https://wrong.example";
 const NODE: &str = "edge";
 
-/// Somebody adds a worker or changes it.
+/// Adds or changes a worker as this author.
 async fn set(fixture: &Fixture, who: &str, worker: Value) {
     let entries: Vec<_> = serde_json::from_value(json!([worker])).unwrap();
     fixture.control_plane.workers.upsert(Who::named(who), &entries).await.unwrap();
 }
 
-/// The Envoy's clusters, once they are shown so and were refused for this reason last.
+/// Waits until the Envoy's clusters have this state and this reason of the last rejection, and returns them.
 async fn clusters(fixture: &Fixture, state: &str, reason: &str) -> Value {
     soon(async {
         loop {
@@ -34,7 +34,7 @@ async fn clusters(fixture: &Fixture, state: &str, reason: &str) -> Value {
     .await
 }
 
-/// Who changed what, of what was refused.
+/// Returns author, kind and key of each rejected change.
 fn changes(clusters: &Value) -> Vec<(String, String, String)> {
     let changes = clusters["last_rejection"]["changes"].as_array().unwrap_or_else(|| panic!("{clusters}"));
     let text = |change: &Value, field: &str| change[field].as_str().unwrap().to_owned();
@@ -46,7 +46,7 @@ fn change(who: &str, worker: &str) -> (String, String, String) {
 }
 
 #[tokio::test]
-async fn who_changed_what_an_envoy_refuses_is_shown_until_it_is_mended() {
+async fn the_author_of_a_rejected_change_is_shown_until_it_is_corrected() {
     let fixture = Fixture::new().await;
     let mut envoy = ScriptedEnvoy::connect(fixture.control_plane.xds, NODE, "slotway", None).await;
     envoy.accept_until(FILTER).await;
@@ -59,11 +59,11 @@ async fn who_changed_what_an_envoy_refuses_is_shown_until_it_is_mended() {
     let why = format!("Error adding/updating cluster(s) {WRONG}: Invalid path: /nowhere.pem");
     envoy.refuse(CLUSTER, &why).await;
     let shown = clusters(&fixture, "REJECTED", &why).await;
-    assert_eq!(changes(&shown), [change("Ada", WRONG)], "what was accepted before has no part in it");
+    assert_eq!(changes(&shown), [change("Ada", WRONG)], "changes that were accepted before are not named");
     let at_ms = shown["last_rejection"]["changes"][0]["at_unix_ms"].as_u64().unwrap();
     assert!((before_ms..=now_unix_ms()).contains(&at_ms), "{shown}");
 
-    // Others go on, rightly: what is refused once more has their changes, too, and Ada is not forgotten.
+    // Later valid changes are part of the next rejected configuration too, but Ada's change is still named.
     for (who, worker) in [("Cyd", "http://c"), ("Dan", "http://d"), ("Eva", "http://e"), ("Fay", "http://f")]
     {
         set(&fixture, who, json!({ "worker": worker, "capacity": 1 })).await;
@@ -79,14 +79,14 @@ async fn who_changed_what_an_envoy_refuses_is_shown_until_it_is_mended() {
     let shown = clusters(&fixture, "SYNCED", &format!("{why} (Fay)")).await;
     assert!(shown["last_rejection"].get("changes").is_none(), "{shown}");
 
-    // What is refused next is not put down to those whose changes are accepted by now.
+    // The next rejection does not name changes that were accepted meanwhile.
     set(&fixture, "Hal", json!({ "worker": "http://h", "capacity": 1 })).await;
     envoy.refuse(CLUSTER, "no").await;
     assert_eq!(changes(&clusters(&fixture, "REJECTED", "no").await), [change("Hal", "http://h")]);
 }
 
 #[tokio::test]
-async fn what_an_envoy_refuses_of_the_first_configuration_is_put_down_to_the_file() {
+async fn a_rejection_of_the_first_configuration_is_attributed_to_the_file() {
     let fixture = Fixture::new().await;
     let mut envoy = ScriptedEnvoy::connect(fixture.control_plane.xds, NODE, "slotway", None).await;
     envoy.refuse(CLUSTER, "http://127.0.0.1:9001: no").await;

@@ -1,4 +1,4 @@
-//! Who may report, and for whom.
+//! Permissions to report, by group.
 
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ const OF_ONE: &str = "the-token-of-group-one";
 const OF_TWO: &str = "the-token-of-group-two";
 const W1: &str = "http://127.0.0.1:9001";
 
-/// Two groups, each with a token.
+/// Starts a control plane with two groups, each with a token.
 async fn fixture() -> Fixture {
     let directory = tempfile::tempdir().unwrap();
     let token = |name: &str, token: &str| {
@@ -34,7 +34,7 @@ async fn fixture() -> Fixture {
     Fixture::with(directory, &file.to_string()).await
 }
 
-/// A full report of a coordinator, with so many requests under way at the worker.
+/// Sends a full report of a coordinator with this number of requests at the worker.
 async fn report(fixture: &Fixture, token: Option<&str>, coordinator: &str, in_flight: u32) -> Answer {
     let worker = json!({ "worker": W1, "capacity": 3, "in_flight": in_flight, "free": 3 - in_flight,
                          "parked": 0, "failures": 0, "state": "active" });
@@ -60,7 +60,7 @@ async fn refused_for(fixture: &Fixture, reason: &str) -> u64 {
 }
 
 #[tokio::test]
-async fn a_report_is_taken_for_coordinators_of_the_group_that_its_token_lets_into_and_no_others() {
+async fn a_report_is_accepted_only_for_coordinators_of_its_tokens_group() {
     let fixture = fixture().await;
     let xds = fixture.control_plane.xds;
     let mut edge = ScriptedEnvoy::connect(xds, "edge", "slotway", Some(OF_ONE)).await;

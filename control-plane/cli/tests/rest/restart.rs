@@ -10,7 +10,7 @@ fn pair(worker: &str, capacity: u64) -> (String, u64) {
 }
 
 #[tokio::test]
-async fn a_restart_keeps_what_rest_changed() {
+async fn a_restart_keeps_changes_over_rest() {
     let fixture = Fixture::new().await;
     fixture
         .post(&format!(r#"[{{"worker": "http://new", "capacity": 2}}, {{"worker": "{W1}", "capacity": 5}}]"#))
@@ -21,7 +21,7 @@ async fn a_restart_keeps_what_rest_changed() {
     assert_eq!(
         fixture.control_plane.workers.desired().borrow().generation,
         generation,
-        "nothing is new to Envoy"
+        "nothing changes for Envoy"
     );
 }
 
@@ -32,7 +32,7 @@ async fn a_second_control_plane_on_one_state_directory_is_refused() {
     assert!(error.to_string().contains("another slotway is running with this state directory"), "{error}");
 }
 
-/// Starts with this as the database, and returns the error, having made sure that the file was left as it was.
+/// Starts with this database, asserts that the file is not changed, and returns the error.
 async fn refused(database: &[u8]) -> String {
     let directory = tempfile::tempdir().unwrap();
     fs::create_dir(directory.path().join("state")).unwrap();
@@ -49,7 +49,7 @@ async fn refused(database: &[u8]) -> String {
     error
 }
 
-/// A database with workers, whole in one file: what a control plane wrote last may still stand in the log beside it.
+/// Returns a database with workers, complete in one file: the last commits may otherwise be only in the log.
 async fn database() -> Vec<u8> {
     use sqlx::{ConnectOptions, Connection};
 
@@ -63,7 +63,7 @@ async fn database() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_damaged_database_is_refused_and_left_alone() {
+async fn a_damaged_database_is_refused_and_not_changed() {
     let error = refused(b"this is no database, whatever its name says: it is a letter to its reader").await;
     assert!(error.contains("the database is damaged"), "{error}");
     let whole = database().await;
@@ -80,7 +80,7 @@ async fn a_damaged_database_is_refused_and_left_alone() {
     }
 }
 
-/// Writes the files of a database that was not closed, as after a power cut.
+/// Writes the files of a database that was not closed, like after a power failure.
 fn abandoned(from: &std::path::Path, to: &std::path::Path) {
     fs::create_dir(to).unwrap();
     for file in ["slotway.db", "slotway.db-wal"] {
@@ -89,7 +89,7 @@ fn abandoned(from: &std::path::Path, to: &std::path::Path) {
 }
 
 #[tokio::test]
-async fn a_database_that_is_empty_or_gone_is_refused_while_its_log_is_there_and_the_log_is_left_alone() {
+async fn an_empty_or_missing_database_with_a_log_is_refused_and_the_log_is_not_changed() {
     let fixture = Fixture::new().await;
     fixture.post(r#"[{"worker": "http://new", "capacity": 2}]"#).await;
     for gone in [true, false] {
@@ -112,7 +112,7 @@ async fn a_database_that_is_empty_or_gone_is_refused_while_its_log_is_there_and_
 }
 
 #[tokio::test]
-async fn what_was_written_last_is_there_after_a_power_cut() {
+async fn the_last_commit_survives_a_power_failure() {
     let fixture = Fixture::new().await;
     fixture.post(r#"[{"worker": "http://new", "capacity": 2}]"#).await;
     let directory = tempfile::tempdir().unwrap();
@@ -123,7 +123,7 @@ async fn what_was_written_last_is_there_after_a_power_cut() {
 }
 
 #[tokio::test]
-async fn a_database_of_a_newer_slotway_is_refused_and_left_alone() {
+async fn a_database_of_a_newer_slotway_is_refused_and_not_changed() {
     let mut newer = database().await;
     // https://www.sqlite.org/fileformat.html: the user version stands at offset 60, big-endian.
     newer[60..64].copy_from_slice(&99_u32.to_be_bytes());
@@ -132,7 +132,7 @@ async fn a_database_of_a_newer_slotway_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
-async fn a_database_of_another_program_is_refused_and_left_alone() {
+async fn a_database_of_another_program_is_refused_and_not_changed() {
     let mut other = database().await;
     other[60..64].copy_from_slice(&0_u32.to_be_bytes());
     let error = refused(&other).await;
@@ -140,7 +140,7 @@ async fn a_database_of_another_program_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
-async fn while_the_database_cannot_be_written_changes_get_503_and_all_else_goes_on() {
+async fn while_the_database_cannot_be_written_changes_get_503_and_reads_continue() {
     use sqlx::{ConnectOptions, Connection};
 
     let fixture = Fixture::new().await;
@@ -162,7 +162,7 @@ async fn while_the_database_cannot_be_written_changes_get_503_and_all_else_goes_
     assert_eq!(ready.status.as_u16(), 503);
     assert!(ready.body.as_str().unwrap().contains("store: refuses changes for 0 s: "), "{}", ready.body);
     assert_eq!(fixture.get("/readyz/store").await.status.as_u16(), 503);
-    assert_eq!(fixture.get("/readyz/xds").await.status.as_u16(), 200, "an Envoy may come all the same");
+    assert_eq!(fixture.get("/readyz/xds").await.status.as_u16(), 200, "an Envoy may still connect");
     sqlx::raw_sql("COMMIT").execute(&mut other).await.unwrap();
     other.close().await.unwrap();
     assert_eq!(fixture.post(list).await.capacities().len(), 3);

@@ -7,7 +7,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn who_signs_in_gets_a_cookie_that_no_script_reads_and_may_what_their_role_may() {
+async fn a_sign_in_sets_a_cookie_without_script_access_and_grants_the_role() {
     let fixture = Fixture::new().await;
     fixture.user("ada", "admin").await;
     let answer = fixture.sign_in("ada", PASSWORD).await;
@@ -30,7 +30,7 @@ async fn who_signs_in_gets_a_cookie_that_no_script_reads_and_may_what_their_role
 }
 
 #[tokio::test]
-async fn a_session_that_has_ended_is_taken_from_the_browser() {
+async fn the_cookie_of_an_ended_session_is_deleted() {
     let fixture = Fixture::new().await;
     fixture.user("ada", "admin").await;
     let ada = SignedInUser::signed_in(&fixture, "ada").await;
@@ -53,7 +53,7 @@ async fn sessions_outlive_a_restart() {
 }
 
 #[tokio::test]
-async fn a_wrong_name_and_a_wrong_password_get_the_same_answer_and_too_many_a_wait() {
+async fn a_wrong_name_and_a_wrong_password_get_the_same_answer_and_are_rate_limited() {
     let fixture = Fixture::new().await;
     fixture.user("ada", "admin").await;
     let mut answers = Vec::new();
@@ -79,7 +79,7 @@ async fn a_wrong_name_and_a_wrong_password_get_the_same_answer_and_too_many_a_wa
 }
 
 #[tokio::test]
-async fn a_sign_in_that_is_not_right_is_told_what_is_wrong() {
+async fn an_invalid_sign_in_request_is_refused_with_the_reason() {
     let fixture = Fixture::new().await;
     let json_type = [("content-type", "application/json")];
     for (headers, body, status, says) in [
@@ -100,7 +100,7 @@ async fn a_sign_in_that_is_not_right_is_told_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn a_person_changes_their_own_password_and_goes_on_with_a_new_session() {
+async fn a_user_changes_the_own_password_and_gets_a_new_session() {
     let fixture = Fixture::new().await;
     fixture.user("vic", "viewer").await;
     let vic = SignedInUser::signed_in(&fixture, "vic").await;

@@ -29,7 +29,7 @@ async fn a_change_without_the_right_token_is_refused() {
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_say_that_it_is_json_is_refused() {
+async fn a_body_without_the_json_media_type_is_refused() {
     let fixture = Fixture::new().await;
     let authorization = fixture.control_plane.token.authorization();
     for kind in [None, Some("text/plain"), Some("application/x-www-form-urlencoded")] {
@@ -49,7 +49,7 @@ async fn a_body_that_does_not_say_that_it_is_json_is_refused() {
 }
 
 #[tokio::test]
-async fn a_read_under_a_name_that_is_not_this_machines_needs_the_token() {
+async fn a_read_with_a_host_that_is_not_loopback_needs_the_token() {
     let fixture = Fixture::new().await;
     let read = async |headers: &[(&str, &str)]| {
         fixture.send(Method::GET, "/coordinator/workers", headers, "").await.status
@@ -65,7 +65,7 @@ async fn a_read_under_a_name_that_is_not_this_machines_needs_the_token() {
 }
 
 #[tokio::test]
-async fn the_token_is_the_owners_alone_and_outlives_a_restart() {
+async fn the_token_file_is_private_and_survives_a_restart() {
     let fixture = Fixture::new().await;
     let file = fixture.directory.path().join("state/admin-token");
     let token = std::fs::read_to_string(&file).unwrap();

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use crate::{fixture::Fixture, people::SignedInUser};
 
 #[tokio::test]
-async fn a_token_does_what_its_scope_says_and_stands_in_the_audit_rows() {
+async fn a_token_has_its_scope_and_is_named_in_audit_entries() {
     let fixture = Fixture::new().await;
     let list = json!([{ "worker": "http://new", "capacity": 1 }]).to_string();
     let limits = json!({ "spec": { "servers_max": 3 } }).to_string();
@@ -40,7 +40,7 @@ async fn a_secret_is_shown_once_and_a_deleted_token_is_refused() {
     }
     assert_eq!(shown["spec"], json!({ "scope": "read", "expires_at": null }));
     assert!(shown["status"]["last_used_at"].is_string(), "{shown}");
-    // That is kept a moment after the use, and may be so between the two reads.
+    // The last use is stored a moment later, and so possibly between the two reads.
     let besides_use = |shown: &Value| {
         let mut shown = shown.clone();
         shown["status"]["last_used_at"] = Value::Null;
@@ -55,7 +55,7 @@ async fn a_secret_is_shown_once_and_a_deleted_token_is_refused() {
     assert_eq!((answer.status, answer.problem()), (StatusCode::NOT_FOUND, "unknown-token"));
 }
 
-/// The body, the field that is named, and what is said.
+/// The body, the field in the error, and a part of its text.
 const WRONG: &[(&str, &str, &str)] = &[
     (r#"{"spec": {"scope": "read"}}"#, "metadata.name", "must have a name"),
     (r#"{"metadata": {"name": "A"}, "spec": {"scope": "read"}}"#, "metadata.name", "is not a name"),
@@ -88,7 +88,7 @@ const WRONG: &[(&str, &str, &str)] = &[
 ];
 
 #[tokio::test]
-async fn what_is_no_token_is_refused_with_its_field_and_makes_none() {
+async fn an_invalid_token_request_is_refused_with_its_field_and_creates_none() {
     let fixture = Fixture::new().await;
     let authorization = fixture.control_plane.token.authorization();
     let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
@@ -109,7 +109,7 @@ async fn what_is_no_token_is_refused_with_its_field_and_makes_none() {
 }
 
 #[tokio::test]
-async fn a_viewer_makes_tokens_that_read_and_sees_but_their_own() {
+async fn a_viewer_creates_read_tokens_and_sees_only_the_own_ones() {
     let fixture = Fixture::new().await;
     fixture.user("vic", "viewer").await;
     fixture.token("another", "admin").await;

@@ -36,7 +36,7 @@ async fn a_user_is_put_patched_listed_and_deleted_and_the_password_is_never_show
     let all = format!("{} {} {} {audit}", shown.body, patched.body, listed.body);
     assert!(!all.contains(PASSWORD) && !all.contains("argon2id"), "{all}");
     assert_eq!(audit["changes"].as_array().unwrap().len(), 4);
-    // What was changed of people is for admins; that it was, and by whom, for whoever may read.
+    // Only admins see the content of a change of users. Other readers see that it was made, and its author.
     assert_eq!(
         (&audit["changes"][0]["before"], &audit["changes"][0]["after"]),
         (&json!("(hidden)"), &json!(null))
@@ -46,7 +46,7 @@ async fn a_user_is_put_patched_listed_and_deleted_and_the_password_is_never_show
 }
 
 #[tokio::test]
-async fn what_was_sent_is_sent_back_unchanged() {
+async fn an_answer_can_be_sent_back_unchanged() {
     let fixture = Fixture::new().await;
     fixture.user("vic", "viewer").await;
     let shown = fixture.admin(Method::GET, "/api/v1/users/vic", &json!(null)).await.body;
@@ -98,7 +98,7 @@ async fn a_change_of_another_version_is_stale_and_a_dry_run_changes_nothing() {
     assert_eq!(answer.status, StatusCode::OK);
 }
 
-/// The name in the path, the body, the status, the field that is named, and what is said.
+/// The name in the path, the body, the status, the field in the error, and a part of its text.
 const WRONG: &[(&str, &str, u16, &str, &str)] = &[
     ("Ada", r#"{"spec": {"role": "viewer", "password": "correct horse"}}"#, 400, "name", "is not a name"),
     ("system", r#"{"spec": {"role": "viewer", "password": "correct horse"}}"#, 400, "name", "audit rows"),
@@ -170,7 +170,7 @@ const WRONG: &[(&str, &str, u16, &str, &str)] = &[
 ];
 
 #[tokio::test]
-async fn what_is_no_user_is_refused_with_its_field_and_makes_none() {
+async fn an_invalid_user_is_refused_with_its_field_and_not_created() {
     let fixture = Fixture::new().await;
     let authorization = fixture.control_plane.token.authorization();
     let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
@@ -194,7 +194,7 @@ async fn what_is_no_user_is_refused_with_its_field_and_makes_none() {
 }
 
 #[tokio::test]
-async fn the_last_admin_cannot_go_but_for_the_admin_token() {
+async fn only_the_admin_token_may_remove_the_last_admin() {
     let fixture = Fixture::new().await;
     fixture.user("ada", "admin").await;
     let ada = SignedInUser::signed_in(&fixture, "ada").await;
@@ -213,7 +213,7 @@ async fn the_last_admin_cannot_go_but_for_the_admin_token() {
 }
 
 #[tokio::test]
-async fn a_person_looks_at_themselves_and_learns_of_nobody_else() {
+async fn a_user_reads_only_the_own_resource() {
     let fixture = Fixture::new().await;
     fixture.user("vic", "viewer").await;
     fixture.user("ada", "admin").await;

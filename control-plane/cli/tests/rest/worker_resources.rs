@@ -7,7 +7,7 @@ const W1: &str = "http://127.0.0.1:9001";
 const W2: &str = "http://127.0.0.1:9002";
 const NEW: &str = "http://new.example:81/base";
 
-/// The workers as Envoy shall have them: URL and pool of each that gets requests.
+/// Returns the workers that get requests, in the desired state of Envoy: URL and pool.
 fn in_force(fixture: &Fixture) -> Vec<(String, String)> {
     let desired = fixture.control_plane.workers.desired().borrow().clone();
     let of = |pool: &slotway_config::Pool| {
@@ -57,7 +57,7 @@ async fn a_worker_is_a_resource_with_its_version_in_body_and_tag() {
 }
 
 #[tokio::test]
-async fn put_makes_a_worker_or_makes_it_so_and_patch_leaves_the_rest() {
+async fn put_creates_or_replaces_a_worker_and_patch_keeps_other_fields() {
     let fixture = Fixture::new().await;
     let path = worker_path(NEW);
     let wanted = json!({
@@ -99,7 +99,7 @@ async fn put_makes_a_worker_or_makes_it_so_and_patch_leaves_the_rest() {
     assert_eq!(
         (&bare.body["spec"], &bare.body["metadata"]["labels"]),
         (&json!({ "pool": "ocr", "capacity": 6, "protocol": "http1", "cordoned": false }), &Value::Null),
-        "what is not said is as in a new one, but it stays in its pool"
+        "missing fields take the defaults of a new worker, except the pool"
     );
 }
 
@@ -112,7 +112,7 @@ async fn another_spelling_of_a_name_is_the_same_worker() {
 }
 
 #[tokio::test]
-async fn a_change_of_another_version_than_the_one_that_is_there_is_refused() {
+async fn a_change_of_an_outdated_version_is_refused() {
     let fixture = Fixture::new().await;
     let path = worker_path(W1);
     let seen = fixture.get(&path).await.version();
@@ -149,7 +149,7 @@ async fn a_change_of_another_version_than_the_one_that_is_there_is_refused() {
 }
 
 #[tokio::test]
-async fn a_dry_run_answers_as_if_and_changes_nothing() {
+async fn a_dry_run_answers_like_the_change_and_changes_nothing() {
     let fixture = Fixture::new().await;
     let before = (
         fixture.get("/api/v1/workers").await.body,
@@ -191,7 +191,7 @@ async fn a_dry_run_answers_as_if_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_deleted_worker_drains_is_shown_and_goes() {
+async fn a_deleted_worker_is_shown_while_it_drains() {
     let fixture = Fixture::new().await;
     let path = worker_path(W1);
     for _ in 0..2 {
@@ -207,7 +207,7 @@ async fn a_deleted_worker_drains_is_shown_and_goes() {
     assert_eq!(in_force(&fixture), [pair(W2, "preannotation")]);
 
     let back = fixture.ask("PUT", &path, &json!({ "spec": { "capacity": 2 } })).await;
-    assert_eq!(back.status, StatusCode::OK, "it is there yet");
+    assert_eq!(back.status, StatusCode::OK, "the worker still exists");
     assert_eq!(in_force(&fixture), [pair(W1, "preannotation"), pair(W2, "preannotation")]);
     let missing = fixture.ask("DELETE", &worker_path(NEW), &Value::Null).await;
     assert_eq!((missing.status, missing.problem()), (StatusCode::NOT_FOUND, "unknown-worker"));
@@ -226,14 +226,18 @@ async fn a_worker_that_is_put_into_another_pool_drains_first() {
     );
     assert_eq!(in_force(&fixture), [pair(W2, "preannotation")]);
     let refused = fixture.ask("DELETE", "/api/v1/pools/preannotation", &Value::Null).await;
-    assert_eq!(refused.status, StatusCode::CONFLICT, "its requests are there yet");
+    assert_eq!(refused.status, StatusCode::CONFLICT, "it still has requests");
     let back = fixture.ask("PATCH", &worker_path(W1), &json!({ "spec": { "pool": "preannotation" } })).await;
     assert_eq!(back.body["status"]["state"], "unknown");
-    assert_eq!(in_force(&fixture), [pair(W1, "preannotation"), pair(W2, "preannotation")], "it has not left");
+    assert_eq!(
+        in_force(&fixture),
+        [pair(W1, "preannotation"), pair(W2, "preannotation")],
+        "the worker has not left its pool"
+    );
 }
 
 #[tokio::test]
-async fn workers_are_listed_by_pool_state_and_labels_and_by_pages() {
+async fn workers_are_listed_with_filters_and_pages() {
     let fixture = Fixture::new().await;
     for number in 0..6 {
         let labels =

@@ -27,7 +27,7 @@ async fn posting_adds_new_workers_and_changes_known_ones() {
 }
 
 #[tokio::test]
-async fn a_change_is_wanted_of_envoy_at_once_and_under_a_newer_generation() {
+async fn a_change_is_published_at_once_under_a_newer_generation() {
     let fixture = Fixture::new().await;
     let mut desired = fixture.control_plane.workers.desired();
     let before = desired.borrow_and_update().generation;
@@ -38,7 +38,7 @@ async fn a_change_is_wanted_of_envoy_at_once_and_under_a_newer_generation() {
 }
 
 #[tokio::test]
-async fn deleting_drains_a_worker_and_says_which_there_are_where_it_is_unknown() {
+async fn deleting_drains_a_worker_and_an_unknown_one_is_refused_with_the_known_ones() {
     let fixture = Fixture::new().await;
     let answer = fixture.delete(W1).await;
     assert_eq!(
@@ -100,7 +100,7 @@ async fn reports_of_a_coordinator_become_the_figures_of_the_workers() {
 }
 
 #[tokio::test]
-async fn a_report_that_is_none_or_too_large_is_refused() {
+async fn an_invalid_or_oversized_report_is_refused() {
     let fixture = Fixture::new().await;
     let answer = fixture.report(&json!({ "coordinator": "envoy" })).await;
     assert_eq!((answer.status, answer.problem()), (StatusCode::BAD_REQUEST, "bad-body"));
@@ -109,7 +109,7 @@ async fn a_report_that_is_none_or_too_large_is_refused() {
 }
 
 #[tokio::test]
-async fn the_description_names_every_path_with_its_methods() {
+async fn the_description_has_every_path_with_its_methods() {
     let fixture = Fixture::new().await;
     let description = fixture.get("/openapi.json").await.body;
     assert!(description["openapi"].as_str().unwrap().starts_with("3."));
