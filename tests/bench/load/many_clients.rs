@@ -16,24 +16,24 @@ use crate::{
 };
 
 const BUFFER: usize = 64 * 1024;
-/// How long the first answers may take.
+/// The time limit for the first answers.
 const FIRST_WITHIN: Duration = Duration::from_secs(60);
 
-/// What was measured.
+/// The result of a measurement.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ClientsResult {
-    /// Answers, all of status 200.
+    /// The number of answers, all with status 200.
     pub(crate) answers: u64,
-    /// In this time.
+    /// The duration.
     pub(crate) took: Duration,
-    /// Processor time of the proxy.
+    /// The processor time of the proxy.
     pub(crate) cpu: Duration,
 }
 
-/// Lets `clients` clients ask `contender`, each anew when it has its answer.
+/// Lets `clients` clients send requests to `contender`, each the next one after its answer.
 ///
 /// # Panics
-/// Where a connection is not taken or is closed, or an answer is another than 200.
+/// If a connection is refused or closed, or an answer has another status than 200.
 pub(crate) async fn run(contender: &Contender, clients: u32, length: Duration) -> ClientsResult {
     let (address, pid) = (contender.address, contender.pid());
     let asking = move || ask(address, pid, clients as usize, length);
@@ -96,12 +96,12 @@ fn ask(address: SocketAddr, pid: i32, count: usize, length: Duration) -> io::Res
 
 impl Client {
     fn ask(&mut self, request: &[u8]) -> io::Result<()> {
-        // So few bytes fit into an empty buffer of the system at once.
+        // A write of so few bytes fits into the empty socket buffer.
         let written = self.socket.write(request)?;
         if written == request.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
     }
 
-    /// Whether a whole answer has come.
+    /// Returns whether a complete answer has arrived.
     fn look(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
         let read = self.socket.read(buffer)?;
         if read == 0 {

@@ -1,4 +1,4 @@
-//! The load: wrk, where throughput is asked for, and requests at fixed times, where waiting is.
+//! The load: wrk to measure throughput, and requests at fixed times to measure waiting.
 
 mod answer;
 pub(crate) mod arrivals;
