@@ -9,7 +9,7 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use slotway_config::{WorkerUrl, limits};
 
-use super::{ApiState, Problem, access::By};
+use super::{ApiState, Problem, access::RequestAuthor};
 use crate::ApiError;
 use slotway_pools::{WorkerEntry, WorkerRow};
 

@@ -53,13 +53,13 @@ impl CoordinatorFigures {
 pub struct HeartbeatStatus {
     /// Whether it answered.
     pub ok: bool,
-    /// When it was asked (RFC 3339, UTC).
+    /// The time of the request (RFC 3339, UTC).
     pub at: String,
-    /// How many times it has failed, one after the other.
+    /// The number of failures in a row.
     pub failures: u32,
-    /// What went wrong when it last failed; `null` once it has answered.
+    /// The last failure; `null` once it has answered.
     pub last_error: Option<String>,
-    /// Whether it gets requests although it has failed often enough: so many fail at once that it is rather the control plane that is
-    /// cut off.
+    /// Whether it gets requests although its failures have reached the threshold, because so many workers fail at once
+    /// that the control plane's own network has probably failed.
     pub kept: bool,
 }

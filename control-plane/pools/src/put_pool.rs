@@ -16,13 +16,13 @@ pub struct PoolSpec {
     #[serde(rename = "match")]
     #[schema(value_type = MatchShown)]
     pub matches: PoolMatch,
-    /// Its place among the pools whose matches are tried in order, from 0. If not said where it is; a new one comes before the
-    /// first pool that would take all its requests, at the end if there is none.
+    /// Its position among the pools whose matches are tried in order, from 0. Default: unchanged; a new pool is
+    /// inserted before the first pool that would take all its requests, or at the end if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<u32>,
 }
 
-/// Which requests belong to a pool, as the API's description shows it.
+/// The requests that belong to a pool, as shown in the description of the API.
 #[derive(utoipa::ToSchema)]
 #[schema(as = PoolMatch)]
 #[expect(dead_code, reason = "it describes the JSON and is never built")]

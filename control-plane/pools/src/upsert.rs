@@ -20,15 +20,15 @@ const NAMED_MAX: usize = 20;
 pub struct WorkerEntry {
     /// The base URL.
     pub worker: WorkerUrl,
-    /// How many requests it may have at once.
+    /// The maximum number of its concurrent requests.
     pub capacity: Capacity,
-    /// Its pool; if absent the one that it is in, for a new worker the first pool of the file.
+    /// Its pool. Default: its current pool; for a new worker, the first pool of the file.
     #[serde(default)]
     pub pool: Option<PoolName>,
-    /// The protocol towards it; if absent the current one, for a new worker HTTP/1.1.
+    /// The protocol towards it. Default: unchanged; for a new worker, HTTP/1.1.
     #[serde(default)]
     pub protocol: Option<Protocol>,
-    /// How its certificate is checked; if absent as before.
+    /// How its certificate is verified. Default: unchanged.
     #[serde(default)]
     pub tls: Option<WorkerTls>,
 }

@@ -112,6 +112,6 @@ pub trait ProbeTargets: Send + Sync + 'static {
     /// Returns a receiver that is notified of each change of the two above.
     fn changes(&self) -> watch::Receiver<Self::Version>;
 
-    /// Stores findings. One is dropped if the stored health is no longer the one that was seen.
+    /// Stores results. A result is discarded if the stored health has changed since the probe.
     fn store(&self, findings: Vec<Finding>) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }

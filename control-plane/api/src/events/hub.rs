@@ -202,11 +202,11 @@ impl Hub {
     /// Advances to a revision without listeners.
     fn passes_over(&self, revision: u64) -> bool {
         let mut inner = self.lock();
-        let nobody = inner.listeners.is_empty();
-        if nobody {
+        let is_empty = inner.listeners.is_empty();
+        if is_empty {
             inner.revision = revision;
         }
-        nobody
+        is_empty
     }
 
     /// Sends the events of a revision, or `resync` if there are too many.

@@ -22,7 +22,7 @@ use super::{
     ApiState, List, Metadata, Resource,
     access::RequestAuthor,
     resource::{
-        DryRun, PageQuery, PathName, Precondition, ResourceBody, answer, bad_query, located, merged, paged,
+        DryRun, PageQuery, PathName, Precondition, RequestBody, answer, bad_query, located, merged, paged,
         read,
     },
 };
@@ -119,7 +119,7 @@ async fn change(
     let body: Value = read(&headers, body)?;
     let make = |view: &dyn ResourceView| {
         let before = view.get(served.kind, &name);
-        let body: ResourceBody<Value> = match (method, &before) {
+        let body: RequestBody<Value> = match (method, &before) {
             (Method::Put, _) => located(body.clone())?,
             (Method::Patch, Some(there)) => merged(json!({ "spec": there.spec }), body.clone())?,
             (Method::Patch, None) => return Err(unknown(kind, &served, view, &name)),

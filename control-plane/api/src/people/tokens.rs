@@ -19,7 +19,7 @@ use crate::ApiError;
 use crate::{
     ApiState, List, Metadata, Problem, Resource,
     access::CallerIdentity,
-    resource::{DryRun, PageQuery, PathName, Precondition, ResourceBody, answer, paged, read},
+    resource::{DryRun, PageQuery, PathName, Precondition, RequestBody, answer, paged, read},
 };
 
 const KIND: &str = "Token";
@@ -135,7 +135,7 @@ pub(crate) async fn make(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
-    let body: ResourceBody<TokenBody> = read(&headers, body)?;
+    let body: RequestBody<TokenBody> = read(&headers, body)?;
     let Some(name) = body.metadata.name.clone() else {
         return Err(bad("metadata.name", "a token must have a name".to_owned()));
     };

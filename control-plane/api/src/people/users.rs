@@ -19,7 +19,7 @@ use crate::ApiError;
 use crate::{
     ApiState, List, Metadata, Problem, Resource,
     access::CallerIdentity,
-    resource::{DryRun, PageQuery, PathName, Precondition, ResourceBody, answer, merged, paged, read},
+    resource::{DryRun, PageQuery, PathName, Precondition, RequestBody, answer, merged, paged, read},
 };
 
 const KIND: &str = "User";
@@ -137,7 +137,7 @@ pub(crate) async fn put(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
     let name: Name = name.parse().map_err(|reason| bad("name", reason))?;
-    let body: ResourceBody<UserBody> = read(&headers, body)?;
+    let body: RequestBody<UserBody> = read(&headers, body)?;
     is_of(&body, KIND, name.as_str())?;
     let precondition = precondition.and_body(body.metadata.resource_version.as_deref())?;
     let update = update(body.spec);
@@ -179,7 +179,7 @@ pub(crate) async fn patch(
         let parsed: Name = name.parse().map_err(|reason| bad("name", reason))?;
         let spec = json!({ "role": role_name(there.user.role), "disabled": there.user.disabled });
         let before = json!({ "kind": KIND, "metadata": { "name": name }, "spec": spec });
-        let body: ResourceBody<UserBody> = merged(before, patch.clone())?;
+        let body: RequestBody<UserBody> = merged(before, patch.clone())?;
         is_of(&body, KIND, &name)?;
         let precondition = precondition.and_body(body.metadata.resource_version.as_deref())?;
         let update = update(body.spec);

@@ -18,7 +18,7 @@ use crate::coordinator::BODY_BYTES_MAX;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[serde(bound(deserialize = "Spec: DeserializeOwned"))]
-pub(crate) struct ResourceBody<Spec> {
+pub(crate) struct RequestBody<Spec> {
     /// The kind; optional, but it must be that of the path.
     #[serde(default)]
     pub(crate) kind: Option<String>,
@@ -78,7 +78,7 @@ impl BodyMetadata {
     }
 }
 
-impl<Spec> ResourceBody<Spec> {
+impl<Spec> RequestBody<Spec> {
     /// Checks kind and name against the path.
     ///
     /// # Errors
@@ -214,12 +214,12 @@ mod tests {
             #[expect(dead_code, reason = "only whether it can be read counts")]
             capacity: u32,
         }
-        let error = merged::<ResourceBody<Spec>>(json!({}), json!({"spec": {"capacity": "x"}})).unwrap_err();
+        let error = merged::<RequestBody<Spec>>(json!({}), json!({"spec": {"capacity": "x"}})).unwrap_err();
         assert!(
             matches!(&error, ApiError::BadBody { field: Some(field), .. } if field == "spec.capacity"),
             "{error}"
         );
-        let body: ResourceBody<Spec> =
+        let body: RequestBody<Spec> =
             merged(json!({}), json!({"kind": "Pool", "spec": {"capacity": 1}})).unwrap();
         assert!(body.is_of("Worker", "a").unwrap_err().to_string().contains("\"Pool\""));
     }

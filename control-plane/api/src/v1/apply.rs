@@ -23,7 +23,7 @@ use crate::{
     ApiState, Problem,
     access::scope_of,
     ordinary::ATTEMPTS_MAX,
-    resource::{DryRun, Precondition, ResourceBody, located, read},
+    resource::{DryRun, Precondition, RequestBody, located, read},
 };
 use slotway_identity::Identity;
 use slotway_pools::{
@@ -365,8 +365,8 @@ fn is_to_blame(item: &Item, violation: &RuleViolation, roster: &PoolsState) -> b
 /// Parses a resource with its name.
 fn named<Spec: DeserializeOwned>(
     value: Value,
-) -> Result<(String, ResourceBody<Spec>, Precondition), ApiError> {
-    let body: ResourceBody<Spec> = located(value)?;
+) -> Result<(String, RequestBody<Spec>, Precondition), ApiError> {
+    let body: RequestBody<Spec> = located(value)?;
     let name = body.metadata.name.clone().ok_or_else(|| ApiError::BadBody {
         index: None,
         field: Some("metadata.name".to_owned()),

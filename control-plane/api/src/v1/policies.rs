@@ -18,7 +18,7 @@ use crate::{
     ApiState, List, Metadata, Problem, Resource,
     access::RequestAuthor,
     resource::{
-        DryRun, PageQuery, PathName, Precondition, ResourceBody, answer, bad_query, merged, paged, read,
+        DryRun, PageQuery, PathName, Precondition, RequestBody, answer, bad_query, merged, paged, read,
     },
 };
 use slotway_pools::PoolsState;
@@ -127,7 +127,7 @@ pub(crate) async fn put(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
-    let body: ResourceBody<slotway_config::Policy> = read(&headers, body)?;
+    let body: RequestBody<slotway_config::Policy> = read(&headers, body)?;
     body.is_of(KIND, &name)?;
     body.metadata.has_no_labels()?;
     let precondition = precondition.and_body(body.metadata.resource_version.as_deref())?;
@@ -171,7 +171,7 @@ pub(crate) async fn patch(
         let name = named(next, &name)?;
         let there = next.pools().policy(&name).ok_or_else(|| next.unknown_pool(&name))?;
         let (version, there) = (there.revision, json!({ "spec": there.policy }));
-        let body: ResourceBody<slotway_config::Policy> = merged(there, patch.clone())?;
+        let body: RequestBody<slotway_config::Policy> = merged(there, patch.clone())?;
         body.is_of(KIND, name.as_str())?;
         body.metadata.has_no_labels()?;
         precondition.and_body(body.metadata.resource_version.as_deref())?.check(Some(version))?;

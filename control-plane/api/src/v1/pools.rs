@@ -16,7 +16,7 @@ use crate::{
     ApiState, List, Metadata, Problem, Resource,
     access::RequestAuthor,
     resource::{
-        DryRun, PageQuery, PathName, Precondition, ResourceBody, answer, bad_query, merged, paged, read,
+        DryRun, PageQuery, PathName, Precondition, RequestBody, answer, bad_query, merged, paged, read,
     },
 };
 use slotway_pools::{PoolSpec, PoolStatus, PoolsState, StatusView};
@@ -124,7 +124,7 @@ pub(crate) async fn put(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
-    let body: ResourceBody<PoolSpec> = read(&headers, body)?;
+    let body: RequestBody<PoolSpec> = read(&headers, body)?;
     body.is_of(KIND, &name)?;
     body.metadata.has_no_labels()?;
     let name = parse_name(&name)?;
@@ -168,7 +168,7 @@ pub(crate) async fn patch(
     let make = |next: &mut PoolsState| -> Result<_, ApiError> {
         let name = named(next, &name)?;
         let there = next.pool_spec(&name).ok_or_else(|| next.unknown_pool(&name))?;
-        let body: ResourceBody<PoolSpec> = merged(json!({ "spec": there }), patch.clone())?;
+        let body: RequestBody<PoolSpec> = merged(json!({ "spec": there }), patch.clone())?;
         body.is_of(KIND, name.as_str())?;
         body.metadata.has_no_labels()?;
         precondition.and_body(body.metadata.resource_version.as_deref())?.check(version(next, &name))?;

@@ -16,7 +16,7 @@ use crate::ApiError;
 use crate::{
     ApiState, List, Metadata, Problem, Resource,
     access::RequestAuthor,
-    resource::{BodyMetadata, DryRun, PathName, Precondition, ResourceBody, answer, merged, paged, read},
+    resource::{BodyMetadata, DryRun, PathName, Precondition, RequestBody, answer, merged, paged, read},
 };
 use slotway_pools::{
     PoolsState, StatusView, WantedWorker, WorkerCondition, WorkerRecord, WorkerSpec, WorkerStatus,
@@ -76,7 +76,7 @@ pub(super) fn wanted(
 }
 
 /// Checks kind and name; another spelling of the URL is the same name.
-fn is_of(body: &ResourceBody<WorkerSpec>, url: &WorkerUrl) -> Result<(), ApiError> {
+fn is_of(body: &RequestBody<WorkerSpec>, url: &WorkerUrl) -> Result<(), ApiError> {
     match &body.metadata.name {
         Some(name) if named(name)? == *url => body.is_of(KIND, name),
         _ => body.is_of(KIND, url.as_str()),
@@ -149,7 +149,7 @@ pub(crate) async fn put(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
     let url = named(&name)?;
-    let body: ResourceBody<WorkerSpec> = read(&headers, body)?;
+    let body: RequestBody<WorkerSpec> = read(&headers, body)?;
     is_of(&body, &url)?;
     let precondition = precondition.and_body(body.metadata.resource_version.as_deref())?;
     let wanted = wanted(url.clone(), body.metadata, body.spec)?;
@@ -197,7 +197,7 @@ pub(crate) async fn patch(
             "metadata": { "labels": there.labels.clone(), "notes": there.notes.clone() },
             "spec": there.spec(),
         });
-        let body: ResourceBody<WorkerSpec> = merged(as_json, patch.clone())?;
+        let body: RequestBody<WorkerSpec> = merged(as_json, patch.clone())?;
         is_of(&body, &own)?;
         precondition.and_body(body.metadata.resource_version.as_deref())?.check(Some(there.revision))?;
         next.put_worker(wanted(own.clone(), body.metadata, body.spec)?, &context)?;

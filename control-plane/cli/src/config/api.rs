@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rest_in_the_clear_is_for_this_machine_unless_somebody_says_so() {
+    fn plain_http_for_other_machines_requires_an_explicit_setting() {
         for (api, tls, insecure, may) in [
             ("127.0.0.1:8080", false, false, true),
             ("[::1]:8080", false, false, true),

@@ -99,7 +99,8 @@ fn without_what_looks_secret(text: &str) -> String {
     without_keys(text).split_inclusive('\n').map(words_hidden).collect()
 }
 
-/// Private keys in PEM, over several lines or, as in JSON, within one. One that does not end is hidden to the end of the text.
+/// Hides private keys in PEM, over several lines or, as in JSON, within one line. A key without an end is hidden to the
+/// end of the text.
 fn without_keys(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;

@@ -191,10 +191,10 @@ impl Provider {
             assert_eq!(asked[name], value);
         }
         assert!(asked["scope"].split(' ').any(|scope| scope == "openid"));
-        let mut state = self.state.lock().unwrap();
-        let code = format!("code-{}", state.codes.len());
+        let mut provider = self.state.lock().unwrap();
+        let code = format!("code-{}", provider.codes.len());
         let state = asked["state"].clone();
-        state.codes.insert(code.clone(), Authorized { asked, claims });
+        provider.codes.insert(code.clone(), Authorized { asked, claims });
         format!("code={code}&state={state}")
     }
 }
