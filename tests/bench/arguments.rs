@@ -2,29 +2,29 @@ use std::{path::PathBuf, time::Duration};
 
 use crate::case::{KEYS, MORE};
 
-/// Rounds of a full run: enough for a median that one bad round does not move.
+/// The number of rounds of a full run: enough for a median that one bad round does not move.
 const ROUNDS: usize = 7;
 const QUICK_ROUNDS: usize = 2;
 const SLICE: Duration = Duration::from_secs(3);
 const QUICK_SLICE: Duration = Duration::from_millis(700);
 
-/// What the command line asks for.
+/// The command line arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Arguments {
-    /// Short slices and few rounds: whether everything runs, not what it is worth.
+    /// Short slices and few rounds, to check that everything runs, not to measure.
     pub(crate) quick: bool,
     /// The cases to run, by key, in their order.
     pub(crate) cases: Vec<String>,
-    /// How often each contender of a case is measured.
+    /// The number of measurements of each contender of a case.
     pub(crate) rounds: usize,
-    /// Where the report goes; `None` is `target/bench`.
+    /// The directory of the report; `None` is `target/bench`.
     pub(crate) out: Option<PathBuf>,
-    /// A report to write the page from; nothing is measured then.
+    /// An existing report to render the page from, without measuring.
     pub(crate) render: Option<PathBuf>,
 }
 
 impl Arguments {
-    /// Reads the arguments behind the program's name.
+    /// Parses the arguments after the program's name.
     pub(crate) fn read(arguments: impl IntoIterator<Item = String>) -> Result<Self, String> {
         let mut read = Self {
             quick: false,
@@ -38,7 +38,7 @@ impl Arguments {
             let mut value = || arguments.next().ok_or_else(|| format!("{argument} wants a value behind it"));
             match argument.as_str() {
                 "--quick" => read.quick = true,
-                // cargo bench says so to each benchmark.
+                // `cargo bench` passes this to each benchmark.
                 "--bench" => {}
                 "--case" => read.cases = cases(&value()?)?,
                 "--rounds" => {
@@ -62,7 +62,7 @@ impl Arguments {
         Ok(read)
     }
 
-    /// How long each contender is measured at a time.
+    /// Returns the duration of one measurement of a contender.
     pub(crate) fn slice(&self) -> Duration {
         if self.quick { QUICK_SLICE } else { SLICE }
     }

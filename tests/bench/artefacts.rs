@@ -4,11 +4,11 @@ use slotway_tests::artifact;
 
 use slotway_test_site::artefact;
 
-/// Keeps what is measured as it is now, in `folder`: a run takes long, and a build meanwhile must not change what later rounds measure. Before any thread is
-/// started.
+/// Copies the measured programs into `folder`: a run takes long, and a build meanwhile must not change what later
+/// rounds measure. Call it before any thread is started.
 ///
 /// # Errors
-/// Where something is missing, or older than its sources.
+/// If a program is missing, or older than its sources.
 pub(crate) fn keep(folder: &Path) -> Result<(), String> {
     let failed = |what: &Path| {
         let what = what.display().to_string();
@@ -18,10 +18,10 @@ pub(crate) fn keep(folder: &Path) -> Result<(), String> {
     let module = artifact::module().map_err(|error| error.to_string())?;
     fs::write(&filter, module).map_err(failed(&filter))?;
     let slotway = folder.join("slotway");
-    // A running program could not be overwritten.
+    // A running program cannot be overwritten.
     let _ = fs::remove_file(&slotway);
     fs::copy(artefact("SLOTWAY_BIN", "target/release/slotway"), &slotway).map_err(failed(&slotway))?;
-    // SAFETY: no other thread runs yet that could read the environment.
+    // SAFETY: no other thread that could read the environment runs yet.
     unsafe {
         env::set_var("SLOTWAY_FILTER", &filter);
         env::set_var("SLOTWAY_BIN", &slotway);

@@ -1,4 +1,4 @@
-//! Throughput side by side: each contender in turn under a closed loop.
+//! Throughput: measures each contender in turn under a closed loop.
 
 use std::{
     collections::HashMap,
@@ -9,82 +9,84 @@ use std::{
 use crate::{
     case::Bench,
     contender::Contender,
-    load::{crowd, wrk},
+    load::{many_clients, wrk},
     report::{Figure, Series},
     statistics::median,
 };
 
 const WARM_UP: Duration = Duration::from_secs(1);
 
-/// What a proxy uses at least that limits the throughput.
+/// The minimum utilisation of a proxy that limits the throughput.
 const BUSY_PERCENT: f64 = 85.0;
 
 /// A closed loop.
 #[derive(Debug, Clone)]
 pub(crate) struct Load {
-    /// Each sends its next request when it has its answer.
+    /// The number of connections. Each sends its next request after its answer.
     pub(crate) connections: u32,
-    /// Who sends.
-    pub(crate) by: By,
+    /// The load generator.
+    pub(crate) by: LoadGenerator,
 }
 
-/// Who sends the requests of a closed loop.
+/// The load generator of a closed loop.
 #[derive(Debug, Clone)]
-pub(crate) enum By {
+pub(crate) enum LoadGenerator {
     /// wrk, asking for `/`.
     Wrk,
-    /// wrk with a program. Each turn begins with an unmeasured second: connections to many workers must be opened that a proxy lets go while it is idle.
+    /// wrk with a script. Each turn begins with an unmeasured second, to open connections to many workers that a proxy
+    /// closes while it is idle.
     Script(PathBuf),
-    /// Thousands of clients, more than wrk gets connected.
-    Crowd,
+    /// Thousands of clients, more than wrk can connect.
+    ManyClients,
 }
 
 impl Load {
-    /// So many connections of wrk.
+    /// Returns a load of wrk with this number of connections.
     pub(crate) fn of(connections: u32) -> Self {
-        Self { connections, by: By::Wrk }
+        Self { connections, by: LoadGenerator::Wrk }
     }
 }
 
-/// One contender's rounds.
+/// The measurements of one contender, by round.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Measured {
-    /// Answers a second.
+    /// Answers per second.
     pub(crate) per_second: Vec<f64>,
-    /// Milliseconds; not of a crowd.
+    /// Milliseconds; not measured with many clients.
     pub(crate) p50: Vec<f64>,
-    /// Milliseconds; not of a crowd.
+    /// Milliseconds; not measured with many clients.
     pub(crate) p99: Vec<f64>,
-    /// Microseconds of the proxy's processor time for each request.
+    /// Microseconds of the proxy's processor time per request.
     pub(crate) cpu_us: Vec<f64>,
-    /// How much of one processor the proxy has used.
+    /// The utilisation of one processor by the proxy.
     pub(crate) busy: Vec<f64>,
 }
 
-/// All contenders' rounds, by name.
+/// The measurements of all contenders, by name.
 #[derive(Default)]
 pub(crate) struct Rounds {
     names: Vec<String>,
     by_name: HashMap<String, Measured>,
 }
 
-/// Measures contenders in turn. Each round has them started anew: two Envoys of one configuration may differ by some percent as long as they live, by
-/// where their memory happens to be, and rounds with the same ones would repeat that. A short run starts them once.
+/// Measures contenders in turn. Each round starts them anew: two Envoys with the same configuration may differ by some
+/// percent as long as they live, because of their memory layout, and rounds with the same processes would repeat that.
+/// A quick run starts them once.
 ///
 /// # Panics
-/// If a request fails: the figures would mean nothing.
+/// If a request fails: the figures would be meaningless.
 pub(crate) async fn measure(bench: &Bench, mut start: impl AsyncFnMut() -> Vec<(Contender, Load)>) -> Rounds {
     let mut rounds = Rounds::default();
     let mut contenders = Vec::new();
     for round in 0..bench.rounds {
         let anew = round == 0 || !bench.quick;
         if anew {
-            // First those of the last round must go.
+            // The contenders of the last round must end first.
             contenders.clear();
             contenders = start().await;
         }
         for (contender, load) in &contenders {
-            if anew && !bench.quick && matches!(load.by, By::Wrk) {
+            if anew && !bench.quick && matches!(load.by, LoadGenerator::Wrk) {
                 wrk::run(contender.address, load, WARM_UP).await;
             }
         }
@@ -100,15 +102,16 @@ pub(crate) async fn measure(bench: &Bench, mut start: impl AsyncFnMut() -> Vec<(
     rounds
 }
 
-/// How often a round goes over its contenders, to take the middle of each one's turns: what slows the machine for some seconds then meets all of them, or
-/// is thrown away. wrk's shortest turn is a second; a crowd is not worth gathering for less than a slice.
+/// Returns the number of turns of a round over its contenders, from which the middle of each contender's turns is
+/// taken. A disturbance of some seconds then affects all of them, or is discarded. wrk's shortest turn is a second;
+/// many clients take too long to connect for less than a slice.
 fn turns(contenders: &[(Contender, Load)], slice: Duration) -> u32 {
-    let has_crowd = contenders.iter().any(|(_, load)| matches!(load.by, By::Crowd));
-    if has_crowd { 1 } else { u32::try_from(slice.as_secs()).unwrap_or(1).max(1) }
+    let has_many_clients = contenders.iter().any(|(_, load)| matches!(load.by, LoadGenerator::ManyClients));
+    if has_many_clients { 1 } else { u32::try_from(slice.as_secs()).unwrap_or(1).max(1) }
 }
 
 impl Rounds {
-    /// Adds a round, the middle of its turns.
+    /// Adds a round: the middle of its turns.
     fn add(&mut self, turns: &Self) {
         for name in &turns.names {
             if !self.by_name.contains_key(name) {
@@ -135,13 +138,13 @@ impl Rounds {
             self.names.push(contender.name.clone());
         }
         let measured = self.by_name.entry(contender.name.clone()).or_default();
-        if matches!(load.by, By::Crowd) {
-            let crowd = crowd::run(contender, load.connections, length).await;
-            measured.add(crowd.answers, crowd.took, crowd.cpu);
-            measured.per_second.push(crowd.answers as f64 / crowd.took.as_secs_f64());
+        if matches!(load.by, LoadGenerator::ManyClients) {
+            let measured_clients = many_clients::run(contender, load.connections, length).await;
+            measured.add(measured_clients.answers, measured_clients.took, measured_clients.cpu);
+            measured.per_second.push(measured_clients.answers as f64 / measured_clients.took.as_secs_f64());
             return;
         }
-        if matches!(load.by, By::Script(_)) {
+        if matches!(load.by, LoadGenerator::Script(_)) {
             wrk::run(contender.address, load, WARM_UP).await;
         }
         let before = contender.cpu_time();
@@ -154,17 +157,17 @@ impl Rounds {
         measured.p99.push(run.p99.as_secs_f64() * 1e3);
     }
 
-    /// A contender's.
+    /// Returns the measurements of a contender.
     pub(crate) fn of(&self, name: &str) -> &Measured {
         self.by_name.get(name).unwrap_or_else(|| panic!("{name} was not measured"))
     }
 
-    /// The contenders, in the order in which they are measured.
+    /// Returns the contenders, in the order of their measurement.
     pub(crate) fn names(&self) -> &[String] {
         &self.names
     }
 
-    /// A ratio of two contenders.
+    /// Returns the ratio of two contenders.
     pub(crate) fn ratio(
         &self,
         what: &str,
@@ -175,14 +178,15 @@ impl Rounds {
         Figure::ratio(format!("{over} / {under}, {what}"), value(self.of(over)), value(self.of(under)))
     }
 
-    /// Prints how busy each proxy was.
+    /// Prints the utilisation of each proxy.
     pub(crate) fn print_busy(&self) {
         for (name, percent) in self.busy() {
             println!("  {name}: {percent:.0} % of a processor");
         }
     }
 
-    /// The same for proxies with a processor of their own, where Envoy limits the throughput: if it was not busy, another process was.
+    /// Like [`Self::print_busy`], for proxies with their own processor, where Envoy limits the throughput: if it was
+    /// not busy, another process was the limit.
     pub(crate) fn print_busy_alone(&self) {
         self.print_busy();
         if self.busy().any(|(name, percent)| name.contains("Envoy") && percent < BUSY_PERCENT) {
@@ -194,7 +198,7 @@ impl Rounds {
         self.names.iter().map(|name| (name, median(&self.of(name).busy) * 100.0))
     }
 
-    /// Throughput, processor time and latencies of all; `group` stands before their names.
+    /// Returns throughput, processor time and latencies of all contenders. `group` prefixes their names.
     pub(crate) fn series(&self, group: &str) -> Vec<Series> {
         type Value = fn(&Measured) -> &Vec<f64>;
         let kinds: [(&str, Value); 4] = [

@@ -5,7 +5,8 @@ use rustix::{
     thread::{CpuSet, sched_getaffinity, sched_setaffinity},
 };
 
-/// Which processors who may use. The proxy under test has one for itself, and is what limits the throughput; clients and workers share the others.
+/// The assignment of processors. The proxy under test has its own processor and so limits the throughput; clients and
+/// workers share the others.
 pub(crate) struct Cpus {
     /// Whether each process may use all processors.
     spread: AtomicBool,
@@ -15,10 +16,10 @@ pub(crate) struct Cpus {
 }
 
 impl Cpus {
-    /// Shares out what this process may use, and moves it to its part. Before any thread is started.
+    /// Assigns the processors of this process, and moves it to its part. Call it before any thread is started.
     ///
     /// # Errors
-    /// Where there is only one processor.
+    /// If there is only one processor.
     pub(crate) fn share_out() -> Result<Self, String> {
         let all =
             sched_getaffinity(None).map_err(|error| format!("the processors are not known: {error}"))?;
@@ -37,13 +38,13 @@ impl Cpus {
         Ok(cpus)
     }
 
-    /// Starts a proxy: with one thread on the proxy's own processor, with more on all.
+    /// Starts a proxy: with one thread on the proxy's own processor, with more on all processors.
     pub(crate) fn place<T>(&self, threads: u32, start: impl FnOnce() -> T) -> T {
         let alone = threads == 1 && !self.spread.load(Ordering::Relaxed);
         self.within(if alone { &self.proxy } else { &self.all }, start)
     }
 
-    /// What a thread starts inherits its processors.
+    /// Runs `start` on these processors. Its child processes inherit them.
     fn within<T>(&self, set_to: &CpuSet, start: impl FnOnce() -> T) -> T {
         let before = sched_getaffinity(None).unwrap();
         set(set_to);
@@ -77,7 +78,7 @@ fn set(cpus: &CpuSet) {
 fn set_every_thread(cpus: &CpuSet) {
     for task in std::fs::read_dir("/proc/self/task").unwrap() {
         let task = task.unwrap().file_name().to_string_lossy().parse().unwrap();
-        // A thread that has just ended needs none.
+        // The thread may have just ended.
         let _ = sched_setaffinity(Pid::from_raw(task), cpus);
     }
 }

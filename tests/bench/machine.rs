@@ -4,7 +4,7 @@ use crate::{contender::installed, report::Machine};
 use slotway_test_site::envoy;
 
 impl Machine {
-    /// This one, and what is installed on it.
+    /// Returns this machine and the installed versions.
     pub(crate) fn here() -> Self {
         let cpu_info = read("/proc/cpuinfo");
         let field = |text: &str, name: &str| {
@@ -34,11 +34,11 @@ fn read(path: &str) -> String {
 
 fn says(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    // nginx and wrk name their versions on the other channel, or with an exit code.
+    // nginx and wrk print their versions on standard error, or with a non-zero exit code.
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
-/// The first number with points in what the program says of itself.
+/// Returns the first number with dots in a program's output.
 fn version(command: &mut Command) -> String {
     first_version(&says(command))
 }

@@ -1,8 +1,8 @@
-//! Slotway beside its peers: `make bench`.
+//! Compares Slotway with other proxies: `make bench`.
 //!
-//! Each case measures its contenders in turn (A B C A B C ...) for a few seconds at a time, so that what the machine does meanwhile befalls all of
-//! them. Many have them started anew in each round: [`closed::measure`] says why. What counts is the ratio within a round; the report has the median of
-//! the rounds and their spread.
+//! Each case measures its contenders in turn (A B C A B C ...) for a few seconds at a time, so that disturbances of the
+//! machine affect all of them. Many cases restart their contenders in each round, see [`closed::measure`]. The results
+//! are ratios within a round; the report has the median of the rounds and their spread.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -45,7 +45,7 @@ use cpus::Cpus;
 use report::{Machine, Report};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Sockets of 10,000 clients, in the proxy on both sides.
+/// The sockets of 10,000 clients, on both sides of the proxy.
 const FILES: u64 = 65_536;
 
 fn main() -> ExitCode {
@@ -69,14 +69,14 @@ fn main() -> ExitCode {
     if let Err(what) = artefacts::keep(&out) {
         return finish(Err(what));
     }
-    // The processes are started on this thread: they end when the thread ends that has started them.
+    // Child processes are started on this thread: each ends when the thread that started it ends.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     finish(runtime.block_on(measure(&arguments, cpus, &out)).and_then(|report| show(&report, &out)))
 }
 
-/// Waits until no other benchmark runs on this machine: two at once would measure each other.
+/// Waits until no other benchmark runs on this machine: two at once would disturb each other.
 fn alone() -> Option<File> {
-    // Another user's is not ours to wait for.
+    // The lock of another user cannot be waited for.
     let lock = File::create(std::env::temp_dir().join("slotway-bench.lock")).ok()?;
     if lock.try_lock().is_err() {
         println!("bench: another benchmark runs on this machine; waiting for its end");
@@ -85,7 +85,8 @@ fn alone() -> Option<File> {
     Some(lock)
 }
 
-/// The table on the terminal, and the page: the project's own if all of it was measured at length, else one beside the report.
+/// Prints the table, and writes the page: the project's own if all cases were measured in a full run, else one beside
+/// the report.
 fn show(report: &Report, out: &Path) -> Result<(), String> {
     print!("{}", table::table(report));
     let complete =
@@ -106,7 +107,7 @@ fn finish(done: Result<(), String>) -> ExitCode {
     }
 }
 
-/// Runs the cases. The report is written after each: a later failure does not lose it.
+/// Runs the cases. The report is written after each, so that a later failure does not lose it.
 async fn measure(arguments: &Arguments, cpus: Cpus, out: &Path) -> Result<Report, String> {
     let machine = Machine::here();
     let slice = arguments.slice();
@@ -123,7 +124,7 @@ async fn measure(arguments: &Arguments, cpus: Cpus, out: &Path) -> Result<Report
     Ok(report)
 }
 
-/// As far as this user may; a case that needs more says so.
+/// Raises the limit as far as this user may. A case that needs more fails with a message.
 fn raise_file_limit() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let wanted =

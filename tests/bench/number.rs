@@ -1,6 +1,6 @@
-//! How numbers are written: as many digits as mean something, and their units.
+//! Formats numbers with their significant digits and units.
 
-/// A value as text, without its unit: `0.873`, `12,345`, `4.07`.
+/// Returns a value as text, without its unit: `0.873`, `12,345`, `4.07`.
 pub(crate) fn number(value: f64) -> String {
     let digits_behind = match value.abs() {
         0.0 => 0,
@@ -18,12 +18,12 @@ pub(crate) fn number(value: f64) -> String {
     format!("{sign}{}{rest}", grouped(whole))
 }
 
-/// The same with its unit: `12,345 requests/s`. A ratio has none.
+/// Returns a value with its unit: `12,345 requests/s`. A ratio has none.
 pub(crate) fn with_unit(value: f64, unit: &str) -> String {
     if unit.is_empty() || unit == "ratio" { number(value) } else { format!("{} {unit}", number(value)) }
 }
 
-/// Digits with a comma before each three.
+/// Inserts a comma before each group of three digits.
 fn grouped(digits: &str) -> String {
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {

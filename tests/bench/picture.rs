@@ -1,5 +1,4 @@
-//! A case as a picture: a bar for each figure and each contender, with a line for its spread and a mark for what was to
-//! be reached.
+//! Draws a case: a bar for each figure and each contender, with a line for its spread and a mark for its target.
 
 use crate::{
     number::number,
@@ -11,36 +10,36 @@ use crate::{
 
 const WIDTH: f64 = 920.0;
 const PADDING: f64 = 22.0;
-/// Where bars begin, and where they end at the latest: names are to the left, values to the right.
+/// The left end and the maximum right end of bars: names are to the left, values to the right.
 const PLOT_FROM: f64 = 322.0;
 const PLOT_TO: f64 = 682.0;
 const VALUE_AT: f64 = 696.0;
-/// A value of so many letters leaves no room for its spread beside it.
+/// A value with this many letters leaves no room for its spread beside it.
 const LONG_VALUE_LETTERS: usize = 8;
-/// About how many letters of a name fit in a line.
+/// The approximate number of letters of a name in a line.
 const NAME_LETTERS: usize = 42;
 const LINE_HEIGHT: f64 = 16.0;
 const BAR_HEIGHT: f64 = 15.0;
-/// Gridlines, about.
+/// The approximate number of gridlines.
 const TICKS: f64 = 5.0;
 
-/// Bars of one scale.
+/// Bars with the same scale.
 struct Panel {
     heading: String,
     rows: Vec<Row>,
 }
 
-/// A bar with all that is said about it.
+/// A bar with its texts.
 struct Row {
     name: String,
     spread: Spread,
     bar: Option<Bar>,
-    /// What is said of the bar to reach.
+    /// The text about the target.
     verdict: Option<String>,
     class: &'static str,
 }
 
-/// Draws a case; `foot` says where it was measured.
+/// Draws a case. `foot` names the machine of the measurement.
 pub(crate) fn picture(case: &Case, foot: &str) -> String {
     let mut svg = Svg::new(&case.title, WIDTH);
     let mut y = PADDING;
@@ -58,7 +57,7 @@ pub(crate) fn picture(case: &Case, foot: &str) -> String {
     svg.finish(y + 15.0 + PADDING * 0.7)
 }
 
-/// The group that a name begins with, and the rest of it.
+/// Splits a name into its group and the rest.
 fn group(name: &str) -> (&str, &str) {
     name.split_once(": ").unwrap_or(("", name))
 }
@@ -66,7 +65,7 @@ fn group(name: &str) -> (&str, &str) {
 fn panels(case: &Case) -> Vec<Panel> {
     let of = |figure: &Figure, series: &Series| (&figure.name, &figure.unit) == (&series.name, &series.unit);
     let series: Vec<&Series> = case.series.iter().filter(|series| !series.values.is_empty()).collect();
-    // A figure that is one contender's own is drawn beside the others', once.
+    // A figure of only one contender is drawn once, beside those of the others.
     let figures = case.figures.iter().filter(|figure| !series.iter().any(|series| of(figure, series)));
     let mut panels = gathered(figures.map(|figure| {
         let (group, name) = group(&figure.name);
@@ -81,7 +80,7 @@ fn panels(case: &Case) -> Vec<Panel> {
     panels
 }
 
-/// Rows of the same heading together, in the order in which the headings first appear.
+/// Groups rows by heading, in the order in which the headings first appear.
 fn gathered(rows: impl Iterator<Item = (String, Row)>) -> Vec<Panel> {
     let mut panels: Vec<Panel> = Vec::new();
     for (heading, row) in rows {
@@ -102,7 +101,7 @@ fn capitalised(text: &str) -> String {
     let first_word = text.split([' ', ',']).next().unwrap_or_default();
     let mut letters = text.chars();
     match letters.next() {
-        // `ms` and the like stay as they are.
+        // Short words such as `ms` are not capitalised.
         Some(first) if first_word.len() > 3 => first.to_uppercase().chain(letters).collect(),
         _ => text.to_owned(),
     }
@@ -143,7 +142,7 @@ impl Row {
         1 + usize::from(self.is_long()) + usize::from(self.verdict.is_some())
     }
 
-    /// Whether the spread needs a line of its own.
+    /// Returns whether the spread needs a separate line.
     fn is_long(&self) -> bool {
         number(self.spread.high).len() >= LONG_VALUE_LETTERS && self.spread_text().is_some()
     }
@@ -178,7 +177,7 @@ impl Row {
         self.draw_value(svg, middle);
     }
 
-    /// The value, its spread, and what is said of the bar to reach.
+    /// Draws the value, its spread, and the text about the target.
     fn draw_value(&self, svg: &mut Svg, middle: f64) {
         let mut base = middle + 4.5 - (self.value_lines() - 1) as f64 * LINE_HEIGHT / 2.0;
         svg.text(VALUE_AT, base, "value", Anchor::Start, &number(self.spread.median));
@@ -197,13 +196,13 @@ impl Row {
 }
 
 impl Panel {
-    /// Draws it from `y` on, and says where it ends.
+    /// Draws it from `y` on, and returns its end.
     fn draw(&self, svg: &mut Svg, y: f64) -> f64 {
         svg.text(PADDING, y + 10.0, "heading", Anchor::Start, &self.heading);
         let top = y + 22.0;
         let bottom = top + self.rows.iter().map(Row::height).sum::<f64>();
         let largest = self.rows.iter().map(Row::largest).fold(0.0, f64::max);
-        // With nothing but zeros, any scale does.
+        // If all values are zero, any scale works.
         let end = if largest > 0.0 { largest * 1.03 } else { 1.0 };
         let scale = |value: f64| PLOT_FROM + (PLOT_TO - PLOT_FROM) * (value.max(0.0) / end);
         let step = step(end);
@@ -220,7 +219,7 @@ impl Panel {
     }
 }
 
-/// The distance of gridlines: 1, 2 or 5 times a power of ten.
+/// Returns the distance of gridlines: 1, 2 or 5 times a power of ten.
 fn step(end: f64) -> f64 {
     let rough = end / TICKS;
     let power = 10_f64.powf(rough.log10().floor());
@@ -228,7 +227,7 @@ fn step(end: f64) -> f64 {
     times * power
 }
 
-/// A gridline's value, with no more digits than it has.
+/// Returns the value of a gridline with its significant digits.
 fn tick_text(tick: f64, step: f64) -> String {
     if tick >= 1000.0 {
         return number(tick);
@@ -237,7 +236,7 @@ fn tick_text(tick: f64, step: f64) -> String {
     format!("{tick:.digits_behind$}")
 }
 
-/// A text in lines of at most `letters`, unless a word is longer.
+/// Breaks a text into lines of at most `letters`, except for longer words.
 fn wrapped(text: &str, letters: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
@@ -261,7 +260,7 @@ mod tests {
     use super::*;
     use crate::report::example;
 
-    /// The value of an attribute in the first line of `svg` that holds `part`, counted from the `nth`.
+    /// Returns the value of an attribute in the first line of `svg` that contains `part`, starting from the `nth`.
     fn attribute(svg: &str, part: &str, nth: usize, name: &str) -> f64 {
         let line = svg.lines().filter(|line| line.starts_with('<') && line.contains(part)).nth(nth).unwrap();
         let (_, rest) = line.split_once(&format!(" {name}=\"")).unwrap();

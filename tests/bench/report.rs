@@ -1,5 +1,4 @@
-//! What a run of the benchmark found: `target/bench/report.json`, from which the table, the page and the pictures are
-//! made.
+//! The result of a run: `target/bench/report.json`, from which the table, the page and the pictures are generated.
 
 use std::path::Path;
 
@@ -10,20 +9,20 @@ use crate::statistics::{Spread, ratios};
 /// A run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Report {
-    /// Where it ran.
+    /// The machine of the run.
     pub(crate) machine: Machine,
-    /// Whether it was a short run, whose figures are only a first look.
+    /// Whether it was a quick run, whose figures are only preliminary.
     pub(crate) quick: bool,
-    /// What was measured, in order.
+    /// The measured cases, in order.
     pub(crate) cases: Vec<Case>,
 }
 
-/// The machine and the versions of what ran on it. No figure means anything without.
+/// The machine and the versions of the programs on it, without which no figure can be interpreted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Machine {
     /// The processor's name.
     pub(crate) cpu: String,
-    /// Processors that the system shows.
+    /// The number of processors.
     pub(crate) cores: u32,
     /// Main memory.
     pub(crate) memory_bytes: u64,
@@ -31,9 +30,9 @@ pub(crate) struct Machine {
     pub(crate) kernel: String,
     /// Envoy's version.
     pub(crate) envoy: String,
-    /// HAProxy's version; empty if it was not there.
+    /// HAProxy's version; empty if it is not installed.
     pub(crate) haproxy: String,
-    /// nginx's version; empty if it was not there.
+    /// nginx's version; empty if it is not installed.
     pub(crate) nginx: String,
     /// wrk's version.
     pub(crate) wrk: String,
@@ -41,28 +40,28 @@ pub(crate) struct Machine {
     pub(crate) date: String,
 }
 
-/// One question, with what was measured to answer it.
+/// One question, with its measurements.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Case {
-    /// Its name on the command line and in names of files.
+    /// Its name on the command line and in file names.
     pub(crate) key: String,
     /// Its heading.
     pub(crate) title: String,
-    /// What is measured, and how, in a sentence or two.
+    /// The measurement, described in one or two sentences.
     pub(crate) what: String,
-    /// How often each contender had its turn.
+    /// The number of measurements of each contender.
     pub(crate) rounds: u32,
-    /// The answers.
+    /// The results.
     pub(crate) figures: Vec<Figure>,
-    /// What the answers were made from.
+    /// The measurements from which the results were computed.
     pub(crate) series: Vec<Series>,
 }
 
-/// An answer: one number with its spread over the rounds, and what it was to be.
+/// A result: one number with its spread over the rounds, and its target.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Figure {
-    /// What it says, such as `Slotway / bare Envoy, throughput`. What stands before `": "`, if anything, is the group that
-    /// it is shown in, as for [`Series::name`].
+    /// Its name, such as `Slotway / bare Envoy, throughput`. A prefix that ends with `": "` is the group in which it is
+    /// shown, as for [`Series::name`].
     pub(crate) name: String,
     /// `ratio`, `ms`, `bytes`, ...
     pub(crate) unit: String,
@@ -72,13 +71,13 @@ pub(crate) struct Figure {
     pub(crate) low: f64,
     /// The highest round.
     pub(crate) high: f64,
-    /// What was to be reached, if anything.
+    /// The target, if there is one.
     pub(crate) bar: Option<Bar>,
-    /// Whether the median reaches it.
+    /// Whether the median reaches the target.
     pub(crate) reached: Option<bool>,
 }
 
-/// What a figure's median must reach.
+/// The target of a figure's median.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Bar {
@@ -91,8 +90,8 @@ pub(crate) enum Bar {
 /// One contender's measurements, a value per round.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Series {
-    /// The contender, such as `Bare Envoy`. Series of one unit are drawn side by side, unless a name begins with a group
-    /// of its own: `50 ms, 64 clients: HAProxy`.
+    /// The contender, such as `Bare Envoy`. Series with the same unit are drawn side by side, unless a name begins with
+    /// a group: `50 ms, 64 clients: HAProxy`.
     pub(crate) name: String,
     /// `requests/s`, `ms`, `bytes`, ...
     pub(crate) unit: String,
@@ -104,24 +103,24 @@ impl Report {
     /// Reads a report.
     ///
     /// # Errors
-    /// With the file's name, and what is wrong with it.
+    /// The file's name, and the reason.
     pub(crate) fn read(path: &Path) -> Result<Self, String> {
         let wrong = |what: String| format!("{}: {what}", path.display());
         let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
         serde_json::from_str(&text).map_err(|error| wrong(format!("this is no report: {error}")))
     }
 
-    /// Writes it.
+    /// Writes the report.
     ///
     /// # Errors
-    /// With the file's name, and why it could not be written.
+    /// The file's name, and the reason.
     pub(crate) fn write(&self, path: &Path) -> Result<(), String> {
         let wrong = |what: String| format!("{}: {what}", path.display());
         let text = serde_json::to_string_pretty(self).map_err(|error| wrong(error.to_string()))?;
         std::fs::write(path, text + "\n").map_err(|error| wrong(error.to_string()))
     }
 
-    /// The figures that do not reach their bars, each with its case.
+    /// Returns the figures that do not reach their targets, each with its case.
     pub(crate) fn not_reached(&self) -> Vec<(&Case, &Figure)> {
         let missed = |figure: &&Figure| figure.reached == Some(false);
         self.cases
@@ -132,7 +131,7 @@ impl Report {
 }
 
 impl Figure {
-    /// A figure from one value per round.
+    /// Returns a figure from one value per round.
     ///
     /// # Panics
     /// Panics without values, and if one is not a finite number.
@@ -141,21 +140,21 @@ impl Figure {
         Self { name: name.into(), unit: unit.into(), median, low, high, bar: None, reached: None }
     }
 
-    /// How one contender compares with another, round by round.
+    /// Returns the ratio of two contenders, round by round.
     ///
     /// # Panics
-    /// If the two have not the same rounds, or one to divide by is not above 0.
+    /// If the two have different numbers of rounds, or a divisor is not above 0.
     pub(crate) fn ratio(name: impl Into<String>, over: &[f64], under: &[f64]) -> Self {
         Self::of(name, "ratio", &ratios(over, under))
     }
 
-    /// The median must be no less.
+    /// Requires a median of at least this value.
     #[must_use]
     pub(crate) fn at_least(self, least: f64) -> Self {
         self.with_bar(Bar::AtLeast(least))
     }
 
-    /// The median must be no more.
+    /// Requires a median of at most this value.
     #[must_use]
     pub(crate) fn at_most(self, most: f64) -> Self {
         self.with_bar(Bar::AtMost(most))
@@ -167,7 +166,7 @@ impl Figure {
 }
 
 impl Bar {
-    /// Whether a median is good enough.
+    /// Returns whether a median reaches the target.
     pub(crate) fn is_reached_by(self, median: f64) -> bool {
         match self {
             Self::AtLeast(least) => median >= least,
@@ -175,7 +174,7 @@ impl Bar {
         }
     }
 
-    /// The limit itself.
+    /// Returns the limit.
     pub(crate) fn limit(self) -> f64 {
         match self {
             Self::AtLeast(limit) | Self::AtMost(limit) => limit,
@@ -184,13 +183,13 @@ impl Bar {
 }
 
 impl Series {
-    /// A contender's measurements.
+    /// Returns the measurements of a contender.
     pub(crate) fn new(name: impl Into<String>, unit: impl Into<String>, values: Vec<f64>) -> Self {
         Self { name: name.into(), unit: unit.into(), values }
     }
 }
 
-/// A small report, for the tests of what is made from one.
+/// Returns a small report for tests.
 #[cfg(test)]
 #[allow(dead_code, reason = "the benchmark is compiled with this, but without the tests that need it")]
 pub(crate) fn example() -> Report {
@@ -228,7 +227,7 @@ pub(crate) fn example() -> Report {
 mod tests {
     use super::*;
 
-    /// The form in which others meet the report; a change here breaks them.
+    /// The JSON form of reports. A change here breaks their readers.
     const JSON: &str = r#"{
       "machine": {"cpu": "Some CPU", "cores": 2, "memory_bytes": 4096, "kernel": "6.1.0", "envoy": "1.40.0",
         "haproxy": "2.6.12", "nginx": "1.22.1", "wrk": "4.1.0", "date": "2030-12-31"},

@@ -1,8 +1,9 @@
-//! What the benchmark does with its measurements: a benchmark has no tests of its own, so its modules are compiled here once more, with theirs.
+//! Tests of the benchmark's calculations: a benchmark target has no tests, so its modules are compiled here again, with
+//! their tests.
 
-// Test support: a broken expectation ends the test at once, with its message.
+// Test support: a failed expectation ends the test with its message.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-// The modules are used as a whole by the benchmark only.
+// Only the benchmark uses the modules completely.
 #![allow(dead_code)]
 
 mod arguments;

@@ -1,6 +1,6 @@
-//! Few numbers, looked at with care: medians and spreads of rounds, quantiles of many times.
+//! Medians and spreads of rounds, and quantiles of many times.
 
-/// A figure over several rounds: the middle one, and how far the others lie apart.
+/// A figure over several rounds: the median and the range.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Spread {
     /// The median.
@@ -12,7 +12,7 @@ pub(crate) struct Spread {
 }
 
 impl Spread {
-    /// The spread of one value per round.
+    /// Returns the spread of one value per round.
     ///
     /// # Panics
     /// Panics without values, and if one is not a finite number.
@@ -22,7 +22,7 @@ impl Spread {
     }
 }
 
-/// The middle value, or the mean of the two in the middle.
+/// Returns the middle value, or the mean of the two middle values.
 ///
 /// # Panics
 /// Panics without values, and if one is not a finite number.
@@ -30,8 +30,8 @@ pub(crate) fn median(values: &[f64]) -> f64 {
     middle(&sorted(values))
 }
 
-/// The smallest value that at least the fraction `of_all` of all values do not exceed (the nearest rank): a value that
-/// was measured, never one between two.
+/// Returns the smallest value that is not exceeded by at least the fraction `of_all` of all values (nearest rank). The
+/// result is always a measured value, never an interpolation.
 ///
 /// # Panics
 /// Panics without values, if one is not a finite number, and if the fraction is outside of 0 to 1.

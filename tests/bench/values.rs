@@ -5,11 +5,11 @@ use crate::report::{Figure, Series};
 /// All values of a case, in the order in which they first came.
 #[derive(Debug, Default)]
 pub(crate) struct Values {
-    of: Vec<Of>,
+    series: Vec<ValueSeries>,
 }
 
 #[derive(Debug)]
-struct Of {
+struct ValueSeries {
     name: String,
     unit: &'static str,
     values: Vec<f64>,
@@ -18,9 +18,9 @@ struct Of {
 impl Values {
     /// One contender's value of the next round.
     pub(crate) fn add(&mut self, name: &str, unit: &'static str, value: f64) {
-        match self.of.iter_mut().find(|of| of.name == name && of.unit == unit) {
-            Some(of) => of.values.push(value),
-            None => self.of.push(Of { name: name.to_owned(), unit, values: vec![value] }),
+        match self.series.iter_mut().find(|series| series.name == name && series.unit == unit) {
+            Some(series) => series.values.push(value),
+            None => self.series.push(ValueSeries { name: name.to_owned(), unit, values: vec![value] }),
         }
     }
 
@@ -29,7 +29,7 @@ impl Values {
     /// # Panics
     /// If it was not measured.
     pub(crate) fn of(&self, name: &str, unit: &str) -> &[f64] {
-        let found = self.of.iter().find(|of| of.name == name && of.unit == unit);
+        let found = self.series.iter().find(|series| series.name == name && series.unit == unit);
         &found.unwrap_or_else(|| panic!("{name}: {unit} was not measured")).values
     }
 
@@ -52,13 +52,13 @@ impl Values {
     /// All of them; those of one unit together.
     pub(crate) fn series(&self) -> Vec<Series> {
         let mut units: Vec<&str> = Vec::new();
-        for of in &self.of {
-            if !units.contains(&of.unit) {
-                units.push(of.unit);
+        for series in &self.series {
+            if !units.contains(&series.unit) {
+                units.push(series.unit);
             }
         }
         let of_unit = |unit: &'_ str| {
-            let same = self.of.iter().filter(move |of| of.unit == unit);
+            let same = self.series.iter().filter(move |of| of.unit == unit);
             same.map(|of| Series::new(of.name.as_str(), of.unit, of.values.clone())).collect::<Vec<_>>()
         };
         units.into_iter().flat_map(of_unit).collect()

@@ -16,14 +16,14 @@ struct State {
     highest: u32,
     /// The largest bound so far.
     largest: u32,
-    wanted: Option<Wanted>,
+    wanted: Option<AcknowledgedChange>,
     /// Counts the changes.
     changes: u64,
 }
 
 /// An acknowledged change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Wanted {
+pub(crate) struct AcknowledgedChange {
     /// 0: the worker is removed.
     pub(crate) capacity: u32,
     /// The change is in force where this generation is.
@@ -34,7 +34,7 @@ pub(crate) struct Wanted {
 impl Bound {
     /// Creates the bound of a worker with a capacity in the configuration file.
     pub(crate) fn new(capacity: u32) -> Self {
-        let wanted = Some(Wanted { capacity, generation: 0, change: 0 });
+        let wanted = Some(AcknowledgedChange { capacity, generation: 0, change: 0 });
         Self(Mutex::new(State { bound: capacity, largest: capacity, wanted, ..State::default() }))
     }
 
@@ -63,16 +63,16 @@ impl Bound {
     /// Records the acknowledgement of the last change.
     pub(crate) fn acknowledged(&self, capacity: u32, generation: u64) {
         let mut state = self.0.lock().unwrap();
-        state.wanted = Some(Wanted { capacity, generation, change: state.changes });
+        state.wanted = Some(AcknowledgedChange { capacity, generation, change: state.changes });
     }
 
     /// Returns the last acknowledged change, if no other one was sent since.
-    pub(crate) fn wanted(&self) -> Option<Wanted> {
+    pub(crate) fn wanted(&self) -> Option<AcknowledgedChange> {
         self.0.lock().unwrap().wanted
     }
 
     /// Records that the change is in force, and that no request beyond it is in flight.
-    pub(crate) fn settle(&self, wanted: Wanted) {
+    pub(crate) fn settle(&self, wanted: AcknowledgedChange) {
         let mut state = self.0.lock().unwrap();
         if state.wanted == Some(wanted) {
             state.bound = wanted.capacity;

@@ -47,37 +47,37 @@ use run::Run;
 use trap_point::TrapPoint;
 
 /// What the command line asks for.
-struct Asked {
+struct Options {
     seed: u64,
     length: Duration,
     /// The crash points of lanes; all of them if empty.
     points: Vec<TrapPoint>,
 }
 
-fn asked() -> Result<Asked, String> {
+fn options() -> Result<Options, String> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |now| now.as_secs());
-    let mut asked = Asked { seed: now, length: Duration::from_secs(120), points: Vec::new() };
+    let mut options = Options { seed: now, length: Duration::from_secs(120), points: Vec::new() };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let value = arguments.next().unwrap_or_default();
         let number = || value.parse().map_err(|_| format!("{argument} {value:?}: a whole number is wanted"));
         match argument.as_str() {
-            "--seed" => asked.seed = number()?,
-            "--seconds" => asked.length = Duration::from_secs(number()?),
-            "--minutes" => asked.length = Duration::from_secs(number()? * 60),
-            "--points" => asked.points = TrapPoint::list(&value)?,
+            "--seed" => options.seed = number()?,
+            "--seconds" => options.length = Duration::from_secs(number()?),
+            "--minutes" => options.length = Duration::from_secs(number()? * 60),
+            "--points" => options.points = TrapPoint::list(&value)?,
             _ => {
                 let known = "--seed N, --minutes N, --seconds N, --points POINT,POINT";
                 return Err(format!("{argument} is unknown; there are {known}"));
             }
         }
     }
-    Ok(asked)
+    Ok(options)
 }
 
 fn main() -> ExitCode {
-    let asked = match asked() {
-        Ok(asked) => asked,
+    let options = match options() {
+        Ok(options) => options,
         Err(what) => {
             eprintln!("chaos: {what}");
             return ExitCode::from(2);
@@ -85,11 +85,11 @@ fn main() -> ExitCode {
     };
     // The processes are started on this thread: the kernel ends them when it ends.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    if runtime.block_on(chaos(&asked)) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if runtime.block_on(chaos(&options)) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-async fn chaos(asked: &Asked) -> bool {
-    let Asked { seed, length, ref points } = *asked;
+async fn chaos(options: &Options) -> bool {
+    let Options { seed, length, ref points } = *options;
     let plan = Plan::new(seed, length, points);
     let run = Arc::new(Run::new(&plan));
     let (filter, can_trap) = rig::filter();

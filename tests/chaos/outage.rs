@@ -6,7 +6,7 @@ use crate::{
     client::Clients,
     damage::{Damage, Files},
     dice::Dice,
-    plan::{At, Outage},
+    plan::{Outage, Scheduled},
     pushing::check_memory,
     rig::Rig,
     run::Run,
@@ -17,7 +17,13 @@ const SERVED_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Runs the planned outages.
-pub(crate) async fn run_outages(run: &Run, rig: &Rig, clients: &Clients, outages: &[At<Outage>], seed: u64) {
+pub(crate) async fn run_outages(
+    run: &Run,
+    rig: &Rig,
+    clients: &Clients,
+    outages: &[Scheduled<Outage>],
+    seed: u64,
+) {
     let mut dice = Dice::new(seed, 7);
     for outage in outages {
         run.until(outage.at).await;

@@ -14,16 +14,16 @@ pub(crate) struct Plan {
     pub(crate) capacities: Vec<u32>,
     /// The time that a request takes at each worker without a fault.
     pub(crate) delays: Vec<Duration>,
-    pub(crate) phases: Vec<At<Phase>>,
-    pub(crate) faults: Vec<At<FaultPeriod>>,
-    pub(crate) pushes: Vec<At<Push>>,
-    pub(crate) traps: Vec<At<Trap>>,
-    pub(crate) outages: Vec<At<Outage>>,
+    pub(crate) phases: Vec<Scheduled<Phase>>,
+    pub(crate) faults: Vec<Scheduled<FaultPeriod>>,
+    pub(crate) pushes: Vec<Scheduled<Push>>,
+    pub(crate) traps: Vec<Scheduled<Trap>>,
+    pub(crate) outages: Vec<Scheduled<Outage>>,
 }
 
 /// An event and its time since the start of the run.
 #[derive(Debug, Clone)]
-pub(crate) struct At<T> {
+pub(crate) struct Scheduled<T> {
     pub(crate) at: Duration,
     pub(crate) what: T,
 }
@@ -113,7 +113,7 @@ fn ms(dice: &mut Dice, from: u64, to: u64) -> Duration {
     Duration::from_millis(dice.between(from, to))
 }
 
-fn phases(dice: &mut Dice, end: Duration) -> Vec<At<Phase>> {
+fn phases(dice: &mut Dice, end: Duration) -> Vec<Scheduled<Phase>> {
     let mut phases = Vec::new();
     let mut at = Duration::ZERO;
     while at < end {
@@ -122,14 +122,14 @@ fn phases(dice: &mut Dice, end: Duration) -> Vec<At<Phase>> {
         } else {
             ("calm", dice.between(5, 60))
         };
-        phases.push(At { at, what: Phase { name, clients_percent } });
+        phases.push(Scheduled { at, what: Phase { name, clients_percent } });
         at += ms(dice, 3_000, 9_000);
     }
     phases
 }
 
 /// Plans the faults of each worker, about a third of the time.
-fn faults(dice: &mut Dice, end: Duration, workers: usize) -> Vec<At<FaultPeriod>> {
+fn faults(dice: &mut Dice, end: Duration, workers: usize) -> Vec<Scheduled<FaultPeriod>> {
     let mut faults = Vec::new();
     for worker in 0..workers {
         let mut at = ms(dice, 500, 12_000);
@@ -149,7 +149,7 @@ fn faults(dice: &mut Dice, end: Duration, workers: usize) -> Vec<At<FaultPeriod>
             if at + lasts >= end {
                 break;
             }
-            faults.push(At { at, what: FaultPeriod { worker, how, lasts } });
+            faults.push(Scheduled { at, what: FaultPeriod { worker, how, lasts } });
             at += lasts + ms(dice, 1_000, 12_000);
         }
     }
@@ -158,7 +158,7 @@ fn faults(dice: &mut Dice, end: Duration, workers: usize) -> Vec<At<FaultPeriod>
 }
 
 /// Plans bursts of changes, many per second, with pauses between.
-fn pushes(dice: &mut Dice, end: Duration, workers: usize) -> Vec<At<Push>> {
+fn pushes(dice: &mut Dice, end: Duration, workers: usize) -> Vec<Scheduled<Push>> {
     let mut pushes = Vec::new();
     let mut at = ms(dice, 500, 2_000);
     while at < end {
@@ -179,7 +179,7 @@ fn pushes(dice: &mut Dice, end: Duration, workers: usize) -> Vec<At<Push>> {
                 }
                 Push::Set(set)
             };
-            pushes.push(At { at, what });
+            pushes.push(Scheduled { at, what });
             at += ms(dice, 20, 200);
         }
         at += ms(dice, 1_000, 5_000);
@@ -187,19 +187,19 @@ fn pushes(dice: &mut Dice, end: Duration, workers: usize) -> Vec<At<Push>> {
     pushes
 }
 
-fn traps(dice: &mut Dice, end: Duration, points: &[TrapPoint]) -> Vec<At<Trap>> {
+fn traps(dice: &mut Dice, end: Duration, points: &[TrapPoint]) -> Vec<Scheduled<Trap>> {
     let mut traps = Vec::new();
     let mut at = ms(dice, 1_000, 4_000);
     while at < end {
         let trap = Trap { point: dice.one_of(points), raw: dice.percent(30) };
-        traps.push(At { at, what: trap });
+        traps.push(Scheduled { at, what: trap });
         // Some crashes happen during the recovery from the previous one.
         at += if dice.percent(25) { ms(dice, 300, 2_000) } else { ms(dice, 2_000, 9_000) };
     }
     traps
 }
 
-fn outages(dice: &mut Dice, end: Duration) -> Vec<At<Outage>> {
+fn outages(dice: &mut Dice, end: Duration) -> Vec<Scheduled<Outage>> {
     let mut outages = Vec::new();
     let mut at = ms(dice, 3_000, 7_000);
     // Each kind of damage in turn.
@@ -207,7 +207,7 @@ fn outages(dice: &mut Dice, end: Duration) -> Vec<At<Outage>> {
     while at < end {
         let lasts = ms(dice, 300, 3_000);
         let damage = if dice.percent(60) { damages.next().copied() } else { None };
-        outages.push(At { at, what: Outage { lasts, damage } });
+        outages.push(Scheduled { at, what: Outage { lasts, damage } });
         at += lasts + ms(dice, 5_000, 15_000);
     }
     outages

@@ -6,7 +6,7 @@ use hyper::StatusCode;
 use serde_json::json;
 
 use crate::{
-    plan::{At, Push},
+    plan::{Push, Scheduled},
     rig::Rig,
     run::Run,
 };
@@ -18,7 +18,7 @@ const STAY: usize = 2;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Sends the planned changes. Changes during an outage of the control plane are left out.
-pub(crate) async fn push(run: &Run, rig: &Rig, pushes: &[At<Push>]) {
+pub(crate) async fn push(run: &Run, rig: &Rig, pushes: &[Scheduled<Push>]) {
     for push in pushes {
         run.until(push.at).await;
         let Ok(_turn) = rig.changes.try_lock() else {

@@ -7,7 +7,7 @@ use hyper::{Request, body::Bytes};
 use tokio::task::JoinSet;
 
 use crate::{
-    plan::{At, Trap},
+    plan::{Scheduled, Trap},
     run::Run,
 };
 use slotway_test_site::{ClientConnection, ClientProtocol};
@@ -18,16 +18,16 @@ const ENDS_WITHIN: Duration = Duration::from_secs(10);
 const EVERY_THREAD: u64 = 64;
 
 /// Runs the planned crashes.
-pub(crate) async fn trap(run: &Run, address: SocketAddr, traps: &[At<Trap>]) {
-    let mut asked = JoinSet::new();
+pub(crate) async fn trap(run: &Run, address: SocketAddr, traps: &[Scheduled<Trap>]) {
+    let mut requests = JoinSet::new();
     for (number, trap) in traps.iter().enumerate() {
         run.until(trap.at).await;
         let point = format!("{}{}", trap.what.point, if trap.what.raw { "!" } else { "" });
         // Beyond the ids of all clients.
-        asked.spawn(ask(address, request(u64::MAX - number as u64, &point)));
+        requests.spawn(ask(address, request(u64::MAX - number as u64, &point)));
         run.tally.traps.add(point);
     }
-    asked.join_all().await;
+    requests.join_all().await;
 }
 
 /// Crashes every lane at once, so that no requested crash stays pending.

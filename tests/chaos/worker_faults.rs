@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use crate::{
     client::Clients,
-    plan::{At, FaultPeriod, Phase, WorkerFault},
+    plan::{FaultPeriod, Phase, Scheduled, WorkerFault},
     run::Run,
 };
 
 /// Injects the planned faults, and ends them again.
-pub(crate) async fn inject(run: &Arc<Run>, faults: &[At<FaultPeriod>]) {
+pub(crate) async fn inject(run: &Arc<Run>, faults: &[Scheduled<FaultPeriod>]) {
     // Faults of one worker do not overlap.
     let mut tasks = Vec::new();
     for period in faults {
@@ -40,7 +40,7 @@ fn name(fault: WorkerFault) -> &'static str {
 }
 
 /// Sets the number of active clients, phase by phase.
-pub(crate) async fn change_phases(run: &Run, clients: &Clients, phases: &[At<Phase>]) {
+pub(crate) async fn change_phases(run: &Run, clients: &Clients, phases: &[Scheduled<Phase>]) {
     let slots: u64 = run.workers.iter().map(|worker| u64::from(worker.bound.highest().1)).sum();
     for phase in phases {
         run.until(phase.at).await;

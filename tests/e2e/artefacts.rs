@@ -2,14 +2,14 @@
 
 use slotway_test_site::artefact;
 
-/// An unsigned LEB128 number at the start of `bytes`, and what follows it.
+/// Returns the unsigned LEB128 number at the start of `bytes`, and the rest.
 fn number(bytes: &[u8]) -> (usize, &[u8]) {
     let length = 1 + bytes.iter().position(|byte| byte & 0x80 == 0).expect("the end of a number");
     let value = bytes[..length].iter().rev().fold(0, |value, byte| value << 7 | usize::from(byte & 0x7f));
     (value, &bytes[length..])
 }
 
-/// Names of a module's custom sections (WebAssembly core specification, 5.5.3).
+/// Returns the names of a module's custom sections (WebAssembly core specification, 5.5.3).
 fn custom_sections(module: &[u8]) -> Vec<String> {
     let mut names = Vec::new();
     let mut rest = module.strip_prefix(b"\0asm\x01\0\0\0").expect("a WebAssembly module");

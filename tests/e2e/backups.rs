@@ -1,4 +1,4 @@
-//! What a restore does to workers that have requests.
+//! The effect of a restore on workers with requests.
 
 use std::process::Output;
 
@@ -29,14 +29,14 @@ fn worker_in(pool: &str, worker: &TestWorker) -> Value {
     json!({ "kind": "Worker", "metadata": { "name": worker.url() }, "spec": spec })
 }
 
-/// A request that goes on by itself.
+/// Sends a request in a separate task.
 fn sent(site: &ServedApart, path: &'static str) -> JoinHandle<Answer> {
     let address = site.address();
     tokio::spawn(async move { send(address, get(path)).await.unwrap() })
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restore_gives_no_slot_out_that_was_taken_under_what_it_replaces() {
+async fn a_restore_grants_no_slot_that_a_request_still_occupies() {
     let arrivals = Arrivals::default();
     let moved = TestWorker::start("moved", &arrivals).await;
     let stays = TestWorker::start("stays", &arrivals).await;
@@ -46,7 +46,7 @@ async fn a_restore_gives_no_slot_out_that_was_taken_under_what_it_replaces() {
     let first = pools["items"][0]["metadata"]["name"].as_str().unwrap();
     let file = site.path().join("backup").display().to_string();
 
-    // In the backup it is in the first pool. Then it goes to another one, and one more worker comes.
+    // In the backup the worker is in the first pool. Then it moves to another pool, and one more worker is added.
     apply(&site, json!([worker_in(first, &moved)])).await;
     slotway(&site, "backup", &[&file]).await;
     let other = json!({ "kind": "Pool", "metadata": { "name": "other" }, "spec": { "match": { "prefix": "/other" } } });
@@ -67,15 +67,16 @@ async fn a_restore_gives_no_slot_out_that_was_taken_under_what_it_replaces() {
     site.start_control_plane().await;
     let gone = [moved.url(), added.url()];
     site.api()
-        .shows("two that drain", |workers| {
+        .shows("two draining workers", |workers| {
             let drains = |url: &String| workers.iter().any(|w| w.worker == *url && w.state == "draining");
             gone.iter().all(drains) && workers.len() == 3
         })
         .await;
 
-    // The one slot that the first pool has is that of the worker that stays: two that wait get it, one after the other.
+    // The only slot of the first pool belongs to the worker that stays. Two waiting requests get it, one after the
+    // other.
     let waiting = [sent(&site, "/3"), sent(&site, "/4")];
-    site.api().shows("two that wait", |workers| workers.iter().any(|w| w.waiting == Some(2))).await;
+    site.api().shows("two waiting requests", |workers| workers.iter().any(|w| w.waiting == Some(2))).await;
     stays.behave(Behaviour::delay_ms(0));
     stays.release(1);
     for answer in waiting {
@@ -93,7 +94,7 @@ async fn a_restore_gives_no_slot_out_that_was_taken_under_what_it_replaces() {
     site.api()
         .shows("two workers", |workers| workers.len() == 2 && workers.iter().all(|w| w.is_idle()))
         .await;
-    until("a request at the one that is back in its pool", SOON, async || {
+    until("a request at the worker that is back in its pool", SOON, async || {
         assert_eq!(site.get("/5").await.status, 200);
         (moved.total() > 1).then_some(())
     })

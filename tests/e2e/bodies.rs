@@ -1,4 +1,4 @@
-//! Bodies pass as they are: large, piece by piece, over HTTP/1.1 and HTTP/2.
+//! Bodies pass unchanged: large, in pieces, over HTTP/1.1 and HTTP/2.
 
 use http_body_util::BodyExt;
 use hyper::body::Bytes;
@@ -56,7 +56,7 @@ async fn fifty_megabytes_that_wait_for_a_slot_pass_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_passes_piece_by_piece_while_its_slot_is_taken() {
+async fn an_answer_passes_in_pieces_while_its_slot_is_taken() {
     let arrivals = Arrivals::default();
     let worker = TestWorker::start("W1", &arrivals).await;
     let pieces: Vec<Bytes> = (0..4).map(|n| Bytes::from(format!("piece {n};"))).collect();
@@ -67,7 +67,7 @@ async fn an_answer_passes_piece_by_piece_while_its_slot_is_taken() {
     let mut body = asked.await.unwrap().into_body();
     for piece in pieces {
         assert_eq!(worker.current(), 1, "the worker is not finished");
-        // The worker has not sent the next chunk, so the client has received this one alone.
+        // The worker has not sent the next chunk, so the client has received only this one.
         worker.release(1);
         let frame = body.frame().await.unwrap().unwrap();
         assert_eq!(frame.into_data().unwrap(), piece);

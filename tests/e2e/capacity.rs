@@ -73,7 +73,7 @@ async fn a_lowered_capacity_lets_requests_in_flight_finish_and_sends_no_new_ones
         workers[0].state == "active" && workers[0].in_flight == Some(1)
     })
     .await;
-    assert_eq!(worker.total(), 3, "nothing new arrived while the worker had more than its capacity");
+    assert_eq!(worker.total(), 3, "no new request arrived while the worker was above its capacity");
     worker.behave(Behaviour::default());
     worker.release(1);
     load.passes(20).await;

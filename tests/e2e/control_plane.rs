@@ -9,14 +9,14 @@ use slotway_test_site::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn envoy_serves_on_while_the_control_plane_is_killed_and_its_return_changes_nothing() {
+async fn envoy_keeps_serving_while_the_control_plane_is_killed_and_restarted() {
     let arrivals = Arrivals::default();
     let worker = TestWorker::start("W1", &arrivals).await;
     let added = TestWorker::start("W2", &arrivals).await;
     worker.behave(Behaviour::delay_ms(3));
     added.behave(Behaviour::delay_ms(3));
     let mut slotway = ServedApart::start(&Setup::with(&[(&worker, 2)])).await;
-    // Changes over REST survive the restart, too.
+    // Changes over REST survive the restart as well.
     slotway.api().set(&[(&added.url(), 2)]).await;
     slotway
         .api()

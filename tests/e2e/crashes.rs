@@ -33,14 +33,14 @@ async fn connections(slotway: &Slotway, each: usize) -> [Vec<ClientConnection>; 
             let now = active(slotway).await;
             (0..2).find(|lane| now[*lane] > before[*lane])
         });
-        // A connection whose start was hidden by the end of another one is given up.
+        // A connection is skipped if the end of another one hid its start.
         let Ok(lane) = tokio::time::timeout(COUNTED_WITHIN, lane).await else { continue };
         lanes[lane].push(connection);
         if lanes.iter().all(|lane| lane.len() >= each) {
             return lanes;
         }
     }
-    panic!("of {CONNECTIONS_MAX} connections one thread has got less than {each}");
+    panic!("one thread has less than {each} of {CONNECTIONS_MAX} connections");
 }
 
 /// Returns the number of client connections of each thread.
@@ -63,7 +63,7 @@ fn send(mut connection: ClientConnection, request: Request<Full<Bytes>>) -> Sent
 async fn kill_lane(connection: ClientConnection) {
     let request = Request::get("/").header("x-slotway-chaos", "request").body(Full::default()).unwrap();
     let got = send(connection, request).await.unwrap();
-    assert!(!got.as_ref().is_ok_and(|answer| answer.status == 200), "the lane lives: {got:?}");
+    assert!(!got.as_ref().is_ok_and(|answer| answer.status == 200), "the lane is alive: {got:?}");
 }
 
 fn is_ok(got: &io::Result<Answer>) -> bool {
@@ -71,7 +71,7 @@ fn is_ok(got: &io::Result<Answer>) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dead_lane_takes_only_its_own_requests_with_it_and_their_slots_become_free() {
+async fn a_dead_lane_fails_only_its_own_requests_and_their_slots_become_free() {
     let arrivals = Arrivals::default();
     let worker = TestWorker::start("W1", &arrivals).await;
     worker.behave(Behaviour::held());
@@ -84,10 +84,10 @@ async fn a_dead_lane_takes_only_its_own_requests_with_it_and_their_slots_become_
     kill_lane(dying.pop().unwrap()).await;
     worker.behave(Behaviour::delay_ms(3));
     worker.release(2);
-    assert!(is_ok(&kept.await.unwrap()), "a request of the lane that lives");
-    assert!(!is_ok(&lost.await.unwrap()), "its lane is gone");
+    assert!(is_ok(&kept.await.unwrap()), "a request of the live lane");
+    assert!(!is_ok(&lost.await.unwrap()), "a request of the dead lane");
 
-    // Both threads serve again, the dead one's with a new VM.
+    // Both threads serve again, the dead lane's with a new VM.
     until("both lanes serve", SOON, async || {
         let [first, second] = connections(&slotway, 1).await;
         for connection in first.into_iter().chain(second) {
@@ -108,7 +108,7 @@ async fn a_dead_lane_takes_only_its_own_requests_with_it_and_their_slots_become_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slot_that_would_go_to_a_waiter_of_a_dead_lane_goes_to_the_next_one() {
+async fn a_slot_for_a_waiter_of_a_dead_lane_is_granted_to_the_next_waiter() {
     let arrivals = Arrivals::default();
     let worker = TestWorker::start("W1", &arrivals).await;
     worker.behave(Behaviour::held());

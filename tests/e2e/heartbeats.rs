@@ -45,7 +45,7 @@ async fn a_worker_with_a_failing_heartbeat_gets_no_requests_until_it_recovers_an
     let api = slotway.api();
     watch(&api, &w1, 8).await;
     watch(&api, &w2, 2).await;
-    // More than both workers can take, so that there are always waiters.
+    // More requests than both workers can take, so that some always wait.
     let load = ClientLoad::start_with(slotway.address(), 30, |n| get(&format!("/extract?text=Rome&n={n}")));
     load.passes(200).await;
     until("it answers its heartbeat", SOON, async || {
@@ -56,7 +56,7 @@ async fn a_worker_with_a_failing_heartbeat_gets_no_requests_until_it_recovers_an
     w1.health_fails(true).await;
     let failed = Instant::now();
     let down = is(&api, &w1, "down", INTERVAL * THRESHOLD + SLACK).await;
-    until("nothing is under way there", SLACK, async || (w1.stats().await["current"] == 0).then_some(()))
+    until("the worker has no requests", SLACK, async || (w1.stats().await["current"] == 0).then_some(()))
         .await;
     assert!(failed.elapsed() < INTERVAL * THRESHOLD + SLACK, "{:?}", failed.elapsed());
     let reason = down["reason"].as_str().unwrap();
@@ -64,13 +64,13 @@ async fn a_worker_with_a_failing_heartbeat_gets_no_requests_until_it_recovers_an
     assert_eq!((&down["heartbeat"]["ok"], &down["heartbeat"]["kept"]), (&json!(false), &json!(false)));
     let had = w1.stats().await["total"].clone();
     load.passes(100).await;
-    assert_eq!(w1.stats().await["total"], had, "it has got a request while it was down");
+    assert_eq!(w1.stats().await["total"], had, "a worker that is down gets no request");
     let audit = api.get("/api/v1/audit?kind=worker&who=system&limit=1").await.json();
     let change = &audit["changes"][0];
     assert_eq!(change["key"], w1.url());
     assert!(change["after"]["health"]["down"]["reason"].as_str().unwrap().contains("503"), "{change}");
 
-    // Its requests never exceed the capacity that is in force a little later, since the capacity only rises.
+    // Its requests never exceed the capacity in force a little later, because the capacity only increases.
     w1.forget_highest().await;
     w1.health_fails(false).await;
     let answered = Instant::now();
@@ -82,7 +82,7 @@ async fn a_worker_with_a_failing_heartbeat_gets_no_requests_until_it_recovers_an
         tokio::time::sleep(Duration::from_millis(350)).await;
         let status = status(&api, &w1).await;
         let in_force = status["capacity_in_force"].as_u64().unwrap();
-        assert!(highest <= in_force, "{highest} at once, where {in_force} were allowed later");
+        assert!(highest <= in_force, "{highest} concurrent requests with a later capacity of {in_force}");
         if steps.last() != Some(&in_force) {
             steps.push(in_force);
         }
@@ -91,7 +91,7 @@ async fn a_worker_with_a_failing_heartbeat_gets_no_requests_until_it_recovers_an
     .await;
     assert!(answered.elapsed() + SLACK >= SLOW_START, "after {:?}", answered.elapsed());
     assert!(steps.is_sorted() && steps.iter().all(|step| [0, 1, 2, 4, 8].contains(step)), "{steps:?}");
-    assert!(steps.len() >= 3, "it came back at once: {steps:?}");
+    assert!(steps.len() >= 3, "its capacity returned at once: {steps:?}");
     load.passes(200).await;
     load.finish().await.assert_all_ok();
     assert_eq!((&w1.stats().await["highest"], &w2.stats().await["highest"]), (&json!(8), &json!(2)));

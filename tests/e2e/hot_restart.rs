@@ -50,7 +50,7 @@ fn hot_restart(site: &Site, epoch: u32) -> [String; 4] {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hot_restart_gets_no_configuration_beside_its_parent_which_serves_on() {
+async fn a_hot_restart_gets_no_configuration_while_its_parent_serves() {
     let arrivals = Arrivals::default();
     let worker = TestWorker::start("W1", &arrivals).await;
     worker.behave(Behaviour::delay_ms(3));
@@ -63,7 +63,7 @@ async fn a_hot_restart_gets_no_configuration_beside_its_parent_which_serves_on()
     let mut child = slotway.envoy("child", &hot_restart(&slotway.site, 1));
     slotway.control_plane.says("node id taken", SOON).await;
     slotway.control_plane.says("hot restart (--restart-epoch) is not supported", REFUSED_WITHIN).await;
-    // Envoy has the reason in its log as it came, with its spaces encoded.
+    // Envoy logs the reason as it arrived, with its spaces percent-encoded.
     child.says("another%20Envoy%20is%20connected", SOON).await;
     load.passes(200).await;
     load.finish().await.assert_all_ok();

@@ -3,12 +3,7 @@
 //! Each test starts its own processes on fresh ports with a fresh state directory, so the tests run in any order and
 //! side by side. `make test` runs them; alone: `cargo test $(tests/flags.sh) --test e2e`, after `make build`
 //! and `envoy/fetch.sh`.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test ends where it cannot go on"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod artefacts;
 mod backups;

@@ -19,7 +19,7 @@ async fn a_worker_is_added_and_another_removed_under_load_with_no_failed_request
 
     api.remove(&w1.url()).await;
     let url = w1.url();
-    api.shows("the removed worker gone", |workers| workers.iter().all(|worker| worker.worker != url)).await;
+    api.shows("the removal of the worker", |workers| workers.iter().all(|worker| worker.worker != url)).await;
     let seen = w1.total();
     w1.kill().await;
     load.passes(300).await;
@@ -47,7 +47,7 @@ async fn a_removed_worker_finishes_its_requests_in_flight() {
     load.passes(100).await;
     assert_eq!((w1.current(), w1.total()), (1, 1));
     w1.release(1);
-    api.shows("the removed worker gone", |workers| workers.iter().all(|worker| worker.worker != url)).await;
+    api.shows("the removal of the worker", |workers| workers.iter().all(|worker| worker.worker != url)).await;
     load.finish().await.assert_all_ok();
 }
 
@@ -61,7 +61,7 @@ async fn a_worker_that_is_removed_and_added_again_serves() {
         api.remove(&worker.url()).await;
         api.shows("no worker", |workers| workers.is_empty()).await;
         api.set(&[(&worker.url(), 2)]).await;
-        api.shows("the worker back", |workers| workers.len() == 1 && workers[0].is_idle()).await;
+        api.shows("the worker active again", |workers| workers.len() == 1 && workers[0].is_idle()).await;
         assert_eq!(slotway.get("/").await.status, 200);
     }
 }

@@ -26,13 +26,13 @@ async fn a_worker_whose_name_stops_resolving_is_served_at_its_last_address() {
     let load = ClientLoad::start(slotway.address(), 2);
     names.forget("worker.test");
     let denied = async || (names.denied("worker.test") >= 4).then_some(());
-    until("Envoy has heard that there is no such name", ASKED_AGAIN, denied).await;
+    until("Envoy has received a negative DNS answer", ASKED_AGAIN, denied).await;
     load.passes(100).await;
     load.finish().await.assert_all_ok();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_whose_name_does_not_resolve_holds_up_no_other_and_serves_once_it_does() {
+async fn a_worker_whose_name_does_not_resolve_blocks_no_other_and_serves_once_it_does() {
     let arrivals = Arrivals::default();
     let (known, unknown) =
         (TestWorker::start("W1", &arrivals).await, TestWorker::start("W2", &arrivals).await);
@@ -54,7 +54,7 @@ async fn a_worker_whose_name_does_not_resolve_holds_up_no_other_and_serves_once_
     .await;
     for _ in 0..5 {
         let before = known.total();
-        until("the other one serves", SOON, async || {
+        until("the other worker serves", SOON, async || {
             slotway.get("/").await;
             (known.total() > before).then_some(())
         })

@@ -23,7 +23,7 @@ async fn envoys_statistics_count_answers_refusals_and_slots() {
     let load = ClientLoad::start(slotway.address(), 3);
     slotway.api().shows_waiting(1).await;
     assert_eq!(slotway.get("/").await.reason(), "queue_full");
-    until("the statistics tell it all", SOON, async || {
+    until("the statistics contain all requests", SOON, async || {
         let stats = slotway.envoy_stats().await;
         let requests = |outcome| stat(&stats, &["slotway_requests_total", "pool=test", outcome]);
         let slots = |state| stat(&stats, &["slotway_slots", "pool=test", state]);
@@ -42,7 +42,7 @@ async fn envoys_statistics_count_answers_refusals_and_slots() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_access_log_tells_worker_wait_and_outcome() {
+async fn the_access_log_has_worker_wait_and_outcome() {
     let arrivals = Arrivals::default();
     let worker = TestWorker::start("W1", &arrivals).await;
     worker.behave(Behaviour::delay_ms(150));
@@ -69,7 +69,7 @@ async fn the_access_log_tells_worker_wait_and_outcome() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn prometheus_gets_pool_and_outcome_as_labels() {
+async fn prometheus_metrics_have_pool_and_outcome_as_labels() {
     let arrivals = Arrivals::default();
     let worker = TestWorker::start("W1", &arrivals).await;
     let slotway = Slotway::up(&Setup::with(&[(&worker, 1)])).await;

@@ -1,4 +1,4 @@
-//! Pools come and go over REST while requests are under way.
+//! Creating and deleting pools over REST while requests are under way.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use slotway_test_site::{
     Answer, Api, Arrivals, Behaviour, ClientLoad, SOON, Setup, Slotway, TestWorker, until,
 };
 
-/// A worker's resource in a path.
+/// Returns the path of a worker's resource.
 fn worker_path(url: &str) -> String {
     format!("/api/v1/workers/{}", url.replace(':', "%3A").replace('/', "%2F"))
 }
@@ -18,7 +18,8 @@ async fn ask(api: &Api, method: &str, path: &str, body: Value) -> Answer {
     answer
 }
 
-/// A pool for `/made` with a worker, both at once: a pool without workers would refuse what it takes from others.
+/// Creates a pool for `/made` together with its worker: a pool without workers would refuse the requests that it takes
+/// from others.
 async fn make_pool(api: &Api, worker: &TestWorker, capacity: u32) {
     let pool =
         json!({ "kind": "Pool", "metadata": { "name": "made" }, "spec": { "match": { "prefix": "/made" } } });
@@ -27,16 +28,17 @@ async fn make_pool(api: &Api, worker: &TestWorker, capacity: u32) {
     ask(api, "POST", "/api/v1/apply", json!({ "items": [worker, pool] })).await;
 }
 
-/// Takes the worker away, and the pool once it has drained.
+/// Deletes the worker, and the pool once the worker has drained.
 async fn delete_pool(api: &Api, worker: &TestWorker) {
     let path = worker_path(&worker.url());
     ask(api, "DELETE", &path, Value::Null).await;
-    until("the worker is gone", SOON, async || (api.get(&path).await.status == 404).then_some(())).await;
+    until("the deletion of the worker", SOON, async || (api.get(&path).await.status == 404).then_some(()))
+        .await;
     ask(api, "DELETE", "/api/v1/pools/made", Value::Null).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pool_is_made_takes_requests_changes_its_policy_live_and_gives_its_requests_to_the_next_match() {
+async fn a_pool_is_created_serves_changes_its_policy_live_and_is_deleted() {
     let arrivals = Arrivals::default();
     let w1 = TestWorker::start("W1", &arrivals).await;
     let w2 = TestWorker::start("W2", &arrivals).await;
@@ -53,7 +55,7 @@ async fn a_pool_is_made_takes_requests_changes_its_policy_live_and_gives_its_req
     })
     .await;
 
-    // One request at the worker and one in the line. A third one waits, too, until the policy allows one waiter.
+    // One request is at the worker and one waits. A third waits as well once the policy allows another waiter.
     w2.behave(Behaviour::held());
     let (first, second) = (slotway.get("/made/1"), slotway.get("/made/2"));
     let change = async {
@@ -70,7 +72,7 @@ async fn a_pool_is_made_takes_requests_changes_its_policy_live_and_gives_its_req
         })
         .await;
         w2.release(1);
-        until("the second one is at the worker", SOON, async || (w2.current() == 1).then_some(())).await;
+        until("the second request is at the worker", SOON, async || (w2.current() == 1).then_some(())).await;
         w2.behave(Behaviour::delay_ms(0));
         w2.release(1);
     };
@@ -80,7 +82,7 @@ async fn a_pool_is_made_takes_requests_changes_its_policy_live_and_gives_its_req
     let before = w1.total();
     delete_pool(&api, &w2).await;
     let seen = w2.total();
-    until("its requests are the next pool's", SOON, async || {
+    until("the next pool serves its requests", SOON, async || {
         (slotway.get("/made/x").await.status == 200).then_some(())
     })
     .await;
@@ -92,7 +94,7 @@ async fn a_pool_is_made_takes_requests_changes_its_policy_live_and_gives_its_req
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_no_other_pool_matches_the_requests_of_a_deleted_one_get_404() {
+async fn without_another_matching_pool_requests_of_a_deleted_pool_get_404() {
     let arrivals = Arrivals::default();
     let w1 = TestWorker::start("W1", &arrivals).await;
     let w2 = TestWorker::start("W2", &arrivals).await;
@@ -103,17 +105,18 @@ async fn where_no_other_pool_matches_the_requests_of_a_deleted_one_get_404() {
     make_pool(&api, &w2, 2).await;
     until("the new pool", SOON, async || (slotway.get("/made").await.status == 200).then_some(())).await;
     delete_pool(&api, &w2).await;
-    until("it is gone", SOON, async || (slotway.get("/made").await.status == 404).then_some(())).await;
+    until("the pool is deleted", SOON, async || (slotway.get("/made").await.status == 404).then_some(()))
+        .await;
     assert_eq!(slotway.get("/other").await.status, 200);
 
-    // And once more, under the same name.
+    // The pool is created again under the same name.
     make_pool(&api, &w2, 1).await;
     until("the pool again", SOON, async || (slotway.get("/made").await.status == 200).then_some(())).await;
     api.shows_idle(SOON).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_is_drained_and_put_to_work_again_under_load_with_no_failed_request() {
+async fn a_worker_is_drained_and_uncordoned_under_load_with_no_failed_request() {
     let arrivals = Arrivals::default();
     let w1 = TestWorker::start("W1", &arrivals).await;
     let w2 = TestWorker::start("W2", &arrivals).await;

@@ -1,4 +1,4 @@
-//! With the reference worker, as a user runs it.
+//! Tests with the reference worker, run as a user would run it.
 
 use http_body_util::Full;
 use hyper::Request;
@@ -24,7 +24,7 @@ async fn hello_london_is_annotated() {
     assert_eq!(london["features"]["string"], "London");
 
     let asked = slotway.get("/extract?text=Hello%20London!").await;
-    assert_eq!(asked.json(), answer.json(), "GET and POST say the same");
+    assert_eq!(asked.json(), answer.json(), "GET and POST have the same answer");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! What REST refuses changes nothing.
+//! A request that REST refuses changes nothing.
 
 use http_body_util::Full;
 use hyper::{Request, StatusCode};
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use slotway_test_site::{Arrivals, Setup, Slotway, TestWorker, send};
 
-/// Bodies that are refused, and what the refusal must mention.
+/// Invalid bodies, and the text that the refusal must contain.
 const BAD_LISTS: &[(&str, &str)] = &[
     ("", ""),
     ("{}", ""),
@@ -44,7 +44,7 @@ const BAD_LISTS: &[(&str, &str)] = &[
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_rest_refuses_changes_nothing() {
+async fn a_refused_request_changes_nothing() {
     let arrivals = Arrivals::default();
     let worker = TestWorker::start("W1", &arrivals).await;
     let slotway = Slotway::up(&Setup::with(&[(&worker, 2)])).await;

@@ -1,4 +1,4 @@
-//! Several control planes on one PostgreSQL, each with an Envoy of its own.
+//! Several control planes on one PostgreSQL database, each with its own Envoy.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use slotway_test_site::{
     Arrivals, Behaviour, ClientLoad, SOON, ServedApart, Setup, TestWorker, get, send, until,
 };
 
-/// Two control planes with one file, and so one idea of the workers.
+/// Starts two control planes with the same file.
 async fn two(postgres: &Postgres, setup: Setup) -> (ServedApart, ServedApart) {
     let setup = setup.store(&postgres.url());
     (ServedApart::start(&setup).await, ServedApart::start(&setup).await)
@@ -32,12 +32,12 @@ async fn a_change_at_one_control_plane_reaches_the_envoys_of_the_other_and_fails
     let generation = one.api().workers().await[0].generation_wanted;
     other
         .api()
-        .shows("the generation of the one", |workers| {
+        .shows("the generation of the first control plane", |workers| {
             workers.iter().all(|w| w.generation_wanted == generation)
         })
         .await;
 
-    // One is killed, and the other takes changes for both.
+    // One is killed, and the other accepts changes for both.
     one.control_plane.signal(Signal::KILL);
     one.control_plane.ended(SOON).await;
     other.api().set(&[(&w1.url(), 4)]).await;
@@ -46,21 +46,21 @@ async fn a_change_at_one_control_plane_reaches_the_envoys_of_the_other_and_fails
     let capacity = |workers: &[slotway_test_site::WorkerFigures]| {
         workers.iter().any(|worker| worker.worker == w1.url() && worker.capacity == Some(4))
     };
-    one.api().shows("what was changed without it", capacity).await;
+    one.api().shows("the change during its absence", capacity).await;
 
-    // And now the other way round.
+    // The same with exchanged roles.
     other.control_plane.signal(Signal::KILL);
     other.control_plane.ended(SOON).await;
     one.api().set(&[(&w2.url(), 5)]).await;
     load.passes(100).await;
-    assert_eq!(w2.highest(), 3, "its Envoy goes on with what it has");
+    assert_eq!(w2.highest(), 3, "its Envoy keeps its configuration");
     other.start_control_plane().await;
-    until("what was changed without the other", SOON, async || (w2.highest() == 5).then_some(())).await;
+    until("the change during the other's absence", SOON, async || (w2.highest() == 5).then_some(())).await;
     load.finish().await.assert_all_ok();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_that_is_removed_at_one_control_plane_ends_what_it_has_in_hand_for_the_other() {
+async fn a_worker_that_one_control_plane_removes_finishes_the_requests_of_the_others_envoy() {
     let postgres = Postgres::start();
     let arrivals = Arrivals::default();
     let w1 = TestWorker::start("W1", &arrivals).await;
@@ -72,8 +72,10 @@ async fn a_worker_that_is_removed_at_one_control_plane_ends_what_it_has_in_hand_
 
     let url = w1.url();
     one.api().remove(&url).await;
-    // Its own Envoy has nothing there, so the one lets go of it at once.
-    one.api().shows("it is gone", |workers| workers.iter().all(|worker| worker.worker != url)).await;
+    // Its own Envoy has no requests there, so the first control plane releases the worker at once.
+    one.api()
+        .shows("the worker is removed", |workers| workers.iter().all(|worker| worker.worker != url))
+        .await;
     other
         .api()
         .shows("it drains", |workers| workers.iter().any(|w| w.worker == url && w.state == "draining"))
@@ -85,20 +87,23 @@ async fn a_worker_that_is_removed_at_one_control_plane_ends_what_it_has_in_hand_
         line.unwrap().parse::<u32>().unwrap()
     };
     until("its cluster goes at the one", SOON, async || (removed(&one).await == 1).then_some(())).await;
-    assert_eq!(removed(&other).await, 0, "its cluster is gone with a request under way");
+    assert_eq!(removed(&other).await, 0, "its cluster remains while a request is under way");
     assert_eq!((w1.current(), w1.total()), (1, 1));
     w1.release(1);
-    other.api().shows("it is gone", |workers| workers.iter().all(|worker| worker.worker != url)).await;
+    other
+        .api()
+        .shows("the worker is removed", |workers| workers.iter().all(|worker| worker.worker != url))
+        .await;
     until("its cluster goes at the other", SOON, async || (removed(&other).await == 1).then_some(())).await;
     load.finish().await.assert_all_ok();
 }
 
-/// How long the database is away, and how often it is asked for a change meanwhile.
+/// The duration of the outage, and the number of attempted changes during it.
 const AWAY: Duration = Duration::from_secs(60);
 const ASK_EVERY: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_the_database_is_gone_for_a_minute_envoys_serve_on_and_changes_are_refused() {
+async fn during_a_database_outage_of_a_minute_envoys_keep_serving_and_changes_are_refused() {
     let mut postgres = Postgres::start();
     let arrivals = Arrivals::default();
     let w1 = TestWorker::start("W1", &arrivals).await;
@@ -113,7 +118,8 @@ async fn while_the_database_is_gone_for_a_minute_envoys_serve_on_and_changes_are
     let gone = Instant::now();
     let ready = async |site: &ServedApart| send(site.addresses().api, get("/readyz")).await.unwrap();
     for site in [&one, &other] {
-        until("readyz says so", SOON, async || (ready(site).await.status == 503).then_some(())).await;
+        until("readyz reports the outage", SOON, async || (ready(site).await.status == 503).then_some(()))
+            .await;
     }
     let mut refusals = 0;
     while gone.elapsed() < AWAY {
@@ -122,7 +128,7 @@ async fn while_the_database_is_gone_for_a_minute_envoys_serve_on_and_changes_are
             assert_eq!(refused.status, 503, "{}", refused.text());
             assert_eq!(refused.header("content-type"), "application/problem+json");
             assert_eq!(refused.json()["type"], "urn:slotway:problem:store", "{}", refused.text());
-            assert_eq!(site.api().workers().await.len(), 1, "reads go on");
+            assert_eq!(site.api().workers().await.len(), 1, "reads continue");
             let unready = ready(site).await;
             assert_eq!(unready.status, 503, "{}", unready.text());
             assert!(unready.text().contains("store: refuses changes"), "{}", unready.text());
@@ -130,7 +136,7 @@ async fn while_the_database_is_gone_for_a_minute_envoys_serve_on_and_changes_are
         refusals += 1;
         load.passes(50).await;
         if refusals == 1 {
-            // An Envoy that starts meanwhile gets all that there was.
+            // An Envoy that starts during the outage gets the last configuration.
             other.restart_envoy().await;
             let answers =
                 async || send(other.address(), get("/")).await.is_ok_and(|answer| answer.status == 200);
@@ -141,12 +147,19 @@ async fn while_the_database_is_gone_for_a_minute_envoys_serve_on_and_changes_are
 
     postgres.start_again();
     for site in [&one, &other] {
-        until("readyz is well again", 3 * SOON, async || (ready(site).await.status == 200).then_some(()))
-            .await;
-        assert_eq!(site.api().workers().await.len(), 1, "what was refused {refusals} times is not made");
+        until("readyz reports the recovery", 3 * SOON, async || {
+            (ready(site).await.status == 200).then_some(())
+        })
+        .await;
+        assert_eq!(
+            site.api().workers().await.len(),
+            1,
+            "the change was refused {refusals} times and must not be made"
+        );
     }
     one.api().set(&[(&w2.url(), 1)]).await;
-    until("the change is in force at the one", SOON, async || (w2.total() > 0).then_some(())).await;
+    until("the change is in force at the first control plane", SOON, async || (w2.total() > 0).then_some(()))
+        .await;
     other.api().shows("the change", |workers| workers.len() == 2).await;
     load.finish().await.assert_all_ok();
 }

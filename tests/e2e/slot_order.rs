@@ -1,11 +1,11 @@
-//! Which worker gets the next request.
+//! The order in which workers get requests.
 
 use slotway_test_site::{Arrivals, Setup, Slotway, TestWorker};
 
 const TWO_ROUNDS: &str = "W2 W1 W2 W1 W2 W1 W2 W2 W1 W2 W1 W2 W1 W2";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn workers_of_capacity_3_and_4_are_asked_in_the_order_w2_w1_w2_w1_w2_w1_w2() {
+async fn workers_of_capacity_3_and_4_get_requests_in_the_order_w2_w1_w2_w1_w2_w1_w2() {
     let arrivals = Arrivals::default();
     let w1 = TestWorker::start("W1", &arrivals).await;
     let w2 = TestWorker::start("W2", &arrivals).await;
@@ -17,7 +17,7 @@ async fn workers_of_capacity_3_and_4_are_asked_in_the_order_w2_w1_w2_w1_w2_w1_w2
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn workers_added_over_rest_are_asked_in_the_same_order() {
+async fn workers_added_over_rest_get_requests_in_the_same_order() {
     let arrivals = Arrivals::default();
     let w1 = TestWorker::start("W1", &arrivals).await;
     let w2 = TestWorker::start("W2", &arrivals).await;

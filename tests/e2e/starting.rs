@@ -1,4 +1,4 @@
-//! Starting, failing to start, and ending.
+//! Starting, failing to start, and stopping.
 
 use std::{collections::BTreeMap, fs, net::TcpListener, path::Path, process::Command};
 
@@ -13,7 +13,7 @@ fn descendants(pid: i32) -> Vec<i32> {
     for entry in fs::read_dir("/proc").unwrap().flatten() {
         let Ok(process) = entry.file_name().to_string_lossy().parse::<i32>() else { continue };
         let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
-        // `pid (name) state ppid ...`, and the name may hold anything.
+        // The format is `pid (name) state ppid ...`, and the name may contain any character.
         let parent = stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)?.parse().ok());
         children.entry(parent.unwrap_or_default()).or_default().push(process);
     }
@@ -63,7 +63,7 @@ async fn a_killed_slotway_leaves_no_process_behind() {
     ends_everything(Signal::KILL, false).await;
 }
 
-/// Runs `slotway up` to its end, which must be a failure, and returns what it said.
+/// Runs `slotway up` until it fails, and returns its output.
 async fn refusal(site: &Site, command: Command) -> String {
     let mut process = TestProcess::start("slotway", command, site.path());
     let status = process.ended(SOON).await;
@@ -72,7 +72,7 @@ async fn refusal(site: &Site, command: Command) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_taken_port_is_said_in_one_line() {
+async fn a_taken_port_is_reported_in_one_line() {
     for taken in ["listen", "api", "xds", "admin"] {
         let site = Site::new(&Setup::default());
         let at = site.addresses();
@@ -91,7 +91,7 @@ async fn a_taken_port_is_said_in_one_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_missing_envoy_is_said_in_one_line() {
+async fn a_missing_envoy_is_reported_in_one_line() {
     let site = Site::new(&Setup::default());
     let mut command = site.slotway("up");
     command.args(["--envoy", "/nowhere/envoy"]);
@@ -101,7 +101,7 @@ async fn a_missing_envoy_is_said_in_one_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bad_configuration_is_refused_with_its_place_before_anything_starts() {
+async fn an_invalid_configuration_is_refused_with_its_position_before_anything_starts() {
     let worker = json!([{ "worker": "http://127.0.0.1:9001", "capacity": 1 }]);
     let twice = json!([
         { "worker": "http://127.0.0.1:9001", "capacity": 1 },
@@ -131,7 +131,7 @@ async fn a_bad_configuration_is_refused_with_its_place_before_anything_starts() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dead_envoy_is_started_again() {
+async fn a_dead_envoy_is_restarted() {
     let setup = Setup::default().worker(&format!("http://{}", fresh_address()), 3);
     let slotway = Slotway::up_with(&setup, &["--demo-workers"]).await;
     let envoy = descendants(slotway.process.pid().as_raw_nonzero().get()).into_iter().find(|pid| {

@@ -1,4 +1,4 @@
-//! `slotway up` is told to end while requests are under way.
+//! The shutdown of `slotway up` while requests are under way.
 
 use std::time::Duration;
 
@@ -8,7 +8,8 @@ use tokio::net::TcpStream;
 
 use slotway_test_site::{Arrivals, Behaviour, SOON, Setup, Slotway, TestWorker, get, send, until};
 
-/// Slotway with a worker of one slot, which a request has while another one waits; both with `worker.release(2)`.
+/// Starts Slotway with a worker of one slot. One request occupies the slot and one waits; `worker.release(2)` ends
+/// both.
 async fn busy(within: &str) -> (Slotway, TestWorker, [tokio::task::JoinHandle<Option<u16>>; 2]) {
     let worker = TestWorker::start("W1", &Arrivals::default()).await;
     worker.behave(Behaviour::held());
@@ -26,7 +27,7 @@ async fn busy(within: &str) -> (Slotway, TestWorker, [tokio::task::JoinHandle<Op
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_at_its_worker_and_one_that_waits_are_answered_and_no_new_one_is_taken() {
+async fn running_and_waiting_requests_are_answered_and_no_new_one_is_accepted() {
     let (mut slotway, worker, [running, waiting]) = busy("60s").await;
     slotway.process.signal(Signal::TERM);
     let address = slotway.address();
@@ -34,8 +35,8 @@ async fn a_request_at_its_worker_and_one_that_waits_are_answered_and_no_new_one_
     assert!(slotway.process.has_ended().is_none());
     worker.release(1);
     assert_eq!(running.await.unwrap(), Some(200));
-    // The slot that came back is given out still.
-    until("the other one is at the worker", SOON, async || (worker.total() == 2).then_some(())).await;
+    // The released slot is still granted to the waiting request.
+    until("the second request is at the worker", SOON, async || (worker.total() == 2).then_some(())).await;
     worker.release(1);
     assert_eq!(waiting.await.unwrap(), Some(200));
     assert_eq!(slotway.process.ended(SOON).await.code(), Some(0));
@@ -43,7 +44,7 @@ async fn a_request_at_its_worker_and_one_that_waits_are_answered_and_no_new_one_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn requests_that_do_not_end_are_cut_off_after_a_while_and_that_is_said() {
+async fn requests_that_do_not_end_are_cut_off_at_the_time_limit_with_a_message() {
     let (mut slotway, _worker, [running, waiting]) = busy("300ms").await;
     slotway.process.signal(Signal::TERM);
     assert_eq!(slotway.process.ended(Duration::from_secs(20)).await.code(), Some(0));
@@ -60,5 +61,5 @@ async fn a_second_signal_ends_all_at_once() {
     until("the port is closed", SOON, async || TcpStream::connect(address).await.err().map(drop)).await;
     slotway.process.signal(Signal::INT);
     assert_eq!(slotway.process.ended(SOON).await.code(), Some(143));
-    until("Envoy is gone", SOON, async || TcpStream::connect(admin).await.err().map(drop)).await;
+    until("Envoy has ended", SOON, async || TcpStream::connect(admin).await.err().map(drop)).await;
 }

@@ -43,8 +43,8 @@ const ADMIN: Needs = Needs::Scope(Scope::Admin);
 const SESSION: Needs = Needs::Session;
 const OWN: Needs = Needs::SessionOrAdmin;
 
-/// The endpoints of the kinds that have handlers of their own, and all others that are about no kind: method, path as the router has it,
-/// and what is required. Those of ordinary kinds follow from their descriptors.
+/// The endpoints with their own handlers, and those that belong to no kind: method, path in the router's form, and
+/// requirement. The endpoints of ordinary kinds follow from their descriptors.
 const TABLE: &[(&str, &str, Needs)] = &[
     ("GET", "/healthz", NOTHING),
     ("GET", "/readyz", NOTHING),
@@ -96,7 +96,7 @@ const TABLE: &[(&str, &str, Needs)] = &[
     ("GET", "/api/v1/oidc/callback", NOTHING),
 ];
 
-/// Returns what an endpoint requires; `None` for one that must not be served. HEAD is GET without its body.
+/// Returns the requirement of an endpoint; `None` for one that must not be served. HEAD counts as GET.
 pub(super) fn needs(method: &Method, path: &str) -> Option<Needs> {
     let method = if method == Method::HEAD { "GET" } else { method.as_str() };
     let listed = TABLE.iter().find(|(listed, at, _)| *listed == method && *at == path);
@@ -125,7 +125,7 @@ impl From<RequiredScope> for Needs {
     }
 }
 
-/// Returns the scope that a descriptor names.
+/// Returns the scope for a descriptor's scope.
 pub(super) fn scope_of(scope: RequiredScope) -> Scope {
     match scope {
         RequiredScope::Read => Scope::Read,
@@ -163,7 +163,7 @@ pub(super) async fn enforce(
     needs.are_met_by(&identity)?;
     parts.extensions.insert(identity.clone());
     let mut response = next.run(Request::from_parts(parts, body)).await;
-    // For the access log, which is written outside.
+    // The access log, an outer layer, reads the identity.
     response.extensions_mut().insert(identity.clone());
     Ok(response)
 }
@@ -194,9 +194,9 @@ impl Needs {
 }
 
 /// The author of the request, for audit entries.
-pub(super) struct By(pub(super) Who);
+pub(super) struct RequestAuthor(pub(super) Who);
 
-impl FromRequestParts<ApiState> for By {
+impl FromRequestParts<ApiState> for RequestAuthor {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &ApiState) -> Result<Self, ApiError> {
@@ -208,9 +208,9 @@ impl FromRequestParts<ApiState> for By {
 }
 
 /// The identity of the sender.
-pub(super) struct Asking(pub(super) Identity);
+pub(super) struct CallerIdentity(pub(super) Identity);
 
-impl FromRequestParts<ApiState> for Asking {
+impl FromRequestParts<ApiState> for CallerIdentity {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &ApiState) -> Result<Self, ApiError> {
@@ -267,7 +267,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_endpoint_that_is_described_is_in_the_table_and_every_line_of_the_table_is_described() {
+    fn the_described_endpoints_and_the_table_are_the_same() {
         let mut api = super::super::description();
         let described: BTreeSet<_> = api
             .paths
@@ -284,11 +284,11 @@ mod tests {
             .collect();
         let listed: BTreeSet<_> = all.iter().cloned().collect();
         assert_eq!(described, listed);
-        assert_eq!(listed.len(), all.len(), "a line stands twice");
+        assert_eq!(listed.len(), all.len(), "an entry occurs twice");
     }
 
     #[test]
-    fn only_what_tells_nothing_is_open_to_anybody() {
+    fn only_endpoints_without_information_need_no_credentials() {
         let open: Vec<_> =
             TABLE.iter().filter(|(.., needs)| *needs == NOTHING).map(|(_, path, _)| *path).collect();
         let probes = ["/healthz", "/readyz", "/readyz/xds", "/readyz/store", "/openapi.json"];

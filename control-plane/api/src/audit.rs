@@ -9,7 +9,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
     ApiState, Problem,
-    access::{Asking, scope_of},
+    access::{CallerIdentity, scope_of},
 };
 use crate::ApiError;
 use slotway_identity::Scope;
@@ -21,7 +21,7 @@ const LIMIT: u32 = 100;
 /// The filter of changes.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
+pub(super) struct AuditFilter {
     before: Option<u64>,
     kind: Option<String>,
     key: Option<String>,
@@ -39,7 +39,7 @@ fn audited_change(row: AuditRow) -> AuditedChange {
     AuditedChange { id, revision, at, who, kind, key, before: document(before), after: document(after) }
 }
 
-/// Returns the change as this scope may see it. Of a kind that it may not read, it learns only that something was changed.
+/// Returns the change as visible to this scope. For a kind that the scope may not read, the content is hidden.
 fn for_scope(mut change: AuditedChange, scope: Scope) -> AuditedChange {
     let may_read = |kind: &ResourceKind| scope >= scope_of(kind.read);
     if !kinds::by_stored(&change.kind).is_none_or(may_read) {
@@ -67,8 +67,8 @@ fn for_scope(mut change: AuditedChange, scope: Scope) -> AuditedChange {
 ))]
 pub(super) async fn list_changes(
     State(state): State<ApiState>,
-    Asking(identity): Asking,
-    query: Result<Query<Wanted>, QueryRejection>,
+    CallerIdentity(identity): CallerIdentity,
+    query: Result<Query<AuditFilter>, QueryRejection>,
 ) -> Result<Json<AuditPage>, ApiError> {
     let bad = |field: &str, reason| ApiError::BadBody { index: None, field: Some(field.to_owned()), reason };
     let Query(wanted) = query.map_err(|rejection| ApiError::BadBody {
@@ -80,17 +80,17 @@ pub(super) async fn list_changes(
     if !(1..=AUDIT_PAGE_MAX).contains(&limit) {
         return Err(bad("limit", format!("{limit} is not from 1 to {AUDIT_PAGE_MAX}")));
     }
-    // Ids are those of the database.
+    // Ids are the database's, which are signed.
     if wanted.before.is_some_and(|before| i64::try_from(before).is_err()) {
         return Err(bad("before", "not an id of a change. Send the `next` of a page".to_owned()));
     }
-    let Wanted { before, kind, key, who, .. } = wanted;
+    let AuditFilter { before, kind, key, who, .. } = wanted;
     for (field, text) in [("kind", &kind), ("key", &key), ("who", &who)] {
         if text.as_ref().is_some_and(|text| text.contains('\0')) {
             return Err(bad(field, "a name has no NUL".to_owned()));
         }
     }
-    // One row more tells whether there is a next page.
+    // One additional row shows whether there is a next page.
     let query = AuditQuery { before, kind, key, who, limit: limit + 1, ..AuditQuery::newest() };
     let mut rows = state.store.audit(&query).await?;
     let more = rows.len() > limit as usize;

@@ -9,7 +9,7 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use slotway_config::{WorkerUrl, limits};
 
-use super::{ApiState, Problem, access::By};
+use super::{ApiState, Problem, access::RequestAuthor};
 use crate::ApiError;
 use slotway_pools::{WorkerEntry, WorkerRow};
 
@@ -35,7 +35,7 @@ pub(super) async fn list_workers(State(state): State<ApiState>) -> Json<Vec<Work
     (status = 409, description = "A worker is in another pool; nothing was changed", body = Problem),
 ))]
 pub(super) async fn put_workers(
-    By(who): By,
+    RequestAuthor(who): RequestAuthor,
     State(state): State<ApiState>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
@@ -71,7 +71,7 @@ pub struct RemovedWorker {
     (status = 404, description = "Unknown worker", body = Problem),
 ))]
 pub(super) async fn delete_worker(
-    By(who): By,
+    RequestAuthor(who): RequestAuthor,
     State(state): State<ApiState>,
     query: Result<Query<Removed>, QueryRejection>,
 ) -> Result<(StatusCode, Json<RemovedWorker>), ApiError> {

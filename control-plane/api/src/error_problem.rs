@@ -1,4 +1,4 @@
-//! Maps the failures of requests to problems: the only place that knows which status and type each has.
+//! Maps the failures of requests to problems. Only this module determines their status and type.
 
 use axum::{
     http::{StatusCode, header},
@@ -28,7 +28,7 @@ fn of_resource(error: &ResourceError) -> Problem {
             Some(error) => of_servers(error),
             None => problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", detail),
         },
-        // A failure of the store is one of its own errors here.
+        // A failure of the store is handled as the domain's own error here.
         ResourceError::Conflict { .. } | ResourceError::Store(_) => {
             problem(StatusCode::CONFLICT, "conflict", "Conflict", detail)
         }

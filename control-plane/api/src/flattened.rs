@@ -1,4 +1,4 @@
-//! Makes JSON Schema describe flattened structs as serde reads them.
+//! Corrects the JSON Schema of flattened structs to match how serde reads them.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +12,9 @@ use super::access::operations;
 /// The named schemas.
 type Named = BTreeMap<String, RefOr<Schema>>;
 
-/// A flattened struct stands in an `allOf` beside the other fields. If it refuses unknown fields, it would refuse those of
-/// the other parts, too; so it is copied there without that.
+/// Corrects the description. A flattened struct is part of an `allOf` with the other fields. If it refuses unknown
+/// fields, it would also refuse those of the other parts. So its schema is copied into the `allOf` without that
+/// restriction.
 pub(super) fn describe(api: &mut OpenApi) {
     let Some(components) = &mut api.components else { return };
     let named = components.schemas.clone();
@@ -34,7 +35,7 @@ pub(super) fn describe(api: &mut OpenApi) {
     }
 }
 
-/// Opens nested schemas; named ones are not entered.
+/// Removes the restriction from nested schemas, except named ones.
 fn open(schema: &mut RefOr<Schema>, named: &Named) {
     let RefOr::T(schema) = schema else { return };
     match schema {
@@ -75,10 +76,10 @@ fn refuses_others(schema: &RefOr<Schema>) -> bool {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn no_part_of_a_whole_refuses_what_the_other_parts_have() {
+    fn no_part_of_an_all_of_refuses_the_fields_of_the_others() {
         let api = serde_json::to_value(super::super::description()).unwrap();
         let parts = parts(&api);
-        assert!(!parts.is_empty(), "nothing is flattened any more, and this can go");
+        assert!(!parts.is_empty(), "no struct is flattened: this module can be removed");
         for part in parts {
             let place = part["$ref"].as_str().map(|place| place.trim_start_matches('#'));
             let schema = place.map_or(part, |place| api.pointer(place).unwrap());
@@ -87,12 +88,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_generic_has_a_name_for_each_of_what_it_is_made_of() {
-        // An alias hides its type arguments from utoipa: all of them would share one name and one schema.
+    fn a_generic_schema_has_one_name_for_each_type_argument() {
+        // An alias hides its type arguments from utoipa: all of its uses would share one name and one schema.
         let api = super::super::description();
         let names: Vec<_> = api.components.unwrap().schemas.into_keys().collect();
         for name in ["Resource", "List", "List_Resource", "Stated", "Wanted"] {
-            assert!(!names.iter().any(|other| other == name), "{name} is one schema for many: {names:?}");
+            assert!(
+                !names.iter().any(|other| other == name),
+                "{name} is one schema for several types: {names:?}"
+            );
         }
     }
 

@@ -59,7 +59,7 @@ pub use v1::policies::PolicyStatus;
 /// The components that the handlers use.
 #[derive(Clone)]
 pub struct ApiState {
-    /// The domains whose kinds are served in the ordinary way.
+    /// The domains of the ordinary kinds.
     pub resources: Arc<ResourceRegistry>,
     /// The workers.
     pub workers: Arc<Pools>,
@@ -126,7 +126,7 @@ struct Endpoints {
 
 static ENDPOINTS: LazyLock<Endpoints> = LazyLock::new(|| {
     let (router, description) = described().split_for_parts();
-    // It consists of literals, which can always be serialized.
+    // The description consists of literals, which can always be serialized.
     let text = completed(description).to_json().unwrap_or_default();
     Endpoints { router, description: text.into() }
 });

@@ -102,7 +102,7 @@ impl ApiPort {
                 tracing::debug!(peer = %peer.ip(), "REST connection refused: limit of the address");
                 continue;
             };
-            // Small frames must not wait for each other: a change has to be in force within 100 ms.
+            // Small frames must not be delayed: a change must be in force within 100 ms.
             let _ = stream.set_nodelay(true);
             let _ = liveness::watch(&stream);
             let tls = self.tls.as_ref().map(|tls| TlsAcceptor::from(tls.borrow().clone()));
@@ -293,7 +293,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_has_its_share_of_connections_and_gets_it_back() {
+    fn an_address_has_a_limit_of_connections_and_frees_them() {
         let addresses = Arc::new(Addresses { of_one: 2, open: Mutex::default() });
         let (one, other) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
         let (first, second) = (addresses.take(one).unwrap(), addresses.take(one).unwrap());
@@ -321,19 +321,19 @@ mod tests {
         (address, stopping, serving)
     }
 
-    /// Reads until the other end closes the connection.
+    /// Sends a request and reads until the other end closes the connection.
     async fn told(address: SocketAddr, sent: &[u8]) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(sent).await.unwrap();
         let mut answer = Vec::new();
-        // A reset is an end, too.
+        // A reset also ends the connection.
         let _ = stream.read_to_end(&mut answer).await;
         String::from_utf8_lossy(&answer).into_owned()
     }
 
     // The paused clock advances when every task waits.
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_sends_nothing_or_not_all_is_not_waited_for() {
+    async fn a_client_that_sends_no_complete_request_is_disconnected() {
         let (address, ..) = served(8).await;
         for slow in [&b""[..], b"P", b"PRI * HTTP/2.0\r\n\r\nSM", b"POST / HTTP/1.1\r\nhost: a\r\n"] {
             let answer = told(address, slow).await;
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn at_the_end_nothing_new_is_taken_and_connections_that_lie_idle_are_closed() {
+    async fn the_shutdown_closes_idle_connections_and_accepts_no_new_ones() {
         let (address, stopping, serving) = served(8).await;
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n").await.unwrap();

@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_may_send_a_burst_and_then_as_much_as_comes() {
+    fn an_address_may_send_a_burst_and_then_the_sustained_rate() {
         let rates = Rates::new(&RateLimits { requests_per_s: 10, burst: 5 });
         let mut now = Instant::now();
         let sent = |now| (0..100).take_while(|_| rates.take(address(1), now).is_ok()).count();
@@ -112,11 +112,11 @@ mod tests {
         now += Duration::from_millis(250);
         assert_eq!(sent(now), 2);
         now += Duration::from_secs(3_600);
-        assert_eq!(sent(now), 5, "no more than a burst is saved up");
+        assert_eq!(sent(now), 5, "a bucket holds at most one burst");
     }
 
     #[test]
-    fn no_limit_is_none_and_many_addresses_cost_no_memory() {
+    fn zero_means_no_limit_and_many_addresses_need_no_memory() {
         let rates = Rates::new(&RateLimits { requests_per_s: 0, burst: 1 });
         let now = Instant::now();
         assert!((0..1_000).all(|_| rates.take(address(1), now).is_ok()));

@@ -1,4 +1,4 @@
-//! Adds to the description the problems that every endpoint may answer with.
+//! Adds to the description the problems that are common to endpoints.
 
 use utoipa::openapi::{
     Content, OpenApi, Ref, RefOr, Response,
@@ -62,7 +62,7 @@ fn is_header(parameter: &utoipa::openapi::path::Parameter) -> bool {
     parameter.parameter_in == ParameterIn::Header
 }
 
-/// utoipa describes every body as `application/json`.
+/// Corrects the media type: utoipa describes every body as `application/json`.
 fn name_type(operation: &mut Operation) {
     for response in operation.responses.responses.values_mut() {
         let RefOr::T(response) = response else { continue };

@@ -14,7 +14,8 @@ use super::ApiState;
 use crate::ApiError;
 use slotway_coordinators::{CoordinatorsError, REPORT_BYTES_MAX};
 
-/// Takes a report of a coordinator in, from a sender that is admitted to its group, and checks whether a removed worker has drained.
+/// Accepts a report of a coordinator, from a sender that is admitted to its group, and checks whether a removed worker
+/// has drained.
 pub(super) async fn take_report(
     State(state): State<ApiState>,
     Extension(sender): Extension<AdmittedNode>,
@@ -36,7 +37,8 @@ pub(super) async fn take_report(
     }
     let now = Instant::now();
     state.reports.accept(report, now).map_err(refusal)?;
-    // A report is taken whatever the database does. Without the database no drain can end, and the next check is soon.
+    // Reports are accepted even without the database. Without it no drain can be completed, and the next report checks
+    // again.
     if state.store.trouble().borrow().is_none()
         && let Err(error) = state.workers.settle(now).await
     {
@@ -45,7 +47,7 @@ pub(super) async fn take_report(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Returns the answer to a report that is refused.
+/// Returns the answer to a refused report.
 fn refusal(error: CoordinatorsError) -> ApiError {
     match error {
         CoordinatorsError::ReporterName { .. } | CoordinatorsError::TooManyReporters { .. } => {
@@ -55,7 +57,7 @@ fn refusal(error: CoordinatorsError) -> ApiError {
     }
 }
 
-/// Answers a report whose sender is admitted to no group.
+/// Answers a report whose sender is not admitted to any group.
 pub(super) fn refuse() -> Response {
     ApiError::NotANode.into_response()
 }

@@ -29,7 +29,8 @@ use slotway_pools::{DISCONNECTED_GRACE, Pools};
 use slotway_runtime::{Clock, Phase, Reloads, Stopping};
 use slotway_store::StoreSettings;
 
-/// How often it is looked whether removed workers have drained; a report of a coordinator makes it look at once.
+/// The interval of the check whether removed workers have drained. A report of a coordinator triggers the check at
+/// once.
 const SETTLE_EVERY: Duration = Duration::from_millis(250);
 
 /// The ports of a control plane, taken before anything starts.
@@ -48,7 +49,7 @@ impl Ports {
     }
 }
 
-/// Listens on an address, or says which setting to change.
+/// Listens on an address. The error names the setting to change.
 ///
 /// # Errors
 /// [`CliError::AddressTaken`], [`CliError::Address`].
@@ -68,15 +69,15 @@ pub struct ControlPlane {
     pub reports: Arc<Reports>,
     /// The coordinators' connections.
     pub coordinators: Arc<Coordinators>,
-    /// What a change needs.
+    /// The admin token.
     pub token: Arc<AdminToken>,
     /// Where REST is served.
     pub api: SocketAddr,
     /// Where xDS is served.
     pub xds: SocketAddr,
-    /// How far its end has come.
+    /// The progress of the shutdown.
     pub stopping: Stopping,
-    /// What a new configuration can change.
+    /// The settings that a reload can change.
     pub(crate) reloadable: Reloadable,
     tasks: JoinSet<Result<(), CliError>>,
 }
@@ -181,7 +182,7 @@ impl ControlPlane {
     /// Waits until serving ends, which it does only on a failure.
     ///
     /// # Errors
-    /// What ended it.
+    /// The failure that ended it.
     pub async fn failed(&mut self) -> CliError {
         match self.tasks.join_next().await {
             Some(Ok(Err(error))) => error,
@@ -190,8 +191,8 @@ impl ControlPlane {
         }
     }
 
-    /// Ends in order: its ports take nothing new, streams are told that it ends, requests under way are answered; what is not over `within`
-    /// that time is cut off.
+    /// Shuts down in order: the ports accept nothing new, streams are informed, and running requests are answered.
+    /// Everything that is not finished `within` that time is cut off.
     pub async fn finish(mut self, within: Duration) {
         self.stopping.advance(Phase::Ending);
         let all_over = async {

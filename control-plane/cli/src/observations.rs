@@ -1,4 +1,4 @@
-//! What the domain of pools needs of the coordinators' reports and of the watchdog.
+//! Adapts the coordinators' reports and the watchdog's results to the domain of pools.
 
 use std::{sync::Arc, time::Instant};
 

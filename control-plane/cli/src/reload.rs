@@ -1,5 +1,5 @@
-//! The configuration file, read again while the control plane runs (SIGHUP): what can be put in force is, what cannot is named, and a
-//! file that is wrong changes nothing.
+//! Reloads the configuration file while the control plane runs (SIGHUP). Settings that can be changed are put in force,
+//! settings that need a restart are named, and an invalid file changes nothing.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -18,7 +18,7 @@ use slotway_runtime::{ReloadOutcome, Reloads};
 pub(crate) struct Reloadable {
     pub(crate) workers: Arc<Pools>,
     pub(crate) reloads: Arc<Reloads>,
-    /// What each group asks of its Envoys.
+    /// The credentials that each group requires of its Envoys.
     pub(crate) access: watch::Sender<Arc<NodeAccess>>,
     /// TLS of the port of xDS, if it has any.
     pub(crate) xds_tls: Option<watch::Sender<Arc<ServerConfig>>>,
@@ -28,7 +28,7 @@ pub(crate) struct Reloadable {
 
 /// Knows what is in force, and puts a new file in force.
 pub(crate) struct Reloader {
-    /// What is in force: what needs a restart stands here as it was at the start.
+    /// The configuration in force. Settings that need a restart have their value from the start.
     config: Config,
     filter: PathBuf,
     log: LiveLog,
@@ -44,8 +44,8 @@ impl Reloader {
         &self.config
     }
 
-    /// Reads the file again with `load` and puts it in force. How that went, in words for the service manager; the log and the metrics tell,
-    /// too.
+    /// Reads the file again with `load` and puts it in force. Returns the outcome as text for the service manager; the
+    /// log and the metrics report it too.
     pub(crate) async fn reload(
         &mut self,
         live: &Reloadable,
@@ -75,11 +75,11 @@ impl Reloader {
         }
     }
 
-    /// Puts a new configuration in force, or changes nothing. The settings that differ and need a restart.
+    /// Puts a new configuration in force, or changes nothing. Returns the changed settings that need a restart.
     async fn put_in_force(&mut self, live: &Reloadable, new: Config) -> Result<Vec<&'static str>, CliError> {
         let needs_restart = needs_restart(&self.config, &new);
         let next = with_what_can_change(&self.config, new);
-        // All that may fail comes first, the store last: what comes after it cannot.
+        // Everything that may fail comes first, the store last: no later step can fail.
         let access = next.access()?;
         let xds_tls = next.xds_tls.as_ref().map(XdsTls::server).transpose()?;
         let api_tls = next.api_tls.as_ref().map(ApiTls::server).transpose()?;

@@ -1,4 +1,4 @@
-//! What backups of the store need to know of the domains: which documents are part of them, and how each domain restores its own.
+//! The domains as backups need them: which documents are part of a backup, and how each domain restores its own.
 
 use slotway_backups::{
     BackupsError, RestoreOutcome, RestorePart, RestoredJobs, StoreBackup, StoreScope, replaced,

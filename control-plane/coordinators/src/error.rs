@@ -6,7 +6,7 @@ use slotway_xds::XdsError;
 /// A failure of the configuration, the reports or the process of an Envoy.
 #[derive(Debug, thiserror::Error)]
 pub enum CoordinatorsError {
-    /// A node's name is empty, too long or has characters that it cannot have.
+    /// A node's name is empty, too long or contains invalid characters.
     #[error("a node's name has 1 to {bytes_max} visible ASCII characters")]
     NodeName {
         /// Longest name, in bytes.
@@ -24,8 +24,8 @@ pub enum CoordinatorsError {
         /// Most coordinators whose reports are kept.
         coordinators_max: usize,
     },
-    /// A report builds on one that this control plane does not have.
-    #[error("the report builds on one that is not known here; the next one must be full")]
+    /// A partial report whose base this control plane does not have.
+    #[error("the base of this partial report is not known here; the next report must be full")]
     ReportBaseMissing,
     /// A supervised program ended or cannot be started.
     #[error("{program} {how}{}", log_text(.log, .tail))]

@@ -1,4 +1,4 @@
-//! Reports of the filter: the current figures of each coordinator, put together from its full and partial reports.
+//! Reports of the filter: the current figures of each coordinator, assembled from its full and partial reports.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -37,16 +37,16 @@ struct Coordinator {
     next: Option<(u64, u64)>,
     generation: u64,
     received: Instant,
-    /// The pools as they were last reported, without their workers.
+    /// The last reported pools, without their workers.
     pools: Vec<PoolReport>,
     workers: HashMap<WorkerUrl, WorkerReport>,
-    /// Whether `workers` has all workers of the coordinator. A full report of very many workers is cut, and the rest follows in the
-    /// next reports.
+    /// Whether `workers` has all workers of the coordinator. A full report with very many workers is split, and the
+    /// rest follows in the next reports.
     is_complete: bool,
 }
 
 impl Reports {
-    /// Takes a report in.
+    /// Accepts a report.
     ///
     /// # Errors
     /// [`CoordinatorsError::ReportBaseMissing`] if it builds on a missing report, [`CoordinatorsError::ReporterName`],

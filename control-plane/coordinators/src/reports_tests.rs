@@ -49,9 +49,9 @@ fn a_report_whose_base_is_missing_is_refused_until_a_full_one_comes() {
     assert!(is_base_missing(reports.accept(report(1, 8, false, &[]), now)), "a gap");
     assert!(
         is_base_missing(reports.accept(report(1, 7, false, &[]), now)),
-        "after a gap nothing builds on what is known"
+        "after a gap no partial report is accepted"
     );
-    assert_eq!(reports.latest(now).len(), 1, "but it is shown");
+    assert_eq!(reports.latest(now).len(), 1, "the last figures are still shown");
     reports.accept(report(1, 9, true, &[]), now).unwrap();
     assert!(is_base_missing(reports.accept(report(2, 10, false, &[]), now)), "another reporter");
     reports.accept(report(2, 11, true, &[]), now).unwrap();
@@ -74,7 +74,7 @@ fn a_worker_has_drained_once_the_removal_is_in_force_and_its_requests_have_ended
 }
 
 #[test]
-fn a_worker_that_a_cut_report_leaves_out_has_not_drained() {
+fn a_worker_that_is_missing_in_a_split_report_has_not_drained() {
     let (reports, now) = (Reports::default(), Instant::now());
     let names: Vec<_> =
         (0..limits::WORKERS_PER_REPORT_MAX).map(|number| format!("http://w{number}")).collect();
@@ -85,12 +85,12 @@ fn a_worker_that_a_cut_report_leaves_out_has_not_drained() {
     assert!(!reports.has_drained("c", &"http://a".parse().unwrap(), 7));
     assert!(
         reports.has_drained("c", &"http://b".parse().unwrap(), 7),
-        "all have been named, and it was not among them"
+        "the report is complete and does not contain the worker"
     );
 }
 
 #[test]
-fn figures_are_fresh_for_ten_seconds_and_forgotten_in_the_end() {
+fn figures_are_fresh_for_ten_seconds_and_dropped_after_an_hour() {
     let (reports, now) = (Reports::default(), Instant::now());
     reports.accept(report(1, 1, true, &[]), now).unwrap();
     assert!(reports.latest(now + Duration::from_millis(9_999))[0].is_fresh());

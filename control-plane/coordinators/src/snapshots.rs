@@ -20,14 +20,14 @@ use super::{
     types::{FILTER, LISTENER, ROUTE},
 };
 
-/// How long a worker's limit in Envoy stays as high as it was after its capacity was lowered: longer than Envoy's threads take to
-/// apply a configuration, and longer than requests take on their way to the worker.
+/// How long a worker's limit in Envoy remains after its capacity was lowered: longer than Envoy's threads take to apply
+/// a configuration, and longer than requests are on their way to the worker.
 pub(super) const LINGER: Duration = Duration::from_secs(5);
 
 /// The resources of each type, by type URL.
 type Sets = BTreeMap<&'static str, Arc<ResourceSet>>;
 
-/// Builds snapshots, the part that all nodes of a group share once for all of them.
+/// Builds snapshots. The part that all nodes of a group share is built once for all of them.
 #[derive(Debug)]
 pub(super) struct Snapshots {
     /// The last build of each group.
@@ -48,12 +48,13 @@ struct GroupBuild {
     limits: LingeringBounds,
     listener: Arc<ResourceSet>,
     routes: Arc<ResourceSet>,
-    /// Each worker's cluster, kept for the next build: one changed worker must not cost the encoding of all others.
+    /// Each worker's cluster, reused by the next build, so that one changed worker does not require encoding all others
+    /// again.
     by_worker: HashMap<String, (Worker, Arc<XdsResource>)>,
 }
 
 impl Snapshots {
-    /// Returns snapshots in which a lowered limit lingers for so long.
+    /// Returns snapshots in which a lowered limit lingers for this duration.
     pub(super) fn lingering(linger: Duration) -> Self {
         Self { last: Mutex::default(), agents: Mutex::default(), linger, built: AtomicU64::new(0) }
     }
@@ -191,7 +192,7 @@ mod tests {
         snapshots.of(desired, &Arc::default(), DEFAULT_GROUP, "node").unwrap().unwrap()
     }
 
-    /// The limit that the node shall have, once it has nothing else in force.
+    /// Returns the node's limit for the worker, once it has acknowledged everything else.
     fn limit(snapshots: &Snapshots, desired: &Arc<Desired>) -> u32 {
         let snapshot = snapshot(snapshots, desired);
         assert!(snapshot.bounds.in_force().covers(snapshot.bounds.needed()));
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_lowered_limit_lingers_and_goes_and_a_raised_one_is_there_at_once() {
+    async fn a_lowered_limit_lingers_and_a_raised_one_applies_at_once() {
         let snapshots = Snapshots::lingering(LINGER);
         let with = |generation, capacity| Arc::new(desired(generation, &[(WORKER, capacity)]));
         let four = limit(&snapshots, &with(1, 4));
@@ -235,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_thousand_nodes_at_once_cost_one_build_and_an_unknown_group_none() {
+    fn ten_thousand_concurrent_nodes_need_one_build_and_an_unknown_group_none() {
         let snapshots = Snapshots::lingering(LINGER);
         let wanted = Arc::new(desired(1, &[(WORKER, 1)]));
         std::thread::scope(|scope| {

@@ -20,7 +20,7 @@ pub struct CoordinatorSource {
 }
 
 impl CoordinatorSource {
-    /// Returns the source of what these publish.
+    /// Returns a source of these pools and resources.
     ///
     /// # Errors
     /// [`XdsError::Catalog`].

@@ -1,4 +1,4 @@
-//! The connected Envoys, and which changes each of them has rejected.
+//! The connected Envoys, and the changes that each of them has rejected.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -7,11 +7,12 @@ use slotway_runtime::Moment;
 use slotway_store::{AuditQuery, AuditRow, Kind, Store};
 use slotway_xds::{NodeStatus, Nodes, RevisionSpan, SubscriptionState};
 
-/// Most changes that are named for one rejection.
+/// The maximum number of changes that are named for one rejection.
 const CHANGES_MAX: usize = 3;
 /// The number of newest changes from which those are chosen.
 const CANDIDATES_MAX: u32 = 200;
-/// Most spans of revisions that are read for one answer. Envoys that reject the same share a span.
+/// The maximum number of spans of revisions that are read for one answer. Envoys that reject the same change share a
+/// span.
 const SPANS_MAX: usize = 16;
 
 /// The connected Envoys and agents, with the changes that they rejected.
@@ -25,16 +26,17 @@ pub struct Coordinators {
 pub struct Coordinator {
     /// What it has acknowledged and rejected.
     pub node: NodeStatus,
-    /// By type URL, for a rejection that is not mended: the changes that are in the rejected configuration and in none that the
-    /// node accepted. Changes that the node's reason names come first, then the newest, at most 3. A type is missing if the
-    /// database cannot be read.
+    /// For each rejection that is still in force, by type URL: the changes that are in the rejected configuration and
+    /// in no configuration that the node accepted. Changes that the node's reason names come first, then the newest, at
+    /// most 3. A type is missing if the database cannot be read.
     pub rejected_changes: BTreeMap<&'static str, Vec<RejectedChange>>,
 }
 
-/// A change that a coordinator rejected, perhaps together with others.
+/// A change that a coordinator rejected, possibly together with others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RejectedChange {
-    /// The user who made it, as in the audit rows: `admin token`, `config file`, or `system` for a change by the program itself.
+    /// The user who made it, as in the audit rows: `admin token`, `config file`, or `system` for a change by the
+    /// control plane itself.
     pub who: String,
     /// When it was made.
     pub at: Moment,
@@ -68,7 +70,7 @@ impl Coordinators {
     pub async fn with_rejected_changes(&self, nodes: Vec<NodeStatus>) -> Vec<Coordinator> {
         let coordinator = |node| Coordinator { node, rejected_changes: BTreeMap::new() };
         let mut coordinators: Vec<_> = nodes.into_iter().map(coordinator).collect();
-        // Without the database the Envoys are shown all the same.
+        // Without the database the Envoys are shown without rejected changes.
         if self.store.trouble().borrow().is_none() {
             self.add_rejected_changes(&mut coordinators).await;
         }
@@ -113,11 +115,11 @@ impl Coordinators {
     }
 }
 
-/// Returns the changes that Envoy's reason names, then the others, the newest first. So later changes that are right do not push
-/// out the wrong one.
+/// Returns the changes that Envoy's reason names first, then the others, newest first. So later valid changes do not
+/// displace the invalid one.
 fn likeliest(rows: &[AuditRow], reason: &str) -> Vec<RejectedChange> {
     let worker = WORKER.as_str();
-    // Envoy has none of the resources for agents.
+    // Envoy receives no resources for agents.
     let of_envoy = [WORKER, POOL, POLICY, SETTINGS].map(Kind::as_str);
     let mut rows: Vec<_> = rows.iter().filter(|row| of_envoy.contains(&row.kind.as_str())).collect();
     rows.sort_by_key(|row| !(row.kind == worker && reason.contains(&row.key)));
@@ -134,7 +136,7 @@ fn likeliest(rows: &[AuditRow], reason: &str) -> Vec<RejectedChange> {
 mod tests {
     use super::*;
 
-    /// A kind that is none of Envoy's.
+    /// A kind whose resources Envoy does not receive.
     const OTHER: Kind = Kind::new("other");
 
     fn row(id: u64, who: &str, kind: Kind, key: &str) -> AuditRow {
@@ -143,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn the_change_that_the_reason_names_is_not_pushed_out_by_later_ones() {
+    fn the_change_that_the_reason_names_is_not_displaced_by_later_ones() {
         let rows = [
             row(7, "late", OTHER, "http://wrong"),
             row(6, "sixth", WORKER, "http://d"),

@@ -12,7 +12,7 @@ pub(crate) fn worker(url: &str, capacity: u32) -> Worker {
     }
 }
 
-/// One pool of these workers.
+/// Returns a desired state with one pool of these workers.
 pub(crate) fn desired(generation: u64, workers: &[(&str, u32)]) -> Desired {
     let mut pool = Pool::new("main".parse().unwrap(), PoolMatch::default());
     pool.workers = workers.iter().map(|(url, capacity)| worker(url, *capacity)).collect();

@@ -9,8 +9,8 @@ use crate::{
     worker_record::{Membership, WorkerRecord},
 };
 
-/// What a worker is doing, as clients of the API see it: made of its [`Membership`] and [`Health`] in the store and of the
-/// [`WorkerState`]s that the coordinators report.
+/// The condition of a worker for clients of the API. It is derived from the worker's [`Membership`] and [`Health`] in
+/// the store and from the [`WorkerState`]s that the coordinators report.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
 )]
@@ -18,23 +18,23 @@ use crate::{
 pub enum WorkerCondition {
     /// It takes requests.
     Active,
-    /// It was changed, and not every coordinator has the change yet.
+    /// It was changed, and at least one coordinator does not have the change yet.
     Pending,
-    /// It was removed, moved or shrunk, and requests that should not be there are under way.
+    /// It was removed, moved or shrunk, and still has requests that it should no longer have.
     Draining,
-    /// It could not be reached, and one request now finds out whether it can again.
+    /// It was unreachable, and one request now tests it.
     Probing,
-    /// Envoy cannot reach it.
+    /// Envoy cannot connect to it.
     Parked,
     /// No coordinator has reported for 10 seconds.
     Unknown,
     /// An operator has cordoned it, and it gets no requests.
     Cordoned,
-    /// It is cordoned, and no request is under way there.
+    /// It is cordoned, and has no requests under way.
     Drained,
     /// It does not answer its heartbeat, and gets no requests.
     Down,
-    /// It answers its heartbeat again, and its capacity comes back.
+    /// It answers its heartbeat again, and its capacity returns in steps.
     Starting,
 }
 
@@ -71,7 +71,7 @@ impl WorkerCondition {
     }
 }
 
-/// Returns what a worker is doing, and why it is not active.
+/// Returns a worker's condition, and why it is not active.
 pub(crate) fn condition(
     state: &PoolsState,
     url: &WorkerUrl,
@@ -126,7 +126,7 @@ pub(crate) fn condition(
     }
 }
 
-/// Returns what a worker that is to take requests is doing according to the coordinators, and why it is not active.
+/// Returns the condition that coordinators report of a worker that is to get requests, and why it is not active.
 pub(crate) fn reported(
     record: &WorkerRecord,
     of_worker: &[&WorkerReport],

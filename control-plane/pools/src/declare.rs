@@ -1,4 +1,5 @@
-//! The configuration file, at a start and when it is read again: it wins where it is newer than what REST has changed.
+//! Merges the configuration file into the state, at a start and at a reload. Where the file is newer than a change over
+//! REST, it wins.
 
 use std::collections::HashSet;
 
@@ -51,7 +52,7 @@ impl PoolsState {
         Ok(())
     }
 
-    /// Takes over the file's entry for one worker if it is new.
+    /// Applies the file's entry for one worker if it is new.
     fn declare_worker(&mut self, declared: PoolWorker) {
         let url = declared.worker.worker.clone();
         match self.records.get_mut(&url) {
@@ -67,7 +68,7 @@ impl PoolsState {
                 self.records.insert(url, WorkerRecord { declared: Some(declared.clone()), ..new });
             }
         }
-        // A worker in a deleted pool brings the pool back.
+        // A worker in a deleted pool restores the pool.
         self.pools.bring_back(&declared.pool);
     }
 

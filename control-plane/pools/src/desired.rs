@@ -1,4 +1,4 @@
-//! What Envoy shall have: the interface between this domain, which decides it, and xDS, which delivers it.
+//! The desired state of Envoy: the interface between this domain, which decides it, and xDS, which delivers it.
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
@@ -6,24 +6,25 @@ use slotway_config::{Pool, PoolName, WaitDuration, Worker};
 
 use crate::{DEFAULT_GROUP, Groups};
 
-/// The whole desired state of Envoy. Each change makes a new value; a published one is never altered.
+/// The whole desired state of Envoy. Each change creates a new value; a published value is never modified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Desired {
-    /// The generation. It only rises, also over restarts and lost databases: the greater of the stored one plus 1 and the Unix time in
-    /// microseconds at which it was made.
+    /// The generation. It always increases, even over restarts and a lost database: it is the greater of the stored
+    /// generation plus 1 and the current Unix time in microseconds.
     pub generation: u64,
-    /// The store's revision that wrote the generation. The audit rows between the revisions of two generations have the changes
-    /// between them.
+    /// The revision of the store that wrote the generation. The audit rows between the revisions of two generations are
+    /// the changes between them.
     pub revision: u64,
     /// The pools in match order, each with the workers that get requests.
     pub pools: Vec<Pool>,
-    /// Workers that get no requests (removed, moved, cordoned or down), and whose clusters must stay. None of them is in `pools`.
+    /// Workers without requests (removed, moved, cordoned or down) whose clusters must remain. None of them is in
+    /// `pools`.
     pub draining: Vec<DrainingWorker>,
-    /// How Envoy listens to clients.
+    /// The settings of Envoy's listener.
     pub listener: ListenerSettings,
 }
 
-/// A worker that gets no requests, and whose cluster must stay until it has drained, or because it may come back.
+/// A worker that gets no requests. Its cluster must remain until it has drained, or because it may return.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DrainingWorker {
     /// The worker.
@@ -45,29 +46,30 @@ impl Desired {
         if pools.is_empty() {
             return None;
         }
-        // If it is unknown which group still needs a cluster, all groups keep it: a missing cluster breaks requests, a needless one does not.
+        // If it is unknown which group still needs a cluster, all groups keep it: a missing cluster breaks requests, a
+        // superfluous one does not.
         let drains = |draining: &&DrainingWorker| draining.pool.as_ref().is_none_or(is_in);
         let draining = self.draining.iter().filter(drains).cloned().collect();
         Some(Arc::new(Self { pools, draining, ..Self::clone(self) }))
     }
 }
 
-/// How Envoy listens to clients and runs the filter.
+/// The settings of Envoy's listener and of the filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenerSettings {
     /// The address that clients connect to.
     pub listen: SocketAddr,
-    /// Adds `x-slotway-worker` and `x-slotway-wait-ms` to answers.
+    /// Whether answers get `x-slotway-worker` and `x-slotway-wait-ms`.
     pub debug_headers: bool,
-    /// How long a lane may be silent before the other lanes take it for dead.
+    /// How long a lane may be silent before other lanes consider it dead.
     pub lane_lease: WaitDuration,
-    /// Envoy's access log; none is written without it.
+    /// The path of Envoy's access log; none if absent.
     pub access_log: Option<PathBuf>,
-    /// The filter's code, an absolute path on Envoy's machine.
+    /// The filter's module, an absolute path on Envoy's machine.
     pub filter_wasm: PathBuf,
     /// The group of each pool.
     pub groups: Groups,
-    /// Envoy's concurrency: how many worker threads, and so lanes, it runs.
+    /// Envoy's concurrency: the number of its worker threads, and so of lanes.
     pub lanes: u32,
 }
 

@@ -16,22 +16,22 @@ pub enum PoolsError {
     /// A change breaks a rule of the whole state.
     #[error(transparent)]
     Rule(#[from] RuleViolation),
-    /// A field of a worker's spec is wrong.
+    /// A field of a worker's spec is invalid.
     #[error("{reason}")]
     Worker {
         /// The field.
         field: WorkerField,
-        /// What is wrong and what would be right.
+        /// Why it is invalid, and which values are valid.
         reason: String,
     },
-    /// A field of an entry of a list of workers is wrong.
+    /// A field of an entry of a list of workers is invalid.
     #[error("{reason}")]
     Entry {
-        /// The index of the entry, from 0; none if no single entry is to blame.
+        /// The index of the entry, from 0; none if the error concerns no single entry.
         index: Option<usize>,
         /// The field.
         field: WorkerField,
-        /// What is wrong and what would be right.
+        /// Why it is invalid, and which values are valid.
         reason: String,
     },
     /// An entry of a list of workers names a worker that is in another pool.
@@ -54,20 +54,20 @@ pub enum PoolsError {
         /// What uses it, and what to do first.
         reason: String,
     },
-    /// There is no such worker.
+    /// The worker does not exist.
     #[error("there is no worker {worker:?}")]
     UnknownWorker {
-        /// The name that was given.
+        /// The requested name.
         worker: String,
-        /// Workers that exist, a bounded number of them.
+        /// Some of the existing workers.
         known: Vec<String>,
     },
-    /// There is no such pool.
+    /// The pool does not exist.
     #[error("there is no pool {pool:?}")]
     UnknownPool {
-        /// The name that was given.
+        /// The requested name.
         pool: String,
-        /// The pools that exist.
+        /// The existing pools.
         known: Vec<String>,
     },
 }
@@ -101,7 +101,7 @@ impl WorkerField {
     }
 }
 
-/// A rule that all pools and workers together break.
+/// A violation of a rule about all pools and workers together.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct RuleViolation {
@@ -109,13 +109,13 @@ pub struct RuleViolation {
     pub pool: Option<PoolName>,
     /// A second pool that breaks the rule together with the first.
     pub other: Option<PoolName>,
-    /// The part of the pool that breaks the rule.
+    /// The part of the pool that violates the rule.
     pub subject: RuleSubject,
-    /// What is wrong and what would be right.
+    /// The violation, and what would be valid.
     pub reason: String,
 }
 
-/// What breaks a rule.
+/// The subject of a violation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RuleSubject {
     /// The number of pools.

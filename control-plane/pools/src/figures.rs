@@ -2,7 +2,7 @@ use slotway_config::{PoolName, PoolReport, WorkerReport, WorkerUrl};
 
 use crate::CoordinatorFigures;
 
-/// The coordinators' figures that are shown: the fresh ones, and outdated ones only if no coordinator has fresh ones.
+/// The figures of the coordinators that are shown: fresh ones, or outdated ones if no coordinator has fresh ones.
 pub(crate) struct Figures<'a> {
     shown: Vec<&'a CoordinatorFigures>,
     is_fresh: bool,
@@ -15,22 +15,22 @@ impl<'a> Figures<'a> {
         Self { shown: if is_fresh { fresh } else { latest.iter().collect() }, is_fresh }
     }
 
-    /// Returns whether they are recent enough to count as what holds now.
+    /// Returns whether they are recent enough to count as current.
     pub(crate) fn is_fresh(&self) -> bool {
         self.is_fresh
     }
 
-    /// Returns of how many coordinators they are.
+    /// Returns the number of coordinators.
     pub(crate) fn coordinators(&self) -> usize {
         self.shown.len()
     }
 
-    /// Returns the reports about a worker, of each coordinator that has it.
+    /// Returns the reports about a worker of all coordinators that have it.
     pub(crate) fn worker(&self, url: &WorkerUrl) -> Vec<&'a WorkerReport> {
         self.shown.iter().filter_map(|figures| figures.workers.get(url)).collect()
     }
 
-    /// Returns the reports about a pool, of each coordinator that has it, with their age in milliseconds.
+    /// Returns the reports about a pool of all coordinators that have it, with their age in milliseconds.
     pub(crate) fn pool(&self, name: &PoolName) -> Vec<(&'a PoolReport, u64)> {
         let of = |figures: &&'a CoordinatorFigures| {
             let pool = figures.pools.iter().find(|line| line.pool == *name)?;
@@ -44,7 +44,7 @@ impl<'a> Figures<'a> {
         self.shown.iter().map(|figures| age_ms(figures)).max()
     }
 
-    /// Returns the oldest generation in force at one of the coordinators.
+    /// Returns the oldest generation that is in force at any of the coordinators.
     pub(crate) fn generation_in_force(&self) -> Option<u64> {
         self.shown.iter().map(|figures| figures.generation).min()
     }

@@ -1,19 +1,19 @@
-//! Groups of Envoys: which pools the Envoys of a group have.
+//! Groups of Envoys. All Envoys of a group have the same pools.
 
 use std::collections::BTreeMap;
 
 use slotway_config::PoolName;
 
-/// The group of the Envoy that `slotway up` runs, and of every pool that the configuration file puts into no other group.
+/// The group of the Envoy that `slotway up` runs, and of every pool without another group in the configuration file.
 pub const DEFAULT_GROUP: &str = "slotway";
 
-/// Longest name of a group, in bytes.
+/// The maximum length of a group's name, in bytes.
 pub const GROUP_BYTES_MAX: usize = 256;
 
-/// The group of each pool. An Envoy states its group as `node.cluster`, and gets the pools of that group alone.
+/// The group of each pool. An Envoy states its group as `node.cluster`, and gets only the pools of that group.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Groups {
-    /// Pools of other groups than the default one.
+    /// Pools outside the default group.
     by_pool: BTreeMap<PoolName, String>,
 }
 

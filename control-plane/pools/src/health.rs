@@ -3,32 +3,32 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use slotway_config::{Capacity, WaitDuration};
 
-/// The first step of a slow start: one slot, so that a worker can prove itself.
+/// The first step of a slow start: one slot.
 const FIRST_STEP: u32 = 1;
-/// Longest `reason`, in bytes; what is longer is cut.
+/// The maximum length of `reason`, in bytes; a longer one is truncated.
 const REASON_BYTES_MAX: usize = 512;
 
-/// Whether a worker answers its heartbeat, as the watchdog has found and stored it. All control planes on a store use the same.
+/// Whether a worker answers its heartbeat, as the watchdog found and stored it. All control planes on a store share it.
 ///
-/// Envoy's configuration is made of it without a clock: a slow start advances by steps, each of which is stored.
+/// Envoy's configuration depends on it, but not on a clock: a slow start advances in steps, and each step is stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Health {
-    /// It answers, or has no heartbeat.
+    /// The worker answers, or has no heartbeat.
     #[default]
     Up,
-    /// It does not, and gets no requests.
+    /// The worker does not answer, and gets no requests.
     Down {
-        /// Since when, as Unix time in milliseconds.
+        /// The start of the outage as Unix time in milliseconds.
         since_ms: u64,
-        /// What went wrong, in words.
+        /// The failure of the last probe.
         reason: String,
     },
-    /// It answers again, and its capacity comes back step by step.
+    /// The worker answers again, and its capacity returns in steps.
     Starting {
-        /// Since when, as Unix time in milliseconds.
+        /// The start as Unix time in milliseconds.
         since_ms: u64,
-        /// How far it has come: 1 is one slot, and each step doubles what it has.
+        /// The current step: step 1 is one slot, and each step doubles the slots.
         step: u32,
     },
 }
@@ -41,27 +41,27 @@ impl Health {
         Self::Down { since_ms, reason: reason[..end].replace(char::is_control, " ") }
     }
 
-    /// Returns whether it answers, or has no heartbeat.
+    /// Returns whether the worker answers, or has no heartbeat.
     #[must_use]
     pub fn is_up(&self) -> bool {
         *self == Self::Up
     }
 
-    /// Returns how much of its capacity a worker may have now, at least one slot; none while it is down.
+    /// Returns the part of its capacity that a worker may use now, at least one slot; none while it is down.
     #[must_use]
     pub fn capacity_in_force(&self, capacity: Capacity) -> Option<Capacity> {
         match self {
             Self::Up => Some(capacity),
             Self::Down { .. } => None,
             Self::Starting { step, .. } => {
-                // Between 1 and the capacity, so it is a capacity.
+                // The value is between 1 and the capacity, so it is a valid capacity.
                 Some(Capacity::new(slots(*step).min(capacity.get())).unwrap_or(capacity))
             }
         }
     }
 }
 
-/// Returns how many slots a worker has in a step of its slow start, bounded by its capacity.
+/// Returns the number of slots in a step of a slow start, before the limit of the worker's capacity.
 fn slots(step: u32) -> u32 {
     1_u32.checked_shl(step.saturating_sub(FIRST_STEP)).unwrap_or(u32::MAX)
 }
@@ -71,12 +71,12 @@ fn slots(step: u32) -> u32 {
 pub struct SlowStartSteps {
     /// The first step with the whole capacity; steps count from 1.
     pub last: u32,
-    /// How long each step takes: all take equally long, and together as long as the slow start.
+    /// The duration of each step. All steps take equally long, and together the whole slow start.
     pub duration: Duration,
 }
 
 impl SlowStartSteps {
-    /// Returns the steps over which a capacity comes back.
+    /// Returns the steps over which a capacity returns.
     #[must_use]
     pub fn new(over: WaitDuration, capacity: Capacity) -> Self {
         let doublings = capacity.get().next_power_of_two().trailing_zeros();

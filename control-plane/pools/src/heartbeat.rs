@@ -3,64 +3,64 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 use slotway_config::WaitDuration;
 
-/// Shortest and longest `interval`, in milliseconds.
+/// The range of `interval`, in milliseconds.
 const INTERVAL_MS: RangeInclusive<u64> = 100..=3_600_000;
-/// Shortest and longest `timeout`, in milliseconds.
+/// The range of `timeout`, in milliseconds.
 const TIMEOUT_MS: RangeInclusive<u64> = 10..=60_000;
-/// Fewest and most failures in a row.
+/// The range of the failures in a row.
 const THRESHOLD: RangeInclusive<u32> = 1..=100;
-/// Longest path, in bytes.
+/// The maximum length of the path, in bytes.
 const PATH_BYTES_MAX: usize = 1_024;
 
-/// How the control plane finds out whether a worker works: it sends it a request, and after so many failures in a row the worker gets
-/// no requests until it answers again.
+/// The health check of a worker: the control plane sends it requests. After a number of failures in a row the worker
+/// gets no requests until it answers again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(try_from = "GivenHeartbeat")]
+#[serde(try_from = "HeartbeatFields")]
 pub struct Heartbeat {
-    /// What is asked for, behind the worker's base URL.
+    /// The path of the request, appended to the worker's base URL.
     #[schema(example = "/health")]
     path: String,
-    /// How often it is asked: `100ms` to `1h`; `5s` if not said.
+    /// The interval between requests: `100ms` to `1h`. Default: `5s`.
     #[schema(value_type = String)]
     interval: WaitDuration,
-    /// How long it may take to answer: `10ms` to `1m`, and not longer than the interval; `1s` if not said.
+    /// The time limit for an answer: `10ms` to `1m`, at most the interval. Default: `1s`.
     #[schema(value_type = String)]
     timeout: WaitDuration,
-    /// After how many failures in a row it is down: 1 to 100; 3 if not said.
+    /// The number of failures in a row after which the worker is down: 1 to 100. Default: 3.
     #[schema(minimum = 1, maximum = 100)]
     threshold: u32,
 }
 
 impl Heartbeat {
-    /// Returns the path of the request, appended to the worker's base URL. It begins with `/`.
+    /// Returns the path of the request, which is appended to the worker's base URL. It begins with `/`.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// Returns how often it is asked.
+    /// Returns the interval between requests.
     #[must_use]
     pub fn interval(&self) -> WaitDuration {
         self.interval
     }
 
-    /// Returns how long it may take to answer; not longer than the interval.
+    /// Returns the time limit for an answer; at most the interval.
     #[must_use]
     pub fn timeout(&self) -> WaitDuration {
         self.timeout
     }
 
-    /// Returns after how many failures in a row it is down.
+    /// Returns the number of failures in a row after which the worker is down.
     #[must_use]
     pub fn threshold(&self) -> u32 {
         self.threshold
     }
 }
 
-/// A heartbeat as a client sends it, before it is checked.
+/// The fields of a heartbeat in a request body, before validation.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct GivenHeartbeat {
+struct HeartbeatFields {
     path: String,
     #[serde(default = "default_interval")]
     interval: WaitDuration,
@@ -82,11 +82,11 @@ fn default_threshold() -> u32 {
     3
 }
 
-impl TryFrom<GivenHeartbeat> for Heartbeat {
+impl TryFrom<HeartbeatFields> for Heartbeat {
     type Error = String;
 
-    fn try_from(given: GivenHeartbeat) -> Result<Self, String> {
-        let GivenHeartbeat { path, interval, timeout, threshold } = given;
+    fn try_from(given: HeartbeatFields) -> Result<Self, String> {
+        let HeartbeatFields { path, interval, timeout, threshold } = given;
         let right = path.starts_with('/')
             && path.len() <= PATH_BYTES_MAX
             && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_said_is_every_five_seconds_with_a_second_and_three_failures() {
+    fn absent_fields_take_their_defaults() {
         let heartbeat: Heartbeat = serde_json::from_value(json!({ "path": "/health?deep=1" })).unwrap();
         let written = serde_json::to_value(&heartbeat).unwrap();
         assert_eq!(
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_refused_with_its_field() {
+    fn an_invalid_field_is_refused_with_its_name() {
         for (given, says) in [
             (json!({}), "missing field `path`"),
             (json!({ "path": "health" }), "heartbeat.path: it must begin with /"),

@@ -2,11 +2,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// Most labels of one worker.
+/// The maximum number of labels of one worker.
 const LABELS_MAX: usize = 32;
-/// Longest name and longest value of a label, in bytes.
+/// The maximum length of the name and of the value of a label, in bytes.
 const LABEL_BYTES_MAX: usize = 63;
-/// Longest notes, in bytes.
+/// The maximum length of notes, in bytes.
 const NOTES_BYTES_MAX: usize = 4_096;
 
 /// An operator's labels of a worker: names with values.
@@ -15,13 +15,13 @@ const NOTES_BYTES_MAX: usize = 4_096;
 pub struct Labels(BTreeMap<String, String>);
 
 impl Labels {
-    /// Returns whether there are none.
+    /// Returns whether there are no labels.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Returns whether there is a label of this name with this value.
+    /// Returns whether there is a label with this name and value.
     #[must_use]
     pub fn has(&self, name: &str, value: &str) -> bool {
         self.0.get(name).is_some_and(|own| own == value)
@@ -66,7 +66,7 @@ impl TryFrom<BTreeMap<String, String>> for Labels {
 pub struct Notes(String);
 
 impl Notes {
-    /// Returns whether there are none.
+    /// Returns whether the notes are empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -1,5 +1,5 @@
-//! Pools, policies, workers and groups: the domain that decides what Envoy shall have. [`Pools`] keeps them in the store, changes them
-//! and publishes [`Desired`].
+//! Pools, policies, workers and groups: the domain that decides the desired state of Envoy. [`Pools`] keeps them in the
+//! store, changes them and publishes [`Desired`].
 //!
 //! Workers come from the configuration file and from REST, and the newer of both wins:
 //!
@@ -11,17 +11,17 @@
 //! Pools and policies follow the same rule: a pool's match, its policy and the order of the file's pools each count separately
 //! ([`PoolSet`]).
 //!
-//! To tell an edited entry from an unchanged one, the store keeps what the file last declared.
+//! The store keeps the last declaration of the file, to distinguish an edited entry from an unchanged one.
 //!
-//! A worker that is cordoned, or does not answer its heartbeat, gets no requests and stays. A worker that REST or the file puts into
-//! another pool drains from the old one first.
+//! A worker that is cordoned, or does not answer its heartbeat, gets no requests but stays in its pool. A worker that
+//! REST or the file moves to another pool drains from the old one first.
 //!
-//! A removed worker leaves its pool at once, but its cluster stays in Envoy while requests are under way: until every connected
-//! coordinator has reported that it has the change and no request there ([`Pools::settle`]).
+//! A removed worker leaves its pool at once. Its cluster remains in Envoy while requests are under way: until every
+//! connected coordinator has reported that it has the change and no request at the worker ([`Pools::settle`]).
 //!
 //! Several control planes may share a store; see [`slotway_store::Replica`]. Each knows its own coordinators only, see `retained`.
 //!
-//! What the coordinators report and what the watchdog hears arrives through [`Observations`].
+//! [`Observations`] provides the reports of the coordinators and the results of the watchdog.
 
 mod condition;
 mod cordon;
@@ -83,11 +83,12 @@ pub const WORKER: Kind = Kind::new("worker");
 pub const POOL: Kind = Kind::new("pool");
 /// A pool's policy, by the pool's name.
 pub const POLICY: Kind = Kind::new("policy");
-/// The settings that the configuration file has beside pools and workers.
+/// The settings of the configuration file other than pools and workers.
 pub const SETTINGS: Kind = Kind::new("settings");
 /// The kinds of documents of this domain.
 pub const KINDS: [Kind; 4] = [WORKER, POOL, POLICY, SETTINGS];
-/// The fact in the store with the generation. It is part of backups: it must not fall on a machine whose clock is behind.
+/// The fact with the generation. Backups contain it, because a generation must not decrease on a machine with a slow
+/// clock.
 pub const GENERATION: &str = "generation";
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! The stored form of the settings that the configuration file has beside pools and workers. A start compares it with the file: only a
-//! file that says something else needs a new generation.
+//! The stored form of the settings of the configuration file other than pools and workers. A start compares it with the
+//! file: only a file with other settings needs a new generation.
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
@@ -8,7 +8,7 @@ use slotway_config::{PoolName, WaitDuration};
 
 use crate::ListenerSettings;
 
-/// The settings that were last stored.
+/// The last stored settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum StoredListener {
@@ -54,7 +54,8 @@ impl StoredListener {
     }
 }
 
-/// Returns the text that versions without [`ListenerRecord`] stored. It must not change: a store of such a version is compared with it.
+/// Returns the text that versions without [`ListenerRecord`] stored. It must not change, because it is compared with
+/// the stores of such versions.
 fn text_of(listener: &ListenerSettings) -> String {
     let ListenerSettings { listen, debug_headers, lane_lease, access_log, filter_wasm, groups, lanes } =
         listener;

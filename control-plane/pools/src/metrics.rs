@@ -20,7 +20,7 @@ struct PoolLabels {
 }
 
 impl Pools {
-    /// Registers the current metrics of pools and workers. Every pool has each of them.
+    /// Registers the current metrics of pools and workers. Each pool has every metric.
     pub fn register_metrics(&self, registry: &mut Registry) {
         let desired = self.desired().borrow().clone();
         let generation = Gauge::<u64, AtomicU64>::default();

@@ -1,4 +1,4 @@
-//! What other parts of the control plane observe of workers and pools, as this domain needs it.
+//! The observations about workers and pools that this domain needs from other parts of the control plane.
 
 use std::{
     collections::HashMap,
@@ -8,19 +8,20 @@ use std::{
 use serde::{Deserialize, Serialize};
 use slotway_config::{PoolReport, WorkerReport, WorkerUrl};
 
-/// How old a coordinator's figures may be to count as what holds now.
+/// The maximum age of a coordinator's figures that count as current.
 pub const FIGURES_FRESH_FOR: Duration = Duration::from_secs(10);
 
 /// The observations of the coordinators and of the watchdog.
 pub trait Observations: Send + Sync {
-    /// Returns whether a coordinator has reported that `generation` or a later one is in force there and that it has no request at a
-    /// worker which that generation removed.
+    /// Returns whether a coordinator has reported that `generation` or a later one is in force there, and that it has
+    /// no request at a worker that this generation removed.
     fn has_drained(&self, coordinator: &str, worker: &WorkerUrl, generation: u64) -> bool;
 
     /// Returns the latest figures of each coordinator, by name.
     fn latest(&self, now: Instant) -> Vec<CoordinatorFigures>;
 
-    /// Returns the outcome of a worker's last heartbeat; none if it has none, was not asked yet, or another control plane asks it.
+    /// Returns the outcome of a worker's last heartbeat; none if it has no heartbeat, was not probed yet, or another
+    /// control plane probes it.
     fn heartbeat(&self, worker: &WorkerUrl) -> Option<HeartbeatStatus>;
 }
 
@@ -31,7 +32,7 @@ pub struct CoordinatorFigures {
     pub coordinator: String,
     /// The newest generation that is in force there.
     pub generation: u64,
-    /// How old the figures are.
+    /// The age of the figures.
     pub age: Duration,
     /// The pools, without their workers.
     pub pools: Vec<PoolReport>,
@@ -40,25 +41,25 @@ pub struct CoordinatorFigures {
 }
 
 impl CoordinatorFigures {
-    /// Returns whether the figures are recent enough to count as what holds now.
+    /// Returns whether the figures are recent enough to count as current.
     #[must_use]
     pub fn is_fresh(&self) -> bool {
         self.age < FIGURES_FRESH_FOR
     }
 }
 
-/// The outcome of a worker's last heartbeat, as the control plane that watches it knows it.
+/// The outcome of a worker's last heartbeat, as known to the control plane that probes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct HeartbeatStatus {
     /// Whether it answered.
     pub ok: bool,
-    /// When it was asked (RFC 3339, UTC).
+    /// The time of the request (RFC 3339, UTC).
     pub at: String,
-    /// How many times it has failed, one after the other.
+    /// The number of failures in a row.
     pub failures: u32,
-    /// What went wrong when it last failed; `null` once it has answered.
+    /// The last failure; `null` once it has answered.
     pub last_error: Option<String>,
-    /// Whether it gets requests although it has failed often enough: so many fail at once that it is rather the control plane that is
-    /// cut off.
+    /// Whether it gets requests although its failures have reached the threshold, because so many workers fail at once
+    /// that the control plane's own network has probably failed.
     pub kept: bool,
 }

@@ -9,32 +9,31 @@ use crate::{
     worker_record::{Membership, WorkerRecord},
 };
 
-/// One worker in `GET /coordinator/workers`. Figures are sums over the coordinators; `null` where none has
-/// reported.
+/// One worker in `GET /coordinator/workers`. Figures are sums over the coordinators; `null` if none has reported.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct WorkerRow {
     /// The base URL.
     pub worker: String,
     /// Its pool.
     pub pool: String,
-    /// How many requests a coordinator may have there at once.
+    /// The maximum number of concurrent requests of a coordinator at the worker.
     pub capacity: u32,
-    /// What it is doing: `active`, `pending`, `draining`, `probing`, `parked` or `unknown`. One that is cordoned is `draining` here, and
-    /// one whose heartbeat fails is `parked`.
+    /// Its state: `active`, `pending`, `draining`, `probing`, `parked` or `unknown`. A cordoned worker is `draining`
+    /// here, and a worker with a failed heartbeat is `parked`.
     pub state: WorkerCondition,
     /// Its requests under way.
     pub in_flight: Option<u32>,
     /// Its free slots.
     pub free: Option<u32>,
-    /// Its slots that are not given out because it cannot be reached.
+    /// Its slots that are not granted because it cannot be reached.
     pub parked: Option<u32>,
-    /// Failures to reach it, one after the other.
+    /// The number of failed connection attempts in a row.
     pub failures: Option<u32>,
     /// Requests of its pool that wait for a slot.
     pub waiting: Option<u32>,
-    /// How long the first request of its pool has waited, in milliseconds.
+    /// The waiting time of the oldest request of its pool, in milliseconds.
     pub oldest_wait_ms: Option<u64>,
-    /// How old the oldest of these figures is, in milliseconds.
+    /// The age of the oldest of these figures, in milliseconds.
     pub report_age_ms: Option<u64>,
     /// The newest generation of the configuration.
     pub generation_wanted: u64,
@@ -74,8 +73,8 @@ fn row(state: &PoolsState, url: &WorkerUrl, record: &WorkerRecord, figures: &Fig
     }
 }
 
-/// Returns the condition in the six words that this list has always had: a worker that is cordoned drains, and one whose heartbeat
-/// fails is parked.
+/// Returns the condition as one of the six states that this list has always had: a cordoned worker is draining, and a
+/// worker with a failed heartbeat is parked.
 fn condition(
     state: &PoolsState,
     record: &WorkerRecord,

@@ -9,14 +9,14 @@ pub struct PoolRecord {
     /// Which requests belong to it.
     #[serde(rename = "match")]
     pub matches: PoolMatch,
-    /// The configuration file's entry when it was last read; `None` for a pool that only REST named. It tells an edit of the file, which
-    /// wins, from an unchanged entry, which does not.
+    /// The configuration file's entry when it was last read; `None` for a pool that only REST created. An edited entry
+    /// wins over a change over REST, an unchanged one does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub declared: Option<DeclaredPool>,
     /// Whether it was deleted over REST. The record stays, because the file still declares the pool and must not bring it back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub removed: bool,
-    /// The store's revision that wrote this; 0 for what is not stored yet.
+    /// The revision of the store that wrote it; 0 if it is not stored yet.
     #[serde(skip)]
     pub revision: u64,
 }
@@ -39,7 +39,7 @@ pub struct PolicyRecord {
     /// The configuration file's policy when it was last read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub declared: Option<Policy>,
-    /// The store's revision that wrote this; 0 for what is not stored yet.
+    /// The revision of the store that wrote it; 0 if it is not stored yet.
     #[serde(skip)]
     pub revision: u64,
 }

@@ -47,7 +47,7 @@ impl PoolSet {
         self.in_order().into_iter().map(|(name, _)| name.clone()).collect()
     }
 
-    /// Returns the pool of a worker that names none.
+    /// Returns the default pool for a worker without one: the first.
     pub(crate) fn first(&self) -> Option<&PoolName> {
         let present = self.pools.iter().filter(|(_, record)| !record.removed);
         present.min_by_key(|(_, record)| record.position).map(|(name, _)| name)
@@ -62,20 +62,20 @@ impl PoolSet {
         self.in_order().into_iter().map(pool).collect()
     }
 
-    /// Returns another pool that has this match: of two, the second would never get a request.
+    /// Returns another pool with this match. The second of two such pools would never get a request.
     pub(crate) fn with_match(&self, matches: &PoolMatch, but: &PoolName) -> Option<&PoolName> {
         let same = |(name, record): &(&PoolName, &PoolRecord)| *name != but && record.matches == *matches;
         self.in_order().into_iter().find(same).map(|(name, _)| name)
     }
 
-    /// Returns the pool before this one that takes all its requests; none if it gets some.
+    /// Returns the earlier pool that takes all requests of this one; none if this pool gets some.
     pub(crate) fn shadow_of(&self, name: &PoolName) -> Option<&PoolName> {
         let matches = &self.get(name)?.matches;
         let before = self.in_order().into_iter().take_while(|(other, _)| *other != name);
         before.into_iter().find(|(_, other)| covers(&other.matches, matches)).map(|(other, _)| other)
     }
 
-    /// Takes over the file's pools where they are new: the match, the policy and the order each count separately.
+    /// Applies the file's pools where they are new: the match, the policy and the order each count separately.
     pub(crate) fn declare(&mut self, file: &[Pool]) {
         let in_file: HashSet<_> = file.iter().map(|pool| &pool.name).collect();
         let gone =
@@ -95,7 +95,7 @@ impl PoolSet {
         let mut names = self.names();
         names.retain(|name| !added.contains(name));
         if known != before {
-            // The file has another order. Pools of REST stay before the pool that they were before.
+            // The order in the file has changed. A pool of REST keeps its place before the pool that it preceded.
             let of_rest = names.clone().into_iter().filter(|name| !order.contains(name));
             let mut anew: Vec<_> = order.iter().filter(|name| names.contains(name)).cloned().collect();
             for name in of_rest {
@@ -113,7 +113,7 @@ impl PoolSet {
         self.number(&names);
     }
 
-    /// Takes over the file's entry for one pool. Returns whether the pool needs a position: it is new, or back.
+    /// Applies the file's entry for one pool. Returns whether the pool needs a position, because it is new or restored.
     fn declare_one(&mut self, position: u32, pool: &Pool) -> bool {
         let declared = DeclaredPool { position, matches: pool.matches.clone() };
         let policy = self.policies.entry(pool.name.clone()).or_default();
@@ -139,7 +139,7 @@ impl PoolSet {
         is_back
     }
 
-    /// Brings a pool back that REST has deleted, at the end: the file has put a worker into it.
+    /// Restores a pool that REST has deleted, at the end, because the file has put a worker into it.
     pub(crate) fn bring_back(&mut self, name: &PoolName) {
         let mut names = self.names();
         if let Some(record) = self.pools.get_mut(name).filter(|record| record.removed) {
@@ -149,8 +149,8 @@ impl PoolSet {
         }
     }
 
-    /// Creates a pool with the default policy, or changes its match. A new pool comes before the first one that would take all its
-    /// requests, at the end if there is none.
+    /// Creates a pool with the default policy, or changes its match. A new pool is inserted before the first pool that
+    /// would take all its requests, or at the end if there is none.
     pub(crate) fn set(&mut self, name: &PoolName, matches: PoolMatch) {
         if let Some(record) = self.pools.get_mut(name).filter(|record| !record.removed) {
             record.matches = matches;
@@ -168,7 +168,7 @@ impl PoolSet {
         self.number(&names);
     }
 
-    /// Assigns positions, all at once: each pool gets the position that is asked for, or the end if that is beyond it.
+    /// Assigns positions, all at once: each pool gets the requested position, or the end if that is beyond it.
     pub(crate) fn place(&mut self, mut positions: Vec<(PoolName, u32)>) {
         let mut names = self.names();
         names.retain(|name| positions.iter().all(|(placed, _)| placed != name));
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_pool_comes_before_the_one_that_would_take_all_its_requests_and_one_with_a_place_there() {
+    fn a_new_pool_gets_its_requested_position_or_precedes_the_pool_that_would_take_all_its_requests() {
         let mut pools = started(&["a", "all"]);
         pools.set(&name("c"), prefix("/c"));
         assert_eq!(order(&pools), ["a", "c", "all"]);
@@ -270,14 +270,14 @@ mod tests {
         assert_eq!(order(&pools), ["all", "a", "c", "d"]);
         assert_eq!(pools.shadow_of(&name("d")), Some(&name("all")));
         assert_eq!(pools.shadow_of(&name("all")), None);
-        // In whatever order they are asked for.
+        // The order of the requests does not matter.
         pools.place(vec![(name("d"), 2), (name("c"), 0), (name("all"), 3)]);
         assert_eq!(order(&pools), ["c", "a", "d", "all"]);
         assert_eq!(pools.get(&name("d")).unwrap().position, 2);
     }
 
     #[test]
-    fn what_rest_changed_stays_until_the_file_says_something_new_of_that() {
+    fn a_change_over_rest_stays_until_the_file_changes_the_same_part() {
         let mut pools = started(&["a", "b"]);
         pools.set(&name("a"), prefix("/other"));
         pools.place(vec![(name("b"), 0)]);
@@ -289,29 +289,37 @@ mod tests {
         let mut edited = file(&["a", "b"]);
         edited[0].max_waiting = 9;
         pools.declare(&edited);
-        assert_eq!(pools.policy(&name("a")).unwrap().policy.max_waiting, 9, "of the policy there is news");
-        assert_eq!(pools.get(&name("a")).unwrap().matches, prefix("/other"), "and of the match none");
+        assert_eq!(
+            pools.policy(&name("a")).unwrap().policy.max_waiting,
+            9,
+            "the file has changed the policy"
+        );
+        assert_eq!(
+            pools.get(&name("a")).unwrap().matches,
+            prefix("/other"),
+            "the file has not changed the match"
+        );
         edited[0].matches = prefix("/new");
         pools.declare(&edited);
         assert_eq!(pools.get(&name("a")).unwrap().matches, prefix("/new"));
-        assert_eq!(order(&pools), ["b", "a"], "of the order there is none");
+        assert_eq!(order(&pools), ["b", "a"], "the file has not changed the order");
         pools.declare(&file(&["b", "a"]));
         pools.declare(&file(&["a", "b"]));
         assert_eq!(order(&pools), ["a", "b"]);
     }
 
     #[test]
-    fn a_pool_that_the_file_adds_comes_where_it_stands_there() {
+    fn a_pool_that_the_file_adds_gets_its_position_in_the_file() {
         let mut pools = started(&["a", "b"]);
         pools.set(&name("rest"), prefix("/rest"));
         pools.declare(&file(&["x", "a", "y", "b", "z"]));
         assert_eq!(order(&pools), ["x", "a", "y", "b", "rest", "z"]);
         pools.declare(&file(&["b", "a"]));
-        assert_eq!(order(&pools), ["b", "a", "rest"], "what the file no longer has is gone");
+        assert_eq!(order(&pools), ["b", "a", "rest"], "a pool that the file no longer has is removed");
     }
 
     #[test]
-    fn a_pool_of_rest_stays_before_the_one_that_it_was_before_when_the_file_has_another_order() {
+    fn a_pool_of_rest_keeps_its_place_before_its_successor_when_the_file_is_reordered() {
         let mut pools = started(&["a", "b", "all"]);
         pools.set(&name("rest"), prefix("/rest"));
         pools.declare(&file(&["all", "b", "a"]));
@@ -319,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pool_that_rest_deleted_stays_away_until_the_file_says_something_new_of_it() {
+    fn a_pool_that_rest_deleted_stays_deleted_until_the_file_changes_it() {
         let mut pools = started(&["a", "b"]);
         pools.remove(&name("a"));
         pools.declare(&file(&["a", "b"]));
@@ -335,13 +343,13 @@ mod tests {
         assert_eq!(
             pools.policy(&name("a")).unwrap().policy,
             slotway_config::Policy::default(),
-            "it is a new one"
+            "the pool is created anew"
         );
         pools.declare(&edited);
-        assert_eq!(pools.get(&name("a")).unwrap().matches, prefix("/again"), "the file says nothing new");
+        assert_eq!(pools.get(&name("a")).unwrap().matches, prefix("/again"), "the file has not changed");
         pools.remove(&name("a"));
         pools.declare(&file(&["b"]));
         pools.declare(&file(&["b", "a"]));
-        assert_eq!(order(&pools), ["b", "a"], "it went from the file and came back");
+        assert_eq!(order(&pools), ["b", "a"], "the file removed the pool and added it again");
     }
 }

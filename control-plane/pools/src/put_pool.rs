@@ -1,11 +1,11 @@
-//! Pools and policies, as `/api/v1/pools` and `/api/v1/policies` have them.
+//! Pools and policies, for `/api/v1/pools` and `/api/v1/policies`.
 
 use serde::{Deserialize, Serialize};
 use slotway_config::{Policy, PoolMatch, PoolName};
 
 use crate::{PoolsError, state::PoolsState};
 
-/// Most workers that an error names.
+/// The maximum number of workers that an error names.
 const NAMED_MAX: usize = 5;
 
 /// The spec of a pool.
@@ -16,13 +16,13 @@ pub struct PoolSpec {
     #[serde(rename = "match")]
     #[schema(value_type = MatchShown)]
     pub matches: PoolMatch,
-    /// Its place among the pools whose matches are tried in order, from 0. If not said where it is; a new one comes before the
-    /// first pool that would take all its requests, at the end if there is none.
+    /// Its position among the pools whose matches are tried in order, from 0. Default: unchanged; a new pool is
+    /// inserted before the first pool that would take all its requests, or at the end if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<u32>,
 }
 
-/// Which requests belong to a pool, as the API's description shows it.
+/// The requests that belong to a pool, as shown in the description of the API.
 #[derive(utoipa::ToSchema)]
 #[schema(as = PoolMatch)]
 #[expect(dead_code, reason = "it describes the JSON and is never built")]
@@ -40,7 +40,7 @@ impl PoolsState {
         Some(PoolSpec { matches: record.matches.clone(), position: Some(record.position) })
     }
 
-    /// Creates or replaces pools. All positions are assigned at once, so that a list of pools ends up in its own order.
+    /// Creates or replaces pools. All positions are assigned at once, so that a list of pools keeps its order.
     pub fn put_pools(&mut self, wanted: impl IntoIterator<Item = (PoolName, PoolSpec)>) {
         let mut positions = Vec::new();
         for (name, PoolSpec { matches, position }) in wanted {
@@ -71,7 +71,7 @@ impl PoolsState {
             return Err(self.unknown_pool(name));
         }
         let in_use = |reason| Err(PoolsError::PoolInUse { pool: name.clone(), reason });
-        // The pool of requests that is unknown may be this one.
+        // If the pool of a worker's requests is unknown, it may be this one.
         let may_be_in = |pool: Option<&PoolName>| pool.is_none_or(|pool| pool == name);
         let members = self
             .present()
@@ -96,7 +96,7 @@ impl PoolsState {
         Ok(())
     }
 
-    /// Returns the error for a pool that does not exist, with those that do.
+    /// Returns the error for a pool that does not exist, with the names of the existing pools.
     #[must_use]
     pub fn unknown_pool(&self, name: &PoolName) -> PoolsError {
         let known = self.pools.names().iter().map(ToString::to_string).collect();

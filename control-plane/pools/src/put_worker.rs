@@ -1,4 +1,4 @@
-//! One worker, as `/api/v1/workers` has it.
+//! One worker, for `/api/v1/workers`.
 
 use serde::{Deserialize, Serialize};
 use slotway_config::{Capacity, PoolName, Protocol, Scheme, WaitDuration, Worker, WorkerTls, WorkerUrl};
@@ -11,19 +11,19 @@ use crate::{
     worker_record::{Membership, PoolWorker, WorkerRecord},
 };
 
-/// Longest slow start, in milliseconds.
+/// The maximum duration of a slow start, in milliseconds.
 const SLOW_START_MS_MAX: u64 = 3_600_000;
 
 /// The spec of a worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WorkerSpec {
-    /// Its pool; if not said the one that it is in, for a new worker the first one. A worker with requests under way moves once they
-    /// have ended.
+    /// Its pool. Default: its current pool; for a new worker, the first pool. A worker with running requests moves once
+    /// they have ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub pool: Option<PoolName>,
-    /// How many requests a coordinator may have there at once.
+    /// The maximum number of concurrent requests of a coordinator at the worker.
     #[schema(value_type = u32, minimum = 1, maximum = 65_535)]
     pub capacity: Capacity,
     /// The protocol towards it: `http1` or `http2`.
@@ -34,13 +34,14 @@ pub struct WorkerSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub tls: Option<WorkerTls>,
-    /// Whether it gets no further requests, and stays; if not said as it was, for a new worker `false`.
+    /// Whether it gets no further requests, but stays in its pool. Default: unchanged; for a new worker, `false`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cordoned: Option<bool>,
-    /// How it is found out whether it is there; nobody asks it without one.
+    /// Its health check. Without one it is not probed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heartbeat: Option<Heartbeat>,
-    /// Over how long its capacity comes back when its heartbeat is well again: up to `1h`; at once if not said.
+    /// The duration over which its capacity returns after a failed heartbeat: up to `1h`. Default: the whole capacity
+    /// returns at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub slow_start: Option<WaitDuration>,
@@ -59,12 +60,12 @@ pub struct WantedWorker {
     pub notes: Notes,
 }
 
-/// Who makes a change, and when.
+/// The author and the time of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangeContext {
-    /// Who, as in the audit rows.
+    /// The author, as in the audit rows.
     pub who: Who,
-    /// When.
+    /// The time.
     pub at: Moment,
 }
 

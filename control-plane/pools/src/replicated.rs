@@ -17,7 +17,7 @@ use crate::{
     worker_record::WorkerRecord,
 };
 
-/// The key of the document with the settings that the configuration file has beside pools and workers.
+/// The key of the document with the settings of the configuration file other than pools and workers.
 const SETTINGS_KEY: &str = "file";
 
 /// A value that is stored as one document and has the revision that wrote it.
@@ -86,7 +86,7 @@ impl StoredPools {
                     stored.generation = from_json(Kind::FACT, GENERATION, &value)?;
                     stored.generation_revision = revision;
                 }
-                // Settings in an unknown form differ from those of the file, and are replaced.
+                // Settings in an unknown form differ from the file's, and are replaced.
                 (SETTINGS, SETTINGS_KEY) => stored.listener = serde_json::from_str(&value).ok(),
                 _ => {}
             }
@@ -114,7 +114,8 @@ impl Replicated for PoolsState {
         let stored = StoredPools::read(listing)?;
         let is_first = self.revision == 0;
         if is_first {
-            // Later, the settings are those of this control plane, whatever file another one has read.
+            // After the first load, the settings are those of this control plane, even if another one has read a
+            // different file.
             self.stored_listener = stored.listener;
         }
         self.generation = stored.generation;
@@ -135,7 +136,7 @@ impl Replicated for PoolsState {
 
     fn apply(&mut self, commit: &Commit) -> Result<(), StoreError> {
         let Commit { revision, changes } = commit;
-        // The generation comes first: a worker that the commit releases is gone with it.
+        // The generation is applied first: a worker that the commit releases counts from it.
         for change in changes {
             if let (Kind::FACT, GENERATION, Some(value)) = (change.kind, change.key.as_str(), &change.value) {
                 self.generation = from_json(Kind::FACT, GENERATION, value)?;
@@ -167,7 +168,8 @@ impl Replicated for PoolsState {
             let value = to_json(SETTINGS, SETTINGS_KEY, &next.stored_listener)?;
             writes.push(Write::put(SETTINGS, SETTINGS_KEY, value, Expected::Anything));
         }
-        // To release a retained worker changes no document, but Envoy has to be told, and that is what a generation is.
+        // Releasing a retained worker changes no document, but Envoy must get a new configuration, and so a new
+        // generation.
         let is_changed = !writes.is_empty() || self.retained != next.retained;
         if is_changed || self.generation != next.generation {
             writes.push(generation_write(next.generation, self.generation_revision)?);
@@ -187,14 +189,14 @@ impl Replicated for PoolsState {
     }
 }
 
-/// Returns the write of a generation over the one that the revision `seen` of the store wrote.
+/// Returns the write of a generation, which expects that the revision `seen` of the store wrote the previous one.
 pub(crate) fn generation_write(generation: u64, seen: u64) -> Result<Write, StoreError> {
     let value = to_json(Kind::FACT, GENERATION, &generation)?;
     Ok(Write::put(Kind::FACT, GENERATION, value, Expected::seen(seen)))
 }
 
-/// Returns the writes that turn one set of documents into another. They expect nothing of the documents: the write of the generation
-/// that goes with them does.
+/// Returns the writes that turn one set of documents into another. They have no preconditions: the write of the
+/// generation in the same batch has one.
 pub(crate) fn differences<K: Ord + ToString, R: Record>(
     old: &BTreeMap<K, R>,
     new: &BTreeMap<K, R>,

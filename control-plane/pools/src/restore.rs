@@ -1,4 +1,4 @@
-//! Pools and workers of a backup, merged into those that exist.
+//! Merges the pools and workers of a backup into the existing ones.
 
 use std::collections::BTreeMap;
 
@@ -12,18 +12,19 @@ use crate::{
     worker_record::{Membership, WorkerRecord},
 };
 
-/// Returns the writes that make pools and workers as in a backup, under a new generation; none if they are so already. `now_us` is the
-/// Unix time in microseconds.
+/// Returns the writes that restore pools and workers from a backup, under a new generation; none if nothing differs.
+/// `now_us` is the Unix time in microseconds.
 ///
-/// Envoys may have requests at any worker that exists. So a worker that the backup does not have drains, and a worker that it has in
-/// another pool drains from its present pool first: else its slots could be given out a second time while they are taken.
+/// Envoys may have requests at any existing worker. So a worker that is missing in the backup drains, and a worker that
+/// has another pool in the backup first drains from its present pool. Otherwise its slots could be granted a second
+/// time while they are in use.
 ///
 /// # Errors
-/// [`PoolsError::Store`] for a document that cannot be read, [`PoolsError::Rule`] if those of the backup break a rule.
+/// [`PoolsError::Store`] for a document that cannot be read, [`PoolsError::Rule`] if the backup violates a rule.
 pub fn restore_writes(present: Listing, backup: Listing, now_us: u64) -> Result<Vec<Write>, PoolsError> {
     let (mut present, mut wanted) = (StoredPools::read(present)?, StoredPools::read(backup)?);
     let generation = next_generation(present.generation.max(wanted.generation), now_us);
-    // Documents that differ only in the revision that wrote them stay as they are.
+    // Documents that differ only in their revision are not written.
     present.forget_revisions();
     wanted.forget_revisions();
     let kept =
@@ -51,17 +52,17 @@ impl StoredPools {
     }
 }
 
-/// Returns the record of a worker that the backup does not have; none if the worker was removed before.
+/// Returns the record of a worker that is missing in the backup; none if the worker was removed before.
 fn without_backup(live: &WorkerRecord, generation: u64) -> Option<WorkerRecord> {
-    // The file's entry for it counts as new: that the backup does not have the worker does not speak against the entry.
+    // The file's entry for the worker counts as new: its absence from the backup must not override the entry.
     let mut record = WorkerRecord { declared: None, ..live.clone() };
     record.remove(generation);
     (record.membership != Membership::Removed).then_some(record)
 }
 
 impl WorkerRecord {
-    /// Returns this worker of a backup, with requests where `live` has them. Every drain counts from `generation` on: Envoys that
-    /// confirmed an older generation may have been given the worker since.
+    /// Returns this worker of a backup, with requests where `live` has them. Every drain counts from `generation` on:
+    /// the worker may have been added again since Envoys confirmed an older generation.
     fn merged_into(self, live: Option<&Self>, generation: u64) -> Self {
         let mut record = live.unwrap_or(&self).clone();
         match (live, self.membership) {
@@ -81,7 +82,7 @@ impl WorkerRecord {
         }
         let cordoned_since =
             live.and_then(|live| live.cordoned.as_ref()).map_or(generation, |cordon| cordon.since_generation);
-        // The present health of a worker is more recent than that of the backup.
+        // The current health of a worker is more recent than that in the backup.
         let health = match (live, &self.heartbeat) {
             (_, None) => Health::Up,
             (Some(live), Some(_)) if live.heartbeat.is_some() => live.health.clone(),

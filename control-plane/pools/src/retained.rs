@@ -1,8 +1,10 @@
-//! Workers that another control plane on the same store has released before the coordinators of this one have.
+//! Workers that another control plane on the same store has released before the coordinators of this one have drained
+//! them.
 //!
-//! Each control plane knows its own coordinators only. One that finds a removed worker drained releases it in the store; the coordinators
-//! of this control plane may still have requests at it. So this control plane *retains* the worker: its cluster stays, and it gets
-//! no slots in another pool, until these coordinators have drained it, too.
+//! Each control plane knows only its own coordinators. When one of them finds that a removed worker has drained, it
+//! releases the worker in the store. The coordinators of this control plane may still have requests there. So this
+//! control plane *retains* the worker: its cluster remains, and it gets no slots in another pool, until these
+//! coordinators have drained it as well.
 
 use slotway_config::WorkerUrl;
 
@@ -12,7 +14,7 @@ use crate::{
 };
 
 impl PoolsState {
-    /// Takes over the store's record of a worker; `None` if it has none.
+    /// Applies the store's record of a worker; `None` if the store has none.
     pub(crate) fn take_over_worker(&mut self, url: &WorkerUrl, record: Option<WorkerRecord>) {
         let before = match &record {
             Some(record) => {
@@ -28,7 +30,7 @@ impl PoolsState {
         let Some(before) = before.filter(|before| before.membership != Membership::Removed) else { return };
         let is_released = match (before.membership, &now) {
             (_, None) => true,
-            // A worker that moves was in another pool than its record says.
+            // A moving worker was in another pool than its record names.
             (Membership::Active | Membership::Draining { .. } | Membership::Moving { .. }, Some(now)) => {
                 now.membership == Membership::Active && before.pool_of_requests() != Some(&now.entry.pool)
             }
@@ -45,14 +47,14 @@ impl PoolsState {
         }
     }
 
-    /// No longer retains a worker whose requests have ended.
+    /// Stops retaining a worker without requests.
     pub(crate) fn release(&mut self, url: &WorkerUrl, since_generation: u64) {
         self.retained.retain(|retained, RetainedWorker { since_generation: since, .. }| {
             retained != url || *since != since_generation
         });
     }
 
-    /// No longer retains workers that are active again in the pool that their requests are in.
+    /// Stops retaining workers that are active again in the pool of their requests.
     pub(crate) fn release_returned(&mut self) {
         let records = &self.records;
         self.retained.retain(|url, RetainedWorker { record: before, .. }| {

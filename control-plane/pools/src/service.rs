@@ -13,10 +13,11 @@ use crate::{
     WorkerEntry, WorkerRow, overview, state::PoolsState,
 };
 
-/// How long no coordinator may be connected before a removed worker counts as drained: longer than an Envoy takes to connect again.
+/// How long all coordinators must be disconnected before a removed worker counts as drained. It is longer than an Envoy
+/// needs to reconnect.
 pub const DISCONNECTED_GRACE: Duration = Duration::from_secs(60);
 
-/// The pools and workers in the store, and what Envoy shall have because of them.
+/// The pools and workers in the store, and the desired state of Envoy that results from them.
 pub struct Pools {
     replica: Replica<PoolsState>,
     pub(crate) observations: Arc<dyn Observations>,
@@ -25,10 +26,10 @@ pub struct Pools {
     disconnected_grace: Duration,
 }
 
-/// Which coordinators are connected.
+/// The connected coordinators.
 struct Presence {
     connected: Vec<String>,
-    /// Since when no coordinator is connected.
+    /// The time since which no coordinator is connected.
     none_since: Option<Instant>,
 }
 
@@ -39,8 +40,8 @@ impl std::fmt::Debug for Pools {
 }
 
 impl Pools {
-    /// Loads the stored state and merges it with the configuration file. If neither has changed since the last start, the generation
-    /// stays, and so does everything in Envoy.
+    /// Loads the stored state and merges the configuration file into it. If neither has changed since the last start,
+    /// the generation and the configuration of Envoy stay the same.
     ///
     /// Changes of other control planes on the same store arrive only while [`Self::follow`] runs.
     ///
@@ -67,7 +68,7 @@ impl Pools {
         Ok(pools)
     }
 
-    /// Returns what Envoy shall have, now and after each change.
+    /// Returns the desired state of Envoy, now and after each change.
     #[must_use]
     pub fn desired(&self) -> watch::Receiver<Arc<Desired>> {
         self.replica.published()
@@ -79,8 +80,8 @@ impl Pools {
         self.replica.current()
     }
 
-    /// Merges a changed configuration file with the state, as [`Self::open`] does at a start. Changes nothing if both together break a
-    /// rule.
+    /// Merges a changed configuration file into the state, like [`Self::open`] at a start. Changes nothing if both
+    /// together violate a rule.
     ///
     /// # Errors
     /// [`PoolsError::Store`], [`PoolsError::Declaration`].
@@ -96,9 +97,9 @@ impl Pools {
         ChangeContext { who, at: self.clock.now() }
     }
 
-    /// Makes a change, under a new generation if it concerns Envoy. With `is_dry`, everything is checked and nothing is changed. Returns
-    /// the result of `make` and the state after the change. `make` is called again if another control plane has changed the state
-    /// meanwhile.
+    /// Makes a change, under a new generation if it concerns Envoy. With `is_dry`, everything is checked and nothing is
+    /// changed. Returns the result of `make` and the state after the change. `make` is called again if another control
+    /// plane has changed the state meanwhile.
     ///
     /// # Errors
     /// Those of `make`, [`PoolsError::Rule`], [`PoolsError::Store`].
@@ -133,7 +134,7 @@ impl Pools {
         if self.current().revision() >= revision { Ok(()) } else { self.replica.catch_up().await }
     }
 
-    /// Takes over the changes of other control planes on the same store for as long as it is polled.
+    /// Applies the changes of other control planes on the same store for as long as it is polled.
     pub async fn follow(&self) {
         self.replica.follow().await;
     }
@@ -157,7 +158,7 @@ impl Pools {
         Ok(state.retained.contains_key(url) || state.draining().any(|(other, _)| other == url))
     }
 
-    /// Sets which coordinators are connected: a drain waits for each of them.
+    /// Sets the connected coordinators. A drain waits for each of them.
     pub fn set_connected(&self, connected: Vec<String>, now: Instant) {
         let mut presence = self.presence();
         presence.none_since = match (connected.is_empty(), presence.none_since) {
@@ -189,8 +190,9 @@ impl Pools {
         self.change(Who::SYSTEM, false, settle).await.map(drop)
     }
 
-    /// Returns whether no request is left at a worker that has been without slots since a generation: every connected coordinator has the
-    /// change and no request of the worker's, or no coordinator has been connected for a while.
+    /// Returns whether no request is left at a worker that has had no slots since a generation: every connected
+    /// coordinator has the change and no request at the worker, or no coordinator has been connected for
+    /// [`DISCONNECTED_GRACE`].
     #[must_use]
     pub fn has_drained(&self, url: &WorkerUrl, since_generation: u64, now: Instant) -> bool {
         let presence = self.presence();

@@ -63,13 +63,13 @@ impl PoolsState {
         self.records.get(url).filter(|record| record.membership != Membership::Removed)
     }
 
-    /// Returns a worker as it is shown: also one that is only retained.
+    /// Returns a worker for display, including one that is only retained.
     #[must_use]
     pub fn shown_worker(&self, url: &WorkerUrl) -> Option<&WorkerRecord> {
         self.worker(url).or_else(|| self.retained.get(url).map(|retained| &retained.record))
     }
 
-    /// Returns all workers that get requests or drain; of a retained one the record that is retained.
+    /// Returns all workers that get requests or drain. For a retained worker, returns the retained record.
     pub(crate) fn present(&self) -> impl Iterator<Item = (&WorkerUrl, &WorkerRecord)> {
         let known = self.records.iter().filter(|(url, record)| {
             record.membership != Membership::Removed && !self.retained.contains_key(*url)
@@ -77,32 +77,32 @@ impl PoolsState {
         known.chain(self.retained.iter().map(|(url, retained)| (url, &retained.record)))
     }
 
-    /// Returns the workers that drain, each with the first generation without it.
+    /// Returns the draining workers, each with the first generation without it.
     pub(crate) fn draining(&self) -> impl Iterator<Item = (&WorkerUrl, u64)> {
         self.records.iter().filter_map(|(url, record)| Some((url, record.membership.drains_since()?)))
     }
 
-    /// Returns the active workers whose pool the file no longer has: they wait for the pool to come back.
+    /// Returns the active workers whose pool the file no longer has. They get no requests until the pool exists again.
     pub(crate) fn without_pool(&self) -> impl Iterator<Item = &WorkerRecord> {
         let active = self.records.values().filter(|record| record.membership == Membership::Active);
         active.filter(|record| !self.pools.has(&record.entry.pool))
     }
 
-    /// Returns what Envoy shall have.
+    /// Returns the desired state of Envoy.
     pub(crate) fn desired(&self) -> Desired {
         let draining = |record: &WorkerRecord| DrainingWorker {
             worker: record.entry.worker.clone(),
             pool: record.pool_of_requests().filter(|pool| self.pools.has(pool)).cloned(),
         };
-        // A worker that is cordoned or down, or whose pool is gone, keeps its cluster, too: it may have requests, and may come back at
-        // any time.
+        // A worker that is cordoned or down, or whose pool is missing, keeps its cluster as well: it may have requests,
+        // and may return at any time.
         let gets_none = |record: &&WorkerRecord| {
             record.membership != Membership::Removed
                 && (record.in_force().is_none() || !self.pools.has(&record.entry.pool))
         };
         let retained = self.retained.values().map(|retained| &retained.record);
         let mut clusters = BTreeMap::new();
-        // A retained worker comes last: it keeps the cluster that its requests are at.
+        // Retained workers come last: each keeps the cluster of its requests.
         for record in self.records.values().filter(gets_none).chain(retained) {
             clusters.insert(&record.entry.worker.worker, draining(record));
         }
@@ -118,7 +118,8 @@ impl PoolsState {
         }
     }
 
-    /// Checks the rules that pools and workers together have to keep, with every worker that can get requests at its full capacity.
+    /// Checks the rules for all pools and workers together, with every worker that can get requests at its full
+    /// capacity.
     ///
     /// # Errors
     /// The first violation.
@@ -126,8 +127,8 @@ impl PoolsState {
         check_rules(&self.pools, &self.records)
     }
 
-    /// Makes a change, under a new generation if Envoy shall have something else because of it, or if Envoys have to confirm something
-    /// else.
+    /// Makes a change, under a new generation if it changes the desired state of Envoy or the confirmations that Envoys
+    /// owe.
     ///
     /// # Errors
     /// Those of `make`.
@@ -146,8 +147,8 @@ impl PoolsState {
         Ok(result)
     }
 
-    /// Returns whether Envoy shall have something else in `next`, or has to confirm something else. Labels, notes and heartbeats do not
-    /// concern Envoy.
+    /// Returns whether `next` changes the desired state of Envoy, or the confirmations that Envoys owe. Labels, notes
+    /// and heartbeats do not concern Envoy.
     fn differs_for_envoy(&self, next: &Self) -> bool {
         let differs = |one: &WorkerRecord, other: &WorkerRecord| {
             (one.position, &one.entry, one.membership, &one.leaves)
@@ -164,21 +165,21 @@ impl PoolsState {
             || self.retained != next.retained
     }
 
-    /// Returns whether the store has nothing else for `next`.
+    /// Returns whether both states have the same documents.
     pub(crate) fn has_same_documents(&self, next: &Self) -> bool {
         self.records == next.records
             && self.pools == next.pools
             && self.stored_listener == next.stored_listener
     }
 
-    /// Returns the position of the next new worker: behind all others.
+    /// Returns the position of the next new worker: after all others.
     pub(crate) fn next_position(&mut self) -> u64 {
         self.next_position += 1;
         self.next_position - 1
     }
 }
 
-/// Returns the generation after `generation`. It takes part of the clock, so that a lost database does not lower it.
+/// Returns the generation after `generation`. It includes the clock, so that a lost database does not decrease it.
 pub(crate) fn next_generation(generation: u64, now_us: u64) -> u64 {
     now_us.max(generation.saturating_add(1))
 }
@@ -217,7 +218,7 @@ pub(crate) fn check_rules(
     })
 }
 
-/// Returns the pools, each with its workers as `wanted` has them.
+/// Returns the pools with their workers from `wanted`.
 fn pools_with(
     pools: &PoolSet,
     records: &BTreeMap<WorkerUrl, WorkerRecord>,

@@ -14,61 +14,61 @@ use crate::{
 };
 
 /// Why a worker gets requests although its heartbeat fails.
-const WHY_KEPT: &str = "its heartbeat fails, but those of so many fail at once that it is rather the control plane that is cut off: it gets requests";
+const WHY_KEPT: &str = "its heartbeat fails, but so many heartbeats fail at once that the control plane's own network has probably failed: it gets requests";
 
 /// The status of a worker. Figures are sums over the coordinators that report to this control plane; `null` where none does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct WorkerStatus {
-    /// What it is doing.
+    /// Its state.
     pub state: WorkerCondition,
-    /// Why it is not active, in words.
+    /// The reason why it is not active, as text.
     pub reason: Option<String>,
-    /// Its capacity in force; the lowest where coordinators differ.
+    /// Its capacity in force; the lowest one if coordinators differ.
     pub capacity_in_force: Option<u32>,
     /// Its requests under way.
     pub in_flight: Option<u32>,
     /// Its free slots.
     pub free: Option<u32>,
-    /// Its slots that are not given out because it cannot be reached.
+    /// Its slots that are not granted because it cannot be reached.
     pub parked: Option<u32>,
-    /// Failures to reach it, one after the other.
+    /// The number of failed connection attempts in a row.
     pub failures: Option<u32>,
     /// Requests of its pool that wait for a slot.
     pub waiting: Option<u32>,
-    /// How long the first request of its pool has waited, in milliseconds.
+    /// The waiting time of the oldest request of its pool, in milliseconds.
     pub oldest_wait_ms: Option<u64>,
-    /// How old the oldest of these figures is, in milliseconds.
+    /// The age of the oldest of these figures, in milliseconds.
     pub report_age_ms: Option<u64>,
-    /// How its heartbeat last went; `null` where it has none, was not asked yet, or another control plane asks it.
+    /// The result of its last heartbeat; `null` if it has none, was not probed yet, or another control plane probes it.
     pub heartbeat: Option<HeartbeatStatus>,
 }
 
 /// The status of a pool. Figures are sums over the coordinators that report to this control plane; `null` where none does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct PoolStatus {
-    /// Slots that can be given out.
+    /// Slots that can be granted.
     pub free: Option<u32>,
-    /// Slots whose request is at its worker or on its way there.
+    /// Slots of requests that are at their worker or on the way there.
     pub in_flight: Option<u32>,
     /// Slots of workers that cannot be reached at the moment.
     pub parked: Option<u32>,
     /// Requests that wait for a slot.
     pub waiting: Option<u32>,
-    /// How long the first of them has waited, in milliseconds.
+    /// The waiting time of the oldest of them, in milliseconds.
     pub oldest_wait_ms: Option<u64>,
-    /// What the capacities of its workers that get requests add up to, for each coordinator.
+    /// The sum of the capacities of its workers that get requests, for each coordinator.
     pub slots: u64,
-    /// How many workers it has: those that are cordoned, down or drain, too.
+    /// The number of its workers, including workers that are cordoned, down or draining.
     pub workers: u64,
-    /// How many coordinators report it.
+    /// The number of coordinators that report it.
     pub coordinators: u64,
-    /// How old the oldest of these figures is, in milliseconds.
+    /// The age of the oldest of these figures, in milliseconds.
     pub report_age_ms: Option<u64>,
-    /// The pool before it that takes all its requests, so that it gets none; `null` where it gets some.
+    /// The earlier pool that takes all of its requests; `null` if this pool gets some.
     pub shadowed_by: Option<String>,
 }
 
-/// A state together with the observations of one moment.
+/// A state together with the observations at one moment.
 pub struct StatusView<'a> {
     pools: &'a Pools,
     /// The state.
@@ -78,13 +78,13 @@ pub struct StatusView<'a> {
 }
 
 impl Pools {
-    /// Returns the state in force with the observations of now.
+    /// Returns the current state with the current observations.
     #[must_use]
     pub fn view(&self, now: Instant) -> StatusView<'_> {
         self.view_of(self.current(), now)
     }
 
-    /// Returns another state, such as that of a dry run, with the observations of now.
+    /// Returns another state, such as that of a dry run, with the current observations.
     #[must_use]
     pub fn view_of(&self, state: Arc<PoolsState>, now: Instant) -> StatusView<'_> {
         StatusView { pools: self, state, latest: self.observations.latest(now), now }
@@ -98,12 +98,12 @@ impl StatusView<'_> {
         self.worker_by(&Figures::new(&self.latest), url, record)
     }
 
-    /// Returns all workers that exist, in the order of their names, with their status.
+    /// Returns all existing workers ordered by name, with their status.
     #[must_use]
     pub fn workers(&self) -> Vec<(&WorkerUrl, &WorkerRecord, WorkerStatus)> {
         let figures = Figures::new(&self.latest);
         let mut present: BTreeMap<_, _> = self.state.present().collect();
-        // Of a retained worker that was created again, the new record is shown.
+        // For a retained worker that was created again, the new record is shown.
         for (url, record) in &mut present {
             *record = self.state.worker(url).unwrap_or(record);
         }

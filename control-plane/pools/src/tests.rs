@@ -20,7 +20,7 @@ mod shared_pools;
 
 const TEST_KINDS: [Kind; 5] = [WORKER, POOL, POLICY, SETTINGS, Kind::FACT];
 
-/// Reports of coordinators as the tests write them.
+/// Reports of coordinators from the tests.
 #[derive(Default)]
 struct FakeObservations(Mutex<BTreeMap<String, (Instant, CoordinatorFigures)>>);
 
@@ -45,7 +45,7 @@ impl Observations for FakeObservations {
     }
 }
 
-/// A real database in a directory that lives as long as this, and what its coordinators report.
+/// A real database in a temporary directory, and the reports of its coordinators.
 struct Setup {
     directory: tempfile::TempDir,
     observations: Arc<FakeObservations>,
@@ -60,7 +60,7 @@ impl Setup {
         Arc::new(SqliteStore::open(self.directory.path(), &TEST_KINDS).await.unwrap())
     }
 
-    /// Starts, as if the last start had ended.
+    /// Opens the pools, like a start after the previous process has ended.
     async fn open(&self, pools: &[Pool]) -> Pools {
         self.try_open(pools, settings()).await.unwrap()
     }
@@ -79,7 +79,7 @@ impl Setup {
         Pools::open(store, observations, pools, listener, DISCONNECTED_GRACE, Clock::System).await
     }
 
-    /// Lets a coordinator report that it has `generation`, and its capacity and requests at a worker.
+    /// Sets a coordinator's report: its generation, and its capacity and requests at a worker.
     fn report(&self, coordinator: &str, generation: u64, worker: Option<(&str, u32, u32, WorkerState)>) {
         let worker = worker.map(|(url, capacity, in_flight, state)| WorkerReport {
             worker: url.parse().unwrap(),
@@ -115,7 +115,7 @@ impl Setup {
     }
 }
 
-/// Makes a change over REST.
+/// Makes a change like a REST request.
 async fn change<R>(
     pools: &Pools,
     make: impl Fn(&mut PoolsState) -> Result<R, PoolsError>,
@@ -139,7 +139,7 @@ fn settings() -> ListenerSettings {
     }
 }
 
-/// The file: a pool `first` with the workers, and a pool `second` for `/second` without any.
+/// Returns a file with a pool `first` with these workers, and a pool `second` for `/second` without any.
 fn file(workers: &[(&str, u32)]) -> Vec<Pool> {
     let list: Vec<_> = workers
         .iter()
@@ -161,7 +161,7 @@ fn url(text: &str) -> WorkerUrl {
     text.parse().unwrap()
 }
 
-/// The workers in force: pool, URL, capacity.
+/// Returns the workers in force: pool, URL, capacity.
 fn in_force(workers: &Pools) -> Vec<(String, String, u32)> {
     let desired = workers.desired().borrow().clone();
     let of = |pool: &Pool| {
@@ -190,7 +190,7 @@ const A: &str = "http://a";
 const B: &str = "http://b";
 
 #[tokio::test]
-async fn a_restart_keeps_what_rest_changed_and_changes_nothing_in_envoy() {
+async fn a_restart_keeps_changes_over_rest_and_the_configuration_of_envoy() {
     let setup = Setup::new();
     let declared = file(&[(A, 3), (B, 4)]);
     let before = {
@@ -201,12 +201,12 @@ async fn a_restart_keeps_what_rest_changed_and_changes_nothing_in_envoy() {
     };
     let workers = setup.open(&declared).await;
     assert_eq!(in_force(&workers), [line("first", A, 9), line("second", "http://c", 2)]);
-    assert_eq!(draining(&workers), [B], "it had not drained");
-    assert_eq!(*workers.desired().borrow(), before, "the generation included");
+    assert_eq!(draining(&workers), [B], "the worker has not drained yet");
+    assert_eq!(*workers.desired().borrow(), before, "the generation is the same too");
 }
 
 #[tokio::test]
-async fn a_worker_that_rest_removed_stays_away_until_the_file_says_something_new() {
+async fn a_worker_that_rest_removed_stays_removed_until_the_file_changes_it() {
     let setup = Setup::new();
     {
         let workers = setup.open(&file(&[(A, 3), (B, 4)])).await;
@@ -222,7 +222,7 @@ async fn a_worker_that_rest_removed_stays_away_until_the_file_says_something_new
 }
 
 #[tokio::test]
-async fn an_edit_of_the_file_is_newer_than_what_rest_said_before() {
+async fn an_edit_of_the_file_wins_over_earlier_changes_over_rest() {
     let setup = Setup::new();
     {
         let workers = setup.open(&file(&[(A, 3)])).await;
@@ -231,11 +231,15 @@ async fn an_edit_of_the_file_is_newer_than_what_rest_said_before() {
     assert_eq!(in_force(&setup.open(&file(&[(A, 3)])).await), [line("first", A, 9)]);
     assert_eq!(in_force(&setup.open(&file(&[(A, 4)])).await), [line("first", A, 4)]);
     let workers = setup.open(&file(&[])).await;
-    assert_eq!((in_force(&workers), draining(&workers)), (vec![], vec![A.to_owned()]), "its entry went");
+    assert_eq!(
+        (in_force(&workers), draining(&workers)),
+        (vec![], vec![A.to_owned()]),
+        "the file no longer has its entry"
+    );
 }
 
 #[tokio::test]
-async fn a_worker_of_rest_waits_for_a_pool_that_the_file_has_lost() {
+async fn a_worker_of_rest_waits_for_a_pool_that_the_file_has_removed() {
     let setup = Setup::new();
     {
         let workers = setup.open(&file(&[(A, 3)])).await;
@@ -249,7 +253,7 @@ async fn a_worker_of_rest_waits_for_a_pool_that_the_file_has_lost() {
 }
 
 #[tokio::test]
-async fn the_generation_rises_with_each_change_and_over_a_lost_database() {
+async fn the_generation_increases_with_each_change_and_after_a_lost_database() {
     let setup = Setup::new();
     let mut last = {
         let workers = setup.open(&file(&[(A, 3)])).await;
@@ -265,7 +269,7 @@ async fn the_generation_rises_with_each_change_and_over_a_lost_database() {
     };
     for listener in [ListenerSettings { debug_headers: true, ..settings() }, settings()] {
         let workers = setup.try_open(&file(&[(A, 3)]), listener).await.unwrap();
-        assert!(generation(&workers) > last, "another setting of the file is a change");
+        assert!(generation(&workers) > last, "a changed setting of the file is a change");
         last = generation(&workers);
     }
     assert!(generation(&Setup::new().open(&file(&[(A, 3)])).await) > last);
@@ -313,25 +317,28 @@ async fn a_removed_worker_keeps_its_cluster_until_each_coordinator_has_drained_i
     let now = Instant::now();
     workers.set_connected(vec!["one".to_owned(), "two".to_owned()], now);
     assert!(workers.remove(Who::ADMIN_TOKEN, &url(A)).await.unwrap());
-    assert!(workers.remove(Who::ADMIN_TOKEN, &url(A)).await.unwrap(), "a second time says the same");
+    assert!(
+        workers.remove(Who::ADMIN_TOKEN, &url(A)).await.unwrap(),
+        "the second removal has the same result"
+    );
     let removed = generation(&workers);
     let settled = async || {
         workers.settle(now).await.unwrap();
         draining(&workers).is_empty()
     };
     setup.report("one", removed, None);
-    assert!(!settled().await, "the other has not reported");
+    assert!(!settled().await, "the other coordinator has not reported");
     setup.report("two", removed - 1, None);
-    assert!(!settled().await, "the other has not got the change");
+    assert!(!settled().await, "the other coordinator does not have the change");
     setup.report("two", removed, Some((A, 0, 1, WorkerState::Draining)));
-    assert!(!settled().await, "the other has a request there");
+    assert!(!settled().await, "the other coordinator has a request there");
     setup.report("two", removed, Some((A, 0, 0, WorkerState::Gone)));
     assert!(settled().await);
-    assert!(generation(&workers) > removed, "its cluster may go, which is a change");
+    assert!(generation(&workers) > removed, "removing its cluster is a change");
 }
 
 #[tokio::test]
-async fn with_no_coordinator_connected_a_removed_worker_goes_after_a_while() {
+async fn without_connected_coordinators_a_removed_worker_is_deleted_after_the_grace_period() {
     let setup = Setup::new();
     let workers = setup.open(&file(&[(A, 3)])).await;
     let now = Instant::now();
@@ -352,7 +359,7 @@ async fn a_draining_worker_that_is_added_again_takes_requests_again() {
     let elsewhere = workers.upsert(Who::ADMIN_TOKEN, &[in_pool(A, 1, "second")]).await.unwrap_err();
     assert!(
         matches!(elsewhere, PoolsError::EntryInOtherPool { .. }),
-        "its requests of the first pool are under way"
+        "it still has requests of the first pool"
     );
     workers.upsert(Who::ADMIN_TOKEN, &[entry(A, 2)]).await.unwrap();
     assert_eq!(in_force(&workers), [line("first", A, 2), line("first", B, 4)]);
@@ -360,19 +367,19 @@ async fn a_draining_worker_that_is_added_again_takes_requests_again() {
 }
 
 #[tokio::test]
-async fn removing_an_unknown_worker_says_which_there_are() {
+async fn removing_an_unknown_worker_names_the_existing_workers() {
     let setup = Setup::new();
     let workers = setup.open(&file(&[(A, 3)])).await;
     let Err(PoolsError::UnknownWorker { worker, known }) =
         workers.remove(Who::ADMIN_TOKEN, &url("http://z")).await
     else {
-        panic!("it was removed")
+        panic!("an unknown worker was removed")
     };
     assert_eq!((worker.as_str(), known), ("http://z", vec![A.to_owned()]));
 }
 
 #[tokio::test]
-async fn the_overview_tells_what_is_known_and_how_old_it_is() {
+async fn the_overview_has_the_reported_figures_and_their_age() {
     let setup = Setup::new();
     let workers = setup.open(&file(&[(A, 3)])).await;
     let now = Instant::now();
@@ -404,7 +411,7 @@ async fn the_overview_tells_what_is_known_and_how_old_it_is() {
 }
 
 #[tokio::test]
-async fn a_worker_that_the_file_moves_drains_from_its_old_pool_before_the_new_one_has_it() {
+async fn a_worker_that_the_file_moves_drains_from_its_old_pool_before_it_joins_the_new_one() {
     let setup = Setup::new();
     drop(setup.open(&file(&[(A, 3), (B, 4)])).await);
     let mut moved = file(&[(A, 3)]);
@@ -413,12 +420,12 @@ async fn a_worker_that_the_file_moves_drains_from_its_old_pool_before_the_new_on
     workers.set_connected(vec!["one".to_owned()], Instant::now());
     assert_eq!((in_force(&workers), draining(&workers)), (vec![line("first", A, 3)], vec![B.to_owned()]));
     workers.upsert(Who::ADMIN_TOKEN, &[entry(B, 5)]).await.unwrap();
-    assert_eq!(draining(&workers), [B], "REST does not cut the drain short");
+    assert_eq!(draining(&workers), [B], "a change over REST does not end the drain");
 
     let since = generation(&workers);
     setup.report("one", since, Some((B, 0, 1, WorkerState::Draining)));
     workers.settle(Instant::now()).await.unwrap();
-    assert_eq!(draining(&workers), [B], "a request is under way there");
+    assert_eq!(draining(&workers), [B], "the worker has a request under way");
 
     setup.report("one", since, None);
     workers.settle(Instant::now()).await.unwrap();

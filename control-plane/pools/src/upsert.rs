@@ -1,4 +1,4 @@
-//! Workers as a list, as `/coordinator/workers` has them.
+//! Workers as a list, for `/coordinator/workers`.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::{
     worker_record::{Membership, PoolWorker, WorkerRecord},
 };
 
-/// Most workers that an error names.
+/// The maximum number of workers that an error names.
 const NAMED_MAX: usize = 20;
 
 /// One entry of `POST /coordinator/workers`.
@@ -20,21 +20,21 @@ const NAMED_MAX: usize = 20;
 pub struct WorkerEntry {
     /// The base URL.
     pub worker: WorkerUrl,
-    /// How many requests it may have at once.
+    /// The maximum number of its concurrent requests.
     pub capacity: Capacity,
-    /// Its pool; if absent the one that it is in, for a new worker the first pool of the file.
+    /// Its pool. Default: its current pool; for a new worker, the first pool of the file.
     #[serde(default)]
     pub pool: Option<PoolName>,
-    /// The protocol towards it; if absent the current one, for a new worker HTTP/1.1.
+    /// The protocol towards it. Default: unchanged; for a new worker, HTTP/1.1.
     #[serde(default)]
     pub protocol: Option<Protocol>,
-    /// How its certificate is checked; if absent as before.
+    /// How its certificate is verified. Default: unchanged.
     #[serde(default)]
     pub tls: Option<WorkerTls>,
 }
 
 impl PoolsState {
-    /// Creates or updates the workers: all of them, or none.
+    /// Creates or updates workers: all of them, or none.
     ///
     /// # Errors
     /// [`PoolsError::Entry`] or [`PoolsError::EntryInOtherPool`], with the index of the entry.
@@ -80,10 +80,10 @@ impl PoolsState {
         Ok(())
     }
 
-    /// Returns the pool for a worker: the named one, else the one that it is in, else the first.
+    /// Returns the pool for a worker: the named one, else its current one, else the first.
     ///
     /// # Errors
-    /// The reason why there is no such pool.
+    /// The reason why the pool does not exist.
     pub(crate) fn pool_for(
         &self,
         named: Option<&PoolName>,
@@ -95,7 +95,7 @@ impl PoolsState {
         let own = known.filter(is_present).map(|known| &known.entry.pool);
         let pool = named.or(own).or_else(|| self.pools.first());
         let pool = pool.ok_or("there is no pool; make one first")?;
-        // A worker of a pool that is gone may stay there and wait for the pool.
+        // A worker of a missing pool may stay in it and wait for the pool.
         if named.is_none() || self.pools.has(pool) {
             return Ok(pool.clone());
         }
@@ -115,21 +115,21 @@ impl PoolsState {
                 record.remove(generation);
                 Ok(())
             }
-            // The store has released it, and it goes here once its requests have ended.
+            // The store has released it already. Here it is deleted once its requests have ended.
             Some(_) | None if self.retained.contains_key(url) => Ok(()),
             Some(_) | None => Err(unknown),
         }
     }
 
-    /// Returns the error for a worker that does not exist, with some that do.
+    /// Returns the error for a worker that does not exist, with some existing ones.
     #[must_use]
     pub fn unknown_worker(&self, url: &WorkerUrl) -> PoolsError {
         let known = self.present().take(NAMED_MAX).map(|(url, _)| url.to_string()).collect();
         PoolsError::UnknownWorker { worker: url.to_string(), known }
     }
 
-    /// Forgets a worker that has drained since this generation, or keeps only that it was removed if the file still declares it. A
-    /// worker that takes requests again since then stays.
+    /// Deletes a worker that has drained since this generation, or keeps only a marker of its removal if the file still
+    /// declares it. Does nothing for a worker that takes requests again since then.
     pub(crate) fn drained(&mut self, url: &WorkerUrl, since_generation: u64) {
         let Some(record) = self.records.get_mut(url) else { return };
         if record.membership.drains_since() != Some(since_generation) {

@@ -15,20 +15,20 @@ pub struct WatchedWorker {
     pub pool: PoolName,
     /// Its heartbeat.
     pub heartbeat: Heartbeat,
-    /// Over how long its capacity comes back once it is up again; at once without it.
+    /// The duration of its slow start; none if the whole capacity returns at once.
     pub slow_start: Option<WaitDuration>,
     /// Its stored health.
     pub health: Health,
 }
 
-/// A finding of the watchdog about a worker.
+/// A result of the watchdog for a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HealthChange {
     /// The worker's base URL.
     pub worker: WorkerUrl,
-    /// The health that was stored when the worker was asked.
+    /// The stored health at the time of the probe.
     pub seen: Health,
-    /// The health that was found.
+    /// The new health.
     pub health: Health,
 }
 

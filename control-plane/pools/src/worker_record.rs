@@ -11,17 +11,17 @@ pub struct WorkerRecord {
     /// Its pool and settings in force.
     #[serde(flatten)]
     pub entry: PoolWorker,
-    /// The configuration file's entry when it was last read; `None` for a worker that only REST named. It tells an edit of the file,
-    /// which wins, from an unchanged entry, which does not.
+    /// The configuration file's entry when it was last read; `None` for a worker that only REST created. An edited
+    /// entry wins over a change over REST, an unchanged one does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub declared: Option<PoolWorker>,
     /// Whether it is in its pool.
     #[serde(rename = "standing")]
     pub membership: Membership,
-    /// The pool that it drains from, if that is not the pool of its entry.
+    /// The pool that the worker drains from, if it is not the pool of its entry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leaves: Option<PoolName>,
-    /// The operator's mark that it gets no requests.
+    /// The operator's cordon: the worker gets no requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cordoned: Option<Cordon>,
     /// The operator's labels.
@@ -30,16 +30,16 @@ pub struct WorkerRecord {
     /// The operator's notes.
     #[serde(default, skip_serializing_if = "Notes::is_empty")]
     pub notes: Notes,
-    /// Its heartbeat; without one it is not watched.
+    /// Its heartbeat; without one it is not probed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heartbeat: Option<Heartbeat>,
-    /// Over how long its capacity comes back when it is up again; at once without it.
+    /// The duration of its slow start; none if the whole capacity returns at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slow_start: Option<WaitDuration>,
-    /// Whether it answers its heartbeat. Written by the watchdog alone.
+    /// Whether it answers its heartbeat. Only the watchdog writes it.
     #[serde(default, skip_serializing_if = "Health::is_up")]
     pub health: Health,
-    /// The store's revision that wrote this; 0 for what is not stored yet.
+    /// The revision of the store that wrote it; 0 if it is not stored yet.
     #[serde(skip)]
     pub revision: u64,
 }
@@ -63,7 +63,7 @@ impl WorkerRecord {
         }
     }
 
-    /// Returns the worker as its pool shall have it now, with the capacity in force; none if it gets no requests.
+    /// Returns the worker for its pool's configuration, with the capacity in force; none if it gets no requests.
     pub(crate) fn in_force(&self) -> Option<Worker> {
         if self.membership != Membership::Active || self.cordoned.is_some() {
             return None;
@@ -73,7 +73,7 @@ impl WorkerRecord {
         Some(Worker { capacity, ..worker.clone() })
     }
 
-    /// Removes it from its pool. It drains from `generation` on, or from when it was cordoned.
+    /// Removes the worker from its pool. It drains from `generation` on, or from the generation of its cordon.
     pub(crate) fn remove(&mut self, generation: u64) {
         self.membership = match self.membership {
             Membership::Active => Membership::Draining { since_generation: self.without_since(generation) },
@@ -82,7 +82,7 @@ impl WorkerRecord {
         };
     }
 
-    /// Puts it into another pool, in `generation`: as soon as it has drained from the one that it is in.
+    /// Moves the worker to another pool, in `generation`. It joins that pool once it has drained from its present one.
     pub(crate) fn move_to(&mut self, pool: &PoolName, generation: u64) {
         if self.entry.pool == *pool {
             return;
@@ -91,7 +91,7 @@ impl WorkerRecord {
         self.entry.pool = pool.clone();
         self.membership = match self.membership {
             Membership::Removed => Membership::Active,
-            // Its requests are there already.
+            // Its requests are already in that pool.
             Membership::Moving { .. } | Membership::Draining { .. } if left.as_ref() == Some(pool) => {
                 Membership::Active
             }
@@ -103,7 +103,8 @@ impl WorkerRecord {
         self.leaves = left.filter(|_| matches!(self.membership, Membership::Moving { .. }));
     }
 
-    /// Makes a removed or draining worker active again: at once if its requests are in its pool, else once it has drained from there.
+    /// Makes a removed or draining worker active again: at once if its requests are in its pool, else once it has
+    /// drained.
     pub(crate) fn bring_back(&mut self) {
         self.membership = match (self.membership, &self.leaves) {
             (moving @ Membership::Moving { .. }, _) => moving,
@@ -112,7 +113,7 @@ impl WorkerRecord {
         };
     }
 
-    /// Records that it has drained: it is in the pool that it moves to, or removed.
+    /// Records that the worker has drained: it is in its new pool, or removed.
     pub(crate) fn drained(&mut self) {
         self.leaves = None;
         match self.membership {
@@ -129,27 +130,27 @@ impl WorkerRecord {
         }
     }
 
-    /// Returns the pool that its requests are in; unknown for a worker that an older version of this program has moved.
+    /// Returns the pool of its requests; unknown for a worker that an older version of Slotway has moved.
     pub(crate) fn pool_of_requests(&self) -> Option<&PoolName> {
         match self.membership {
             Membership::Moving { .. } => self.leaves.as_ref(),
-            // It may have been on its way to another pool when it was removed.
+            // The worker may have been moving to another pool when it was removed.
             Membership::Draining { .. } => self.leaves.as_ref().or(Some(&self.entry.pool)),
             Membership::Active | Membership::Removed => Some(&self.entry.pool),
         }
     }
 
-    /// Returns the first generation without it if it leaves its pool with `generation`.
+    /// Returns the first generation without the worker if it leaves its pool with `generation`.
     fn without_since(&self, generation: u64) -> u64 {
         self.cordoned.as_ref().map_or(generation, |cordon| cordon.since_generation)
     }
 }
 
-/// A worker that the store has released, or has given to another pool, before the coordinators of this control plane have drained it;
-/// see `retained`.
+/// A worker that the store has released, or assigned to another pool, before the coordinators of this control plane
+/// have drained it; see `retained`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RetainedWorker {
-    /// Its record before that; draining, or moving.
+    /// Its record before the release: draining or moving.
     pub(crate) record: WorkerRecord,
     /// The first generation without it.
     pub(crate) since_generation: u64,

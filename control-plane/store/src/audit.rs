@@ -5,99 +5,99 @@ use serde_json::Value;
 
 use super::Kind;
 
-/// Most audit rows that are kept; the oldest go first.
+/// The maximum number of audit rows. The oldest are removed first.
 pub const AUDIT_ROWS_MAX: u64 = 100_000;
-/// Most audit rows in one answer.
+/// The maximum number of audit rows in one answer.
 pub const AUDIT_PAGE_MAX: u32 = 1_000;
-/// Longest name of somebody who changes something, in bytes.
+/// The maximum length of the author's name, in bytes.
 pub const WHO_BYTES_MAX: usize = 128;
 
-/// What stands in an audit row in place of a secret.
+/// Replaces a secret in an audit row.
 pub const HIDDEN: &str = "(hidden)";
 
-/// Who changes something, as it stands in the audit rows.
+/// The author of a change, as audit rows name it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Who(Cow<'static, str>);
 
 impl Who {
-    /// Whoever has the admin token.
+    /// A client with the admin token.
     pub const ADMIN_TOKEN: Self = Self(Cow::Borrowed("admin token"));
-    /// Somebody on this machine, without credentials. They change nothing.
-    pub const LOCAL: Self = Self(Cow::Borrowed("somebody on this machine"));
-    /// The configuration file, read at a start.
+    /// A local client without credentials. It may only read.
+    pub const LOCAL: Self = Self(Cow::Borrowed("local client"));
+    /// The configuration file, read when the control plane starts.
     pub const CONFIG_FILE: Self = Self(Cow::Borrowed("config file"));
     /// `slotway restore`.
     pub const RESTORE: Self = Self(Cow::Borrowed("slotway restore"));
-    /// The program itself, for example when a removed worker has drained.
+    /// The control plane itself, for example when it deletes a removed worker that has drained.
     pub const SYSTEM: Self = Self(Cow::Borrowed("system"));
 
-    /// Somebody by name: a user, or a token. A name that is too long is cut.
+    /// Returns a user or a token as the author. Truncates a name that is too long.
     #[must_use]
     pub fn named(name: &str) -> Self {
         let end = name.floor_char_boundary(WHO_BYTES_MAX);
         Self(Cow::Owned(name[..end].replace('\0', "")))
     }
 
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// What an audit row says of one document.
+/// One document's part of an audit row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AuditEntry {
     pub(crate) kind: Kind,
     pub(crate) key: String,
-    /// JSON text without secrets; `None` where there was none.
+    /// JSON text without secrets; `None` if the document was created.
     pub(crate) before: Option<String>,
-    /// JSON text without secrets; `None` where it was deleted.
+    /// JSON text without secrets; `None` if the document was deleted.
     pub(crate) after: Option<String>,
 }
 
-/// One change of one document, as it is kept for those who ask later.
+/// One change of one document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditRow {
-    /// Rises from row to row.
+    /// Increases from row to row.
     pub id: u64,
-    /// The store's revision that the change made; the rows of one batch share it.
+    /// The store's revision after the change. All rows of one batch have the same.
     pub revision: u64,
-    /// When, as Unix time in milliseconds, by the database's clock.
+    /// The time of the change as Unix time in milliseconds, by the database's clock.
     pub at_ms: i64,
-    /// Who.
+    /// The author's name.
     pub who: String,
-    /// What it is about, by the name of its [`Kind`]. Text, so that a row of a kind that is no more can still be shown.
+    /// The name of the document's [`Kind`]. It is text so that rows of kinds that no longer exist can be shown.
     pub kind: String,
-    /// Its key among its kind.
+    /// The document's key within its kind.
     pub key: String,
-    /// JSON text without secrets; `None` where there was none.
+    /// JSON text without secrets; `None` if the document was created.
     pub before: Option<String>,
-    /// JSON text without secrets; `None` where it was deleted.
+    /// JSON text without secrets; `None` if the document was deleted.
     pub after: Option<String>,
 }
 
-/// Which audit rows are wanted; newest first.
+/// A query of audit rows. The newest rows come first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditQuery {
-    /// Only rows older than the one with this id: the next page.
+    /// Only rows with a smaller id than this one. The next page starts here.
     pub before: Option<u64>,
-    /// Only changes that were made after this revision of the store.
+    /// Only changes with a greater revision than this one.
     pub after_revision: Option<u64>,
-    /// Only changes that this revision of the store has.
+    /// Only changes with at most this revision.
     pub up_to_revision: Option<u64>,
-    /// Only changes of this kind.
+    /// Only changes of documents of this kind.
     pub kind: Option<String>,
     /// Only changes of documents with this key.
     pub key: Option<String>,
-    /// Only changes by them.
+    /// Only changes by the author with this name.
     pub who: Option<String>,
-    /// At most so many, from 1 to [`AUDIT_PAGE_MAX`].
+    /// The maximum number of rows, from 1 to [`AUDIT_PAGE_MAX`].
     pub limit: u32,
 }
 
 impl AuditQuery {
-    /// The newest row of all.
+    /// Returns a query for the newest row.
     #[must_use]
     pub fn newest() -> Self {
         Self {
@@ -112,7 +112,7 @@ impl AuditQuery {
     }
 }
 
-/// The words that end the name of a field with a secret.
+/// The suffixes of names of fields with a secret.
 const SECRET_WORDS: [&str; 9] = [
     "password",
     "passphrase",
@@ -121,19 +121,19 @@ const SECRET_WORDS: [&str; 9] = [
     "credentials",
     "access_key",
     "private_key",
-    // A hash is what somebody guesses passwords against.
+    // With a hash, an attacker can test passwords offline.
     "password_hash",
     "secret_hash",
 ];
 
-/// Whether a field of this name holds a secret.
+/// Returns whether a field with this name holds a secret.
 pub fn names_a_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace('-', "_");
     SECRET_WORDS.iter().any(|word| name.ends_with(word))
 }
 
-/// A document with its secrets hidden: every field whose name says that it holds one, and the password of every URL. A
-/// document that is no JSON is hidden whole.
+/// Returns a document without its secrets: fields whose names end in one of [`SECRET_WORDS`], and passwords in URLs.
+/// Hides the whole document if it is not JSON.
 pub fn without_secrets(document: &str) -> String {
     match serde_json::from_str::<Value>(document) {
         Ok(mut value) => {
@@ -165,7 +165,7 @@ fn hide(value: &mut Value) {
     }
 }
 
-/// `scheme://user:password@host` with the password hidden; `None` where there is none.
+/// Hides the password of `scheme://user:password@host`. Returns `None` if the text has no such password.
 fn without_password(text: &str) -> Option<String> {
     let (scheme, rest) = text.split_once("://")?;
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_hidden_wherever_they_stand() {
+    fn secrets_are_hidden_at_every_depth() {
         for (document, shown) in [
             (r#"{"capacity":3,"worker":"http://a"}"#, r#"{"capacity":3,"worker":"http://a"}"#),
             (
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_too_long_is_cut_between_two_characters() {
+    fn a_name_that_is_too_long_is_truncated_at_a_character_boundary() {
         let name = "ü".repeat(WHO_BYTES_MAX);
         assert_eq!(Who::named(&name).as_str(), "ü".repeat(WHO_BYTES_MAX / 2));
     }

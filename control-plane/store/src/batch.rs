@@ -1,4 +1,4 @@
-//! What one commit does: the part that is the same in every database, as pure functions.
+//! Checks and plans a commit, as pure functions that are the same for every database.
 
 use std::collections::HashMap;
 
@@ -7,25 +7,25 @@ use super::{
     audit::{AuditEntry, without_secrets},
 };
 
-/// Most writes in one batch: every worker that a configuration can have goes, and as many others come.
+/// The maximum number of writes in one batch. It lets a reload replace all workers of the largest configuration.
 pub const WRITES_MAX: usize =
     2 * slotway_config::limits::POOLS_MAX * slotway_config::limits::WORKERS_PER_POOL_MAX;
-/// Most bytes of keys and values in one batch.
+/// The maximum size of all keys and values in one batch, in bytes.
 pub const BATCH_BYTES_MAX: usize = 256 * 1024 * 1024;
 
-/// What a writer believes of the document that it writes. A batch with one belief that is wrong changes nothing.
+/// A writer's precondition for the document that it writes. If one precondition fails, the whole batch changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expected {
-    /// Nothing: whatever is there is written over.
+    /// No precondition: an existing document is overwritten.
     Anything,
-    /// There is none.
+    /// The document does not exist.
     Absent,
-    /// It has this revision.
+    /// The document has this revision.
     Revision(u64),
 }
 
 impl Expected {
-    /// The belief of somebody who has seen this revision of a document, 0 where there was none.
+    /// Returns the precondition that the document is still at this revision. 0 means that it did not exist.
     #[must_use]
     pub fn seen(revision: u64) -> Self {
         if revision == 0 { Self::Absent } else { Self::Revision(revision) }
@@ -43,47 +43,47 @@ impl Expected {
 /// One write of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Write {
-    /// What the document is about.
+    /// The document's kind.
     pub kind: Kind,
-    /// Its key among its kind.
+    /// The document's key within its kind.
     pub key: String,
-    /// What is believed of it.
+    /// The precondition.
     pub expected: Expected,
-    /// JSON text; `None` deletes. To delete what is not there changes nothing.
+    /// JSON text; `None` deletes the document. Deleting a document that does not exist changes nothing.
     pub value: Option<String>,
 }
 
 impl Write {
-    /// Creates or replaces a document.
+    /// Returns a write that creates or replaces a document.
     pub fn put(kind: Kind, key: impl Into<String>, value: impl Into<String>, expected: Expected) -> Self {
         Self { kind, key: key.into(), expected, value: Some(value.into()) }
     }
 
-    /// Removes a document.
+    /// Returns a write that removes a document.
     pub fn delete(kind: Kind, key: impl Into<String>, expected: Expected) -> Self {
         Self { kind, key: key.into(), expected, value: None }
     }
 }
 
-/// Writes that are made together or not at all, and who makes them.
+/// Writes that are committed as a whole or not at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
-    /// Stands in the audit rows.
+    /// The author, for the audit rows.
     pub who: Who,
-    /// Each document at most once.
+    /// The writes. Each document occurs at most once.
     pub writes: Vec<Write>,
 }
 
-/// What a batch comes to, given the documents that are there.
+/// The changes and audit entries of a batch, given the stored documents.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Plan {
-    /// In the order of the batch; a deletion of nothing is left out.
+    /// In the order of the batch, without deletions of documents that do not exist.
     pub(crate) changes: Vec<Change>,
     pub(crate) audit: Vec<AuditEntry>,
 }
 
 impl Batch {
-    /// Looks whether the batch keeps within the bounds.
+    /// Checks the batch against the limits.
     ///
     /// # Errors
     /// [`StoreError::Refused`].
@@ -110,10 +110,10 @@ impl Batch {
                 return refused(write, reason);
             }
             if write.key.contains('\0') || value.contains('\0') {
-                return refused(write, "a database cannot hold the character NUL".to_owned());
+                return refused(write, "a database cannot store the character NUL".to_owned());
             }
             if seen.insert((write.kind, write.key.as_str()), ()).is_some() {
-                return refused(write, "it stands twice in one batch".to_owned());
+                return refused(write, "the batch contains it twice".to_owned());
             }
             bytes += write.key.len() + value.len();
             if self.writes.len() > WRITES_MAX || bytes > BATCH_BYTES_MAX {
@@ -126,10 +126,10 @@ impl Batch {
         Ok(())
     }
 
-    /// What the batch comes to where `found` is there.
+    /// Plans the batch. `found` holds the stored documents of its writes.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] where a belief is wrong.
+    /// [`StoreError::Conflict`] if a precondition fails.
     pub(crate) fn plan(self, found: Vec<Document>) -> Result<Plan, StoreError> {
         let mut found: HashMap<(Kind, String), Document> =
             found.into_iter().map(|document| ((document.kind, document.key.clone()), document)).collect();
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn one_wrong_belief_refuses_the_batch() {
+    fn one_failed_precondition_refuses_the_batch() {
         for (expected, there, holds) in [
             (Expected::Anything, None, true),
             (Expected::Anything, Some(3), true),
@@ -192,7 +192,7 @@ mod tests {
             ];
             let found = there.map(|revision| document("a", revision)).into_iter().collect();
             let plan = batch(writes).plan(found);
-            assert_eq!(plan.is_ok(), holds, "{expected:?} where there is {there:?}");
+            assert_eq!(plan.is_ok(), holds, "{expected:?} with stored revision {there:?}");
             if let Err(error) = plan {
                 assert!(matches!(error, StoreError::Conflict { found, .. } if found == there), "{error}");
             }
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn bookkeeping_and_deletions_of_nothing_leave_no_audit_rows() {
+    fn facts_and_deletions_of_absent_documents_leave_no_audit_rows() {
         let writes = vec![
             Write::put(Kind::FACT, "generation", "7", Expected::Anything),
             Write::delete(WORKER, "gone", Expected::Anything),

@@ -4,40 +4,41 @@ use tokio::sync::watch;
 
 use super::{Kind, StoreError, StoreFuture};
 
-/// What became of one document.
+/// The change of one document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// What it is about.
+    /// The document's kind.
     pub kind: Kind,
-    /// Its key among its kind.
+    /// The document's key within its kind.
     pub key: String,
-    /// JSON text; `None` where it was deleted.
+    /// JSON text; `None` if the document was deleted.
     pub value: Option<String>,
 }
 
-/// The changes of one batch, and the revision that they made.
+/// The changes of one batch, and the revision of the store after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commit {
-    /// The store's revision, and that of each document which the batch wrote.
+    /// The revision of the store, and of each document that the batch wrote.
     pub revision: u64,
     /// In the order of the batch.
     pub changes: Vec<Change>,
 }
 
-/// Where a [`Watch`] reads from: the changes that a store remembers.
+/// The source of a [`Watch`]: the changes that a store still keeps.
 pub(crate) trait ReadChanges: Send + Sync {
-    /// Whole commits after a revision, in order, a bounded number of them; none where there is nothing new.
+    /// Returns whole commits after a revision, in order and up to a limit; none if there are no newer commits.
     fn changes(&self, after: u64) -> StoreFuture<'_, Vec<Commit>>;
 }
 
-/// Commits from a revision on: each once, in order.
+/// The commits after a revision, each once and in order.
 pub struct Watch {
     source: Arc<dyn ReadChanges>,
-    /// Told whenever there may be something to read. That may be too often, and never too seldom.
+    /// Signals that there may be new commits. It may signal without any, but signals at least once after each commit.
     news: watch::Receiver<u64>,
     after: u64,
     read: VecDeque<Commit>,
-    /// There are news that have not been read to their end: the future that was about to may have been dropped.
+    /// Whether a signal was received whose commits are not fully read, for example because the reading future was
+    /// dropped.
     has_unread: bool,
 }
 
@@ -47,24 +48,25 @@ impl Watch {
         Self { source, news, after, read: VecDeque::new(), has_unread: false }
     }
 
-    /// The next commit, once there is one. Dropping the future loses nothing, and after an error it can be asked again.
+    /// Returns the next commit as soon as there is one. Dropping the future loses no commit, and it may be called again
+    /// after an error.
     ///
     /// # Errors
-    /// [`StoreError::Forgotten`] where the store no longer remembers what comes next: read everything anew and watch
-    /// from there. Else as any other read.
+    /// [`StoreError::Forgotten`] if the store no longer keeps the next commit: list all documents again and watch from
+    /// there. Other errors as for any read.
     pub async fn next(&mut self) -> Result<Commit, StoreError> {
         loop {
             if let Some(commit) = self.read.pop_front() {
                 self.after = commit.revision;
                 return Ok(commit);
             }
-            // The news are taken before the reading: what comes meanwhile is news again.
+            // The signal is cleared before the read: a commit during the read signals again.
             if !self.has_unread && self.news.changed().await.is_err() {
-                // The store is being dropped, and nothing comes any more.
+                // The store is being dropped: no further commit can arrive.
                 std::future::pending::<()>().await;
             }
             self.has_unread = true;
-            // There may be more than are read at once, so only an answer without any says that there are none left.
+            // One read returns a limited number of commits, so only an empty answer shows that all are read.
             let commits = self.source.changes(self.after).await?;
             self.has_unread = !commits.is_empty();
             self.read = commits.into();
@@ -72,7 +74,7 @@ impl Watch {
     }
 }
 
-/// Puts the rows of changes, ordered by revision, together into commits.
+/// Groups rows of changes, ordered by revision, into commits.
 pub(crate) fn into_commits(rows: Vec<(u64, Change)>) -> Vec<Commit> {
     let mut commits: Vec<Commit> = Vec::new();
     for (revision, change) in rows {

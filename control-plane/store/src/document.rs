@@ -1,14 +1,14 @@
 use super::StoreError;
 
-/// Longest key, in bytes: a worker's URL fits, and PostgreSQL can index it.
+/// The maximum length of a key, in bytes. A worker's URL fits, and PostgreSQL can index it.
 pub const KEY_BYTES_MAX: usize = 2_048;
-/// Largest document, in bytes.
+/// The maximum size of a document, in bytes.
 pub const VALUE_BYTES_MAX: usize = 1024 * 1024;
 
-/// A kind of document. Keys are unique within a kind. Two kinds with the same name are the same kind.
+/// A kind of document. Keys are unique within a kind. Two kinds with the same name are equal.
 ///
-/// The store knows no kind but [`Kind::FACT`]: each domain declares its own as constants, and whoever opens a store says which
-/// kinds the program knows.
+/// The store itself defines only [`Kind::FACT`]. Each domain declares its kinds as constants, and the program passes
+/// the kinds that it knows when it opens a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Kind {
     name: &'static str,
@@ -17,8 +17,8 @@ pub struct Kind {
 }
 
 impl Kind {
-    /// The program's bookkeeping by name, such as a generation or the holder of a lease. Its changes leave no audit rows. Each fact
-    /// is in backups or not by what it is, see the domain that owns it.
+    /// The control plane's internal records by name, such as a generation or the holder of a lease. Their changes leave
+    /// no audit rows. The domain that owns a fact decides whether backups contain it.
     pub const FACT: Self = Self::new("fact").without_audit();
 
     /// Declares a kind whose changes leave audit rows and whose documents are part of backups.
@@ -27,13 +27,13 @@ impl Kind {
         Self { name, is_audited: true, is_in_backups: true }
     }
 
-    /// The same kind with changes that leave no audit rows.
+    /// Returns the same kind, without audit rows for its changes.
     #[must_use]
     pub const fn without_audit(self) -> Self {
         Self { is_audited: false, ..self }
     }
 
-    /// The same kind with documents that are not part of backups.
+    /// Returns the same kind, excluded from backups.
     #[must_use]
     pub const fn without_backup(self) -> Self {
         Self { is_in_backups: false, ..self }
@@ -58,10 +58,10 @@ impl Kind {
     }
 }
 
-/// Finds the kind of a name among those that are known.
+/// Returns the kind with this name among the known ones.
 ///
 /// # Errors
-/// [`StoreError::Document`] for a name that only a newer program can have written.
+/// [`StoreError::Document`] for an unknown name, which a newer version must have written.
 pub fn kind_named(known: &[Kind], name: &str) -> Result<Kind, StoreError> {
     known.iter().copied().find(|kind| kind.as_str() == name).ok_or_else(|| StoreError::Document {
         kind: "document of kind",
@@ -73,17 +73,17 @@ pub fn kind_named(known: &[Kind], name: &str) -> Result<Kind, StoreError> {
 /// A document as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
-    /// What it is about.
+    /// The document's kind.
     pub kind: Kind,
-    /// Its key among its kind.
+    /// The document's key within its kind.
     pub key: String,
-    /// The store's revision that wrote it last.
+    /// The revision of the last commit that wrote it.
     pub revision: u64,
     /// JSON text.
     pub value: String,
 }
 
-/// Documents, and the store's revision at which they were all true together.
+/// A consistent listing of documents, and the store's revision at which it was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listing {
     /// The revision to watch from.

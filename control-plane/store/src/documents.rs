@@ -1,4 +1,5 @@
-//! Typed documents of one kind, and the document that serialises changes: the parts of which a [`crate::Replicated`] state is made.
+//! Typed documents of one kind, and the turn document that serialises changes. A [`crate::Replicated`] state consists
+//! of these.
 
 use std::collections::BTreeMap;
 
@@ -94,7 +95,8 @@ impl<T: PartialEq> Documents<T> {
 }
 
 impl<T: DeserializeOwned> Documents<T> {
-    /// Takes a document over from the store; `None` as its value deletes it. Returns false, and does nothing, for another kind.
+    /// Applies a document of the store; `None` as the value deletes it. Returns false, and does nothing, for another
+    /// kind.
     ///
     /// # Errors
     /// [`StoreError::Document`] if the value cannot be read.
@@ -120,8 +122,8 @@ impl<T: DeserializeOwned> Documents<T> {
 }
 
 impl<T: Serialize + PartialEq> Documents<T> {
-    /// Returns the writes that turn these documents into `next`. They expect nothing of the documents: the write of the turn that goes
-    /// with them does.
+    /// Returns the writes that turn these documents into `next`. The writes have no preconditions: the write of the
+    /// [`Turn`] in the same batch has one.
     ///
     /// # Errors
     /// [`StoreError::Refused`] for a value that has no JSON text.
@@ -139,8 +141,8 @@ impl<T: Serialize + PartialEq> Documents<T> {
     }
 }
 
-/// The fact that every change of a view writes and expects at the revision that it has seen. Of two control planes that change the view
-/// at once, one therefore gets a conflict.
+/// The fact that every change of a view writes, with its last seen revision as the precondition. If two control planes
+/// change the view concurrently, one of them gets a conflict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Turn {
     key: &'static str,
@@ -148,13 +150,14 @@ pub struct Turn {
 }
 
 impl Turn {
-    /// Returns the turn with this key among the facts, as it is before its first write.
+    /// Returns the turn with this key among the facts, before its first write.
     #[must_use]
     pub const fn new(key: &'static str) -> Self {
         Self { key, revision: 0 }
     }
 
-    /// Takes a document over from the store; `None` as its value deletes it. Returns false, and does nothing, if it is another one.
+    /// Applies a document of the store; `None` as the value deletes it. Returns false, and does nothing, for any other
+    /// document.
     pub fn take_over(&mut self, kind: Kind, key: &str, revision: u64, value: Option<&str>) -> bool {
         let is_own = kind == Kind::FACT && key == self.key;
         if is_own {
@@ -163,7 +166,7 @@ impl Turn {
         is_own
     }
 
-    /// Returns the write that goes with every change.
+    /// Returns the write that every change includes.
     #[must_use]
     pub fn write(&self) -> Write {
         Write::put(Kind::FACT, self.key, "{}", Expected::seen(self.revision))
@@ -178,7 +181,7 @@ impl Turn {
 /// Returns the JSON text of a document's value.
 ///
 /// # Errors
-/// [`StoreError::Refused`] for a value that has none.
+/// [`StoreError::Refused`] for a value that cannot be represented as JSON.
 pub fn to_json(kind: Kind, key: &str, value: &impl Serialize) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|error| StoreError::Refused {
         kind: kind.as_str(),
@@ -187,10 +190,10 @@ pub fn to_json(kind: Kind, key: &str, value: &impl Serialize) -> Result<String, 
     })
 }
 
-/// Reads the JSON text of a document.
+/// Parses the JSON text of a document.
 ///
 /// # Errors
-/// [`StoreError::Document`] if it is not the text of such a value.
+/// [`StoreError::Document`] if the text is not a valid value of this type.
 pub fn from_json<T: DeserializeOwned>(kind: Kind, key: &str, value: &str) -> Result<T, StoreError> {
     serde_json::from_str(value).map_err(|error| StoreError::Document {
         kind: kind.as_str(),

@@ -1,67 +1,67 @@
 use std::path::PathBuf;
 
-/// Why the store cannot do what it was asked. `place` is the database's file, or its URL without the password.
+/// An error of the store. `place` is the database's file, or its URL without the password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// It is not a database of ours, or a broken one. It was left as it is.
+    /// The database is damaged, or it belongs to another program. It was not changed.
     #[error("{place}: the database is damaged ({reason}); it was left untouched. {remedy}")]
     Damaged {
         /// The database.
         place: String,
-        /// What was seen.
+        /// What the check found.
         reason: String,
-        /// What to do.
+        /// What the operator can do.
         remedy: &'static str,
     },
-    /// It was written by a newer Slotway.
+    /// A newer version of Slotway has written the database.
     #[error(
         "{place}: the database has schema {found}, and this slotway knows {known} at most: use a newer slotway"
     )]
     Newer {
         /// The database.
         place: String,
-        /// Its schema.
+        /// The schema of the database.
         found: i64,
-        /// The newest schema that this program knows.
+        /// The newest schema that this version supports.
         known: i64,
     },
-    /// A document that this program cannot read.
+    /// A document that this version cannot read.
     #[error("the database holds a {kind} {key:?} that cannot be read: {reason}")]
     Document {
         /// The document's kind.
         kind: &'static str,
         /// Its key.
         key: String,
-        /// What is wrong with it.
+        /// Why it cannot be read.
         reason: String,
     },
-    /// A write that no database may have.
+    /// A write that violates a limit of the store.
     #[error("the {kind} {key:?} cannot be stored: {reason}")]
     Refused {
         /// The document's kind.
         kind: &'static str,
         /// Its key, shortened.
         key: String,
-        /// What is wrong with it.
+        /// Which limit it violates.
         reason: String,
     },
-    /// Somebody else was faster: a document is not at the revision that the writer believed. Nothing was changed.
-    #[error("somebody else has changed the {kind} {key:?} meanwhile; look at it and try again")]
+    /// A precondition failed: another writer has changed the document. Nothing was changed.
+    #[error("another writer has changed the {kind} {key:?} meanwhile; read it and try again")]
     Conflict {
         /// The document's kind.
         kind: &'static str,
         /// Its key.
         key: String,
-        /// Its revision; `None` where there is none.
+        /// The document's current revision; `None` if it does not exist.
         found: Option<u64>,
     },
-    /// Other control planes changed the same each time that a change was attempted. Nothing was changed.
-    #[error("other control planes change the same all the time; nothing was changed, try again")]
+    /// Each attempt at a change conflicted with a change by another control plane. Nothing was changed.
+    #[error("other control planes keep changing the same state; nothing was changed, try again")]
     Contended,
-    /// A watcher asks for changes that are so old that the store has forgotten them.
-    #[error("the changes after revision {after} are no longer kept; all has to be read anew")]
+    /// A watcher asked for changes that the store no longer keeps.
+    #[error("the changes after revision {after} are no longer kept; read all documents again")]
     Forgotten {
-        /// The revision after which they were asked for.
+        /// The watcher has seen all changes up to this revision.
         after: u64,
     },
     /// Another control plane uses the state directory.
@@ -69,14 +69,14 @@ pub enum StoreError {
         "{0}: another slotway is running with this state directory; stop it, or give this one its own `state`"
     )]
     Locked(PathBuf),
-    /// There is no room for a change. Nothing was changed.
+    /// The database has no room for a change. Nothing was changed.
     #[error(
         "{place}: the database has no room left ({reason}); nothing was changed. Make room where it is kept"
     )]
     Full {
         /// The database.
         place: String,
-        /// The database's words.
+        /// The database's message.
         reason: String,
     },
     /// The database could not be read or written.
@@ -84,13 +84,13 @@ pub enum StoreError {
     Unavailable {
         /// The database.
         place: String,
-        /// What went wrong.
+        /// The reason.
         reason: String,
     },
 }
 
 impl StoreError {
-    /// Whether the same may succeed later, without anybody doing something about what was asked.
+    /// Returns whether the same call may succeed later, once the database recovers.
     #[must_use]
     pub fn is_about_the_database(&self) -> bool {
         matches!(self, Self::Damaged { .. } | Self::Full { .. } | Self::Unavailable { .. })

@@ -4,19 +4,19 @@ use tokio::{sync::watch, time::Instant};
 
 use super::StoreError;
 
-/// How often a database in trouble is tried.
+/// The interval between probes of a failing database.
 const TRY_EVERY: Duration = Duration::from_millis(500);
 
-/// Why changes are not possible at the moment.
+/// Why the database accepts no changes at the moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
-    /// Since when.
+    /// The time of the first failure.
     pub since: Instant,
-    /// In words for the operator.
+    /// A message for the operator.
     pub reason: String,
 }
 
-/// Whether a database takes changes, as far as its last uses have shown.
+/// Whether a database accepts changes, according to its last uses.
 #[derive(Debug, Default)]
 pub(crate) struct Health(watch::Sender<Option<Trouble>>);
 
@@ -25,7 +25,7 @@ impl Health {
         self.0.subscribe()
     }
 
-    /// Notes how a use of the database ended: only a write that went well ends a trouble.
+    /// Records the outcome of a use of the database. Only a successful write ends a failure.
     pub(crate) fn note<T>(&self, outcome: &Result<T, StoreError>, wrote: bool) {
         match outcome {
             Err(error) if error.is_about_the_database() => self.0.send_if_modified(|trouble| {
@@ -50,13 +50,13 @@ impl Health {
     }
 }
 
-/// A database that can be tried out.
+/// A database that can be probed.
 pub(crate) trait Probe: Send + Sync + 'static {
-    /// Makes a write that changes nothing that anybody sees, and notes how it went.
+    /// Writes without a visible change, and records the outcome.
     fn probe(&self) -> impl Future<Output = ()> + Send;
 }
 
-/// Tries a database in trouble until it is well again; ends with it.
+/// Probes a failing database until it recovers. Ends when the database is dropped.
 pub(crate) async fn tend<P: Probe>(database: Weak<P>, mut health: watch::Receiver<Option<Trouble>>) {
     loop {
         if health.wait_for(Option::is_some).await.is_err() {

@@ -1,8 +1,9 @@
-//! A lease: of several control planes on one store, one holds it and does a task for all.
+//! A lease: one of several control planes on the same store holds it and performs a task for all.
 //!
-//! The lease is a document that its holder writes again and again. Clocks are never compared: another control plane takes over when the
-//! document has not changed for [`TAKEN_AFTER`] by its own clock, and the holder stops before that by its own. As long as their
-//! clocks run at about the same speed, at no moment do two control planes believe that they hold it.
+//! The lease is a document that its holder rewrites periodically. Clocks of different machines are never compared.
+//! Another control plane takes over when the document has not changed for [`TAKEN_AFTER`] by its own clock. The holder
+//! stops before that, by its own clock. While all clocks run at about the same speed, at most one control plane acts as
+//! the holder.
 
 use std::{future::Future, time::Duration};
 
@@ -14,15 +15,15 @@ use tokio::{
 
 use super::{Document, Expected, Kind, Store, StoreError, Who};
 
-/// How often the document is read.
+/// The interval between reads of the document.
 const READ_EVERY: Duration = Duration::from_secs(1);
-/// How long after its last write the holder writes the document again.
+/// The time from one write of the holder to the next.
 const RENEW_AFTER: Duration = Duration::from_secs(3);
-/// How long after its last write a control plane holds the lease.
+/// How long a control plane holds the lease after its last write.
 const HOLDS_FOR: Duration = Duration::from_secs(7);
-/// How long the deletion of the document may take when the holder stops.
+/// The time limit for deleting the document when the holder stops.
 const GIVEN_UP_WITHIN: Duration = Duration::from_secs(1);
-/// How long after its last change another control plane takes the lease over.
+/// The time without a change after which another control plane takes the lease over.
 const TAKEN_AFTER: Duration = Duration::from_secs(10);
 
 /// The value of the document.
@@ -37,29 +38,30 @@ struct LeaseFact {
 pub struct Lease {
     key: &'static str,
     own_name: String,
-    /// The revision that was last read, and when it was read first.
+    /// The last revision that was read, and the time at which it was first read.
     seen: Option<(u64, Instant)>,
-    /// The revision that this control plane has written, and when it began to.
+    /// The last revision that this control plane wrote, and the time at which the write began.
     held: Option<(u64, Instant)>,
 }
 
-/// What to do after the document was read.
+/// The next step after a read of the document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     Nothing,
-    /// Write the document with this expectation.
+    /// Writes the document with this precondition.
     Write(Expected),
 }
 
 impl Lease {
-    /// Returns a lease that is not held yet. Its document is the fact `key`; `own_name` has to differ from that of each other control
-    /// plane, and from that of an earlier process.
+    /// Returns a lease that is not held yet. Its document is the fact `key`. `own_name` must be unique among all
+    /// control planes and among restarts of one.
     #[must_use]
     pub fn new(key: &'static str, own_name: String) -> Self {
         Self { key, own_name, seen: None, held: None }
     }
 
-    /// Takes and renews the lease whenever it can until `ending`, then gives it up. Sets `holds` to whether this control plane holds it.
+    /// Takes and renews the lease until `ending` resolves, then releases it. Sets `holds` to whether this control plane
+    /// holds it.
     pub async fn hold(
         mut self,
         store: &dyn Store,
@@ -73,7 +75,7 @@ impl Lease {
         holds.send_replace(false);
         if let Some((revision, _)) = self.held {
             let given_up = store.delete(Who::SYSTEM, Kind::FACT, self.key, Expected::Revision(revision));
-            // If that fails, another control plane takes the lease over a few seconds later.
+            // If the deletion fails, another control plane takes the lease over a few seconds later.
             let _ = tokio::time::timeout(GIVEN_UP_WITHIN, given_up).await;
         }
     }
@@ -108,7 +110,7 @@ impl Lease {
         Ok(())
     }
 
-    /// Returns what to do if the store has this revision of the document, written by this holder.
+    /// Returns the next step, given the document's revision and holder in the store.
     fn next(&mut self, found: Option<(u64, &str)>, now: Instant) -> Step {
         let Some((revision, holder)) = found else {
             self.held = None;
@@ -149,7 +151,7 @@ impl Lease {
         self.held = None;
     }
 
-    /// Returns how long the store may take: at most until the lease is no longer held.
+    /// Returns the time limit for a call of the store. It ends at the latest when the lease expires.
     fn patience(&self, now: Instant) -> Duration {
         let left = |(_, renewed): (u64, Instant)| (renewed + HOLDS_FOR).saturating_duration_since(now);
         self.held.map_or(HOLDS_FOR, left).max(READ_EVERY / 100)
@@ -160,7 +162,7 @@ impl Lease {
     }
 }
 
-/// Returns the holder that a document names. One that cannot be read is held by a control plane without a name.
+/// Returns the holder that a document names. An unreadable document counts as held by a control plane without a name.
 fn holder(document: &Document) -> String {
     serde_json::from_str(&document.value).map(|fact: LeaseFact| fact.holder).unwrap_or_default()
 }
@@ -176,7 +178,7 @@ mod tests {
         let start = Instant::now();
         let mut lease = Lease::new("task", "me".to_owned());
         assert_eq!(lease.next(None, start), Step::Write(Expected::Absent));
-        assert!(!lease.is_held(start), "it has not been written");
+        assert!(!lease.is_held(start), "not held before the first write");
         lease.written(5, start);
         assert!(lease.is_held(start));
         assert_eq!(lease.next(Some((5, "me")), start + 2 * S), Step::Nothing);
@@ -217,9 +219,9 @@ mod tests {
         let start = Instant::now();
         let mut lease = Lease::new("task", "me".to_owned());
         lease.written(5, start);
-        // It was renewed, and the answer was lost.
+        // The lease was renewed, and the answer was lost.
         assert_eq!(lease.next(Some((6, "me")), start + 4 * S), Step::Write(Expected::Revision(6)));
-        assert!(!lease.is_held(start + 4 * S), "until it is written again");
+        assert!(!lease.is_held(start + 4 * S), "not held until the next write");
     }
 
     #[test]

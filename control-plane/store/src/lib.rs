@@ -1,14 +1,14 @@
-//! Where the control plane keeps what it must not forget: documents (JSON text) by kind and key.
+//! The persistent state of the control plane: documents (JSON text) by kind and key.
 //!
-//! The trait is small on purpose, so that a database is one folder: read, commit a batch of writes whole or not at all,
-//! watch. What the documents mean is a domain's business, not the store's.
+//! The trait is small, so that support for a database is one folder: read, commit a batch of writes atomically, watch.
+//! The store does not interpret documents; the domains do.
 //!
-//! Each batch that changes something gives the store its next *revision*, and every document that it writes has that
-//! revision. A writer may say which revision it has seen, and loses nothing that others wrote since; a watcher says
-//! from which revision on it wants the changes, and misses none.
+//! Each batch that changes something increments the store's *revision*, and each document that the batch writes gets
+//! this revision. A writer may pass the revision that it has seen as a precondition, and so never overwrites a
+//! concurrent change. A watcher passes a revision and receives all later changes.
 //!
-//! Domains do not use the store directly: [`Replica`] is a typed view of documents that follows the store, and [`Lease`] makes one of
-//! several control planes the holder of a task.
+//! Domains do not use the store directly. [`Replica`] is a typed view of documents that follows the store. [`Lease`]
+//! elects one of several control planes for a task.
 //!
 //! * [`SqliteStore`]: one file, one control plane. The default.
 //! * [`PostgresStore`]: one database for several control planes.
@@ -55,35 +55,36 @@ pub use resource::{
 pub use settings::{PostgresUrl, StoreSettings};
 pub use sqlite::SqliteStore;
 
-/// Most rows of changes that a store remembers for watchers. One that has missed more reads everything anew.
+/// The maximum number of change rows that a store keeps for watchers. A watcher that misses more must list all
+/// documents again.
 pub const CHANGES_MAX: u64 = 100_000;
 
-/// What a store's methods return: a future that the caller may box, so that a store can stand behind `dyn`.
+/// The result of a store's methods: a boxed future, so that a store can be used as `dyn Store`.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
 /// A database of documents.
 pub trait Store: Send + Sync {
-    /// One document.
+    /// Returns one document.
     fn get<'a>(&'a self, kind: Kind, key: &'a str) -> StoreFuture<'a, Option<Document>>;
 
-    /// All documents of some kinds, as they were at one moment.
+    /// Returns a consistent listing of all documents of some kinds.
     fn list<'a>(&'a self, kinds: &'a [Kind]) -> StoreFuture<'a, Listing>;
 
-    /// Makes all the writes with their audit rows, or none, and returns the store's revision. It returns once they would
-    /// survive a power cut. Where it fails with [`StoreError::Unavailable`] while it commits, the batch may have been
-    /// made all the same, whole.
+    /// Commits all writes with their audit rows, or none, and returns the store's revision. When it returns, the commit
+    /// is durable. If it fails with [`StoreError::Unavailable`] during the commit, the whole batch may have been
+    /// committed nevertheless.
     fn commit(&self, batch: Batch) -> StoreFuture<'_, u64>;
 
-    /// The commits after a revision, in order, a bounded number of them; none where there is nothing new.
+    /// Returns the commits after a revision, in order and up to a limit; none if there are no newer commits.
     fn changes(&self, after: u64) -> StoreFuture<'_, Vec<Commit>>;
 
-    /// The commits after a revision, and those that are yet to come, whoever makes them.
+    /// Returns a watch of the commits after a revision, present and future, of all writers.
     fn watch(&self, after: u64) -> Watch;
 
-    /// Audit rows, newest first.
+    /// Returns audit rows, newest first.
     fn audit<'a>(&'a self, query: &'a AuditQuery) -> StoreFuture<'a, Vec<AuditRow>>;
 
-    /// Whether the database takes changes, as far as is known.
+    /// Returns whether the database accepts changes, as far as is known.
     fn trouble(&self) -> watch::Receiver<Option<Trouble>>;
 
     /// Creates or replaces one document, and returns its revision.
@@ -97,11 +98,11 @@ pub trait Store: Send + Sync {
     }
 }
 
-/// Opens the store that the settings name. The state directory is made and locked in any case: two control planes must
-/// not share one.
+/// Opens the store that the settings name. Always creates and locks the state directory, because two control planes
+/// must not share one.
 ///
 /// # Errors
-/// [`StoreError`]; a database that is damaged or newer is left as it is.
+/// [`StoreError`]. A database that is damaged or newer is not changed.
 pub async fn open(
     settings: &StoreSettings,
     state: &Path,
@@ -114,11 +115,11 @@ pub async fn open(
     Ok(Arc::new(traced::Traced(store)))
 }
 
-/// All documents of the database that the settings name, as they were at one moment, while control planes may be using it;
-/// `None` where there is none yet. Nothing is locked, and nothing is changed.
+/// Returns a consistent listing of all documents of the database that the settings name; `None` if there is no
+/// database. Control planes may be using it: this call locks and changes nothing.
 ///
 /// # Errors
-/// [`StoreError`]; a database that is damaged, newer or older is left as it is.
+/// [`StoreError`]. A database that is damaged, newer or older is not changed.
 pub async fn read(
     settings: &StoreSettings,
     state: &Path,

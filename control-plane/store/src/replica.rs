@@ -1,9 +1,9 @@
-//! One typed view of documents, in memory, that follows the store.
+//! A typed view of documents, in memory, that follows the store.
 //!
-//! A domain describes its view with [`Replicated`]; [`Replica`] loads it, keeps it current and changes it. Several control planes may
-//! share a store: of two that change the same view at once, the store refuses one with a conflict, and that one makes its change
-//! again on the state that the other has left. For this to hold, every change writes one document that all of them expect at the
-//! revision which they have seen, see [`crate::Turn`].
+//! A domain describes its view with [`Replicated`]. [`Replica`] loads the view, keeps it current and changes it.
+//! Several control planes may share a store. If two of them change the same view concurrently, the store refuses one
+//! with a conflict, and that control plane repeats its change on the newer state. For this, every change writes one
+//! document and expects its last seen revision, see [`crate::Turn`].
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,7 +19,7 @@ const RETRY_AFTER: Duration = Duration::from_millis(250);
 
 /// The state of a domain as documents of a store: a plain value without I/O.
 ///
-/// A state may have parts that are not stored. [`Self::load`] and [`Self::apply`] leave them as they are.
+/// A state may have parts that are not stored. [`Self::load`] and [`Self::apply`] do not change them.
 pub trait Replicated: Clone + Send + Sync + 'static {
     /// The failures of the domain.
     type Error: From<StoreError> + Send;
@@ -37,20 +37,20 @@ pub trait Replicated: Clone + Send + Sync + 'static {
     /// Sets the revision of the store that the state reflects. The replica calls it after [`Self::load`] and [`Self::apply`].
     fn set_revision(&mut self, revision: u64);
 
-    /// Replaces everything that is stored by a listing of all [`Self::KINDS`].
+    /// Replaces the stored part of the state with a listing of all [`Self::KINDS`].
     ///
     /// # Errors
     /// [`StoreError::Document`] for a document that cannot be read. The replica then discards the state.
     fn load(&mut self, listing: Listing) -> Result<(), StoreError>;
 
-    /// Takes one commit over. The commit may have documents of other kinds, and it may be one that the state already reflects in part
-    /// or as a whole: applying it twice must give the same state as applying it once.
+    /// Applies one commit. The commit may have documents of other kinds, and the state may already contain all or part
+    /// of it: applying it twice must give the same state as applying it once.
     ///
     /// # Errors
     /// [`StoreError::Document`] for a document that cannot be read. The replica then discards the state.
     fn apply(&mut self, commit: &Commit) -> Result<(), StoreError>;
 
-    /// Checks the rules that the whole state has to keep. Every change and every dry run of one is checked.
+    /// Checks the rules of the whole state. Every change and every dry run is checked.
     ///
     /// # Errors
     /// The first rule that is broken.
@@ -77,7 +77,7 @@ pub struct Replica<S: Replicated> {
 
 struct Inner<S: Replicated> {
     store: Arc<dyn Store>,
-    /// Held by the one change or the one reading that is under way. Readers of the state do not need it.
+    /// Held by the change or the read in progress. Readers of the state do not need it.
     turn: Arc<Mutex<()>>,
     state: watch::Sender<Arc<S>>,
     published: watch::Sender<Arc<S::Published>>,
@@ -96,8 +96,8 @@ impl<S: Replicated> std::fmt::Debug for Replica<S> {
 }
 
 impl<S: Replicated> Replica<S> {
-    /// Loads the view into `empty`, a state that has nothing but its parts that are not stored. Commits of other control planes arrive
-    /// only with [`Self::follow`], [`Self::catch_up`] and changes.
+    /// Loads the view into `empty`, a state that has only its parts that are not stored. Commits of other control
+    /// planes arrive only with [`Self::follow`], [`Self::catch_up`] and changes.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -137,13 +137,14 @@ impl<S: Replicated> Replica<S> {
 
     /// Changes the state and stores the change. Returns the result of `make` and the state in force after it.
     ///
-    /// `make` gets the newest state, whichever control plane wrote it, and is called again on a newer one after a conflict. The changed
-    /// state is checked, stored as one batch, and put in force. If `make` changes nothing, nothing is stored. A caller that drops the
-    /// future leaves either no change or the whole change, in the store and in memory.
+    /// `make` gets the newest state, whichever control plane wrote it, and is called again on a newer state after a
+    /// conflict. The changed state is checked, stored as one batch, and put in force. If `make` changes nothing,
+    /// nothing is stored. If the caller drops the future, the change is made completely or not at all, both in the
+    /// store and in memory.
     ///
     /// # Errors
-    /// Those of `make` and of [`Replicated::check`]; [`StoreError::Contended`] after [`ATTEMPTS_MAX`] conflicts, and any other
-    /// [`StoreError`].
+    /// Those of `make` and of [`Replicated::check`]. [`StoreError::Contended`] after [`ATTEMPTS_MAX`] conflicts, and
+    /// any other [`StoreError`].
     pub async fn change<R, E: From<S::Error>>(
         &self,
         who: Who,
@@ -194,8 +195,8 @@ impl<S: Replicated> Replica<S> {
         self.plan(&make)
     }
 
-    /// Commits writes that do not take the turn, and takes them over. Only for documents on which no rule of the whole state depends:
-    /// a concurrent [`Self::change`] does not notice them.
+    /// Commits writes without the turn, and applies them to the view. Use it only for documents on which no rule of the
+    /// whole state depends: a concurrent [`Self::change`] does not notice them.
     ///
     /// # Errors
     /// [`StoreError`]. After [`StoreError::Unavailable`] the batch may have been committed as a whole.
@@ -207,8 +208,8 @@ impl<S: Replicated> Replica<S> {
         Ok(self.current())
     }
 
-    /// Alters the state in this process alone, without storing it. For values that the store gets later. A reading or a change that is
-    /// under way may overwrite it.
+    /// Changes the state in this process alone, without storing it. Use it for values that are stored later. A read or
+    /// a change in progress may overwrite it.
     pub fn amend(&self, alter: impl FnOnce(&mut S)) {
         self.inner.state.send_if_modified(|state| {
             alter(Arc::make_mut(state));
@@ -216,22 +217,23 @@ impl<S: Replicated> Replica<S> {
         });
     }
 
-    /// Takes over all that is committed now, by this and by other control planes.
+    /// Applies all commits so far, of this and of other control planes.
     ///
     /// # Errors
-    /// [`StoreError`]. The state then stays as it was.
+    /// [`StoreError`]. The state is then unchanged.
     pub async fn catch_up(&self) -> Result<(), StoreError> {
         let _turn = self.inner.turn.lock().await;
         self.inner.catch_up().await
     }
 
-    /// Takes over the commits of other control planes for as long as it is polled. While the store cannot be read, the state stays as it
-    /// is; one warning is logged for each such time.
+    /// Applies the commits of other control planes for as long as it is polled. While the store cannot be read, the
+    /// state stays unchanged, and one warning is logged for each outage.
     pub async fn follow(&self) {
         let mut watch = self.inner.store.watch(self.current().revision());
         let mut failing = false;
         loop {
-            // After a failure the store is read at once: the watch may have delivered the commit that could not be read.
+            // After a failure the store is read immediately: the watch may already have delivered the commit that could
+            // not be read.
             let watched = if failing { Ok(()) } else { watch.next().await.map(drop) };
             let caught_up = self.catch_up().await;
             match (&caught_up, failing) {
@@ -268,8 +270,8 @@ impl<S: Replicated> Replica<S> {
         Ok(Prepared { before, next, writes, result })
     }
 
-    /// Commits a change in a task of its own, so that a caller that goes away half-way does not leave the store with a change that
-    /// memory lacks. Gives the turn back.
+    /// Commits a change in a separate task, so that a caller that drops its future cannot leave a change in the store
+    /// that is missing in memory. Releases the turn.
     async fn commit_change(
         &self,
         turn: OwnedMutexGuard<()>,
@@ -289,28 +291,28 @@ impl<S: Replicated> Replica<S> {
             Ok(committed) => committed,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
-                // The runtime shuts down, and this task with it.
+                // The runtime shuts down and has cancelled the task.
                 Err(_) => std::future::pending().await,
             },
         }
     }
 }
 
-/// A change that is made and checked, and not committed.
+/// A change that is made and checked, but not committed.
 #[derive(Debug)]
 pub struct Prepared<S, R> {
     /// The state that was changed.
     pub before: Arc<S>,
     /// The state that the change would leave.
     pub next: S,
-    /// The writes that store the change, with that of the turn; none if it changes nothing.
+    /// The writes that store the change, including the write of the turn; none if it changes nothing.
     pub writes: Vec<Write>,
     /// The result of the change.
     pub result: R,
 }
 
 impl<S: Replicated> Inner<S> {
-    /// Reads the store up to its end. Only with the turn held.
+    /// Reads all new commits of the store. Requires the turn.
     async fn catch_up(&self) -> Result<(), StoreError> {
         loop {
             let after = self.state.borrow().revision();
@@ -351,7 +353,7 @@ impl<S: Replicated> Inner<S> {
         Ok(())
     }
 
-    /// Puts what `alter` makes of the state in force, unless it fails.
+    /// Puts the state that `alter` returns in force, unless `alter` fails.
     fn alter(&self, alter: impl FnOnce(&mut S) -> Result<(), StoreError>) -> Result<(), StoreError> {
         let mut altered = Ok(());
         self.state.send_if_modified(|state| {
@@ -368,10 +370,10 @@ impl<S: Replicated> Inner<S> {
         altered
     }
 
-    /// Puts a change that was committed in force.
+    /// Puts a committed change in force.
     async fn put_in_force(&self, before: &S, mut next: S, revision: u64) -> Arc<S> {
         next.stamp(before, revision);
-        // Between the state and its change there may be commits that did not take the turn, or that are of other kinds.
+        // Between the state and its change there may be commits that did not take the turn, or of other kinds.
         let has_gap = revision != before.revision() + 1;
         if !has_gap {
             next.set_revision(revision);
@@ -379,7 +381,7 @@ impl<S: Replicated> Inner<S> {
         self.state.send_replace(Arc::new(next));
         self.publish();
         if has_gap && let Err(error) = self.catch_up().await {
-            // The next reading takes over the gap, and the change a second time.
+            // The next read applies the missing commits, and the change a second time.
             tracing::debug!("{}: a change was made and cannot be read yet: {error}", S::NAME);
         }
         self.state.borrow().clone()

@@ -1,7 +1,7 @@
 //! Resources: documents as a domain offers them to REST, with a name, a version, a spec and a status.
 //!
-//! A domain implements [`Resources`] for its kinds, and one generic handler serves all of them. A change is worked out on a
-//! view that a fresh read gave, so several domains can take part in one batch.
+//! A domain implements [`Resources`] for its kinds, and one generic handler serves all of them. A change is computed on
+//! a freshly read view, so several domains can take part in one batch.
 
 use std::{borrow::Borrow, error::Error, fmt, str::FromStr, sync::Arc};
 
@@ -10,19 +10,19 @@ use serde_json::Value;
 
 use crate::{Kind, StoreError, StoreFuture, Write};
 
-/// Longest name of a resource, in bytes.
+/// The maximum length of a resource's name, in bytes.
 const NAME_BYTES_MAX: usize = 64;
 
 /// A resource as its domain shows it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Resource {
-    /// The name, unique among its kind, and the key of its document.
+    /// The name, unique within its kind. It is also the key of the document.
     pub name: String,
-    /// The store's revision that wrote it last; 0 for a resource that exists without a document.
+    /// The revision of the last commit that wrote it; 0 for a resource that exists without a document.
     pub revision: u64,
-    /// What is wanted.
+    /// The desired state.
     pub spec: Value,
-    /// What is.
+    /// The observed state.
     pub status: Value,
 }
 
@@ -33,7 +33,7 @@ pub struct ResourceChange {
     pub kind: Kind,
     /// The name.
     pub name: String,
-    /// The spec that it shall have; `None` deletes it.
+    /// The new spec; `None` deletes the resource.
     pub spec: Option<Value>,
 }
 
@@ -42,7 +42,7 @@ pub struct ResourceChange {
 pub struct ResourceChanges<'a> {
     /// The changes of the domain's own resources, each at most once.
     pub own: &'a [ResourceChange],
-    /// The kinds and names of other domains' resources that exist once the batch is committed, for references to them.
+    /// The kinds and names of other domains' resources that the batch creates. References to them are valid.
     pub created_beside: &'a [(Kind, String)],
 }
 
@@ -57,14 +57,14 @@ pub struct ChangedResources {
 /// The reason why a domain refuses a change.
 #[derive(Debug, thiserror::Error)]
 pub enum ResourceError {
-    /// A value cannot be.
+    /// A value is not allowed.
     #[error("{reason}")]
     Invalid {
         /// The name of the resource.
         name: String,
         /// The path of the field within the resource: `spec.schedule.cron`.
         field: String,
-        /// What is wrong and what would be right.
+        /// Why it is not allowed, and which values are.
         reason: String,
     },
     /// The change contradicts the current state.
@@ -72,10 +72,10 @@ pub enum ResourceError {
     Conflict {
         /// The name of the resource.
         name: String,
-        /// What contradicts it.
+        /// What it contradicts.
         reason: String,
     },
-    /// A failure of the domain's own kind.
+    /// An error specific to the domain.
     #[error("{error}")]
     Domain {
         /// The name of the resource.
@@ -89,7 +89,7 @@ pub enum ResourceError {
 }
 
 impl ResourceError {
-    /// Returns the name of the resource that is to blame.
+    /// Returns the name of the resource that caused the error.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         match self {
@@ -106,22 +106,23 @@ pub trait ResourceView: Send + Sync {
     /// Returns the store's revision.
     fn revision(&self) -> u64;
 
-    /// Returns the resources of a kind, in the order of their names.
+    /// Returns the resources of a kind, ordered by name.
     fn list(&self, kind: Kind) -> Vec<Resource>;
 
-    /// Returns the resource of a name.
+    /// Returns the resource with a name.
     fn get(&self, kind: Kind, name: &str) -> Option<Resource>;
 
-    /// Returns whether the resource exists also without a document, with defaults.
+    /// Returns whether the resource also exists without a document, with defaults.
     fn is_built_in(&self, kind: Kind, name: &str) -> bool {
         let _ = (kind, name);
         false
     }
 
-    /// Works out changes: checks the whole state after them, and returns it with the writes, which expect what this view has seen.
+    /// Computes changes: checks the whole state after them, and returns it with the writes, which expect the revisions
+    /// of this view.
     ///
     /// # Errors
-    /// [`ResourceError`]; then nothing of them can be made.
+    /// [`ResourceError`]. Then none of the changes can be made.
     fn changed(&self, changes: ResourceChanges<'_>) -> Result<ChangedResources, ResourceError>;
 }
 
@@ -130,17 +131,17 @@ pub trait Resources: Send + Sync {
     /// Returns the kinds of the resources.
     fn kinds(&self) -> &'static [Kind];
 
-    /// Returns the resources as they are known here.
+    /// Returns the resources as this control plane knows them.
     fn current(&self) -> Arc<dyn ResourceView>;
 
-    /// Reads what the store holds now, and returns it.
+    /// Reads the resources from the store and returns them.
     fn fresh(&self) -> StoreFuture<'_, Arc<dyn ResourceView>>;
 
-    /// Returns once this revision is part of [`Self::current`].
+    /// Returns when [`Self::current`] contains this revision.
     fn caught_up(&self, revision: u64) -> StoreFuture<'_, ()>;
 }
 
-/// The name of a resource: lower-case letters, digits, `-` and `_`, a letter first, at most 64 bytes.
+/// The name of a resource: lower-case letters, digits, `-` and `_`, starting with a letter, at most 64 bytes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ResourceName(String);
 
@@ -187,23 +188,23 @@ impl FromStr for ResourceName {
     }
 }
 
-/// A value that cannot be, and where it stands.
+/// A value that is not allowed, and the path of its field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {reason}")]
 pub struct FieldError {
     /// The path of the field.
     pub field: String,
-    /// What is wrong and what would be right.
+    /// Why it is not allowed, and which values are.
     pub reason: String,
 }
 
 impl FieldError {
-    /// Returns an error about a field.
+    /// Returns an error of a field.
     pub fn new(field: impl Into<String>, reason: impl Into<String>) -> Self {
         Self { field: field.into(), reason: reason.into() }
     }
 
-    /// Returns the same error about the field below `parent`.
+    /// Returns the same error with the field's path prefixed by `parent`.
     #[must_use]
     pub fn below(self, parent: &str) -> Self {
         let field =
@@ -211,17 +212,17 @@ impl FieldError {
         Self { field, ..self }
     }
 
-    /// Returns the error of the resource of this name.
+    /// Returns it as the error of the resource with this name.
     #[must_use]
     pub fn of(self, name: &str) -> ResourceError {
         ResourceError::Invalid { name: name.to_owned(), field: self.field, reason: self.reason }
     }
 }
 
-/// Reads the spec of a resource.
+/// Parses the spec of a resource.
 ///
 /// # Errors
-/// The field that cannot be read, with its path from `spec` on.
+/// The field that cannot be parsed, with its path from `spec` on.
 pub fn read_spec<Spec: DeserializeOwned>(spec: &Value) -> Result<Spec, FieldError> {
     serde_path_to_error::deserialize(spec).map_err(|error| {
         let path = error.path().to_string();

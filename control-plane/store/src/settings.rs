@@ -5,13 +5,13 @@ use sqlx::postgres::PgConnectOptions;
 
 use super::sqlite;
 
-/// What of a PostgreSQL URL may stand behind the question mark.
+/// The query parameters that a PostgreSQL URL may have.
 const PARAMETERS: [&str; 6] = ["sslmode", "sslrootcert", "sslcert", "sslkey", "application_name", "host"];
 
-/// Which store is used.
+/// The store's database.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum StoreSettings {
-    /// A SQLite file in the state directory, for one control plane: `store: sqlite`, or nothing.
+    /// A SQLite file in the state directory, for one control plane: `store: sqlite`, the default.
     #[default]
     Sqlite,
     /// A PostgreSQL database, for several control planes: `store: postgres://USER@HOST:PORT/DATABASE`.
@@ -33,7 +33,7 @@ impl<'de> Deserialize<'de> for StoreSettings {
 }
 
 impl StoreSettings {
-    /// Where it is: the file, or the URL without the password.
+    /// Returns the location: the file, or the URL without the password.
     #[must_use]
     pub fn place(&self, state: &Path) -> String {
         match self {
@@ -42,7 +42,7 @@ impl StoreSettings {
         }
     }
 
-    /// The passwords that it holds, for whoever has to keep them out of something.
+    /// Returns the passwords in the settings, for redaction.
     #[must_use]
     pub fn passwords(&self) -> Vec<String> {
         let Self::Postgres(PostgresUrl { url, password }) = self else { return Vec::new() };
@@ -56,7 +56,7 @@ impl StoreSettings {
     }
 }
 
-/// The URL of a PostgreSQL database. It shows itself without the password.
+/// The URL of a PostgreSQL database. `Display` and `Debug` omit the password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PostgresUrl {
     url: String,
@@ -64,19 +64,20 @@ pub struct PostgresUrl {
 }
 
 impl PostgresUrl {
-    /// The same with this password, whatever the URL says.
+    /// Returns the same URL with this password in place of its own.
     #[must_use]
     pub fn with_password(self, password: String) -> Self {
         Self { password: Some(password), ..self }
     }
 
-    /// How to connect. What the URL leaves out comes from PostgreSQL's own environment (`PGHOST`, `PGPASSFILE`, ...).
+    /// Returns the connection options. PostgreSQL's own environment (`PGHOST`, `PGPASSFILE`, ...) provides what the URL
+    /// omits.
     ///
     /// # Errors
-    /// What is wrong with the URL, without the URL.
+    /// The reason why the URL is invalid, without the URL.
     pub(super) fn options(&self) -> Result<PgConnectOptions, String> {
         let options = PgConnectOptions::from_str(&self.url).map_err(|error| match error {
-            // Its own words begin with "error with configuration: ".
+            // The error's `Display` starts with "error with configuration: ".
             sqlx::Error::Configuration(reason) => reason.to_string(),
             other => other.to_string(),
         })?;
@@ -91,7 +92,7 @@ impl FromStr for PostgresUrl {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        // What was said may hold a password, so no error repeats it.
+        // The input may contain a password, so no error quotes it.
         let wrong = |reason: &str| {
             format!(
                 "{reason}; say `sqlite`, or postgres://USER@HOST:PORT/DATABASE with the password in \
@@ -138,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_shows_itself_without_its_password() {
+    fn a_url_is_displayed_without_its_password() {
         for (url, shown) in [
             ("postgres://u:hush@h:5433/d", "postgres://u@h:5433/d"),
             ("postgresql://u:h%40ush@h/d?sslmode=verify-full", "postgres://u@h:5432/d"),
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_url_is_refused_without_repeating_it() {
+    fn an_invalid_url_is_refused_without_quoting_it() {
         for (url, says) in [
             ("", "neither `sqlite` nor a URL"),
             ("SQLite", "neither `sqlite` nor a URL"),

@@ -6,8 +6,8 @@ use std::{
 
 use super::StoreError;
 
-/// Makes the state directory and locks it: two control planes in one would each believe their own picture of it. The
-/// lock is held while the file lives; the system frees it when the process ends, however it ends.
+/// Creates the state directory and locks it, because two control planes in one directory would each act on their own
+/// state. The lock lasts as long as the file is open; the operating system releases it when the process ends.
 pub(super) fn take(state: &Path) -> Result<File, StoreError> {
     let unavailable = |error: std::io::Error| StoreError::Unavailable {
         place: state.display().to_string(),
@@ -23,8 +23,8 @@ pub(super) fn take(state: &Path) -> Result<File, StoreError> {
     }
 }
 
-/// Makes the directory for its owner alone: a database has hashes that somebody could guess passwords against. One that is there
-/// stays as it is.
+/// Creates the directory with access for its owner alone: the database contains password hashes. An existing directory
+/// is not changed.
 fn make(state: &Path) -> std::io::Result<()> {
     if let Some(parent) = state.parent() {
         std::fs::create_dir_all(parent)?;

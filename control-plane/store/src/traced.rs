@@ -7,7 +7,7 @@ use super::{
     AuditQuery, AuditRow, Batch, Commit, Document, Kind, Listing, Store, StoreFuture, Trouble, Watch,
 };
 
-/// A store whose commits are spans.
+/// A store that records its commits as spans.
 pub(super) struct Traced(pub(super) Arc<dyn Store>);
 
 impl Store for Traced {

@@ -1,21 +1,22 @@
-//! Tells a failure of the watchdog's own network from a failure of workers.
+//! Distinguishes a failure of the watchdog's own network from failures of workers.
 //!
-//! To a watchdog whose network is cut off, all workers fail at once; to take all of them out would stop a service that works. So a worker
-//! is taken out only while at most half of the probed workers of its pool, and at most half of all, fail. If all failing workers are on
-//! one host, the host has more likely failed than the watchdog's network, and they are taken out.
+//! To a watchdog without network, all workers fail at once; taking all of them out would stop a working service. So a
+//! worker is taken out only while at most half of the probed workers of its pool, and at most half of all, fail. If all
+//! failing workers are on one host, the host has more likely failed than the watchdog's network, and they are taken
+//! out.
 
 use std::collections::HashMap;
 
 use slotway_config::{PoolName, WorkerUrl};
 
-/// How many workers fail, in each pool and in all pools together.
+/// The numbers of failing workers, for each pool and for all pools together.
 #[derive(Debug, Default)]
 pub(crate) struct FailureCounts {
     all: Count,
     by_pool: HashMap<PoolName, Count>,
 }
 
-/// Probed workers, and those whose last probe failed.
+/// The number of probed workers, and of those with a failed last probe.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Count {
     probed: usize,
@@ -31,7 +32,7 @@ impl FailureCounts {
         self.by_pool.entry(pool.clone()).or_default().add(worker, fails);
     }
 
-    /// Removes a worker. The arguments must be those with which it was added.
+    /// Removes a worker. Pass the same arguments as to [`Self::add`].
     pub(crate) fn remove(&mut self, pool: &PoolName, worker: &WorkerUrl, fails: bool) {
         self.all.remove(worker, fails);
         if let Some(count) = self.by_pool.get_mut(pool) {
@@ -42,7 +43,7 @@ impl FailureCounts {
         }
     }
 
-    /// Returns whether so many workers fail that no more of this pool may be taken out.
+    /// Returns whether so many workers fail that no further worker of this pool may be taken out.
     pub(crate) fn is_cut_off(&self, pool: &PoolName) -> bool {
         self.all.is_cut_off() || self.by_pool.get(pool).is_some_and(Count::is_cut_off)
     }

@@ -9,20 +9,20 @@
 /// The first step of a slow start.
 pub(crate) const FIRST_STEP: u32 = 1;
 
-/// The state of a worker's heartbeat, as this watchdog has it.
+/// The state of a worker's heartbeat in this watchdog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HeartbeatState {
     /// The worker answers, or has not been probed yet.
     Up,
-    /// It has failed so many times in a row, and still gets requests.
+    /// The worker has failed this many times in a row, and still gets requests.
     Failing(u32),
-    /// It has failed as often as it may, and gets no requests.
+    /// The worker has reached the threshold of failures, and gets no requests.
     Down,
-    /// It answers again, and its capacity comes back.
+    /// The worker answers again, and its capacity returns in steps.
     Starting {
         /// The step of its slow start.
         step: u32,
-        /// How many times it has failed since it last answered.
+        /// The number of failures since its last answer.
         failures: u32,
     },
 }
@@ -32,7 +32,7 @@ pub(crate) enum HeartbeatState {
 pub(crate) enum HeartbeatEvent {
     /// The worker has answered.
     Answered,
-    /// It has not answered.
+    /// The worker has not answered.
     Failed,
     /// The next step of its slow start is due.
     StepDue,
@@ -41,11 +41,11 @@ pub(crate) enum HeartbeatEvent {
 /// The rules for a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct HeartbeatRules {
-    /// After so many failures in a row it is down.
+    /// The number of failures in a row after which the worker is down.
     pub(crate) threshold: u32,
-    /// The step of a slow start with the whole capacity; none if the whole capacity comes back at once.
+    /// The step of a slow start with the whole capacity; none if the whole capacity returns at once.
     pub(crate) last_step: Option<u32>,
-    /// Whether it may be taken out: not while the watchdog's own network seems to be cut off.
+    /// Whether the worker may be taken out. It may not while the watchdog's own network seems to have failed.
     pub(crate) may_go_down: bool,
 }
 

@@ -10,7 +10,7 @@ use slotway_runtime::Moment;
 
 use crate::ProbeTarget;
 
-/// The outcomes of the heartbeats by worker and by pool, as the control plane that probes knows them.
+/// The outcomes of the heartbeats by worker and by pool, of the control plane that probes.
 #[derive(Debug, Default)]
 pub struct HeartbeatOutcomes(Mutex<Inner>);
 
@@ -25,11 +25,12 @@ struct Inner {
 pub struct HeartbeatOutcome {
     /// When it was probed.
     pub at: Moment,
-    /// How many times it has failed in a row; 0 if it has answered.
+    /// The number of failures in a row; 0 if it has answered.
     pub failures: u32,
     /// What went wrong; none if it has answered.
     pub error: Option<String>,
-    /// Whether it gets requests although it has failed often enough, because the watchdog's own network seems to be cut off.
+    /// Whether it gets requests although its failures have reached the threshold, because the watchdog's own network
+    /// seems to have failed.
     pub is_kept: bool,
 }
 
@@ -47,12 +48,12 @@ impl HeartbeatOutcomes {
         inner.workers.insert(url.clone(), (target.pool.clone(), outcome));
     }
 
-    /// Forgets a worker that is no longer probed.
+    /// Removes a worker that is no longer probed.
     pub(crate) fn forget(&self, url: &WorkerUrl) {
         self.lock().workers.remove(url);
     }
 
-    /// Forgets all workers; the counts of failures stay.
+    /// Removes all workers; the counts of failures remain.
     pub(crate) fn forget_all(&self) {
         self.lock().workers.clear();
     }

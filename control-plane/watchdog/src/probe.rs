@@ -8,7 +8,7 @@ use crate::{ProbeTarget, tls_configs::TlsConfigs};
 
 /// Sends probes.
 pub(crate) trait Prober: Send + Sync + 'static {
-    /// Returns whether the worker answers in time and with success; else what went wrong.
+    /// Sends a probe. Returns the reason unless the worker answers in time and with success.
     fn probe(&self, target: &ProbeTarget) -> impl Future<Output = Result<(), String>> + Send;
 }
 

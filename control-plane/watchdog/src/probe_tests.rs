@@ -41,7 +41,7 @@ async fn probe(url: &str, path: &str, protocol: Protocol, tls: Option<ProbeTls>)
     HttpProber::default().probe(&target).await
 }
 
-/// A worker whose paths say how it answers.
+/// A worker with one path for each kind of answer.
 fn router() -> Router {
     Router::new()
         .route("/well", get(|| async { "ok" }))
@@ -54,7 +54,7 @@ fn router() -> Router {
         .route("/seen", get(seen))
 }
 
-/// Answers 200 if the request is as it has to be.
+/// Answers 200 if the request has the expected form.
 async fn seen(request: Request) -> Response {
     let header = |name| request.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
     let (agent, connection) = (header(header::USER_AGENT).unwrap(), header(header::CONNECTION));
@@ -113,7 +113,7 @@ async fn a_worker_has_to_answer_with_a_status_of_2xx_in_time() {
 }
 
 #[tokio::test]
-async fn a_closed_port_is_told_from_a_silent_worker() {
+async fn a_closed_port_is_distinguished_from_a_silent_worker() {
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let silent = taken.local_addr().unwrap();
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();

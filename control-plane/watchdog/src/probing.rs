@@ -1,4 +1,4 @@
-//! Schedules the probes, each worker at its own interval, and stores the findings.
+//! Schedules the probes, each worker at its own interval, and stores the results.
 
 use std::{
     cmp::Reverse,
@@ -21,13 +21,14 @@ use crate::{
     probe::Prober,
 };
 
-/// Most probes under way at once. If all of these are late, other workers are probed later than their interval says.
+/// The maximum number of concurrent probes. If all of them are late, other workers are probed later than their interval
+/// says.
 const PROBES_MAX: usize = 1_024;
-/// Longest time over which the first probes are spread, so that no worker is probed late.
+/// The maximum time over which the first probes are spread, so that no worker is probed late.
 const FIRST_WITHIN: Duration = Duration::from_secs(30);
-/// How long findings are collected before they are stored together.
+/// How long results are collected before they are stored together.
 const STORE_AFTER: Duration = Duration::from_millis(100);
-/// How long after a failure findings are stored again.
+/// The delay before results are stored again after a failure.
 const STORE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// One worker that is probed.
@@ -36,23 +37,23 @@ struct Tracked {
     state: HeartbeatState,
     /// The health that the store has to have.
     wanted: TargetHealth,
-    /// Whether it fails, as it was counted; not before its first probe.
+    /// Whether it is counted as failing; none before its first probe.
     counted: Option<bool>,
-    /// When it is probed next; older entries of the queue are void.
+    /// The time of its next probe; older entries of the queue are void.
     due: Instant,
     is_probed: bool,
     /// When the next step of its slow start is due.
     step_due: Option<Instant>,
 }
 
-/// What a timer is for.
+/// The purpose of a timer.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Timer {
     Probe,
     Step,
 }
 
-/// Probes the targets for as long as it is polled. Dropping it leaves nothing half done.
+/// Probes the targets for as long as it is polled. It can be dropped at any time.
 pub(crate) async fn run<T: ProbeTargets, P: Prober>(
     targets: Arc<T>,
     prober: Arc<P>,
@@ -115,11 +116,11 @@ struct Probing<'a, P> {
     outcomes: &'a HeartbeatOutcomes,
     clock: Clock,
     workers: HashMap<WorkerUrl, Tracked>,
-    /// Findings about workers that are no longer probed.
+    /// Results for workers that are no longer probed.
     unprobed: Vec<Finding>,
     counts: FailureCounts,
     timers: BinaryHeap<Reverse<(Instant, Timer, WorkerUrl)>>,
-    /// Workers that were due while as many probes were under way as may be.
+    /// Workers that were due while the maximum number of probes was running.
     waiting: VecDeque<WorkerUrl>,
     probes: JoinSet<(WorkerUrl, Result<(), String>)>,
     /// Workers whose stored health differs from the wanted one.
@@ -142,7 +143,7 @@ impl<'a, P: Prober> Probing<'a, P> {
         }
     }
 
-    /// Takes over which workers to probe, and their stored health.
+    /// Applies the list of workers to probe, and their stored health.
     fn take_over(&mut self, targets: Vec<ProbeTarget>, unprobed: Vec<Finding>) {
         let now = Instant::now();
         let mut gone: HashSet<WorkerUrl> = self.workers.keys().cloned().collect();
@@ -184,7 +185,7 @@ impl<'a, P: Prober> Probing<'a, P> {
         let before = std::mem::replace(&mut tracked.target, target);
         let counted = tracked.counted;
         if before.probe != tracked.target.probe {
-            // Failures to answer another request do not count.
+            // Failures to answer a different request do not count.
             if let HeartbeatState::Failing(_) = tracked.state {
                 tracked.state = HeartbeatState::Up;
             }
@@ -203,7 +204,7 @@ impl<'a, P: Prober> Probing<'a, P> {
         self.arm_step(url, now);
     }
 
-    /// Handles the timers that are due.
+    /// Handles timers that are due.
     fn fire_timers(&mut self) {
         let now = Instant::now();
         while self.timers.peek().is_some_and(|Reverse((at, ..))| *at <= now) {
@@ -224,7 +225,7 @@ impl<'a, P: Prober> Probing<'a, P> {
         }
     }
 
-    /// Sends the probes that are due, as many as may be under way at once.
+    /// Sends probes that are due, up to the maximum of concurrent probes.
     fn send_due_probes(&mut self) {
         while self.probes.len() < PROBES_MAX {
             let Some(url) = self.waiting.pop_front() else { return };
@@ -254,7 +255,7 @@ impl<'a, P: Prober> Probing<'a, P> {
     fn happened(&mut self, url: &WorkerUrl, event: HeartbeatEvent, error: Option<String>) {
         let Some(mut tracked) = self.workers.remove(url) else { return };
         if event != HeartbeatEvent::StepDue {
-            // Counted before it is judged: this failure may be one of a failed network.
+            // The failure is counted before it is judged, because it may be one of a failed network.
             let fails = event == HeartbeatEvent::Failed;
             self.count(&tracked.target, tracked.counted, Some(fails));
             tracked.counted = Some(fails);
@@ -312,7 +313,7 @@ impl<'a, P: Prober> Probing<'a, P> {
         !self.unstored.is_empty() || !self.unprobed.is_empty()
     }
 
-    /// Returns the findings to store. They stay until the targets have them.
+    /// Returns the results to store. They remain until the targets have stored them.
     fn findings(&self) -> Vec<Finding> {
         let workers = self.unstored.iter().filter_map(|url| self.workers.get(url));
         let found = workers.map(|tracked| Finding {
@@ -355,8 +356,8 @@ impl Tracked {
     }
 }
 
-/// Returns when in an interval a worker is probed, from 0 to 1: always the same for one worker, and different for different workers, so
-/// that they are not probed all at once. FNV-1a.
+/// Returns the position of a worker's probe in the interval, from 0 to 1. It is constant for one worker and differs
+/// between workers, so that they are not all probed at once. FNV-1a.
 fn phase(url: &WorkerUrl) -> f64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     for byte in url.as_str().bytes() {

@@ -14,9 +14,9 @@ use crate::{Probe, SlowStart};
 
 const S: Duration = Duration::from_secs(1);
 
-/// The workers as a store has them: in memory, with the rule that only the health that was seen is replaced.
+/// An in-memory store of workers, which replaces only the health that was seen.
 struct FakeTargets {
-    /// Each with whether it has a heartbeat.
+    /// Each with a flag: whether it has a heartbeat.
     workers: Mutex<BTreeMap<WorkerUrl, (ProbeTarget, bool)>>,
     changes: watch::Sender<()>,
     fails: AtomicBool,
@@ -93,7 +93,7 @@ impl ProbeTargets for FakeTargets {
 
     async fn store(&self, findings: Vec<Finding>) -> Result<(), &'static str> {
         if self.fails.load(Ordering::Relaxed) {
-            return Err("the store is away");
+            return Err("the store is unavailable");
         }
         for Finding { worker, seen, found } in findings {
             let mut workers = self.workers.lock().unwrap();
@@ -158,7 +158,7 @@ impl Prober for FakeProber {
     }
 }
 
-/// A worker on a host of its own, probed every second, which may fail twice.
+/// A worker on its own host, probed every second, with a threshold of three failures.
 fn target(host: u32, pool: &str) -> ProbeTarget {
     ProbeTarget {
         worker: url(host).parse().unwrap(),
@@ -171,7 +171,7 @@ fn target(host: u32, pool: &str) -> ProbeTarget {
     }
 }
 
-/// A worker that is down and whose capacity comes back in three steps of ten seconds.
+/// A worker that is down and has a slow start of three steps of ten seconds.
 fn slow(host: u32) -> ProbeTarget {
     let slow_start = Some(SlowStart { last_step: 4, step_duration: 10 * S });
     ProbeTarget { slow_start, health: TargetHealth::down(1, "before"), ..target(host, "a") }
@@ -204,7 +204,7 @@ impl Setup {
     async fn until(&self, what: &str, condition: impl Fn() -> bool) -> Duration {
         let since = Instant::now();
         while !condition() {
-            assert!(since.elapsed() < 600 * S, "{what} did not come");
+            assert!(since.elapsed() < 600 * S, "timed out: {what}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         since.elapsed()
@@ -223,14 +223,14 @@ async fn each_worker_is_probed_once_in_its_interval_and_not_all_at_once() {
     tokio::time::sleep(10 * S).await;
     for host in 0..200 {
         let times = setup.prober.times(&url(host));
-        // The timer's grain may put one just before or behind the end.
+        // Timer granularity may move one probe across the boundary.
         assert!((9..=11).contains(&times.len()), "{} was asked {} times", url(host), times.len());
         for pair in times.windows(2) {
             let apart = (pair[1] - pair[0]).as_millis();
             assert!((999..=1_001).contains(&apart), "{apart} ms");
         }
     }
-    // Of two hundred, no tenth of a second has much more than its twenty.
+    // Of 200 probes, no tenth of a second has much more than its share of 20.
     let mut by_tenth = BTreeMap::<u128, usize>::new();
     for (at, _) in setup.prober.probed.lock().unwrap().iter().take(200) {
         *by_tenth.entry((*at - setup.start).as_millis() / 100).or_default() += 1;
@@ -244,7 +244,7 @@ async fn a_worker_that_fails_is_taken_out_in_time_and_let_back_in_by_its_first_a
     let one = url(1);
     setup.prober.behave(&one, Behaviour::Hangs);
     let took = setup.until("it is down", || setup.targets.down() == 1).await;
-    // Three intervals, the last one's time to answer, and the time to write it down.
+    // Three intervals, the time limit of the last probe, and the delay of storing.
     assert!(took <= Duration::from_millis(3_000 + 500 + 110), "{took:?}");
     assert_eq!(setup.prober.times(&one).len(), 3);
     let TargetHealth::Down { reason, .. } = setup.targets.health(&one) else { panic!() };
@@ -295,7 +295,7 @@ async fn a_watchdog_whose_network_is_cut_off_takes_no_worker_out_and_says_so() {
     assert!(kept.is_kept && kept.failures > 50, "{kept:?}");
     assert_eq!(setup.outcomes.kept(), [("a".parse().unwrap(), 20)].into());
 
-    // The network is back, and two of them have really failed.
+    // The network recovers, and two of the workers have really failed.
     (2..20).for_each(|host| setup.prober.behave(&url(host), Behaviour::Answers));
     setup.until("the two are down", || setup.targets.down() == 2).await;
     tokio::time::sleep(10 * S).await;
@@ -309,7 +309,7 @@ async fn probes_under_way_are_bounded_and_no_worker_is_forgotten() {
     tokio::time::sleep(10 * S).await;
     let (_, most) = *setup.prober.at_once.lock().unwrap();
     assert_eq!(most, PROBES_MAX);
-    // 1,024 in half a second, and so each about every one and a half.
+    // 1,024 probes per half second, so each worker about every 1.5 s.
     for host in 0..3_000 {
         let asked = setup.prober.times(&url(host)).len();
         assert!((5..=7).contains(&asked), "{} was asked {asked} times", url(host));
@@ -338,7 +338,7 @@ async fn a_worker_whose_heartbeat_is_taken_away_is_let_back_in() {
     setup.until("it is up", || setup.targets.is_up(&url(1))).await;
     let asked = setup.prober.times(&url(1)).len();
     tokio::time::sleep(10 * S).await;
-    assert_eq!(setup.prober.times(&url(1)).len(), asked, "it is asked no more");
+    assert_eq!(setup.prober.times(&url(1)).len(), asked, "the worker is no longer probed");
     assert_eq!(setup.outcomes.of(&url(1).parse().unwrap()), None);
 }
 

@@ -3,7 +3,7 @@ use std::{fmt::Display, future::Future, time::Duration};
 use slotway_config::{PoolName, Protocol, WorkerUrl};
 use tokio::sync::watch;
 
-/// Longest reason of a failure, in bytes; a longer one is cut.
+/// The maximum length of a failure's reason, in bytes; a longer one is truncated.
 const REASON_BYTES_MAX: usize = 512;
 
 /// A worker to probe.
@@ -17,15 +17,15 @@ pub struct ProbeTarget {
     pub tls: Option<ProbeTls>,
     /// Its pool.
     pub pool: PoolName,
-    /// The request, and how often it is sent.
+    /// The request and its interval.
     pub probe: Probe,
-    /// How its capacity comes back once it is up again; at once without it.
+    /// Its slow start; none if the whole capacity returns at once.
     pub slow_start: Option<SlowStart>,
-    /// Its health, as it is stored.
+    /// Its stored health.
     pub health: TargetHealth,
 }
 
-/// How a worker's certificate is checked: as Envoy checks it.
+/// How a worker's certificate is verified: as Envoy does it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbeTls {
     /// A PEM file of authorities.
@@ -41,36 +41,36 @@ pub struct Probe {
     pub path: String,
     /// How often the request is sent.
     pub interval: Duration,
-    /// How long the answer may take.
+    /// The time limit for an answer.
     pub timeout: Duration,
-    /// After how many failures in a row the worker is down.
+    /// The number of failures in a row after which the worker is down.
     pub threshold: u32,
 }
 
-/// The steps in which a worker's capacity comes back.
+/// The steps in which a worker's capacity returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SlowStart {
     /// The first step with the whole capacity. Steps count from 1.
     pub last_step: u32,
-    /// How long each step takes.
+    /// The duration of a step.
     pub step_duration: Duration,
 }
 
-/// Whether a worker answers its heartbeat, as it is stored.
+/// The stored result of a worker's heartbeat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TargetHealth {
     /// It answers.
     Up,
     /// It does not answer, and gets no requests.
     Down {
-        /// Since when, as Unix time in milliseconds.
+        /// The start of the outage as Unix time in milliseconds.
         since_ms: u64,
-        /// What went wrong.
+        /// The failure of the last probe.
         reason: String,
     },
-    /// It answers again, and its capacity comes back step by step.
+    /// It answers again, and its capacity returns in steps.
     Starting {
-        /// Since when, as Unix time in milliseconds.
+        /// The start as Unix time in milliseconds.
         since_ms: u64,
         /// The step, from 1.
         step: u32,
@@ -85,18 +85,18 @@ impl TargetHealth {
     }
 }
 
-/// The health of a worker that the watchdog has found.
+/// A worker's health according to the watchdog.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// The worker's base URL.
     pub worker: WorkerUrl,
-    /// The stored health when it was probed.
+    /// The stored health at the time of the probe.
     pub seen: TargetHealth,
-    /// The health that was found.
+    /// The new health.
     pub found: TargetHealth,
 }
 
-/// The workers to probe, and the place where findings are stored.
+/// The workers to probe, and the storage of the results.
 pub trait ProbeTargets: Send + Sync + 'static {
     /// A value that changes with the targets.
     type Version: Send + Sync + 'static;
@@ -106,12 +106,12 @@ pub trait ProbeTargets: Send + Sync + 'static {
     /// Returns the workers to probe.
     fn targets(&self) -> Vec<ProbeTarget>;
 
-    /// Returns a finding for each worker that is no longer probed and is still down or starting: it is up.
+    /// Returns a result for each worker that is no longer probed but is still stored as down or starting: it is up.
     fn unprobed(&self) -> Vec<Finding>;
 
     /// Returns a receiver that is notified of each change of the two above.
     fn changes(&self) -> watch::Receiver<Self::Version>;
 
-    /// Stores findings. One is dropped if the stored health is no longer the one that was seen.
+    /// Stores results. A result is discarded if the stored health has changed since the probe.
     fn store(&self, findings: Vec<Finding>) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }

@@ -1,4 +1,4 @@
-//! Whether a waiter is refused when its time is over, and not later.
+//! Measures whether a waiting request is refused at its deadline, and not later.
 
 use std::time::Duration;
 
@@ -15,11 +15,11 @@ use crate::{
     worker::Workers,
 };
 
-/// How long each waits.
+/// The deadline of each request.
 const WAIT: Duration = Duration::from_secs(2);
-/// So that, once the first have waited, 1,000 wait at any time.
+/// After the first deadline, 1,000 requests wait at any time.
 const PER_SECOND: f64 = 500.0;
-/// The job of the request that has the only slot: longer than the case.
+/// The duration of the request in the only slot: longer than the case.
 const FOR_EVER: Duration = Duration::from_secs(3_600);
 
 const ASKED: &str = "x-slotway-wait-timeout-ms: 2000\r\n";
@@ -29,11 +29,11 @@ const P50: &str = "ms late, p50";
 const P99: &str = "ms late, p99";
 const EARLY: &str = "ms early, at most";
 
-/// Runs it.
+/// Runs the case.
 pub(crate) async fn run(bench: &Bench) -> Case {
     let workers = Workers::start(FOR_EVER);
     let setup = slotway::setup(&workers, 1, 1);
-    let wanted = haproxy::Wanted { queue_timeout: "2s", ..haproxy::Wanted::queueing(1) };
+    let wanted = haproxy::HaproxySettings { queue_timeout: "2s", ..haproxy::HaproxySettings::queueing(1) };
     let sites = [
         (slotway::start(&setup, &bench.cpus).await, ASKED),
         (slotway::start_with(&setup, &bench.cpus, Some(slotway::PRECISE_TIMER)).await.named(PRECISE), ASKED),
@@ -47,10 +47,10 @@ pub(crate) async fn run(bench: &Bench) -> Case {
         holders.push(holder);
     }
     let mut values = Values::default();
-    // Each round takes as long as all that wait in it.
+    // Each round takes as long as all its waiting requests.
     let rounds = if bench.quick { 1 } else { bench.rounds };
-    // The first one is not counted: as a process has more and more files open, the kernel makes their table anew, which takes it 10 ms and more.
-    // A first look does without.
+    // The first round is not counted: as a process opens more files, the kernel reallocates their table, which takes 10
+    // ms and more. A quick run has only this round.
     let begin = usize::from(bench.quick);
     for round in begin..=rounds {
         let schedule = Schedule::by_chance(PER_SECOND, bench.slice + WAIT, round as u64);
@@ -58,7 +58,7 @@ pub(crate) async fn run(bench: &Bench) -> Case {
             let name = &contender.name;
             let sent = arrivals::run(contender.address, "/", headers, &schedule).await;
             assert!(sent.iter().all(|sent| sent.status == 503), "{name}: an answer that is no refusal");
-            // The last ones have fewer waiters beside them.
+            // The last requests have fewer other waiting requests.
             let first = sent.iter().map(|sent| sent.intended_ns).min().unwrap_or_default();
             let last = first + bench.slice.as_nanos() as u64;
             let late: Vec<f64> = sent

@@ -1,4 +1,4 @@
-//! A thousand Envoys on one control plane: what a stream costs it, and how long a change takes to be at all of them.
+//! A thousand Envoys on one control plane: the cost of a stream, and the time for a change to reach all of them.
 
 use std::time::{Duration, Instant};
 
@@ -9,21 +9,21 @@ use crate::{
 };
 use slotway_test_site::{Site, TestProcess};
 
-/// How many Envoys.
+/// The number of Envoys.
 const NODES: usize = 1_000;
-/// With so many workers: within how long the slowest of a round's changes is to be at all Envoys, in milliseconds, and what a stream may
-/// cost the control plane, in bytes.
+/// For each number of workers: the time limit for the slowest change of a round to reach all Envoys, in milliseconds,
+/// and the memory that a stream may use in the control plane, in bytes.
 const SIZES: [Size; 2] =
     [(10, "10 workers", 1_000.0, 64_000.0), (1_000, "1,000 workers", 5_000.0, 150_000.0)];
 type Size = (u32, &'static str, f64, f64);
 const VARIANTS: [(&str, bool); 2] = [("incremental", true), ("state of the world", false)];
-/// Changes in a round.
+/// The number of changes in a round.
 const CHANGES: u32 = 10;
-/// More rounds tell nothing more, and each has four thousand connections to make.
+/// More rounds give no further information, and each opens four thousand connections.
 const ROUNDS_MAX: usize = 3;
-/// How long anything may take before the case fails.
+/// The time limit for any step.
 const WITHIN: Duration = Duration::from_secs(120);
-/// For all that was sent to be acknowledged, and for memory to come to rest.
+/// The time for all acknowledgements to arrive, and for memory to settle.
 const AT_REST: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_micros(500);
 
@@ -32,7 +32,7 @@ const TIME_MAX: &str = "ms until all have a change, the slowest";
 const CONNECT: &str = "ms until all are configured";
 const PER_STREAM: &str = "bytes/stream";
 
-/// Runs it.
+/// Runs the case.
 pub(crate) async fn run(bench: &Bench) -> Case {
     let mut values = Values::default();
     let workers = Workers::start(Duration::ZERO);
@@ -48,7 +48,7 @@ pub(crate) async fn run(bench: &Bench) -> Case {
     answer(&values, sizes, rounds as u32)
 }
 
-/// The size is the group, with a scale of its own.
+/// Returns the name of a series. The size is the group, with its own scale.
 fn name(size: &str, variant: &str) -> String {
     format!("{size}: {variant}")
 }
@@ -103,7 +103,7 @@ async fn round(values: &mut Values, name: &str, workers: &Workers, count: u32, i
     values.add(name, TIME_MAX, quantile(&took_ms, 1.0));
 }
 
-/// Waits until the nodes have received so many configurations of the filter.
+/// Waits until the nodes have received this number of filter configurations.
 async fn until(nodes: &Nodes, filters: usize) {
     let began = Instant::now();
     while nodes.filters() < filters {

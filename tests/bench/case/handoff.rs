@@ -1,4 +1,4 @@
-//! The time for which a slot is unused: from a worker's answer to its next request.
+//! Measures how long a slot is unused: from a worker's answer to its next request.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -16,8 +16,8 @@ use slotway_test_site::{get, send, until};
 
 const CLIENTS: usize = 16;
 const JOB: Duration = Duration::from_millis(2);
-/// How often clients look for their answers: not at once, since a client that wakes up with its answer would be in the next request's way. There
-/// are always some that wait.
+/// The interval at which clients check for their answers. They do not check at once, since a client that wakes up with
+/// its answer would delay the next request. Some clients always wait.
 const LOOK_EVERY: Duration = Duration::from_micros(700);
 const WARM_UP: Duration = Duration::from_millis(300);
 const SOON: Duration = Duration::from_secs(10);
@@ -37,20 +37,20 @@ const CPU: &str = "us of CPU/request";
 struct Site {
     contender: Contender,
     clients: Clients,
-    /// The sending clients, in the order of their start, which is the order of the waiting line.
+    /// The sending clients, in the order of their start, which is the order of the queue.
     order: Vec<usize>,
-    /// On which of the proxy's threads each client's connection is, where that is told apart.
+    /// The proxy thread of each client's connection, if known.
     threads: Option<Vec<usize>>,
 }
 
-/// A handoff: from which client's request to which client's, and how long it took.
+/// A handoff: the client of the request that ended, the client of the next request, and the time between.
 struct Handoff {
     from: usize,
     to: usize,
     took_us: f64,
 }
 
-/// Runs it.
+/// Runs the case.
 pub(crate) async fn run(bench: &Bench) -> Case {
     let workers = Workers::start(JOB);
     let at = workers.addresses(1);
@@ -58,10 +58,12 @@ pub(crate) async fn run(bench: &Bench) -> Case {
     let one = slotway::start(&setup.clone().lanes(1), &bench.cpus).await.named(SLOTWAY);
     let own_queue = envoy::Generated::of(&one).await.bare(&at).queueing(1).start(BREAKER, &bench.cpus).await;
     let two = slotway::start(&setup.lanes(2), &bench.cpus).await.named("Slotway, two threads");
-    let of_two = haproxy::Wanted { threads: 2, ..haproxy::Wanted::queueing(1) };
+    let of_two = haproxy::HaproxySettings { threads: 2, ..haproxy::HaproxySettings::queueing(1) };
     let mut sites = [
         Site::new(one),
-        Site::new(haproxy::start(&at, haproxy::Wanted::queueing(1), &bench.cpus).await.named(HAPROXY)),
+        Site::new(
+            haproxy::start(&at, haproxy::HaproxySettings::queueing(1), &bench.cpus).await.named(HAPROXY),
+        ),
         Site::new(own_queue),
         Site::with_threads(two).await,
         Site::new(haproxy::start(&at, of_two, &bench.cpus).await.named(HAPROXY_TWO)),
@@ -84,8 +86,8 @@ pub(crate) async fn run(bench: &Bench) -> Case {
             }
         }
     }
-    // The bar is HAProxy at its best, which is one thread: with two, on processors that worker and clients use too, it is ten times as slow in most
-    // rounds, and to be faster than that says nothing.
+    // The bar is HAProxy at its best, with one thread. With two threads, on processors that worker and clients use too,
+    // it is ten times as slow in most rounds, and being faster than that shows nothing.
     let figures = [P50, P99].iter().flat_map(|unit| {
         let at_best = [SLOTWAY, SAME, OTHER].map(|over| values.ratio(over, HAPROXY, unit).at_most(1.5));
         let alike = [SAME, OTHER].map(|over| values.ratio(over, HAPROXY_TWO, unit));
@@ -115,7 +117,8 @@ impl Site {
         Self { contender, clients, order, threads: None }
     }
 
-    /// Connects one client after the other, and looks which thread has one more, until each of two threads has half of them.
+    /// Connects one client after another, and checks which thread has one more connection, until each of two threads
+    /// has half of them.
     async fn with_threads(contender: Contender) -> Self {
         let mut clients = Clients::new(contender.address);
         let mut threads = Vec::new();
@@ -134,7 +137,7 @@ impl Site {
             of_thread[more[0]].push(client);
             before = now;
         }
-        // Two of the one and two of the other: every second one follows one of its own thread.
+        // Two clients of each thread in turn: every second request follows one of its own thread.
         let [one, other] = of_thread.each_ref().map(|clients| clients[..CLIENTS / 2].chunks(2));
         let order = one.zip(other).flat_map(|(one, other)| [one, other].concat()).collect();
         Self { contender, clients, order, threads: Some(threads) }
@@ -148,7 +151,8 @@ impl Site {
         }
     }
 
-    /// Lets each client ask again whenever it has its answer, and gives all handoffs of that time, and how many answers there were in all.
+    /// Lets each client send again after its answer. Returns all handoffs in that time, and the total number of
+    /// answers.
     fn measure(&mut self, length: Duration) -> (Vec<Handoff>, usize) {
         let begin = now_ns() + WARM_UP.as_nanos() as u64;
         let end = begin + length.as_nanos() as u64;
@@ -156,7 +160,7 @@ impl Site {
         let mut under_way = CLIENTS;
         for client in &self.order {
             self.clients.send(*client, STAMPED, "", &[]);
-            // So that no thread takes several at a time, and the line is in this order.
+            // So that no thread accepts several at a time, and the queue is in this order.
             std::thread::sleep(LOOK_EVERY);
         }
         while under_way > 0 {
@@ -173,7 +177,7 @@ impl Site {
         }
         let times = |answer: &Answer| (answer.arrived_ns.unwrap(), answer.written_ns.unwrap());
         answers.sort_by_key(|answer| answer.arrived_ns);
-        // Answers before the last client stopped had a waiter behind them.
+        // Answers before the last client stopped had a waiting request behind them.
         let counted = |pair: &&[Answer]| (begin..end).contains(&times(&pair[0]).1);
         let handoffs = answers.windows(2).filter(counted).map(|pair| {
             let (written, arrived) = (times(&pair[0]).1, times(&pair[1]).0);
@@ -184,7 +188,7 @@ impl Site {
     }
 }
 
-/// How many clients' connections each of Envoy's threads has.
+/// Returns the number of client connections of each of Envoy's threads.
 async fn connections(contender: &Contender) -> Vec<u64> {
     let addresses = contender.site().addresses();
     let stats = send(addresses.admin, get("/stats?filter=downstream_cx_active")).await.unwrap().text();

@@ -1,4 +1,4 @@
-//! What a waiter and a lane need of the proxy's memory.
+//! Measures the proxy's memory for a waiting request and for a lane.
 
 use std::time::{Duration, Instant};
 
@@ -13,13 +13,13 @@ use crate::{
 };
 use slotway_test_site::SOON;
 
-/// Waiters of one kind.
+/// Waiting requests of one kind.
 struct Line {
     name: &'static str,
     body_bytes: usize,
-    /// How many come before anything is counted: a proxy has some memory to spare at first.
+    /// The number of requests before the count begins, because a proxy has spare memory at first.
     before: usize,
-    /// How many are counted.
+    /// The number of counted requests.
     counted: usize,
 }
 
@@ -27,13 +27,13 @@ const LINES: [Line; 2] = [
     Line { name: "empty bodies", body_bytes: 0, before: 500, counted: 2_000 },
     Line { name: "bodies of 1 MB", body_bytes: 1_000_000, before: 20, counted: 200 },
 ];
-/// Several more: memory at rest varies by more than one thread has.
+/// Several more threads: memory at rest varies by more than one thread uses.
 const THREADS: [u32; 2] = [1, 9];
-/// So that each thread has served some.
+/// Enough for each thread to serve some.
 const CLIENTS: usize = 256;
-/// The job of the request that has the only slot: longer than the case.
+/// The duration of the request in the only slot: longer than the case.
 const FOR_EVER: Duration = Duration::from_secs(3_600);
-/// The proxy's memory has come to rest when it has not changed for so long, by more than it always does.
+/// The proxy's memory has settled when it has not changed for this time by more than its usual variation.
 const AT_REST: Duration = Duration::from_millis(600);
 const CHANGE_BYTES: u64 = 64 * 1024;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -45,13 +45,13 @@ const PER_WAITER: &str = "bytes/waiter";
 const PER_LANE: &str = "bytes/thread";
 const WHOLE: &str = "bytes, one thread, at rest";
 
-/// Runs it. Each round has proxies of its own, since none gives back all that it has had.
+/// Runs the case. Each round starts new proxies, since none returns all of its memory.
 pub(crate) async fn run(bench: &Bench) -> Case {
     let workers = Workers::start(Duration::ZERO);
     let at = workers.addresses(1);
     let setup = slotway::setup(&workers, 1, 1);
     let mut values = Values::default();
-    // A quick look does not wait for so many to come and go.
+    // A quick run does not wait for as many requests.
     let rounds = if bench.quick { 1 } else { bench.rounds };
     for _ in 0..rounds {
         workers.set_job(FOR_EVER);
@@ -60,7 +60,7 @@ pub(crate) async fn run(bench: &Bench) -> Case {
             let with_slotway = slotway::start(&setup, &bench.cpus).await;
             values.add(&format!("{name}: {SLOTWAY}"), PER_WAITER, per_waiter(&with_slotway, line).await);
             drop(with_slotway);
-            let with_haproxy = haproxy::start(&at, haproxy::Wanted::queueing(1), &bench.cpus).await;
+            let with_haproxy = haproxy::start(&at, haproxy::HaproxySettings::queueing(1), &bench.cpus).await;
             values.add(&format!("{name}: {HAPROXY}"), PER_WAITER, per_waiter(&with_haproxy, line).await);
         }
         workers.set_job(Duration::ZERO);
@@ -71,7 +71,7 @@ pub(crate) async fn run(bench: &Bench) -> Case {
             at_rest[0].push(after_serving(&with_slotway).await);
             drop(with_slotway);
             at_rest[1].push(after_serving(&bare.start(BARE, &bench.cpus).await).await);
-            let wanted = haproxy::Wanted { threads, ..haproxy::Wanted::queueing(1) };
+            let wanted = haproxy::HaproxySettings { threads, ..haproxy::HaproxySettings::queueing(1) };
             at_rest[2].push(after_serving(&haproxy::start(&at, wanted, &bench.cpus).await).await);
         }
         for (name, at_rest) in [SLOTWAY, BARE, HAPROXY].into_iter().zip(at_rest) {
@@ -100,7 +100,7 @@ pub(crate) async fn run(bench: &Bench) -> Case {
     }
 }
 
-/// What a waiter adds.
+/// Returns the additional memory per waiting request.
 async fn per_waiter(contender: &Contender, line: &Line) -> f64 {
     let body = vec![b'x'; line.body_bytes];
     let mut clients = Clients::new(contender.address);
@@ -124,7 +124,7 @@ async fn per_waiter(contender: &Contender, line: &Line) -> f64 {
     (resident[1] - resident[0]) / line.counted as f64
 }
 
-/// Memory when each thread has served requests.
+/// Returns the memory after each thread has served requests.
 async fn after_serving(contender: &Contender) -> f64 {
     let mut clients = Clients::new(contender.address);
     for _ in 0..CLIENTS {
@@ -136,7 +136,7 @@ async fn after_serving(contender: &Contender) -> f64 {
     resident_at_rest(contender).await as f64
 }
 
-/// Waits until the proxy's memory does not change any more.
+/// Waits until the proxy's memory no longer changes.
 async fn resident_at_rest(contender: &Contender) -> u64 {
     let began = Instant::now();
     let (mut at, mut since) = (contender.resident_bytes(), Instant::now());

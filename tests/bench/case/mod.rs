@@ -1,4 +1,4 @@
-//! The cases: what is compared, under which load, and which bar must be reached.
+//! The cases: the contenders, the load, and the bars to reach.
 
 pub(crate) mod deadline;
 pub(crate) mod fleet;
@@ -32,22 +32,22 @@ pub(crate) const KEYS: [&str; 11] = [
     "fleet",
 ];
 
-/// Cases that run only when they are asked for: they explain the figures of others.
+/// Cases that run only on request: they explain the figures of others.
 pub(crate) const MORE: [&str; 1] = ["settings"];
 
-/// How a case is to be run.
+/// The settings of a run.
 pub(crate) struct Bench {
-    /// A first look only.
+    /// Whether this is a quick run.
     pub(crate) quick: bool,
-    /// How often each contender is measured.
+    /// The number of measurements of each contender.
     pub(crate) rounds: usize,
-    /// How long at a time.
+    /// The duration of one measurement.
     pub(crate) slice: Duration,
-    /// Who runs where.
+    /// The assignment of processors.
     pub(crate) cpus: Cpus,
 }
 
-/// Runs the case of that key.
+/// Runs the case with this key.
 pub(crate) async fn run(key: &str, bench: &Bench) -> Case {
     match key {
         "overhead" => overhead::run(bench).await,

@@ -1,4 +1,4 @@
-//! What Slotway costs a request that need not wait.
+//! Measures Slotway's cost for a request that does not wait.
 
 use std::time::Duration;
 
@@ -11,20 +11,20 @@ use crate::{
     worker::Workers,
 };
 
-/// More than there are requests at once, so that none waits.
+/// More slots than concurrent requests, so that none waits.
 const SLOTS: u32 = 1_000;
 const CONNECTIONS: u32 = 16;
 
-/// All that Slotway configures in Envoy, but for the filter.
+/// Slotway's whole configuration of Envoy, except the filter.
 const CONFIGURATION: &str = "Slotway without its filter";
 
-/// The host calls of a request of Slotway's, and nothing else.
+/// The host calls of a request in Slotway, and nothing else.
 const SAME_CALLS: &str = "raw module, Slotway's calls";
 
-/// The host calls without which no slot can be given out.
+/// The minimal host calls with which a slot can be granted.
 const LEAST_CALLS: &str = "raw module, the least calls";
 
-/// Runs it.
+/// Runs the case.
 pub(crate) async fn run(bench: &Bench) -> Case {
     let cpus = &bench.cpus;
     let workers = Workers::start(Duration::ZERO);
@@ -42,7 +42,7 @@ pub(crate) async fn run(bench: &Bench) -> Case {
             generated.without_filter(&at).start(CONFIGURATION, cpus).await,
             with_slotway,
             envoy::default(&at).start("Envoy by default", cpus).await,
-            haproxy::start(&at, haproxy::Wanted::queueing(SLOTS), cpus).await,
+            haproxy::start(&at, haproxy::HaproxySettings::queueing(SLOTS), cpus).await,
             nginx::start(&at, SLOTS, cpus).await,
         ];
         contenders.into_iter().map(|contender| (contender, Load::of(CONNECTIONS))).collect()

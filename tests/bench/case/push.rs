@@ -1,4 +1,4 @@
-//! How long a change takes: from the call of the REST interface until a request feels it.
+//! Measures how long a change takes: from the REST request until it affects a request.
 
 use std::time::Duration;
 
@@ -16,32 +16,33 @@ use crate::{
 };
 use slotway_test_site::{Api, SOON};
 
-/// How many workers there are, and what the 99th of a hundred changes may take.
+/// Numbers of workers, each with the limit for the 99th percentile of the changes.
 const SIZES: [(u32, &str, f64); 3] =
     [(10, "10 workers", 100.0), (1_000, "1,000 workers", 300.0), (5_000, "5,000 workers", 1_000.0)];
-/// Changes in a round.
+/// The number of changes in a round.
 const CHANGES: usize = 30;
 const QUICK_CHANGES: usize = 10;
-/// The job of the request that has the only slot: longer than the case.
+/// The duration of the request in the only slot: longer than the case.
 const FOR_EVER: Duration = Duration::from_secs(3_600);
-/// For a request to come from the client into Envoy's line, before the change is made. If it took longer, the change would seem to.
+/// The time for a request to arrive in Envoy's queue before the change is made. If it took longer, it would count as
+/// time of the change.
 const IN_LINE: Duration = Duration::from_millis(10);
-/// A worker's own answer, where one comes.
+/// The duration of the other answers of a worker.
 const AT_ONCE: Duration = Duration::ZERO;
 
 const P50: &str = "ms, p50";
 const P99: &str = "ms, p99";
 const CALL: &str = "ms, the call alone, p50";
 
-/// Runs it.
+/// Runs the case.
 pub(crate) async fn run(bench: &Bench) -> Case {
     let mut values = Values::default();
     let changes = if bench.quick { QUICK_CHANGES } else { CHANGES };
-    // Thousands of clusters take their time to start.
+    // Thousands of clusters need time to start.
     let sizes = if bench.quick { &SIZES[..2] } else { &SIZES[..] };
     for &(count, name, _) in sizes {
         let workers = Workers::start(AT_ONCE);
-        // Beside the one whose capacity changes, in a pool of its own, which the others' requests do not use.
+        // In addition to the worker with the changing capacity, in a separate pool without requests.
         let others = slotway::setup(&workers, count - 1, 4);
         let changed = format!("http://{}", workers.address(count));
         let setup = others.first_pool(json!({
@@ -81,12 +82,12 @@ pub(crate) async fn run(bench: &Bench) -> Case {
     }
 }
 
-/// A worker whose only slot is taken for ever.
+/// A worker whose only slot is always occupied.
 struct Site<'a> {
     api: Api,
     workers: &'a Workers,
     clients: Clients,
-    /// The other clients, beside the one with the endless request.
+    /// The client for the other requests.
     other: usize,
     /// The worker's URL.
     changed: String,
@@ -100,7 +101,7 @@ impl<'a> Site<'a> {
         workers.count_anew();
         clients.send(holder, STAMPED, "", &[]);
         let began = now_ns();
-        // A job's length is that of the moment at which its request arrives.
+        // The duration of a job is the setting at the time when its request arrives.
         while workers.counted().most_of_all() == 0 {
             assert!(now_ns() - began < SOON.as_nanos() as u64, "the request does not come to the worker");
             std::thread::sleep(Duration::from_millis(1));
@@ -109,7 +110,8 @@ impl<'a> Site<'a> {
         Self { api: contender.site().api(), workers, clients, other, changed }
     }
 
-    /// Raises the capacity. From the call until the waiter is at the worker, and the call alone.
+    /// Raises the capacity. Returns the time from the call until the waiting request is at the worker, and the time of
+    /// the call alone.
     async fn raise(&mut self) -> (Duration, Duration) {
         self.clients.send(self.other, STAMPED, "", &[]);
         tokio::time::sleep(IN_LINE).await;
@@ -124,7 +126,7 @@ impl<'a> Site<'a> {
         (Duration::from_nanos(arrived - began), Duration::from_nanos(called - began))
     }
 
-    /// Lowers it, and waits until that is in force: until a request that does not wait is refused.
+    /// Lowers the capacity, and waits until that is in force: until a request that does not wait is refused.
     async fn lower(&mut self) {
         self.api.set(&[(self.changed.as_str(), 1)]).await;
         let began = now_ns();

@@ -1,4 +1,4 @@
-//! How many requests a second are told that there is no room.
+//! Measures how many requests per second are refused because the queue is full.
 
 use std::time::Duration;
 
@@ -13,20 +13,24 @@ use crate::{
 };
 
 const CONNECTIONS: u32 = 16;
-/// The job of the request that has the only slot: longer than the case.
+/// The duration of the request in the only slot: longer than the case.
 const FOR_EVER: Duration = Duration::from_secs(3_600);
 
 const REFUSALS: &str = "refusals/s";
 const P99: &str = "ms, p99";
 const CPU: &str = "us of CPU/refusal";
 
-/// Runs it.
+/// Runs the case.
 pub(crate) async fn run(bench: &Bench) -> Case {
     let workers = Workers::start(FOR_EVER);
     let at = workers.addresses(1);
     let setup = slotway::setup(&workers, 1, 1).pool("max_waiting", 1).pool("free_worker_timeout", "1h");
-    let full = haproxy::Wanted { queue_timeout: "1h", max_queue: 1, ..haproxy::Wanted::queueing(1) };
-    // nginx has no queue that could be full: it refuses when every worker has what it may have.
+    let full = haproxy::HaproxySettings {
+        queue_timeout: "1h",
+        max_queue: 1,
+        ..haproxy::HaproxySettings::queueing(1)
+    };
+    // nginx has no queue that could be full: it refuses when every worker is at its limit.
     let contenders = [
         (slotway::start(&setup, &bench.cpus).await, 2),
         (haproxy::start(&at, full, &bench.cpus).await, 2),

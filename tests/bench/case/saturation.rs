@@ -1,4 +1,4 @@
-//! More clients than slots: how much of the workers' time is used, and how long requests wait.
+//! More clients than slots: the utilisation of the workers, and the waiting time of requests.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -20,11 +20,11 @@ const CAPACITY: u32 = 4;
 const SLOTS: u32 = WORKERS * CAPACITY;
 const JOBS_MS: [u64; 3] = [2, 5, 50];
 const CLIENTS: [u32; 2] = [64, 400];
-/// Jobs for the wait by open loop.
+/// Job durations for the measurement of waiting times in an open loop.
 const WAIT_JOB_MS: u64 = 50;
-/// Arrivals, as a part of what the slots can do.
+/// Arrival rates as a part of the slots' throughput.
 const RATES: [(f64, &str); 2] = [(0.95, "95 %"), (1.05, "105 %")];
-/// Before and behind what is counted, while the load comes and goes.
+/// The time before and after the counted interval, while the load ramps up and down.
 const MARGIN: Duration = Duration::from_millis(500);
 
 const SLOTWAY: &str = "Slotway";
@@ -32,7 +32,7 @@ const HAPROXY: &str = "HAProxy";
 const BREAKER: &str = "Envoy's circuit breaker";
 const EIGHT: &str = "bare Envoy, 8 clients";
 
-/// One combination's measurements: a value per round, by contender and unit.
+/// The measurements of one combination: a value per round, by contender and unit.
 #[derive(Default)]
 struct Measured {
     names: Vec<String>,
@@ -73,7 +73,7 @@ impl Measured {
     }
 }
 
-/// Runs it.
+/// Runs the case.
 pub(crate) async fn run(bench: &Bench) -> Case {
     let workers = Workers::start(Duration::ZERO);
     let at = workers.addresses(WORKERS);
@@ -81,7 +81,7 @@ pub(crate) async fn run(bench: &Bench) -> Case {
     let bare = envoy::Generated::of(&with_slotway).await.bare(&at);
     let contenders = [
         with_slotway,
-        haproxy::start(&at, haproxy::Wanted::queueing(CAPACITY), &bench.cpus).await,
+        haproxy::start(&at, haproxy::HaproxySettings::queueing(CAPACITY), &bench.cpus).await,
         bare.clone().queueing(SLOTS).start(BREAKER, &bench.cpus).await,
         bare.start(EIGHT, &bench.cpus).await,
     ];
@@ -105,7 +105,8 @@ pub(crate) async fn run(bench: &Bench) -> Case {
         let measured = waits(bench, &contenders[..3], part).await;
         let group = format!("{WAIT_JOB_MS} ms, arrivals at {name}");
         let figure = measured.ratio(&group, HAPROXY, P99);
-        // Beyond what the slots can do the wait grows with the time, and the least difference in throughput with it: shown, without a bar.
+        // Above the slots' throughput the wait grows with time, and so does the effect of any difference in throughput:
+        // shown without a bar.
         figures.push(if part < 1.0 { figure.at_most(1.05) } else { figure });
         series.extend(measured.series(&group, &[P50, P99, LATE]));
     }
@@ -145,7 +146,8 @@ async fn throughput(bench: &Bench, workers: &Workers, contenders: &[Contender], 
                 tokio::time::sleep(bench.slice).await;
                 workers.counted()
             });
-            // The breaker is no lock: it is to be seen how far it lets through, and whom it refuses.
+            // The circuit breaker is no strict limit: the case shows by how much it is exceeded, and how many requests
+            // it refuses.
             assert!(
                 run.failures() == 0 || name == BREAKER,
                 "{name}: requests have failed in round {round}: {run:?}"
@@ -166,7 +168,7 @@ async fn throughput(bench: &Bench, workers: &Workers, contenders: &[Contender], 
 
 async fn waits(bench: &Bench, contenders: &[Contender], part: f64) -> Measured {
     let per_second = part * f64::from(SLOTS) * 1e3 / WAIT_JOB_MS as f64;
-    // Longer than a slice, so that some requests are the last of a hundred.
+    // Longer than a slice, so that the 99th percentile has enough requests.
     let length = 2 * bench.slice;
     let mut measured = Measured::default();
     for round in 0..bench.rounds {

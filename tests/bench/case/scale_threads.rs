@@ -1,4 +1,4 @@
-//! What Slotway costs with one and with two threads of Envoy.
+//! Measures Slotway's cost with one and with two threads of Envoy.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use crate::{
 const SLOTS: u32 = 1_000;
 const CONNECTIONS: u32 = 32;
 
-/// Runs it.
+/// Runs the case.
 pub(crate) async fn run(bench: &Bench) -> Case {
     let workers = Workers::start(Duration::ZERO);
     let at = workers.addresses(1);
-    // All processes on all processors: a proxy with two threads cannot have one processor for itself.
+    // All processes on all processors: a proxy with two threads cannot have its own processor.
     let _spread = bench.cpus.spread();
     let rounds = closed::measure(bench, async || {
         let mut contenders = Vec::new();

@@ -1,4 +1,4 @@
-//! Whether a slot that goes to a waiter costs more where more wait.
+//! Measures whether granting a slot costs more with more waiting requests.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use slotway_tests::world::{World, ms, pool};
 
 use super::Bench;
 use crate::{
-    closed::{self, By, Load},
+    closed::{self, Load, LoadGenerator},
     contender::{envoy, haproxy, slotway},
     report::{Case, Figure, Series},
     worker::Workers,
@@ -15,10 +15,10 @@ use crate::{
 const WORKERS: u32 = 2;
 const CAPACITY: u32 = 4;
 const WAITING: [(u32, &str); 3] = [(10, "10 waiting"), (1_000, "1,000 waiting"), (10_000, "10,000 waiting")];
-/// Over which instructions are counted: each 32nd changes a page.
+/// The number of grants over which instructions are counted: each 32nd grant changes a page.
 const GRANTS: u32 = 256;
 
-/// Runs it.
+/// Runs the case.
 pub(crate) async fn run(bench: &Bench) -> Case {
     let workers = Workers::start(Duration::ZERO);
     let at = workers.addresses(WORKERS);
@@ -28,12 +28,13 @@ pub(crate) async fn run(bench: &Bench) -> Case {
         let mut contenders = Vec::new();
         // A proxy that has served 10,000 clients behaves differently afterwards: each number has its own proxy.
         for (waiting, name) in sizes {
-            let load = Load { connections: waiting + slots, by: By::Crowd };
+            let load = Load { connections: waiting + slots, by: LoadGenerator::ManyClients };
             let with_slotway =
                 slotway::start(&slotway::setup(&workers, WORKERS, CAPACITY), &bench.cpus).await;
             let own_queue = envoy::Generated::of(&with_slotway).await.bare(&at).queueing(slots);
             let own_queue = own_queue.start(&format!("Envoy's own queue, {name}"), &bench.cpus).await;
-            let haproxy = haproxy::start(&at, haproxy::Wanted::queueing(CAPACITY), &bench.cpus).await;
+            let haproxy =
+                haproxy::start(&at, haproxy::HaproxySettings::queueing(CAPACITY), &bench.cpus).await;
             contenders.push((with_slotway.named(&format!("Slotway, {name}")), load.clone()));
             contenders.push((own_queue, load.clone()));
             contenders.push((haproxy.named(&format!("HAProxy, {name}")), load));
@@ -75,7 +76,8 @@ pub(crate) async fn run(bench: &Bench) -> Case {
     }
 }
 
-/// What the filter executes when a slot comes free and goes to the longest waiter, and a client asks for it anew.
+/// Returns the instructions of the filter for a grant: a slot becomes free and goes to the longest waiting request, and
+/// its client queues again.
 fn instructions_per_grant(waiting: u32) -> f64 {
     let mut of_two = pool(&[("http://w1.test:9000", CAPACITY), ("http://w2.test:9000", CAPACITY)]);
     of_two.max_waiting = 65_536;
@@ -85,7 +87,7 @@ fn instructions_per_grant(waiting: u32) -> f64 {
         (0..waiting + WORKERS * CAPACITY).map(|_| world.send(0)).collect();
     let before = world.host.usage().fuel;
     for _ in 0..GRANTS {
-        // The oldest has a slot; an answered client joins the line again.
+        // The oldest request has a slot; an answered client queues again.
         let served = line.pop_front().unwrap();
         world.answer(served);
         line.push_back(world.send(0));

@@ -1,4 +1,4 @@
-//! Whether a request costs more where there are more workers and slots.
+//! Measures whether a request costs more with more workers and slots.
 
 use std::{fmt::Write, net::SocketAddr, time::Duration};
 
@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::Bench;
 use crate::{
-    closed::{self, By, Load, Measured, Rounds},
+    closed::{self, Load, LoadGenerator, Measured, Rounds},
     contender::{envoy, slotway},
     report::{Case, Figure},
     statistics::ratios,
@@ -15,13 +15,14 @@ use crate::{
 use slotway_test_site::Setup;
 
 const CAPACITY: u32 = 4;
-/// Workers, and the slots that they are called after: the first has one worker of 2 among its three.
+/// Numbers of workers, each with a name by its slots. The first size has one worker with a capacity of 2 among its
+/// three.
 const SIZES: [(u32, &str); 3] = [(3, "10 slots"), (250, "1,000 slots"), (2_500, "10,000 slots")];
 const CONNECTIONS: u32 = 8;
-/// The header that selects the worker's cluster, if no filter does.
+/// The header that selects the worker's cluster without a filter.
 const HEADER: &str = "x-cluster";
 
-/// Runs it.
+/// Runs the case.
 pub(crate) async fn run(bench: &Bench) -> Case {
     let workers = Workers::start(Duration::ZERO);
     let scripts = TempDir::with_prefix("slotway-bench-").unwrap();
@@ -32,7 +33,7 @@ pub(crate) async fn run(bench: &Bench) -> Case {
             let at = workers.addresses(count);
             let script = scripts.path().join(format!("{count}.lua"));
             std::fs::write(&script, every_worker_in_turn(&at)).unwrap();
-            let load = Load { connections: CONNECTIONS, by: By::Script(script) };
+            let load = Load { connections: CONNECTIONS, by: LoadGenerator::Script(script) };
             let with_slotway = slotway::start(&setup(&workers, count), &bench.cpus).await;
             let bare = envoy::Generated::of(&with_slotway).await.bare(&at).cluster_by(HEADER, &at);
             contenders.push((with_slotway.named(&format!("Slotway, {slots}")), load.clone()));
@@ -57,7 +58,7 @@ pub(crate) async fn run(bench: &Bench) -> Case {
     }
 }
 
-/// So many workers; three have ten slots.
+/// Returns a setup with this number of workers. Three workers have ten slots in total.
 fn setup(workers: &Workers, count: u32) -> Setup {
     if count == SIZES[0].0 {
         let last = format!("http://{}", workers.address(count - 1));
@@ -66,7 +67,7 @@ fn setup(workers: &Workers, count: u32) -> Setup {
     slotway::setup(workers, count, CAPACITY)
 }
 
-/// What `slots` cost more than the fewest.
+/// Compares `slots` with the fewest slots.
 fn compare(rounds: &Rounds, slots: &str) -> [Figure; 4] {
     let few = SIZES[0].1;
     let of = |who: &str, slots: &str| rounds.of(&format!("{who}, {slots}"));
@@ -79,7 +80,7 @@ fn compare(rounds: &Rounds, slots: &str) -> [Figure; 4] {
     let (slotway_cpu, bare_cpu) =
         (grows("Slotway", |measured| &measured.cpu_us), grows("bare Envoy", |measured| &measured.cpu_us));
     [
-        // What so many connections to workers cost Envoy itself is not the filter's: the bar is for what is left.
+        // The cost of so many worker connections in Envoy itself is not the filter's: the bar is for the rest.
         Figure::of(format!("Slotway, {slots} / {few}, throughput"), "ratio", &slotway),
         Figure::of(format!("bare Envoy, {slots} / {few}, throughput"), "ratio", &bare),
         Figure::ratio(format!("{slots} / {few}, throughput, Slotway / bare Envoy"), &slotway, &bare)
@@ -88,7 +89,7 @@ fn compare(rounds: &Rounds, slots: &str) -> [Figure; 4] {
     ]
 }
 
-/// A program for wrk: requests made beforehand, one for each worker, sent in turn.
+/// Returns a script for wrk: prepared requests, one for each worker, sent in turn.
 fn every_worker_in_turn(workers: &[SocketAddr]) -> String {
     let mut names = String::new();
     for worker in workers {

@@ -1,4 +1,5 @@
-//! Where the processor time goes that Slotway's configuration of Envoy costs beside the filter: each setting alone, in an otherwise bare Envoy.
+//! Measures the processor time of Slotway's Envoy configuration without the filter: each setting alone, in an otherwise
+//! bare Envoy.
 
 use std::time::Duration;
 
@@ -18,14 +19,14 @@ use crate::{
 
 const CONNECTIONS: u32 = 16;
 const BARE: &str = "bare Envoy";
-/// Long enough for the access log that looks for lost requests to look at a request.
+/// Long enough for the access log for lost requests to evaluate a request.
 const LONG: Duration = Duration::from_millis(25);
 const LONG_CONNECTIONS: u32 = 256;
 
-/// Who is measured with such answers too.
+/// The contenders that are also measured with such answers.
 const AT_LENGTH: [&str; 5] = [BARE, "bare Envoy again", "with the witness", "all but the filter", "Slotway"];
 
-/// Runs it.
+/// Runs the case.
 pub(crate) async fn run(bench: &Bench) -> Case {
     let workers = Workers::start(Duration::ZERO);
     let short = closed::measure(bench, async || start(bench, &workers, Load::of(CONNECTIONS)).await).await;
@@ -59,7 +60,7 @@ pub(crate) async fn run(bench: &Bench) -> Case {
     }
 }
 
-/// Bare Envoy, the same with one thing taken away or added, and Slotway.
+/// Starts bare Envoy, variants with one setting removed or added, and Slotway.
 async fn start(bench: &Bench, workers: &Workers, load: Load) -> Vec<(Contender, Load)> {
     let at = workers.addresses(1);
     let with_slotway = slotway::start(&slotway::setup(workers, 1, 1_000), &bench.cpus).await;
@@ -74,7 +75,7 @@ async fn start(bench: &Bench, workers: &Workers, load: Load) -> Vec<(Contender, 
     let without = |setting: &str| with(&|plan| drop(plan.manager().as_object_mut().unwrap().remove(setting)));
     let plans: Vec<(&str, Plan)> = vec![
         (BARE, bare.clone()),
-        // How far two go apart that are the same.
+        // The difference between two identical contenders.
         ("bare Envoy again", bare.clone()),
         ("bare Envoy once more", bare.clone()),
         ("without use_remote_address", without("use_remote_address")),

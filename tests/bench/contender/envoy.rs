@@ -1,10 +1,11 @@
-//! Envoy without Slotway: with the connection manager and clusters that Slotway configures, without its filters, or as people write it.
+//! Envoy without Slotway: with the connection manager and clusters that Slotway configures but without its filters, or
+//! with a minimal configuration.
 
 use std::{net::SocketAddr, path::Path, process::Command};
 
 use serde_json::{Value, json};
 
-use super::{Contender, Place, directory, write};
+use super::{Contender, ProxyLaunch, directory, write};
 use crate::cpus::Cpus;
 use slotway_test_site::{envoy, fresh_address, get, send};
 
@@ -12,15 +13,15 @@ const MANAGER: &str = "/filter_chains/0/filters/0/typed_config";
 const ROUTER: &str = "envoy.filters.http.router";
 const CLUSTER: &str = "workers";
 
-/// What Slotway has configured in its own Envoy, as that Envoy tells it.
+/// Slotway's configuration of its own Envoy, as reported by that Envoy.
 pub(crate) struct Generated {
     listener: Value,
-    /// One of the workers'; they differ in their addresses alone.
+    /// The cluster of one worker; clusters differ only in their addresses.
     cluster: Value,
     virtual_hosts: Value,
 }
 
-/// An Envoy to be: a bootstrap of the static kind.
+/// The plan of an Envoy: a static bootstrap.
 #[derive(Clone)]
 pub(crate) struct Plan {
     listener: Value,
@@ -29,7 +30,7 @@ pub(crate) struct Plan {
 }
 
 impl Generated {
-    /// Asks a contender that is Slotway.
+    /// Reads the configuration from a contender that is Slotway.
     pub(crate) async fn of(slotway: &Contender) -> Self {
         let dump = send(slotway.site().addresses().admin, get("/config_dump")).await.unwrap().json();
         let first = |kind: &str, path: &str| {
@@ -40,7 +41,7 @@ impl Generated {
                 .iter()
                 .find(|config| config["@type"].as_str().is_some_and(|found| found.ends_with(&ends)));
             let mut found = config.and_then(|config| config.pointer(path)).cloned();
-            // A bootstrap has them under their own types.
+            // A bootstrap has the resources under their own types.
             found.as_mut().and_then(Value::as_object_mut).map(|found| found.remove("@type"));
             found.unwrap_or_else(|| panic!("Envoy shows no {kind}{path}"))
         };
@@ -51,8 +52,9 @@ impl Generated {
         }
     }
 
-    /// The same settings of connection manager, listener, route and cluster, without whatever is Slotway's own: the filter, its access log for
-    /// lost requests, the headers that it sets and takes off, a cluster per worker. All workers are in one cluster.
+    /// Returns the same settings of connection manager, listener, route and cluster, without everything specific to
+    /// Slotway: the filter, its access log for lost requests, the headers that it sets and removes, and a cluster per
+    /// worker. All workers are in one cluster.
     pub(crate) fn bare(&self, workers: &[SocketAddr]) -> Plan {
         let mut plan = self.without_filter(workers);
         let manager = plan.manager();
@@ -64,7 +66,7 @@ impl Generated {
         plan
     }
 
-    /// All that Slotway configures, but for the filter itself.
+    /// Returns Slotway's whole configuration, except the filter.
     pub(crate) fn without_filter(&self, workers: &[SocketAddr]) -> Plan {
         let mut plan =
             Plan { listener: self.listener.clone(), clusters: vec![self.cluster.clone()], threads: 1 };
@@ -88,7 +90,7 @@ impl Generated {
     }
 }
 
-/// As an introduction to Envoy has it: what must be said, and nothing else.
+/// Returns the minimal configuration of an introduction to Envoy.
 pub(crate) fn default(workers: &[SocketAddr]) -> Plan {
     let manager = json!({
         "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -107,7 +109,7 @@ pub(crate) fn default(workers: &[SocketAddr]) -> Plan {
 }
 
 impl Plan {
-    /// With a wasm filter in front of the router.
+    /// Adds a wasm filter in front of the router.
     pub(crate) fn with_module(mut self, module: &Path) -> Self {
         let filter = json!({ "name": "module", "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
@@ -119,7 +121,8 @@ impl Plan {
         self
     }
 
-    /// With Envoy's own limit on connections, and a queue without end for what is beyond: what comes closest to slots in Envoy without a filter.
+    /// Adds Envoy's own limit on connections, with an unlimited queue: the closest equivalent of slots in Envoy without
+    /// a filter.
     pub(crate) fn queueing(mut self, connections: u32) -> Self {
         let threshold = json!({
             "max_connections": connections, "max_pending_requests": u32::MAX, "max_requests": u32::MAX, "max_retries": 0,
@@ -129,7 +132,7 @@ impl Plan {
         self
     }
 
-    /// With a cluster for each worker, as Slotway has them, of which the request's header names one.
+    /// Uses a cluster for each worker, like Slotway, and selects it by a header of the request.
     pub(crate) fn cluster_by(mut self, header: &str, workers: &[SocketAddr]) -> Self {
         let template = self.clusters[0].clone();
         let cluster = |worker: &SocketAddr| {
@@ -146,18 +149,18 @@ impl Plan {
         self
     }
 
-    /// With so many threads.
+    /// Sets the number of threads.
     pub(crate) fn threads(mut self, threads: u32) -> Self {
         self.threads = threads;
         self
     }
 
-    /// The connection manager's settings.
+    /// Returns the settings of the connection manager.
     pub(crate) fn manager(&mut self) -> &mut Value {
         self.listener.pointer_mut(MANAGER).unwrap()
     }
 
-    /// Starts an Envoy by this plan.
+    /// Starts an Envoy with this plan.
     pub(crate) async fn start(mut self, name: &str, cpus: &Cpus) -> Contender {
         let address = fresh_address();
         self.listener["address"] = socket_address(address);
@@ -175,7 +178,7 @@ impl Plan {
             "--concurrency",
         ]);
         command.arg(self.threads.to_string());
-        Contender::start(name, command, Place { address, directory, threads: self.threads, cpus }).await
+        Contender::start(name, command, ProxyLaunch { address, directory, threads: self.threads, cpus }).await
     }
 }
 

@@ -1,36 +1,37 @@
-//! HAProxy: a queue of its own, in front of servers with `maxconn`.
+//! HAProxy: its own queue, in front of servers with `maxconn`.
 
 use std::net::SocketAddr;
 
-use super::{Contender, Place, directory, installed, write};
+use super::{Contender, ProxyLaunch, directory, installed, write};
 use crate::cpus::Cpus;
 use slotway_test_site::fresh_address;
 
-/// How HAProxy shall be configured beyond the workers.
+/// HAProxy's settings besides the workers.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Wanted<'a> {
+pub(crate) struct HaproxySettings<'a> {
     /// Each worker's `maxconn`.
     pub(crate) capacity: u32,
     /// `timeout queue`.
     pub(crate) queue_timeout: &'a str,
-    /// Requests that may wait before the next is refused; 0: any number.
+    /// The maximum number of waiting requests; 0: no limit.
     pub(crate) max_queue: u32,
-    /// Its threads; with more than one they run on all processors.
+    /// The number of threads. More than one run on all processors.
     pub(crate) threads: u32,
 }
 
-impl Wanted<'_> {
-    /// One thread and a queue without end.
+impl HaproxySettings<'_> {
+    /// Returns settings with one thread and an unlimited queue.
     pub(crate) fn queueing(capacity: u32) -> Self {
         Self { capacity, queue_timeout: "120s", max_queue: 0, threads: 1 }
     }
 }
 
 /// Starts HAProxy in front of these workers.
-pub(crate) async fn start(workers: &[SocketAddr], wanted: Wanted<'_>, cpus: &Cpus) -> Contender {
+pub(crate) async fn start(workers: &[SocketAddr], wanted: HaproxySettings<'_>, cpus: &Cpus) -> Contender {
     let address = fresh_address();
-    let Wanted { capacity, queue_timeout, max_queue, threads } = wanted;
-    // It wants two files for each connection, which is more than many a user may have and than so few workers need.
+    let HaproxySettings { capacity, queue_timeout, max_queue, threads } = wanted;
+    // HAProxy requires two files for each connection: more than the limit of many users, and more than so few workers
+    // need.
     let mut text = format!(
         "global\n    nbthread {threads}\n    maxconn 12000\n    no strict-limits\n\
          defaults\n    mode http\n    option http-keep-alive\n    http-reuse always\n    \
@@ -39,7 +40,7 @@ pub(crate) async fn start(workers: &[SocketAddr], wanted: Wanted<'_>, cpus: &Cpu
          backend workers\n    balance leastconn\n"
     );
     if max_queue > 0 {
-        // A server's `maxqueue` only sends requests to the queue of all servers, which has no end.
+        // A server's `maxqueue` only moves requests to the queue of all servers, which has no limit.
         text += &format!("    http-request deny deny_status 503 if {{ queue(workers) ge {max_queue} }}\n");
     }
     for (number, worker) in workers.iter().enumerate() {
@@ -49,5 +50,5 @@ pub(crate) async fn start(workers: &[SocketAddr], wanted: Wanted<'_>, cpus: &Cpu
     let file = write(directory.path(), "haproxy.cfg", &text);
     let mut command = installed("haproxy");
     command.arg("-db").arg("-f").arg(file);
-    Contender::start("HAProxy", command, Place { address, directory, threads, cpus }).await
+    Contender::start("HAProxy", command, ProxyLaunch { address, directory, threads, cpus }).await
 }

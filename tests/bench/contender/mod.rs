@@ -1,4 +1,4 @@
-//! What is compared: how each proxy is configured and started.
+//! The contenders: how each proxy is configured and started.
 
 pub(crate) mod envoy;
 pub(crate) mod haproxy;
@@ -17,77 +17,77 @@ use tempfile::TempDir;
 use crate::cpus::Cpus;
 use slotway_test_site::{Site, TestProcess, until};
 
-/// How long a proxy may take to be up, with thousands of workers.
+/// The time limit for a proxy to start, with thousands of workers.
 pub(crate) const UP_WITHIN: Duration = Duration::from_secs(60);
 
-/// A proxy that runs and waits for requests; it ends with its owner.
+/// A running proxy; dropping it ends the proxy.
 pub(crate) struct Contender {
-    /// As it is called in the report.
+    /// Its name in the report.
     pub(crate) name: String,
-    /// Where it takes requests.
+    /// The address for requests.
     pub(crate) address: SocketAddr,
-    // Before what it depends on, so that it ends first.
+    // Declared before its dependencies, so that it is dropped first.
     process: TestProcess,
-    kept: Kept,
+    companions: Companions,
 }
 
-/// Where a proxy runs.
-struct Place<'a> {
-    /// Where it takes requests.
+/// The parameters of a proxy's start.
+struct ProxyLaunch<'a> {
+    /// The address for requests.
     address: SocketAddr,
-    /// For its files.
+    /// The directory for its files.
     directory: TempDir,
     threads: u32,
     cpus: &'a Cpus,
 }
 
-/// What must live as long as the proxy.
-enum Kept {
+/// Everything that must live as long as the proxy.
+enum Companions {
     Directory(#[expect(dead_code, reason = "kept only")] TempDir),
-    Slotway(Box<Apart>),
+    Slotway(Box<SlotwayParts>),
 }
 
-/// What Slotway has beside its Envoy, and whose work is not the proxy's.
-struct Apart {
+/// The parts of Slotway outside its Envoy. Their work does not count as the proxy's.
+struct SlotwayParts {
     #[expect(dead_code, reason = "kept only")]
     control_plane: TestProcess,
     site: Site,
 }
 
 impl Contender {
-    /// Starts `command` as a proxy of so many threads, and waits until it listens.
-    async fn start(name: &str, command: Command, at: Place<'_>) -> Self {
-        let Place { address, directory, threads, cpus } = at;
+    /// Starts `command` as a proxy with this number of threads, and waits until it listens.
+    async fn start(name: &str, command: Command, at: ProxyLaunch<'_>) -> Self {
+        let ProxyLaunch { address, directory, threads, cpus } = at;
         let mut process = cpus.place(threads, || TestProcess::start("proxy", command, directory.path()));
         listening(name, &mut process, address).await;
-        Self { name: name.to_owned(), address, process, kept: Kept::Directory(directory) }
+        Self { name: name.to_owned(), address, process, companions: Companions::Directory(directory) }
     }
 
-    /// The same under another name.
+    /// Returns the same contender with another name.
     pub(crate) fn named(mut self, name: &str) -> Self {
         name.clone_into(&mut self.name);
         self
     }
 
-    /// The proxy's process.
+    /// Returns the proxy's process id.
     pub(crate) fn pid(&self) -> i32 {
         self.process.pid().as_raw_nonzero().get()
     }
 
-    /// The site of a contender that is Slotway, with its API and its Envoy's statistics.
+    /// Returns the site of a contender that is Slotway, with its API and its Envoy's statistics.
     pub(crate) fn site(&self) -> &Site {
-        match &self.kept {
-            Kept::Slotway(apart) => &apart.site,
-            Kept::Directory(_) => panic!("{} is not Slotway", self.name),
+        match &self.companions {
+            Companions::Slotway(parts) => &parts.site,
+            Companions::Directory(_) => panic!("{} is not Slotway", self.name),
         }
     }
 
-    /// The processor time that the proxy has used.
+    /// Returns the processor time of the proxy.
     pub(crate) fn cpu_time(&self) -> Duration {
         cpu_time(self.pid())
     }
 
-    /// Memory that the proxy has in use.
+    /// Returns the resident memory of the proxy.
     pub(crate) fn resident_bytes(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
@@ -95,7 +95,7 @@ impl Contender {
     }
 }
 
-/// The processor time of a process, all its threads together.
+/// Returns the processor time of a process, of all its threads together.
 ///
 /// # Panics
 /// If it has ended.
@@ -120,7 +120,7 @@ async fn listening(name: &str, process: &mut TestProcess, address: SocketAddr) {
     .await;
 }
 
-/// A directory for one contender.
+/// Creates a directory for one contender.
 fn directory() -> TempDir {
     TempDir::with_prefix("slotway-bench-").unwrap()
 }
@@ -132,7 +132,7 @@ fn write(directory: &Path, name: &str, text: &str) -> std::path::PathBuf {
     path
 }
 
-/// A program of the system's packages.
+/// Returns a command for a program of the system's packages.
 pub(crate) fn installed(program: &str) -> Command {
     let paths = ["/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin"];
     let found = paths.iter().map(|path| Path::new(path).join(program)).find(|path| path.exists());

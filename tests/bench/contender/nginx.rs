@@ -1,8 +1,8 @@
-//! nginx: `max_conns` per worker, without a queue (a commercial one has one): 502 where there is no worker.
+//! nginx: `max_conns` per worker, without a queue (only the commercial version has one): 502 without a free worker.
 
 use std::net::SocketAddr;
 
-use super::{Contender, Place, directory, installed, write};
+use super::{Contender, ProxyLaunch, directory, installed, write};
 use crate::cpus::Cpus;
 use slotway_test_site::fresh_address;
 
@@ -15,7 +15,7 @@ pub(crate) async fn start(workers: &[SocketAddr], capacity: u32, cpus: &Cpus) ->
         .iter()
         .map(|worker| format!("    server {worker} max_conns={capacity} max_fails=0;\n"))
         .collect();
-    // One process does all, so that its processor time is the proxy's.
+    // One process does everything, so that its processor time is the proxy's.
     let text = format!(
         "daemon off;\nmaster_process off;\nworker_processes 1;\npid {at}/nginx.pid;\nerror_log {at}/error.log crit;\n\
          events {{ worker_connections 10000; }}\n\
@@ -30,5 +30,5 @@ pub(crate) async fn start(workers: &[SocketAddr], capacity: u32, cpus: &Cpus) ->
     let file = write(directory.path(), "nginx.conf", &text);
     let mut command = installed("nginx");
     command.arg("-c").arg(file).arg("-p").arg(directory.path());
-    Contender::start("nginx", command, Place { address, directory, threads: 1, cpus }).await
+    Contender::start("nginx", command, ProxyLaunch { address, directory, threads: 1, cpus }).await
 }

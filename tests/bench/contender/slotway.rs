@@ -1,29 +1,29 @@
-//! Slotway: `slotway serve`, and an Envoy by its bootstrap.
+//! Slotway: `slotway serve`, and an Envoy with its bootstrap.
 
 use std::time::{Duration, Instant};
 
-use super::{Apart, Contender, Kept, UP_WITHIN};
+use super::{Companions, Contender, SlotwayParts, UP_WITHIN};
 use crate::{cpus::Cpus, worker::Workers};
 use slotway_test_site::{Setup, Site, TestProcess, WorkerFigures, artefact};
 
 const NAME: &str = "Slotway";
 
-/// A pool of `count` workers, each of this capacity, with a line that is long enough for every case.
+/// Returns a pool of `count` workers with this capacity and a queue that is long enough for every case.
 pub(crate) fn setup(workers: &Workers, count: u32, capacity: u32) -> Setup {
     let setup = Setup::default().lanes(1).pool("max_waiting", 65_536).pool("free_worker_timeout", "120s");
     (0..count)
         .fold(setup, |setup, number| setup.worker(&format!("http://{}", workers.address(number)), capacity))
 }
 
-/// Makes Envoy's event loop go by the precise clock, as the README says.
+/// Makes Envoy's event loop use the precise clock, as the README describes.
 pub(crate) const PRECISE_TIMER: (&str, &str) = ("EVENT_PRECISE_TIMER", "1");
 
-/// Starts it, and waits until every worker is in force.
+/// Starts Slotway, and waits until every worker is in force.
 pub(crate) async fn start(setup: &Setup, cpus: &Cpus) -> Contender {
     start_with(setup, cpus, None).await
 }
 
-/// The same with a variable in Envoy's environment.
+/// Like [`start`], with a variable in Envoy's environment.
 pub(crate) async fn start_with(setup: &Setup, cpus: &Cpus, variable: Option<(&str, &str)>) -> Contender {
     let site = Site::new(setup);
     let mut serve = site.slotway("serve");
@@ -38,15 +38,15 @@ pub(crate) async fn start_with(setup: &Setup, cpus: &Cpus, variable: Option<(&st
     let began = Instant::now();
     while !site.api().workers().await.iter().all(WorkerFigures::is_idle) {
         assert!(began.elapsed() < UP_WITHIN, "not every worker is in force within {UP_WITHIN:?}");
-        // Seldom enough to leave the control plane its time: with thousands of workers an answer is long.
+        // Rare enough not to load the control plane: with thousands of workers an answer is long.
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    // The last clusters' configuration may be on its way to Envoy's thread.
+    // The configuration of the last clusters may still be on its way to Envoy's thread.
     tokio::time::sleep(Duration::from_millis(100)).await;
     Contender {
         name: NAME.to_owned(),
         address: site.address(),
         process: envoy,
-        kept: Kept::Slotway(Box::new(Apart { control_plane, site })),
+        companions: Companions::Slotway(Box::new(SlotwayParts { control_plane, site })),
     }
 }

@@ -1,17 +1,17 @@
-/// The head of an answer: what a client of this bench must know of it.
+/// The head of an answer, with the parts that clients of this benchmark need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::load) struct Head {
-    /// Of head and body.
+    /// The length of head and body.
     pub(in crate::load) length: usize,
     pub(in crate::load) status: u16,
     pub(in crate::load) arrived_ns: Option<u64>,
-    /// When the worker has begun to write it.
+    /// The time at which the worker began to write it.
     pub(in crate::load) written_ns: Option<u64>,
     /// Whether the proxy closes the connection.
     pub(in crate::load) closes: bool,
 }
 
-/// Reads the head at the start of `bytes`; `None` as long as it is not whole.
+/// Parses the head at the start of `bytes`; `None` while it is incomplete.
 pub(in crate::load) fn head(bytes: &[u8]) -> Result<Option<Head>, &'static str> {
     let Some(length) = bytes.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4) else {
         return Ok(None);
@@ -21,7 +21,7 @@ pub(in crate::load) fn head(bytes: &[u8]) -> Result<Option<Head>, &'static str> 
     let status_line = lines.next().unwrap_or_default();
     let status =
         status_line.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or("no status line")?;
-    // HTTP/1.0 closes, unless it says otherwise.
+    // HTTP/1.0 closes the connection by default.
     let mut head = Head {
         length,
         status,

@@ -1,4 +1,5 @@
-//! Clients by hand: each has a connection of its own and sends when it is told to. For cases that must know which client was served.
+//! Individually controlled clients: each has its own connection and sends on command. For cases that must know which
+//! client was served.
 
 use std::{
     io::{ErrorKind, Read, Write},
@@ -13,7 +14,7 @@ const BUFFER: usize = 64 * 1024;
 /// Time limit for a proxy to read a request. If it reads no body while the request waits, the body stays in the socket.
 const SENT_WITHIN: Duration = Duration::from_secs(2);
 
-/// Some clients, all on the thread that calls them.
+/// A set of clients, all on the calling thread.
 pub(crate) struct Clients {
     address: SocketAddr,
     poll: Poll,
@@ -24,7 +25,7 @@ pub(crate) struct Clients {
 
 struct Client {
     socket: TcpStream,
-    /// Since when it has no answer.
+    /// The time of its request without an answer.
     sent_ns: Option<u64>,
     read: Vec<u8>,
 }
@@ -32,17 +33,17 @@ struct Client {
 /// An answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Answer {
-    /// Whose: clients are counted from 0.
+    /// The client's number, from 0.
     pub(crate) client: usize,
     /// Its status.
     pub(crate) status: u16,
-    /// When its request was sent.
+    /// The time at which its request was sent.
     pub(crate) sent_ns: u64,
-    /// When it had come.
+    /// The time at which it arrived.
     pub(crate) came_ns: u64,
-    /// When the request came to the worker, if the answer tells.
+    /// The time at which the request arrived at the worker, if the answer contains it.
     pub(crate) arrived_ns: Option<u64>,
-    /// When the worker began to write the answer, if it tells.
+    /// The time at which the worker began to write the answer, if the answer contains it.
     pub(crate) written_ns: Option<u64>,
 }
 
@@ -53,7 +54,7 @@ impl Clients {
         Self { address, poll: Poll::new().unwrap(), clients, tokens, buffer: vec![0; BUFFER] }
     }
 
-    /// One more, connected. Its number.
+    /// Connects another client, and returns its number.
     pub(crate) fn connect(&mut self) -> usize {
         let socket = TcpStream::connect(self.address).unwrap();
         socket.set_nodelay(true).unwrap();
@@ -63,7 +64,7 @@ impl Clients {
         self.clients.len() - 1
     }
 
-    /// A client without a request sends one for `path`, with these header lines (`name: value\r\n` each) and this body.
+    /// Sends a request of an idle client for `path`, with these header lines (`name: value\r\n` each) and this body.
     pub(crate) fn send(&mut self, client: usize, path: &str, headers: &str, body: &[u8]) {
         let address = self.address;
         let client = &mut self.clients[client];
@@ -91,7 +92,7 @@ impl Clients {
         client.socket.set_nonblocking(true).unwrap();
     }
 
-    /// The answers that have come; waits for one, but not beyond `until_ns`.
+    /// Returns the answers that have arrived. Waits for one, at most until `until_ns`.
     ///
     /// # Panics
     /// If the proxy closes a connection whose request has no answer.
@@ -110,7 +111,7 @@ impl Clients {
         }
     }
 
-    /// The answer of one client, which must come within some time. Others must have none.
+    /// Waits for the answer of one client within this time. The others must have none.
     pub(crate) fn answer_of(&mut self, client: usize, within: Duration) -> Answer {
         let answers = self.answers(now_ns() + within.as_nanos() as u64);
         match answers[..] {

@@ -1,4 +1,4 @@
-//! Simulated Envoys, as far as xDS goes: each subscribes to what a real one does and acknowledges everything.
+//! Simulated Envoys, limited to xDS: each has the subscriptions of a real one and acknowledges everything.
 
 use std::{
     net::SocketAddr,
@@ -23,22 +23,22 @@ const CLUSTER: &str = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
 const LISTENER: &str = "type.googleapis.com/envoy.config.listener.v3.Listener";
 const ROUTE: &str = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration";
 const FILTER: &str = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig";
-/// Each type, and whether it is asked for by name.
+/// Each type, and whether its subscription is by name.
 const TYPES: [(&str, bool); 5] =
     [(RUNTIME, true), (CLUSTER, false), (LISTENER, false), (ROUTE, true), (FILTER, true)];
 const NAME: &str = "slotway";
-/// The most that a response may have: thousands of clusters.
+/// The maximum size of a response: thousands of clusters.
 const RESPONSE_BYTES_MAX: usize = 256 << 20;
 
-/// Envoys that are connected until this goes.
+/// Envoys that are connected until this is dropped.
 pub(crate) struct Nodes {
-    /// Configurations of the filter that were received, over all nodes.
+    /// The number of received filter configurations, over all nodes.
     filters: Arc<AtomicUsize>,
     _streams: JoinSet<()>,
 }
 
 impl Nodes {
-    /// Connects so many to the control plane.
+    /// Connects this number of nodes to the control plane.
     pub(crate) async fn connect(xds: SocketAddr, count: usize, incremental: bool) -> Self {
         let filters = Arc::new(AtomicUsize::new(0));
         let mut streams = JoinSet::new();
@@ -58,7 +58,7 @@ impl Nodes {
         Self { filters, _streams: streams }
     }
 
-    /// How many configurations of the filter they have received, all together.
+    /// Returns the number of received filter configurations, over all nodes.
     pub(crate) fn filters(&self) -> usize {
         self.filters.load(Ordering::Relaxed)
     }

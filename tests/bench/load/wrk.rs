@@ -1,28 +1,28 @@
-//! Closed loop: each connection sends its next request when it has the answer to the last one.
+//! A closed loop: each connection sends its next request after the answer to the last one.
 
 use std::{net::SocketAddr, process::Stdio, time::Duration};
 
-use crate::closed::{By, Load};
+use crate::closed::{Load, LoadGenerator};
 
-/// What one run of wrk has seen.
+/// The result of a run of wrk.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Run {
-    /// Answers with a status of 2xx or 3xx, a second.
+    /// Answers with a status of 2xx or 3xx per second.
     pub(crate) per_second: f64,
     /// All answers.
     pub(crate) answers: u64,
     /// Answers with another status.
     pub(crate) other_status: u64,
-    /// Connections, reads and writes that failed, and answers that did not come.
+    /// Failed connections, reads and writes, and missing answers.
     pub(crate) socket_errors: u64,
-    /// Half of the answers came sooner.
+    /// The median latency.
     pub(crate) p50: Duration,
-    /// All but one of a hundred came sooner.
+    /// The 99th percentile of the latency.
     pub(crate) p99: Duration,
 }
 
 impl Run {
-    /// Requests that did not get what they came for.
+    /// Returns the number of failed requests.
     pub(crate) fn failures(&self) -> u64 {
         self.other_status + self.socket_errors
     }
@@ -38,7 +38,7 @@ pub(crate) async fn run(address: SocketAddr, load: &Load, length: Duration) -> R
         .arg(format!("http://{address}/"))
         .stdin(Stdio::null())
         .kill_on_drop(true);
-    if let By::Script(script) = &load.by {
+    if let LoadGenerator::Script(script) = &load.by {
         command.arg("--script").arg(script);
     }
     let output = command.output().await.unwrap();
@@ -47,7 +47,7 @@ pub(crate) async fn run(address: SocketAddr, load: &Load, length: Duration) -> R
     read(&text).unwrap_or_else(|| panic!("not what wrk writes:\n{text}"))
 }
 
-/// Reads what wrk writes.
+/// Parses the output of wrk.
 fn read(text: &str) -> Option<Run> {
     let line = |begins: &str| text.lines().find_map(|line| line.trim().strip_prefix(begins)).map(str::trim);
     let other_status = match line("Non-2xx or 3xx responses:") {
@@ -75,7 +75,7 @@ fn read(text: &str) -> Option<Run> {
     })
 }
 
-/// `830.00us`, `1.18ms`, `2.05s`, `1.01m`.
+/// Parses `830.00us`, `1.18ms`, `2.05s` or `1.01m`.
 fn duration(text: &str) -> Option<Duration> {
     let units = [("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
     let (number, seconds) =

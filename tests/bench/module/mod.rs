@@ -1,4 +1,4 @@
-//! Filters that do nothing: how much of Slotway's cost is that of any filter.
+//! Filters without any function: the part of Slotway's cost that every filter has.
 
 use std::{
     path::{Path, PathBuf},
@@ -6,19 +6,21 @@ use std::{
     sync::OnceLock,
 };
 
-/// A module that hears of each request's headers and lets it go on: what Envoy asks for any wasm filter.
+/// Returns a module that receives the headers of each request and continues: the minimum for any wasm filter.
 pub(crate) fn continue_only() -> PathBuf {
     static MODULE: OnceLock<PathBuf> = OnceLock::new();
     MODULE.get_or_init(|| assemble("continue.wasm", include_str!("continue.wat"))).clone()
 }
 
-/// A module that makes the host calls of a request of Slotway's, and does nothing else: what is left if our own code cost nothing.
+/// Returns a module that makes the host calls of a request in Slotway, and nothing else: the cost without Slotway's own
+/// code.
 pub(crate) fn same_calls() -> PathBuf {
     static MODULE: OnceLock<PathBuf> = OnceLock::new();
     MODULE.get_or_init(|| assemble("calls.wasm", include_str!("calls.wat"))).clone()
 }
 
-/// A module that makes the least host calls with which slots can be given out at all: what no filter of this kind can do without.
+/// Returns a module that makes the minimal host calls with which slots can be granted: the minimum for a filter of this
+/// kind.
 pub(crate) fn least_calls() -> PathBuf {
     static MODULE: OnceLock<PathBuf> = OnceLock::new();
     MODULE.get_or_init(|| assemble("least.wasm", include_str!("least.wat"))).clone()
@@ -30,7 +32,7 @@ fn assemble(name: &str, text: &str) -> PathBuf {
     module
 }
 
-/// The smallest filter that the proxy-wasm SDK makes: a context for each request, and every callback called.
+/// Returns the smallest filter with the proxy-wasm SDK: a context for each request, and a call of every callback.
 pub(crate) fn empty_sdk() -> PathBuf {
     static MODULE: OnceLock<PathBuf> = OnceLock::new();
     MODULE
@@ -50,7 +52,7 @@ pub(crate) fn empty_sdk() -> PathBuf {
         .clone()
 }
 
-/// The benchmark's folder below `target`.
+/// Returns the benchmark's folder below `target`.
 fn target() -> PathBuf {
     let folder = repository().join("target/bench");
     std::fs::create_dir_all(&folder).unwrap();

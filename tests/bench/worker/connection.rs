@@ -27,7 +27,7 @@ pub(super) struct Connection {
 
 /// What a look at the socket has brought.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Came {
+pub(super) enum ReadOutcome {
     /// Nothing that matters yet.
     Nothing,
     /// A whole request.
@@ -45,21 +45,21 @@ impl Connection {
     }
 
     /// Reads what there is, into `buffer` first.
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Came> {
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<ReadOutcome> {
         loop {
             let read = match self.socket.read(buffer) {
-                Ok(0) => return Ok(Came::End),
+                Ok(0) => return Ok(ReadOutcome::End),
                 Ok(read) => read,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Came::Nothing),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(ReadOutcome::Nothing),
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(_) => return Ok(Came::End),
+                Err(_) => return Ok(ReadOutcome::End),
             };
             self.take(&buffer[..read])?;
             if self.request.is_some() && self.body_left == 0 {
-                return Ok(Came::Request);
+                return Ok(ReadOutcome::Request);
             }
             if read < buffer.len() {
-                return Ok(Came::Nothing);
+                return Ok(ReadOutcome::Nothing);
             }
         }
     }

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     Shared,
-    connection::{Came, Connection},
+    connection::{Connection, ReadOutcome},
 };
 use crate::{clock::now_ns, poll::Poll};
 
@@ -87,9 +87,9 @@ impl Serving {
     fn look(&mut self, place: usize) -> io::Result<()> {
         let Some(connection) = self.connections[place].as_mut() else { return Ok(()) };
         match connection.read(&mut self.buffer)? {
-            Came::Nothing => {}
-            Came::End => self.close(place),
-            Came::Request => {
+            ReadOutcome::Nothing => {}
+            ReadOutcome::End => self.close(place),
+            ReadOutcome::Request => {
                 let now = now_ns();
                 connection.arrived_ns = Some(now);
                 let (worker, serial) = (connection.worker, connection.serial);

@@ -12,8 +12,8 @@ use slotway_store::{
     Watch, Who, Write,
 };
 
-/// A store that, just before it commits a batch with expectations, overwrites the documents that the batch has expectations of. It
-/// does so a chosen number of times.
+/// A store that overwrites the documents with preconditions in a batch just before it commits the batch. It does so a
+/// chosen number of times.
 pub struct ContendedStore {
     store: Arc<dyn Store>,
     left: AtomicUsize,
@@ -25,12 +25,12 @@ impl ContendedStore {
         Arc::new(Self { store, left: AtomicUsize::new(0) })
     }
 
-    /// Lets a concurrent writer win so many times from now on.
+    /// Lets a concurrent writer win this number of times from now on.
     pub fn others_win(&self, times: usize) {
         self.left.store(times, Ordering::Relaxed);
     }
 
-    /// Returns how many times the concurrent writer has yet to win.
+    /// Returns how many more times the concurrent writer wins.
     pub fn left(&self) -> usize {
         self.left.load(Ordering::Relaxed)
     }

@@ -1,6 +1,6 @@
 //! The mistakes that can be made in the tour: each is answered with what was wrong and what to do.
 
-use super::{STEP_WITHIN, demo, shell::Place};
+use super::{STEP_WITHIN, demo, shell::DemoDirectory};
 
 const WORKER: &str = "http://127.0.0.1:9001";
 
@@ -91,25 +91,25 @@ fn table() -> Vec<(String, i32, Vec<&'static str>)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_mistake_in_the_tour_is_answered_with_what_to_do_and_changes_nothing() {
-    let place = Place::new();
+    let demo_directory = DemoDirectory::new();
     let path = "export PATH=\"$PWD/target/release:$PATH\"\n";
     // Before anything runs.
-    let early = place.one(&format!("{path}slotway get workers"), STEP_WITHIN).await;
+    let early = demo_directory.one(&format!("{path}slotway get workers"), STEP_WITHIN).await;
     assert_eq!(early.code, 6, "{early:?}");
     assert!(early.text.contains("Start it with `slotway up -f FILE`"), "{early:?}");
 
-    let _demo = demo(&place).await;
+    let _demo = demo(&demo_directory).await;
     let workers = "slotway get workers -o yaml | grep -vE 'report_age_ms|resourceVersion'";
-    let before = place.one(&format!("{path}{workers}"), STEP_WITHIN).await.text;
+    let before = demo_directory.one(&format!("{path}{workers}"), STEP_WITHIN).await.text;
     let mut wrong = Vec::new();
     for (script, code, says) in table() {
-        let said = place.one(&format!("{path}{script}"), STEP_WITHIN).await;
+        let said = demo_directory.one(&format!("{path}{script}"), STEP_WITHIN).await;
         let lacks: Vec<_> = says.iter().filter(|says| !said.text.contains(**says)).collect();
         if said.code != code || !lacks.is_empty() {
             wrong.push(format!("{script}\nis to end with {code} and lacks {lacks:?}:\n{said:#?}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
-    let after = place.one(&format!("{path}{workers}"), STEP_WITHIN).await.text;
+    let after = demo_directory.one(&format!("{path}{workers}"), STEP_WITHIN).await.text;
     assert_eq!(before, after);
 }

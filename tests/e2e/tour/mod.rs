@@ -7,7 +7,7 @@ mod shell;
 use std::time::Duration;
 
 use page::Page;
-use shell::Place;
+use shell::DemoDirectory;
 
 use slotway_test_site::TestProcess;
 
@@ -18,13 +18,13 @@ const READY: &str = "slotway: ready";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_step_of_the_readmes_tour_does_and_shows_what_it_says() {
-    let place = Place::new();
+    let demo_directory = DemoDirectory::new();
     let steps = Page::readme().steps("A five-minute tour");
     let (first, rest) = steps.split_first().expect("a tour begins with a step");
     assert_eq!(first.script.trim(), "make run", "the tour begins with the demo");
-    let _demo = demo(&place).await;
+    let _demo = demo(&demo_directory).await;
 
-    let said = place.run(rest, STEP_WITHIN).await;
+    let said = demo_directory.run(rest, STEP_WITHIN).await;
     for (step, said) in rest.iter().zip(&said) {
         assert_eq!(said.code, 0, "{}\n{}", step.script, said.text);
         if let Err(line) = step.shows(&said.text) {
@@ -34,11 +34,11 @@ async fn each_step_of_the_readmes_tour_does_and_shows_what_it_says() {
 }
 
 /// The demo as `make run` starts it once it has built everything.
-async fn demo(place: &Place) -> TestProcess {
+async fn demo(demo_directory: &DemoDirectory) -> TestProcess {
     let makefile = std::fs::read_to_string(shell::root().join("Makefile")).unwrap();
     let recipe = makefile.split("\nrun: ").nth(1).unwrap().lines().nth(1).unwrap();
-    let command = place.bash(recipe.trim().trim_start_matches('@'));
-    let mut demo = TestProcess::start("demo", command, place.path());
+    let command = demo_directory.bash(recipe.trim().trim_start_matches('@'));
+    let mut demo = TestProcess::start("demo", command, demo_directory.path());
     demo.says(READY, slotway_test_site::READY_WITHIN).await;
     demo
 }

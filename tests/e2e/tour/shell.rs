@@ -22,43 +22,43 @@ const ADDRESSES: [(&str, &str); 7] = [
 ];
 
 /// A directory that looks like the repository to the commands of the README, with fresh addresses in place of its own.
-pub(super) struct Place {
+pub(super) struct DemoDirectory {
     directory: TempDir,
     addresses: Vec<(&'static str, &'static str, String)>,
 }
 
 /// What a step has come to.
 #[derive(Debug)]
-pub(super) struct Said {
+pub(super) struct StepOutput {
     /// Its exit code.
     pub(super) code: i32,
     /// What it printed, with the README's addresses.
     pub(super) text: String,
 }
 
-impl Place {
+impl DemoDirectory {
     pub(super) fn new() -> Self {
         let directory = TempDir::with_prefix("slotway-tour-").unwrap();
         let fresh = |(named, variable)| (named, variable, fresh_address().to_string());
-        let place = Self { directory, addresses: ADDRESSES.map(fresh).into() };
-        let release = place.path().join("target/release");
+        let demo_directory = Self { directory, addresses: ADDRESSES.map(fresh).into() };
+        let release = demo_directory.path().join("target/release");
         std::fs::create_dir_all(&release).unwrap();
-        std::fs::create_dir_all(place.path().join("envoy")).unwrap();
-        std::fs::create_dir_all(place.path().join(".tools")).unwrap();
+        std::fs::create_dir_all(demo_directory.path().join("envoy")).unwrap();
+        std::fs::create_dir_all(demo_directory.path().join(".tools")).unwrap();
         for (name, at) in [
             (release.join("slotway"), artefact("SLOTWAY_BIN", "target/release/slotway")),
             (release.join("slotway-worker"), artefact("SLOTWAY_WORKER_BIN", "target/release/slotway-worker")),
             (
-                place.path().join("target/slotway_filter.wasm"),
+                demo_directory.path().join("target/slotway_filter.wasm"),
                 artefact("SLOTWAY_FILTER", "target/slotway_filter.wasm"),
             ),
-            (place.path().join(".tools/envoy"), artefact("ENVOY", ".tools/envoy")),
+            (demo_directory.path().join(".tools/envoy"), artefact("ENVOY", ".tools/envoy")),
         ] {
             symlink(at.canonicalize().unwrap(), name).unwrap();
         }
         let demo = std::fs::read_to_string(root().join("envoy/demo.yaml")).unwrap();
-        std::fs::write(place.path().join("envoy/demo.yaml"), place.moved(&demo)).unwrap();
-        place
+        std::fs::write(demo_directory.path().join("envoy/demo.yaml"), demo_directory.moved(&demo)).unwrap();
+        demo_directory
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -90,13 +90,13 @@ impl Place {
     }
 
     /// Does one thing and says what came of it.
-    pub(super) async fn one(&self, script: &str, within: Duration) -> Said {
+    pub(super) async fn one(&self, script: &str, within: Duration) -> StepOutput {
         let step = Step { script: script.to_owned(), shown: Vec::new() };
         self.run(&[step], within).await.remove(0)
     }
 
     /// Does the steps one after the other in one shell, so that each finds what those before it have left.
-    pub(super) async fn run(&self, steps: &[Step], within: Duration) -> Vec<Said> {
+    pub(super) async fn run(&self, steps: &[Step], within: Duration) -> Vec<StepOutput> {
         let file = |number: usize, what: &str| self.path().join(format!("step-{number}.{what}"));
         // `kill %1` is for a shell with job control.
         let mut script = "set -m\n".to_owned();
@@ -112,7 +112,7 @@ impl Place {
         shell.ended(within).await;
         let read = |path: PathBuf| std::fs::read_to_string(path).unwrap_or_default();
         (0..steps.len())
-            .map(|number| Said {
+            .map(|number| StepOutput {
                 code: read(file(number, "code")).trim().parse().unwrap_or(-1),
                 text: self.moved_back(&read(file(number, "said"))),
             })

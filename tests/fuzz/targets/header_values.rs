@@ -1,6 +1,6 @@
-//! What clients and workers put into headers, through the real filter in the tests' host.
+//! Headers of clients and workers with arbitrary content, through the real filter in the tests' host.
 //!
-//! An input is a sequence of steps, separated by empty lines. The first line of a step says what happens:
+//! An input is a sequence of steps, separated by empty lines. The first line of a step names it:
 //!
 //! * `request LANE`: a request with the headers of the following lines (`name: value`).
 //! * `answer`: the worker that has had a request for longest answers with the headers of the following lines.
@@ -9,8 +9,8 @@
 //! * `wait MS`: time passes.
 //! * `damage VALUE AT HOW`: a byte of shared data changes, or it ends there (HOW 0).
 //!
-//! Whatever they say, no lane traps and every request ends. Where nothing was damaged, a refusal has an expected status
-//! and a body that is JSON, and at the end every slot is home.
+//! For any input, no lane traps and every request ends. Without damage, a refusal has an expected status and a JSON
+//! body, and at the end every slot is free.
 #![no_main]
 
 use std::{
@@ -31,18 +31,19 @@ use slotway_tests::{
     world::{World, get, ms, pool, workers_of},
 };
 
-/// Most steps in one input.
+/// The maximum number of steps in one input.
 const STEPS_MAX: usize = 24;
-/// Longest wait in one step.
+/// The maximum wait in one step.
 const WAIT_MS_MAX: u64 = 2_000;
 const LANES: usize = 2;
-/// After this long every wait, hold and back-off is over.
+/// After this time every wait, hold and backoff is over.
 const LONG_MS: u64 = 60_000;
-/// After this long a lane that is silent is believed dead.
+/// After this time a silent lane is considered dead.
 const LEASE_MS: u64 = 1_000;
-/// Long enough for the timers of a lane: the heartbeat, the audit of its slots, the look after others.
+/// Long enough for a lane's timers: the heartbeat, the audit of its slots, the check of other lanes.
 const TIMERS_MS: u64 = 2_500;
-/// Inputs that share one host: starting one takes longer than an input. Each input leaves it at rest.
+/// The number of inputs that share one host, because starting a host takes longer than an input. Each input leaves it
+/// idle.
 const INPUTS_PER_SCENE: u32 = 200;
 
 /// The host's name for the filter's VMs.
@@ -53,8 +54,8 @@ static FILTER: LazyLock<Filter> = LazyLock::new(|| {
     Filter::compile_for_speed(&module).expect("a module that the host runs")
 });
 
-/// Each says that something was seen: the module itself is not instrumented, so its host calls and its words tell
-/// libFuzzer whether an input is new. libFuzzer finds them by the section's name.
+/// Coverage counters. The module itself is not instrumented, so its host calls and log lines tell libFuzzer whether an
+/// input is new. libFuzzer finds the counters by the name of their section.
 #[used]
 #[unsafe(link_section = "__libfuzzer_extra_counters")]
 static SEEN: [AtomicU8; 4_096] = [const { AtomicU8::new(0) }; 4_096];
@@ -84,10 +85,10 @@ fuzz_target!(|data: &[u8]| {
 
 struct Scene {
     world: World,
-    /// Requests that have not ended, in the order of their arrival.
+    /// Requests that have not ended, ordered by arrival.
     open: VecDeque<StreamId>,
     inputs: u32,
-    /// Nothing that the shared state says can be relied on, only that the lanes live.
+    /// Whether the shared state was damaged. Then only the survival of the lanes is checked.
     damaged: bool,
 }
 
@@ -161,7 +162,7 @@ impl Scene {
         self.open.push_back(stream);
         if let (RequestState::Answered(reply), false) = (self.world.host.request_state(stream), self.damaged)
         {
-            // An empty value is none: the ABI has one answer for both.
+            // The ABI does not distinguish an empty value from an absent one.
             let asked = asked.filter(|asked| !asked.is_empty());
             let wrong = asked.is_some_and(|asked| asked.trim().parse::<u64>().is_err());
             assert_eq!(reply.status == 400, wrong, "{reply:?}");
@@ -196,14 +197,14 @@ impl Scene {
         });
     }
 
-    /// Lets the workers see what has come; they insist that it is no more than they may have.
+    /// Delivers requests to the workers, which check their capacities.
     fn see(&mut self) {
         if !self.damaged {
             self.world.see();
         }
     }
 
-    /// The request that has been at a worker for longest.
+    /// Removes and returns the request that has been at a worker the longest.
     fn take_running(&mut self) -> Option<StreamId> {
         let running =
             |stream: &StreamId| matches!(self.world.host.request_state(*stream), RequestState::Continued(_));
@@ -211,7 +212,7 @@ impl Scene {
         self.open.remove(at)
     }
 
-    /// Looks at the requests that have been refused, and lets go of them.
+    /// Checks refused requests and removes them.
     fn sweep(&mut self) {
         let answered =
             |stream: &StreamId| matches!(self.world.host.request_state(*stream), RequestState::Answered(_));
@@ -221,7 +222,7 @@ impl Scene {
         refused.into_iter().for_each(|stream| self.finish(stream));
     }
 
-    /// A request that is over as far as its worker is concerned ends.
+    /// Ends a request that its worker has finished.
     fn finish(&mut self, stream: StreamId) {
         if !self.world.host.is_finished(stream) {
             self.world.host.finish(stream);
@@ -253,7 +254,7 @@ impl Scene {
                 assert_eq!(body["status"], reply.status, "{text}");
                 body["reason"].as_str().expect("a reason").to_owned()
             }
-            // A gRPC caller gets a message of one line.
+            // A gRPC client gets a one-line message.
             Err(_) => text.split(':').next().unwrap_or_default().to_owned(),
         };
         assert_eq!(reply.details, format!("slotway_{reason}"), "{text}");
@@ -269,7 +270,7 @@ impl Scene {
         }
     }
 
-    /// All clients leave; then all slots become free.
+    /// Disconnects all clients, and waits until all slots are free.
     fn end(&mut self) {
         while let Some(stream) = self.open.pop_front() {
             self.leave(stream);
@@ -283,7 +284,7 @@ impl Scene {
         while !self.is_at_rest() && self.world.host.now_ms() < before_ms + LONG_MS {
             self.world.advance(250);
             if self.world.survey().parked > 0 {
-                // A worker that was called unreachable is tried by a request.
+                // A request tests a worker that was considered unreachable.
                 let probe = self.world.send_with(0, get("/extract"));
                 if self.world.place(probe).is_some() {
                     self.world.answer(probe);
@@ -303,7 +304,7 @@ impl Scene {
     }
 }
 
-/// `name: value` lines, with the pseudo headers that every request has where they are not said.
+/// Parses `name: value` lines, and adds the pseudo headers that are missing.
 fn headers<'a>(lines: impl Iterator<Item = &'a str>) -> Headers {
     let mut headers = Headers::default();
     for line in lines {

@@ -1,11 +1,11 @@
-//! REST, and the filter's reports: requests go through the real router to the real store.
+//! The REST API and the filter's reports: requests go through the real router to a real store.
 //!
-//! An input is a short conversation. Requests are separated by lines of `---`; each is written as in HTTP/1.1: method
-//! and target, headers, an empty line, the body. The token and `content-type` are added where they are not said.
+//! An input is a short conversation. Lines of `---` separate requests. Each request is written as in HTTP/1.1: method
+//! and target, headers, an empty line, the body. The token and `content-type` are added unless the request has them.
 //! `SETTLE` lets an hour pass without a connected coordinator.
 //!
-//! Whatever is sent, nothing panics and nothing is an internal error; a refusal is a problem in JSON and changes
-//! nothing; what is accepted is there, is a configuration that the filter takes, and is there again after a restart.
+//! For any input, nothing panics and no answer is an internal error. A refusal is a JSON problem and changes nothing.
+//! An accepted change is stored, results in a configuration that the filter accepts, and survives a restart.
 #![no_main]
 
 use std::{
@@ -42,10 +42,10 @@ use slotway_xds::{AdmittedNode, Catalog, NodeCredentials, Nodes};
 use tokio::runtime::Runtime;
 use tower_service::Service;
 
-/// Most requests in one input.
+/// The maximum number of requests in one input.
 const REQUESTS_MAX: usize = 16;
 const HOUR: Duration = Duration::from_secs(3_600);
-/// What requests can change: all but what the file says, and the program's own book-keeping.
+/// Returns the kinds that requests can change: all except the file's settings and the internal facts.
 fn changed() -> Vec<Kind> {
     kinds::ALL.into_iter().filter(|kind| ![kinds::SETTINGS, Kind::FACT].contains(kind)).collect()
 }
@@ -77,7 +77,7 @@ fuzz_target!(|data: &[u8]| {
     site.runtime.block_on(site.converse(&String::from_utf8_lossy(data)));
 });
 
-/// What lasts from one input to the next. The store is emptied after each.
+/// State that lasts from one input to the next. The store is emptied after each input.
 static SITE: LazyLock<Mutex<Site>> = LazyLock::new(|| Mutex::new(Site::new()));
 
 struct Site {
@@ -96,7 +96,7 @@ struct ControlPlane {
     authorization: String,
 }
 
-/// The workers, for servers that refer to them.
+/// The workers, for servers that reference them.
 struct WorkersOfPools(Arc<Pools>);
 
 impl WorkerDirectory for WorkersOfPools {
@@ -114,7 +114,7 @@ struct Answer {
 impl Site {
     fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        // `run.sh` sees to it that it is in memory, and removes it.
+        // `run.sh` places it in memory and removes it.
         let directory = std::env::temp_dir().join(format!("slotway-fuzz-{}", std::process::id()));
         let store = runtime.block_on(SqliteStore::open(&directory, &kinds::ALL)).expect("a store");
         let token = AdminToken::load_or_create(&directory.join("admin-token")).expect("a token");
@@ -210,7 +210,7 @@ impl Site {
         self.store.list(&changed()).await.expect("a store that works")
     }
 
-    /// Removes what the requests have left, so that an input finds the same whatever ran before it.
+    /// Removes the changes of the requests, so that every input starts from the same state.
     async fn reset(&self) {
         let left = self.listing().await.documents.into_iter();
         let writes = left.map(|left| Write::delete(left.kind, left.key, Expected::Anything)).collect();
@@ -218,12 +218,12 @@ impl Site {
     }
 }
 
-/// The request that a text describes, and its body; `None` where HTTP has no such request.
+/// Returns the request that a text describes, and its body; `None` if it is not a valid HTTP request.
 fn read_request(text: &str, authorization: &str) -> Option<(Request<Body>, String)> {
     let (head, body) = text.split_once("\n\n").unwrap_or((text, ""));
     let mut lines = head.lines();
     let (method, target) = lines.next()?.split_once(' ')?;
-    // They run until the client disconnects.
+    // Event streams last until the client disconnects.
     if target.contains("/events") {
         return None;
     }
@@ -255,10 +255,10 @@ impl ControlPlane {
                 assert_entries_are_there(body, &after);
             }
         } else {
-            // A report moves no worker, whatever it says; a refused one that builds on another may age that.
+            // A report never changes a worker's identity. A refused report may invalidate the base of a later one.
             assert_eq!(identities(&before), identities(&after), "a refusal changes something");
             assert_eq!(specs, self.specs(), "a refusal changes resources");
-            // The report's route has no pages of its own for what is not a report.
+            // The route of reports has no error pages for other methods.
             if !(report && method != Method::POST) {
                 assert_is_problem(&answer, &method);
             }
@@ -285,7 +285,7 @@ impl ControlPlane {
         serde_json::from_slice(&answer.body).expect("a list of workers")
     }
 
-    /// What Envoy shall have is a configuration that the filter takes.
+    /// Asserts that the filter accepts the configuration for Envoy.
     fn assert_in_force(&self) {
         let desired = Arc::clone(&self.workers.desired().borrow());
         let told = FilterConfig {
@@ -307,7 +307,7 @@ async fn call(router: &mut Router, request: Request<Body>) -> Answer {
     Answer { status: parts.status, content_type, body }
 }
 
-/// What says that a worker is the same as before.
+/// Returns the fields that identify an unchanged worker.
 fn identities(rows: &[Value]) -> Vec<[&Value; 3]> {
     rows.iter().map(|row| [&row["worker"], &row["pool"], &row["capacity"]]).collect()
 }

@@ -1,9 +1,9 @@
-//! The shared state: bytes in Envoy's shared data that the filter believes to be its own.
+//! The shared state: arbitrary bytes in Envoy's shared data in place of the filter's state.
 //!
-//! The first byte of an input says where its state comes from. Even: root and pages are the input's own bytes. Odd: a
-//! pool of real transitions makes them, and then the input changes some bytes. Every transition is tried on what there
-//! is. A damaged state may end each in an abort, but not in a panic, a hang or an allocation without bound: a panic kills
-//! a thread's filter.
+//! The first byte of an input selects the source of the state. Even: root and pages are the input's own bytes. Odd:
+//! real transitions build a pool, and then the input changes some bytes. Every transition is tried on the result. A
+//! damaged state may end each transition with an abort, but not with a panic, a hang or an unbounded allocation: a
+//! panic kills the filter of a worker thread.
 #![no_main]
 
 mod bounded_allocator;
@@ -20,9 +20,9 @@ use slotway_engine::{
 #[global_allocator]
 static ALLOCATOR: BoundedAllocator = BoundedAllocator;
 
-/// Most transitions before the damage, and after it.
+/// The maximum number of transitions before the damage, and after it.
 const TRANSITIONS_MAX: usize = 200;
-/// Longest page that an input's own bytes are taken for, in bytes: a page of worker records.
+/// The maximum length of a page from the input's own bytes: a page of worker records.
 const PAGE_BYTES_MAX: usize = 8 + 512;
 const NAMES: [&str; 6] = ["http://a", "http://b", "http://c", "http://d", "http://e", "http://f"];
 
@@ -43,7 +43,7 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-/// The input, eaten from the front; zeros once it is empty.
+/// The input, consumed from the front; zeros after its end.
 struct Bytes<'a>(&'a [u8]);
 
 impl<'a> Bytes<'a> {
@@ -57,7 +57,7 @@ impl<'a> Bytes<'a> {
         u16::from_le_bytes([self.next(), self.next()])
     }
 
-    /// A part with its length in front.
+    /// Returns a part that begins with its length.
     fn part(&mut self) -> &'a [u8] {
         let length = usize::from(self.next()).min(self.0.len());
         let (part, rest) = self.0.split_at(length);
@@ -69,7 +69,7 @@ impl<'a> Bytes<'a> {
 /// A pool's values in shared data.
 struct State<'a> {
     pages: BTreeMap<PageId, Vec<u8>>,
-    /// Where a page comes from that was never stored.
+    /// The bytes of pages that were never stored.
     raw: &'a [u8],
     root: Vec<u8>,
     now_ms: u64,
@@ -94,7 +94,7 @@ impl PageSource for Source<'_, '_> {
 }
 
 impl State<'_> {
-    /// Makes the transitions that `bytes` names. A `sound` state was made by transitions alone.
+    /// Applies the transitions that `bytes` encodes. A `sound` state is the result of transitions alone.
     fn transitions(&mut self, bytes: &mut Bytes<'_>, sound: bool) {
         for _ in 0..TRANSITIONS_MAX {
             if bytes.0.is_empty() {
@@ -120,7 +120,7 @@ impl State<'_> {
         }
     }
 
-    /// Stores the pages of the log over older ones, as the filter does.
+    /// Stores the pages of the log over older ones, like the filter.
     fn store(&mut self, image: &Image) {
         for (id, stored) in image.stored_pages() {
             let newer =
@@ -131,14 +131,14 @@ impl State<'_> {
         }
     }
 
-    /// Changes bytes of the root and of the pages, or cuts them off.
+    /// Changes or truncates the root and the pages.
     fn damage(&mut self, bytes: &mut Bytes<'_>) {
         while !bytes.0.is_empty() {
             let (which, at, how) = (usize::from(bytes.next()), usize::from(bytes.number()), bytes.next());
             let mut values: Vec<_> = self.pages.values_mut().collect();
             values.insert(0, &mut self.root);
             let count = values.len();
-            // Half of the changes are to the root.
+            // Half of the changes are in the root.
             let value = &mut values[if which % 2 == 0 { 0 } else { which / 2 % count }];
             let length = value.len().max(1);
             match value.get_mut(at % length) {
@@ -173,7 +173,7 @@ fn transition<S: PageSource>(
                 1 => ReleaseOutcome::Abandoned,
                 _ => ReleaseOutcome::Answered,
             };
-            // Serials begin with 1; a sound pool takes any, once.
+            // Serials begin with 1; a sound pool accepts each once.
             pool.release(u64::from(a) + u64::from(b >> 4) * 256, outcome, *now_ms).map(drop)
         }
         5 => pool.probe(*now_ms).map(drop),

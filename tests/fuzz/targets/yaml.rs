@@ -1,4 +1,4 @@
-//! The configuration file: no text makes the parser panic or hang, and what it refuses has a place in the text.
+//! The configuration file: no text makes the parser panic or hang, and each error names a position in the text.
 #![no_main]
 
 use std::path::Path;
@@ -14,7 +14,7 @@ fuzz_target!(|data: &[u8]| -> Corpus {
             assert!(!config.pools.is_empty());
             assert_eq!(check_pools(&config.pools), Ok(()));
             assert_eq!(config.check_addresses(), Ok(()));
-            // What the file says is what the filter is told.
+            // The configuration of the filter, as the control plane sends it.
             let told = FilterConfig {
                 debug_headers: config.debug_headers,
                 lane_lease: config.lane_lease,
@@ -36,7 +36,7 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     Corpus::Keep
 });
 
-/// The place exists, or is just behind the end of the line or of the text.
+/// Asserts that the position exists, or is just behind the end of the line or of the text.
 fn assert_in_text(yaml: &str, line: u64, column: u64) {
     // YAML 1.2 has three line breaks (5.4).
     let text = yaml.replace("\r\n", "\n").replace('\r', "\n");

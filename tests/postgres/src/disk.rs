@@ -6,16 +6,17 @@ use std::{
 
 use super::programs::program;
 
-/// A disk that is easily full: memory, seen by one process and its children alone. It is gone with them.
+/// A small disk that a test can fill: a tmpfs in the mount namespace of one process and its children. It vanishes with
+/// them.
 ///
-/// It is mounted in a namespace of its own, which needs no privilege where the kernel allows users to have them.
+/// The namespace needs no privilege on kernels that allow user namespaces.
 pub struct SmallDisk {
     path: PathBuf,
     bytes: u64,
 }
 
 impl SmallDisk {
-    /// A disk of so many bytes at `path`, once a process runs on it.
+    /// Describes a disk of this size at `path`. The disk exists once a process runs on it.
     #[must_use]
     pub fn new(path: PathBuf, bytes: u64) -> Self {
         let may = Command::new("unshare").args(["--map-root-user", "--mount", "true"]).status();
@@ -28,13 +29,13 @@ impl SmallDisk {
         Self { path, bytes }
     }
 
-    /// Where it is mounted.
+    /// Returns the mount point.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// A shell script that runs on the disk.
+    /// Returns a command that runs a shell script on the disk.
     #[must_use]
     pub fn run(&self, script: &str) -> Command {
         let mount = format!("mount -t tmpfs -o size={},mode=777 tmpfs '{}'", self.bytes, self.path.display());
@@ -53,20 +54,21 @@ impl SmallDisk {
         }
     }
 
-    /// Takes away what [`SmallDisk::fill`] has made.
+    /// Deletes the file of [`SmallDisk::fill`].
     pub fn make_room(&self, pid: u32) {
         fs::remove_file(self.seen_by(pid).join("filler")).unwrap();
     }
 
-    /// The disk by the eyes of the process `pid`.
+    /// Returns the path of the disk as seen from the process `pid`.
     #[must_use]
     pub fn seen_by(&self, pid: u32) -> PathBuf {
         Path::new(&format!("/proc/{pid}/root")).join(self.path.strip_prefix("/").unwrap_or(&self.path))
     }
 
-    /// Makes a database on the disk and serves it.
+    /// Returns a command that creates a database on the disk and serves it.
     pub(crate) fn command(&self, initdb: &[String], server: &[String]) -> Command {
-        // The user is root in the first namespace, as which PostgreSQL refuses to run; a second one maps it back to `nobody`.
+        // The user is root in the first namespace, and PostgreSQL refuses to run as root. A second namespace maps it
+        // back to `nobody`.
         let nobody = "unshare --user --map-user=65534 --map-group=65534";
         let line = |name: &str, arguments: &[String]| {
             let words = arguments.iter().map(|argument| format!("'{argument}'")).collect::<Vec<_>>();

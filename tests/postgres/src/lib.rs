@@ -1,5 +1,5 @@
-//! A real PostgreSQL for a test: made with `initdb` in a directory of its own, on a port of its own, and gone with the
-//! test, however that ends. `tests/tools/postgres.sh` installs the programs.
+//! A real PostgreSQL server for a test. It is created with `initdb` in a directory and on a port of its own, and it
+//! ends with the test in any case. `tests/tools/postgres.sh` installs the programs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod disk;
@@ -21,17 +21,17 @@ use tempfile::TempDir;
 pub use disk::SmallDisk;
 use programs::program;
 
-/// The user, and the name of its database.
+/// The user's name, which is also the name of its database.
 const USER: &str = "slotway";
-/// What no log, error or answer may show. It needs escaping in a URL.
+/// A password that no log, error or answer may contain. It needs escaping in a URL.
 pub const PASSWORD: &str = "hush/hush";
 const PASSWORD_IN_URL: &str = "hush%2Fhush";
-/// How long it may take to be up, or down: far beyond what it takes.
+/// The time limit for starting and stopping; far more than either needs.
 const WITHIN: Duration = Duration::from_secs(60);
-/// The user `nobody`: PostgreSQL refuses to run as root.
+/// The user `nobody`, because PostgreSQL refuses to run as root.
 const NOBODY: u32 = 65_534;
 
-/// A PostgreSQL with a database and a user `slotway`.
+/// A PostgreSQL server with a database and a user `slotway`.
 pub struct Postgres {
     child: Option<Child>,
     port: u16,
@@ -41,13 +41,14 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Makes a database and starts it.
+    /// Creates a database and starts the server.
     #[must_use]
     pub fn start() -> Self {
         Self::prepared(None).made()
     }
 
-    /// The same with a certificate for `localhost` and its key, both PEM; it answers to TLS, and without.
+    /// Like [`Postgres::start`], with a certificate for `localhost` and its key, both PEM. The server accepts
+    /// connections with and without TLS.
     #[must_use]
     pub fn start_with_tls(certificate: &str, key: &str) -> Self {
         let mut postgres = Self::prepared(None);
@@ -58,7 +59,7 @@ impl Postgres {
         postgres.made()
     }
 
-    /// The same on a disk of so many bytes, of which making it takes about 40 million.
+    /// Like [`Postgres::start`], on a disk of this size. Creating the database takes about 40 million bytes.
     #[must_use]
     pub fn start_on_small_disk(bytes: u64) -> Self {
         let mut postgres = Self::prepared(Some(bytes));
@@ -85,7 +86,7 @@ impl Postgres {
         self
     }
 
-    /// A file for the server's eyes alone.
+    /// Writes a file that only the server may read.
     fn write_private(&self, name: &str, text: &str) {
         let path = self.directory.path().join(name);
         fs::write(&path, text).unwrap();
@@ -93,19 +94,20 @@ impl Postgres {
         self.own(&path);
     }
 
-    /// Gives a path to the user that the server runs as. On a small disk that is us, by the eyes of the system.
+    /// Makes the server's user the owner of a path. On a small disk that is the test's own user, as seen from outside
+    /// the namespace.
     fn own(&self, path: &Path) {
         if geteuid().is_root() && self.disk.is_none() {
             std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
         }
     }
 
-    /// Starts it after [`Postgres::stop`] or a kill, with what it had.
+    /// Starts the server after [`Postgres::stop`] or a kill, with its existing data.
     pub fn start_again(&mut self) {
         assert!(self.child.is_none(), "it runs");
         let log = File::options().create(true).append(true).open(self.log()).unwrap();
         let mut command = match &self.disk {
-            // One start is all that such a disk lives for.
+            // A small disk lasts for one start only.
             Some(disk) => disk.command(&self.initdb_arguments(), &self.server_arguments()),
             None => {
                 let mut command = Command::new(program("postgres"));
@@ -117,7 +119,7 @@ impl Postgres {
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).process_group(0);
         // SAFETY: one system call between fork and exec, which allocates nothing and takes no lock.
         unsafe {
-            // Nothing is left behind where the test itself is ended. SIGQUIT ends it at once, with its children.
+            // If the test process dies, SIGQUIT ends the server at once, with its children.
             command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::QUIT))?));
         }
         let child = self.child.insert(command.spawn().unwrap());
@@ -140,59 +142,59 @@ impl Postgres {
         }
     }
 
-    /// Ends it at once with all connections, as an administrator does.
+    /// Ends the server at once with all its connections, like an immediate shutdown by an administrator.
     pub fn stop(&mut self) {
         self.end(Signal::INT);
     }
 
-    /// Stops its processes: connections stay open without an answer. [`Postgres::thaw`] continues them.
+    /// Suspends the server's processes: connections stay open without an answer. [`Postgres::thaw`] resumes them.
     pub fn freeze(&self) {
         self.signal_all(Signal::STOP);
     }
 
-    /// Lets it go on after [`Postgres::freeze`].
+    /// Resumes the server after [`Postgres::freeze`].
     pub fn thaw(&self) {
         self.signal_all(Signal::CONT);
     }
 
-    /// Where it is, with the password.
+    /// Returns the server's URL with the password.
     #[must_use]
     pub fn url(&self) -> String {
         format!("postgres://{USER}:{PASSWORD_IN_URL}@127.0.0.1:{}/slotway", self.port)
     }
 
-    /// Where it is, as it may be shown.
+    /// Returns the server's URL without the password.
     #[must_use]
     pub fn url_without_password(&self) -> String {
         format!("postgres://{USER}@127.0.0.1:{}/slotway", self.port)
     }
 
-    /// Runs SQL in the database and returns what `psql` prints: a row a line, columns with `|` between.
+    /// Runs SQL in the database and returns the output of `psql`: one row per line, with `|` between columns.
     pub fn sql(&self, sql: &str) -> String {
         self.sql_in("slotway", sql)
     }
 
-    /// The small disk that it is on.
+    /// Returns the small disk of the server.
     ///
     /// # Panics
-    /// Where it is not on one.
+    /// If the server is not on a small disk.
     #[must_use]
     pub fn disk(&self) -> &SmallDisk {
         self.disk.as_ref().expect("it is on a small disk")
     }
 
-    /// Its process.
+    /// Returns the process id of the server.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.as_ref().expect("it runs").id()
     }
 
-    /// Whether it has ended by itself.
+    /// Returns whether the server has ended by itself.
     pub fn has_ended(&mut self) -> bool {
         self.child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_some())
     }
 
-    /// What it has written.
+    /// Returns the server's log.
     #[must_use]
     pub fn output(&self) -> String {
         fs::read_to_string(self.log()).unwrap_or_default()
@@ -233,7 +235,7 @@ impl Postgres {
         let password = format!("--pwfile={}", self.directory.path().join("password").display());
         let user = format!("--username={USER}");
         let data = self.data().display().to_string();
-        // Sorts by language, so that a query that needs an order of bytes must request it.
+        // The database sorts by language, so a query that needs byte order must request it.
         let language = ["--encoding=UTF8", "--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en"];
         let mut arguments = vec!["-D".to_owned(), data, user, password];
         arguments
@@ -279,7 +281,7 @@ impl Postgres {
         let children = children.split_whitespace().map(|pid| pid.parse().unwrap());
         for pid in std::iter::once(postmaster).chain(children) {
             let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
-            // A child may have ended meanwhile.
+            // A child process may have ended meanwhile.
             let _ = kill_process(pid, signal);
         }
     }
@@ -312,7 +314,7 @@ impl Drop for Postgres {
     }
 }
 
-/// Whether a path is a file that can be run.
+/// Returns whether a path is an executable file.
 fn is_program(path: &Path) -> bool {
     path.is_file()
 }

@@ -2,8 +2,9 @@ use std::{env, fs, path::PathBuf};
 
 use super::is_program;
 
-/// One of PostgreSQL's programs: where `SLOTWAY_POSTGRES` (a directory) says, else the newest of Debian's, else of the
-/// search path. Debian keeps them apart from the search path, and has there only wrappers of some.
+/// Returns the path of one of PostgreSQL's programs: from the directory `SLOTWAY_POSTGRES` if set, else the newest
+/// version that Debian installed, else from the search path. Debian installs the programs outside the search path,
+/// which has only wrappers of some.
 pub(crate) fn program(name: &str) -> PathBuf {
     let named = env::var_os("SLOTWAY_POSTGRES").map(PathBuf::from);
     let mut installed: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")

@@ -26,7 +26,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{
     Arrivals, ArrivedRequest, Behaviour, Reply,
-    worker_body::{Concurrency, InHand, WorkerBody},
+    worker_body::{Concurrency, InFlightRequest, WorkerBody},
 };
 
 const HALF_IS_SENT: Duration = Duration::from_millis(50);
@@ -163,7 +163,7 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, sha
 }
 
 async fn answer(request: Request<Incoming>, shared: &Arc<Shared>) -> io::Result<Response<WorkerBody>> {
-    let in_hand = shared.concurrency.enter();
+    let in_flight = shared.concurrency.enter();
     shared.arrivals.push(ArrivedRequest {
         worker: shared.name.clone(),
         uri: request.uri().clone(),
@@ -184,7 +184,7 @@ async fn answer(request: Request<Incoming>, shared: &Arc<Shared>) -> io::Result<
             response.body(WorkerBody::Whole(Some(body)))
         }
         Reply::Echo => response.body(WorkerBody::Whole(Some(body))),
-        Reply::Chunks(chunks) => return Ok(Response::new(in_pieces(chunks, in_hand, Arc::clone(shared)))),
+        Reply::Chunks(chunks) => return Ok(Response::new(in_pieces(chunks, in_flight, Arc::clone(shared)))),
         Reply::Trailers(body, trailers) => {
             let (sender, receiver) = mpsc::channel(2);
             let trailers = trailers
@@ -206,14 +206,14 @@ async fn answer(request: Request<Incoming>, shared: &Arc<Shared>) -> io::Result<
             response.body(WorkerBody::Pieces(receiver))
         }
     };
-    drop(in_hand);
+    drop(in_flight);
     Ok(response.unwrap())
 }
 
-fn in_pieces(chunks: Vec<Bytes>, in_hand: InHand, shared: Arc<Shared>) -> WorkerBody {
+fn in_pieces(chunks: Vec<Bytes>, in_flight: InFlightRequest, shared: Arc<Shared>) -> WorkerBody {
     let (sender, receiver) = mpsc::channel(1);
     tokio::spawn(async move {
-        let mut in_hand = Some(in_hand);
+        let mut in_flight = Some(in_flight);
         let last = chunks.len().saturating_sub(1);
         for (n, chunk) in chunks.into_iter().enumerate() {
             tokio::select! {
@@ -221,7 +221,7 @@ fn in_pieces(chunks: Vec<Bytes>, in_hand: InHand, shared: Arc<Shared>) -> Worker
                 () = sender.closed() => return,
             }
             if n == last {
-                in_hand.take();
+                in_flight.take();
             }
             if sender.send(Ok(Frame::data(chunk))).await.is_err() {
                 return;

@@ -21,11 +21,11 @@ pub(crate) struct Concurrency {
 
 impl Concurrency {
     /// Counts a request until the guard is dropped.
-    pub(crate) fn enter(self: &Arc<Self>) -> InHand {
+    pub(crate) fn enter(self: &Arc<Self>) -> InFlightRequest {
         let current = self.current.fetch_add(1, Ordering::SeqCst) + 1;
         self.highest.fetch_max(current, Ordering::SeqCst);
         self.total.fetch_add(1, Ordering::SeqCst);
-        InHand(Arc::clone(self))
+        InFlightRequest(Arc::clone(self))
     }
 
     pub(crate) fn current(&self) -> usize {
@@ -49,9 +49,9 @@ impl Concurrency {
 /// One request in flight. It is dropped before the last byte of the answer is sent: after that byte the coordinator may
 /// send the next request, which would be counted beside this one.
 #[derive(Debug)]
-pub(crate) struct InHand(Arc<Concurrency>);
+pub(crate) struct InFlightRequest(Arc<Concurrency>);
 
-impl Drop for InHand {
+impl Drop for InFlightRequest {
     fn drop(&mut self) {
         self.0.current.fetch_sub(1, Ordering::SeqCst);
     }

@@ -4,7 +4,7 @@ use aho_corasick::AhoCorasick;
 
 use crate::{AnnotatedDocument, Entity, WorkerError};
 
-/// Most mentions in one answer; the rest is left out and the answer says so.
+/// The maximum number of mentions in one answer. The rest is omitted, and the answer is marked.
 pub const MENTIONS_MAX: usize = 100_000;
 
 /// Finds the names of a gazetteer in documents.
@@ -18,25 +18,25 @@ pub struct Annotator {
 /// A name found in a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mention<'a> {
-    /// What was found.
+    /// The entity.
     pub entity: &'a Entity,
-    /// Offset of its first character in the document as given, in characters.
+    /// The offset of its first character in the original document, in characters.
     pub start: usize,
     /// Offset after its last character.
     pub end: usize,
 }
 
-/// What was found in one document, in its order and without overlaps.
+/// The mentions in one document, in order and without overlaps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Annotation<'a> {
     /// The mentions, at most [`MENTIONS_MAX`].
     pub mentions: Vec<Mention<'a>>,
-    /// Whether there were more.
+    /// Whether further mentions were omitted.
     pub truncated: bool,
 }
 
 impl Annotator {
-    /// An annotator for these entities, whose names must differ.
+    /// Creates an annotator for these entities, whose names must differ.
     ///
     /// # Errors
     /// [`WorkerError::Automaton`] if the names are too many for one automaton.
@@ -46,14 +46,14 @@ impl Annotator {
         Ok(Self { entities, automaton, name_bytes_max })
     }
 
-    /// Finds the leftmost and, of those, the longest names that stand on word boundaries. Case counts.
+    /// Finds the leftmost and, of these, the longest names on word boundaries. The search is case-sensitive.
     #[must_use]
     pub fn annotate(&self, document: &AnnotatedDocument) -> Annotation<'_> {
         let mut found =
             Found { document, annotator: self, mentions: Vec::new(), text_end: 0, truncated: false };
-        // All matches, not the automaton's own leftmost-longest ones: in "New York Citywide" the longest is not on a
-        // word boundary, and "New York" must be found in its place. Of each start the longest is kept until no match
-        // that is still to come can begin before it.
+        // All matches are examined, not only the automaton's leftmost-longest ones: in "New York Citywide" the longest
+        // match is not on a word boundary, and "New York" must be found instead. For each start the longest match is
+        // kept until no later match can begin before it.
         let mut waiting: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
         for matched in self.automaton.find_overlapping_iter(document.text()) {
             while let Some(first) = waiting.first_entry() {
@@ -67,7 +67,7 @@ impl Annotator {
                 break;
             }
             if is_on_word_boundaries(document.text(), matched.range()) {
-                // Matches come in the order of their ends: a later one with this start is longer.
+                // Matches are ordered by their ends: a later one with the same start is longer.
                 waiting.insert(matched.start(), (matched.end(), matched.pattern().as_usize()));
             }
         }
@@ -82,7 +82,7 @@ struct Found<'a, 'd> {
     annotator: &'a Annotator,
     document: &'d AnnotatedDocument,
     mentions: Vec<Mention<'a>>,
-    /// Where the last mention ends in the text, in bytes.
+    /// The end of the last mention in the text, in bytes.
     text_end: usize,
     truncated: bool,
 }

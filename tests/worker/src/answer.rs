@@ -8,7 +8,7 @@ pub const MENTIONS_TYPE: &str = "application/vnd.ontotext.ces+json";
 #[derive(Serialize)]
 struct Answer<'a> {
     mentions: Vec<AnswerMention<'a>>,
-    /// Only there where mentions were left out.
+    /// Present only if mentions were omitted.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     truncated: bool,
 }
@@ -33,10 +33,10 @@ struct Features<'a> {
     id: usize,
 }
 
-/// Writes an annotation as the JSON that clients of the Ontotext CES read. `id` counts up from 1 within the answer.
+/// Returns an annotation as JSON for clients of the Ontotext CES. `id` counts up from 1 within the answer.
 ///
 /// # Errors
-/// Never fails: every value here has a form in JSON.
+/// Never: every value here can be represented in JSON.
 pub(crate) fn to_json(annotation: &Annotation<'_>) -> serde_json::Result<Vec<u8>> {
     let mentions = annotation.mentions.iter().enumerate().map(|(index, mention)| AnswerMention {
         name: &mention.entity.name,

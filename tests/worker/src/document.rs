@@ -1,29 +1,29 @@
-/// What is searched for names, with the way back to the document as the client sent it.
+/// The text in which names are searched, with a mapping to the original document.
 ///
-/// A text's white space is made into single spaces first (a line break inside `New York` is no other name), except
-/// that an empty line stays a line break, which no name crosses. Offsets are counted in characters (Unicode scalar
-/// values) of the document as it was given, so that a client can mark it up.
+/// White space is first reduced to single spaces (a line break inside `New York` does not change the name), except that
+/// an empty line remains a line break, which no name crosses. Offsets are counted in characters (Unicode scalar values)
+/// of the original document, so that a client can mark it up.
 #[derive(Debug, Default)]
 pub struct AnnotatedDocument {
     text: String,
     /// Ascending in `text_at`; the first begins at 0.
     runs: Vec<Run>,
-    /// The white space that was seen last and is not yet written.
+    /// The last white space, which is not written yet.
     gap: Option<Gap>,
-    /// Where in the document the text written so far ends, in characters.
+    /// The end of the written text in the document, in characters.
     source_end: usize,
 }
 
-/// A stretch of the text and where it stands in the document. 32 bits suffice: a document is bounded by
+/// A run of the text and its position in the document. 32 bits suffice: a document is bounded by
 /// [`crate::BODY_BYTES_LIMIT`], 1 GiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Run {
-    /// Where it begins in the text, in bytes.
+    /// Its start in the text, in bytes.
     text_at: u32,
-    /// Where it begins in the document, in characters.
+    /// Its start in the document, in characters.
     source_at: u32,
-    /// How many characters of the document it stands for as a whole (an entity such as `&atilde;`), or 0 where each
-    /// character stands for itself.
+    /// The number of characters of the document for which it stands as a whole (an entity such as `&atilde;`), or 0 if
+    /// each character stands for itself.
     source_len: u32,
 }
 
@@ -33,11 +33,11 @@ struct Gap {
     breaks: usize,
 }
 
-/// The characters of a run are counted for each mention in it, so a run has an end.
+/// The maximum length of a run, because the characters of a run are counted for each mention in it.
 const RUN_BYTES_MAX: usize = 1_024;
 
 impl AnnotatedDocument {
-    /// A document of plain text.
+    /// Returns a document of plain text.
     #[must_use]
     pub fn plain(source: &str) -> Self {
         let mut document = Self { text: String::with_capacity(source.len()), ..Self::default() };
@@ -45,13 +45,13 @@ impl AnnotatedDocument {
         document
     }
 
-    /// The text to search.
+    /// Returns the text to search.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Adds text that stands in the document as it is, from character `source_at` on. Returns its characters.
+    /// Adds text that is unchanged from the document, from character `source_at` on. Returns its number of characters.
     pub(crate) fn push_str(&mut self, text: &str, source_at: usize) -> usize {
         let mut at = source_at;
         for character in text.chars() {
@@ -74,12 +74,12 @@ impl AnnotatedDocument {
         self.write(character, source_at, source_len);
     }
 
-    /// Adds the break between two blocks (paragraphs, table cells): no name crosses it.
+    /// Adds a break between two blocks (paragraphs, table cells), which no name crosses.
     pub(crate) fn break_block(&mut self, source_at: usize) {
         self.gap.get_or_insert(Gap { source_at, breaks: 0 }).breaks = 2;
     }
 
-    /// Where a stretch of the text (byte offsets, not empty) stands in the document: the offsets of its first
+    /// Returns the position of a part of the text (byte offsets, not empty) in the document: the offsets of its first
     /// character and of the one after its last, in characters.
     #[must_use]
     pub fn source_range(&self, text: std::ops::Range<usize>) -> std::ops::Range<usize> {
@@ -87,7 +87,7 @@ impl AnnotatedDocument {
         self.source_of(text.start).start..self.source_of(last).end
     }
 
-    /// The characters of the document that the character at `text_at` stands for.
+    /// Returns the characters of the document for which the character at `text_at` stands.
     fn source_of(&self, text_at: usize) -> std::ops::Range<usize> {
         let index = self.runs.partition_point(|run| wide(run.text_at) <= text_at);
         let Some(run) = index.checked_sub(1).and_then(|index| self.runs.get(index)) else {
@@ -118,7 +118,7 @@ impl AnnotatedDocument {
     }
 }
 
-/// Offsets beyond 32 bits cannot come up, see [`Run`].
+/// Offsets beyond 32 bits are impossible, see [`Run`].
 fn narrow(offset: usize) -> u32 {
     u32::try_from(offset).unwrap_or(u32::MAX)
 }

@@ -9,15 +9,15 @@ use tokio::time::timeout;
 
 use crate::problem::Problem;
 
-/// The error of an incomplete body. Most often the client has left and does not read the answer.
+/// The error of an incomplete body. Usually the client has disconnected and does not read the answer.
 pub(crate) const BROKEN_OFF: &str = "broken_off";
-/// Longest wait for the next piece of a body.
+/// The maximum wait for the next piece of a body.
 const PIECE_WAIT: Duration = Duration::from_secs(60);
 
 /// Reads a body of at most `bytes_max` bytes.
 ///
 /// # Errors
-/// 413 for a longer one, before it is read where its length is announced; 408 where the client stops sending.
+/// 413 for a longer body, before it is read if its length is announced; 408 if the client stops sending.
 pub(crate) async fn read(headers: &HeaderMap, mut body: Body, bytes_max: u64) -> Result<Vec<u8>, Problem> {
     let too_long = || {
         let detail = format!("the document is longer than {bytes_max} bytes");
@@ -28,7 +28,7 @@ pub(crate) async fn read(headers: &HeaderMap, mut body: Body, bytes_max: u64) ->
     if announced.is_some_and(|length| length > bytes_max) {
         return Err(too_long());
     }
-    // What is announced need not come: the buffer grows with what did.
+    // The announced length may be wrong: the buffer grows with the received bytes.
     let mut bytes = Vec::new();
     loop {
         let frame = timeout(PIECE_WAIT, body.frame()).await.map_err(|_| {

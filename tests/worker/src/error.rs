@@ -1,6 +1,6 @@
 use std::io;
 
-/// Why the worker cannot start or go on. The text says what was wrong and what to do.
+/// The reason why the worker cannot start or continue. The text names the problem and the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
     /// A line of the gazetteer that cannot be read.
@@ -10,16 +10,16 @@ pub enum WorkerError {
         file: &'static str,
         /// The line's number, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// Why it cannot be read.
         reason: &'static str,
     },
     /// The gazetteer's names do not fit into one automaton.
     #[error("the gazetteer's names cannot be searched for: {0}")]
     Automaton(#[from] aho_corasick::BuildError),
-    /// The address cannot be listened on: taken, not this machine's, or not an address.
+    /// The address cannot be listened on: it is taken, of another machine, or invalid.
     #[error("cannot listen on {address}: {source}; choose another address with --listen")]
     Listen {
-        /// The address as it was given.
+        /// The requested address.
         address: String,
         /// The system's reason.
         source: io::Error,

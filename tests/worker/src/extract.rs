@@ -16,13 +16,13 @@ use crate::{
     read_html,
 };
 
-/// Longest `timeout` of a request, in milliseconds: an hour.
+/// The maximum `timeout` of a request, in milliseconds: an hour.
 pub const TIMEOUT_MS_MAX: u64 = 3_600_000;
-/// A document up to this long is annotated where its request is served; a longer one on a thread of its own, so that
-/// others are not held up. It takes well under a millisecond.
+/// The maximum length of a document that is annotated on its request's thread. A longer one is annotated on a separate
+/// thread, so that it does not delay others. Annotating this length takes well under a millisecond.
 const INLINE_BYTES_MAX: usize = 16 * 1_024;
 
-/// What an extraction needs of its worker.
+/// The dependencies of an extraction.
 #[derive(Debug)]
 pub(crate) struct Extractor {
     pub(crate) annotator: Arc<Annotator>,
@@ -38,7 +38,7 @@ enum Markup {
     Html,
 }
 
-/// `POST /extract` and `GET /extract?text=`. The request stops counting before its answer is handed on.
+/// Handles `POST /extract` and `GET /extract?text=`. The request stops counting before its answer is sent.
 pub(crate) async fn extract(State(extractor): State<Arc<Extractor>>, request: Request) -> Response {
     let visit = extractor.stats.enter();
     let (outcome, response) = match extractor.answer(request).await {
@@ -99,10 +99,10 @@ impl Extractor {
         Ok((text, markup))
     }
 
-    /// Annotates within the worker's own capacity. Dropped while it queues or during the delay, it frees its place at
-    /// once; a long document that is being searched frees it when the search is over.
+    /// Annotates within the worker's own capacity. If the future is dropped in the queue or during the delay, its
+    /// permit is released at once; a long document that is being searched releases it after the search.
     async fn annotate(&self, text: String, markup: Markup) -> Result<Vec<u8>, Problem> {
-        let place = self.pool.place().await.map_err(|QueueFull| {
+        let permit = self.pool.acquire().await.map_err(|QueueFull| {
             let detail = "too many requests wait inside this worker already; try again later";
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "queue_full", detail)
         })?;
@@ -117,7 +117,7 @@ impl Extractor {
                 Markup::Html => read_html(&text),
             };
             let json = answer::to_json(&annotator.annotate(&document));
-            drop(place);
+            drop(permit);
             json
         };
         let json = if is_short { Ok(annotate()) } else { tokio::task::spawn_blocking(annotate).await };
@@ -133,7 +133,8 @@ fn internal(detail: String) -> Problem {
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", format!("the annotation failed: {detail}"))
 }
 
-/// The parameter `timeout`: how long one annotation may take, with its time in the worker's queue and the delay.
+/// Returns the parameter `timeout`: the time limit of one annotation, including its time in the worker's queue and the
+/// delay.
 fn time_limit(query: &str) -> Result<Option<Duration>, Problem> {
     let Some(given) = parameter(query, "timeout")? else { return Ok(None) };
     let ms = given.parse::<u64>().ok().filter(|ms| (1..=TIMEOUT_MS_MAX).contains(ms));
@@ -144,7 +145,7 @@ fn time_limit(query: &str) -> Result<Option<Duration>, Problem> {
     Ok(Some(Duration::from_millis(ms)))
 }
 
-/// What the headers say that the body is.
+/// Returns the kind of body according to the headers.
 fn markup(headers: &HeaderMap) -> Result<Markup, Problem> {
     let unsupported =
         |detail: &'static str| Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_type", detail);

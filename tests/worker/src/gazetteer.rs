@@ -6,7 +6,7 @@ const PEOPLE: &str = include_str!("../gazetteer/people.tsv");
 const ORGANIZATIONS: &str = include_str!("../gazetteer/organizations.tsv");
 const PLACES: &str = include_str!("../gazetteer/places.tsv");
 
-/// What an entity is: the `type` of its mentions and, more closely, their `class`.
+/// The kind of an entity: the `type` of its mentions and, more specifically, their `class`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntityKind {
     /// A person.
@@ -24,7 +24,7 @@ pub enum EntityKind {
 }
 
 impl EntityKind {
-    /// `type` of a mention.
+    /// Returns the `type` of a mention.
     #[must_use]
     pub fn mention_type(self) -> &'static str {
         match self {
@@ -34,7 +34,7 @@ impl EntityKind {
         }
     }
 
-    /// `class` of a mention: a term of <https://schema.org/>.
+    /// Returns the `class` of a mention: a term of <https://schema.org/>.
     #[must_use]
     pub fn class(self) -> &'static str {
         match self {
@@ -48,19 +48,19 @@ impl EntityKind {
     }
 }
 
-/// One name and what it stands for.
+/// A name and its entity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entity {
-    /// The name as it is looked for: case-sensitive, words parted by one space.
+    /// The searched name: case-sensitive, words separated by one space.
     pub name: String,
-    /// The URI of what is named (GeoNames or Wikidata).
+    /// The URI of the entity (GeoNames or Wikidata).
     pub inst: String,
-    /// What it is.
+    /// Its kind.
     pub kind: EntityKind,
 }
 
-/// The entities that are built into the worker; `gazetteer/README.md` names their sources and licences. Each name
-/// stands for one entity: the first in the order people, organizations, places.
+/// Returns the built-in entities; `gazetteer/README.md` names their sources and licences. Each name stands for one
+/// entity: the first in the order people, organizations, places.
 ///
 /// # Errors
 /// [`WorkerError::Gazetteer`] with file and line of the first row that cannot be read.
@@ -94,7 +94,7 @@ fn read(
         .collect()
 }
 
-/// Documents are searched with their white space made into single spaces; another name could never be found.
+/// Documents are searched with single spaces, so a name with other white space could never be found.
 fn named(entity: Entity) -> Row<'static> {
     if entity.name.is_empty() || entity.name.split_whitespace().collect::<Vec<_>>().join(" ") != entity.name {
         return Err("its name must not be empty and its words must be parted by single spaces");

@@ -5,14 +5,14 @@ use std::sync::{
 
 use axum::http::StatusCode;
 
-/// Whether `GET /healthz` says that all is well; annotations go on in any case. Clones mean the same.
+/// Whether `GET /healthz` succeeds. Annotations continue in any case. Clones share the state.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Health {
     fails: Arc<AtomicBool>,
 }
 
 impl Health {
-    /// What `GET /healthz` answers.
+    /// Returns the answer to `GET /healthz`.
     #[must_use]
     pub(crate) fn answer(&self) -> (StatusCode, &'static str) {
         if self.fails.load(Ordering::Relaxed) {
@@ -22,7 +22,7 @@ impl Health {
         }
     }
 
-    /// From now on it fails, or no longer.
+    /// Sets whether the health check fails.
     pub(crate) fn set(&self, fails: bool) {
         self.fails.store(fails, Ordering::Relaxed);
     }

@@ -1,11 +1,11 @@
 use crate::AnnotatedDocument;
 
-/// Reads an HTML document: tags, comments, scripts and styles are left out, entities are read as the characters they
-/// stand for, and offsets stay those of the HTML as it was given.
+/// Reads an HTML document: tags, comments, scripts and styles are omitted, entities are decoded, and offsets remain
+/// those of the original HTML.
 ///
-/// Inline tags (`b`, `a`, `span`) do not part words, so `Lon<b>don</b>` is London and its mention spans the tag; all
-/// other tags do. It follows the tokenizer of <https://html.spec.whatwg.org/multipage/parsing.html> where a
-/// document's words depend on it, and never fails: what is not closed is left out up to the end.
+/// Inline tags (`b`, `a`, `span`) do not separate words, so `Lon<b>don</b>` is London and its mention spans the tag;
+/// all other tags do. The reader follows the tokenizer of <https://html.spec.whatwg.org/multipage/parsing.html> as far
+/// as the words of a document depend on it, and never fails: an unclosed construct is omitted up to the end.
 #[must_use]
 pub fn read_html(source: &str) -> AnnotatedDocument {
     let mut reader = Reader { source, at: 0, at_chars: 0, document: AnnotatedDocument::default() };
@@ -17,21 +17,21 @@ pub fn read_html(source: &str) -> AnnotatedDocument {
     reader.document
 }
 
-/// Tags that stand within a line of text.
+/// Tags within a line of text.
 const INLINE: [&str; 33] = [
     "a", "abbr", "acronym", "b", "bdi", "bdo", "big", "cite", "code", "data", "del", "dfn", "em", "font",
     "i", "ins", "kbd", "label", "mark", "q", "s", "samp", "small", "span", "strike", "strong", "sub", "sup",
     "time", "tt", "u", "var", "wbr",
 ];
-/// Elements whose content is not text of the document and has no tags.
+/// Elements whose content is not part of the text and has no tags.
 const LEFT_OUT: [&str; 2] = ["script", "style"];
-/// Longest inside of an entity, with room to spare: `&CounterClockwiseContourIntegral;` has 31 characters there.
+/// The maximum length of an entity's content, with a reserve: `&CounterClockwiseContourIntegral;` has 31 characters.
 const ENTITY_BYTES_MAX: usize = 40;
 
 struct Reader<'a> {
     source: &'a str,
     at: usize,
-    /// The same in characters.
+    /// The same position in characters.
     at_chars: usize,
     document: AnnotatedDocument,
 }
@@ -41,14 +41,14 @@ impl<'a> Reader<'a> {
         self.source.get(self.at..).unwrap_or_default()
     }
 
-    /// The next `bytes` bytes are text.
+    /// Adds the next `bytes` bytes as text.
     fn text(&mut self, bytes: usize) {
         let text = self.rest().get(..bytes).unwrap_or_default();
         self.at_chars += self.document.push_str(text, self.at_chars);
         self.at += text.len();
     }
 
-    /// The next `bytes` bytes are left out.
+    /// Omits the next `bytes` bytes.
     fn skip(&mut self, bytes: usize) {
         let skipped = self.rest().get(..bytes).unwrap_or_default();
         self.at_chars += skipped.chars().count();
@@ -63,7 +63,7 @@ impl<'a> Reader<'a> {
         if entity.is_empty() || decoded == entity {
             return self.text(1);
         }
-        // An entity is ASCII: its bytes are its characters. If it stands for two characters, both have its whole range.
+        // An entity is ASCII: its bytes are its characters. If it decodes to two characters, both have its whole range.
         for character in decoded.chars() {
             self.document.push(character, self.at_chars, entity.len());
         }
@@ -100,7 +100,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// How long the comment at the beginning of `rest` is. `<!-->` and `<!--->` are whole comments.
+/// Returns the length of the comment at the beginning of `rest`. `<!-->` and `<!--->` are complete comments.
 fn comment_bytes(rest: &str) -> usize {
     let opening = "<!--".len();
     let closes = |at: &usize| {
@@ -113,7 +113,8 @@ fn comment_bytes(rest: &str) -> usize {
         .map_or(rest.len(), |at| at + 1)
 }
 
-/// How long the tag at the beginning of `rest` is, whose name ends at `name_end`: a `>` within quotes does not end it.
+/// Returns the length of the tag at the beginning of `rest`, whose name ends at `name_end`: a `>` within quotes does
+/// not end it.
 fn tag_bytes(rest: &str, name_end: usize) -> usize {
     let mut quote = None;
     let mut is_value_next = false;
@@ -122,7 +123,7 @@ fn tag_bytes(rest: &str, name_end: usize) -> usize {
             (Some(open), _) if open == byte => quote = None,
             (Some(_), _) => {}
             (None, b'>') => return at + 1,
-            // A quote opens a value only straight after `=`; elsewhere it is a character like others.
+            // A quote opens a value only directly after `=`; elsewhere it is an ordinary character.
             (None, b'"' | b'\'') if is_value_next => {
                 quote = Some(byte);
                 is_value_next = false;
@@ -135,7 +136,7 @@ fn tag_bytes(rest: &str, name_end: usize) -> usize {
     rest.len()
 }
 
-/// How long the content of a script or style is: up to its end tag, which is not included.
+/// Returns the length of the content of a script or style: up to its end tag, which is not included.
 fn raw_text_bytes(rest: &str, name: &str) -> usize {
     let ends_here = |at: usize| {
         let end = rest.as_bytes().get(at + 2..at + 2 + name.len());

@@ -1,10 +1,9 @@
-//! The reference worker of Slotway: a small annotator that the demo, the tests and the benchmarks send their requests
-//! to.
+//! The reference worker of Slotway: a small annotator for the demo, the tests and the benchmarks.
 //!
 //! It finds the names of places, people and organizations ([`entities`]) in plain text or HTML ([`AnnotatedDocument`],
-//! [`read_html`]) by Aho-Corasick ([`Annotator`]) and answers in the form of the Ontotext CES. So many annotations run
-//! at once as its pool has places; more requests queue inside, first come first served. What it counts ([`Stats`])
-//! is how tests see from a worker's side that a coordinator keeps to its capacity.
+//! [`read_html`]) by Aho-Corasick ([`Annotator`]) and answers in the form of the Ontotext CES. The size of its pool
+//! limits concurrent annotations; further requests queue inside, first come first served. Its counts ([`Stats`]) let
+//! tests check from the worker's side that a coordinator keeps to its capacity.
 //!
 //! | request | answer |
 //! |---|---|
@@ -13,16 +12,16 @@
 //! | `GET /stats`, `POST /stats/reset` | [`Counts`] with the worker's name and the size of its pool |
 //! | `GET /healthz` | 200; 503 after `POST /healthz/fail`, until `POST /healthz/recover` |
 //!
-//! Offsets are characters (Unicode scalar values) of the document as it was given, for HTML too, where a tag or an
-//! entity counts with all its characters. White space is read as one space, so that a name is found across a line
-//! break; a mention's `name` and `string` are then the name, its offsets the document's.
+//! Offsets are characters (Unicode scalar values) of the original document, also for HTML, where a tag or an entity
+//! counts with all its characters. White space is read as one space, so that a name is found across a line break. A
+//! mention's `name` and `string` are then the name, and its offsets those of the document.
 //!
 //! `?timeout=MS` bounds one annotation, from when its text has been read: the time in the worker's queue, the delay and
-//! the search. When it has passed the answer is 503 with the reason `timeout` (not 408, which says that the client was
-//! slow and which some clients take for leave to send the request again).
+//! the search. After that the answer is 503 with the reason `timeout` (not 408, which means that the client was slow,
+//! and after which some clients send the request again).
 //!
-//! A request stops counting before its answer is sent on, so a coordinator that frees a slot at the end of an answer never sees
-//! the worker one too full. A client that leaves is noticed at once: what it held is freed.
+//! A request stops counting before its answer is sent, so a coordinator that frees a slot at the end of an answer never
+//! exceeds the worker's capacity by one. A disconnected client is noticed at once, and its permit is released.
 
 mod annotator;
 mod answer;

@@ -1,4 +1,4 @@
-//! `slotway-worker`: listens, says so, and serves until it is told to stop.
+//! `slotway-worker`: listens, reports readiness, and serves until it is stopped.
 
 use std::{
     io::{self, Read, Write},
@@ -26,18 +26,18 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn run(options: &Options) -> Result<(), WorkerError> {
-    // Before the line that reports readiness: a reader of that line may send a signal.
+    // Installed before the line that reports readiness: a reader of that line may send a signal.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let worker = WorkerServer::bind(options).await?;
     let parent_left = options.exit_on_stdin_eof.then(stdin_end);
-    // A closed standard output is no reason not to serve.
+    // The worker also serves with a closed standard output.
     let _ = writeln!(io::stdout(), "slotway-worker {}: ready on http://{}", options.name, worker.address());
     worker
         .serve(async move {
             let parent_left = async {
                 match parent_left {
-                    // An error means that the thread has gone, which it does at the end of the input only.
+                    // An error means that the thread has ended, which happens only at the end of the input.
                     Some(left) => drop(left.await),
                     None => std::future::pending().await,
                 }
@@ -51,8 +51,8 @@ async fn run(options: &Options) -> Result<(), WorkerError> {
         .await
 }
 
-/// Completes at the end of standard input. A detached thread reads it: a read that blocks
-/// cannot be called off, and would keep the runtime from ending.
+/// Completes at the end of standard input. A detached thread reads it: a blocking read cannot be cancelled, and would
+/// keep the runtime from ending.
 fn stdin_end() -> oneshot::Receiver<()> {
     let (ended, end) = oneshot::channel();
     thread::spawn(move || {

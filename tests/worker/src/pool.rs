@@ -7,8 +7,8 @@ use crate::{
     stats::{Queued, Running},
 };
 
-/// The worker's own capacity: so many annotations run at once, further ones queue inside the worker, first come first
-/// served.
+/// The worker's own capacity: it limits concurrent annotations. Further requests queue inside the worker, first come
+/// first served.
 #[derive(Debug, Clone)]
 pub(crate) struct Pool {
     places: Arc<Semaphore>,
@@ -16,38 +16,38 @@ pub(crate) struct Pool {
     stats: Stats,
 }
 
-/// One of the pool's places. It is free again when this is dropped.
+/// A permit of the pool. Dropping it releases the permit.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct PoolPermit {
     // Dropped in this order: the annotation stops counting before another can begin.
     _running: Running,
     _permit: OwnedSemaphorePermit,
 }
 
-/// Too many requests queue already.
+/// The queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct QueueFull;
 
 impl Pool {
-    /// A pool of `size` places in whose queue at most `queued_max` requests wait.
+    /// Creates a pool of `size` permits, in whose queue at most `queued_max` requests wait.
     pub(crate) fn new(size: u32, queued_max: u32, stats: Stats) -> Self {
         let size = usize::try_from(size).unwrap_or(Semaphore::MAX_PERMITS).min(Semaphore::MAX_PERMITS);
         Self { places: Arc::new(Semaphore::new(size)), queued_max: queued_max.into(), stats }
     }
 
-    /// Takes a place, waiting for one if need be. Dropping the future leaves the queue.
-    pub(crate) async fn place(&self) -> Result<Place, QueueFull> {
+    /// Acquires a permit, and waits for one if necessary. Dropping the future leaves the queue.
+    pub(crate) async fn acquire(&self) -> Result<PoolPermit, QueueFull> {
         let permit = match Arc::clone(&self.places).try_acquire_owned() {
             Ok(permit) => permit,
             Err(_) => {
                 let queued: Queued = self.stats.queue(self.queued_max).ok_or(QueueFull)?;
-                // The semaphore is never closed, so it only ever gives a permit.
+                // The semaphore is never closed, so this always returns a permit.
                 let permit = Arc::clone(&self.places).acquire_owned().await.map_err(|_| QueueFull)?;
                 drop(queued);
                 permit
             }
         };
-        Ok(Place { _running: self.stats.run(), _permit: permit })
+        Ok(PoolPermit { _running: self.stats.run(), _permit: permit })
     }
 }
 
@@ -68,8 +68,8 @@ mod tests {
     async fn places_go_to_those_who_wait_in_their_order() {
         let stats = Stats::default();
         let pool = Pool::new(1, 10, stats.clone());
-        let first = pool.place().await.unwrap();
-        let (mut second, mut third) = (pin!(pool.place()), pin!(pool.place()));
+        let first = pool.acquire().await.unwrap();
+        let (mut second, mut third) = (pin!(pool.acquire()), pin!(pool.acquire()));
         assert!(is_waiting(&mut second).await);
         assert!(is_waiting(&mut third).await);
         assert_eq!((stats.counts().running, stats.counts().queued), (1, 2));
@@ -88,9 +88,9 @@ mod tests {
     #[tokio::test]
     async fn who_leaves_the_queue_is_passed_over() {
         let pool = Pool::new(1, 10, Stats::default());
-        let first = pool.place().await.unwrap();
-        let mut second = Box::pin(pool.place());
-        let mut third = pin!(pool.place());
+        let first = pool.acquire().await.unwrap();
+        let mut second = Box::pin(pool.acquire());
+        let mut third = pin!(pool.acquire());
         assert!(is_waiting(&mut second).await && is_waiting(&mut third).await);
         drop(second);
         drop(first);
@@ -101,9 +101,9 @@ mod tests {
     #[tokio::test]
     async fn a_full_queue_refuses_at_once() {
         let pool = Pool::new(1, 1, Stats::default());
-        let _first = pool.place().await.unwrap();
-        let mut second = pin!(pool.place());
+        let _first = pool.acquire().await.unwrap();
+        let mut second = pin!(pool.acquire());
         assert!(is_waiting(&mut second).await);
-        assert_eq!(pool.place().await.unwrap_err(), QueueFull);
+        assert_eq!(pool.acquire().await.unwrap_err(), QueueFull);
     }
 }

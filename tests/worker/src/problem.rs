@@ -6,11 +6,11 @@ use axum::{
 };
 use serde::Serialize;
 
-/// A refusal as RFC 9457 has it: `application/problem+json` with a stable `type` and a sentence for people.
+/// A refusal (RFC 9457): `application/problem+json` with a stable `type` and a readable message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
     pub(crate) status: StatusCode,
-    /// What kind of problem it is, in one word: the last part of `type`, and `reason`.
+    /// The kind of problem, in one word: the last part of `type`, and `reason`.
     pub(crate) reason: &'static str,
     pub(crate) detail: Cow<'static, str>,
 }
@@ -44,7 +44,7 @@ impl IntoResponse for Problem {
             reason: self.reason,
             detail: &self.detail,
         };
-        // Strings and a number: writing them cannot fail.
+        // Strings and a number can always be serialized.
         let body = serde_json::to_vec(&body).unwrap_or_default();
         let content_type = HeaderValue::from_static("application/problem+json");
         (self.status, [(CONTENT_TYPE, content_type)], body).into_response()

@@ -3,10 +3,10 @@ use percent_encoding::percent_decode;
 
 use crate::problem::Problem;
 
-/// The value of a parameter of the query, if it is there.
+/// Returns the value of a query parameter, if present.
 ///
 /// # Errors
-/// 400 where it is there twice or is not UTF-8.
+/// 400 if it occurs twice or is not UTF-8.
 pub(crate) fn parameter(query: &str, name: &'static str) -> Result<Option<String>, Problem> {
     let mut values = query.split('&').filter_map(|pair| {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));

@@ -20,13 +20,13 @@ use crate::{
     problem::Problem,
 };
 
-/// How long requests under way may go on after the worker is told to stop.
+/// The time limit for running requests during the shutdown.
 const STOP_WAIT: Duration = Duration::from_secs(3);
 
-/// The header of an answer that carries the worker's name.
+/// The header of answers with the worker's name.
 pub const NAME_HEADER: &str = "x-worker";
 
-/// A worker that listens.
+/// A listening worker.
 #[derive(Debug)]
 pub struct WorkerServer {
     listener: TcpListener,
@@ -35,7 +35,7 @@ pub struct WorkerServer {
     router: Router,
 }
 
-/// Who answers `/stats`.
+/// The worker's identity for `/stats`.
 #[derive(Debug, Clone)]
 struct Identity {
     name: String,
@@ -44,10 +44,10 @@ struct Identity {
 }
 
 impl WorkerServer {
-    /// Loads the gazetteer and listens; connections wait until [`Self::serve`] takes them.
+    /// Loads the gazetteer and listens. Connections wait until [`Self::serve`] accepts them.
     ///
     /// # Errors
-    /// [`WorkerError::Listen`] if the address is taken or none; the gazetteer's errors.
+    /// [`WorkerError::Listen`] if the address is taken or invalid; the gazetteer's errors.
     pub async fn bind(options: &Options) -> Result<Self, WorkerError> {
         let annotator = Arc::new(Annotator::new(entities()?)?);
         let listen = |source: io::Error| WorkerError::Listen { address: options.listen.clone(), source };
@@ -58,25 +58,25 @@ impl WorkerServer {
         Ok(Self { listener, address, stats, router })
     }
 
-    /// The address that it listens on.
+    /// Returns the address on which it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What it counts.
+    /// Returns its counts.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.stats.clone()
     }
 
-    /// Serves HTTP/1.1 and HTTP/2 (prior knowledge) until `stop` is ready; requests under way then have 3 s to end.
+    /// Serves HTTP/1.1 and HTTP/2 (prior knowledge) until `stop` is ready. Running requests then have 3 s to end.
     ///
     /// # Errors
     /// [`WorkerError::System`] if the socket fails.
     pub async fn serve(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), WorkerError> {
         let (stopping, stopped) = oneshot::channel::<()>();
-        // Without it a small answer waits for the acknowledgement of the one before.
+        // With Nagle's algorithm a small answer would wait for the acknowledgement of the previous one.
         let listener = self.listener.tap_io(|stream| {
             let _ = stream.set_nodelay(true);
         });
@@ -128,7 +128,7 @@ fn router(options: &Options, annotator: Arc<Annotator>, stats: &Stats) -> Router
     if let Some(base_path) = &options.base_path {
         router = router.nest(base_path, served);
     }
-    // The options check the name. An invalid header value is left out.
+    // The options validate the name. An invalid header value is omitted.
     let name = HeaderValue::from_str(&options.name).ok();
     router
         .fallback(async || {
@@ -144,7 +144,7 @@ fn router(options: &Options, annotator: Arc<Annotator>, stats: &Stats) -> Router
         }))
 }
 
-/// Makes `GET /healthz` fail or not, and answers with what it says now.
+/// Sets whether `GET /healthz` fails, and returns its new answer.
 fn set_health(health: &Health, fails: bool) -> &'static str {
     health.set(fails);
     health.answer().1

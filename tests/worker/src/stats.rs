@@ -2,63 +2,63 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
-/// What the worker counts about its extractions, at one instant. Requests for anything but `/extract` do not count.
+/// The worker's counts of extractions at one instant. Only requests for `/extract` count.
 ///
 /// `total = current + answered + refused + timed_out + abandoned` holds at every instant.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
-    /// Requests inside: accepted and not yet answered, whether they are read, queue or run.
+    /// Requests inside: accepted and not yet answered, whether they are being read, queued or running.
     pub current: u64,
     /// Highest `current` since the start or the last reset.
     pub highest: u64,
     /// Requests accepted since the start.
     pub total: u64,
-    /// Requests that wait inside for one of the worker's own places.
+    /// Requests that wait inside for one of the worker's own permits.
     pub queued: u64,
     /// Highest `queued` since the start or the last reset.
     pub queued_highest: u64,
-    /// Annotations that run, one for each place taken. One whose caller has left or was refused for its timeout may
-    /// go on for a moment, so it can be above `current`; it is never above the pool's size.
+    /// Running annotations, one for each permit. An annotation whose client has disconnected or whose timeout has
+    /// passed may continue for a moment, so this can be above `current`; it is never above the pool's size.
     pub running: u64,
     /// Highest `running` since the start or the last reset.
     pub running_highest: u64,
     /// Requests answered with their mentions.
     pub answered: u64,
-    /// Requests refused for what they asked or because too many queue.
+    /// Requests refused as invalid or because the queue is full.
     pub refused: u64,
     /// Requests whose `timeout` passed.
     pub timed_out: u64,
-    /// Requests whose client left before the answer or broke its body off.
+    /// Requests whose client disconnected before the answer or did not complete the body.
     pub abandoned: u64,
 }
 
-/// How a request ended, seen from the worker.
+/// The outcome of a request from the worker's point of view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// With its mentions.
+    /// Answered with its mentions.
     Answered,
-    /// Refused for what it asked, or because too many queue.
+    /// Refused as invalid or because the queue is full.
     Refused,
     /// Its `timeout` passed.
     TimedOut,
-    /// Its client left, or broke its body off.
+    /// Its client disconnected, or did not complete the body.
     Abandoned,
 }
 
-/// The counts of one worker. Clones count together.
+/// The counts of one worker. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Stats {
     counts: Arc<Mutex<Counts>>,
 }
 
 impl Stats {
-    /// All counts at one instant.
+    /// Returns all counts at one instant.
     #[must_use]
     pub fn counts(&self) -> Counts {
         *self.lock()
     }
 
-    /// Sets the highest values back to the current ones.
+    /// Resets the highest values to the current ones.
     pub fn reset_highest(&self) {
         let mut counts = self.lock();
         counts.highest = counts.current;
@@ -66,7 +66,7 @@ impl Stats {
         counts.running_highest = counts.running;
     }
 
-    /// A request comes in.
+    /// Counts a new request.
     #[must_use]
     pub(crate) fn enter(&self) -> Visit {
         let mut counts = self.lock();
@@ -76,7 +76,7 @@ impl Stats {
         Visit { stats: self.clone(), outcome: Outcome::Abandoned }
     }
 
-    /// A request begins to queue, unless `queued_max` do so already.
+    /// Counts a request as queued; none if the queue is full.
     pub(crate) fn queue(&self, queued_max: u64) -> Option<Queued> {
         let mut counts = self.lock();
         if counts.queued >= queued_max {
@@ -87,7 +87,7 @@ impl Stats {
         Some(Queued { stats: self.clone() })
     }
 
-    /// An annotation begins to run.
+    /// Counts an annotation as running.
     #[must_use]
     pub(crate) fn run(&self) -> Running {
         let mut counts = self.lock();
@@ -96,13 +96,13 @@ impl Stats {
         Running { stats: self.clone() }
     }
 
-    /// Counts are whole numbers that are right after each statement, so a panic elsewhere does not spoil them.
+    /// The counts are valid after each statement, so a panic elsewhere does not invalidate them.
     fn lock(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A request inside. It ends when dropped: abandoned, unless it was ended otherwise before.
+/// A counted request. Dropping it counts it as abandoned, unless it was ended before.
 #[derive(Debug)]
 pub(crate) struct Visit {
     stats: Stats,
@@ -110,8 +110,8 @@ pub(crate) struct Visit {
 }
 
 impl Visit {
-    /// The request is over. Call it before the answer is sent on: a reader of the answer's last byte must find the
-    /// request gone from the counts.
+    /// Ends the request. Call it before the answer is sent: a reader of the answer's last byte must not find the
+    /// request in the counts.
     pub(crate) fn end(mut self, outcome: Outcome) {
         self.outcome = outcome;
     }
@@ -130,7 +130,7 @@ impl Drop for Visit {
     }
 }
 
-/// A request that queues; it no longer does when this is dropped.
+/// A queued request, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Queued {
     stats: Stats,
@@ -142,7 +142,7 @@ impl Drop for Queued {
     }
 }
 
-/// An annotation that runs; it is over when this is dropped.
+/// A running annotation, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Running {
     stats: Stats,

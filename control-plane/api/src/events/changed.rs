@@ -78,7 +78,7 @@ pub(super) async fn of(sources: &EventSources, commits: &[Commit]) -> Result<Vec
             (Some(false), true) if !is_built_in => Action::Created,
             (Some(_) | None, true) => Action::Changed,
             (Some(true) | None, false) => Action::Deleted,
-            // A marker of a removed resource has changed.
+            // The marker of a removed resource has changed.
             (Some(false), false) => continue,
         };
         let resource = match kind.ordinary {
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_last_event_of_a_revision_that_a_listener_wants_bears_its_number() {
+    fn only_the_last_event_of_a_revision_for_a_listener_has_its_id() {
         let events = [
             event("Worker", "a", 7),
             event("Pool", "b", 7),

@@ -8,9 +8,9 @@ use super::kinds::Kinds;
 use slotway_api_types::SyncState;
 use slotway_pools::{PoolStatus, StatusView, WorkerStatus};
 
-/// The last sent figures, without ages, which change all the time.
+/// The last sent figures without their ages, which change continuously.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct SentFigures {
     pools: BTreeMap<String, PoolStatus>,
     workers: BTreeMap<String, WorkerStatus>,
     coordinators: BTreeMap<String, SyncState>,
@@ -36,7 +36,7 @@ pub(super) struct CoordinatorChange {
     state: Option<SyncState>,
 }
 
-impl Told {
+impl SentFigures {
     /// Returns the differences from the last sent figures, and records them as sent.
     pub(super) fn figures(&mut self, view: &StatusView<'_>, kinds: Kinds) -> Figures {
         let mut figures = Figures::default();
@@ -56,7 +56,7 @@ impl Told {
         figures
     }
 
-    /// Which coordinators have come, gone, or are in another state.
+    /// Returns the coordinators that have connected, disconnected or changed their state.
     pub(super) fn coordinators(&mut self, now: BTreeMap<String, SyncState>) -> Vec<CoordinatorChange> {
         let gone = self.coordinators.keys().filter(|name| !now.contains_key(*name));
         let gone = gone.map(|name| CoordinatorChange { name: name.clone(), state: None });
@@ -70,12 +70,12 @@ impl Told {
 }
 
 impl Figures {
-    /// Whether nothing differs.
+    /// Returns whether nothing differs.
     pub(super) fn is_empty(&self) -> bool {
         self.pools.is_empty() && self.workers.is_empty()
     }
 
-    /// Those of these kinds.
+    /// Returns the figures of these kinds.
     pub(super) fn only(&self, kinds: Kinds) -> Self {
         let pools = if kinds.has(Kinds::POOL) { self.pools.clone() } else { Vec::new() };
         let workers = if kinds.has(Kinds::WORKER) { self.workers.clone() } else { Vec::new() };
@@ -83,7 +83,7 @@ impl Figures {
     }
 }
 
-/// Those that differ from what was told, which they now are. `blur` takes off what does not count.
+/// Returns the values that differ from `told`, and updates `told`. `blur` removes what does not count as a difference.
 fn differing<Status: Clone + PartialEq>(
     told: &mut BTreeMap<String, Status>,
     now: impl Iterator<Item = (String, Status)>,

@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep, sleep_until},
 };
 
-use super::{EventSources, changed, difference::Told, frame, kinds::Kinds, outbox::Outbox};
+use super::{EventSources, changed, difference::SentFigures, frame, kinds::Kinds, outbox::Outbox};
 use crate::{ApiError, coordinator_types::sync_state};
 use slotway_store::{Commit, StoreError};
 
@@ -41,11 +41,11 @@ struct Inner {
     /// The last sent revision.
     revision: u64,
     next: u64,
-    listeners: BTreeMap<u64, Place>,
+    listeners: BTreeMap<u64, Subscriber>,
 }
 
 #[derive(Debug)]
-struct Place {
+struct Subscriber {
     outbox: Arc<Outbox>,
     kinds: Kinds,
     /// Events up to this revision are sent, or are read from the store for this listener.
@@ -79,7 +79,7 @@ impl Drop for Running<'_> {
     fn drop(&mut self) {
         let mut inner = self.0.lock();
         inner.is_running = false;
-        inner.listeners.values().for_each(|place| place.outbox.end());
+        inner.listeners.values().for_each(|subscriber| subscriber.outbox.end());
         inner.listeners.clear();
     }
 }
@@ -119,13 +119,13 @@ impl Hub {
         let (number, joined_at) = (inner.next, inner.revision);
         inner.next += 1;
         let outbox = Arc::<Outbox>::default();
-        let place = Place {
+        let subscriber = Subscriber {
             outbox: Arc::clone(&outbox),
             kinds,
             after: after.unwrap_or(joined_at).max(joined_at),
             has_figures: false,
         };
-        inner.listeners.insert(number, place);
+        inner.listeners.insert(number, subscriber);
         drop(inner);
         self.newcomers.notify_one();
         Ok(Listener { hub: Arc::clone(self), number, outbox, kinds, after, joined_at })
@@ -161,7 +161,7 @@ impl Hub {
         let (mut reports, mut coordinators) =
             (sources.reports.changes(), sources.coordinators.nodes().changes());
         let mut desired = sources.workers.desired();
-        let mut told = Told::default();
+        let mut told = SentFigures::default();
         let mut look = every(LOOK_EVERY);
         let mut comments = every(COMMENT_EVERY);
         let mut figures_at = Instant::now();
@@ -202,11 +202,11 @@ impl Hub {
     /// Advances to a revision without listeners.
     fn passes_over(&self, revision: u64) -> bool {
         let mut inner = self.lock();
-        let nobody = inner.listeners.is_empty();
-        if nobody {
+        let is_empty = inner.listeners.is_empty();
+        if is_empty {
             inner.revision = revision;
         }
-        nobody
+        is_empty
     }
 
     /// Sends the events of a revision, or `resync` if there are too many.
@@ -214,18 +214,19 @@ impl Hub {
         let mut inner = self.lock();
         inner.revision = revision;
         let mut pieces: HashMap<Kinds, Option<Bytes>> = HashMap::new();
-        for place in inner.listeners.values().filter(|place| place.after < revision) {
+        for subscriber in inner.listeners.values().filter(|subscriber| subscriber.after < revision) {
             let piece = match events {
-                Some(events) => {
-                    pieces.entry(place.kinds).or_insert_with(|| changed::piece(events, place.kinds)).clone()
-                }
+                Some(events) => pieces
+                    .entry(subscriber.kinds)
+                    .or_insert_with(|| changed::piece(events, subscriber.kinds))
+                    .clone(),
                 None => Some(frame::resync(revision)),
             };
             if let Some(piece) = piece {
-                place.outbox.push(piece);
+                subscriber.outbox.push(piece);
             }
         }
-        inner.listeners.retain(|_, place| !place.outbox.is_closed());
+        inner.listeners.retain(|_, subscriber| !subscriber.outbox.is_closed());
     }
 
     /// Restarts after more commits than the store keeps.
@@ -243,59 +244,60 @@ impl Hub {
     }
 
     /// Sends differences of figures and coordinators; new listeners receive all of them.
-    fn tell_figures(&self, sources: &EventSources, told: &mut Told) {
-        let wanted = self.lock().listeners.values().fold(Kinds::NONE, |all, place| all.and(place.kinds));
+    fn tell_figures(&self, sources: &EventSources, told: &mut SentFigures) {
+        let wanted =
+            self.lock().listeners.values().fold(Kinds::NONE, |all, subscriber| all.and(subscriber.kinds));
         if wanted == Kinds::NONE {
             // The next listener receives everything anyway.
-            *told = Told::default();
+            *told = SentFigures::default();
             return;
         }
         let view = sources.workers.view(std::time::Instant::now());
         let differing = told.figures(&view, wanted);
         let coordinators =
             if wanted.has(Kinds::COORDINATOR) { told.coordinators(states(sources)) } else { Vec::new() };
-        let newcomers = self.lock().listeners.values().any(|place| !place.has_figures);
+        let newcomers = self.lock().listeners.values().any(|subscriber| !subscriber.has_figures);
         // New listeners receive everything.
         let whole = newcomers.then(|| {
-            let mut nothing = Told::default();
+            let mut nothing = SentFigures::default();
             (nothing.figures(&view, wanted), nothing.coordinators(states(sources)))
         });
         let mut pieces: HashMap<(Kinds, bool), Bytes> = HashMap::new();
         let mut inner = self.lock();
-        for place in inner.listeners.values_mut() {
-            let is_new = !place.has_figures;
+        for subscriber in inner.listeners.values_mut() {
+            let is_new = !subscriber.has_figures;
             let (figures, coordinators) = match &whole {
                 Some((figures, coordinators)) if is_new => (figures, coordinators),
                 // It has subscribed meanwhile, and is served next time.
                 None if is_new => continue,
                 _ => (&differing, &coordinators),
             };
-            place.has_figures = true;
-            let piece = pieces.entry((place.kinds, is_new)).or_insert_with(|| {
+            subscriber.has_figures = true;
+            let piece = pieces.entry((subscriber.kinds, is_new)).or_insert_with(|| {
                 let mut text = String::new();
-                let own = figures.only(place.kinds);
-                let wants_figures = place.kinds.has_one_of(Kinds::POOL.and(Kinds::WORKER));
+                let own = figures.only(subscriber.kinds);
+                let wants_figures = subscriber.kinds.has_one_of(Kinds::POOL.and(Kinds::WORKER));
                 if wants_figures && (is_new || !own.is_empty()) {
                     text.push_str(&frame::event("figures", None, &own));
                 }
-                if place.kinds.has(Kinds::COORDINATOR) && (is_new || !coordinators.is_empty()) {
+                if subscriber.kinds.has(Kinds::COORDINATOR) && (is_new || !coordinators.is_empty()) {
                     text.push_str(&frame::event("coordinators", None, coordinators));
                 }
                 Bytes::from(text)
             });
             if !piece.is_empty() {
-                place.outbox.push(piece.clone());
+                subscriber.outbox.push(piece.clone());
             }
         }
-        inner.listeners.retain(|_, place| !place.outbox.is_closed());
+        inner.listeners.retain(|_, subscriber| !subscriber.outbox.is_closed());
     }
 
     /// Sends the same text to all listeners.
     fn send(&self, piece: impl Fn(&Inner) -> Bytes) {
         let mut inner = self.lock();
         let piece = piece(&inner);
-        inner.listeners.values().for_each(|place| place.outbox.push(piece.clone()));
-        inner.listeners.retain(|_, place| !place.outbox.is_closed());
+        inner.listeners.values().for_each(|subscriber| subscriber.outbox.push(piece.clone()));
+        inner.listeners.retain(|_, subscriber| !subscriber.outbox.is_closed());
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

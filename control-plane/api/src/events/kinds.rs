@@ -2,7 +2,7 @@ use slotway_api_types::{RequiredScope, ResourceKind, kinds};
 
 use slotway_store::Kind;
 
-/// Kinds of resources, as a set: the bit of a kind is its place in [`kinds::ALL`].
+/// A set of kinds of resources. The bit of a kind is its index in [`kinds::ALL`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Kinds(u32);
 
@@ -13,10 +13,10 @@ impl Kinds {
     pub(super) const POOL: Self = Self(1 << 1);
     pub(super) const COORDINATOR: Self = Self(1 << 3);
 
-    /// A list with commas.
+    /// Parses a comma-separated list.
     ///
     /// # Errors
-    /// Which word is none of them, and which there are.
+    /// The unknown word, and the known ones.
     pub(super) fn parse(list: &str) -> Result<Self, String> {
         list.split(',').try_fold(Self(0), |kinds, word| {
             let bit = kinds::ALL.iter().position(|kind| kind.name == word.trim()).ok_or_else(|| {
@@ -38,7 +38,7 @@ impl Kinds {
         Self(self.0 & !Self::of_admins().0)
     }
 
-    /// Together with `others`.
+    /// Returns the union with `others`.
     pub(super) const fn and(self, others: Self) -> Self {
         Self(self.0 | others.0)
     }
@@ -48,17 +48,17 @@ impl Kinds {
         Self::of_admins().has(self)
     }
 
-    /// Whether all of `others` are among them.
+    /// Returns whether the set has all of `others`.
     pub(super) fn has(self, others: Self) -> bool {
         self.0 & others.0 == others.0
     }
 
-    /// Whether one of `others` is among them.
+    /// Returns whether the set has at least one of `others`.
     pub(super) fn has_one_of(self, others: Self) -> bool {
         self.0 & others.0 != 0
     }
 
-    /// Returns the descriptor of a kind of document, and the set of it alone; `None` for bookkeeping and sessions.
+    /// Returns the descriptor of a kind of document, and the set with it alone; `None` for internal facts and sessions.
     pub(super) fn of(kind: Kind) -> Option<(&'static ResourceKind, Self)> {
         let bit = kinds::ALL.iter().position(|known| known.stored == Some(kind.as_str()))?;
         kinds::ALL.get(bit).map(|known| (*known, Self(1 << bit)))
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_names_are_where_the_constants_say() {
+    fn the_constants_have_the_bits_of_their_names() {
         for (name, kinds) in
             [("Pool", Kinds::POOL), ("Worker", Kinds::WORKER), ("Coordinator", Kinds::COORDINATOR)]
         {
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_kind_is_refused_with_what_there_is() {
+    fn an_unknown_kind_is_refused_with_the_known_ones() {
         for wrong in ["", "worker", "Worker,", "Worker;Pool", "Session"] {
             let refused = Kinds::parse(wrong).unwrap_err();
             assert!(refused.contains("there is Worker, Pool, Policy"), "{wrong:?}: {refused}");
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn the_programs_own_bookkeeping_is_heard_of_by_nobody() {
+    fn internal_facts_are_no_events() {
         let stored: [&[Kind]; 5] = [
             &slotway_pools::KINDS,
             slotway_identity::KINDS,

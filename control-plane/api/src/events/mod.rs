@@ -55,7 +55,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// The query of a listener.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
+pub(super) struct EventsQuery {
     kinds: Option<String>,
     after: Option<u64>,
     r#for: Option<String>,
@@ -80,7 +80,7 @@ const FOR_MAX: WaitDuration = WaitDuration::from_ms(24 * 60 * 60 * 1_000);
 pub(super) async fn listen(
     State(state): State<ApiState>,
     Extension(identity): Extension<Identity>,
-    query: Result<Query<Wanted>, QueryRejection>,
+    query: Result<Query<EventsQuery>, QueryRejection>,
     parts: Parts,
 ) -> Result<Response, ApiError> {
     let bad = |field: Option<&str>, reason: String| ApiError::BadBody {
@@ -96,7 +96,7 @@ pub(super) async fn listen(
         None => Kinds::ALL,
     };
     let kinds = if identity.scope >= Scope::Admin { kinds } else { kinds.without_those_of_admins() };
-    // Stores count so far, and what is described says so (`int64`).
+    // Revisions are at most an `int64`, as the description says.
     if wanted.after.is_some_and(|after| i64::try_from(after).is_err()) {
         return Err(bad(Some("after"), format!("a version is at most {}", i64::MAX)));
     }

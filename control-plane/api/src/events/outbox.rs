@@ -6,11 +6,12 @@ use std::{
 use axum::body::Bytes;
 use tokio::sync::Notify;
 
-/// Most that may wait for a listener, in bytes and in pieces. One piece may be larger: the first figures of very many workers.
+/// The maximum of unread bytes and pieces for a listener. One piece may be larger: the first figures of very many
+/// workers.
 const BYTES_MAX: usize = 4 * 1024 * 1024;
 const PIECES_MAX: usize = 1_024;
 
-/// What a listener has yet to read. The bytes are shared with the outboxes of others.
+/// The pieces that a listener has not read yet. Their bytes are shared with other outboxes.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     queue: Mutex<Queue>,
@@ -26,7 +27,7 @@ struct Queue {
 }
 
 impl Outbox {
-    /// Adds a piece. Whoever has not read so much is let go of: then nothing comes any more, not even what waits.
+    /// Adds a piece. If the limit is exceeded, closes the outbox and discards all unread pieces.
     pub(super) fn push(&self, piece: Bytes) {
         let mut queue = self.lock();
         if queue.is_closed {
@@ -44,14 +45,14 @@ impl Outbox {
         self.news.notify_one();
     }
 
-    /// Ends it, once what waits is read.
+    /// Closes the outbox once all pieces are read.
     pub(super) fn end(&self) {
         self.lock().is_closed = true;
         self.news.notify_one();
         self.closes.notify_waiters();
     }
 
-    /// Whether it has ended.
+    /// Returns whether it is closed.
     pub(super) fn is_closed(&self) -> bool {
         self.lock().is_closed
     }
@@ -67,7 +68,7 @@ impl Outbox {
         }
     }
 
-    /// The next piece, once there is one; none at its end. For one reader.
+    /// Returns the next piece as soon as there is one; none at the end. For one reader.
     pub(super) async fn next(&self) -> Option<Bytes> {
         loop {
             {
@@ -98,7 +99,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_pushed_is_read_in_order_and_the_end_comes_last() {
+    async fn pieces_are_read_in_order_before_the_end() {
         let outbox = Outbox::default();
         (1..=3).for_each(|bytes| outbox.push(piece(bytes)));
         outbox.end();
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_reads_too_slowly_is_let_go_of() {
+    async fn a_slow_listener_is_disconnected() {
         for (pieces, bytes) in [(PIECES_MAX, 1), (4, BYTES_MAX / 4)] {
             let outbox = Outbox::default();
             (0..pieces).for_each(|_| outbox.push(piece(bytes)));
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_piece_may_be_large_and_whoever_reads_makes_room() {
+    async fn one_piece_may_be_large_and_reading_frees_space() {
         let outbox = Outbox::default();
         for _ in 0..3 {
             outbox.push(piece(2 * BYTES_MAX));

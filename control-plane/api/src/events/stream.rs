@@ -1,4 +1,4 @@
-//! What one listener reads: what it has missed, then what comes.
+//! The stream of one listener: the missed events, then new ones.
 
 use std::{pin::pin, time::Duration};
 
@@ -23,8 +23,8 @@ enum End {
     Store(ApiError),
 }
 
-/// The events for a listener, as they are sent. It ends with its listener's outbox, when the time is over that was asked for, when its
-/// credentials are revoked, and when the client disconnects.
+/// Returns the events for a listener. The stream ends with the listener's outbox, at the end of the requested time,
+/// when the listener's credentials are revoked, and when the client disconnects.
 pub(super) fn of(
     state: ApiState,
     listener: Listener,
@@ -32,7 +32,7 @@ pub(super) fn of(
     identity: Identity,
     parts: Parts,
 ) -> ReceiverStream<Result<Bytes, std::convert::Infallible>> {
-    // One piece only, since it is outside of the outbox's limit.
+    // The channel holds one piece, because it is outside of the outbox's limit.
     let (sender, receiver) = mpsc::channel(1);
     tokio::spawn(async move {
         tokio::select! {
@@ -91,7 +91,7 @@ async fn tell(
 async fn missed(state: &ApiState, listener: &Listener, after: u64, sender: &Sender) -> Result<(), End> {
     let up_to = listener.joined_at;
     if after > up_to {
-        // Another control plane may be ahead of this one; a version beyond the store's is of another database.
+        // Another control plane may be ahead of this one. A version beyond the store's belongs to another database.
         let listing = state.store.list(&[]).await.map_err(|error| End::Store(error.into()))?;
         return if after > listing.revision {
             send(sender, frame::resync(listing.revision)).await

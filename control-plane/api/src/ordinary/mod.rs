@@ -1,6 +1,6 @@
-//! The kinds that are served in the ordinary way: list, get, put, patch and delete, by one handler for all of them.
+//! The ordinary kinds: one handler implements list, get, put, patch and delete for all of them.
 //!
-//! A kind takes part with a descriptor in `slotway_api_types::kinds` and a domain in [`ResourceRegistry`].
+//! A kind is served if it has a descriptor in `slotway_api_types::kinds` and a domain in [`ResourceRegistry`].
 
 mod paths;
 mod registry;
@@ -20,9 +20,10 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::{
     ApiState, List, Metadata, Resource,
-    access::By,
+    access::RequestAuthor,
     resource::{
-        DryRun, Given, PageQuery, PathName, Precondition, answer, bad_query, located, merged, paged, read,
+        DryRun, PageQuery, PathName, Precondition, RequestBody, answer, bad_query, located, merged, paged,
+        read,
     },
 };
 use crate::ApiError;
@@ -30,7 +31,7 @@ use crate::ApiError;
 pub use registry::ResourceRegistry;
 pub(super) use registry::{ATTEMPTS_MAX, ServedKind, StampedView};
 
-/// The routes of all ordinary kinds, with their description.
+/// Returns the routes of all ordinary kinds, with their description.
 pub(super) fn router() -> OpenApiRouter<ApiState> {
     let mut router = OpenApiRouter::new();
     for kind in kinds::ordinary() {
@@ -59,21 +60,21 @@ enum Method {
     Patch,
 }
 
-/// Returns a resource as it is sent.
+/// Returns a resource in its wire form.
 pub(super) fn resource(kind: &ResourceKind, stored: Stored) -> Resource<Value, Value> {
     let Stored { name, revision, spec, status } = stored;
     Resource { kind: kind.name.to_owned(), metadata: Metadata::new(name, revision), spec, status }
 }
 
-/// Returns a resource as GET answers it, by its kind and name.
+/// Returns a resource as GET returns it, by its kind and name.
 pub(super) fn rendered(resources: &ResourceRegistry, kind: &ResourceKind, name: &str) -> Option<Value> {
     let served = resources.served(kind)?;
     let stored = served.domain.current().get(served.kind, name)?;
-    // Plain values always have JSON.
+    // Plain values can always be serialized.
     serde_json::to_value(resource(kind, stored)).ok()
 }
 
-/// Returns whether a resource exists also without a document.
+/// Returns whether a resource exists even without a document.
 pub(super) fn is_built_in(resources: &ResourceRegistry, kind: &ResourceKind, name: &str) -> bool {
     let served = kind.ordinary.and_then(|_| resources.served(kind));
     served.is_some_and(|served| served.domain.current().is_built_in(served.kind, name))
@@ -101,12 +102,12 @@ async fn one(
     Ok(answer(StatusCode::OK, &resource(kind, found), DryRun::NO))
 }
 
-/// Creates or replaces a resource, or changes the fields that a merge patch (RFC 7396) names.
+/// Creates or replaces a resource, or applies a merge patch (RFC 7396) to it.
 #[expect(clippy::too_many_arguments, reason = "each is a part of the request")]
 async fn change(
     kind: &'static ResourceKind,
     method: Method,
-    By(who): By,
+    RequestAuthor(who): RequestAuthor,
     State(state): State<ApiState>,
     PathName(name): PathName,
     precondition: Precondition,
@@ -118,16 +119,16 @@ async fn change(
     let body: Value = read(&headers, body)?;
     let make = |view: &dyn ResourceView| {
         let before = view.get(served.kind, &name);
-        let given: Given<Value> = match (method, &before) {
+        let body: RequestBody<Value> = match (method, &before) {
             (Method::Put, _) => located(body.clone())?,
             (Method::Patch, Some(there)) => merged(json!({ "spec": there.spec }), body.clone())?,
             (Method::Patch, None) => return Err(unknown(kind, &served, view, &name)),
         };
-        given.is_of(kind.name, &name)?;
-        given.metadata.has_no_labels()?;
-        let precondition = precondition.and_body(given.metadata.resource_version.as_deref())?;
+        body.is_of(kind.name, &name)?;
+        body.metadata.has_no_labels()?;
+        let precondition = precondition.and_body(body.metadata.resource_version.as_deref())?;
         precondition.check(before.map(|there| there.revision))?;
-        Ok(vec![ResourceChange { kind: served.kind, name: name.clone(), spec: Some(given.spec) }])
+        Ok(vec![ResourceChange { kind: served.kind, name: name.clone(), spec: Some(body.spec) }])
     };
     let (before, after) = state.resources.change(who, dry_run.0, &served, &make).await?;
     let is_new = before.get(served.kind, &name).is_none();
@@ -138,7 +139,7 @@ async fn change(
 
 async fn remove(
     kind: &'static ResourceKind,
-    By(who): By,
+    RequestAuthor(who): RequestAuthor,
     State(state): State<ApiState>,
     PathName(name): PathName,
     precondition: Precondition,
@@ -158,7 +159,7 @@ async fn remove(
 /// Returns the domain of a kind.
 ///
 /// # Errors
-/// [`ApiError::System`]: the kind was described and not wired.
+/// [`ApiError::System`] if the kind is described but has no domain.
 pub(super) fn served(state: &ApiState, kind: &'static ResourceKind) -> Result<ServedKind, ApiError> {
     let reason = || format!("no domain serves {}", kind.titles);
     state
@@ -186,5 +187,5 @@ fn unknown(
     ApiError::UnknownResource { kind, name: name.to_owned(), known: known.collect() }
 }
 
-/// Most names that an error lists.
+/// The maximum number of names in an error.
 const KNOWN_MAX: usize = 20;

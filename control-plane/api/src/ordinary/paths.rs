@@ -33,7 +33,7 @@ pub(super) fn describe(api: &mut OpenApi, kind: &ResourceKind) {
     api.paths.paths.insert(kind.item(), item);
 }
 
-/// A resource as it is answered, or where there is no `status`, as it is sent.
+/// Returns the schema of a resource in an answer, or without `status`, in a request.
 fn whole(kind: &ResourceKind, spec: &str, status: Option<&String>) -> RefOr<Schema> {
     let name = ObjectBuilder::new().schema_type(Type::String).enum_values(Some([kind.name]));
     let metadata = if status.is_some() { "Metadata" } else { "ResourceBodyMetadata" };
@@ -134,7 +134,7 @@ fn begun(kind: &ResourceKind, verb: &str, summary: String) -> OperationBuilder {
     OperationBuilder::new().operation_id(Some(format!("{verb}_{id}"))).summary(Some(summary))
 }
 
-/// The parts that all changes share.
+/// Adds the parts that all changes share.
 fn changing(operation: OperationBuilder, kind: &ResourceKind) -> OperationBuilder {
     let flag = ObjectBuilder::new().schema_type(Type::Boolean);
     operation

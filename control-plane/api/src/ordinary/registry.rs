@@ -9,14 +9,14 @@ use tokio::sync::Mutex;
 
 use crate::ApiError;
 
-/// How often a change is attempted where other control planes change the same.
+/// The number of attempts at a change before it fails with a conflict.
 pub(crate) const ATTEMPTS_MAX: usize = 32;
 
-/// The domains whose kinds are served in the ordinary way.
+/// The domains of the ordinary kinds.
 pub struct ResourceRegistry {
     store: Arc<dyn Store>,
     domains: Vec<Arc<dyn Resources>>,
-    /// One change at a time: changes of this control plane do not compete with each other.
+    /// Serialises the changes of this control plane, so that they do not conflict with each other.
     changing: Mutex<()>,
 }
 
@@ -27,7 +27,7 @@ pub(crate) struct ServedKind {
     pub(crate) kind: Kind,
 }
 
-/// A view after a commit: resources that it wrote have its revision.
+/// A view after a commit. The written resources have the commit's revision.
 pub(crate) struct StampedView {
     view: Arc<dyn ResourceView>,
     written: HashSet<(Kind, String)>,
@@ -35,7 +35,7 @@ pub(crate) struct StampedView {
 }
 
 impl StampedView {
-    /// Returns a view after a commit, or as it would be after one where there is none.
+    /// Returns a view after a commit; without a revision, the view that a dry run would leave.
     pub(crate) fn new(view: Arc<dyn ResourceView>, writes: &[Write], revision: Option<u64>) -> Self {
         let written = writes.iter().map(|write| (write.kind, write.key.clone())).collect();
         Self { view, written, revision }
@@ -68,7 +68,7 @@ impl ResourceRegistry {
         })
     }
 
-    /// Returns once this revision is part of what every domain shows.
+    /// Returns when the views of all domains contain this revision.
     ///
     /// # Errors
     /// [`ApiError::Store`].
@@ -84,8 +84,8 @@ impl ResourceRegistry {
         self.changing.lock().await
     }
 
-    /// Changes the resources of one domain: `make` says how, on what the store holds now, and is called again where another control
-    /// plane was faster. Returns the view before and after. A dry run stores nothing.
+    /// Changes the resources of one domain. `make` computes the change from the state in the store, and is called again
+    /// after a conflict with another control plane. Returns the view before and after. A dry run stores nothing.
     ///
     /// # Errors
     /// Those of `make` and of the domain; [`StoreError::Contended`].
@@ -117,7 +117,7 @@ impl ResourceRegistry {
         Err(StoreError::Contended.into())
     }
 
-    /// Takes a commit over. Should the store not be readable now, its watch brings the commit later.
+    /// Reads the store up to a commit. If the store cannot be read, its watch delivers the commit later.
     pub(crate) async fn read_up_to(&self, revision: u64) {
         if let Err(error) = self.caught_up(revision).await {
             tracing::debug!("a change was made and cannot be read yet: {error}");

@@ -10,7 +10,7 @@ use axum::extract::{Query, rejection::QueryRejection};
 use serde::de::DeserializeOwned;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{ApiState, resource::Given};
+use super::{ApiState, resource::RequestBody};
 use crate::ApiError;
 
 /// Returns the routes.
@@ -36,15 +36,15 @@ fn query<T>(query: Result<Query<T>, QueryRejection>, known: &str) -> Result<T, A
 }
 
 /// Checks kind and name of a body against the path, and that it has no fields of other kinds.
-fn is_of<Spec: DeserializeOwned>(given: &Given<Spec>, kind: &str, name: &str) -> Result<(), ApiError> {
-    given.is_of(kind, name)?;
+fn is_of<Spec: DeserializeOwned>(body: &RequestBody<Spec>, kind: &str, name: &str) -> Result<(), ApiError> {
+    body.is_of(kind, name)?;
     let refused = |field: &str| {
         Err(bad(&format!("metadata.{field}"), format!("a {kind} has no {field}; leave it out")))
     };
-    if !given.metadata.labels.is_empty() {
+    if !body.metadata.labels.is_empty() {
         return refused("labels");
     }
-    if given.metadata.notes.is_empty() { Ok(()) } else { refused("notes") }
+    if body.metadata.notes.is_empty() { Ok(()) } else { refused("notes") }
 }
 
 fn bad(field: &str, reason: String) -> ApiError {

@@ -13,7 +13,7 @@ use crate::{ApiState, Problem, cookies};
 /// The target after signing in.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Leaving {
+pub(crate) struct SignInQuery {
     return_to: Option<String>,
 }
 
@@ -38,7 +38,7 @@ pub(crate) struct CallbackQuery {
 ))]
 pub(crate) async fn login(
     State(state): State<ApiState>,
-    leaving: Result<Query<Leaving>, QueryRejection>,
+    leaving: Result<Query<SignInQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let leaving = query(leaving, "return_to")?;
     let return_to = leaving.return_to.as_deref().unwrap_or("/");

@@ -11,7 +11,7 @@ use slotway_identity::{ActiveSession, Password};
 
 use super::permissions::{role_name, scope_name};
 use crate::ApiError;
-use crate::{ApiState, Problem, access::Asking, cookies, resource::read, sender::peer};
+use crate::{ApiState, Problem, access::CallerIdentity, cookies, resource::read, sender::peer};
 
 fn session_view(session: &ActiveSession) -> SessionView {
     SessionView {
@@ -52,7 +52,7 @@ pub(crate) struct PasswordChange {
     (status = 200, description = "The sender of the request", body = SessionView),
     (status = 401, description = "Authentication required, or the session has ended", body = Problem),
 ))]
-pub(crate) async fn get(State(state): State<ApiState>, Asking(identity): Asking) -> Response {
+pub(crate) async fn get(State(state): State<ApiState>, CallerIdentity(identity): CallerIdentity) -> Response {
     let view = match state.identity.session_of(&identity) {
         Some(session) => session_view(&session),
         None => SessionView {
@@ -95,7 +95,7 @@ pub(crate) async fn begin(
 ))]
 pub(crate) async fn end(
     State(state): State<ApiState>,
-    Asking(identity): Asking,
+    CallerIdentity(identity): CallerIdentity,
 ) -> Result<Response, ApiError> {
     state.identity.sign_out(&identity).await?;
     let cookie = cookies::delete_session(state.identity.settings().secure_cookies);
@@ -115,7 +115,7 @@ pub(crate) async fn end(
 ))]
 pub(crate) async fn change_password(
     State(state): State<ApiState>,
-    Asking(identity): Asking,
+    CallerIdentity(identity): CallerIdentity,
     parts: Parts,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {

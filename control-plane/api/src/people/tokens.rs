@@ -18,8 +18,8 @@ use super::{
 use crate::ApiError;
 use crate::{
     ApiState, List, Metadata, Problem, Resource,
-    access::Asking,
-    resource::{DryRun, Given, PageQuery, PathName, Precondition, answer, paged, read},
+    access::CallerIdentity,
+    resource::{DryRun, PageQuery, PathName, Precondition, RequestBody, answer, paged, read},
 };
 
 const KIND: &str = "Token";
@@ -42,17 +42,17 @@ pub(crate) struct TokenBody {
 /// The schema of the body of POST.
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "it describes the JSON and is never built")]
-pub(crate) struct TokenGiven {
+pub(crate) struct TokenRequestBody {
     /// `Token`; optional.
     kind: Option<String>,
-    metadata: NameGiven,
+    metadata: NewResourceMetadata,
     spec: TokenBody,
 }
 
 /// The name of a new resource.
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "it describes the JSON and is never built")]
-pub(crate) struct NameGiven {
+pub(crate) struct NewResourceMetadata {
     /// Lower-case letters, digits, `-`, `_`, `.`, `@` and `+`, a letter or digit first, at most 100.
     name: String,
 }
@@ -88,7 +88,7 @@ fn resource(view: TokenView) -> Token {
 ))]
 pub(crate) async fn list(
     State(state): State<ApiState>,
-    Asking(identity): Asking,
+    CallerIdentity(identity): CallerIdentity,
     page: Result<Query<PageQuery>, QueryRejection>,
 ) -> Result<Json<List<Token>>, ApiError> {
     let page = query(page, "limit and continue")?;
@@ -109,14 +109,14 @@ pub(crate) async fn list(
 ))]
 pub(crate) async fn get(
     State(state): State<ApiState>,
-    Asking(identity): Asking,
+    CallerIdentity(identity): CallerIdentity,
     PathName(name): PathName,
 ) -> Result<Response, ApiError> {
     Ok(answer(StatusCode::OK, &resource(state.identity.token(&identity, &name)?), DryRun::NO))
 }
 
 /// Creates a token with at most the author's scope. Its secret is shown only once.
-#[utoipa::path(post, path = "/api/v1/tokens", operation_id = "make_token", request_body = TokenGiven, params(
+#[utoipa::path(post, path = "/api/v1/tokens", operation_id = "make_token", request_body = TokenRequestBody, params(
     ("dry_run" = Option<bool>, Query, description = "Validate only; change nothing"),
 ), responses(
     (status = 201, description = "The token, with its secret", body = MadeToken),
@@ -130,20 +130,20 @@ pub(crate) async fn get(
 ))]
 pub(crate) async fn make(
     State(state): State<ApiState>,
-    Asking(identity): Asking,
+    CallerIdentity(identity): CallerIdentity,
     dry_run: DryRun,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
-    let given: Given<TokenBody> = read(&headers, body)?;
-    let Some(name) = given.metadata.name.clone() else {
+    let body: RequestBody<TokenBody> = read(&headers, body)?;
+    let Some(name) = body.metadata.name.clone() else {
         return Err(bad("metadata.name", "a token must have a name".to_owned()));
     };
     let name: Name = name.parse().map_err(|reason| bad("metadata.name", reason))?;
-    is_of(&given, KIND, name.as_str())?;
-    let expires_in = given.spec.expires_in.as_deref().map(parse_lifetime).transpose();
+    is_of(&body, KIND, name.as_str())?;
+    let expires_in = body.spec.expires_in.as_deref().map(parse_lifetime).transpose();
     let expires_in = expires_in.map_err(|reason| bad("spec.expires_in", reason))?;
-    let request = TokenRequest { scope: scope(given.spec.scope), expires_in };
+    let request = TokenRequest { scope: scope(body.spec.scope), expires_in };
     let issued = state.identity.create_token(&identity, &name, &request, dry_run.0).await?;
     // The secret of a dry run is not valid.
     let secret = (!dry_run.0).then_some(issued.secret);
@@ -168,7 +168,7 @@ pub(crate) async fn make(
 ))]
 pub(crate) async fn remove(
     State(state): State<ApiState>,
-    Asking(identity): Asking,
+    CallerIdentity(identity): CallerIdentity,
     PathName(name): PathName,
     dry_run: DryRun,
     precondition: Precondition,

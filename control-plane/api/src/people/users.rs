@@ -18,8 +18,8 @@ use super::{
 use crate::ApiError;
 use crate::{
     ApiState, List, Metadata, Problem, Resource,
-    access::Asking,
-    resource::{DryRun, Given, PageQuery, PathName, Precondition, answer, merged, paged, read},
+    access::CallerIdentity,
+    resource::{DryRun, PageQuery, PathName, Precondition, RequestBody, answer, merged, paged, read},
 };
 
 const KIND: &str = "User";
@@ -47,7 +47,7 @@ pub(crate) struct UserBody {
 /// The schema of the body of PUT.
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "it describes the JSON and is never built")]
-pub(crate) struct UserGiven {
+pub(crate) struct UserRequestBody {
     /// `User`; optional.
     kind: Option<String>,
     spec: UserBody,
@@ -100,7 +100,7 @@ pub(crate) async fn list(
 ))]
 pub(crate) async fn get(
     State(state): State<ApiState>,
-    Asking(identity): Asking,
+    CallerIdentity(identity): CallerIdentity,
     PathName(name): PathName,
 ) -> Result<Response, ApiError> {
     // Without the permission, the answer must not tell whether the user exists.
@@ -112,7 +112,7 @@ pub(crate) async fn get(
 }
 
 /// Creates or replaces a user. Another password, another role, and `disabled` end their sessions.
-#[utoipa::path(put, path = "/api/v1/users/{name}", operation_id = "put_user", request_body = UserGiven, params(
+#[utoipa::path(put, path = "/api/v1/users/{name}", operation_id = "put_user", request_body = UserRequestBody, params(
     ("name" = String, Path, description = "The user's name"),
     ("dry_run" = Option<bool>, Query, description = "Validate only; change nothing"),
 ), responses(
@@ -129,7 +129,7 @@ pub(crate) async fn get(
 ))]
 pub(crate) async fn put(
     State(state): State<ApiState>,
-    Asking(identity): Asking,
+    CallerIdentity(identity): CallerIdentity,
     PathName(name): PathName,
     dry_run: DryRun,
     precondition: Precondition,
@@ -137,10 +137,10 @@ pub(crate) async fn put(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
     let name: Name = name.parse().map_err(|reason| bad("name", reason))?;
-    let given: Given<UserBody> = read(&headers, body)?;
-    is_of(&given, KIND, name.as_str())?;
-    let precondition = precondition.and_body(given.metadata.resource_version.as_deref())?;
-    let update = update(given.spec);
+    let body: RequestBody<UserBody> = read(&headers, body)?;
+    is_of(&body, KIND, name.as_str())?;
+    let precondition = precondition.and_body(body.metadata.resource_version.as_deref())?;
+    let update = update(body.spec);
     let check = |found| precondition.check(found);
     let (is_new, user) = state.identity.put_user(&identity, &name, &update, check, dry_run.0).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
@@ -165,7 +165,7 @@ pub(crate) async fn put(
 ))]
 pub(crate) async fn patch(
     State(state): State<ApiState>,
-    Asking(identity): Asking,
+    CallerIdentity(identity): CallerIdentity,
     PathName(name): PathName,
     dry_run: DryRun,
     precondition: Precondition,
@@ -179,10 +179,10 @@ pub(crate) async fn patch(
         let parsed: Name = name.parse().map_err(|reason| bad("name", reason))?;
         let spec = json!({ "role": role_name(there.user.role), "disabled": there.user.disabled });
         let before = json!({ "kind": KIND, "metadata": { "name": name }, "spec": spec });
-        let given: Given<UserBody> = merged(before, patch.clone())?;
-        is_of(&given, KIND, &name)?;
-        let precondition = precondition.and_body(given.metadata.resource_version.as_deref())?;
-        let update = update(given.spec);
+        let body: RequestBody<UserBody> = merged(before, patch.clone())?;
+        is_of(&body, KIND, &name)?;
+        let precondition = precondition.and_body(body.metadata.resource_version.as_deref())?;
+        let update = update(body.spec);
         // The patch was applied to this version; a concurrent change must not be overwritten.
         let check = |found| {
             precondition.check(found)?;
@@ -215,7 +215,7 @@ pub(crate) async fn patch(
 ))]
 pub(crate) async fn remove(
     State(state): State<ApiState>,
-    Asking(identity): Asking,
+    CallerIdentity(identity): CallerIdentity,
     PathName(name): PathName,
     dry_run: DryRun,
     precondition: Precondition,

@@ -8,12 +8,12 @@ use crate::ApiError;
 
 const HEADER: HeaderName = HeaderName::from_static("slotway-dry-run");
 
-/// Whether a change is only validated: `?dry_run=true`. The answer is that of the change, and nothing is changed.
+/// Whether a change is only validated: `?dry_run=true`. The answer is that of the change, but nothing is changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct DryRun(pub(crate) bool);
 
 impl DryRun {
-    /// Not a dry run.
+    /// No dry run.
     pub(crate) const NO: Self = Self(false);
 
     /// Marks the answer as that of a dry run.

@@ -1,7 +1,7 @@
 //! The shape of all resources of `/api/v1`: `metadata`, `spec`, `status`; with versions, pages and dry runs.
 
+mod body;
 mod dry_run;
-mod given;
 mod page;
 mod path_name;
 mod precondition;
@@ -14,8 +14,8 @@ use axum::{
 use serde::Serialize;
 use slotway_api_types::Resource;
 
+pub(crate) use body::{BodyMetadata, RequestBody, located, merged, read};
 pub(crate) use dry_run::DryRun;
-pub(crate) use given::{Given, GivenMetadata, located, merged, read};
 pub(crate) use page::{PageQuery, bad_query, paged};
 pub(crate) use path_name::PathName;
 pub(crate) use precondition::Precondition;

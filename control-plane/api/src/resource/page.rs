@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pages_go_on_where_the_one_before_ended() {
+    fn a_page_continues_after_the_previous_one() {
         let names = ["a", "b", "c", "d", "e"];
         let page = |limit, after: Option<&str>| {
             let query = PageQuery { limit: Some(limit), after: after.map(str::to_owned) };
@@ -65,7 +65,11 @@ mod tests {
         assert_eq!(page(2, None), (vec!["a", "b"], Some("b".to_owned())));
         assert_eq!(page(2, Some("b")), (vec!["c", "d"], Some("d".to_owned())));
         assert_eq!(page(2, Some("d")), (vec!["e"], None));
-        assert_eq!(page(2, Some("bb")), (vec!["c", "d"], Some("d".to_owned())), "b has gone meanwhile");
+        assert_eq!(
+            page(2, Some("bb")),
+            (vec!["c", "d"], Some("d".to_owned())),
+            "b was deleted between the pages"
+        );
         assert_eq!(page(5, None), (names.to_vec(), None));
     }
 

@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_precondition_holds_for_the_version_that_it_names_and_no_other() {
+    fn a_precondition_holds_only_for_its_version() {
         for (precondition, found, holds) in [
             (Precondition::Any, None, true),
             (Precondition::Any, Some(1), true),

@@ -1,4 +1,4 @@
-//! The part of `apply` that is about kinds that are served in the ordinary way.
+//! The part of `apply` for ordinary kinds.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -14,7 +14,7 @@ use crate::{
     resource::Precondition,
 };
 
-/// A resource as it shall be.
+/// The desired state of a resource.
 #[derive(Debug, Clone)]
 pub(super) struct OrdinaryItem {
     pub(super) kind: &'static ResourceKind,
@@ -22,7 +22,7 @@ pub(super) struct OrdinaryItem {
     pub(super) spec: Value,
 }
 
-/// The changes of one domain, worked out and not made yet.
+/// The computed changes of one domain, not committed yet.
 pub(super) struct PlannedDomain<'a> {
     items: Vec<(usize, Kind, &'a OrdinaryItem)>,
     before: Arc<dyn ResourceView>,
@@ -30,16 +30,16 @@ pub(super) struct PlannedDomain<'a> {
     pub(super) writes: Vec<Write>,
 }
 
-/// The items of one domain, each with its place in the list.
+/// The items of one domain, each with its index in the list.
 struct DomainItems<'a> {
     domain: Arc<dyn Resources>,
     items: Vec<(usize, Kind, &'a OrdinaryItem, Precondition)>,
 }
 
-/// Works out the changes of each domain on what the store holds now.
+/// Computes the changes of each domain from the state in the store.
 ///
 /// # Errors
-/// Those of the domains, with the place of the item that is to blame; [`ApiError::Stale`].
+/// Those of the domains, with the index of the item that caused them; [`ApiError::Stale`].
 pub(super) async fn plan<'a>(
     state: &ApiState,
     items: &[(usize, &'a OrdinaryItem, Precondition)],
@@ -71,7 +71,7 @@ pub(super) async fn plan<'a>(
     Ok(planned)
 }
 
-/// Returns what became of each item, by its place in the list. `revision` is that of the commit, if there was one.
+/// Returns the outcome of each item by its index in the list. `revision` is that of the commit, if there was one.
 pub(super) fn applied(
     planned: Vec<PlannedDomain<'_>>,
     revision: Option<u64>,
@@ -82,7 +82,7 @@ pub(super) fn applied(
         for (index, kind, item) in items {
             let (was, is) = (before.get(kind, &item.name), after.get(kind, &item.name));
             let same = was.as_ref().map(|was| &was.spec) == is.as_ref().map(|is| &is.spec);
-            // Plain values always have JSON.
+            // Plain values can always be serialized.
             let shown = |stored| serde_json::to_value(resource(item.kind, stored)).ok();
             let outcome = AppliedItem {
                 kind: item.kind.name.to_owned(),
@@ -97,7 +97,7 @@ pub(super) fn applied(
     applied
 }
 
-/// Adds the place of the item that is to blame.
+/// Adds the index of the item that caused the error.
 fn placed(error: ResourceError, items: &[(usize, Kind, &OrdinaryItem, Precondition)]) -> ApiError {
     let to_blame = error.name().and_then(|name| items.iter().rev().find(|(_, _, item, _)| item.name == name));
     let index = to_blame.map(|(index, ..)| *index);

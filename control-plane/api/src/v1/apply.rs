@@ -23,7 +23,7 @@ use crate::{
     ApiState, Problem,
     access::scope_of,
     ordinary::ATTEMPTS_MAX,
-    resource::{DryRun, Given, Precondition, located, read},
+    resource::{DryRun, Precondition, RequestBody, located, read},
 };
 use slotway_identity::Identity;
 use slotway_pools::{
@@ -61,18 +61,18 @@ impl Item {
         let kind = value.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
         match kind.as_str() {
             pools::KIND => {
-                let (name, given, precondition) = named::<PoolSpec>(value)?;
-                given.metadata.has_no_labels()?;
-                Ok((Self::Pool(pools::parse_name(&name)?, given.spec), precondition))
+                let (name, body, precondition) = named::<PoolSpec>(value)?;
+                body.metadata.has_no_labels()?;
+                Ok((Self::Pool(pools::parse_name(&name)?, body.spec), precondition))
             }
             policies::KIND => {
-                let (name, given, precondition) = named::<Policy>(value)?;
-                given.metadata.has_no_labels()?;
-                Ok((Self::Policy(pools::parse_name(&name)?, given.spec), precondition))
+                let (name, body, precondition) = named::<Policy>(value)?;
+                body.metadata.has_no_labels()?;
+                Ok((Self::Policy(pools::parse_name(&name)?, body.spec), precondition))
             }
             workers::KIND => {
-                let (name, given, precondition) = named::<WorkerSpec>(value)?;
-                let worker = workers::wanted(workers::named(&name)?, given.metadata, given.spec)?;
+                let (name, body, precondition) = named::<WorkerSpec>(value)?;
+                let worker = workers::wanted(workers::named(&name)?, body.metadata, body.spec)?;
                 Ok((Self::Worker(Box::new(worker)), precondition))
             }
             other => {
@@ -84,9 +84,9 @@ impl Item {
                         format!("{other:?} is no kind that can be applied; use one of {applied}"),
                     ));
                 };
-                let (name, given, precondition) = named::<Value>(value)?;
-                given.metadata.has_no_labels()?;
-                Ok((Self::Ordinary(OrdinaryItem { kind, name, spec: given.spec }), precondition))
+                let (name, body, precondition) = named::<Value>(value)?;
+                body.metadata.has_no_labels()?;
+                Ok((Self::Ordinary(OrdinaryItem { kind, name, spec: body.spec }), precondition))
             }
         }
     }
@@ -269,7 +269,7 @@ async fn apply_to_all(
     Err(StoreError::Contended.into())
 }
 
-/// Returns the change of pools, policies and workers, which returns what was there before.
+/// Returns the change of pools, policies and workers. It returns the state before it.
 fn change_of(
     state: &ApiState,
     items: &Items,
@@ -314,7 +314,7 @@ fn read_items(values: Vec<Value>) -> Result<Vec<(Item, Precondition)>, ApiError>
     Ok(items)
 }
 
-/// Pools first, then policies, then workers, whatever their order in the list.
+/// Applies the items to the state: pools first, then policies, then workers, regardless of their order in the list.
 fn make_so(
     next: &mut PoolsState,
     items: &[(Item, Precondition)],
@@ -348,7 +348,7 @@ fn make_so(
     })
 }
 
-/// Says whether an item may have broken a rule.
+/// Returns whether an item may have caused a violation.
 fn is_to_blame(item: &Item, violation: &RuleViolation, roster: &PoolsState) -> bool {
     match (item, violation.subject) {
         (Item::Pool(..), RuleSubject::PoolCount) => true,
@@ -362,19 +362,21 @@ fn is_to_blame(item: &Item, violation: &RuleViolation, roster: &PoolsState) -> b
     }
 }
 
-/// Reads a resource with its name.
-fn named<Spec: DeserializeOwned>(value: Value) -> Result<(String, Given<Spec>, Precondition), ApiError> {
-    let given: Given<Spec> = located(value)?;
-    let name = given.metadata.name.clone().ok_or_else(|| ApiError::BadBody {
+/// Parses a resource with its name.
+fn named<Spec: DeserializeOwned>(
+    value: Value,
+) -> Result<(String, RequestBody<Spec>, Precondition), ApiError> {
+    let body: RequestBody<Spec> = located(value)?;
+    let name = body.metadata.name.clone().ok_or_else(|| ApiError::BadBody {
         index: None,
         field: Some("metadata.name".to_owned()),
         reason: "say which one it is".to_owned(),
     })?;
-    let precondition = Precondition::Any.and_body(given.metadata.resource_version.as_deref())?;
-    Ok((name, given, precondition))
+    let precondition = Precondition::Any.and_body(body.metadata.resource_version.as_deref())?;
+    Ok((name, body, precondition))
 }
 
 fn json(resource: Option<impl Serialize>) -> Option<Value> {
-    // What is text and numbers can always be written.
+    // Text and numbers can always be serialized.
     resource.and_then(|resource| serde_json::to_value(resource).ok())
 }

@@ -11,7 +11,7 @@ use super::workers::{named, shown, version};
 use crate::ApiError;
 use crate::{
     ApiState, Problem, Resource,
-    access::By,
+    access::RequestAuthor,
     resource::{DryRun, PathName, Precondition, read},
 };
 use slotway_pools::{Cordon, PoolsError, PoolsState, WorkerSpec, WorkerStatus};
@@ -32,13 +32,13 @@ impl Reason {
         if body.as_ref().is_ok_and(|body| body.is_empty()) {
             return Ok(Self::default());
         }
-        let given: Self = read(headers, body)?;
-        Cordon::check_reason(&given.reason).map_err(|reason| ApiError::BadBody {
+        let body: Self = read(headers, body)?;
+        Cordon::check_reason(&body.reason).map_err(|reason| ApiError::BadBody {
             index: None,
             field: Some("reason".to_owned()),
             reason,
         })?;
-        Ok(given)
+        Ok(body)
     }
 }
 
@@ -84,7 +84,7 @@ impl Request {
     (status = 415, description = "The body is not JSON", body = Problem),
 ))]
 pub(crate) async fn cordon(
-    By(who): By,
+    RequestAuthor(who): RequestAuthor,
     State(state): State<ApiState>,
     PathName(name): PathName,
     precondition: Precondition,
@@ -112,7 +112,7 @@ pub(crate) async fn cordon(
     (status = 415, description = "The body is not JSON", body = Problem),
 ))]
 pub(crate) async fn drain(
-    by: By,
+    by: RequestAuthor,
     state: State<ApiState>,
     name: PathName,
     precondition: Precondition,
@@ -138,7 +138,7 @@ pub(crate) async fn drain(
     (status = 415, description = "The body is not JSON", body = Problem),
 ))]
 pub(crate) async fn uncordon(
-    By(who): By,
+    RequestAuthor(who): RequestAuthor,
     State(state): State<ApiState>,
     PathName(name): PathName,
     precondition: Precondition,
@@ -146,7 +146,7 @@ pub(crate) async fn uncordon(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
-    // A reason may stand there as in a cordon; there is nothing left that it would be the reason of.
+    // A body may have a reason, like that of a cordon, but it is not used.
     Reason::read(&headers, body)?;
     let request = Request { who, url: named(&name)?, precondition, dry_run };
     request.make(&state, |next, url| next.uncordon(url)).await

@@ -31,7 +31,7 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(apply::apply))
 }
 
-/// A pool, a policy or a worker as GET answers it, by its key in the store; nothing where it is not there.
+/// Returns a pool, a policy or a worker as GET returns it, by its key in the store; none if it does not exist.
 pub(super) fn rendered(view: &StatusView<'_>, kind: Kind, key: &str) -> Option<Value> {
     match kind {
         POOL => serde_json::to_value(pools::resource(view, &key.parse().ok()?)?).ok(),

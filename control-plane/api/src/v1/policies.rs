@@ -16,8 +16,10 @@ use super::pools::named;
 use crate::ApiError;
 use crate::{
     ApiState, List, Metadata, Problem, Resource,
-    access::By,
-    resource::{DryRun, Given, PageQuery, PathName, Precondition, answer, bad_query, merged, paged, read},
+    access::RequestAuthor,
+    resource::{
+        DryRun, PageQuery, PathName, Precondition, RequestBody, answer, bad_query, merged, paged, read,
+    },
 };
 use slotway_pools::PoolsState;
 
@@ -117,7 +119,7 @@ pub(crate) async fn get(
     (status = 415, description = "The body is not JSON", body = Problem),
 ))]
 pub(crate) async fn put(
-    By(who): By,
+    RequestAuthor(who): RequestAuthor,
     State(state): State<ApiState>,
     PathName(name): PathName,
     precondition: Precondition,
@@ -125,17 +127,17 @@ pub(crate) async fn put(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
-    let given: Given<slotway_config::Policy> = read(&headers, body)?;
-    given.is_of(KIND, &name)?;
-    given.metadata.has_no_labels()?;
-    let precondition = precondition.and_body(given.metadata.resource_version.as_deref())?;
+    let body: RequestBody<slotway_config::Policy> = read(&headers, body)?;
+    body.is_of(KIND, &name)?;
+    body.metadata.has_no_labels()?;
+    let precondition = precondition.and_body(body.metadata.resource_version.as_deref())?;
     let make = |next: &mut PoolsState| -> Result<_, ApiError> {
         let name = named(next, &name)?;
         if !next.pools().has(&name) {
             return Err(next.unknown_pool(&name).into());
         }
         precondition.check(version(next, &name))?;
-        next.put_policy(&name, given.spec)?;
+        next.put_policy(&name, body.spec)?;
         Ok(name)
     };
     let (name, roster) = state.workers.change(who, dry_run.0, make).await?;
@@ -156,7 +158,7 @@ pub(crate) async fn put(
     (status = 415, description = "The body is not JSON", body = Problem),
 ))]
 pub(crate) async fn patch(
-    By(who): By,
+    RequestAuthor(who): RequestAuthor,
     State(state): State<ApiState>,
     PathName(name): PathName,
     precondition: Precondition,
@@ -169,11 +171,11 @@ pub(crate) async fn patch(
         let name = named(next, &name)?;
         let there = next.pools().policy(&name).ok_or_else(|| next.unknown_pool(&name))?;
         let (version, there) = (there.revision, json!({ "spec": there.policy }));
-        let given: Given<slotway_config::Policy> = merged(there, patch.clone())?;
-        given.is_of(KIND, name.as_str())?;
-        given.metadata.has_no_labels()?;
-        precondition.and_body(given.metadata.resource_version.as_deref())?.check(Some(version))?;
-        next.put_policy(&name, given.spec)?;
+        let body: RequestBody<slotway_config::Policy> = merged(there, patch.clone())?;
+        body.is_of(KIND, name.as_str())?;
+        body.metadata.has_no_labels()?;
+        precondition.and_body(body.metadata.resource_version.as_deref())?.check(Some(version))?;
+        next.put_policy(&name, body.spec)?;
         Ok(name)
     };
     let (name, roster) = state.workers.change(who, dry_run.0, make).await?;

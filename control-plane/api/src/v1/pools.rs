@@ -14,8 +14,10 @@ use slotway_config::PoolName;
 use crate::ApiError;
 use crate::{
     ApiState, List, Metadata, Problem, Resource,
-    access::By,
-    resource::{DryRun, Given, PageQuery, PathName, Precondition, answer, bad_query, merged, paged, read},
+    access::RequestAuthor,
+    resource::{
+        DryRun, PageQuery, PathName, Precondition, RequestBody, answer, bad_query, merged, paged, read,
+    },
 };
 use slotway_pools::{PoolSpec, PoolStatus, PoolsState, StatusView};
 
@@ -114,7 +116,7 @@ pub(crate) async fn get(
     (status = 415, description = "The body is not JSON", body = Problem),
 ))]
 pub(crate) async fn put(
-    By(who): By,
+    RequestAuthor(who): RequestAuthor,
     State(state): State<ApiState>,
     PathName(name): PathName,
     precondition: Precondition,
@@ -122,16 +124,16 @@ pub(crate) async fn put(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
-    let given: Given<PoolSpec> = read(&headers, body)?;
-    given.is_of(KIND, &name)?;
-    given.metadata.has_no_labels()?;
+    let body: RequestBody<PoolSpec> = read(&headers, body)?;
+    body.is_of(KIND, &name)?;
+    body.metadata.has_no_labels()?;
     let name = parse_name(&name)?;
-    let precondition = precondition.and_body(given.metadata.resource_version.as_deref())?;
+    let precondition = precondition.and_body(body.metadata.resource_version.as_deref())?;
     let own = name.clone();
     let make = |next: &mut PoolsState| -> Result<_, ApiError> {
         let before = version(next, &own);
         precondition.check(before)?;
-        next.put_pools([(own.clone(), given.spec.clone())]);
+        next.put_pools([(own.clone(), body.spec.clone())]);
         Ok(before.is_none())
     };
     let (is_new, roster) = state.workers.change(who, dry_run.0, make).await?;
@@ -154,7 +156,7 @@ pub(crate) async fn put(
     (status = 415, description = "The body is not JSON", body = Problem),
 ))]
 pub(crate) async fn patch(
-    By(who): By,
+    RequestAuthor(who): RequestAuthor,
     State(state): State<ApiState>,
     PathName(name): PathName,
     precondition: Precondition,
@@ -166,11 +168,11 @@ pub(crate) async fn patch(
     let make = |next: &mut PoolsState| -> Result<_, ApiError> {
         let name = named(next, &name)?;
         let there = next.pool_spec(&name).ok_or_else(|| next.unknown_pool(&name))?;
-        let given: Given<PoolSpec> = merged(json!({ "spec": there }), patch.clone())?;
-        given.is_of(KIND, name.as_str())?;
-        given.metadata.has_no_labels()?;
-        precondition.and_body(given.metadata.resource_version.as_deref())?.check(version(next, &name))?;
-        next.put_pools([(name.clone(), given.spec)]);
+        let body: RequestBody<PoolSpec> = merged(json!({ "spec": there }), patch.clone())?;
+        body.is_of(KIND, name.as_str())?;
+        body.metadata.has_no_labels()?;
+        precondition.and_body(body.metadata.resource_version.as_deref())?.check(version(next, &name))?;
+        next.put_pools([(name.clone(), body.spec)]);
         Ok(name)
     };
     let (name, roster) = state.workers.change(who, dry_run.0, make).await?;
@@ -190,7 +192,7 @@ pub(crate) async fn patch(
     (status = 412, description = "Version conflict", body = Problem),
 ))]
 pub(crate) async fn remove(
-    By(who): By,
+    RequestAuthor(who): RequestAuthor,
     State(state): State<ApiState>,
     PathName(name): PathName,
     precondition: Precondition,

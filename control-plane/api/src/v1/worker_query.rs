@@ -4,7 +4,7 @@ use crate::ApiError;
 use crate::resource::{PageQuery, bad_query};
 use slotway_pools::{WorkerCondition, WorkerRecord, WorkerStatus};
 
-/// The largest number of labels in a query: that of a worker.
+/// The maximum number of labels in a query: that of a worker.
 const LABELS_MAX: usize = 32;
 
 /// The filter and the page of a list of workers.
@@ -60,7 +60,7 @@ impl WorkerQuery {
         Ok(read)
     }
 
-    /// Says whether a worker matches.
+    /// Returns whether a worker matches.
     pub(super) fn wants(&self, record: &WorkerRecord, status: &WorkerStatus) -> bool {
         self.pool.as_ref().is_none_or(|pool| record.entry.pool.as_str() == pool)
             && self.state.is_none_or(|state| status.state == state)

@@ -15,8 +15,8 @@ use super::worker_query::WorkerQuery;
 use crate::ApiError;
 use crate::{
     ApiState, List, Metadata, Problem, Resource,
-    access::By,
-    resource::{DryRun, Given, GivenMetadata, PathName, Precondition, answer, merged, paged, read},
+    access::RequestAuthor,
+    resource::{BodyMetadata, DryRun, PathName, Precondition, RequestBody, answer, merged, paged, read},
 };
 use slotway_pools::{
     PoolsState, StatusView, WantedWorker, WorkerCondition, WorkerRecord, WorkerSpec, WorkerStatus,
@@ -66,7 +66,7 @@ pub(super) fn named(name: &str) -> Result<WorkerUrl, ApiError> {
 /// [`ApiError::BadBody`].
 pub(super) fn wanted(
     worker: WorkerUrl,
-    metadata: GivenMetadata,
+    metadata: BodyMetadata,
     spec: WorkerSpec,
 ) -> Result<WantedWorker, ApiError> {
     let bad = |field: &str, reason| ApiError::BadBody { index: None, field: Some(field.to_owned()), reason };
@@ -76,10 +76,10 @@ pub(super) fn wanted(
 }
 
 /// Checks kind and name; another spelling of the URL is the same name.
-fn is_of(given: &Given<WorkerSpec>, url: &WorkerUrl) -> Result<(), ApiError> {
-    match &given.metadata.name {
-        Some(name) if named(name)? == *url => given.is_of(KIND, name),
-        _ => given.is_of(KIND, url.as_str()),
+fn is_of(body: &RequestBody<WorkerSpec>, url: &WorkerUrl) -> Result<(), ApiError> {
+    match &body.metadata.name {
+        Some(name) if named(name)? == *url => body.is_of(KIND, name),
+        _ => body.is_of(KIND, url.as_str()),
     }
 }
 
@@ -140,7 +140,7 @@ pub(crate) async fn get(
     (status = 415, description = "The body is not JSON", body = Problem),
 ))]
 pub(crate) async fn put(
-    By(who): By,
+    RequestAuthor(who): RequestAuthor,
     State(state): State<ApiState>,
     PathName(name): PathName,
     precondition: Precondition,
@@ -149,10 +149,10 @@ pub(crate) async fn put(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
     let url = named(&name)?;
-    let given: Given<WorkerSpec> = read(&headers, body)?;
-    is_of(&given, &url)?;
-    let precondition = precondition.and_body(given.metadata.resource_version.as_deref())?;
-    let wanted = wanted(url.clone(), given.metadata, given.spec)?;
+    let body: RequestBody<WorkerSpec> = read(&headers, body)?;
+    is_of(&body, &url)?;
+    let precondition = precondition.and_body(body.metadata.resource_version.as_deref())?;
+    let wanted = wanted(url.clone(), body.metadata, body.spec)?;
     let context = state.workers.context(who.clone());
     let make = |next: &mut PoolsState| -> Result<_, ApiError> {
         let before = version(next, &wanted.worker);
@@ -180,7 +180,7 @@ pub(crate) async fn put(
     (status = 415, description = "The body is not JSON", body = Problem),
 ))]
 pub(crate) async fn patch(
-    By(who): By,
+    RequestAuthor(who): RequestAuthor,
     State(state): State<ApiState>,
     PathName(name): PathName,
     precondition: Precondition,
@@ -197,10 +197,10 @@ pub(crate) async fn patch(
             "metadata": { "labels": there.labels.clone(), "notes": there.notes.clone() },
             "spec": there.spec(),
         });
-        let given: Given<WorkerSpec> = merged(as_json, patch.clone())?;
-        is_of(&given, &own)?;
-        precondition.and_body(given.metadata.resource_version.as_deref())?.check(Some(there.revision))?;
-        next.put_worker(wanted(own.clone(), given.metadata, given.spec)?, &context)?;
+        let body: RequestBody<WorkerSpec> = merged(as_json, patch.clone())?;
+        is_of(&body, &own)?;
+        precondition.and_body(body.metadata.resource_version.as_deref())?.check(Some(there.revision))?;
+        next.put_worker(wanted(own.clone(), body.metadata, body.spec)?, &context)?;
         Ok(())
     };
     let ((), roster) = state.workers.change(who, dry_run.0, make).await?;
@@ -221,7 +221,7 @@ pub(crate) async fn patch(
     (status = 412, description = "Version conflict", body = Problem),
 ))]
 pub(crate) async fn remove(
-    By(who): By,
+    RequestAuthor(who): RequestAuthor,
     State(state): State<ApiState>,
     PathName(name): PathName,
     precondition: Precondition,
@@ -244,9 +244,9 @@ pub(crate) async fn remove(
         let since = roster.worker(&url).and_then(|record| record.membership.drains_since());
         since.is_none_or(|since| !state.workers.has_drained(&url, since, now))
     } else {
-        // It is taken away, whether or not it can be let go of at once.
+        // The removal is made even if the worker cannot be released at once.
         if let Err(error) = state.workers.settle(now).await {
-            tracing::warn!("a removed worker cannot be let go: {error}");
+            tracing::warn!("a removed worker cannot be released: {error}");
         }
         roster = state.workers.view(now).state;
         roster.shown_worker(&url).is_some()

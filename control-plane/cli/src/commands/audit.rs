@@ -60,7 +60,7 @@ pub(super) enum Output {
 
 impl Audit {
     pub(super) async fn run(self) -> Result<(), CliError> {
-        // A word of the commands names the kind of document.
+        // The kind's plural in commands names the kind of document.
         let of_word =
             |word: &String| word.parse::<Kind>().ok().and_then(|kind| kind.stored).map(str::to_owned);
         let kind = self.kind.as_ref().map(|word| of_word(word).unwrap_or_else(|| word.clone()));

@@ -55,7 +55,7 @@ impl BackupCommand {
     }
 }
 
-/// Writes the backup into a new file, which only its owner may read: it has hashes against which passwords can be guessed.
+/// Writes the backup into a new file, which only its owner may read: it contains password hashes.
 fn write_new(path: &Path, backup: &StoreBackup) -> Result<(), CliError> {
     let write = || {
         let mut out = BufWriter::new(AtomicFile::create(path, IfExists::Fail)?);

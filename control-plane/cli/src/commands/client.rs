@@ -23,7 +23,7 @@ const HTTP: HttpClient = HttpClient {
     answer_within: Duration::from_secs(30),
     body_bytes_max: 64 * 1024 * 1024,
 };
-/// Most pages of a list: a million resources.
+/// The maximum number of pages of a list: a million resources.
 const PAGES_MAX: usize = 1_000;
 const PAGE: &str = "1000";
 

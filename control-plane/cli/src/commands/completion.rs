@@ -64,7 +64,7 @@ impl Completion {
     }
 }
 
-/// Answers a completion request of a shell, and then ends the process; returns if there is none.
+/// Answers a completion request of a shell, and then ends the process. Returns if there is no such request.
 pub(super) fn answer_shell() {
     CompleteEnv::with_factory(Cli::command).var(VARIABLE).shells(SHELLS).complete();
 }

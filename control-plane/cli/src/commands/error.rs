@@ -25,7 +25,7 @@ pub enum CliError {
     Setting {
         /// The flag or variable.
         setting: &'static str,
-        /// What is wrong and what would be right.
+        /// Why it is invalid, and what would be valid.
         reason: String,
     },
     /// A configuration or manifest file has an error at a place.
@@ -42,7 +42,7 @@ pub enum CliError {
     Unreachable {
         /// Its address.
         url: String,
-        /// What went wrong, and what to do.
+        /// The failure and its remedy.
         reason: String,
     },
     /// The request cannot be sent, or its answer is not that of a control plane.
@@ -50,13 +50,13 @@ pub enum CliError {
     Request {
         /// The URL of the request.
         url: String,
-        /// What went wrong.
+        /// The failure.
         reason: String,
     },
     /// A state was not reached in time.
     #[error("{what} after {}", WaitDuration::from_ms(*.within_ms))]
     TooLate {
-        /// What is not reached yet.
+        /// The condition that was not reached.
         what: String,
         /// The time limit.
         within_ms: u64,
@@ -106,7 +106,7 @@ pub enum CliError {
         what: &'static str,
         /// The places where it was looked for.
         looked: String,
-        /// What to do.
+        /// The remedy.
         remedy: &'static str,
     },
     /// The Envoy of `slotway up` or the xDS server failed.
@@ -145,7 +145,7 @@ impl CliError {
     /// Returns success for no error, the only one, or all of them.
     ///
     /// # Errors
-    /// If there is one.
+    /// If the list is not empty.
     pub(crate) fn all(mut errors: Vec<Self>) -> Result<(), Self> {
         match errors.pop() {
             None => Ok(()),

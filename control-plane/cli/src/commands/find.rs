@@ -56,7 +56,7 @@ fn first(
     looked: &str,
     remedy: &'static str,
 ) -> Result<PathBuf, CliError> {
-    // `ENVOY= make run` names nothing.
+    // `ENVOY= make run` sets an empty value, which names no file.
     let (found, looked) = match named.filter(|path| !path.as_os_str().is_empty()) {
         Some(named) => (named.is_file().then(|| named.to_owned()), format!("{} is no file", named.display())),
         None => (candidates.find(|path| path.is_file()), looked.to_owned()),

@@ -42,7 +42,7 @@ impl JsonResource {
         self.at(path).and_then(Value::as_u64)
     }
 
-    /// Says whether the value at a path is `true`.
+    /// Returns whether the value at a path is `true`.
     pub(super) fn is(&self, path: &str) -> bool {
         self.at(path).and_then(Value::as_bool).unwrap_or_default()
     }

@@ -30,7 +30,7 @@ impl Kind {
         format!("{}/{}", self.collection(), encoded(name))
     }
 
-    /// Returns one of them in a sentence.
+    /// Returns a resource of the kind for use in a sentence.
     pub(super) fn in_words(self, name: &str) -> String {
         format!("{} {name}", self.title)
     }
@@ -40,7 +40,7 @@ impl Kind {
         kinds::by_name(name).map(Self)
     }
 
-    /// Returns the words for several, of the kinds for which `wanted` holds.
+    /// Returns the plurals of the kinds for which `wanted` holds.
     pub(super) fn words_of(wanted: impl Fn(&ResourceKind) -> bool) -> String {
         Self::all().filter(|kind| wanted(kind)).map(|kind| kind.words).collect::<Vec<_>>().join(", ")
     }
@@ -98,12 +98,12 @@ pub(super) fn help(wanted: impl Fn(&ResourceKind) -> bool, more: &str) -> String
     format!("{}{more}; or KIND/NAME", Kind::words_of(wanted))
 }
 
-/// Returns a name as it stands in a path or a query.
+/// Returns a name encoded for a path or a query.
 pub(super) fn encoded(name: &str) -> impl fmt::Display {
     utf8_percent_encode(name, NON_ALPHANUMERIC)
 }
 
-/// What a command names: a kind, or `KIND/NAME` as `-o name` prints it.
+/// The argument of a command: a kind, or `KIND/NAME` as `-o name` prints it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ResourceArgument {
     /// The kind.
@@ -113,7 +113,7 @@ pub(super) struct ResourceArgument {
 }
 
 impl ResourceArgument {
-    /// Returns the name that was given with the kind, and those that follow it.
+    /// Returns the name in the argument, and the names that follow it.
     pub(super) fn names(&self, more: &[String]) -> Vec<String> {
         self.name.iter().chain(more).cloned().collect()
     }

@@ -261,7 +261,7 @@ impl Live {
         Some(vec![Change { kind, name, now: Some(resource) }])
     }
 
-    /// Says whether these figures may change which workers the query selects.
+    /// Returns whether these figures may change which workers the query selects.
     fn choice_depends_on(&self, data: &Value) -> bool {
         let Some((_, wanted)) = self.fields.iter().find(|(name, _)| name == "state") else { return false };
         let workers = data.get("workers").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();

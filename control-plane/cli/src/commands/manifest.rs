@@ -27,7 +27,7 @@ pub(super) struct Item {
     pub(super) kind: Kind,
     /// Its name.
     pub(super) name: String,
-    /// The resource as it is sent: without `status`.
+    /// The resource without `status`, as it is sent.
     pub(super) value: Value,
     file: PathBuf,
     node: Spanned<Node>,

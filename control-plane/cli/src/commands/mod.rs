@@ -140,7 +140,7 @@ enum Command {
 }
 
 impl Command {
-    /// Says whether the output format is JSON; a problem is then printed as JSON, too.
+    /// Returns whether the output format is JSON. Problems are then printed as JSON too.
     fn wants_json(&self) -> bool {
         let format = match self {
             Self::Get(get) => get.output,

@@ -25,7 +25,7 @@ impl Origin {
         Self { secure, host, port, base: String::new() }
     }
 
-    /// Says whether it is on this machine.
+    /// Returns whether it is on this machine.
     pub(super) fn is_here(&self) -> bool {
         self.host.eq_ignore_ascii_case("localhost")
             || self.host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())

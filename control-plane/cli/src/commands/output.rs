@@ -40,7 +40,7 @@ pub(super) enum Colour {
 }
 
 impl Colour {
-    /// Says whether standard output gets colours.
+    /// Returns whether standard output gets colours.
     pub(super) fn is_on(self) -> bool {
         match self {
             Self::Always => true,
@@ -57,7 +57,7 @@ pub(super) fn say(line: impl Display) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-/// Prints text that has its own line ends.
+/// Prints text that already ends with a line feed.
 pub(super) fn say_text(text: &str) {
     let mut stdout = std::io::stdout();
     let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());

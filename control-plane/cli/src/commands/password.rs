@@ -25,7 +25,8 @@ impl std::fmt::Debug for Password {
 /// Asks for a password twice on a terminal, or reads one line of standard input.
 ///
 /// # Errors
-/// [`CliError::Usage`] if there is none, or the two differ. [`CliError::Runtime`] for a terminal that cannot be used.
+/// [`CliError::Usage`] if the password is empty, or the two differ. [`CliError::Runtime`] for a terminal that cannot be
+/// used.
 pub(super) fn ask(of: &str, from_stdin: bool) -> Result<Password, CliError> {
     let stdin = std::io::stdin();
     if from_stdin || !stdin.is_terminal() {

@@ -48,7 +48,7 @@ impl RejectedRequest {
         near.filter(|(distance, _)| *distance <= MISSPELT_MAX).min().map(|(_, name)| name)
     }
 
-    /// Returns what to do next, beside what the detail says.
+    /// Returns the next step for the user, in addition to the detail.
     fn hint(&self) -> Option<String> {
         let known =
             self.problem.get("known").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();

@@ -65,7 +65,7 @@ impl Restore {
         Ok(())
     }
 
-    /// Permits to replace what a store has: nothing, or everything with `--replace`.
+    /// Checks that the restore may replace the store's content: it must be empty, unless `--replace` is set.
     fn may_replace(&self, present: &Listing) -> Result<(), CliError> {
         let present = StoreBackup::of(present.clone(), &store_scope(), Clock::System.now());
         match in_words(&present) {
@@ -107,7 +107,7 @@ impl Restore {
     }
 }
 
-/// Returns whether there is one document of a kind at most.
+/// Returns whether a kind has at most one document.
 fn is_single(kind: Kind) -> bool {
     kinds::by_stored(kind.as_str()).is_some_and(|kind| kind.title == kind.titles)
 }

@@ -94,7 +94,7 @@ impl Top {
         mut updates: tokio::sync::mpsc::Receiver<Update>,
     ) -> Result<(), CliError> {
         let mut ended = ending::ending()?;
-        // The screen is only taken once there is something to show, so that an error stays a line.
+        // The screen is set up only after the first successful read, so that an error is still one line.
         match updates.recv().await {
             Some(Update::Changed(changes)) => board.take(changes),
             Some(Update::Failed(error) | Update::Lost(error)) => return Err(error),

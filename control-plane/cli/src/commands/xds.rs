@@ -47,7 +47,7 @@ fn help() -> String {
     format!("The type of the resources: {}", TYPES.map(|ty| ty.word).join(", "))
 }
 
-/// Reads the word of a type of resource.
+/// Parses the name of a type of resource.
 fn agent_type(word: &str) -> Result<AgentType, String> {
     let found = TYPES.into_iter().find(|ty| ty.word == word);
     found.ok_or_else(|| format!("use one of {}", TYPES.map(|ty| ty.word).join(", ")))

@@ -18,7 +18,7 @@ impl ApiTls {
     /// Reads the files.
     ///
     /// # Errors
-    /// [`RuntimeError::File`] for a file that cannot be read or holds something else.
+    /// [`RuntimeError::File`] for a file that cannot be read or is invalid.
     pub fn server(&self) -> Result<Arc<ServerConfig>, RuntimeError> {
         tls::server(&self.certificate_file, &self.key_file, None)
     }
@@ -70,7 +70,7 @@ impl ApiLimits {
 /// Checks that REST may be served at this address: unencrypted tokens and passwords can be intercepted.
 ///
 /// # Errors
-/// What is wrong, and what to do.
+/// The problem and its remedy.
 pub(super) fn check_exposure(api: SocketAddr, tls: bool, insecure: bool) -> Result<(), String> {
     if tls || insecure || api.ip().to_canonical().is_loopback() {
         return Ok(());
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rest_in_the_clear_is_for_this_machine_unless_somebody_says_so() {
+    fn plain_http_for_other_machines_requires_an_explicit_setting() {
         for (api, tls, insecure, may) in [
             ("127.0.0.1:8080", false, false, true),
             ("[::1]:8080", false, false, true),

@@ -18,7 +18,7 @@ pub struct ConfigFileError {
     pub file: PathBuf,
     /// Line and column, both from 1, if the reason has a location.
     pub at: Option<(u64, u64)>,
-    /// What is wrong and what would be right.
+    /// Why it is invalid, and what would be valid.
     pub reason: String,
 }
 
@@ -34,7 +34,7 @@ impl fmt::Display for ConfigFileError {
 /// Reads and checks a configuration file.
 ///
 /// # Errors
-/// The first thing that is wrong with it.
+/// The first error in the file.
 pub fn load(file: &Path) -> Result<Config, ConfigFileError> {
     let refuse = |reason: String| ConfigFileError { file: file.to_owned(), at: None, reason };
     let mut bytes = Vec::new();
@@ -51,7 +51,7 @@ pub fn load(file: &Path) -> Result<Config, ConfigFileError> {
 /// Reads and checks the text of a configuration file; `file` is the name that errors carry.
 ///
 /// # Errors
-/// The first thing that is wrong with it.
+/// The first error in the file.
 pub fn parse(file: &Path, yaml: &str) -> Result<Config, ConfigFileError> {
     let refuse = |at, reason| ConfigFileError { file: file.to_owned(), at, reason };
     // Thousands of workers are a real configuration; the parser's limits are for untrusted input.
@@ -89,7 +89,7 @@ pub fn parse(file: &Path, yaml: &str) -> Result<Config, ConfigFileError> {
     Ok(config)
 }
 
-/// Returns the parser's message without its location, since ours stands in front, and without Rust's names of
+/// Returns the parser's message without its location, which the caller adds in its own form, and without names of Rust
 /// types.
 fn in_words(message: &str) -> String {
     let message = message.rfind(" at line ").map_or(message, |at| &message[..at]).trim_end();

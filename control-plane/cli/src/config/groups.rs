@@ -69,7 +69,7 @@ impl XdsTls {
     /// Reads the files.
     ///
     /// # Errors
-    /// [`RuntimeError::File`] for a file that cannot be read or holds something else.
+    /// [`RuntimeError::File`] for a file that cannot be read or is invalid.
     pub fn server(&self) -> Result<Arc<ServerConfig>, RuntimeError> {
         tls::server(&self.certificate_file, &self.key_file, self.client_ca_file.as_deref())
     }

@@ -1,4 +1,4 @@
-//! All of the store as one file, and back.
+//! Backup of the whole store into one file, and restore.
 
 use std::{
     fs,
@@ -12,28 +12,28 @@ use slotway_test_postgres::Postgres;
 
 use crate::{
     golden::told,
-    house::{House, Running, stderr, stdout, wait_for},
     http::{NOBODY, send},
+    installation::{Installation, Running, stderr, stdout, wait_for},
     real_plane::SITE,
 };
 
-/// The site's worker is cordoned, and there is one more.
+/// A configuration in which the file's worker is cordoned, with one more worker.
 fn site() -> String {
     let cordoned = SITE.replace("capacity: 2", "capacity: 2, cordoned: true");
     let more = "kind: Worker\nmetadata: { name: 'http://127.0.0.1:8' }\nspec: { pool: ocr, capacity: 4 }\n";
     format!("{cordoned}---\n{more}")
 }
 
-/// A configuration file, and the control plane that it is for, if it runs.
+/// A configuration file, and its control plane while it runs.
 struct Plane {
-    house: House,
+    installation: Installation,
     store: Option<String>,
     serving: Option<Running>,
 }
 
 impl Plane {
     fn stopped(store: Option<String>) -> Self {
-        Self { house: House::new(), store, serving: None }
+        Self { installation: Installation::new(), store, serving: None }
     }
 
     fn start(store: Option<String>) -> Self {
@@ -48,7 +48,7 @@ impl Plane {
     }
 
     fn serve(&mut self) {
-        let serving = self.house.serving(&self.variables());
+        let serving = self.installation.serving(&self.variables());
         wait_for("readiness", || self.get("/readyz"));
         self.serving = Some(serving);
     }
@@ -59,10 +59,11 @@ impl Plane {
         assert_eq!(serving.ended(), Some(0));
     }
 
-    /// What stands there; none where it does not answer with 200.
+    /// Returns the body at a path; none unless the status is 200.
     fn get(&self, path: &str) -> Option<Value> {
-        let token = self.house.path("state/admin-token").exists().then(|| self.house.token());
-        let (status, body) = send(self.house.ports[1], "GET", path, token.as_deref().unwrap_or(NOBODY), "")?;
+        let token = self.installation.path("state/admin-token").exists().then(|| self.installation.token());
+        let (status, body) =
+            send(self.installation.ports[1], "GET", path, token.as_deref().unwrap_or(NOBODY), "")?;
         (status == 200).then_some(body)
     }
 
@@ -71,11 +72,11 @@ impl Plane {
     }
 
     fn with_input(&self, arguments: &[&str], input: &str) -> Output {
-        let mut command = self.house.slotway(arguments);
+        let mut command = self.installation.slotway(arguments);
         command.envs(self.variables());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        // One that refuses its arguments does not read.
+        // A process that refuses its arguments does not read its input.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         child.wait_with_output().unwrap()
     }
@@ -86,20 +87,25 @@ impl Plane {
         stdout(&output)
     }
 
-    /// Puts a pool, workers, a user and a token there, and returns the token's secret.
+    /// Creates a pool, workers, a user and a token, and returns the token's secret.
     fn settle(&self) -> String {
-        fs::write(self.house.path("site.yaml"), site()).unwrap();
+        fs::write(self.installation.path("site.yaml"), site()).unwrap();
         self.done(&["apply", "-f", "site.yaml"], "");
         self.done(&["user", "create", "ada", "--role", "admin"], "correct horse battery");
         let limits = r#"{ "spec": { "servers_max": 3, "by_usage": { "ocr": 3 } } }"#;
-        let (status, body) =
-            send(self.house.ports[1], "PUT", "/api/v1/server-limits/slotway", &self.house.token(), limits)
-                .unwrap();
+        let (status, body) = send(
+            self.installation.ports[1],
+            "PUT",
+            "/api/v1/server-limits/slotway",
+            &self.installation.token(),
+            limits,
+        )
+        .unwrap();
         assert!((200..300).contains(&status), "{body}");
         self.done(&["token", "create", "board", "--scope", "read"], "").trim().to_owned()
     }
 
-    /// All that people have said, without what the store says of it.
+    /// Returns everything that users have set, without observed state.
     fn said(&self) -> Value {
         let all = ["pools", "policies", "workers", "users", "tokens"].map(|kind| {
             let path = format!("/api/v1/{kind}");
@@ -116,11 +122,11 @@ impl Plane {
 
     fn sign_in(&self, password: &str) -> Option<u16> {
         let body = serde_json::json!({ "name": "ada", "password": password }).to_string();
-        Some(send(self.house.ports[1], "POST", "/api/v1/session", NOBODY, &body)?.0)
+        Some(send(self.installation.ports[1], "POST", "/api/v1/session", NOBODY, &body)?.0)
     }
 }
 
-/// Without what is another one in another database: versions, how it goes, who changed it and when.
+/// Removes values that differ between databases: versions, observed state, and the author and time of a change.
 fn without_versions(mut value: Value) -> Value {
     match &mut value {
         Value::Object(fields) => {
@@ -135,7 +141,8 @@ fn without_versions(mut value: Value) -> Value {
     value
 }
 
-/// All that is in the store: what a backup has between its first line, which has the time, and its last, which depends on that.
+/// Returns the content of the store: the lines of a backup between the first, which has the time, and the last, which
+/// depends on it.
 fn database(plane: &Plane) -> Vec<String> {
     let text = plane.done(&["backup", "-"], "");
     let mut lines: Vec<_> = text.lines().skip(1).map(str::to_owned).collect();
@@ -144,7 +151,7 @@ fn database(plane: &Plane) -> Vec<String> {
 }
 
 #[test]
-fn what_was_backed_up_from_a_running_control_plane_is_there_again_after_its_loss() {
+fn a_backup_of_a_running_control_plane_restores_a_lost_database() {
     let mut plane = Plane::start(None);
     let secret = plane.settle();
     let before = plane.said();
@@ -153,24 +160,24 @@ fn what_was_backed_up_from_a_running_control_plane_is_there_again_after_its_loss
         made.starts_with("b: 3 workers, 2 pools, 2 policies, 1 user, 1 token, server limits; revision "),
         "{made}"
     );
-    let file = fs::read_to_string(plane.house.path("b")).unwrap();
-    assert_eq!(fs::metadata(plane.house.path("b")).unwrap().permissions().mode() & 0o777, 0o600);
-    for hidden in [secret.as_str(), "battery", &plane.house.token()] {
+    let file = fs::read_to_string(plane.installation.path("b")).unwrap();
+    assert_eq!(fs::metadata(plane.installation.path("b")).unwrap().permissions().mode() & 0o777, 0o600);
+    for hidden in [secret.as_str(), "battery", &plane.installation.token()] {
         assert!(!file.contains(hidden), "{hidden}");
     }
-    // A second one on the same name would be one backup less.
+    // A second backup must not overwrite the first.
     let again = plane.run(&["backup", "b"]);
     assert_eq!(again.status.code(), Some(1));
     assert!(stderr(&again).contains("b: File exists"), "{}", stderr(&again));
     assert!(stderr(&again).contains("name another one"), "{}", stderr(&again));
-    assert_eq!(fs::read_to_string(plane.house.path("b")).unwrap(), file);
-    // By way of a pipe it is the same, but for the time.
+    assert_eq!(fs::read_to_string(plane.installation.path("b")).unwrap(), file);
+    // A backup through a pipe is the same, except for the time.
     let piped = plane.done(&["backup", "-"], "");
     assert_eq!(piped.lines().nth(1), file.lines().nth(1));
 
     plane.stop();
     for left in ["slotway.db", "slotway.db-wal", "slotway.db-shm"] {
-        let _ = fs::remove_file(plane.house.path("state").join(left));
+        let _ = fs::remove_file(plane.installation.path("state").join(left));
     }
     let restored = plane.done(&["restore", "b"], "");
     for line in
@@ -186,18 +193,18 @@ fn what_was_backed_up_from_a_running_control_plane_is_there_again_after_its_loss
     assert_eq!(plane.said(), before);
     assert!(plane.may_read(&secret));
     assert_eq!(plane.sign_in("correct horse battery"), Some(200));
-    // Who has looked for it finds who did it.
+    // The audit log names the restore as the author.
     let audit = plane.done(&["audit", "--who", "slotway restore", "-o", "json"], "");
     assert!(audit.contains("http://127.0.0.1:7") && !audit.contains("argon2"), "{audit}");
     plane.stop();
-    // A second time nothing is left to do, and nobody has to say `--replace`; the other way in is the same.
-    let file = fs::read_to_string(plane.house.path("b")).unwrap();
+    // A second restore has nothing to do and does not need `--replace`. Standard input has the same result.
+    let file = fs::read_to_string(plane.installation.path("b")).unwrap();
     let nothing = plane.done(&["restore", "-"], &file);
     assert!(nothing.contains("already\n") && nothing.lines().count() == 1, "{nothing}");
 }
 
 #[test]
-fn what_was_changed_since_the_backup_is_as_it_was_where_somebody_says_so() {
+fn with_replace_a_restore_undoes_changes_since_the_backup() {
     let mut plane = Plane::start(None);
     let secret = plane.settle();
     let before = plane.said();
@@ -205,7 +212,7 @@ fn what_was_changed_since_the_backup_is_as_it_was_where_somebody_says_so() {
     let later = "\
 kind: Worker\nmetadata: { name: 'http://127.0.0.1:6' }\nspec: { pool: p, capacity: 1 }\n---\n\
 kind: Worker\nmetadata: { name: 'http://127.0.0.1:8' }\nspec: { pool: p, capacity: 1 }\n";
-    fs::write(plane.house.path("later.yaml"), later).unwrap();
+    fs::write(plane.installation.path("later.yaml"), later).unwrap();
     plane.done(&["apply", "-f", "later.yaml"], "");
     plane.done(&["uncordon", "http://127.0.0.1:7"], "");
     plane.done(&["user", "passwd", "ada"], "another horse battery");
@@ -213,7 +220,7 @@ kind: Worker\nmetadata: { name: 'http://127.0.0.1:8' }\nspec: { pool: p, capacit
     let other = plane.done(&["token", "create", "other", "--scope", "read"], "").trim().to_owned();
     let at_work = plane.said();
 
-    // What runs is not written over, not even by whoever says so.
+    // A restore refuses the database of a running control plane, even with `--replace`.
     let locked = plane.run(&["restore", "b", "--replace"]);
     assert_eq!(locked.status.code(), Some(1));
     assert!(stderr(&locked).contains("another slotway is running"), "{}", stderr(&locked));
@@ -245,7 +252,8 @@ kind: Worker\nmetadata: { name: 'http://127.0.0.1:8' }\nspec: { pool: p, capacit
     let done = plane.done(&["restore", "b", "--replace"], "");
     assert!(done.contains("worker/http://127.0.0.1:6 draining\n"), "{done}");
     plane.serve();
-    // Nobody is connected who could have requests there: what drains is gone after a while, and shown until then.
+    // No coordinator is connected that could have requests there: a draining worker is deleted after the grace period,
+    // and shown until then.
     let (mut said, mut wanted) = (plane.said(), before);
     let draining: Vec<_> = said[2]["items"]
         .as_array_mut()
@@ -253,7 +261,7 @@ kind: Worker\nmetadata: { name: 'http://127.0.0.1:8' }\nspec: { pool: p, capacit
         .extract_if(.., |worker| worker["metadata"]["name"] == "http://127.0.0.1:6")
         .collect();
     assert_eq!(draining.len(), 1, "{said}");
-    // Labels, notes and the rest are compared with the worker's own order.
+    // The order of labels, notes and other fields is ignored.
     let sort = |all: &mut Value| {
         let items = all[2]["items"].as_array_mut().unwrap();
         items.sort_by_key(|worker| worker["metadata"]["name"].to_string());
@@ -266,26 +274,26 @@ kind: Worker\nmetadata: { name: 'http://127.0.0.1:8' }\nspec: { pool: p, capacit
         rows.as_array().unwrap().iter().find(|row| row["worker"] == worker).unwrap()["state"].clone()
     };
     assert_eq!(row("http://127.0.0.1:6"), "draining");
-    // It had not left yet.
+    // The worker had not left its pool when the backup was made.
     assert_ne!(row("http://127.0.0.1:8"), "draining");
     assert!(plane.may_read(&secret) && !plane.may_read(&other));
     assert_eq!(plane.sign_in("correct horse battery"), Some(200));
 }
 
 #[test]
-fn what_is_no_backup_is_refused_with_the_place_and_changes_nothing() {
+fn an_invalid_backup_is_refused_with_its_location_and_changes_nothing() {
     let mut plane = Plane::start(None);
     plane.settle();
     plane.done(&["backup", "good"], "");
     plane.stop();
-    let good = fs::read_to_string(plane.house.path("good")).unwrap();
-    let (kept, database_file) = (database(&plane), plane.house.path("state/slotway.db"));
-    let file = |name: &str, text: &str| fs::write(plane.house.path(name), text).unwrap();
+    let good = fs::read_to_string(plane.installation.path("good")).unwrap();
+    let (kept, database_file) = (database(&plane), plane.installation.path("state/slotway.db"));
+    let file = |name: &str, text: &str| fs::write(plane.installation.path(name), text).unwrap();
     file("cut", &good[..good.len() / 2]);
     file("changed", &good.replace("rack 7", "rack 8"));
     file("newer", &good.replace("\"slotway_backup\":1", "\"slotway_backup\":9"));
     file("other", "pools: []\n");
-    fs::copy(&database_file, plane.house.path("database")).unwrap();
+    fs::copy(&database_file, plane.installation.path("database")).unwrap();
     file(
         "capacity",
         &ended(good.lines(), |value| {
@@ -331,17 +339,17 @@ fn what_is_no_backup_is_refused_with_the_place_and_changes_nothing() {
         assert_eq!(stdout(&output), "", "{told}");
     }
     assert_eq!(database(&plane), kept);
-    assert!(!plane.house.path("elsewhere").exists() && !plane.house.path("nowhere").exists());
-    // A database that is broken makes no backup.
+    assert!(!plane.installation.path("elsewhere").exists() && !plane.installation.path("nowhere").exists());
+    // A damaged database yields no backup.
     let whole = fs::read(&database_file).unwrap();
     fs::write(&database_file, &whole[..whole.len() / 2]).unwrap();
     let broken = plane.run(&["backup", "b"]);
     assert_eq!(broken.status.code(), Some(1));
     assert!(stderr(&broken).contains("the database is damaged"), "{}", stderr(&broken));
-    assert!(!plane.house.path("b").exists());
+    assert!(!plane.installation.path("b").exists());
 }
 
-/// The lines of a backup, changed, with an end that goes with them.
+/// Changes the lines of a backup and recomputes its last line.
 fn ended<'a>(lines: impl Iterator<Item = &'a str>, change: impl Fn(&mut Value)) -> String {
     use sha2::{Digest, Sha256};
     let mut values: Vec<Value> = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -353,7 +361,7 @@ fn ended<'a>(lines: impl Iterator<Item = &'a str>, change: impl Fn(&mut Value)) 
 }
 
 #[test]
-fn from_one_database_into_another_all_goes_along() {
+fn a_restore_moves_everything_to_another_kind_of_database() {
     let mut small = Plane::start(None);
     let secret = small.settle();
     let before = small.said();
@@ -371,32 +379,33 @@ fn from_one_database_into_another_all_goes_along() {
     assert!(large.may_read(&secret));
     large.done(&["backup", "c"], "");
     large.stop();
-    // And back, into a directory that is not there yet.
+    // The way back, into a directory that does not exist yet.
     let mut small = Plane { store: None, ..large };
-    fs::rename(small.house.path("state"), small.house.path("old")).unwrap();
+    fs::rename(small.installation.path("state"), small.installation.path("old")).unwrap();
     small.done(&["restore", "c"], "");
-    fs::copy(small.house.path("old/admin-token"), small.house.path("state/admin-token")).unwrap();
+    fs::copy(small.installation.path("old/admin-token"), small.installation.path("state/admin-token"))
+        .unwrap();
     small.serve();
     assert_eq!(small.said(), before);
     assert!(small.may_read(&secret));
 }
 
 #[test]
-fn control_planes_at_work_follow_a_restore_into_their_database() {
+fn running_control_planes_follow_a_restore_into_their_database() {
     let postgres = Postgres::start();
     let one = Plane::start(Some(postgres.url()));
     one.settle();
-    // The other one has the same file, but for its ports.
+    // The second control plane has the same file except for its ports.
     let mut other = Plane::stopped(Some(postgres.url()));
-    let file = fs::read_to_string(other.house.path("f.yaml")).unwrap();
-    let worker = |plane: &Plane| format!("http://127.0.0.1:{}'", plane.house.ports[4]);
-    fs::write(other.house.path("f.yaml"), file.replace(&worker(&other), &worker(&one))).unwrap();
+    let file = fs::read_to_string(other.installation.path("f.yaml")).unwrap();
+    let worker = |plane: &Plane| format!("http://127.0.0.1:{}'", plane.installation.ports[4]);
+    fs::write(other.installation.path("f.yaml"), file.replace(&worker(&other), &worker(&one))).unwrap();
     other.serve();
     one.done(&["backup", "b"], "");
     let before = one.said();
     let later = "kind: Worker\nmetadata: { name: 'http://127.0.0.1:8' }\nspec: { pool: p, capacity: 1 }\n---\n\
                  kind: Worker\nmetadata: { name: 'http://127.0.0.1:6' }\nspec: { pool: p, capacity: 1 }\n";
-    fs::write(one.house.path("later.yaml"), later).unwrap();
+    fs::write(one.installation.path("later.yaml"), later).unwrap();
     one.done(&["apply", "-f", "later.yaml"], "");
     one.done(&["user", "passwd", "ada"], "another horse battery");
     one.done(&["token", "create", "other", "--scope", "read"], "");
@@ -411,7 +420,7 @@ fn control_planes_at_work_follow_a_restore_into_their_database() {
             Some(rows.as_array()?.iter().find(|row| row["worker"] == worker)?["state"].clone())
         };
         wait_for("what drains", || state("http://127.0.0.1:6").filter(|state| state == "draining"));
-        wait_for("what was moving", || state("http://127.0.0.1:8").filter(|state| state != "draining"));
+        wait_for("the end of the move", || state("http://127.0.0.1:8").filter(|state| state != "draining"));
         wait_for("people", || {
             let [now, then] = [plane.said(), before.clone()].map(|mut said| [said[3].take(), said[4].take()]);
             (now == then).then_some(())

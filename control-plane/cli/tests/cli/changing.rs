@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::{
     fake_plane::FakePlane,
     golden::{golden, masked, told},
-    house::{stderr, stdout, wait_for},
+    installation::{stderr, stdout, wait_for},
 };
 
 const FILE: &str = "\
@@ -48,7 +48,7 @@ fn in_file(plane: &FakePlane, text: &str, verb: &[&str]) -> (Output, String) {
 }
 
 #[test]
-fn a_file_is_tried_compared_and_applied() {
+fn a_file_is_validated_compared_and_applied() {
     let plane = FakePlane::start();
     let before = plane.kept().resources.clone();
     let mut text = String::new();
@@ -61,7 +61,7 @@ fn a_file_is_tried_compared_and_applied() {
         assert_eq!(output.status.code(), Some(code), "{verb:?}");
         text.push_str(&told);
     }
-    assert_eq!(plane.kept().resources, before, "nothing is changed by looking");
+    assert_eq!(plane.kept().resources, before, "validation and diff change nothing");
     for verb in [
         ["apply"].as_slice(),
         &["apply"],
@@ -78,7 +78,7 @@ fn a_file_is_tried_compared_and_applied() {
 }
 
 #[test]
-fn what_is_piped_in_is_applied() {
+fn resources_from_standard_input_are_applied() {
     let plane = FakePlane::start();
     let mut apply = plane.slotway(&["apply", "-f", "-"]);
     let mut child = apply.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -88,7 +88,7 @@ fn what_is_piped_in_is_applied() {
 }
 
 #[test]
-fn what_the_control_plane_refuses_is_told_with_its_place_in_the_file() {
+fn a_refusal_names_the_position_in_the_file() {
     let plane = FakePlane::start();
     let before = plane.kept().resources.clone();
     let mut text = String::new();
@@ -124,12 +124,12 @@ fn a_file_is_deleted_workers_first() {
 
     let again = in_file(&plane, FILE, &["delete"]);
     assert_eq!(again.0.status.code(), Some(3));
-    assert_eq!(stderr(&again.0).lines().count(), 3, "each is told: {}", again.1);
+    assert_eq!(stderr(&again.0).lines().count(), 3, "each absent resource has a line: {}", again.1);
     assert_eq!(in_file(&plane, FILE, &["delete", "--ignore-not-found"]).0.status.code(), Some(0));
 }
 
 #[test]
-fn one_worker_after_the_other_is_changed() {
+fn workers_are_changed_one_after_another() {
     let plane = FakePlane::start();
     let worker = "http://127.0.0.1:9001";
     let mut text = String::new();
@@ -153,7 +153,7 @@ fn one_worker_after_the_other_is_changed() {
 }
 
 #[test]
-fn a_drain_tells_how_many_are_left_until_none_is() {
+fn a_drain_prints_the_remaining_requests_until_none_is_left() {
     let plane = FakePlane::start();
     let worker = "http://127.0.0.1:9001";
     let directory = tempfile::tempdir().unwrap();
@@ -178,7 +178,7 @@ fn a_drain_tells_how_many_are_left_until_none_is() {
 }
 
 #[test]
-fn what_is_not_so_in_time_ends_with_8() {
+fn a_wait_that_times_out_exits_with_8() {
     let plane = FakePlane::start();
     let worker = "http://127.0.0.1:9001";
     for (arguments, told) in [
@@ -195,7 +195,7 @@ fn what_is_not_so_in_time_ends_with_8() {
 }
 
 #[test]
-fn a_worker_that_was_deleted_is_waited_for_until_it_has_gone() {
+fn a_delete_waits_until_the_worker_is_gone() {
     let plane = FakePlane::start();
     let worker = "http://127.0.0.1:9001";
     let mut delete = plane.slotway(&["delete", "worker", worker, "--wait"]);
@@ -213,7 +213,7 @@ fn a_worker_that_was_deleted_is_waited_for_until_it_has_gone() {
 }
 
 #[test]
-fn tokens_are_made_with_a_secret_that_is_alone_on_standard_output() {
+fn token_create_prints_only_the_secret_on_standard_output() {
     let plane = FakePlane::start();
     let output = plane.run(&["token", "create", "autoscaler", "--scope", "workers", "--expires-in", "720h"]);
     assert_eq!(stdout(&output), "slotway_0123456789abcdef\n", "{}", stderr(&output));
@@ -229,7 +229,7 @@ fn tokens_are_made_with_a_secret_that_is_alone_on_standard_output() {
 }
 
 #[test]
-fn users_are_made_with_a_password_that_no_argument_shows() {
+fn users_are_created_with_a_password_from_standard_input() {
     let plane = FakePlane::start();
     let with = |arguments: &[&str], password: &str| {
         let mut command = plane.slotway(arguments);
@@ -244,7 +244,7 @@ fn users_are_made_with_a_password_that_no_argument_shows() {
     assert_eq!(plane.kept().get("users", "grace")["spec"]["role"], "admin");
 
     let again = with(&["user", "create", "grace"], "another pass phrase\n");
-    assert_eq!(again.status.code(), Some(5), "who is there is not made anew: {}", stderr(&again));
+    assert_eq!(again.status.code(), Some(5), "an existing user is not created again: {}", stderr(&again));
     assert_eq!(with(&["user", "create", "alan"], "").status.code(), Some(2), "no password");
     assert_eq!(
         stdout(&with(&["user", "passwd", "grace"], "a third pass phrase")),

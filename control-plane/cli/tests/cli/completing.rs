@@ -1,21 +1,21 @@
-//! What real shells complete, by what `slotway completion` prints for them.
+//! Completion in real shells with the scripts of `slotway completion`.
 
 use std::{fs, path::Path, process::Command};
 
 use crate::{
     fake_plane::FakePlane,
-    house::{stdout, wait_for},
+    installation::{stdout, wait_for},
     terminal::Terminal,
 };
 
-/// What is typed before the tabulator, and what stands there after it.
+/// The typed text, and the line after the tab key.
 const LINES: [(&str, &str); 9] = [
     ("slotway drai", "slotway drain "),
     ("slotway get work", "slotway get workers "),
     ("slotway get backup", "slotway get backupjobs "),
     ("slotway get pool pre", "slotway get pool preannotation "),
     ("slotway drain https", "slotway drain https://ocr.example/extractor-web "),
-    // Shells, bash first of all, take colons and slashes for the ends of words.
+    // Shells, bash in particular, treat colons and slashes as word boundaries.
     ("slotway drain https://ocr.ex", "slotway drain https://ocr.example/extractor-web "),
     ("slotway drain https:", "slotway drain https://ocr.example/extractor-web "),
     (
@@ -25,7 +25,7 @@ const LINES: [(&str, &str); 9] = [
     ("slotway drain gopher://", "slotway drain gopher://"),
 ];
 
-/// A shell that finds `slotway`, which asks this control plane.
+/// Returns a shell that finds `slotway`, which uses this control plane.
 fn shell(plane: &FakePlane, program: &str, arguments: &[&str], home: &Path) -> Command {
     let slotway = plane.slotway(&[]);
     let mut shell = Command::new(program);
@@ -36,8 +36,8 @@ fn shell(plane: &FakePlane, program: &str, arguments: &[&str], home: &Path) -> C
     shell
 }
 
-/// Types each line with a tabulator behind it, and has the shell tell what it has made of that: `begin` teaches it to complete, and to
-/// write its line into the file `line` at Ctrl-T.
+/// Types each line followed by a tab, and checks the completed line. `begin` sets up completion in the shell, and makes
+/// Ctrl-T write the line into the file `line`.
 fn completes(program: &str, arguments: &[&str], begin: &str) {
     let plane = FakePlane::start();
     let home = tempfile::tempdir().unwrap();
@@ -53,7 +53,7 @@ fn completes(program: &str, arguments: &[&str], begin: &str) {
         let line =
             wait_for(typed, || fs::read_to_string(file("line")).ok().filter(|line| line.ends_with('\n')));
         assert_eq!(line.trim_end_matches('\n'), wanted, "{program}: {typed}");
-        // Begins anew.
+        // Clears the line.
         terminal.types("\u{15}");
     }
 }
@@ -79,7 +79,7 @@ fn fish_completes_verbs_kinds_and_names_with_colons() {
     for (typed, wanted) in LINES {
         let ask = format!("slotway completion fish | source; complete -C '{typed}'");
         let output = shell(&plane, "fish", &["--no-config", "-c", &ask], home.path()).output().unwrap();
-        // It tells words, each with what it is for behind a tabulator.
+        // fish prints words, each with its description after a tab.
         let word = wanted.trim_end().rsplit(' ').next().unwrap();
         let offered: Vec<_> =
             stdout(&output).lines().map(|line| line.split('\t').next().unwrap().to_owned()).collect();

@@ -1,4 +1,4 @@
-//! A control plane that is none: it keeps resources as docs/API.md says, and can be made to misbehave.
+//! A fake control plane: it stores resources as docs/API.md describes, and can be made to misbehave.
 
 use std::{
     collections::BTreeMap,
@@ -17,10 +17,10 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast;
 use tokio_stream::{StreamExt, wrappers::BroadcastStream};
 
-/// The token that may do everything.
+/// The admin token.
 pub(crate) const TOKEN: &str = "fake-admin-token-0123456789";
 
-/// It runs on a thread of its own until it is dropped.
+/// It runs on its own thread until it is dropped.
 pub(crate) struct FakePlane {
     pub(crate) port: u16,
     shared: Arc<Shared>,
@@ -28,24 +28,24 @@ pub(crate) struct FakePlane {
 }
 
 pub(crate) struct Shared {
-    kept: Mutex<Kept>,
+    kept: Mutex<FakeState>,
     events: Mutex<broadcast::Sender<Bytes>>,
 }
 
-/// What it keeps.
+/// The state of the fake control plane.
 #[derive(Default)]
-pub(crate) struct Kept {
-    /// By the word of the path and the name.
+pub(crate) struct FakeState {
+    /// By the plural in the path and the name.
     pub(crate) resources: BTreeMap<(String, String), Value>,
     pub(crate) version: u64,
     pub(crate) audit: Vec<Value>,
-    /// Answers everything so, if it is there.
+    /// The answer to every request, if set.
     pub(crate) broken: Option<(u16, &'static str)>,
-    /// Whether it has `/api/v1/events`.
+    /// Whether it serves `/api/v1/events`.
     pub(crate) has_events: bool,
-    /// Requests so far: method, path, and what was shown as `authorization`.
+    /// Requests so far: method, path, and the header `authorization`.
     pub(crate) asked: Vec<(String, String, Option<String>)>,
-    /// How many resources a page has.
+    /// The number of resources on a page.
     pub(crate) page: usize,
 }
 
@@ -57,7 +57,7 @@ fn worker(name: &str, pool: &str, capacity: u64, status: Value) -> Value {
 }
 
 impl FakePlane {
-    /// One with two pools and three workers: one active, one that cannot be reached, one that nobody reports.
+    /// Starts a control plane with two pools and three workers: one active, one unreachable, one without a report.
     pub(crate) fn start() -> Self {
         let (events, _) = broadcast::channel(64);
         let shared = Arc::new(Shared { kept: Mutex::default(), events: Mutex::new(events) });
@@ -142,17 +142,17 @@ impl FakePlane {
         Self { port, shared, runtime: Some(runtime) }
     }
 
-    /// What it keeps, to be looked at and changed.
-    pub(crate) fn kept(&self) -> MutexGuard<'_, Kept> {
+    /// Locks the state, for reading and changing.
+    pub(crate) fn kept(&self) -> MutexGuard<'_, FakeState> {
         self.shared.kept()
     }
 
-    /// How many listen to its events.
+    /// Returns the number of listeners to its events.
     pub(crate) fn listeners(&self) -> usize {
         self.shared.events.lock().unwrap().receiver_count()
     }
 
-    /// Sends an event to all who listen.
+    /// Sends an event to all listeners.
     pub(crate) fn tell(&self, event: &str, data: &Value) {
         let id = self.kept().version;
         let _ = self
@@ -163,12 +163,12 @@ impl FakePlane {
             .send(format!("event: {event}\nid: {id}\ndata: {data}\n\n").into());
     }
 
-    /// Ends the streams of all who listen.
+    /// Ends the streams of all listeners.
     pub(crate) fn cut_events(&self) {
         *self.shared.events.lock().unwrap() = broadcast::channel(64).0;
     }
 
-    /// `slotway` that asks it with its token, without the environment of whoever runs the test.
+    /// Returns a `slotway` command that uses it with its token, without the environment of the test run.
     pub(crate) fn slotway(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_slotway"));
         command.args(arguments).env_clear().stdin(Stdio::null());
@@ -190,18 +190,18 @@ impl Drop for FakePlane {
 }
 
 impl Shared {
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn kept(&self) -> MutexGuard<'_, FakeState> {
         self.kept.lock().unwrap()
     }
 }
 
-impl Kept {
+impl FakeState {
     pub(crate) fn put(&mut self, path: &str, resource: Value) {
         let name = resource["metadata"]["name"].as_str().unwrap().to_owned();
         self.resources.insert((path.to_owned(), name), resource);
     }
 
-    /// A resource that is there.
+    /// Returns an existing resource.
     pub(crate) fn get(&mut self, path: &str, name: &str) -> &mut Value {
         self.resources.get_mut(&(path.to_owned(), name.to_owned())).unwrap()
     }
@@ -285,7 +285,7 @@ fn decoded(text: &str) -> String {
     percent_encoding::percent_decode_str(text).decode_utf8().unwrap().into_owned()
 }
 
-fn list(kept: &Kept, kind: &str, query: &[(&str, String)]) -> Response {
+fn list(kept: &FakeState, kind: &str, query: &[(&str, String)]) -> Response {
     let all = kept.resources.iter().filter(|((path, _), _)| path == kind);
     let chosen = all.map(|((_, name), resource)| (name, resource)).filter(|(_, resource)| {
         query.iter().all(|(field, value)| match *field {
@@ -314,7 +314,7 @@ fn list(kept: &Kept, kind: &str, query: &[(&str, String)]) -> Response {
 
 #[allow(clippy::too_many_arguments, reason = "all parts of a request")]
 fn one(
-    kept: &mut Kept,
+    kept: &mut FakeState,
     method: &Method,
     headers: &HeaderMap,
     kind: &str,
@@ -373,7 +373,7 @@ fn one(
     }
 }
 
-fn apply(kept: &mut Kept, body: &Value, dry_run: bool) -> Response {
+fn apply(kept: &mut FakeState, body: &Value, dry_run: bool) -> Response {
     let items = body["items"].as_array().unwrap();
     let mut outcomes = Vec::new();
     for (index, item) in items.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! `get --watch`: over events, and where there are none, by asking again.
+//! `get --watch`: with events, and by polling without them.
 
 use std::{
     fs::{self, File},
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     fake_plane::FakePlane,
-    house::{Running, wait_for},
+    installation::{Running, wait_for},
 };
 
 struct Watch {
@@ -32,7 +32,7 @@ impl Watch {
         fs::read_to_string(path).unwrap()
     }
 
-    /// Waits for a whole line with this in it.
+    /// Waits for a complete line that contains this text.
     fn line(&self, has: &str) -> String {
         wait_for(has, || {
             let text = self.read("out");
@@ -61,7 +61,7 @@ fn each_change_is_a_line_as_it_comes() {
         &json!({ "kind": "Worker", "name": WORKER, "action": "deleted", "who": "ada", "resource": null }),
     );
     watch.line("deleted");
-    // What is said again, and what is of no concern, is no line.
+    // Repeated and unrelated events print no line.
     plane.tell("changed", &json!({ "kind": "Worker", "name": "http://new", "action": "changed", "who": "ada", "resource": made }));
     plane.tell(
         "changed",
@@ -78,12 +78,12 @@ fn each_change_is_a_line_as_it_comes() {
     assert_eq!(
         text.lines().filter(|line| line.starts_with("http://new")).count(),
         2,
-        "made, and gone with the resync: {text}"
+        "created, and deleted with the resync: {text}"
     );
 }
 
 #[test]
-fn a_chosen_part_is_followed_by_what_the_control_plane_chooses() {
+fn a_filtered_watch_uses_the_filter_of_the_control_plane() {
     let plane = FakePlane::start();
     let watch = Watch::begin(&plane, &["get", "workers", "-w", "--state", "parked", "-o", "json"]);
     let first: Value = serde_json::from_str(&watch.line("9002")).unwrap();
@@ -98,7 +98,7 @@ fn a_chosen_part_is_followed_by_what_the_control_plane_chooses() {
 }
 
 #[test]
-fn without_events_it_is_asked_again() {
+fn without_events_the_control_plane_is_polled() {
     let plane = FakePlane::start();
     plane.kept().has_events = false;
     let watch = Watch::begin(&plane, &["get", "pools", "-w"]);
@@ -108,7 +108,7 @@ fn without_events_it_is_asked_again() {
 }
 
 #[test]
-fn a_control_plane_that_is_away_for_a_while_is_waited_for() {
+fn a_watch_survives_an_outage_of_the_control_plane() {
     let plane = FakePlane::start();
     let watch = Watch::begin(&plane, &["get", "pools", "-w"]);
     watch.line("/ocr");

@@ -1,8 +1,8 @@
-//! Compares what is printed with what it was before.
+//! Compares output with golden files.
 
 use std::{fs, path::PathBuf};
 
-/// Compares with the file of this name, or writes it where `SLOTWAY_GOLDEN` is `write`.
+/// Compares with the file of this name, or writes it if `SLOTWAY_GOLDEN` is `write`.
 pub(crate) fn golden(name: &str, text: &str) {
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/cli/golden").join(name);
     if std::env::var("SLOTWAY_GOLDEN").is_ok_and(|what| what == "write") {
@@ -10,10 +10,10 @@ pub(crate) fn golden(name: &str, text: &str) {
         fs::write(&file, text).unwrap();
     }
     let kept = fs::read_to_string(&file).unwrap_or_default();
-    assert_eq!(kept, text, "{} differs; SLOTWAY_GOLDEN=write writes it anew", file.display());
+    assert_eq!(kept, text, "{} differs; SLOTWAY_GOLDEN=write updates it", file.display());
 }
 
-/// A command as it was typed, its exit code, and what it printed.
+/// Returns a command as it was typed, its exit code, and its output.
 pub(crate) fn told(arguments: &[&str], output: &std::process::Output) -> String {
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     let code = output.status.code().unwrap_or(-1);
@@ -21,13 +21,13 @@ pub(crate) fn told(arguments: &[&str], output: &std::process::Output) -> String 
     format!("$ slotway {}\n{out}{errors}= {code}\n", arguments.join(" "))
 }
 
-/// Puts words in the place of what is another one each time.
+/// Replaces values that differ between runs.
 pub(crate) fn masked(text: &str, words: &[(&str, &str)]) -> String {
     words.iter().fold(text.to_owned(), |text, (what, word)| text.replace(what, word))
 }
 
-/// What the real control plane says, without what is another one each time: times, how old figures are, generations, and the
-/// widths of the columns that have them.
+/// Removes from the output of the real control plane what differs between runs: times, ages of figures, generations,
+/// and the widths of columns with these.
 pub(crate) fn without_times(text: &str) -> String {
     let mut lines = String::new();
     for line in text.lines() {
@@ -50,7 +50,7 @@ pub(crate) fn without_times(text: &str) -> String {
     lines
 }
 
-/// Milliseconds since 1970, and generations, have 13 digits or more.
+/// Replaces milliseconds since 1970 and generations, which have at least 13 digits.
 fn without_long_numbers(word: &str) -> String {
     let mut masked = String::new();
     let mut digits = String::new();

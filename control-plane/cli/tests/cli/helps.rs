@@ -1,8 +1,8 @@
-//! What `--help` says of each verb.
+//! The output of `--help` of each verb.
 
 use crate::{
     golden::golden,
-    house::{House, stdout},
+    installation::{Installation, stdout},
 };
 
 const VERBS: [&[&str]; 35] = [
@@ -44,11 +44,11 @@ const VERBS: [&[&str]; 35] = [
 ];
 
 #[test]
-fn each_verb_explains_itself_as_before() {
-    let house = House::new();
+fn the_help_of_each_verb_matches_its_golden_file() {
+    let installation = Installation::new();
     for verb in VERBS {
         let arguments: Vec<_> = verb.iter().copied().chain(["--help"]).collect();
-        let output = house.run(&arguments);
+        let output = installation.run(&arguments);
         assert_eq!(output.status.code(), Some(0), "{verb:?}");
         let name = if verb.is_empty() { "slotway".to_owned() } else { verb.join("-") };
         golden(&format!("help/{name}.txt"), &stdout(&output));
@@ -57,10 +57,10 @@ fn each_verb_explains_itself_as_before() {
 
 #[test]
 fn no_verb_takes_a_secret_as_an_argument() {
-    let house = House::new();
+    let installation = Installation::new();
     for verb in VERBS {
         let arguments: Vec<_> = verb.iter().copied().chain(["--help"]).collect();
-        let help = stdout(&house.run(&arguments));
+        let help = stdout(&installation.run(&arguments));
         for flag in ["--token ", "--token=", "--password ", "--password="] {
             assert!(!help.contains(flag), "{verb:?} has {flag}");
         }
@@ -68,11 +68,11 @@ fn no_verb_takes_a_secret_as_an_argument() {
 }
 
 #[test]
-fn shells_are_told_how_to_complete() {
-    let house = House::new();
+fn completion_scripts_are_printed_for_each_shell() {
+    let installation = Installation::new();
     for (shell, has) in [("bash", "complete -o"), ("zsh", "#compdef slotway"), ("fish", "complete --")] {
-        let script = stdout(&house.run(&["completion", shell]));
+        let script = stdout(&installation.run(&["completion", shell]));
         assert!(script.contains(has) && script.contains("SLOTWAY_COMPLETE"), "{shell}: {script}");
     }
-    assert_eq!(house.run(&["completion", "tcsh"]).status.code(), Some(2));
+    assert_eq!(installation.run(&["completion", "tcsh"]).status.code(), Some(2));
 }

@@ -1,4 +1,4 @@
-//! A client for the processes under test: one request on a connection of its own.
+//! An HTTP client for the processes under test. Each request has its own connection.
 
 use std::{
     io::{Read, Write},
@@ -8,13 +8,13 @@ use std::{
 
 use serde_json::Value;
 
-/// Longest that an answer may take: far beyond what it takes.
+/// The time limit for an answer; far more than any answer needs.
 const WITHIN: Duration = Duration::from_secs(60);
 
-/// Nobody's token: nothing is shown.
+/// No token.
 pub(crate) const NOBODY: &str = "";
 
-/// Status and body; `None` where nobody answers, or the answer breaks off.
+/// Sends a request and returns status and body; `None` without a complete answer.
 pub(crate) fn send(port: u16, method: &str, path: &str, token: &str, body: &str) -> Option<(u16, Value)> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(WITHIN)).unwrap();

@@ -1,15 +1,15 @@
-//! `get`, `describe`, `proxy-status`, `audit`, `top --once`, `version` at a control plane that stays as it is.
+//! `get`, `describe`, `proxy-status`, `audit`, `top --once` and `version`, with a control plane that does not change.
 
 use serde_json::{Value, json};
 
 use crate::{
     fake_plane::{FakePlane, TOKEN},
     golden::{golden, masked, told},
-    house::{stderr, stdout},
+    installation::{stderr, stdout},
 };
 
 #[test]
-fn everything_is_shown_as_before() {
+fn the_output_of_reads_matches_the_golden_files() {
     let plane = FakePlane::start();
     let port = plane.port.to_string();
     for (name, arguments) in [
@@ -43,7 +43,7 @@ fn everything_is_shown_as_before() {
 }
 
 #[test]
-fn workers_are_chosen_by_label_pool_and_state() {
+fn workers_are_filtered_by_label_pool_and_state() {
     let plane = FakePlane::start();
     for (arguments, names) in [
         (["-l", "gpu=a100"].as_slice(), "worker/http://127.0.0.1:9001\n"),
@@ -79,7 +79,7 @@ fn a_list_of_many_pages_is_one_list() {
 }
 
 #[test]
-fn what_is_printed_as_yaml_changes_nothing_when_it_is_applied() {
+fn applying_the_yaml_output_changes_nothing() {
     let plane = FakePlane::start();
     for kind in ["workers", "pools", "policies"] {
         for format in ["yaml", "json"] {
@@ -98,7 +98,7 @@ fn what_is_printed_as_yaml_changes_nothing_when_it_is_applied() {
 }
 
 #[test]
-fn flags_go_over_the_environment_and_the_token_comes_from_where_it_was_said() {
+fn flags_override_the_environment_and_the_token_comes_from_the_named_source() {
     let plane = FakePlane::start();
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("token");
@@ -106,7 +106,7 @@ fn flags_go_over_the_environment_and_the_token_comes_from_where_it_was_said() {
     let here = format!("http://127.0.0.1:{}", plane.port);
     let last = |plane: &FakePlane| plane.kept().asked.last().unwrap().2.clone();
 
-    // The environment says a place where nobody is.
+    // The environment names an address where no control plane listens.
     let output =
         plane.slotway(&["get", "pools", "--api", &here]).env("SLOTWAY_API", "127.0.0.1:1").output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -118,7 +118,7 @@ fn flags_go_over_the_environment_and_the_token_comes_from_where_it_was_said() {
         (Some(4), Some("Bearer another-token-0123456789".to_owned()))
     );
 
-    // A state directory's admin token, as `up` leaves it there.
+    // The admin token in a state directory, as `up` writes it.
     let state = directory.path().join("state");
     std::fs::create_dir(&state).unwrap();
     std::fs::write(state.join("admin-token"), TOKEN).unwrap();
@@ -131,29 +131,32 @@ fn flags_go_over_the_environment_and_the_token_comes_from_where_it_was_said() {
         get.env_remove("SLOTWAY_TOKEN").current_dir(directory.path()).output().unwrap().status.code(),
         Some(0)
     );
-    assert_eq!(last(&plane), None, "there is no state directory, and a read needs no token here");
+    assert_eq!(last(&plane), None, "without a state directory no token is sent, and a read needs none");
 }
 
 #[test]
-fn a_configuration_file_says_where_the_control_plane_and_its_token_are() {
+fn a_configuration_file_names_the_control_plane_and_its_token() {
     let plane = FakePlane::start();
-    let house = crate::house::House::new();
-    let yaml = std::fs::read_to_string(house.path("f.yaml")).unwrap();
-    std::fs::write(house.path("f.yaml"), yaml.replace(&house.ports[1].to_string(), &plane.port.to_string()))
-        .unwrap();
-    std::fs::create_dir(house.path("state")).unwrap();
-    std::fs::write(house.path("state/admin-token"), TOKEN).unwrap();
+    let installation = crate::installation::Installation::new();
+    let yaml = std::fs::read_to_string(installation.path("f.yaml")).unwrap();
+    std::fs::write(
+        installation.path("f.yaml"),
+        yaml.replace(&installation.ports[1].to_string(), &plane.port.to_string()),
+    )
+    .unwrap();
+    std::fs::create_dir(installation.path("state")).unwrap();
+    std::fs::write(installation.path("state/admin-token"), TOKEN).unwrap();
     for flag in ["-f", "--file", "-c", "--config"] {
-        let output = house.run(&["get", "pools", flag, "f.yaml"]);
+        let output = installation.run(&["get", "pools", flag, "f.yaml"]);
         assert_eq!(output.status.code(), Some(0), "{flag}: {}", stderr(&output));
         assert_eq!(plane.kept().asked.last().unwrap().2, Some(format!("Bearer {TOKEN}")));
     }
-    let mut get = house.slotway(&["get", "pools"]);
+    let mut get = installation.slotway(&["get", "pools"]);
     assert_eq!(get.env("SLOTWAY_CONFIG", "f.yaml").output().unwrap().status.code(), Some(0));
 }
 
 #[test]
-fn names_are_completed_from_what_there_is() {
+fn names_are_completed_from_existing_resources() {
     let plane = FakePlane::start();
     let complete = |words: &[&str]| {
         let mut command = plane.slotway(&["--"]);
@@ -172,7 +175,7 @@ fn names_are_completed_from_what_there_is() {
 }
 
 #[test]
-fn a_newer_control_plane_is_shown_with_what_it_says_more() {
+fn unknown_fields_of_a_newer_control_plane_are_shown() {
     let plane = FakePlane::start();
     plane.kept().get("workers", "http://127.0.0.1:9001")["status"]["novelty"] = json!({ "of": "tomorrow" });
     let json: Value =

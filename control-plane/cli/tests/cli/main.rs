@@ -1,5 +1,5 @@
-//! The `slotway` command as a process. A shell script stands in for Envoy where its death is what is tested; the tests
-//! against a real Envoy are in the crate `slotway-tests`.
+//! The `slotway` command as a process. A shell script stands in for Envoy where a test is about Envoy's death. The
+//! tests with a real Envoy are in the crate `slotway-tests`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod backups;
@@ -11,8 +11,8 @@ mod fake_plane;
 mod following;
 mod golden;
 mod helps;
-mod house;
 mod http;
+mod installation;
 mod logs;
 mod looking;
 mod real_plane;

@@ -1,4 +1,4 @@
-//! The verbs at a real control plane: `slotway serve`, with figures that a test reports in an Envoy's place.
+//! The verbs with a real control plane: `slotway serve`, with reports from the test in place of an Envoy.
 
 use std::{
     fs::{self, File},
@@ -10,34 +10,34 @@ use serde_json::{Value, json};
 
 use crate::{
     golden::{golden, masked, told, without_times},
-    house::{House, Running, stderr, stdout, wait_for},
     http::{NOBODY, send},
+    installation::{Installation, Running, stderr, stdout, wait_for},
 };
 
 struct Plane {
-    house: House,
+    installation: Installation,
     _serving: Running,
 }
 
 impl Plane {
     fn start() -> Self {
-        let house = House::new();
-        let mut serve = house.slotway(&["serve", "-f", "f.yaml", "--filter", "filter.wasm"]);
+        let installation = Installation::new();
+        let mut serve = installation.slotway(&["serve", "-f", "f.yaml", "--filter", "filter.wasm"]);
         let serving = Running(serve.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-        let api = house.ports[1];
+        let api = installation.ports[1];
         wait_for("an answer", || {
             send(api, "GET", "/readyz", NOBODY, "").filter(|(status, _)| *status == 200)
         });
-        Self { house, _serving: serving }
+        Self { installation, _serving: serving }
     }
 
     fn worker(&self) -> String {
-        format!("http://127.0.0.1:{}", self.house.ports[4])
+        format!("http://127.0.0.1:{}", self.installation.ports[4])
     }
 
-    /// What an Envoy reports: how many requests the worker has, of two at once.
+    /// Reports in place of an Envoy: the number of requests at the worker, of two at once.
     fn report(&self, sequence: u64, in_flight: u64, state: &str) {
-        let (_, rows) = send(self.house.ports[1], "GET", "/coordinator/workers", NOBODY, "").unwrap();
+        let (_, rows) = send(self.installation.ports[1], "GET", "/coordinator/workers", NOBODY, "").unwrap();
         let capacity = if state == "draining" { 0 } else { 2 };
         let report = json!({
             "coordinator": "envoy", "reporter": 1, "sequence": sequence, "full": true,
@@ -51,21 +51,22 @@ impl Plane {
             }]
         });
         let (status, body) =
-            send(self.house.ports[2], "POST", "/coordinator/report", NOBODY, &report.to_string()).unwrap();
+            send(self.installation.ports[2], "POST", "/coordinator/report", NOBODY, &report.to_string())
+                .unwrap();
         assert!((200..300).contains(&status), "{status} {body}");
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
-        self.house.slotway(arguments).env("SLOTWAY_CONFIG", "f.yaml").output().unwrap()
+        self.installation.slotway(arguments).env("SLOTWAY_CONFIG", "f.yaml").output().unwrap()
     }
 
     fn told(&self, arguments: &[&str]) -> String {
         told(arguments, &self.run(arguments))
     }
 
-    /// Without ports, times and secrets.
+    /// Removes ports, times and secrets.
     fn masked(&self, text: &str) -> String {
-        let ports = self.house.ports.map(|port| port.to_string());
+        let ports = self.installation.ports.map(|port| port.to_string());
         without_times(&masked(text, &[(&ports[4], "WORKER-PORT"), (&ports[1], "API-PORT")]))
     }
 }
@@ -86,7 +87,7 @@ spec: { pool: ocr, capacity: 2 }
 ";
 
 #[test]
-fn what_is_there_is_shown_as_before() {
+fn the_output_of_a_real_control_plane_matches_the_golden_files() {
     let plane = Plane::start();
     plane.report(1, 1, "active");
     let worker = plane.worker();
@@ -115,7 +116,7 @@ fn what_is_there_is_shown_as_before() {
     golden("real/looking.txt", &plane.masked(&text));
 }
 
-/// Resources of the kinds that one handler serves.
+/// Returns a manifest with resources of the ordinary kinds.
 fn ordinary(worker: &str) -> String {
     format!(
         "\
@@ -143,12 +144,13 @@ spec:
 }
 
 #[test]
-fn the_ordinary_kinds_are_applied_looked_at_and_deleted() {
+fn the_ordinary_kinds_are_applied_read_and_deleted() {
     let plane = Plane::start();
     let good = ordinary(&plane.worker());
-    fs::write(plane.house.path("ordinary.yaml"), &good).unwrap();
-    fs::write(plane.house.path("cron.yaml"), good.replace("30 3 * * *", "often")).unwrap();
-    fs::write(plane.house.path("limits.yaml"), good.replace("servers_max: 3", "servers_max: 0")).unwrap();
+    fs::write(plane.installation.path("ordinary.yaml"), &good).unwrap();
+    fs::write(plane.installation.path("cron.yaml"), good.replace("30 3 * * *", "often")).unwrap();
+    fs::write(plane.installation.path("limits.yaml"), good.replace("servers_max: 3", "servers_max: 0"))
+        .unwrap();
     let mut text = String::new();
     for arguments in [
         ["apply", "-f", "cron.yaml"].as_slice(),
@@ -178,12 +180,12 @@ fn the_ordinary_kinds_are_applied_looked_at_and_deleted() {
 }
 
 #[test]
-fn a_site_is_applied_looked_at_and_deleted() {
+fn a_site_is_applied_read_and_deleted() {
     let plane = Plane::start();
-    fs::write(plane.house.path("site.yaml"), SITE).unwrap();
-    fs::write(plane.house.path("field.yaml"), SITE.replace("max_waiting", "max_wating")).unwrap();
-    fs::write(plane.house.path("capacity.yaml"), SITE.replace("capacity: 2", "capacity: 0")).unwrap();
-    fs::write(plane.house.path("pool.yaml"), SITE.replace("pool: ocr,", "pool: nowhere,")).unwrap();
+    fs::write(plane.installation.path("site.yaml"), SITE).unwrap();
+    fs::write(plane.installation.path("field.yaml"), SITE.replace("max_waiting", "max_wating")).unwrap();
+    fs::write(plane.installation.path("capacity.yaml"), SITE.replace("capacity: 2", "capacity: 0")).unwrap();
+    fs::write(plane.installation.path("pool.yaml"), SITE.replace("pool: ocr,", "pool: nowhere,")).unwrap();
     let mut text = String::new();
     for arguments in [
         ["apply", "-f", "field.yaml"].as_slice(),
@@ -210,27 +212,28 @@ fn a_site_is_applied_looked_at_and_deleted() {
     }
     golden("real/site.txt", &plane.masked(&text));
     for kind in ["workers", "pools", "policies"] {
-        fs::write(plane.house.path("got.yaml"), stdout(&plane.run(&["get", kind, "-o", "yaml"]))).unwrap();
+        fs::write(plane.installation.path("got.yaml"), stdout(&plane.run(&["get", kind, "-o", "yaml"])))
+            .unwrap();
         let applied = stdout(&plane.run(&["apply", "-f", "got.yaml"]));
         assert!(!applied.is_empty() && applied.lines().all(|line| line.ends_with("unchanged")), "{applied}");
     }
 }
 
 #[test]
-fn a_drain_tells_what_an_envoy_reports_and_a_watch_sees_it() {
+fn a_drain_prints_the_reports_of_an_envoy_and_a_watch_shows_them() {
     let plane = Plane::start();
     plane.report(1, 2, "active");
     let worker = plane.worker();
-    let file = |name: &str| File::create(plane.house.path(name)).unwrap();
-    let read = |name: &str| fs::read_to_string(plane.house.path(name)).unwrap();
-    let mut watch = plane.house.slotway(&["get", "workers", "-w"]);
+    let file = |name: &str| File::create(plane.installation.path(name)).unwrap();
+    let read = |name: &str| fs::read_to_string(plane.installation.path(name)).unwrap();
+    let mut watch = plane.installation.slotway(&["get", "workers", "-w"]);
     let watch =
         watch.env("SLOTWAY_CONFIG", "f.yaml").stdout(file("watched")).stderr(file("watch-errors")).spawn();
     let _watching = Running(watch.unwrap());
     wait_for("the worker", || read("watched").contains("active").then_some(()));
 
-    // No Envoy is connected, so that it does not become drained; `tests/e2e` has one.
-    let mut drain = plane.house.slotway(&["drain", &worker, "--wait"]);
+    // No Envoy is connected, so the worker does not become drained; `tests/e2e` has a test with one.
+    let mut drain = plane.installation.slotway(&["drain", &worker, "--wait"]);
     let drain =
         drain.env("SLOTWAY_CONFIG", "f.yaml").stdout(file("drain")).stderr(file("progress")).spawn().unwrap();
     let _draining = Running(drain);
@@ -251,10 +254,10 @@ fn a_drain_tells_what_an_envoy_reports_and_a_watch_sees_it() {
 }
 
 #[test]
-fn people_and_tokens_are_made_used_and_deleted() {
+fn users_and_tokens_are_created_used_and_deleted() {
     let plane = Plane::start();
     let secret = stdout(&plane.run(&["token", "create", "board", "--scope", "read"]));
-    fs::write(plane.house.path("board.token"), &secret).unwrap();
+    fs::write(plane.installation.path("board.token"), &secret).unwrap();
     let worker = plane.worker();
     for (arguments, code) in [
         (["get", "workers", "--token-file", "board.token"].as_slice(), 0),
@@ -271,7 +274,7 @@ fn people_and_tokens_are_made_used_and_deleted() {
         assert!(!stderr(&output).contains(secret.trim()));
     }
     let with = |arguments: &[&str], password: &str| {
-        let mut command = plane.house.slotway(arguments);
+        let mut command = plane.installation.slotway(arguments);
         command
             .env("SLOTWAY_CONFIG", "f.yaml")
             .stdin(Stdio::piped())
@@ -300,33 +303,46 @@ fn people_and_tokens_are_made_used_and_deleted() {
 }
 
 #[test]
-fn over_tls_it_is_asked_only_where_somebody_vouches_for_it() {
-    let house = House::new();
+fn over_tls_only_a_trusted_control_plane_is_used() {
+    let installation = Installation::new();
     let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned(), "localhost".to_owned()]).unwrap();
     let other = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
-    fs::write(house.path("own.pem"), own.cert.pem()).unwrap();
-    fs::write(house.path("own.key"), own.signing_key.serialize_pem()).unwrap();
-    fs::write(house.path("other.pem"), other.cert.pem()).unwrap();
-    let yaml = fs::read_to_string(house.path("f.yaml")).unwrap();
+    fs::write(installation.path("own.pem"), own.cert.pem()).unwrap();
+    fs::write(installation.path("own.key"), own.signing_key.serialize_pem()).unwrap();
+    fs::write(installation.path("other.pem"), other.cert.pem()).unwrap();
+    let yaml = fs::read_to_string(installation.path("f.yaml")).unwrap();
     fs::write(
-        house.path("f.yaml"),
+        installation.path("f.yaml"),
         format!("api_tls: {{ certificate_file: own.pem, key_file: own.key }}\n{yaml}"),
     )
     .unwrap();
-    let mut serve = house.slotway(&["serve", "-f", "f.yaml", "--filter", "filter.wasm"]);
+    let mut serve = installation.slotway(&["serve", "-f", "f.yaml", "--filter", "filter.wasm"]);
     let _serving = Running(serve.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-    // The configuration file says that TLS is spoken there.
+    // The configuration file enables TLS for the API.
     let get = ["get", "workers", "-f", "f.yaml", "--ca-file"];
-    let with = |ca: &str| house.run(&[get.as_slice(), &[ca]].concat());
+    let with = |ca: &str| installation.run(&[get.as_slice(), &[ca]].concat());
     wait_for("an answer", || with("own.pem").status.success().then_some(()));
-    let by_name = format!("https://localhost:{}", house.ports[1]);
-    let output =
-        house.run(&["get", "pools", "--api", &by_name, "--ca-file", "own.pem", "--state-directory", "state"]);
+    let by_name = format!("https://localhost:{}", installation.ports[1]);
+    let output = installation.run(&[
+        "get",
+        "pools",
+        "--api",
+        &by_name,
+        "--ca-file",
+        "own.pem",
+        "--state-directory",
+        "state",
+    ]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     for (output, told) in [
         (with("other.pem"), "--ca-file names the certificates to trust"),
         (
-            house.run(&["get", "workers", "--api", &format!("http://127.0.0.1:{}", house.ports[1])]),
+            installation.run(&[
+                "get",
+                "workers",
+                "--api",
+                &format!("http://127.0.0.1:{}", installation.ports[1]),
+            ]),
             "Check whether it is http:// or https://",
         ),
     ] {

@@ -1,15 +1,15 @@
-//! What is wrong is told in a line, with a stable exit code, and changes nothing.
+//! Errors are one line with a stable exit code, and change nothing.
 
 use std::fs;
 
 use crate::{
     fake_plane::FakePlane,
     golden::{golden, masked, told},
-    house::stderr,
+    installation::stderr,
 };
 
 #[test]
-fn bad_input_is_told_and_changes_nothing() {
+fn invalid_input_is_reported_and_changes_nothing() {
     let plane = FakePlane::start();
     let before = plane.kept().resources.clone();
     let directory = tempfile::tempdir().unwrap();
@@ -84,7 +84,7 @@ fn bad_input_is_told_and_changes_nothing() {
         let (said, errors) = (told(arguments, &output), stderr(&output));
         assert_eq!(output.status.code(), Some(code), "{said}");
         assert!(!errors.is_empty(), "{said}");
-        assert!(!errors.contains("secret@") && !errors.contains("0123456789"), "a secret is told: {said}");
+        assert!(!errors.contains("secret@") && !errors.contains("0123456789"), "a secret is printed: {said}");
         text.push_str(&said);
     }
     assert_eq!(plane.kept().resources, before);
@@ -92,7 +92,7 @@ fn bad_input_is_told_and_changes_nothing() {
 }
 
 #[test]
-fn who_is_no_control_plane_is_told_so() {
+fn another_server_than_a_control_plane_is_reported() {
     for (broken, code, told) in [
         ((200, "<html>welcome</html>"), 1, "Check that this is a control plane"),
         ((200, "{}"), 1, "Check that this is a control plane"),
@@ -118,7 +118,7 @@ fn who_is_no_control_plane_is_told_so() {
 }
 
 #[test]
-fn a_port_that_speaks_no_http_is_told_as_out_of_reach() {
+fn a_port_without_http_is_reported_as_unreachable() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
@@ -134,12 +134,13 @@ fn a_port_that_speaks_no_http_is_told_as_out_of_reach() {
 }
 
 #[test]
-fn the_admin_token_of_this_machine_is_shown_to_no_other() {
+fn the_local_admin_token_is_sent_to_no_other_machine() {
     let directory = tempfile::tempdir().unwrap();
     let state = directory.path().join(".slotway");
     fs::create_dir(&state).unwrap();
     fs::write(state.join("admin-token"), "of-this-machine-alone").unwrap();
-    // The name stands for another machine; its address is this one, so that it can be seen what it is shown.
+    // The name stands for another machine. It resolves to a local address, so that the test sees which credentials it
+    // receives.
     let plane = FakePlane::start();
     let Ok(name) = fs::read_to_string("/proc/sys/kernel/hostname") else { return };
     let mut get = plane.slotway(&["get", "pools", "--api", &format!("{}:{}", name.trim(), plane.port)]);

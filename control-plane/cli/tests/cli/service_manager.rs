@@ -1,4 +1,4 @@
-//! What the service manager is told (`sd_notify(3)`), and the unit that we give it.
+//! Messages to the service manager (`sd_notify(3)`), and the systemd unit.
 
 use std::{
     os::{
@@ -12,9 +12,9 @@ use std::{
 
 use rustix::process::Signal;
 
-use crate::house::House;
+use crate::installation::Installation;
 
-/// The next message that says something else than that it is alive.
+/// Returns the next message other than a watchdog keep-alive.
 fn next(socket: &UnixDatagram) -> String {
     loop {
         let message = message(socket);
@@ -30,9 +30,9 @@ fn message(socket: &UnixDatagram) -> String {
     String::from_utf8(bytes[..length].to_vec()).unwrap()
 }
 
-fn converse(house: &House, socket: &UnixDatagram, name: &str) {
+fn converse(installation: &Installation, socket: &UnixDatagram, name: &str) {
     socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-    let mut serving = house.serving(&[("NOTIFY_SOCKET", name), ("WATCHDOG_USEC", "100000")]);
+    let mut serving = installation.serving(&[("NOTIFY_SOCKET", name), ("WATCHDOG_USEC", "100000")]);
     assert_eq!(next(socket), "READY=1\nSTATUS=serving");
     assert_eq!([message(socket), message(socket)], ["WATCHDOG=1", "WATCHDOG=1"]);
     serving.signal(Signal::HUP);
@@ -44,28 +44,28 @@ fn converse(house: &House, socket: &UnixDatagram, name: &str) {
 }
 
 #[test]
-fn the_service_manager_is_told_of_begin_reload_life_and_end() {
-    let house = House::new();
-    let path = house.path("notify");
-    converse(&house, &UnixDatagram::bind(&path).unwrap(), path.to_str().unwrap());
+fn the_service_manager_is_notified_of_start_reload_keep_alive_and_stop() {
+    let installation = Installation::new();
+    let path = installation.path("notify");
+    converse(&installation, &UnixDatagram::bind(&path).unwrap(), path.to_str().unwrap());
 }
 
 #[test]
-fn a_socket_without_a_file_will_do() {
-    let house = House::new();
-    let name = format!("slotway-test-{}-{}", std::process::id(), house.ports[0]);
+fn an_abstract_socket_works() {
+    let installation = Installation::new();
+    let name = format!("slotway-test-{}-{}", std::process::id(), installation.ports[0]);
     let address = SocketAddr::from_abstract_name(&name).unwrap();
-    converse(&house, &UnixDatagram::bind_addr(&address).unwrap(), &format!("@{name}"));
+    converse(&installation, &UnixDatagram::bind_addr(&address).unwrap(), &format!("@{name}"));
 }
 
 #[test]
-fn a_socket_that_is_not_there_or_a_watchdog_of_another_process_changes_nothing() {
-    let house = House::new();
-    let socket = UnixDatagram::bind(house.path("notify")).unwrap();
+fn a_missing_socket_or_the_watchdog_of_another_process_has_no_effect() {
+    let installation = Installation::new();
+    let socket = UnixDatagram::bind(installation.path("notify")).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-    drop(house.serving(&[("NOTIFY_SOCKET", "/nowhere/notify")]));
-    let mut serving = house.serving(&[
-        ("NOTIFY_SOCKET", house.path("notify").to_str().unwrap()),
+    drop(installation.serving(&[("NOTIFY_SOCKET", "/nowhere/notify")]));
+    let mut serving = installation.serving(&[
+        ("NOTIFY_SOCKET", installation.path("notify").to_str().unwrap()),
         ("WATCHDOG_USEC", "1"),
         ("WATCHDOG_PID", "1"),
     ]);
@@ -75,18 +75,18 @@ fn a_socket_that_is_not_there_or_a_watchdog_of_another_process_changes_nothing()
     assert_eq!(serving.ended(), Some(0));
 }
 
-/// Where there is no systemd, nothing can be said of the unit.
+/// Without systemd the unit cannot be checked.
 #[test]
-fn the_unit_is_right_and_hardened() {
+fn the_unit_is_valid_and_hardened() {
     let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../systemd/slotway.service");
     if Command::new("systemd-analyze").arg("--version").output().is_err() {
-        eprintln!("skipped: there is no systemd-analyze");
+        eprintln!("skipped: systemd-analyze is not installed");
         return;
     }
-    let house = House::new();
-    // The program that it names is not installed here.
+    let installation = Installation::new();
+    // The unit's program is not installed here.
     let text = std::fs::read_to_string(&unit).unwrap().replace("/usr/bin/slotway", "/bin/true");
-    let copy = house.path("slotway.service");
+    let copy = installation.path("slotway.service");
     std::fs::write(&copy, text).unwrap();
     let verified = Command::new("systemd-analyze").arg("verify").arg("--man=no").arg(&copy).output().unwrap();
     let complaints = String::from_utf8_lossy(&verified.stderr);

@@ -1,4 +1,4 @@
-//! Several control planes on one PostgreSQL, each a process.
+//! Several control planes on one PostgreSQL database, each a process.
 
 use std::{
     process::Stdio,
@@ -10,32 +10,32 @@ use serde_json::Value;
 use slotway_test_postgres::Postgres;
 
 use crate::{
-    house::{House, Running, stdout, wait_for},
     http::{NOBODY, send},
+    installation::{Installation, Running, stdout, wait_for},
 };
 
-/// A control plane on the database of all.
+/// A control plane on the shared database.
 pub(crate) struct Member {
-    house: House,
+    installation: Installation,
     url: String,
     process: Option<Running>,
 }
 
 impl Member {
     pub(crate) fn start(postgres: &Postgres) -> Self {
-        let house = House::new();
-        // They have one file in common, but for the ports.
-        let (file, own) = (house.path("f.yaml"), format!("127.0.0.1:{}'", house.ports[4]));
+        let installation = Installation::new();
+        // All members have the same file except for their ports.
+        let (file, own) = (installation.path("f.yaml"), format!("127.0.0.1:{}'", installation.ports[4]));
         let yaml = std::fs::read_to_string(&file).unwrap();
         assert!(yaml.contains(&own), "{yaml}");
         std::fs::write(&file, yaml.replace(&own, "127.0.0.1:9'")).unwrap();
-        let mut member = Self { house, url: postgres.url(), process: None };
+        let mut member = Self { installation, url: postgres.url(), process: None };
         member.start_again();
         member
     }
 
     pub(crate) fn start_again(&mut self) {
-        let mut serve = self.house.slotway(&["serve", "-f", "f.yaml", "--filter", "filter.wasm"]);
+        let mut serve = self.installation.slotway(&["serve", "-f", "f.yaml", "--filter", "filter.wasm"]);
         serve.env("SLOTWAY_STORE", &self.url).stdout(Stdio::null());
         self.process = Some(Running(serve.spawn().unwrap()));
         wait_for("an answer", || self.get("/readyz").filter(|(status, _)| *status == 200));
@@ -46,18 +46,18 @@ impl Member {
     }
 
     pub(crate) fn api(&self) -> u16 {
-        self.house.ports[1]
+        self.installation.ports[1]
     }
 
     pub(crate) fn token(&self) -> String {
-        std::fs::read_to_string(self.house.path("state/admin-token")).unwrap()
+        std::fs::read_to_string(self.installation.path("state/admin-token")).unwrap()
     }
 
     pub(crate) fn get(&self, path: &str) -> Option<(u16, Value)> {
         send(self.api(), "GET", path, NOBODY, "")
     }
 
-    /// URL and capacity of the workers that were added over REST, sorted.
+    /// Returns URL and capacity of the workers that were added over REST, sorted.
     fn added(&self) -> Vec<(String, u64)> {
         let (status, rows) = self.get("/coordinator/workers").unwrap();
         assert_eq!(status, 200);
@@ -83,7 +83,7 @@ fn list(workers: &[(&str, u64)]) -> String {
 }
 
 #[test]
-fn what_is_changed_at_one_is_the_same_at_the_other() {
+fn a_change_at_one_control_plane_arrives_at_the_other() {
     let postgres = Postgres::start();
     let (one, other) = (Member::start(&postgres), Member::start(&postgres));
     for (from, to, capacity) in [(&one, &other, 1), (&other, &one, 2), (&one, &other, 3)] {
@@ -93,7 +93,7 @@ fn what_is_changed_at_one_is_the_same_at_the_other() {
         wait_for("the change", || {
             to.added().iter().all(|(_, c)| *c == capacity).then_some(()).filter(|()| to.added().len() == 2)
         });
-        wait_for("one generation for all", || (from.generation() == to.generation()).then_some(()));
+        wait_for("the same generation at both", || (from.generation() == to.generation()).then_some(()));
     }
     let path = "/coordinator/workers?worker=http://added-a";
     send(other.api(), "DELETE", path, &other.token(), "").unwrap();
@@ -103,9 +103,9 @@ fn what_is_changed_at_one_is_the_same_at_the_other() {
         row.map(|row| row["state"].as_str().unwrap().to_owned())
     };
     wait_for("the removal", || (state(&one).as_deref() == Some("draining")).then_some(()));
-    // Who changed what is known to both alike.
+    // Both know the author of each change.
     let audit = |member: &Member| {
-        let output = member.house.run(&["audit", "-f", "f.yaml", "-o", "json", "--kind", "worker"]);
+        let output = member.installation.run(&["audit", "-f", "f.yaml", "-o", "json", "--kind", "worker"]);
         assert!(output.status.success(), "{output:?}");
         stdout(&output)
     };
@@ -114,7 +114,7 @@ fn what_is_changed_at_one_is_the_same_at_the_other() {
 }
 
 #[test]
-fn two_admins_at_once_lose_nothing() {
+fn concurrent_changes_of_two_admins_lose_nothing() {
     const EACH: u64 = 25;
     let postgres = Postgres::start();
     let members = [Member::start(&postgres), Member::start(&postgres)];
@@ -122,7 +122,7 @@ fn two_admins_at_once_lose_nothing() {
         for (name, member) in ["x", "y"].into_iter().zip(&members) {
             scope.spawn(move || {
                 for number in 0..EACH {
-                    // One of its own, and one that both want.
+                    // One worker that only this admin changes, and one that both change.
                     let own = format!("{name}{number:02}");
                     let change = list(&[(&own, 1), ("both", number + 1)]);
                     let (status, body) =
@@ -142,11 +142,15 @@ fn two_admins_at_once_lose_nothing() {
     let rows = "SELECT count(*) FROM slotway.audit WHERE who = 'admin token'";
     let both = "SELECT count(*) FROM slotway.audit WHERE who = 'admin token' AND key = 'http://added-both'";
     let both: u64 = postgres.sql(both).parse().unwrap();
-    assert_eq!(postgres.sql(rows), (2 * EACH + both).to_string(), "each change left its rows, once");
+    assert_eq!(
+        postgres.sql(rows),
+        (2 * EACH + both).to_string(),
+        "each change has its audit rows exactly once"
+    );
 }
 
 #[test]
-fn one_that_is_killed_while_it_writes_loses_nothing_and_leaves_nothing_half_done() {
+fn a_control_plane_that_is_killed_during_writes_loses_nothing_and_leaves_no_partial_change() {
     let postgres = Postgres::start();
     let mut one = Member::start(&postgres);
     let other = Member::start(&postgres);
@@ -169,7 +173,7 @@ fn one_that_is_killed_while_it_writes_loses_nothing_and_leaves_nothing_half_done
                     writes.store(number >= 3, Ordering::Relaxed);
                 }
             });
-            // Killed as soon as it has written a few, and so in the midst of one.
+            // The process is killed after a few writes, and so probably during one.
             while !writes.load(Ordering::Relaxed) {
                 thread::yield_now();
             }
@@ -182,7 +186,7 @@ fn one_that_is_killed_while_it_writes_loses_nothing_and_leaves_nothing_half_done
     }
     let there = |name: &String, added: &[(String, u64)]| added.contains(&(format!("http://added-{name}"), 1));
     for member in [&other, &one] {
-        let added = wait_for("all that was answered", || {
+        let added = wait_for("all acknowledged changes", || {
             let added = member.added();
             kept.iter().all(|(left, right)| there(left, &added) && there(right, &added)).then_some(added)
         });

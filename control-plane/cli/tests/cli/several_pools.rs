@@ -1,11 +1,11 @@
-//! Pools and policies of several control planes on one PostgreSQL, each a process.
+//! Pools and policies of several control planes on one PostgreSQL database, each a process.
 
 use std::thread;
 
 use serde_json::{Value, json};
 use slotway_test_postgres::Postgres;
 
-use crate::{house::wait_for, http::send, several::Member};
+use crate::{http::send, installation::wait_for, several::Member};
 
 impl Member {
     fn ask(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
@@ -13,7 +13,7 @@ impl Member {
         send(self.api(), method, path, &self.token(), &body).unwrap()
     }
 
-    /// The pools with their specs and versions, and their policies.
+    /// Returns the pools with their specs and versions, and their policies.
     fn pools(&self) -> Vec<Value> {
         let items = |path: &str| {
             let (_, list) = self.get(path).unwrap();
@@ -29,15 +29,15 @@ fn pool(prefix: &str) -> Value {
 }
 
 #[test]
-fn a_pool_that_is_made_at_one_is_there_at_the_other_and_after_both_have_been_killed() {
+fn a_pool_of_one_control_plane_exists_at_the_other_and_after_both_were_killed() {
     let postgres = Postgres::start();
     let (mut one, mut other) = (Member::start(&postgres), Member::start(&postgres));
     assert_eq!(one.ask("PUT", "/api/v1/pools/made", &pool("/made")).0, 201);
     let worker = json!({ "spec": { "capacity": 2, "pool": "made" } });
-    // The other one takes in what was made before it makes a change of its own.
+    // The other control plane reads the first one's change before it makes its own.
     assert_eq!(other.ask("PUT", "/api/v1/workers/http%3A%2F%2Fadded-a", &worker).0, 201);
     assert_eq!(other.ask("PATCH", "/api/v1/policies/made", &json!({ "spec": { "max_waiting": 3 } })).0, 200);
-    wait_for("the policy at the one", || (one.pools() == other.pools()).then_some(()));
+    wait_for("the policy at the first control plane", || (one.pools() == other.pools()).then_some(()));
     assert_eq!(one.ask("DELETE", "/api/v1/pools/made", &Value::Null).0, 409, "it has a worker");
 
     let before = one.pools();
@@ -49,12 +49,12 @@ fn a_pool_that_is_made_at_one_is_there_at_the_other_and_after_both_have_been_kil
 }
 
 #[test]
-fn of_two_admins_who_change_one_pool_at_once_none_overwrites_what_it_has_not_seen() {
+fn concurrent_changes_of_one_pool_overwrite_no_unseen_change() {
     const EACH: usize = 15;
     let postgres = Postgres::start();
     let members = [Member::start(&postgres), Member::start(&postgres)];
     assert_eq!(members[0].ask("PUT", "/api/v1/pools/made", &pool("/0")).0, 201);
-    // Each adds to what is there, and reads anew where the other was faster.
+    // Each admin changes the version that it has read, and reads again after a conflict.
     thread::scope(|scope| {
         for member in &members {
             scope.spawn(move || {

@@ -1,4 +1,4 @@
-//! `slotway support-bundle`: all that helps is in it, and no secret.
+//! `slotway support-bundle` contains all diagnostics and no secret.
 
 use std::{
     collections::BTreeMap,
@@ -13,11 +13,11 @@ use rcgen::{CertificateParams, KeyPair};
 use slotway_test_postgres::{PASSWORD, Postgres};
 
 use crate::{
-    house::{House, stderr, stdout},
     http::send,
+    installation::{Installation, stderr, stdout},
 };
 
-/// The files of a bundle.
+/// Returns the files of a bundle.
 fn unpack(packed: &[u8]) -> BTreeMap<String, String> {
     let mut archive = tar::Archive::new(GzDecoder::new(packed));
     let files = archive.entries().unwrap().map(|entry| {
@@ -31,7 +31,7 @@ fn unpack(packed: &[u8]) -> BTreeMap<String, String> {
     files.collect()
 }
 
-/// An Envoy's admin port that answers everything with this.
+/// Starts an Envoy admin port that answers every request with this body.
 fn admin_port(port: u16, body: String) {
     let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
     std::thread::spawn(move || {
@@ -49,23 +49,23 @@ fn admin_port(port: u16, body: String) {
 }
 
 #[test]
-fn a_bundle_has_all_that_helps_and_no_byte_of_a_secret() {
+fn a_bundle_has_all_diagnostics_and_no_secret() {
     let postgres = Postgres::start();
-    let house = House::new();
+    let installation = Installation::new();
     let key = KeyPair::generate().unwrap();
     let certificate =
         CertificateParams::new(vec!["slotway.test".to_owned()]).unwrap().self_signed(&key).unwrap();
-    fs::write(house.path("xds.pem"), certificate.pem()).unwrap();
-    fs::write(house.path("xds.key"), key.serialize_pem()).unwrap();
-    fs::write(house.path("group-token"), "hush-the-token-of-the-group\n").unwrap();
-    house.also(
+    fs::write(installation.path("xds.pem"), certificate.pem()).unwrap();
+    fs::write(installation.path("xds.key"), key.serialize_pem()).unwrap();
+    fs::write(installation.path("group-token"), "hush-the-token-of-the-group\n").unwrap();
+    installation.also(
         "xds_tls: { certificate_file: xds.pem, key_file: xds.key }\n\
          groups: [{ name: slotway, token_file: group-token }] # hush-a-comment",
     );
-    let mut serving = house.serving(&[("SLOTWAY_STORE", &postgres.url())]);
-    let token = house.token();
+    let mut serving = installation.serving(&[("SLOTWAY_STORE", &postgres.url())]);
+    let token = installation.token();
     let worker = r#"[{"worker": "http://new.test", "capacity": 2}]"#;
-    assert_eq!(send(house.ports[1], "POST", "/coordinator/workers", &token, worker).unwrap().0, 200);
+    assert_eq!(send(installation.ports[1], "POST", "/coordinator/workers", &token, worker).unwrap().0, 200);
 
     let made = format!("slotway_{}", "0Fa9".repeat(16));
     let log = format!(
@@ -73,28 +73,28 @@ fn a_bundle_has_all_that_helps_and_no_byte_of_a_secret() {
          connecting to postgres://slotway:{PASSWORD}@127.0.0.1/x\n{}\nanother line that helps\n",
         key.serialize_pem()
     );
-    fs::write(house.path("state/envoy.log"), &log).unwrap();
-    fs::write(house.path("state/secret.txt"), "hush-a-file-that-nobody-asked-for").unwrap();
+    fs::write(installation.path("state/envoy.log"), &log).unwrap();
+    fs::write(installation.path("state/secret.txt"), "hush-a-file-that-nobody-asked-for").unwrap();
     let dump = serde_json::json!({
         "configs": [{ "header": { "value": "Bearer hush-the-token-of-the-group" } }],
         "inline_string": key.serialize_pem(),
         "admin_token": "hush-by-its-name",
         "helps": "as it stands",
     });
-    admin_port(house.ports[3], dump.to_string());
+    admin_port(installation.ports[3], dump.to_string());
 
     let bundle = |name: &str| {
-        let mut command = house.slotway(&["support-bundle", "-f", "f.yaml", "-o", name]);
+        let mut command = installation.slotway(&["support-bundle", "-f", "f.yaml", "-o", name]);
         command.env("SLOTWAY_STORE", postgres.url()).env("SLOTWAY_STORE_PASSWORD", PASSWORD);
         command.env("OTEL_EXPORTER_OTLP_HEADERS", "x-key=hush-the-collectors-key").output().unwrap()
     };
     let output = bundle("b.tar.gz");
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert!(stdout(&output).starts_with("b.tar.gz: "), "{}", stdout(&output));
-    assert_eq!(fs::metadata(house.path("b.tar.gz")).unwrap().permissions().mode() & 0o777, 0o600);
-    let files = unpack(&fs::read(house.path("b.tar.gz")).unwrap());
+    assert_eq!(fs::metadata(installation.path("b.tar.gz")).unwrap().permissions().mode() & 0o777, 0o600);
+    let files = unpack(&fs::read(installation.path("b.tar.gz")).unwrap());
 
-    // All that helps.
+    // All diagnostics are present.
     for (name, says) in [
         ("version.txt", env!("CARGO_PKG_VERSION")),
         ("system.txt", "processors: "),
@@ -114,7 +114,7 @@ fn a_bundle_has_all_that_helps_and_no_byte_of_a_secret() {
     }
     assert!(files["logs/envoy.log"].starts_with("a line that helps\n"), "{}", files["logs/envoy.log"]);
 
-    // No secret, wherever it stood.
+    // No secret is present in any file.
     let key = key.serialize_pem();
     let lines = key.lines().filter(|line| !line.starts_with("-----"));
     let secrets = [token.as_str(), PASSWORD, made.as_str(), "hush"].into_iter().chain(lines);
@@ -124,28 +124,28 @@ fn a_bundle_has_all_that_helps_and_no_byte_of_a_secret() {
         }
     }
 
-    // Nothing is overwritten.
+    // An existing file is not overwritten.
     let again = bundle("b.tar.gz");
     assert_eq!(again.status.code(), Some(1));
     assert!(stderr(&again).contains("b.tar.gz: File exists"), "{}", stderr(&again));
 
-    // Where nobody answers, what is there is gathered all the same.
+    // Without a control plane, the bundle still has the local diagnostics.
     serving.signal(rustix::process::Signal::TERM);
     serving.ended();
     let output = bundle("without.tar.gz");
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    let files = unpack(&fs::read(house.path("without.tar.gz")).unwrap());
+    let files = unpack(&fs::read(installation.path("without.tar.gz")).unwrap());
     assert!(files["missing.txt"].contains("control-plane/metrics.txt"), "{}", files["missing.txt"]);
     assert!(files.contains_key("logs/envoy.log") && !files.contains_key("control-plane/metrics.txt"));
 }
 
 #[test]
-fn a_wrong_configuration_is_told_in_the_bundle() {
-    let house = House::new();
-    house.also("wight: 3");
-    let output = house.run(&["support-bundle", "-f", "f.yaml", "-o", "b.tar.gz"]);
+fn an_invalid_configuration_is_reported_in_the_bundle() {
+    let installation = Installation::new();
+    installation.also("wight: 3");
+    let output = installation.run(&["support-bundle", "-f", "f.yaml", "-o", "b.tar.gz"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    let files = unpack(&fs::read(house.path("b.tar.gz")).unwrap());
+    let files = unpack(&fs::read(installation.path("b.tar.gz")).unwrap());
     assert!(files["missing.txt"].contains("wight"), "{}", files["missing.txt"]);
     assert!(files["configuration.json"].contains("\"wight\": 3"), "{}", files["configuration.json"]);
 }

@@ -10,9 +10,9 @@ use std::{
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
-use crate::house::Running;
+use crate::installation::Running;
 
-/// A terminal. It is closed on drop.
+/// A pseudo-terminal. It is closed on drop.
 pub(crate) struct Terminal {
     master: File,
     slave: File,
@@ -27,7 +27,7 @@ impl Terminal {
         Self { master: master.into(), slave: File::options().read(true).write(true).open(name).unwrap() }
     }
 
-    /// Starts a command whose terminal it is, with its standard input from there.
+    /// Starts a command with this as its controlling terminal and standard input.
     pub(crate) fn start(&self, mut command: Command) -> Running {
         command.stdin(self.slave.try_clone().unwrap());
         // SAFETY: two system calls between fork and exec, which allocate nothing and take no lock.
@@ -40,7 +40,7 @@ impl Terminal {
         Running(command.spawn().unwrap())
     }
 
-    /// Starts a command that sees nothing else. What it shows is read, and looked at by nobody.
+    /// Starts a command with this as its only standard stream. Its output is read and discarded.
     pub(crate) fn start_whole(&self, mut command: Command) -> Running {
         command.stdout(self.slave.try_clone().unwrap()).stderr(self.slave.try_clone().unwrap());
         let mut screen = self.master.try_clone().unwrap();
@@ -51,7 +51,7 @@ impl Terminal {
         self.start(command)
     }
 
-    /// Types.
+    /// Types keys.
     pub(crate) fn types(&mut self, keys: &str) {
         self.master.write_all(keys.as_bytes()).unwrap();
     }

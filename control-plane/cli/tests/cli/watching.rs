@@ -1,24 +1,24 @@
-//! `slotway xds watch` at a control plane that runs.
+//! `slotway xds watch` with a running control plane.
 
 use std::{fs::File, process::Stdio};
 
 use serde_json::Value;
 
 use crate::{
-    house::{House, Running, stderr, wait_for},
     http::{NOBODY, send},
+    installation::{Installation, Running, stderr, wait_for},
 };
 
 #[test]
-fn what_agents_are_told_is_printed_and_each_change_of_it() {
-    let house = House::new();
-    let mut serve = house.slotway(&["serve", "-f", "f.yaml", "--filter", "filter.wasm"]);
+fn the_resources_for_agents_and_their_changes_are_printed() {
+    let installation = Installation::new();
+    let mut serve = installation.slotway(&["serve", "-f", "f.yaml", "--filter", "filter.wasm"]);
     let _serving = Running(serve.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-    let api = house.ports[1];
+    let api = installation.ports[1];
     wait_for("an answer", || send(api, "GET", "/readyz", NOBODY, "").filter(|(status, _)| *status == 200));
 
-    let printed = house.path("printed");
-    let mut watch = house.slotway(&["xds", "watch", "server-limits", "-f", "f.yaml"]);
+    let printed = installation.path("printed");
+    let mut watch = installation.slotway(&["xds", "watch", "server-limits", "-f", "f.yaml"]);
     let _watching = Running(watch.stdout(File::create(&printed).unwrap()).spawn().unwrap());
     let line = |number: usize| {
         wait_for("a line", || {
@@ -34,7 +34,7 @@ fn what_agents_are_told_is_printed_and_each_change_of_it() {
         "{first}"
     );
 
-    let token = std::fs::read_to_string(house.path("state/admin-token")).unwrap();
+    let token = std::fs::read_to_string(installation.path("state/admin-token")).unwrap();
     let limits = r#"{ "spec": { "servers_max": 7, "by_usage": { "training": 3 } } }"#;
     let (status, body) = send(api, "PUT", "/api/v1/server-limits/slotway", token.trim(), limits).unwrap();
     assert_eq!(status, 200, "{body}");
@@ -44,9 +44,9 @@ fn what_agents_are_told_is_printed_and_each_change_of_it() {
 }
 
 #[test]
-fn a_watch_without_a_control_plane_says_what_to_do() {
-    let house = House::new();
-    let output = house.run(&["xds", "watch", "backup-jobs", "-f", "f.yaml"]);
+fn a_watch_without_a_control_plane_prints_a_hint() {
+    let installation = Installation::new();
+    let output = installation.run(&["xds", "watch", "backup-jobs", "-f", "f.yaml"]);
     assert_eq!(output.status.code(), Some(6));
     assert!(stderr(&output).contains("Is the control plane running?"), "{}", stderr(&output));
 }

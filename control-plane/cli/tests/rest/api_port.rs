@@ -1,4 +1,4 @@
-//! The port of REST: TLS, and what a client may have of it.
+//! The REST port: TLS and limits for clients.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -31,12 +31,12 @@ use tokio_rustls::{
     },
 };
 
-use crate::{house::House, people::PASSWORD};
+use crate::{fixture::Fixture, people::PASSWORD};
 
 type HttpsClient = Client<hyper_rustls::HttpsConnector<HttpConnector>, Full<Bytes>>;
 
-/// A control plane with TLS, and a client that trusts its certificate.
-async fn with_tls() -> (House, HttpsClient) {
+/// Returns a control plane with TLS, and a client that trusts its certificate.
+async fn with_tls() -> (Fixture, HttpsClient) {
     let directory = tempfile::tempdir().unwrap();
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let (certificate, key) = (directory.path().join("cert.pem"), directory.path().join("key.pem"));
@@ -46,7 +46,7 @@ async fn with_tls() -> (House, HttpsClient) {
         "api_tls": { "certificate_file": certificate, "key_file": key },
         "pools": [{ "name": "p", "workers": [] }],
     });
-    let house = House::with(directory, &file.to_string()).await;
+    let fixture = Fixture::with(directory, &file.to_string()).await;
     let mut roots = RootCertStore::empty();
     roots.add(made.cert.der().clone()).unwrap();
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -55,15 +55,15 @@ async fn with_tls() -> (House, HttpsClient) {
         .with_root_certificates(roots)
         .with_no_client_auth();
     let connector = HttpsConnectorBuilder::new().with_tls_config(config).https_only().enable_http1().build();
-    (house, Client::builder(TokioExecutor::new()).build(connector))
+    (fixture, Client::builder(TokioExecutor::new()).build(connector))
 }
 
 #[tokio::test]
-async fn over_tls_all_is_served_and_cookies_are_for_tls_alone() {
-    let (house, client) = with_tls().await;
-    let url = |path: &str| format!("https://localhost:{}{path}", house.control_plane.api.port());
+async fn all_is_served_over_tls_with_secure_cookies() {
+    let (fixture, client) = with_tls().await;
+    let url = |path: &str| format!("https://localhost:{}{path}", fixture.control_plane.api.port());
     let request = |request: axum::http::request::Builder, body: String| {
-        let authorization = house.control_plane.token.authorization();
+        let authorization = fixture.control_plane.token.authorization();
         let request =
             request.header("authorization", authorization).header("content-type", "application/json");
         request.body(Full::new(Bytes::from(body))).unwrap()
@@ -76,8 +76,8 @@ async fn over_tls_all_is_served_and_cookies_are_for_tls_alone() {
     let cookie = answer.headers()[header::SET_COOKIE].to_str().unwrap();
     assert!(cookie.ends_with("; Secure"), "{cookie}");
     answer.into_body().collect().await.unwrap();
-    // In the clear nobody is answered.
-    let mut plain = TcpStream::connect(house.control_plane.api).await.unwrap();
+    // A connection without TLS gets no answer.
+    let mut plain = TcpStream::connect(fixture.control_plane.api).await.unwrap();
     plain.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
     let mut answer = Vec::new();
     let _ = plain.read_to_end(&mut answer).await;
@@ -85,9 +85,9 @@ async fn over_tls_all_is_served_and_cookies_are_for_tls_alone() {
 }
 
 #[tokio::test]
-async fn both_versions_of_http_are_agreed_on_with_tls() {
-    let (house, _) = with_tls().await;
-    let certificate = std::fs::read(house.directory.path().join("cert.pem")).unwrap();
+async fn tls_negotiates_both_versions_of_http() {
+    let (fixture, _) = with_tls().await;
+    let certificate = std::fs::read(fixture.directory.path().join("cert.pem")).unwrap();
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(&certificate).unwrap()).unwrap();
     for wanted in [&b"h2"[..], b"http/1.1"] {
@@ -97,12 +97,12 @@ async fn both_versions_of_http_are_agreed_on_with_tls() {
             .with_root_certificates(roots.clone())
             .with_no_client_auth();
         config.alpn_protocols = vec![wanted.to_vec()];
-        let stream = TcpStream::connect(house.control_plane.api).await.unwrap();
+        let stream = TcpStream::connect(fixture.control_plane.api).await.unwrap();
         let connector = TlsConnector::from(Arc::new(config));
         let mut stream = connector.connect("localhost".try_into().unwrap(), stream).await.unwrap();
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(wanted));
         let is_http2 = wanted == b"h2";
-        // A preface and empty settings; or a request.
+        // A connection preface and empty settings for HTTP/2; else a request.
         let sent: &[u8] = if is_http2 {
             b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"
         } else {
@@ -125,10 +125,12 @@ async fn started(directory: &TempDir, file: &serde_json::Value) -> Result<Contro
 }
 
 #[tokio::test]
-async fn rest_in_the_clear_is_not_served_to_other_machines_unless_somebody_says_so() {
+async fn plain_http_for_other_machines_requires_an_explicit_setting() {
     let directory = tempfile::tempdir().unwrap();
     let mut file = json!({ "api": "0.0.0.0:1", "pools": [{ "name": "p", "workers": [] }] });
-    let Err(error) = started(&directory, &file).await else { panic!("it is served") };
+    let Err(error) = started(&directory, &file).await else {
+        panic!("the control plane must refuse to start")
+    };
     let error = error.to_string();
     for word in ["api: 0.0.0.0:0", "api_tls", "127.0.0.1", "api_insecure: true"] {
         assert!(error.contains(word), "{error}");
@@ -138,13 +140,13 @@ async fn rest_in_the_clear_is_not_served_to_other_machines_unless_somebody_says_
 }
 
 #[tokio::test]
-async fn an_address_that_asks_too_much_is_told_when_to_come_again_and_probes_are_answered() {
+async fn an_address_above_the_rate_limit_gets_a_retry_time_and_health_checks_are_answered() {
     let file =
         r#"{ "api_limits": { "requests_per_s": 1, "burst": 5 }, "pools": [{ "name": "p", "workers": [] }] }"#;
-    let house = House::with(tempfile::tempdir().unwrap(), file).await;
+    let fixture = Fixture::with(tempfile::tempdir().unwrap(), file).await;
     let mut refused = None;
     for _ in 0..100 {
-        let answer = house.get("/coordinator/workers").await;
+        let answer = fixture.get("/coordinator/workers").await;
         if answer.status != StatusCode::OK {
             refused = Some(answer);
             break;
@@ -155,11 +157,11 @@ async fn an_address_that_asks_too_much_is_told_when_to_come_again_and_probes_are
     let wait: u64 = answer.headers[header::RETRY_AFTER].to_str().unwrap().parse().unwrap();
     assert!((1..=2).contains(&wait), "{wait}");
     for probe in ["/healthz", "/readyz"] {
-        assert_eq!(house.get(probe).await.status, StatusCode::OK, "{probe}");
+        assert_eq!(fixture.get(probe).await.status, StatusCode::OK, "{probe}");
     }
 }
 
-/// A connection on which there was an answer; none where the other end has closed it.
+/// Returns a connection on which an answer arrived; none if the server closed it.
 async fn answered(address: SocketAddr) -> Option<TcpStream> {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await.ok()?;
@@ -170,17 +172,17 @@ async fn answered(address: SocketAddr) -> Option<TcpStream> {
 }
 
 #[tokio::test]
-async fn one_address_has_a_share_of_the_connections_and_gets_it_back() {
+async fn one_address_has_a_limit_of_connections_and_frees_them() {
     let file = r#"{ "api_limits": { "connections": 6 }, "pools": [{ "name": "p", "workers": [] }] }"#;
-    let house = House::with(tempfile::tempdir().unwrap(), file).await;
-    let address = house.control_plane.api;
+    let fixture = Fixture::with(tempfile::tempdir().unwrap(), file).await;
+    let address = fixture.control_plane.api;
     let mut held = Vec::new();
     for _ in 0..3 {
         held.push(answered(address).await.expect("a connection"));
     }
     assert!(answered(address).await.is_none());
     held.pop();
-    // The server learns of that a moment later.
+    // The server notices the closed connections a moment later.
     while answered(address).await.is_none() {
         tokio::task::yield_now().await;
     }

@@ -1,11 +1,11 @@
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::house::House;
+use crate::fixture::Fixture;
 
 const W1: &str = "http://127.0.0.1:9001";
 
-/// Who, kind, key, and the capacity before and after.
+/// Returns author, kind, key, and the capacity before and after.
 fn told(change: &Value) -> (&str, &str, &str, &Value, &Value) {
     let text = |field: &str| change[field].as_str().unwrap();
     let capacity = |field: &str| &change[field]["worker"]["capacity"];
@@ -13,13 +13,13 @@ fn told(change: &Value) -> (&str, &str, &str, &Value, &Value) {
 }
 
 #[tokio::test]
-async fn every_change_is_told_with_who_made_it_and_what_it_was_before() {
-    let house = House::new().await;
-    house
+async fn every_change_has_an_audit_entry_with_its_author_and_the_state_before() {
+    let fixture = Fixture::new().await;
+    fixture
         .post(&format!(r#"[{{"worker": "{W1}", "capacity": 5}}, {{"worker": "http://new", "capacity": 2}}]"#))
         .await;
-    house.delete("http://new").await;
-    let answer = house.get("/api/v1/audit").await;
+    fixture.delete("http://new").await;
+    let answer = fixture.get("/api/v1/audit").await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
     let changes = answer.body["changes"].as_array().unwrap();
     let (none, admin, file) = (&Value::Null, "admin token", "config file");
@@ -37,10 +37,11 @@ async fn every_change_is_told_with_who_made_it_and_what_it_was_before() {
         (file, "pool", "preannotation", none, none),
     ];
     let mut seen: Vec<_> = changes.iter().map(told).collect();
-    // What the program itself did stands in between: nobody is connected, so the removed worker is let go of at some time.
+    // Changes by the control plane itself are skipped: without connected coordinators, the removed worker is released
+    // at an unspecified time.
     seen.retain(|(who, ..)| *who != "system");
     assert_eq!(seen.len(), expected.len(), "{:#}", answer.body);
-    // In one batch the order is that of the batch.
+    // The order within a batch is that of the batch.
     let by_batch =
         |told: &(&str, &str, &str, &Value, &Value)| (told.0 == file, told.2.to_owned(), told.1.to_owned());
     seen[1..].sort_by_key(by_batch);
@@ -48,43 +49,45 @@ async fn every_change_is_told_with_who_made_it_and_what_it_was_before() {
     assert_eq!(seen, expected);
     assert_eq!(changes[0]["after"]["standing"], changes[0]["after"]["standing"]);
     assert!(changes.iter().all(|change| change["at"].as_str().unwrap().ends_with('Z')), "{:#}", answer.body);
-    assert_eq!(changes[1]["revision"], changes[2]["revision"], "they were changed together");
-    assert_eq!(answer.body.get("next"), None, "these are all");
+    assert_eq!(changes[1]["revision"], changes[2]["revision"], "both are of the same commit");
+    assert_eq!(answer.body.get("next"), None, "there is no further page");
 }
 
 #[tokio::test]
-async fn what_was_refused_leaves_no_trace() {
-    let house = House::new().await;
-    let before = house.get("/api/v1/audit").await.body;
-    house.post(r#"[{"worker": "http://new", "capacity": 1}, {"worker": "http://new", "capacity": 1}]"#).await;
-    house.post(&format!(r#"[{{"worker": "{W1}", "capacity": 3}}]"#)).await;
-    assert_eq!(house.get("/api/v1/audit").await.body, before);
+async fn a_refused_change_leaves_no_audit_entry() {
+    let fixture = Fixture::new().await;
+    let before = fixture.get("/api/v1/audit").await.body;
+    fixture
+        .post(r#"[{"worker": "http://new", "capacity": 1}, {"worker": "http://new", "capacity": 1}]"#)
+        .await;
+    fixture.post(&format!(r#"[{{"worker": "{W1}", "capacity": 3}}]"#)).await;
+    assert_eq!(fixture.get("/api/v1/audit").await.body, before);
 }
 
 #[tokio::test]
-async fn changes_come_by_pages_and_filters() {
-    let house = House::new().await;
+async fn changes_are_listed_with_pages_and_filters() {
+    let fixture = Fixture::new().await;
     for capacity in 5..10 {
-        house.post(&format!(r#"[{{"worker": "{W1}", "capacity": {capacity}}}]"#)).await;
+        fixture.post(&format!(r#"[{{"worker": "{W1}", "capacity": {capacity}}}]"#)).await;
     }
     let capacities = |body: &Value| {
         let changes = body["changes"].as_array().unwrap();
         changes.iter().map(|change| told(change).4.as_u64().unwrap()).collect::<Vec<_>>()
     };
     let filter = format!("kind=worker&key={W1}&who=admin%20token&limit=2");
-    let first = house.get(&format!("/api/v1/audit?{filter}")).await.body;
+    let first = fixture.get(&format!("/api/v1/audit?{filter}")).await.body;
     assert_eq!(capacities(&first), [9, 8]);
-    let second = house.get(&format!("/api/v1/audit?{filter}&before={}", first["next"])).await.body;
+    let second = fixture.get(&format!("/api/v1/audit?{filter}&before={}", first["next"])).await.body;
     assert_eq!(capacities(&second), [7, 6]);
-    let last = house.get(&format!("/api/v1/audit?{filter}&before={}", second["next"])).await.body;
+    let last = fixture.get(&format!("/api/v1/audit?{filter}&before={}", second["next"])).await.body;
     assert_eq!((capacities(&last), last.get("next")), (vec![5], None));
-    let nobody = house.get("/api/v1/audit?who=nobody").await.body;
+    let nobody = fixture.get("/api/v1/audit?who=nobody").await.body;
     assert_eq!(nobody, json!({ "changes": [] }));
 }
 
 #[tokio::test]
-async fn a_wrong_filter_is_refused_with_what_there_is() {
-    let house = House::new().await;
+async fn an_invalid_filter_is_refused_with_the_valid_ones() {
+    let fixture = Fixture::new().await;
     for (query, says) in [
         ("limit=0", "0 is not from 1 to 1000"),
         ("limit=1001", "1001 is not from 1 to 1000"),
@@ -93,18 +96,18 @@ async fn a_wrong_filter_is_refused_with_what_there_is() {
         ("since=1", "unknown field `since`"),
         ("who=a%00b", "NUL"),
     ] {
-        let answer = house.get(&format!("/api/v1/audit?{query}")).await;
+        let answer = fixture.get(&format!("/api/v1/audit?{query}")).await;
         assert_eq!((answer.status, answer.problem()), (StatusCode::BAD_REQUEST, "bad-body"), "{query}");
         assert!(answer.body["detail"].as_str().unwrap().contains(says), "{query}: {}", answer.body);
     }
 }
 
 #[tokio::test]
-async fn under_a_name_that_is_not_this_machines_the_audit_needs_the_token() {
-    let house = House::new().await;
+async fn with_a_host_that_is_not_loopback_the_audit_log_needs_the_token() {
+    let fixture = Fixture::new().await;
     let read =
-        async |headers: &[(&str, &str)]| house.send(Method::GET, "/api/v1/audit", headers, "").await.status;
+        async |headers: &[(&str, &str)]| fixture.send(Method::GET, "/api/v1/audit", headers, "").await.status;
     assert_eq!(read(&[("host", "example.com")]).await, StatusCode::UNAUTHORIZED);
-    let authorization = house.control_plane.token.authorization();
+    let authorization = fixture.control_plane.token.authorization();
     assert_eq!(read(&[("host", "example.com"), ("authorization", &authorization)]).await, StatusCode::OK);
 }

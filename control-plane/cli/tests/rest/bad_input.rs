@@ -1,11 +1,11 @@
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::house::House;
+use crate::fixture::Fixture;
 
 const RIGHT: &str = r#"{"worker": "http://right", "capacity": 1}"#;
 
-/// The second entry of the list, the field that the answer names, and what it says.
+/// The second entry of the list, the field in the error, and a part of its text.
 const WRONG: &[(&str, Option<&str>, &str)] = &[
     (r#"{"worker": "http://a"}"#, None, "missing field `capacity`"),
     (r#"{"capacity": 1}"#, None, "missing field `worker`"),
@@ -45,22 +45,22 @@ const WRONG: &[(&str, Option<&str>, &str)] = &[
 ];
 
 #[tokio::test]
-async fn a_wrong_entry_is_named_with_its_field_and_nothing_changes() {
-    let house = House::new().await;
-    let before = house.workers().await;
+async fn an_invalid_entry_is_refused_with_its_field_and_nothing_changes() {
+    let fixture = Fixture::new().await;
+    let before = fixture.workers().await;
     for (wrong, field, says) in WRONG {
-        let answer = house.post(&format!("[{RIGHT}, {wrong}]")).await;
+        let answer = fixture.post(&format!("[{RIGHT}, {wrong}]")).await;
         assert_eq!((answer.status, answer.problem()), (StatusCode::BAD_REQUEST, "bad-body"), "{wrong}");
         assert!(answer.body["detail"].as_str().unwrap().contains(says), "{wrong}: {}", answer.body);
         assert_eq!(answer.body["index"], 1, "{wrong}: {}", answer.body);
         assert_eq!(answer.body["field"], field.map_or(Value::Null, |field| json!(field)), "{wrong}");
-        assert_eq!(house.workers().await, before, "{wrong}");
+        assert_eq!(fixture.workers().await, before, "{wrong}");
     }
 }
 
 #[tokio::test]
-async fn a_body_that_is_no_list_is_refused() {
-    let house = House::new().await;
+async fn a_body_that_is_not_a_list_is_refused() {
+    let fixture = Fixture::new().await;
     for (body, says) in [
         ("", "EOF"),
         ("[", "EOF"),
@@ -68,39 +68,39 @@ async fn a_body_that_is_no_list_is_refused() {
         (RIGHT, "expected a sequence"),
         ("[] []", "trailing characters"),
     ] {
-        let answer = house.post(body).await;
+        let answer = fixture.post(body).await;
         assert_eq!((answer.status, answer.problem()), (StatusCode::BAD_REQUEST, "bad-body"), "{body}");
         assert!(answer.body["detail"].as_str().unwrap().contains(says), "{body}: {}", answer.body);
     }
 }
 
 #[tokio::test]
-async fn a_list_without_bound_is_refused() {
-    let house = House::new().await;
-    let answer = house.post(&format!("[{RIGHT}{}]", " ".repeat(3 * 1024 * 1024))).await;
+async fn a_list_that_is_too_long_is_refused() {
+    let fixture = Fixture::new().await;
+    let answer = fixture.post(&format!("[{RIGHT}{}]", " ".repeat(3 * 1024 * 1024))).await;
     assert_eq!((answer.status, answer.problem()), (StatusCode::PAYLOAD_TOO_LARGE, "too-large"));
     let entry = |number| format!(r#"{{"worker":"http://w{number}","capacity":1}}"#);
     let many: Vec<_> = (0..16_385).map(entry).collect();
-    let answer = house.post(&format!("[{}]", many.join(","))).await;
+    let answer = fixture.post(&format!("[{}]", many.join(","))).await;
     assert_eq!((answer.status, answer.problem()), (StatusCode::BAD_REQUEST, "bad-body"));
     assert!(answer.body["detail"].as_str().unwrap().contains("at most 16384"), "{}", answer.body);
 }
 
 #[tokio::test]
 async fn a_worker_of_another_pool_is_a_conflict() {
-    let house = House::new().await;
-    let answer = house.post(r#"[{"worker": "http://127.0.0.1:9001", "capacity": 3, "pool": "ocr"}]"#).await;
+    let fixture = Fixture::new().await;
+    let answer = fixture.post(r#"[{"worker": "http://127.0.0.1:9001", "capacity": 3, "pool": "ocr"}]"#).await;
     assert_eq!((answer.status, answer.problem()), (StatusCode::CONFLICT, "conflict"));
     assert_eq!((&answer.body["index"], &answer.body["field"]), (&json!(0), &json!("pool")));
 }
 
 #[tokio::test]
-async fn a_delete_without_a_right_url_is_refused() {
-    let house = House::new().await;
-    let answer = house.delete("nonsense").await;
+async fn a_delete_without_a_valid_url_is_refused() {
+    let fixture = Fixture::new().await;
+    let answer = fixture.delete("nonsense").await;
     assert_eq!((answer.status, answer.problem()), (StatusCode::BAD_REQUEST, "bad-body"));
-    let authorization = house.control_plane.token.authorization();
+    let authorization = fixture.control_plane.token.authorization();
     let headers = [("authorization", authorization.as_str())];
-    let answer = house.send(axum::http::Method::DELETE, "/coordinator/workers", &headers, "").await;
+    let answer = fixture.send(axum::http::Method::DELETE, "/coordinator/workers", &headers, "").await;
     assert_eq!((answer.status, answer.problem()), (StatusCode::BAD_REQUEST, "bad-body"));
 }

@@ -1,14 +1,14 @@
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::house::{House, worker_path};
+use crate::fixture::{Fixture, worker_path};
 
 const W1: &str = "http://127.0.0.1:9001";
 
-async fn all(house: &House) -> Vec<Value> {
+async fn all(fixture: &Fixture) -> Vec<Value> {
     let mut all = Vec::new();
     for kind in ["pools", "policies", "workers"] {
-        all.push(house.get(&format!("/api/v1/{kind}")).await.body["items"].clone());
+        all.push(fixture.get(&format!("/api/v1/{kind}")).await.body["items"].clone());
     }
     all
 }
@@ -25,7 +25,7 @@ fn worker(changes: &[(&str, Value)]) -> Value {
     body
 }
 
-/// What a worker cannot be, the field that the answer names, and what it says.
+/// Invalid workers, the field in the error, and a part of its text.
 fn wrong_workers() -> Vec<(Value, &'static str, &'static str)> {
     let many: serde_json::Map<_, _> = (0..33).map(|number| (format!("l{number}"), json!(""))).collect();
     let label = |name: &str, value: &str| worker(&[("metadata/labels", json!({ name: value }))]);
@@ -80,16 +80,16 @@ fn wrong_workers() -> Vec<(Value, &'static str, &'static str)> {
 }
 
 #[tokio::test]
-async fn a_worker_that_cannot_be_is_refused_with_its_field_and_nothing_changes() {
-    let house = House::new().await;
-    let before = all(&house).await;
+async fn an_invalid_worker_is_refused_with_its_field_and_nothing_changes() {
+    let fixture = Fixture::new().await;
+    let before = all(&fixture).await;
     for (body, field, says) in wrong_workers() {
         for method in ["PUT", "PATCH"] {
-            // A patch without a capacity leaves it.
+            // A patch without a capacity keeps the current one.
             if method == "PATCH" && says.contains("missing field `capacity`") {
                 continue;
             }
-            let answer = house.ask(method, &worker_path(W1), &body).await;
+            let answer = fixture.ask(method, &worker_path(W1), &body).await;
             assert_eq!(
                 (answer.status, answer.problem()),
                 (StatusCode::BAD_REQUEST, "bad-body"),
@@ -100,13 +100,13 @@ async fn a_worker_that_cannot_be_is_refused_with_its_field_and_nothing_changes()
             assert!(detail.contains(says), "{method} {body}: {detail}");
         }
     }
-    assert_eq!(all(&house).await, before);
+    assert_eq!(all(&fixture).await, before);
 }
 
 #[tokio::test]
-async fn a_pool_and_a_policy_that_cannot_be_are_refused_with_their_field_and_nothing_changes() {
-    let house = House::new().await;
-    let before = all(&house).await;
+async fn an_invalid_pool_or_policy_is_refused_with_its_field_and_nothing_changes() {
+    let fixture = Fixture::new().await;
+    let before = all(&fixture).await;
     for (path, body, field, says) in [
         (
             "pools/ocr",
@@ -184,7 +184,7 @@ async fn a_pool_and_a_policy_that_cannot_be_are_refused_with_their_field_and_not
         ("policies/ocr", json!({ "spec": { "match": { "prefix": "/" } } }), "spec.match", "unknown field"),
     ] {
         for method in ["PUT", "PATCH"] {
-            let answer = house.ask(method, &format!("/api/v1/{path}"), &body).await;
+            let answer = fixture.ask(method, &format!("/api/v1/{path}"), &body).await;
             assert_eq!(
                 (answer.status, answer.problem()),
                 (StatusCode::BAD_REQUEST, "bad-body"),
@@ -196,26 +196,26 @@ async fn a_pool_and_a_policy_that_cannot_be_are_refused_with_their_field_and_not
         }
     }
     let answer =
-        house.ask("PUT", "/api/v1/pools/OCR", &json!({ "spec": { "match": { "prefix": "/a" } } })).await;
+        fixture.ask("PUT", "/api/v1/pools/OCR", &json!({ "spec": { "match": { "prefix": "/a" } } })).await;
     assert_eq!((answer.status, &answer.body["field"]), (StatusCode::BAD_REQUEST, &json!("metadata.name")));
-    let answer = house.ask("PUT", "/api/v1/pools/a", &json!({ "spec": {} })).await;
+    let answer = fixture.ask("PUT", "/api/v1/pools/a", &json!({ "spec": {} })).await;
     assert_eq!(
         (answer.status, &answer.body["field"]),
         (StatusCode::BAD_REQUEST, &json!("spec")),
         "a match is needed"
     );
-    assert_eq!(all(&house).await, before);
+    assert_eq!(all(&fixture).await, before);
 }
 
 #[tokio::test]
-async fn what_is_no_json_no_query_or_no_precondition_is_refused() {
-    let house = House::new().await;
-    let before = all(&house).await;
-    let authorization = house.control_plane.token.authorization();
+async fn invalid_json_queries_and_preconditions_are_refused() {
+    let fixture = Fixture::new().await;
+    let before = all(&fixture).await;
+    let authorization = fixture.control_plane.token.authorization();
     let put = r#"{"spec": {"capacity": 1}}"#;
     let path = worker_path(W1);
     let text = [("authorization", authorization.as_str()), ("content-type", "text/plain")];
-    let answer = house.send("PUT".parse().unwrap(), &path, &text, put).await;
+    let answer = fixture.send("PUT".parse().unwrap(), &path, &text, put).await;
     assert_eq!((answer.status, answer.problem()), (StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json"));
     for (path, headers, body) in [
         (path.clone(), vec![], json!("{")),
@@ -227,7 +227,7 @@ async fn what_is_no_json_no_query_or_no_precondition_is_refused() {
         ("/api/v1/workers/nobody".to_owned(), vec![], json!({ "spec": { "capacity": 1 } })),
         ("/api/v1/workers/http%3A%2F%2Fu%3Ap%40a".to_owned(), vec![], json!({ "spec": { "capacity": 1 } })),
     ] {
-        let answer = house.ask_with("PUT", &path, &headers, &body).await;
+        let answer = fixture.ask_with("PUT", &path, &headers, &body).await;
         assert_eq!(
             (answer.status, answer.problem()),
             (StatusCode::BAD_REQUEST, "bad-body"),
@@ -235,20 +235,20 @@ async fn what_is_no_json_no_query_or_no_precondition_is_refused() {
         );
     }
     for query in ["limit=0", "limit=1001", "limit=x", "state=busy", "label=gpu", "shape=round"] {
-        let answer = house.get(&format!("/api/v1/workers?{query}")).await;
+        let answer = fixture.get(&format!("/api/v1/workers?{query}")).await;
         assert_eq!((answer.status, answer.problem()), (StatusCode::BAD_REQUEST, "bad-body"), "{query}");
         assert_eq!(answer.body["field"].as_str(), query.split('=').next(), "{query}");
     }
     for kind in ["pools", "policies"] {
-        assert_eq!(house.get(&format!("/api/v1/{kind}?limit=0")).await.status, StatusCode::BAD_REQUEST);
+        assert_eq!(fixture.get(&format!("/api/v1/{kind}?limit=0")).await.status, StatusCode::BAD_REQUEST);
     }
-    assert_eq!(all(&house).await, before);
+    assert_eq!(all(&fixture).await, before);
 }
 
 #[tokio::test]
 async fn without_the_token_nothing_is_changed() {
-    let house = House::new().await;
-    let before = all(&house).await;
+    let fixture = Fixture::new().await;
+    let before = all(&fixture).await;
     let json = [("content-type", "application/json")];
     for (method, path) in [
         ("PUT", worker_path(W1)),
@@ -260,12 +260,12 @@ async fn without_the_token_nothing_is_changed() {
         ("PATCH", "/api/v1/policies/ocr".to_owned()),
         ("POST", "/api/v1/apply".to_owned()),
     ] {
-        let answer = house.send(method.parse().unwrap(), &path, &json, "{}").await;
+        let answer = fixture.send(method.parse().unwrap(), &path, &json, "{}").await;
         assert_eq!(
             (answer.status, answer.problem()),
             (StatusCode::UNAUTHORIZED, "unauthorized"),
             "{method} {path}"
         );
     }
-    assert_eq!(all(&house).await, before);
+    assert_eq!(all(&fixture).await, before);
 }

@@ -4,22 +4,22 @@ use axum::http::StatusCode;
 use serde_json::json;
 use slotway_coordinators::types::FILTER;
 
-use crate::{house::House, scripted_envoy::ScriptedEnvoy};
+use crate::{fixture::Fixture, scripted_envoy::ScriptedEnvoy};
 
 const W1: &str = "http://127.0.0.1:9001";
 
 #[tokio::test]
-async fn a_coordinator_is_shown_with_what_it_has_acknowledged_and_what_it_reports() {
-    let house = House::new().await;
-    let empty = house.get("/api/v1/coordinators").await;
+async fn a_coordinator_is_shown_with_its_acknowledgements_and_its_report() {
+    let fixture = Fixture::new().await;
+    let empty = fixture.get("/api/v1/coordinators").await;
     assert_eq!((empty.status, &empty.body["items"]), (StatusCode::OK, &json!([])));
 
-    // A name that has to be percent-encoded in a path.
-    let mut envoy = ScriptedEnvoy::connect(house.control_plane.xds, "edge/1", "slotway", None).await;
+    // The name must be percent-encoded in a path.
+    let mut envoy = ScriptedEnvoy::connect(fixture.control_plane.xds, "edge/1", "slotway", None).await;
     envoy.accept_until(FILTER).await;
-    house.control_plane.coordinators.nodes().synced("edge/1", 0).await;
+    fixture.control_plane.coordinators.nodes().synced("edge/1", 0).await;
     let path = "/api/v1/coordinators/edge%2F1";
-    let silent = house.get(path).await;
+    let silent = fixture.get(path).await;
     assert_eq!(silent.status, StatusCode::OK, "{}", silent.body);
     assert_eq!(silent.body["kind"], "Coordinator");
     assert_eq!(silent.body["metadata"]["name"], "edge/1");
@@ -33,15 +33,15 @@ async fn a_coordinator_is_shown_with_what_it_has_acknowledged_and_what_it_report
                        "oldest_wait_ms": 70, "workers": [worker] });
     let report = json!({ "coordinator": "edge/1", "reporter": 1, "sequence": 1, "full": true, "generation": 7,
                          "pools": [pool] });
-    assert_eq!(house.report(&report).await.status, StatusCode::NO_CONTENT);
-    let shown = house.get(path).await.body;
+    assert_eq!(fixture.report(&report).await.status, StatusCode::NO_CONTENT);
+    let shown = fixture.get(path).await.body;
     let expected = json!([{ "name": "preannotation", "free": 2, "in_flight": 1, "parked": 0, "waiting": 4,
                             "oldest_wait_ms": 70 }]);
     assert_eq!(shown["status"]["pools"], expected);
     assert_eq!(shown["status"]["generation_in_force"], 7);
     assert!(shown["status"]["report_age_ms"].is_u64());
 
-    let list = house.get("/api/v1/coordinators").await.body;
+    let list = fixture.get("/api/v1/coordinators").await.body;
     assert_eq!(
         (&list["kind"], &list["items"][0]["metadata"]),
         (&json!("CoordinatorList"), &shown["metadata"])
@@ -49,16 +49,16 @@ async fn a_coordinator_is_shown_with_what_it_has_acknowledged_and_what_it_report
 }
 
 #[tokio::test]
-async fn coordinators_come_by_pages() {
-    let house = House::new().await;
+async fn coordinators_are_listed_with_pages() {
+    let fixture = Fixture::new().await;
     let mut envoys = Vec::new();
     for name in ["c", "a", "b"] {
-        let mut envoy = ScriptedEnvoy::connect(house.control_plane.xds, name, "slotway", None).await;
+        let mut envoy = ScriptedEnvoy::connect(fixture.control_plane.xds, name, "slotway", None).await;
         envoy.accept_until(FILTER).await;
         envoys.push(envoy);
     }
     let names = async |query: &str| {
-        let page = house.get(&format!("/api/v1/coordinators?{query}")).await.body;
+        let page = fixture.get(&format!("/api/v1/coordinators?{query}")).await.body;
         let items = page["items"].as_array().unwrap().clone();
         let names: Vec<_> = items.iter().map(|item| item["metadata"]["name"].clone()).collect();
         (json!(names), page["continue"].clone())
@@ -68,8 +68,8 @@ async fn coordinators_come_by_pages() {
 }
 
 #[tokio::test]
-async fn what_is_no_page_and_no_coordinator_is_refused() {
-    let house = House::new().await;
+async fn invalid_pages_and_unknown_coordinators_are_refused() {
+    let fixture = Fixture::new().await;
     for (path, status, problem, says) in [
         ("/api/v1/coordinators?limit=0", StatusCode::BAD_REQUEST, "bad-body", "0 is not from 1 to 1000"),
         (
@@ -82,7 +82,7 @@ async fn what_is_no_page_and_no_coordinator_is_refused() {
         ("/api/v1/coordinators/nobody", StatusCode::NOT_FOUND, "unknown-coordinator", "\"nobody\""),
         ("/api/v1/coordinators/%FF", StatusCode::BAD_REQUEST, "bad-body", "UTF-8"),
     ] {
-        let answer = house.get(path).await;
+        let answer = fixture.get(path).await;
         assert_eq!((answer.status, answer.problem()), (status, problem), "{path}: {}", answer.body);
         assert!(answer.body["detail"].as_str().unwrap().contains(says), "{path}: {}", answer.body);
     }

@@ -1,4 +1,5 @@
-//! No endpoint is open by accident: every operation that `/openapi.json` describes is asked, over real HTTP, by those who may not.
+//! No endpoint is open by accident: every operation in `/openapi.json` is called, over real HTTP, with insufficient
+//! permissions.
 
 use axum::{
     body::Bytes,
@@ -8,9 +9,9 @@ use http_body_util::Full;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde_json::Value;
 
-use crate::{house::House, people::Person};
+use crate::{fixture::Fixture, people::SignedInUser};
 
-/// What anybody may ask, from anywhere.
+/// The endpoints that are open to every client on any machine.
 const OPEN: &[(&str, &str)] = &[
     ("GET", "/healthz"),
     ("GET", "/readyz"),
@@ -22,15 +23,15 @@ const OPEN: &[(&str, &str)] = &[
     ("GET", "/api/v1/oidc/callback"),
 ];
 
-/// What a token with the scope `read` may not even look at.
+/// The endpoints that a token with the scope `read` may not even read.
 const CLOSED_TO_READERS: &[&str] =
     &["/api/v1/users", "/api/v1/users/{name}", "/api/v1/tokens", "/api/v1/tokens/{name}"];
 
 struct Operation {
     method: Method,
-    /// As the description has it.
+    /// The path in the description.
     path: String,
-    /// A path that it has.
+    /// A concrete path.
     url: String,
     security: Option<Value>,
 }
@@ -41,8 +42,8 @@ impl Operation {
     }
 }
 
-async fn operations(house: &House) -> Vec<Operation> {
-    let description = house.get("/openapi.json").await.body;
+async fn operations(fixture: &Fixture) -> Vec<Operation> {
+    let description = fixture.get("/openapi.json").await.body;
     let mut operations = Vec::new();
     for (path, item) in description["paths"].as_object().unwrap() {
         let mut url = path.clone();
@@ -59,9 +60,9 @@ async fn operations(house: &House) -> Vec<Operation> {
     operations
 }
 
-/// The status alone: the answer of some goes on for ever.
-async fn status(house: &House, operation: &Operation, headers: &[(&str, &str)]) -> StatusCode {
-    let url = format!("http://{}{}", house.control_plane.api, operation.url);
+/// Returns only the status, because some answers do not end.
+async fn status(fixture: &Fixture, operation: &Operation, headers: &[(&str, &str)]) -> StatusCode {
+    let url = format!("http://{}{}", fixture.control_plane.api, operation.url);
     let mut request = Request::builder().method(operation.method.clone()).uri(url);
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -70,15 +71,15 @@ async fn status(house: &House, operation: &Operation, headers: &[(&str, &str)]) 
     Client::builder(TokioExecutor::new()).build_http().request(request).await.unwrap().status()
 }
 
-/// What an operation answers that is not as it should be.
+/// Returns the operations with an unexpected answer.
 async fn surprises(
-    house: &House,
+    fixture: &Fixture,
     headers: &[(&str, &str)],
     expected: impl Fn(&Operation) -> Option<StatusCode>,
 ) -> Vec<String> {
     let mut surprises = Vec::new();
-    for operation in operations(house).await {
-        let got = status(house, &operation, headers).await;
+    for operation in operations(fixture).await {
+        let got = status(fixture, &operation, headers).await;
         let denied = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
         let right = match expected(&operation) {
             Some(expected) => got == expected,
@@ -92,21 +93,21 @@ async fn surprises(
 }
 
 #[tokio::test]
-async fn from_elsewhere_nothing_answers_without_credentials_but_what_is_open() {
-    let house = House::new().await;
+async fn remote_requests_without_credentials_reach_only_open_endpoints() {
+    let fixture = Fixture::new().await;
     let expected = |operation: &Operation| (!operation.is_open()).then_some(StatusCode::UNAUTHORIZED);
     let none = Vec::<String>::new();
-    assert_eq!(surprises(&house, &[("host", "slotway.example")], expected).await, none);
+    assert_eq!(surprises(&fixture, &[("host", "slotway.example")], expected).await, none);
     let wrong = [("host", "slotway.example"), ("authorization", "Bearer slotway_wrong")];
-    assert_eq!(surprises(&house, &wrong, expected).await, none);
+    assert_eq!(surprises(&fixture, &wrong, expected).await, none);
     let ended = [("host", "slotway.example"), ("cookie", "slotway_session=wrong")];
-    assert_eq!(surprises(&house, &ended, expected).await, none);
+    assert_eq!(surprises(&fixture, &ended, expected).await, none);
 }
 
 #[tokio::test]
-async fn what_is_open_has_no_security_in_the_description_and_all_else_has() {
-    let house = House::new().await;
-    for operation in operations(&house).await {
+async fn exactly_the_open_endpoints_have_no_security_in_the_description() {
+    let fixture = Fixture::new().await;
+    for operation in operations(&fixture).await {
         assert_eq!(
             operation.security.is_none(),
             operation.is_open(),
@@ -118,41 +119,44 @@ async fn what_is_open_has_no_security_in_the_description_and_all_else_has() {
 }
 
 #[tokio::test]
-async fn from_this_machine_reading_needs_nothing_and_changing_does() {
-    let house = House::new().await;
+async fn local_reads_need_no_credentials_and_local_changes_do() {
+    let fixture = Fixture::new().await;
     let expected = |operation: &Operation| {
         let closed = CLOSED_TO_READERS.contains(&operation.path.as_str());
         let refused = !operation.is_open() && (closed || !operation.method.is_safe());
         refused.then_some(StatusCode::UNAUTHORIZED)
     };
-    assert_eq!(surprises(&house, &[], expected).await, Vec::<String>::new());
+    assert_eq!(surprises(&fixture, &[], expected).await, Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn without_anonymous_reads_nothing_answers_without_credentials_from_here_either() {
+async fn without_anonymous_reads_local_reads_need_credentials_too() {
     let file = r#"{ "anonymous_reads": false, "pools": [{ "name": "p", "workers": [] }] }"#;
-    let house = House::with(tempfile::tempdir().unwrap(), file).await;
+    let fixture = Fixture::with(tempfile::tempdir().unwrap(), file).await;
     let expected = |operation: &Operation| (!operation.is_open()).then_some(StatusCode::UNAUTHORIZED);
-    assert_eq!(surprises(&house, &[], expected).await, Vec::<String>::new());
+    assert_eq!(surprises(&fixture, &[], expected).await, Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn a_token_that_may_read_changes_nothing_and_sees_no_people() {
-    let house = House::new().await;
-    let authorization = format!("Bearer {}", house.token("reader", "read").await);
+async fn a_read_token_changes_nothing_and_reads_no_users() {
+    let fixture = Fixture::new().await;
+    let authorization = format!("Bearer {}", fixture.token("reader", "read").await);
     let expected = |operation: &Operation| {
         let closed = CLOSED_TO_READERS.contains(&operation.path.as_str());
         let refused = !operation.is_open() && (closed || !operation.method.is_safe());
         refused.then_some(StatusCode::FORBIDDEN)
     };
-    assert_eq!(surprises(&house, &[("authorization", &authorization)], expected).await, Vec::<String>::new());
+    assert_eq!(
+        surprises(&fixture, &[("authorization", &authorization)], expected).await,
+        Vec::<String>::new()
+    );
 }
 
 #[tokio::test]
-async fn a_viewers_session_changes_nothing_but_what_is_their_own() {
-    let house = House::new().await;
-    house.user("vic", "viewer").await;
-    let vic = Person::signed_in(&house, "vic").await;
+async fn a_viewers_session_changes_only_its_own_resources() {
+    let fixture = Fixture::new().await;
+    fixture.user("vic", "viewer").await;
+    let vic = SignedInUser::signed_in(&fixture, "vic").await;
     let own = [
         ("DELETE", "/api/v1/session"),
         ("PUT", "/api/v1/session/password"),
@@ -166,12 +170,12 @@ async fn a_viewers_session_changes_nothing_but_what_is_their_own() {
         refused.then_some(StatusCode::FORBIDDEN)
     };
     let mut surprises = Vec::new();
-    for operation in operations(&house).await {
-        // It would end the session that the others are asked with.
+    for operation in operations(&fixture).await {
+        // This operation would end the session of the other requests.
         if (operation.method.as_str(), operation.path.as_str()) == own[0] {
             continue;
         }
-        let got = status(&house, &operation, &vic.headers()).await;
+        let got = status(&fixture, &operation, &vic.headers()).await;
         let denied = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
         if expected(&operation).map_or(denied.contains(&got), |expected| got != expected) {
             surprises.push(format!("{} {}: {got}", operation.method, operation.path));
@@ -182,16 +186,16 @@ async fn a_viewers_session_changes_nothing_but_what_is_their_own() {
 
 #[tokio::test]
 async fn a_change_with_a_cookie_alone_is_refused_everywhere() {
-    let house = House::new().await;
-    house.user("ada", "admin").await;
-    let ada = Person::signed_in(&house, "ada").await;
-    for operation in operations(&house).await {
-        // Who signs in shows a name and a password; a cookie that goes with that counts for nothing.
+    let fixture = Fixture::new().await;
+    fixture.user("ada", "admin").await;
+    let ada = SignedInUser::signed_in(&fixture, "ada").await;
+    for operation in operations(&fixture).await {
+        // A sign-in has name and password; a cookie in the same request is ignored.
         if operation.method.is_safe() || operation.is_open() {
             continue;
         }
         let answer =
-            house.send(operation.method.clone(), &operation.url, &[("cookie", &ada.cookie)], "").await;
+            fixture.send(operation.method.clone(), &operation.url, &[("cookie", &ada.cookie)], "").await;
         assert_eq!(
             (answer.status, answer.problem()),
             (StatusCode::FORBIDDEN, "csrf-token"),
@@ -199,5 +203,5 @@ async fn a_change_with_a_cookie_alone_is_refused_everywhere() {
             operation.path
         );
     }
-    assert_eq!(ada.get(&house, "/api/v1/session").await.status, StatusCode::OK);
+    assert_eq!(ada.get(&fixture, "/api/v1/session").await.status, StatusCode::OK);
 }

@@ -9,19 +9,19 @@ use hyper::body::Incoming;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde_json::Value;
 
-use crate::{house::House, scripted_envoy::soon};
+use crate::{fixture::Fixture, scripted_envoy::soon};
 
-/// Somebody who listens to events.
+/// A listener to events.
 pub(crate) struct Listening {
     body: Incoming,
     text: String,
-    /// The `id` that was heard last.
+    /// The last received `id`.
     pub(crate) last_id: Option<u64>,
 }
 
 /// One event.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Heard {
+pub(crate) struct ReceivedEvent {
     pub(crate) event: String,
     pub(crate) id: Option<u64>,
     pub(crate) data: Value,
@@ -29,11 +29,11 @@ pub(crate) struct Heard {
 
 impl Listening {
     /// Begins to listen.
-    pub(crate) async fn to(house: &House, query: &str, last_id: Option<u64>) -> Self {
-        Self::with(house.control_plane.api, query, last_id, None).await.unwrap()
+    pub(crate) async fn to(fixture: &Fixture, query: &str, last_id: Option<u64>) -> Self {
+        Self::with(fixture.control_plane.api, query, last_id, None).await.unwrap()
     }
 
-    /// The same, or with which status it is refused.
+    /// Like [`Self::to`], but returns the status of a refusal.
     pub(crate) async fn with(
         api: SocketAddr,
         query: &str,
@@ -48,7 +48,7 @@ impl Listening {
             request = request.header(header::AUTHORIZATION, authorization);
         }
         let request = request.body(Empty::<Bytes>::new()).unwrap();
-        // A client of its own: a connection of its own.
+        // A separate client, and so a separate connection.
         let client = Client::builder(TokioExecutor::new()).build_http();
         let response = soon(client.request(request)).await.unwrap();
         if response.status() != StatusCode::OK {
@@ -59,14 +59,14 @@ impl Listening {
         Ok(Self { body: response.into_body(), text: String::new(), last_id: None })
     }
 
-    /// The next event, which must come; none at the end.
-    pub(crate) async fn next(&mut self) -> Option<Heard> {
+    /// Waits for the next event; none at the end of the stream.
+    pub(crate) async fn next(&mut self) -> Option<ReceivedEvent> {
         loop {
             while let Some((block, rest)) = self.text.split_once("\n\n") {
                 let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name));
                 let id = field("id: ").map(|id| id.parse().unwrap());
                 self.last_id = id.or(self.last_id);
-                let heard = field("event: ").map(|event| Heard {
+                let heard = field("event: ").map(|event| ReceivedEvent {
                     event: event.to_owned(),
                     id,
                     data: serde_json::from_str(field("data: ").unwrap()).unwrap(),
@@ -84,15 +84,15 @@ impl Listening {
         }
     }
 
-    /// The data of the next event of this name; others are passed over.
+    /// Waits for the next event with this name, and returns its data. Skips others.
     pub(crate) async fn next_of(&mut self, event: &str) -> Value {
         self.next_event(event).await.data
     }
 
-    /// The next event of this name; others are passed over.
-    pub(crate) async fn next_event(&mut self, event: &str) -> Heard {
+    /// Waits for the next event with this name. Skips others.
+    pub(crate) async fn next_event(&mut self, event: &str) -> ReceivedEvent {
         loop {
-            let heard = self.next().await.expect("the events have ended");
+            let heard = self.next().await.expect("the stream has ended");
             if heard.event == event {
                 return heard;
             }

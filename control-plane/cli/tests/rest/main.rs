@@ -10,7 +10,7 @@ mod coordinators;
 mod cordons;
 mod events;
 mod every_endpoint;
-mod house;
+mod fixture;
 mod listening;
 mod metrics;
 mod oidc;

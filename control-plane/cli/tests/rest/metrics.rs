@@ -1,10 +1,10 @@
-//! `/metrics` as a parser of OpenMetrics sees it.
+//! `/metrics` through a parser of OpenMetrics.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::http::{StatusCode, header};
 
-use crate::house::House;
+use crate::fixture::Fixture;
 
 /// A sample: its name, its labels in order, its value.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,9 +14,9 @@ struct Sample {
     value: f64,
 }
 
-/// The families and samples of an exposition, or what is wrong with it (OpenMetrics 1.0, as far as we use it).
+/// Parses an exposition into families and samples, or returns the violation (the used subset of OpenMetrics 1.0).
 fn parse(text: &str) -> Result<(BTreeMap<String, String>, Vec<Sample>), String> {
-    let body = text.strip_suffix("# EOF\n").ok_or("it does not end with # EOF")?;
+    let body = text.strip_suffix("# EOF\n").ok_or("the text does not end with # EOF")?;
     let (mut types, mut helped) = (BTreeMap::new(), BTreeSet::new());
     let (mut samples, mut seen) = (Vec::new(), BTreeSet::new());
     let mut family = String::new();
@@ -25,13 +25,13 @@ fn parse(text: &str) -> Result<(BTreeMap<String, String>, Vec<Sample>), String> 
         if let Some(rest) = line.strip_prefix("# HELP ") {
             let (name, help) = rest.split_once(' ').ok_or(wrong("no help"))?;
             if help.is_empty() || !helped.insert(name.to_owned()) {
-                return Err(wrong("no help, or twice"));
+                return Err(wrong("the help is missing or repeated"));
             }
             name.clone_into(&mut family);
         } else if let Some(rest) = line.strip_prefix("# TYPE ") {
             let (name, kind) = rest.split_once(' ').ok_or(wrong("no type"))?;
             if name != family || types.insert(name.to_owned(), kind.to_owned()).is_some() {
-                return Err(wrong("a type apart from its help, or twice"));
+                return Err(wrong("the type does not follow its help, or is repeated"));
             }
         } else {
             let sample = sample(line).ok_or(wrong("no sample"))?;
@@ -72,8 +72,8 @@ fn sample(line: &str) -> Option<Sample> {
     name.bytes().all(right).then(|| Sample { name: name.to_owned(), labels, value })
 }
 
-async fn samples(house: &House) -> Vec<Sample> {
-    let answer = house.get("/metrics").await;
+async fn samples(fixture: &Fixture) -> Vec<Sample> {
+    let answer = fixture.get("/metrics").await;
     assert_eq!(answer.status, StatusCode::OK);
     let kind = answer.headers[header::CONTENT_TYPE].to_str().unwrap();
     assert_eq!(kind, "application/openmetrics-text; version=1.0.0; charset=utf-8");
@@ -87,9 +87,9 @@ fn value(samples: &[Sample], name: &str, labels: &[(&str, &str)]) -> Option<f64>
 }
 
 #[tokio::test]
-async fn all_that_is_promised_is_there_and_can_be_parsed() {
-    let house = House::new().await;
-    let all = samples(&house).await;
+async fn all_documented_metrics_exist_and_can_be_parsed() {
+    let fixture = Fixture::new().await;
+    let all = samples(&fixture).await;
     for name in [
         "process_cpu_seconds_total",
         "process_start_time_seconds",
@@ -116,19 +116,19 @@ async fn all_that_is_promised_is_there_and_can_be_parsed() {
 }
 
 #[tokio::test]
-async fn requests_are_counted_by_method_route_and_status_and_by_nothing_that_a_client_makes_up() {
-    let house = House::new().await;
+async fn requests_are_counted_by_method_route_and_status_and_by_no_value_of_a_client() {
+    let fixture = Fixture::new().await;
     for _ in 0..3 {
-        house.get("/coordinator/workers").await;
+        fixture.get("/coordinator/workers").await;
     }
-    house.post("no json").await;
+    fixture.post("no json").await;
     for number in 0..50 {
-        house.get(&format!("/nowhere/{number}")).await;
-        house.get(&format!("/api/v1/backup-jobs/job-{number}")).await;
+        fixture.get(&format!("/nowhere/{number}")).await;
+        fixture.get(&format!("/api/v1/backup-jobs/job-{number}")).await;
         let method = format!("MADE{number}").parse().unwrap();
-        house.send(method, "/coordinator/workers", &[], "").await;
+        fixture.send(method, "/coordinator/workers", &[], "").await;
     }
-    let all = samples(&house).await;
+    let all = samples(&fixture).await;
     let count = |method, route, status| {
         let labels = [("method", method), ("route", route), ("status", status)];
         value(&all, "slotway_api_requests_total", &labels)
@@ -154,10 +154,10 @@ async fn requests_are_counted_by_method_route_and_status_and_by_nothing_that_a_c
 
 #[tokio::test]
 async fn an_answer_has_the_id_of_its_request() {
-    let house = House::new().await;
-    let given = house.send(axum::http::Method::GET, "/healthz", &[("x-request-id", "abc-1")], "").await;
+    let fixture = Fixture::new().await;
+    let given = fixture.send(axum::http::Method::GET, "/healthz", &[("x-request-id", "abc-1")], "").await;
     assert_eq!(given.headers["x-request-id"], "abc-1");
-    let made = house.get("/nothing").await;
+    let made = fixture.get("/nothing").await;
     assert_eq!(made.headers["x-request-id"].len(), 32);
 }
 

@@ -3,12 +3,12 @@ use serde_json::{Value, json};
 use slotway::kinds;
 use slotway_store::{Batch, Expected, Kind, SqliteStore, Store, Who, Write};
 
-use crate::house::{House, worker_path};
+use crate::fixture::{Fixture, worker_path};
 
 const W1: &str = "http://127.0.0.1:9001";
 
-/// What version 0.1 stored of the file that [`House`] has, after somebody had changed a capacity, removed a worker, added one,
-/// and moved one in the file.
+/// Returns the documents of version 0.1 for the file of [`Fixture`], after a changed capacity, a removed worker, an
+/// added one, and one that was moved in the file.
 fn documents() -> Vec<(Kind, &'static str, Value)> {
     let entry = |worker: &str, capacity: u32| json!({ "worker": worker, "capacity": capacity });
     let declared =
@@ -42,7 +42,7 @@ fn documents() -> Vec<(Kind, &'static str, Value)> {
 }
 
 #[tokio::test]
-async fn a_store_from_before_there_were_pools_in_it_is_taken_over() {
+async fn a_store_of_a_version_without_stored_pools_is_migrated() {
     let directory = tempfile::tempdir().unwrap();
     {
         let state = directory.path().join("state");
@@ -53,37 +53,37 @@ async fn a_store_from_before_there_were_pools_in_it_is_taken_over() {
         let writes = documents().into_iter().map(write).collect();
         store.commit(Batch { who: Who::SYSTEM, writes }).await.unwrap();
     }
-    let file = crate::house::FILE;
-    let house = loop {
-        // The other one's connection ends when the runtime comes to it.
-        match crate::house::start(&directory).await {
-            Ok(control_plane) => break House::of(directory, control_plane),
+    let file = crate::fixture::FILE;
+    let fixture = loop {
+        // The connection of the first store ends only once the runtime polls it.
+        match crate::fixture::start(&directory).await {
+            Ok(control_plane) => break Fixture::of(directory, control_plane),
             Err(error) if error.to_string().contains("another slotway") => tokio::task::yield_now().await,
             Err(error) => panic!("{error}"),
         }
     };
     assert!(file.contains("preannotation"));
-    let worker = house.get(&worker_path(W1)).await;
+    let worker = fixture.get(&worker_path(W1)).await;
     assert_eq!(
         worker.body["spec"],
         json!({ "pool": "preannotation", "capacity": 7, "protocol": "http1", "cordoned": false })
     );
     assert_eq!(
-        house.get(&worker_path("http://127.0.0.1:9002")).await.status,
+        fixture.get(&worker_path("http://127.0.0.1:9002")).await.status,
         StatusCode::NOT_FOUND,
-        "it stays removed"
+        "the worker is still removed"
     );
     for drains in ["https://added", "http://moved"] {
-        let shown = house.get(&worker_path(drains)).await;
+        let shown = fixture.get(&worker_path(drains)).await;
         assert_eq!(shown.body["status"]["state"], "draining", "{drains}: {}", shown.body);
     }
-    let pools = house.get("/api/v1/pools").await.body;
+    let pools = fixture.get("/api/v1/pools").await.body;
     assert_eq!(pools["items"].as_array().unwrap().len(), 2);
-    let desired = house.control_plane.workers.desired().borrow().clone();
+    let desired = fixture.control_plane.workers.desired().borrow().clone();
     let names: Vec<_> = desired.pools.iter().map(|pool| pool.name.as_str()).collect();
     assert_eq!(names, ["preannotation", "ocr"]);
     assert!(desired.generation > 7);
     let moving =
         desired.draining.iter().find(|draining| draining.worker.worker.as_str() == "http://moved").unwrap();
-    assert_eq!(moving.pool, None, "where it comes from, nobody wrote down: all groups keep its cluster");
+    assert_eq!(moving.pool, None, "its old pool is not recorded, so all groups keep its cluster");
 }

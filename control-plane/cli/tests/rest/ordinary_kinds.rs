@@ -1,4 +1,5 @@
-//! Server limits, resource profiles, backup jobs and servers: all that resources of `/api/v1` have in common, and what is their own.
+//! Server limits, resource profiles, backup jobs and servers: the common behaviour of `/api/v1` resources, and that of
+//! each kind.
 
 use axum::http::StatusCode;
 use serde::de::DeserializeOwned;
@@ -12,7 +13,7 @@ use slotway_api_types::{
 };
 
 use crate::{
-    house::{Answer, House},
+    fixture::{Answer, Fixture},
     listening::Listening,
 };
 
@@ -40,7 +41,7 @@ fn server(worker: &str, usage: &str) -> Value {
     json!({ "usage": usage, "external": worker })
 }
 
-/// Each kind with a path, a valid spec, and another valid one.
+/// Returns each kind with a path, a valid spec, and another valid one.
 fn all() -> [(&'static ResourceKind, &'static str, Value, Value); 4] {
     let with = |mut spec: Value, field: &str, value: Value| {
         spec[field] = value;
@@ -59,8 +60,8 @@ fn all() -> [(&'static ResourceKind, &'static str, Value, Value); 4] {
     ]
 }
 
-async fn put(house: &House, path: &str, spec: &Value) -> Answer {
-    house.ask("PUT", path, &json!({ "spec": spec })).await
+async fn put(fixture: &Fixture, path: &str, spec: &Value) -> Answer {
+    fixture.ask("PUT", path, &json!({ "spec": spec })).await
 }
 
 fn version(answer: &Answer) -> String {
@@ -87,50 +88,50 @@ async fn every_ordinary_kind_is_tested_here() {
 
 #[tokio::test]
 async fn a_resource_is_created_read_changed_and_deleted_with_its_version_as_etag() {
-    let house = House::new().await;
+    let fixture = Fixture::new().await;
     for (kind, path, spec, other) in all() {
-        let is_new = house.get(path).await.status == StatusCode::NOT_FOUND;
-        let made = put(&house, path, &spec).await;
+        let is_new = fixture.get(path).await.status == StatusCode::NOT_FOUND;
+        let made = put(&fixture, path, &spec).await;
         let expected = if is_new { StatusCode::CREATED } else { StatusCode::OK };
         assert_eq!(made.status, expected, "{}", made.body);
         assert_eq!((&made.body["kind"], &made.body["spec"]), (&json!(kind.name), &spec));
         assert_eq!(made.headers["etag"], format!("\"{}\"", version(&made)), "{path}");
-        let read = house.get(path).await;
+        let read = fixture.get(path).await;
         assert_eq!((&read.body, version(&read)), (&made.body, version(&made)));
-        let listed = house.get(collection(path)).await.body;
+        let listed = fixture.get(collection(path)).await.body;
         assert_eq!(listed["kind"], format!("{}List", kind.name));
         assert!(listed["items"].as_array().unwrap().contains(&read.body), "{listed}");
 
-        let again = put(&house, path, &spec).await;
+        let again = put(&fixture, path, &spec).await;
         assert_eq!(
             (again.status, version(&again)),
             (StatusCode::OK, version(&made)),
-            "the same again changes nothing"
+            "a repeated request changes nothing"
         );
-        let changed = put(&house, path, &other).await;
+        let changed = put(&fixture, path, &other).await;
         assert_eq!((changed.status, &changed.body["spec"]), (StatusCode::OK, &other));
         assert_ne!(version(&changed), version(&made), "{path}");
 
         if kind.is_deletable() {
-            let gone = house.ask("DELETE", path, &Value::Null).await;
+            let gone = fixture.ask("DELETE", path, &Value::Null).await;
             assert_eq!(
                 (gone.status, &gone.body),
                 (StatusCode::OK, &without_next_runs(&changed.body, &gone.body))
             );
-            let missing = house.get(path).await;
+            let missing = fixture.get(path).await;
             let problem = format!("unknown-{}", kind.problem_word());
             assert_eq!((missing.status, missing.problem()), (StatusCode::NOT_FOUND, problem.as_str()));
             assert!(missing.body["known"].is_array(), "{}", missing.body);
-            let again = house.ask("DELETE", path, &Value::Null).await;
+            let again = fixture.ask("DELETE", path, &Value::Null).await;
             assert_eq!(again.status, StatusCode::NOT_FOUND);
         } else {
-            let refused = house.ask("DELETE", path, &Value::Null).await;
+            let refused = fixture.ask("DELETE", path, &Value::Null).await;
             assert_eq!(refused.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
         }
     }
 }
 
-/// The resource without what may differ from one reading to the next: the next runs of a job.
+/// Returns the resource without the next runs of a job, which may differ between two reads.
 fn without_next_runs(one: &Value, other: &Value) -> Value {
     let mut one = one.clone();
     if one["status"]["next_runs"].is_array() {
@@ -140,16 +141,16 @@ fn without_next_runs(one: &Value, other: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_change_holds_only_for_the_version_that_it_names() {
-    let house = House::new().await;
+async fn a_change_requires_the_version_that_it_names() {
+    let fixture = Fixture::new().await;
     for (_, path, spec, other) in all() {
-        let first = put(&house, path, &spec).await;
-        let second = put(&house, path, &other).await;
+        let first = put(&fixture, path, &spec).await;
+        let second = put(&fixture, path, &other).await;
         let stale = format!("\"{}\"", version(&first));
         let fresh = format!("\"{}\"", version(&second));
         let body = json!({ "spec": spec });
         for (name, value) in [("if-match", stale.as_str()), ("if-none-match", "*")] {
-            let refused = house.ask_with("PUT", path, &[(name, value)], &body).await;
+            let refused = fixture.ask_with("PUT", path, &[(name, value)], &body).await;
             assert_eq!(
                 (refused.status, refused.problem()),
                 (StatusCode::PRECONDITION_FAILED, "stale"),
@@ -157,36 +158,36 @@ async fn a_change_holds_only_for_the_version_that_it_names() {
             );
         }
         let in_body = json!({ "metadata": { "resourceVersion": version(&first) }, "spec": spec });
-        assert_eq!(house.ask("PUT", path, &in_body).await.status, StatusCode::PRECONDITION_FAILED);
+        assert_eq!(fixture.ask("PUT", path, &in_body).await.status, StatusCode::PRECONDITION_FAILED);
         let patch = json!({ "metadata": { "resourceVersion": version(&first) } });
-        assert_eq!(house.ask("PATCH", path, &patch).await.status, StatusCode::PRECONDITION_FAILED);
-        let made = house.ask_with("PUT", path, &[("if-match", fresh.as_str())], &body).await;
+        assert_eq!(fixture.ask("PATCH", path, &patch).await.status, StatusCode::PRECONDITION_FAILED);
+        let made = fixture.ask_with("PUT", path, &[("if-match", fresh.as_str())], &body).await;
         assert_eq!(made.status, StatusCode::OK, "{}", made.body);
         let applied = json!({ "items": [{
             "kind": made.body["kind"], "metadata": { "name": made.body["metadata"]["name"], "resourceVersion": version(&second) },
             "spec": other,
         }] });
-        let refused = house.ask("POST", "/api/v1/apply", &applied).await;
+        let refused = fixture.ask("POST", "/api/v1/apply", &applied).await;
         assert_eq!((refused.status, &refused.body["index"]), (StatusCode::PRECONDITION_FAILED, &json!(0)));
     }
 }
 
 #[tokio::test]
 async fn a_patch_changes_the_fields_that_it_names() {
-    let house = House::new().await;
+    let fixture = Fixture::new().await;
     for (_, path, spec, _) in all() {
-        put(&house, path, &spec).await;
+        put(&fixture, path, &spec).await;
     }
-    let patched = house.ask("PATCH", JOB, &json!({ "spec": { "retention": { "last": 2 } } })).await;
+    let patched = fixture.ask("PATCH", JOB, &json!({ "spec": { "retention": { "last": 2 } } })).await;
     assert_eq!(patched.status, StatusCode::OK, "{}", patched.body);
     assert_eq!(
         (&patched.body["spec"]["retention"]["last"], &patched.body["spec"]["target"]),
         (&json!(2), &job()["target"])
     );
     let target = json!({ "spec": { "target": { "s3": null, "file": { "path": "/b" } } } });
-    let patched = house.ask("PATCH", JOB, &target).await;
+    let patched = fixture.ask("PATCH", JOB, &target).await;
     assert_eq!(patched.body["spec"]["target"], json!({ "file": { "path": "/b" } }), "{}", patched.body);
-    let patched = house
+    let patched = fixture
         .ask(
             "PATCH",
             PROFILE,
@@ -200,50 +201,50 @@ async fn a_patch_changes_the_fields_that_it_names() {
         "{}",
         patched.body
     );
-    let patched = house.ask("PATCH", LIMITS, &json!({ "spec": { "by_usage": { "ocr": 1 } } })).await;
+    let patched = fixture.ask("PATCH", LIMITS, &json!({ "spec": { "by_usage": { "ocr": 1 } } })).await;
     assert_eq!(patched.body["spec"], json!({ "servers_max": 3, "by_usage": { "ocr": 1, "training": 2 } }));
-    let missing = house.ask("PATCH", "/api/v1/servers/none", &json!({ "spec": {} })).await;
+    let missing = fixture.ask("PATCH", "/api/v1/servers/none", &json!({ "spec": {} })).await;
     assert_eq!((missing.status, missing.problem()), (StatusCode::NOT_FOUND, "unknown-server"));
 }
 
 #[tokio::test]
 async fn a_dry_run_answers_as_the_change_would_and_changes_nothing() {
-    let house = House::new().await;
+    let fixture = Fixture::new().await;
     for (kind, path, spec, other) in all() {
-        let before = house.get(path).await;
-        let dry = house.ask("PUT", &format!("{path}?dry_run=true"), &json!({ "spec": spec })).await;
+        let before = fixture.get(path).await;
+        let dry = fixture.ask("PUT", &format!("{path}?dry_run=true"), &json!({ "spec": spec })).await;
         assert_eq!((&dry.body["spec"], &dry.headers["slotway-dry-run"]), (&spec, &"true".parse().unwrap()));
-        assert_eq!(house.get(path).await.body, before.body, "{path}");
-        put(&house, path, &spec).await;
-        let before = house.get(path).await;
+        assert_eq!(fixture.get(path).await.body, before.body, "{path}");
+        put(&fixture, path, &spec).await;
+        let before = fixture.get(path).await;
         let patch = format!("{path}?dry_run=true");
-        house.ask("PATCH", &patch, &json!({ "spec": other })).await;
+        fixture.ask("PATCH", &patch, &json!({ "spec": other })).await;
         if kind.is_deletable() {
-            assert_eq!(house.ask("DELETE", &patch, &Value::Null).await.status, StatusCode::OK);
+            assert_eq!(fixture.ask("DELETE", &patch, &Value::Null).await.status, StatusCode::OK);
         }
         assert_eq!(
-            house.get(path).await.body,
-            without_next_runs(&before.body, &house.get(path).await.body),
+            fixture.get(path).await.body,
+            without_next_runs(&before.body, &fixture.get(path).await.body),
             "{path}"
         );
     }
 }
 
 #[tokio::test]
-async fn each_change_is_an_event_with_the_resource_as_get_answers_it() {
-    let house = House::new().await;
+async fn each_change_sends_an_event_with_the_resource_as_get_returns_it() {
+    let fixture = Fixture::new().await;
     for (kind, path, spec, other) in all() {
-        let mut heard = Listening::to(&house, &format!("kinds={}", kind.name), None).await;
-        let existed = house.get(path).await.status == StatusCode::OK;
+        let mut heard = Listening::to(&fixture, &format!("kinds={}", kind.name), None).await;
+        let existed = fixture.get(path).await.status == StatusCode::OK;
         for (spec, action) in [(&spec, if existed { "changed" } else { "created" }), (&other, "changed")] {
-            let made = put(&house, path, spec).await.body;
+            let made = put(&fixture, path, spec).await.body;
             let told = heard.next_of("changed").await;
             assert_eq!((&told["kind"], &told["action"]), (&json!(kind.name), &json!(action)), "{told}");
             assert_eq!((&told["name"], &told["who"]), (&made["metadata"]["name"], &json!("admin token")));
             assert_eq!(told["resource"], without_next_runs(&made, &told["resource"]));
         }
         if kind.is_deletable() {
-            house.ask("DELETE", path, &Value::Null).await;
+            fixture.ask("DELETE", path, &Value::Null).await;
             let told = heard.next_of("changed").await;
             assert_eq!((&told["action"], &told["resource"]), (&json!("deleted"), &Value::Null));
         }
@@ -251,54 +252,54 @@ async fn each_change_is_an_event_with_the_resource_as_get_answers_it() {
 }
 
 #[tokio::test]
-async fn lists_come_in_pages_in_the_order_of_names() {
-    let house = House::new().await;
+async fn lists_are_paged_and_ordered_by_name() {
+    let fixture = Fixture::new().await;
     for name in ["c", "a", "b"] {
-        put(&house, &format!("/api/v1/backup-jobs/{name}"), &job()).await;
+        put(&fixture, &format!("/api/v1/backup-jobs/{name}"), &job()).await;
     }
-    let page = house.get("/api/v1/backup-jobs?limit=2").await.body;
+    let page = fixture.get("/api/v1/backup-jobs?limit=2").await.body;
     let names = |page: &Value| {
         let items = page["items"].as_array().unwrap().clone();
         items.iter().map(|item| item["metadata"]["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!((names(&page), &page["continue"]), (vec!["a".to_owned(), "b".to_owned()], &json!("b")));
-    let page = house.get("/api/v1/backup-jobs?limit=2&continue=b").await.body;
+    let page = fixture.get("/api/v1/backup-jobs?limit=2&continue=b").await.body;
     assert_eq!((names(&page), page.get("continue")), (vec!["c".to_owned()], None));
     for query in ["limit=0", "limit=1001", "limit=x"] {
-        let refused = house.get(&format!("/api/v1/backup-jobs?{query}")).await;
+        let refused = fixture.get(&format!("/api/v1/backup-jobs?{query}")).await;
         assert_eq!((refused.status, refused.problem()), (StatusCode::BAD_REQUEST, "bad-body"), "{query}");
     }
 }
 
 #[tokio::test]
-async fn all_is_kept_over_a_restart_and_audited() {
-    let house = House::new().await;
+async fn resources_survive_a_restart_and_are_audited() {
+    let fixture = Fixture::new().await;
     let mut before = Vec::new();
     for (_, path, spec, _) in all() {
-        put(&house, path, &spec).await;
-        before.push((path, house.get(path).await.body));
+        put(&fixture, path, &spec).await;
+        before.push((path, fixture.get(path).await.body));
     }
-    let rows = house.get("/api/v1/audit?limit=4").await.body["changes"].clone();
+    let rows = fixture.get("/api/v1/audit?limit=4").await.body["changes"].clone();
     let kinds: Vec<_> = rows.as_array().unwrap().iter().map(|row| row["kind"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["server_limits", "server", "resource_profile", "backup_job"]);
     assert_eq!(rows[3]["after"], job());
-    let house = house.restarted().await;
+    let fixture = fixture.restarted().await;
     for (path, body) in before {
-        let after = house.get(path).await.body;
+        let after = fixture.get(path).await.body;
         assert_eq!(after, without_next_runs(&body, &after), "{path}");
     }
 }
 
 #[tokio::test]
-async fn the_wire_types_read_all_that_is_answered() {
+async fn the_wire_types_parse_all_answers() {
     fn read<Spec: DeserializeOwned, Status: DeserializeOwned>(one: &Value, list: &Value) {
         serde_json::from_value::<Resource<Spec, Status>>(one.clone()).unwrap();
         serde_json::from_value::<List<Resource<Spec, Status>>>(list.clone()).unwrap();
     }
-    let house = House::new().await;
+    let fixture = Fixture::new().await;
     for (kind, path, spec, _) in all() {
-        put(&house, path, &spec).await;
-        let (one, list) = (house.get(path).await.body, house.get(collection(path)).await.body);
+        put(&fixture, path, &spec).await;
+        let (one, list) = (fixture.get(path).await.body, fixture.get(collection(path)).await.body);
         match kind.name {
             "BackupJob" => read::<BackupJobSpec, BackupJobStatus>(&one, &list),
             "ResourceProfile" => read::<ResourceProfileSpec, ResourceProfileStatus>(&one, &list),
@@ -309,10 +310,10 @@ async fn the_wire_types_read_all_that_is_answered() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_is_named_with_its_field_and_changes_nothing() {
-    let house = House::new().await;
+async fn an_invalid_spec_is_refused_with_its_field_and_changes_nothing() {
+    let fixture = Fixture::new().await;
     for (_, path, spec, _) in all() {
-        put(&house, path, &spec).await;
+        put(&fixture, path, &spec).await;
     }
     let with = |mut spec: Value, pointer: &str, value: Value| {
         *spec.pointer_mut(pointer).unwrap() = value;
@@ -377,61 +378,61 @@ async fn what_cannot_be_is_named_with_its_field_and_changes_nothing() {
     ] {
         let mut before = Vec::new();
         for (_, path, ..) in all() {
-            before.push(version(&house.get(path).await));
+            before.push(version(&fixture.get(path).await));
         }
-        let answer = house.ask("PUT", path, &body).await;
+        let answer = fixture.ask("PUT", path, &body).await;
         assert_eq!((answer.status, answer.problem()), (StatusCode::BAD_REQUEST, "bad-body"), "{body}");
         assert_eq!(answer.body.get("field").cloned().unwrap_or_default(), field, "{body}: {}", answer.body);
         for ((_, path, ..), before) in all().iter().zip(before) {
-            assert_eq!(version(&house.get(path).await), before, "{body}");
+            assert_eq!(version(&fixture.get(path).await), before, "{body}");
         }
     }
 }
 
 #[tokio::test]
-async fn one_server_too_many_is_told_which_servers_count() {
-    let house = House::new().await;
+async fn the_refusal_of_one_server_too_many_names_the_counted_servers() {
+    let fixture = Fixture::new().await;
     let (first, second) = ("/api/v1/servers/w1", "/api/v1/servers/w2");
-    assert_eq!(put(&house, first, &server(W1, "training")).await.status, StatusCode::CREATED);
-    let refused = put(&house, second, &server(W2, "training")).await;
+    assert_eq!(put(&fixture, first, &server(W1, "training")).await.status, StatusCode::CREATED);
+    let refused = put(&fixture, second, &server(W2, "training")).await;
     assert_eq!((refused.status, refused.problem()), (StatusCode::CONFLICT, "no-place"));
     assert_eq!(refused.body["holders"], json!(["w1"]));
-    let house = house.restarted().await;
-    assert_eq!(put(&house, second, &server(W2, "training")).await.status, StatusCode::CONFLICT);
-    let limits = house.get(LIMITS).await.body;
+    let fixture = fixture.restarted().await;
+    assert_eq!(put(&fixture, second, &server(W2, "training")).await.status, StatusCode::CONFLICT);
+    let limits = fixture.get(LIMITS).await.body;
     assert_eq!(limits["status"], json!({ "servers": 1, "by_usage": { "training": 1 } }));
 
-    let again = put(&house, second, &server(W1, "ocr")).await;
+    let again = put(&fixture, second, &server(W1, "ocr")).await;
     assert_eq!((again.status, again.problem()), (StatusCode::CONFLICT, "conflict"), "{}", again.body);
-    assert_eq!(house.ask("DELETE", first, &Value::Null).await.status, StatusCode::OK);
-    assert_eq!(put(&house, second, &server(W2, "training")).await.status, StatusCode::CREATED);
-    let refused = put(&house, first, &server("http://nobody", "ocr")).await;
+    assert_eq!(fixture.ask("DELETE", first, &Value::Null).await.status, StatusCode::OK);
+    assert_eq!(put(&fixture, second, &server(W2, "training")).await.status, StatusCode::CREATED);
+    let refused = put(&fixture, first, &server("http://nobody", "ocr")).await;
     assert_eq!((refused.status, refused.problem()), (StatusCode::NOT_FOUND, "unknown-worker"));
     assert_eq!(refused.body["known"], json!([W1, W2]));
 }
 
 #[tokio::test]
 async fn a_lowered_limit_ends_no_server_and_a_server_counts_while_its_worker_drains() {
-    let house = House::new().await;
-    put(&house, SERVER, &server(W1, "training")).await;
-    assert_eq!(put(&house, LIMITS, &json!({ "servers_max": 0 })).await.status, StatusCode::OK);
-    assert_eq!(house.get(SERVER).await.body["status"]["is_counted"], true);
-    assert_eq!(put(&house, "/api/v1/servers/w2", &server(W2, "ocr")).await.problem(), "no-place");
-    put(&house, LIMITS, &json!({ "servers_max": 1 })).await;
-    house.delete(W1).await;
+    let fixture = Fixture::new().await;
+    put(&fixture, SERVER, &server(W1, "training")).await;
+    assert_eq!(put(&fixture, LIMITS, &json!({ "servers_max": 0 })).await.status, StatusCode::OK);
+    assert_eq!(fixture.get(SERVER).await.body["status"]["is_counted"], true);
+    assert_eq!(put(&fixture, "/api/v1/servers/w2", &server(W2, "ocr")).await.problem(), "no-place");
+    put(&fixture, LIMITS, &json!({ "servers_max": 1 })).await;
+    fixture.delete(W1).await;
     // No Envoy has reported yet that the worker has no requests.
-    assert_eq!(house.get(SERVER).await.body["status"]["is_counted"], true);
-    assert_eq!(put(&house, "/api/v1/servers/w2", &server(W2, "training")).await.problem(), "no-place");
+    assert_eq!(fixture.get(SERVER).await.body["status"]["is_counted"], true);
+    assert_eq!(put(&fixture, "/api/v1/servers/w2", &server(W2, "training")).await.problem(), "no-place");
 }
 
 #[tokio::test]
 async fn built_in_profiles_exist_from_the_start_and_stay() {
-    let house = House::new().await;
+    let fixture = Fixture::new().await;
     for name in ["preannotation-pipeline", "preannotation-server", "training"] {
         let path = format!("/api/v1/resource-profiles/{name}");
-        let found = house.get(&path).await;
+        let found = fixture.get(&path).await;
         assert_eq!((version(&found).as_str(), &found.body["spec"]["memory"]), ("0", &json!("16g")));
-        let refused = house.ask("DELETE", &path, &Value::Null).await;
+        let refused = fixture.ask("DELETE", &path, &Value::Null).await;
         assert_eq!(
             (refused.status, refused.problem()),
             (StatusCode::CONFLICT, "conflict"),
@@ -439,18 +440,18 @@ async fn built_in_profiles_exist_from_the_start_and_stay() {
             refused.body
         );
         let if_new =
-            house.ask_with("PUT", &path, &[("if-none-match", "*")], &json!({ "spec": profile() })).await;
+            fixture.ask_with("PUT", &path, &[("if-none-match", "*")], &json!({ "spec": profile() })).await;
         assert_eq!(if_new.status, StatusCode::PRECONDITION_FAILED);
         let changed =
-            house.ask_with("PUT", &path, &[("if-match", "\"0\"")], &json!({ "spec": profile() })).await;
+            fixture.ask_with("PUT", &path, &[("if-match", "\"0\"")], &json!({ "spec": profile() })).await;
         assert_eq!(changed.status, StatusCode::OK, "{}", changed.body);
     }
-    assert_eq!(house.get("/api/v1/resource-profiles").await.body["items"].as_array().unwrap().len(), 3);
+    assert_eq!(fixture.get("/api/v1/resource-profiles").await.body["items"].as_array().unwrap().len(), 3);
 }
 
 #[tokio::test]
 async fn several_kinds_are_applied_together_or_not_at_all() {
-    let house = House::new().await;
+    let fixture = Fixture::new().await;
     let item = |kind: &str, name: &str, spec: Value| json!({ "kind": kind, "metadata": { "name": name }, "spec": spec });
     let new = "http://127.0.0.1:9003";
     let items = |training_max: u32| {
@@ -463,20 +464,20 @@ async fn several_kinds_are_applied_together_or_not_at_all() {
             item("ResourceProfile", "gpu", profile()),
         ] })
     };
-    let refused = house.ask("POST", "/api/v1/apply", &items(0)).await;
+    let refused = fixture.ask("POST", "/api/v1/apply", &items(0)).await;
     assert_eq!((refused.status, refused.problem()), (StatusCode::CONFLICT, "no-place"), "{}", refused.body);
     assert_eq!(refused.body["index"], 0);
-    assert_eq!(house.get("/api/v1/pools/training").await.status, StatusCode::NOT_FOUND);
-    assert_eq!(house.get(JOB).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(fixture.get("/api/v1/pools/training").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(fixture.get(JOB).await.status, StatusCode::NOT_FOUND);
 
-    let dry = house.ask("POST", "/api/v1/apply?dry_run=true", &items(1)).await;
+    let dry = fixture.ask("POST", "/api/v1/apply?dry_run=true", &items(1)).await;
     assert_eq!(dry.status, StatusCode::OK, "{}", dry.body);
     let actions = |body: &Value| {
         let items = body["items"].as_array().unwrap();
         items.iter().map(|item| item["action"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    assert_eq!(house.get(JOB).await.status, StatusCode::NOT_FOUND, "it was dry");
-    let applied = house.ask("POST", "/api/v1/apply", &items(1)).await;
+    assert_eq!(fixture.get(JOB).await.status, StatusCode::NOT_FOUND, "a dry run changes nothing");
+    let applied = fixture.ask("POST", "/api/v1/apply", &items(1)).await;
     assert_eq!(actions(&applied.body), ["created", "created", "created", "created", "changed", "created"]);
     assert_eq!(actions(&dry.body), actions(&applied.body));
     let versions: Vec<_> = applied.body["items"]
@@ -486,14 +487,14 @@ async fn several_kinds_are_applied_together_or_not_at_all() {
         .map(|item| item["after"]["metadata"]["resourceVersion"].clone())
         .collect();
     assert!(versions.iter().all(|version| *version == versions[0]), "one batch: {versions:?}");
-    assert_eq!(house.get("/api/v1/servers/new").await.body["status"]["is_counted"], true);
-    let again = house.ask("POST", "/api/v1/apply", &items(1)).await;
+    assert_eq!(fixture.get("/api/v1/servers/new").await.body["status"]["is_counted"], true);
+    let again = fixture.ask("POST", "/api/v1/apply", &items(1)).await;
     assert_eq!(actions(&again.body), ["unchanged"; 6]);
 }
 
 #[tokio::test]
-async fn what_is_wrong_in_a_list_is_told_with_its_place() {
-    let house = House::new().await;
+async fn an_invalid_item_of_a_list_is_named_by_its_index() {
+    let fixture = Fixture::new().await;
     let item = |kind: &str, name: &str, spec: Value| json!({ "kind": kind, "metadata": { "name": name }, "spec": spec });
     let worker = item("Worker", W1, json!({ "capacity": 3, "pool": "preannotation" }));
     for (second, field) in [
@@ -503,7 +504,7 @@ async fn what_is_wrong_in_a_list_is_told_with_its_place() {
         (item("User", "a", json!({})), "kind"),
         (json!({ "kind": "BackupJob", "spec": job() }), "metadata.name"),
     ] {
-        let refused = house.ask("POST", "/api/v1/apply", &json!({ "items": [worker, second] })).await;
+        let refused = fixture.ask("POST", "/api/v1/apply", &json!({ "items": [worker, second] })).await;
         assert_eq!(
             (refused.status, refused.problem()),
             (StatusCode::BAD_REQUEST, "bad-body"),
@@ -517,11 +518,11 @@ async fn what_is_wrong_in_a_list_is_told_with_its_place() {
             refused.body
         );
     }
-    let token = house.token("operator", "workers").await;
+    let token = fixture.token("operator", "workers").await;
     let authorization = format!("Bearer {token}");
     let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
     let body = json!({ "items": [worker, item("BackupJob", "a", job())] }).to_string();
-    let refused = house.send(axum::http::Method::POST, "/api/v1/apply", &headers, &body).await;
+    let refused = fixture.send(axum::http::Method::POST, "/api/v1/apply", &headers, &body).await;
     assert_eq!(
         (refused.status, &refused.body["index"]),
         (StatusCode::FORBIDDEN, &json!(1)),
@@ -532,8 +533,8 @@ async fn what_is_wrong_in_a_list_is_told_with_its_place() {
 
 #[tokio::test]
 async fn a_backup_job_shows_its_next_five_runs_in_its_time_zone() {
-    let house = House::new().await;
-    let answer = put(&house, JOB, &job()).await;
+    let fixture = Fixture::new().await;
+    let answer = put(&fixture, JOB, &job()).await;
     let runs = answer.body["status"]["next_runs"].as_array().unwrap();
     assert_eq!(runs.len(), 5);
     let is_right = |run: &Value| run.as_str().unwrap().contains("T03:30:00+0");

@@ -3,32 +3,32 @@
 use axum::http::{Method, StatusCode, header};
 use serde_json::{Value, json};
 
-use crate::house::{Answer, House};
+use crate::fixture::{Answer, Fixture};
 
 pub(crate) const PASSWORD: &str = "correct horse";
 
-/// Somebody who has signed in.
-pub(crate) struct Person {
+/// A user with a session.
+pub(crate) struct SignedInUser {
     pub(crate) cookie: String,
     pub(crate) csrf: String,
 }
 
-impl House {
-    /// Asks with the admin token and JSON.
+impl Fixture {
+    /// Sends a JSON request with the admin token.
     pub(crate) async fn admin(&self, method: Method, path: &str, body: &Value) -> Answer {
         let authorization = self.control_plane.token.authorization();
         let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
         self.send(method, path, &headers, &body.to_string()).await
     }
 
-    /// Makes a user.
+    /// Creates a user.
     pub(crate) async fn user(&self, name: &str, role: &str) {
         let spec = json!({ "spec": { "role": role, "password": PASSWORD } });
         let answer = self.admin(Method::PUT, &format!("/api/v1/users/{name}"), &spec).await;
         assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
     }
 
-    /// Makes a token, and tells its secret.
+    /// Creates a token, and returns its secret.
     pub(crate) async fn token(&self, name: &str, scope: &str) -> String {
         let token = json!({ "metadata": { "name": name }, "spec": { "scope": scope } });
         let answer = self.admin(Method::POST, "/api/v1/tokens", &token).await;
@@ -42,9 +42,9 @@ impl House {
     }
 }
 
-impl Person {
-    pub(crate) async fn signed_in(house: &House, name: &str) -> Self {
-        Self::of(&house.sign_in(name, PASSWORD).await)
+impl SignedInUser {
+    pub(crate) async fn signed_in(fixture: &Fixture, name: &str) -> Self {
+        Self::of(&fixture.sign_in(name, PASSWORD).await)
     }
 
     pub(crate) fn of(answer: &Answer) -> Self {
@@ -60,11 +60,11 @@ impl Person {
         [("cookie", &self.cookie), ("x-csrf-token", &self.csrf), ("content-type", "application/json")]
     }
 
-    pub(crate) async fn get(&self, house: &House, path: &str) -> Answer {
-        house.send(Method::GET, path, &[("cookie", &self.cookie)], "").await
+    pub(crate) async fn get(&self, fixture: &Fixture, path: &str) -> Answer {
+        fixture.send(Method::GET, path, &[("cookie", &self.cookie)], "").await
     }
 
-    pub(crate) async fn change(&self, house: &House, method: Method, path: &str, body: &Value) -> Answer {
-        house.send(method, path, &self.headers(), &body.to_string()).await
+    pub(crate) async fn change(&self, fixture: &Fixture, method: Method, path: &str, body: &Value) -> Answer {
+        fixture.send(method, path, &self.headers(), &body.to_string()).await
     }
 }

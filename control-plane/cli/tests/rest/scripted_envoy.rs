@@ -19,14 +19,14 @@ use tonic::Streaming;
 /// The types that an Envoy subscribes to, in the order of its subscriptions.
 const TYPES: [ResourceType; 5] = [CLUSTER, LISTENER, ROUTE, FILTER, RUNTIME];
 
-/// An Envoy that accepts or refuses what a test has it accept or refuse, over a real stream.
+/// An Envoy, over a real stream, that accepts or rejects configurations as a test requires.
 pub(crate) struct ScriptedEnvoy {
     requests: mpsc::Sender<DiscoveryRequest>,
     responses: Streaming<DiscoveryResponse>,
 }
 
 impl ScriptedEnvoy {
-    /// Connects and asks for everything.
+    /// Connects and subscribes to all types.
     pub(crate) async fn connect(xds: SocketAddr, id: &str, group: &str, token: Option<&str>) -> Self {
         let client = AggregatedDiscoveryServiceClient::connect(format!("http://{xds}"));
         let (requests, stream) = mpsc::channel(16);
@@ -47,12 +47,12 @@ impl ScriptedEnvoy {
         self.requests.send(request).await.unwrap();
     }
 
-    /// The next response, once there is one.
+    /// Waits for the next response.
     async fn next(&mut self) -> DiscoveryResponse {
         soon(self.responses.message()).await.unwrap().expect("the stream has ended")
     }
 
-    /// Accepts what comes until it has accepted something of this type.
+    /// Accepts responses until it has accepted one of this type.
     pub(crate) async fn accept_until(&mut self, ty: ResourceType) {
         loop {
             let response = self.next().await;
@@ -63,7 +63,7 @@ impl ScriptedEnvoy {
         }
     }
 
-    /// Accepts what comes until something of this type comes, and refuses that.
+    /// Accepts responses until one of this type arrives, and rejects that one.
     pub(crate) async fn refuse(&mut self, ty: ResourceType, reason: &str) {
         loop {
             let response = self.next().await;
@@ -95,7 +95,7 @@ fn answering(response: &DiscoveryResponse) -> DiscoveryRequest {
     DiscoveryRequest { response_nonce: response.nonce.clone(), ..asking(&response.type_url) }
 }
 
-/// What happens, if it happens soon.
+/// Waits for a future with a short time limit.
 pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(10), what).await.expect("nothing happened for 10 s")
 }

@@ -5,24 +5,24 @@ use serde_json::json;
 use slotway_test_postgres::Postgres;
 
 use crate::{
-    house::{House, WITHIN},
-    people::Person,
+    fixture::{Fixture, WITHIN},
+    people::SignedInUser,
 };
 
-async fn two() -> (Postgres, House, House) {
+async fn two() -> (Postgres, Fixture, Fixture) {
     let postgres = Postgres::start();
     let file = json!({ "store": postgres.url(), "pools": [{ "name": "p", "workers": [] }] }).to_string();
-    let one = House::with(tempfile::tempdir().unwrap(), &file).await;
-    let other = House::with(tempfile::tempdir().unwrap(), &file).await;
+    let one = Fixture::with(tempfile::tempdir().unwrap(), &file).await;
+    let other = Fixture::with(tempfile::tempdir().unwrap(), &file).await;
     (postgres, one, other)
 }
 
 #[tokio::test]
-async fn who_was_let_in_at_one_is_known_at_the_other_at_once() {
+async fn a_sign_in_at_one_control_plane_is_valid_at_the_other_at_once() {
     let (_postgres, one, other) = two().await;
     one.user("ada", "admin").await;
     for number in 0..5 {
-        let ada = Person::signed_in(&other, "ada").await;
+        let ada = SignedInUser::signed_in(&other, "ada").await;
         assert_eq!(ada.get(&one, "/api/v1/session").await.body["user"], "ada");
         let authorization = format!("Bearer {}", one.token(&format!("t{number}"), "read").await);
         let headers = [("authorization", authorization.as_str()), ("host", "elsewhere")];
@@ -32,18 +32,22 @@ async fn who_was_let_in_at_one_is_known_at_the_other_at_once() {
 }
 
 #[tokio::test]
-async fn who_is_kept_out_at_one_is_out_at_the_other_within_seconds() {
+async fn a_user_disabled_at_one_control_plane_is_signed_out_at_the_other_within_seconds() {
     let (_postgres, one, other) = two().await;
     one.user("ada", "admin").await;
-    let ada = Person::signed_in(&one, "ada").await;
+    let ada = SignedInUser::signed_in(&one, "ada").await;
     assert_eq!(ada.get(&other, "/api/v1/session").await.status, StatusCode::OK);
     let out = json!({ "spec": { "disabled": true } });
     assert_eq!(one.admin(Method::PATCH, "/api/v1/users/ada", &out).await.status, StatusCode::OK);
-    assert_eq!(ada.get(&one, "/api/v1/session").await.status, StatusCode::UNAUTHORIZED, "here at once");
+    assert_eq!(
+        ada.get(&one, "/api/v1/session").await.status,
+        StatusCode::UNAUTHORIZED,
+        "the session ends at once at this control plane"
+    );
     let gone = async {
         while ada.get(&other, "/api/v1/session").await.status == StatusCode::OK {
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(WITHIN, gone).await.expect("the session to end there, too");
+    tokio::time::timeout(WITHIN, gone).await.expect("the session also ends at the other control plane");
 }

@@ -2,15 +2,15 @@ use axum::http::{Method, StatusCode, header};
 use serde_json::json;
 
 use crate::{
-    house::House,
-    people::{PASSWORD, Person},
+    fixture::Fixture,
+    people::{PASSWORD, SignedInUser},
 };
 
 #[tokio::test]
-async fn who_signs_in_gets_a_cookie_that_no_script_reads_and_may_what_their_role_may() {
-    let house = House::new().await;
-    house.user("ada", "admin").await;
-    let answer = house.sign_in("ada", PASSWORD).await;
+async fn a_sign_in_sets_a_cookie_without_script_access_and_grants_the_role() {
+    let fixture = Fixture::new().await;
+    fixture.user("ada", "admin").await;
+    let answer = fixture.sign_in("ada", PASSWORD).await;
     let cookie = answer.headers[header::SET_COOKIE].to_str().unwrap();
     assert!(cookie.starts_with("slotway_session="), "{cookie}");
     assert!(cookie.ends_with("; HttpOnly; SameSite=Strict; Path=/"), "{cookie}");
@@ -19,46 +19,46 @@ async fn who_signs_in_gets_a_cookie_that_no_script_reads_and_may_what_their_role
         (&answer.body["user"], &answer.body["role"], &answer.body["scope"]),
         (&json!("ada"), &json!("admin"), &json!("admin"))
     );
-    let ada = Person::of(&answer);
-    let who = ada.get(&house, "/api/v1/session").await;
+    let ada = SignedInUser::of(&answer);
+    let who = ada.get(&fixture, "/api/v1/session").await;
     assert_eq!(who.body, answer.body);
     let list = json!([{ "worker": "http://new", "capacity": 1 }]);
-    let answer = ada.change(&house, Method::POST, "/coordinator/workers", &list).await;
+    let answer = ada.change(&fixture, Method::POST, "/coordinator/workers", &list).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
-    let audit = house.get("/api/v1/audit?kind=worker&limit=1").await;
+    let audit = fixture.get("/api/v1/audit?kind=worker&limit=1").await;
     assert_eq!(audit.body["changes"][0]["who"], "ada");
 }
 
 #[tokio::test]
-async fn a_session_that_has_ended_is_taken_from_the_browser() {
-    let house = House::new().await;
-    house.user("ada", "admin").await;
-    let ada = Person::signed_in(&house, "ada").await;
-    let answer = ada.change(&house, Method::DELETE, "/api/v1/session", &json!({})).await;
+async fn the_cookie_of_an_ended_session_is_deleted() {
+    let fixture = Fixture::new().await;
+    fixture.user("ada", "admin").await;
+    let ada = SignedInUser::signed_in(&fixture, "ada").await;
+    let answer = ada.change(&fixture, Method::DELETE, "/api/v1/session", &json!({})).await;
     assert_eq!(answer.status, StatusCode::NO_CONTENT);
     let gone = answer.headers[header::SET_COOKIE].to_str().unwrap();
     assert!(gone.starts_with("slotway_session=;") && gone.contains("Max-Age=0"), "{gone}");
-    let answer = ada.get(&house, "/api/v1/session").await;
+    let answer = ada.get(&fixture, "/api/v1/session").await;
     assert_eq!((answer.status, answer.problem()), (StatusCode::UNAUTHORIZED, "unauthorized"));
     assert!(answer.headers[header::SET_COOKIE].to_str().unwrap().contains("Max-Age=0"));
 }
 
 #[tokio::test]
 async fn sessions_outlive_a_restart() {
-    let house = House::new().await;
-    house.user("ada", "admin").await;
-    let ada = Person::signed_in(&house, "ada").await;
-    let house = house.restarted().await;
-    assert_eq!(ada.get(&house, "/api/v1/session").await.body["user"], "ada");
+    let fixture = Fixture::new().await;
+    fixture.user("ada", "admin").await;
+    let ada = SignedInUser::signed_in(&fixture, "ada").await;
+    let fixture = fixture.restarted().await;
+    assert_eq!(ada.get(&fixture, "/api/v1/session").await.body["user"], "ada");
 }
 
 #[tokio::test]
-async fn a_wrong_name_and_a_wrong_password_get_the_same_answer_and_too_many_a_wait() {
-    let house = House::new().await;
-    house.user("ada", "admin").await;
+async fn a_wrong_name_and_a_wrong_password_get_the_same_answer_and_are_rate_limited() {
+    let fixture = Fixture::new().await;
+    fixture.user("ada", "admin").await;
     let mut answers = Vec::new();
     for name in ["ada", "nobody"] {
-        let answer = house.sign_in(name, "wrong password").await;
+        let answer = fixture.sign_in(name, "wrong password").await;
         assert_eq!((answer.status, answer.problem()), (StatusCode::UNAUTHORIZED, "unauthorized"));
         assert!(!answer.headers.contains_key(header::SET_COOKIE));
         answers.push(answer.body);
@@ -67,9 +67,9 @@ async fn a_wrong_name_and_a_wrong_password_get_the_same_answer_and_too_many_a_wa
     let mut locked = Vec::new();
     for name in ["ada", "nobody"] {
         for _ in 1..5 {
-            assert_eq!(house.sign_in(name, "wrong password").await.status, StatusCode::UNAUTHORIZED);
+            assert_eq!(fixture.sign_in(name, "wrong password").await.status, StatusCode::UNAUTHORIZED);
         }
-        let answer = house.sign_in(name, PASSWORD).await;
+        let answer = fixture.sign_in(name, PASSWORD).await;
         assert_eq!((answer.status, answer.problem()), (StatusCode::TOO_MANY_REQUESTS, "too-many-failures"));
         let wait: u64 = answer.headers[header::RETRY_AFTER].to_str().unwrap().parse().unwrap();
         assert!((1..=5).contains(&wait), "{wait}");
@@ -79,8 +79,8 @@ async fn a_wrong_name_and_a_wrong_password_get_the_same_answer_and_too_many_a_wa
 }
 
 #[tokio::test]
-async fn a_sign_in_that_is_not_right_is_told_what_is_wrong() {
-    let house = House::new().await;
+async fn an_invalid_sign_in_request_is_refused_with_the_reason() {
+    let fixture = Fixture::new().await;
     let json_type = [("content-type", "application/json")];
     for (headers, body, status, says) in [
         (&[][..], r#"{"name": "a", "password": "b"}"#, 415, "content-type"),
@@ -92,7 +92,7 @@ async fn a_sign_in_that_is_not_right_is_told_what_is_wrong() {
         (&json_type, r#"{"name": "a", "password": "b", "remember": true}"#, 400, "unknown field `remember`"),
         (&json_type, r#"{"name": "a", "password": "hush"} x"#, 400, "trailing characters"),
     ] {
-        let answer = house.send(Method::POST, "/api/v1/session", headers, body).await;
+        let answer = fixture.send(Method::POST, "/api/v1/session", headers, body).await;
         assert_eq!(answer.status, status, "{body}: {}", answer.body);
         let detail = answer.body["detail"].as_str().unwrap();
         assert!(detail.contains(says) && !detail.contains("hush"), "{body}: {detail}");
@@ -100,10 +100,10 @@ async fn a_sign_in_that_is_not_right_is_told_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn a_person_changes_their_own_password_and_goes_on_with_a_new_session() {
-    let house = House::new().await;
-    house.user("vic", "viewer").await;
-    let vic = Person::signed_in(&house, "vic").await;
+async fn a_user_changes_the_own_password_and_gets_a_new_session() {
+    let fixture = Fixture::new().await;
+    fixture.user("vic", "viewer").await;
+    let vic = SignedInUser::signed_in(&fixture, "vic").await;
     let path = "/api/v1/session/password";
     for (body, status, field) in [
         (json!({ "password": PASSWORD, "new_password": "short" }), 400, json!("new_password")),
@@ -111,7 +111,7 @@ async fn a_person_changes_their_own_password_and_goes_on_with_a_new_session() {
         (json!({ "password": "wrong", "new_password": "battery staple" }), 401, json!(null)),
         (json!({ "new_password": "battery staple" }), 400, json!(null)),
     ] {
-        let answer = vic.change(&house, Method::PUT, path, &body).await;
+        let answer = vic.change(&fixture, Method::PUT, path, &body).await;
         assert_eq!(
             (answer.status.as_u16(), &answer.body["field"]),
             (status, &field),
@@ -120,9 +120,9 @@ async fn a_person_changes_their_own_password_and_goes_on_with_a_new_session() {
         );
     }
     let body = json!({ "password": PASSWORD, "new_password": "battery staple" });
-    let anew = Person::of(&vic.change(&house, Method::PUT, path, &body).await);
-    assert_eq!(anew.get(&house, "/api/v1/session").await.body["user"], "vic");
-    assert_eq!(vic.get(&house, "/api/v1/session").await.status, StatusCode::UNAUTHORIZED);
-    assert_eq!(house.sign_in("vic", PASSWORD).await.status, StatusCode::UNAUTHORIZED);
-    assert_eq!(house.sign_in("vic", "battery staple").await.status, StatusCode::OK);
+    let anew = SignedInUser::of(&vic.change(&fixture, Method::PUT, path, &body).await);
+    assert_eq!(anew.get(&fixture, "/api/v1/session").await.body["user"], "vic");
+    assert_eq!(vic.get(&fixture, "/api/v1/session").await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(fixture.sign_in("vic", PASSWORD).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(fixture.sign_in("vic", "battery staple").await.status, StatusCode::OK);
 }

@@ -2,14 +2,14 @@ use std::os::unix::fs::PermissionsExt;
 
 use axum::http::{Method, StatusCode, header};
 
-use crate::house::House;
+use crate::fixture::Fixture;
 
 const LIST: &str = r#"[{"worker": "http://new", "capacity": 1}]"#;
 
 #[tokio::test]
 async fn a_change_without_the_right_token_is_refused() {
-    let house = House::new().await;
-    let right = house.control_plane.token.authorization();
+    let fixture = Fixture::new().await;
+    let right = fixture.control_plane.token.authorization();
     let short = &right[..right.len() - 1];
     for authorization in
         [None, Some(""), Some("Bearer "), Some("Bearer wrong"), Some(short), Some("Basic YTpi")]
@@ -20,22 +20,22 @@ async fn a_change_without_the_right_token_is_refused() {
             (Method::POST, "/coordinator/workers"),
             (Method::DELETE, "/coordinator/workers?worker=http://127.0.0.1:9001"),
         ] {
-            let answer = house.send(method, path, &headers, LIST).await;
+            let answer = fixture.send(method, path, &headers, LIST).await;
             assert_eq!((answer.status, answer.problem()), (StatusCode::UNAUTHORIZED, "unauthorized"));
             assert!(answer.headers[header::WWW_AUTHENTICATE].to_str().unwrap().starts_with("Bearer"));
         }
     }
-    assert_eq!(house.workers().await.len(), 2);
+    assert_eq!(fixture.workers().await.len(), 2);
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_say_that_it_is_json_is_refused() {
-    let house = House::new().await;
-    let authorization = house.control_plane.token.authorization();
+async fn a_body_without_the_json_media_type_is_refused() {
+    let fixture = Fixture::new().await;
+    let authorization = fixture.control_plane.token.authorization();
     for kind in [None, Some("text/plain"), Some("application/x-www-form-urlencoded")] {
         let mut headers = vec![("authorization", authorization.as_str())];
         headers.extend(kind.map(|kind| ("content-type", kind)));
-        let answer = house.send(Method::POST, "/coordinator/workers", &headers, LIST).await;
+        let answer = fixture.send(Method::POST, "/coordinator/workers", &headers, LIST).await;
         assert_eq!(
             (answer.status, answer.problem()),
             (StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json"),
@@ -44,15 +44,15 @@ async fn a_body_that_does_not_say_that_it_is_json_is_refused() {
     }
     let headers =
         [("authorization", authorization.as_str()), ("content-type", "application/json; charset=utf-8")];
-    let answer = house.send(Method::POST, "/coordinator/workers", &headers, LIST).await;
+    let answer = fixture.send(Method::POST, "/coordinator/workers", &headers, LIST).await;
     assert_eq!(answer.status, StatusCode::OK);
 }
 
 #[tokio::test]
-async fn a_read_under_a_name_that_is_not_this_machines_needs_the_token() {
-    let house = House::new().await;
+async fn a_read_with_a_host_that_is_not_loopback_needs_the_token() {
+    let fixture = Fixture::new().await;
     let read = async |headers: &[(&str, &str)]| {
-        house.send(Method::GET, "/coordinator/workers", headers, "").await.status
+        fixture.send(Method::GET, "/coordinator/workers", headers, "").await.status
     };
     for host in ["127.0.0.1:8080", "localhost:8080", "LOCALHOST", "[::1]:8080"] {
         assert_eq!(read(&[("host", host)]).await, StatusCode::OK, "{host}");
@@ -60,26 +60,26 @@ async fn a_read_under_a_name_that_is_not_this_machines_needs_the_token() {
     for host in ["rebound.example", "rebound.example:8080", "10.0.0.1", "127.0.0.1.example"] {
         assert_eq!(read(&[("host", host)]).await, StatusCode::UNAUTHORIZED, "{host}");
     }
-    let authorization = house.control_plane.token.authorization();
+    let authorization = fixture.control_plane.token.authorization();
     assert_eq!(read(&[("host", "rebound.example"), ("authorization", &authorization)]).await, StatusCode::OK);
 }
 
 #[tokio::test]
-async fn the_token_is_the_owners_alone_and_outlives_a_restart() {
-    let house = House::new().await;
-    let file = house.directory.path().join("state/admin-token");
+async fn the_token_file_is_private_and_survives_a_restart() {
+    let fixture = Fixture::new().await;
+    let file = fixture.directory.path().join("state/admin-token");
     let token = std::fs::read_to_string(&file).unwrap();
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(token.len(), 64);
-    let house = house.restarted().await;
-    assert_eq!(house.control_plane.token.authorization(), format!("Bearer {token}"));
-    assert!(!format!("{:?}", house.control_plane.token).contains(&token));
+    let fixture = fixture.restarted().await;
+    assert_eq!(fixture.control_plane.token.authorization(), format!("Bearer {token}"));
+    assert!(!format!("{:?}", fixture.control_plane.token).contains(&token));
 }
 
 #[tokio::test]
 async fn a_token_file_without_a_token_is_refused() {
-    let house = House::new().await;
-    let file = house.directory.path().join("state/admin-token");
+    let fixture = Fixture::new().await;
+    let file = fixture.directory.path().join("state/admin-token");
     for bad in ["", "short", "with spaces in the middle of it"] {
         std::fs::write(&file, bad).unwrap();
         let error = slotway_identity::AdminToken::load_or_create(&file).unwrap_err();

@@ -2,67 +2,67 @@ use axum::http::{Method, StatusCode, header};
 use serde_json::{Value, json};
 
 use crate::{
-    house::House,
-    people::{PASSWORD, Person},
+    fixture::Fixture,
+    people::{PASSWORD, SignedInUser},
 };
 
 #[tokio::test]
 async fn a_user_is_put_patched_listed_and_deleted_and_the_password_is_never_shown() {
-    let house = House::new().await;
-    house.user("ada", "admin").await;
-    house.user("vic", "viewer").await;
-    let shown = house.admin(Method::GET, "/api/v1/users/vic", &json!(null)).await;
+    let fixture = Fixture::new().await;
+    fixture.user("ada", "admin").await;
+    fixture.user("vic", "viewer").await;
+    let shown = fixture.admin(Method::GET, "/api/v1/users/vic", &json!(null)).await;
     assert_eq!(shown.body["spec"], json!({ "role": "viewer", "disabled": false }));
     assert_eq!(shown.body["status"]["signs_in_by"], "password");
     let tag = format!("\"{}\"", shown.body["metadata"]["resourceVersion"].as_str().unwrap());
     assert_eq!(shown.headers[header::ETAG], tag);
     let patched =
-        house.admin(Method::PATCH, "/api/v1/users/vic", &json!({ "spec": { "disabled": true } })).await;
+        fixture.admin(Method::PATCH, "/api/v1/users/vic", &json!({ "spec": { "disabled": true } })).await;
     assert_eq!(patched.status, StatusCode::OK, "{}", patched.body);
     assert_eq!(patched.body["spec"], json!({ "role": "viewer", "disabled": true }));
-    let listed = house.admin(Method::GET, "/api/v1/users?limit=1", &json!(null)).await;
+    let listed = fixture.admin(Method::GET, "/api/v1/users?limit=1", &json!(null)).await;
     assert_eq!(
         (&listed.body["kind"], &listed.body["items"][0]["metadata"]["name"]),
         (&json!("UserList"), &json!("ada"))
     );
     let next = listed.body["continue"].as_str().unwrap();
-    let listed = house.admin(Method::GET, &format!("/api/v1/users?continue={next}"), &json!(null)).await;
+    let listed = fixture.admin(Method::GET, &format!("/api/v1/users?continue={next}"), &json!(null)).await;
     assert_eq!(listed.body["items"][0]["metadata"]["name"], "vic");
-    let deleted = house.admin(Method::DELETE, "/api/v1/users/vic", &json!(null)).await;
+    let deleted = fixture.admin(Method::DELETE, "/api/v1/users/vic", &json!(null)).await;
     assert_eq!((deleted.status, &deleted.body["metadata"]["name"]), (StatusCode::OK, &json!("vic")));
-    let gone = house.admin(Method::GET, "/api/v1/users/vic", &json!(null)).await;
+    let gone = fixture.admin(Method::GET, "/api/v1/users/vic", &json!(null)).await;
     assert_eq!((gone.status, gone.problem()), (StatusCode::NOT_FOUND, "unknown-user"));
-    let audit = house.get("/api/v1/audit?kind=user").await.body;
+    let audit = fixture.get("/api/v1/audit?kind=user").await.body;
     let all = format!("{} {} {} {audit}", shown.body, patched.body, listed.body);
     assert!(!all.contains(PASSWORD) && !all.contains("argon2id"), "{all}");
     assert_eq!(audit["changes"].as_array().unwrap().len(), 4);
-    // What was changed of people is for admins; that it was, and by whom, for whoever may read.
+    // Only admins see the content of a change of users. Other readers see that it was made, and its author.
     assert_eq!(
         (&audit["changes"][0]["before"], &audit["changes"][0]["after"]),
         (&json!("(hidden)"), &json!(null))
     );
-    let seen = house.admin(Method::GET, "/api/v1/audit?kind=user", &json!(null)).await.body;
+    let seen = fixture.admin(Method::GET, "/api/v1/audit?kind=user", &json!(null)).await.body;
     assert_eq!(seen["changes"][0]["before"]["role"], "viewer");
 }
 
 #[tokio::test]
-async fn what_was_sent_is_sent_back_unchanged() {
-    let house = House::new().await;
-    house.user("vic", "viewer").await;
-    let shown = house.admin(Method::GET, "/api/v1/users/vic", &json!(null)).await.body;
-    let put = house.admin(Method::PUT, "/api/v1/users/vic", &shown).await;
+async fn an_answer_can_be_sent_back_unchanged() {
+    let fixture = Fixture::new().await;
+    fixture.user("vic", "viewer").await;
+    let shown = fixture.admin(Method::GET, "/api/v1/users/vic", &json!(null)).await.body;
+    let put = fixture.admin(Method::PUT, "/api/v1/users/vic", &shown).await;
     assert_eq!((put.status, &put.body), (StatusCode::OK, &shown));
 }
 
 #[tokio::test]
 async fn a_change_of_another_version_is_stale_and_a_dry_run_changes_nothing() {
-    let house = House::new().await;
-    house.user("vic", "viewer").await;
-    let authorization = house.control_plane.token.authorization();
+    let fixture = Fixture::new().await;
+    fixture.user("vic", "viewer").await;
+    let authorization = fixture.control_plane.token.authorization();
     let send = async |method: Method, path: &str, condition: (&str, &str), body: Value| {
         let headers =
             [("authorization", authorization.as_str()), ("content-type", "application/json"), condition];
-        house.send(method, path, &headers, &body.to_string()).await
+        fixture.send(method, path, &headers, &body.to_string()).await
     };
     let admin = json!({ "spec": { "role": "admin" } });
     for (method, path, condition) in [
@@ -90,7 +90,7 @@ async fn a_change_of_another_version_is_stale_and_a_dry_run_changes_nothing() {
             (StatusCode::OK, &"true".parse().unwrap())
         );
     }
-    let shown = house.admin(Method::GET, "/api/v1/users/vic", &json!(null)).await;
+    let shown = fixture.admin(Method::GET, "/api/v1/users/vic", &json!(null)).await;
     assert_eq!(shown.body["spec"]["role"], "viewer");
     let version = shown.body["metadata"]["resourceVersion"].as_str().unwrap();
     let answer =
@@ -98,7 +98,7 @@ async fn a_change_of_another_version_is_stale_and_a_dry_run_changes_nothing() {
     assert_eq!(answer.status, StatusCode::OK);
 }
 
-/// The name in the path, the body, the status, the field that is named, and what is said.
+/// The name in the path, the body, the status, the field in the error, and a part of its text.
 const WRONG: &[(&str, &str, u16, &str, &str)] = &[
     ("Ada", r#"{"spec": {"role": "viewer", "password": "correct horse"}}"#, 400, "name", "is not a name"),
     ("system", r#"{"spec": {"role": "viewer", "password": "correct horse"}}"#, 400, "name", "audit rows"),
@@ -170,12 +170,12 @@ const WRONG: &[(&str, &str, u16, &str, &str)] = &[
 ];
 
 #[tokio::test]
-async fn what_is_no_user_is_refused_with_its_field_and_makes_none() {
-    let house = House::new().await;
-    let authorization = house.control_plane.token.authorization();
+async fn an_invalid_user_is_refused_with_its_field_and_not_created() {
+    let fixture = Fixture::new().await;
+    let authorization = fixture.control_plane.token.authorization();
     let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
     for (name, body, status, field, says) in WRONG {
-        let answer = house.send(Method::PUT, &format!("/api/v1/users/{name}"), &headers, body).await;
+        let answer = fixture.send(Method::PUT, &format!("/api/v1/users/{name}"), &headers, body).await;
         assert_eq!(answer.status, *status, "{name} {body}: {}", answer.body);
         assert_eq!(answer.problem(), "bad-body");
         let at = if field.is_empty() { json!(null) } else { json!(field) };
@@ -183,21 +183,21 @@ async fn what_is_no_user_is_refused_with_its_field_and_makes_none() {
         let detail = answer.body["detail"].as_str().unwrap();
         assert!(detail.contains(says) && !detail.contains("correct horse"), "{name} {body}: {detail}");
     }
-    let listed = house.admin(Method::GET, "/api/v1/users", &json!(null)).await;
+    let listed = fixture.admin(Method::GET, "/api/v1/users", &json!(null)).await;
     assert_eq!(listed.body["items"], json!([]));
     for page in ["limit=0", "limit=1001", "limit=x"] {
-        let answer = house.admin(Method::GET, &format!("/api/v1/users?{page}"), &json!(null)).await;
+        let answer = fixture.admin(Method::GET, &format!("/api/v1/users?{page}"), &json!(null)).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{page}");
     }
-    let answer = house.admin(Method::PATCH, "/api/v1/users/nobody", &json!({})).await;
+    let answer = fixture.admin(Method::PATCH, "/api/v1/users/nobody", &json!({})).await;
     assert_eq!((answer.status, answer.problem()), (StatusCode::NOT_FOUND, "unknown-user"));
 }
 
 #[tokio::test]
-async fn the_last_admin_cannot_go_but_for_the_admin_token() {
-    let house = House::new().await;
-    house.user("ada", "admin").await;
-    let ada = Person::signed_in(&house, "ada").await;
+async fn only_the_admin_token_may_remove_the_last_admin() {
+    let fixture = Fixture::new().await;
+    fixture.user("ada", "admin").await;
+    let ada = SignedInUser::signed_in(&fixture, "ada").await;
     let path = "/api/v1/users/ada";
     for (method, body) in [
         (Method::PATCH, json!({ "spec": { "role": "viewer" } })),
@@ -205,22 +205,22 @@ async fn the_last_admin_cannot_go_but_for_the_admin_token() {
         (Method::PUT, json!({ "spec": { "role": "viewer" } })),
         (Method::DELETE, json!({})),
     ] {
-        let answer = ada.change(&house, method, path, &body).await;
+        let answer = ada.change(&fixture, method, path, &body).await;
         assert_eq!((answer.status, answer.problem()), (StatusCode::CONFLICT, "last-admin"), "{body}");
     }
-    let answer = house.admin(Method::DELETE, path, &json!({})).await;
+    let answer = fixture.admin(Method::DELETE, path, &json!({})).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
 }
 
 #[tokio::test]
-async fn a_person_looks_at_themselves_and_learns_of_nobody_else() {
-    let house = House::new().await;
-    house.user("vic", "viewer").await;
-    house.user("ada", "admin").await;
-    let vic = Person::signed_in(&house, "vic").await;
-    assert_eq!(vic.get(&house, "/api/v1/users/vic").await.body["status"]["sessions"], 1);
+async fn a_user_reads_only_the_own_resource() {
+    let fixture = Fixture::new().await;
+    fixture.user("vic", "viewer").await;
+    fixture.user("ada", "admin").await;
+    let vic = SignedInUser::signed_in(&fixture, "vic").await;
+    assert_eq!(vic.get(&fixture, "/api/v1/users/vic").await.body["status"]["sessions"], 1);
     for other in ["ada", "nobody"] {
-        let answer = vic.get(&house, &format!("/api/v1/users/{other}")).await;
+        let answer = vic.get(&fixture, &format!("/api/v1/users/{other}")).await;
         assert_eq!((answer.status, answer.problem()), (StatusCode::FORBIDDEN, "forbidden"), "{other}");
     }
 }

@@ -1,4 +1,4 @@
-//! An Envoy of one's own: its bootstrap, its process, its admin port.
+//! A local Envoy: its bootstrap, its process, its admin port.
 
 mod address;
 pub mod admin;

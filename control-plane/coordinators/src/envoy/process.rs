@@ -1,4 +1,4 @@
-//! A child process that ends together with this process, however that ends.
+//! A child process that always ends together with this process.
 
 use std::{
     ffi::OsString,
@@ -77,16 +77,16 @@ impl ChildProcess {
     /// Waits until it ends.
     ///
     /// # Errors
-    /// [`RuntimeError::System`] if the operating system does not tell.
+    /// [`RuntimeError::System`] if the operating system does not report the exit status.
     pub async fn ended(&mut self) -> Result<ExitStatus, CoordinatorsError> {
         // `Child::wait` closes the standard input first, but it was taken out of the child.
         self.child.wait().await.map_err(|error| system(&error))
     }
 
-    /// Returns how it ended, if it has.
+    /// Returns its exit status, if it has ended.
     ///
     /// # Errors
-    /// [`RuntimeError::System`] if the operating system does not tell.
+    /// [`RuntimeError::System`] if the operating system does not report the exit status.
     pub fn exit_status(&mut self) -> Result<Option<ExitStatus>, CoordinatorsError> {
         self.child.try_wait().map_err(|error| system(&error))
     }

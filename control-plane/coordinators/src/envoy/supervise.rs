@@ -1,4 +1,4 @@
-//! Supervision of an Envoy: keeps it running, and tells when it is ready.
+//! Supervision of an Envoy: keeps it running, and reports when it is ready.
 
 use std::{
     convert::Infallible,
@@ -107,7 +107,7 @@ impl Supervisor {
         }
     }
 
-    /// Drains Envoy as `shutdown` says, then stops it.
+    /// Drains Envoy according to `shutdown`, then stops it.
     pub async fn stop(mut self, shutdown: ShutdownSettings) {
         if !matches!(self.process.exit_status(), Ok(None)) {
             return;

@@ -47,7 +47,7 @@ const UNTIL_NAME: usize = NAMELESS.len() - 2;
 
 /// The filter of one node.
 #[derive(Debug)]
-struct OfNode {
+struct NodeFilter {
     filter: Arc<Filter>,
     node_id: String,
 }
@@ -76,15 +76,16 @@ impl Filter {
         Ok(Self { before, behind: behind.into(), digest, code: desired.listener.filter_wasm.clone() })
     }
 
-    /// Returns the filter of one node. With thousands of workers it is long, so it is put together when it is sent, and not kept.
+    /// Returns the filter of one node. With thousands of workers it is long, so it is assembled when it is sent, and
+    /// not cached.
     pub(crate) fn of(self: &Arc<Self>, node_id: &str) -> XdsResource {
-        let own = OfNode { filter: self.clone(), node_id: node_id.to_owned() };
+        let own = NodeFilter { filter: self.clone(), node_id: node_id.to_owned() };
         let parts = [&self.digest[..], self.code.as_os_str().as_encoded_bytes(), node_id.as_bytes()];
         XdsResource::deferred(RESOURCE_NAME.to_owned(), &parts, Arc::new(own))
     }
 }
 
-impl Deferred for OfNode {
+impl Deferred for NodeFilter {
     fn make(&self) -> Encoded {
         let own = format!("{}{}", self.filter.before, serde_json::Value::from(self.node_id.as_str()));
         let text = Encoded::text(own, self.filter.behind.clone()).within(&StringValue::default(), 1);

@@ -88,7 +88,8 @@ fn connection_manager(settings: &ListenerSettings) -> HttpConnectionManager {
         access_log: access_logs(settings),
         use_remote_address: yes(),
         generate_request_id: no(),
-        // One path, one pool: a path that a worker could read as another one is normalized before it is matched, or rejected.
+        // Each path belongs to exactly one pool: a path that a worker could interpret as another one is normalized
+        // before it is matched, or rejected.
         normalize_path: yes(),
         path_with_escaped_slashes_action: PathWithEscapedSlashesAction::RejectRequest.into(),
         route_specifier: Some(RouteSpecifier::Rds(Rds {

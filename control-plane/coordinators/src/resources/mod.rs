@@ -1,4 +1,4 @@
-//! The resources: one file for each type, each a pure function of what the pools publish.
+//! The resources for Envoy: one file for each type, each a pure function of the published pools.
 
 mod access_log;
 pub(crate) mod agents;

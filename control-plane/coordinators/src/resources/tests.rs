@@ -51,7 +51,7 @@ fn tls(worker: &Worker) -> (UpstreamTlsContext, CertificateValidationContext) {
     let context = UpstreamTlsContext::decode(&*config.value).unwrap();
     let common = context.common_tls_context.clone().unwrap();
     let Some(ValidationContextType::ValidationContext(validation)) = common.validation_context_type else {
-        panic!("nothing is verified")
+        panic!("the certificate is not verified")
     };
     (context, validation)
 }
@@ -127,7 +127,7 @@ fn a_clusters_name_in_statistics_has_no_dots() {
 }
 
 #[test]
-fn only_the_capacity_leaves_a_cluster_as_it_is() {
+fn a_cluster_depends_on_everything_but_the_capacity() {
     let one = worker("http://a", 1);
     assert!(cluster::is_same(&one, &worker("http://a", 9)));
     assert_eq!(cluster::resource(&one), cluster::resource(&worker("http://a", 9)));
@@ -137,7 +137,7 @@ fn only_the_capacity_leaves_a_cluster_as_it_is() {
 }
 
 #[test]
-fn the_path_of_a_base_url_goes_in_front_only_where_a_worker_has_one() {
+fn a_path_prefix_is_added_only_for_pools_with_base_url_paths() {
     let plain = desired(1, &[("http://a", 1)]).pools;
     let with_path = desired(1, &[("http://a", 1), ("http://b/x", 1)]).pools;
     assert_eq!(actions(&plain, &[])[0].path_rewrite, "");
@@ -157,7 +157,7 @@ fn a_route_ends_neither_a_waiter_nor_a_long_silent_answer() {
 }
 
 #[test]
-fn our_headers_are_taken_off_on_both_ways() {
+fn internal_headers_are_removed_from_requests_and_answers() {
     let pools = desired(1, &[("http://a", 1)]).pools;
     let routes = RouteConfiguration::decode(&*body(&route::resource(&pools, &[])).value).unwrap();
     let [host] = &routes.virtual_hosts[..] else { panic!("not one virtual host") };
@@ -179,7 +179,7 @@ fn envoy_ends_a_waiter_that_the_filter_does_not_end_soon_after_its_deadline() {
 }
 
 #[test]
-fn a_stalled_client_is_ended_also_where_answers_are_quick() {
+fn a_stalled_client_is_disconnected_even_with_a_short_answer_timeout() {
     let mut pools = desired(1, &[("http://a", 1)]).pools;
     pools[0].free_worker_timeout = WaitDuration::ZERO;
     pools[0].answer_timeout = WaitDuration::from_ms(1_000);
@@ -188,7 +188,7 @@ fn a_stalled_client_is_ended_also_where_answers_are_quick() {
 }
 
 #[test]
-fn an_answer_that_may_take_for_ever_is_never_cut_off() {
+fn an_answer_without_a_time_limit_is_never_cut_off() {
     let mut pools = desired(1, &[("http://a", 1)]).pools;
     pools[0].answer_timeout = WaitDuration::ZERO;
     let action = &actions(&pools, &[])[1];
@@ -197,7 +197,7 @@ fn an_answer_that_may_take_for_ever_is_never_cut_off() {
 }
 
 #[test]
-fn routes_stand_in_match_order() {
+fn routes_are_in_match_order() {
     let mut pools = desired(1, &[]).pools;
     let mut first = pools[0].clone();
     first.name = "ocr".parse().unwrap();
@@ -209,7 +209,7 @@ fn routes_stand_in_match_order() {
 }
 
 #[test]
-fn an_access_log_is_written_only_where_it_is_asked_for_and_always_the_same() {
+fn an_access_log_exists_only_if_configured_and_is_deterministic() {
     let mut settings = desired(1, &[]).listener;
     let without = listener::resource(&settings);
     settings.access_log = Some("/var/log/slotway.json".into());

@@ -1,5 +1,5 @@
-//! The witness: the filter's module as an access logger, for streams whose lane has died. Envoy does not call a dead lane when a
-//! request ends, but it writes the access log.
+//! The witness: the filter's module as an access logger, for streams of dead lanes. When a request ends, Envoy does not
+//! call a dead lane, but it writes the access log.
 
 use envoy_types::{
     pb::{
@@ -23,7 +23,8 @@ use slotway_pools::ListenerSettings;
 
 use super::filter;
 
-/// The configuration of the plugin and of its VM. It tells the module that it is the witness, and gives it VMs of its own.
+/// The configuration of the plugin and of its VM. It selects the witness role in the module, and gives the witness
+/// separate VMs.
 const WITNESS: &str = "witness";
 
 /// Returns the access logger.

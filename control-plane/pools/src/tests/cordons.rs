@@ -3,7 +3,7 @@
 use super::*;
 
 impl Setup {
-    /// Two workers with one coordinator that has reported both.
+    /// Opens two workers with one coordinator that has reported both.
     async fn at_work(&self) -> Pools {
         let workers = self.open(&file(&[(A, 3), (B, 4)])).await;
         workers.set_connected(vec!["one".to_owned()], Instant::now());
@@ -29,20 +29,20 @@ async fn a_cordoned_worker_is_drained_once_each_coordinator_has_reported_that_it
     let workers = setup.at_work().await;
     cordon(&workers, A).await;
     assert_eq!((in_force(&workers), draining(&workers)), (vec![line("first", B, 4)], vec![A.to_owned()]));
-    assert_eq!(state(&workers, A), WorkerCondition::Cordoned, "the report is of before");
+    assert_eq!(state(&workers, A), WorkerCondition::Cordoned, "the report is older than the cordon");
     setup.report("one", generation(&workers), Some((A, 0, 1, WorkerState::Draining)));
-    assert_eq!(state(&workers, A), WorkerCondition::Cordoned, "a request is under way there");
+    assert_eq!(state(&workers, A), WorkerCondition::Cordoned, "the worker has a request under way");
     setup.report("one", generation(&workers), Some((A, 0, 0, WorkerState::Draining)));
     assert_eq!(state(&workers, A), WorkerCondition::Drained);
     workers.settle(Instant::now()).await.unwrap();
     assert_eq!(draining(&workers), [A], "it stays");
 
     workers.set_connected(vec!["one".to_owned(), "two".to_owned()], Instant::now());
-    assert_eq!(state(&workers, A), WorkerCondition::Cordoned, "the other one has not said anything yet");
+    assert_eq!(state(&workers, A), WorkerCondition::Cordoned, "the other coordinator has not reported yet");
 }
 
 #[tokio::test]
-async fn a_drained_worker_goes_and_moves_at_once() {
+async fn a_drained_worker_is_removed_and_moved_at_once() {
     let setup = Setup::new();
     let workers = setup.at_work().await;
     cordon(&workers, A).await;
@@ -59,12 +59,12 @@ async fn a_drained_worker_goes_and_moves_at_once() {
     };
     change(&workers, |next| next.put_worker(moved.clone(), &context())).await.unwrap();
     workers.settle(Instant::now()).await.unwrap();
-    assert_eq!(in_force(&workers), [line("second", B, 2)], "nothing has to be waited for");
+    assert_eq!(in_force(&workers), [line("second", B, 2)], "there is no request to wait for");
     assert!(!workers.remove(Who::ADMIN_TOKEN, &url(A)).await.unwrap());
 }
 
 #[tokio::test]
-async fn a_worker_that_is_down_gets_no_requests_and_its_capacity_comes_back_by_steps() {
+async fn a_worker_that_is_down_gets_no_requests_and_its_capacity_returns_in_steps() {
     let setup = Setup::new();
     let workers = setup.at_work().await;
     let heartbeat: Heartbeat = serde_json::from_value(serde_json::json!({ "path": "/health" })).unwrap();
@@ -85,11 +85,11 @@ async fn a_worker_that_is_down_gets_no_requests_and_its_capacity_comes_back_by_s
     assert_eq!(state(&workers, A), WorkerCondition::Down);
     assert!(generation(&workers) > before);
     let row = workers.overview(Instant::now()).into_iter().find(|row| row.worker == A).unwrap();
-    assert_eq!(row.state, WorkerCondition::Parked, "in the words of the list");
+    assert_eq!(row.state, WorkerCondition::Parked, "the list has no state for a worker that is down");
 
     let starting = Health::Starting { since_ms: 2_000, step: 1 };
     set(Health::Up, starting.clone()).await;
-    assert_eq!(state(&workers, A), WorkerCondition::Down, "a finding about another health is dropped");
+    assert_eq!(state(&workers, A), WorkerCondition::Down, "a result for an outdated health is discarded");
     set(down, starting.clone()).await;
     assert_eq!(in_force(&workers), [line("first", A, 1), line("first", B, 4)]);
     setup.report("one", generation(&workers), Some((A, 1, 0, WorkerState::Active)));
@@ -113,5 +113,5 @@ async fn notes_do_not_concern_envoy() {
     .await
     .unwrap();
     assert_eq!((generation(&workers), &desired.borrow().pools), (before, &pools));
-    assert!(workers.view(Instant::now()).state.worker(&url(A)).unwrap().revision > 0, "but it is stored");
+    assert!(workers.view(Instant::now()).state.worker(&url(A)).unwrap().revision > 0, "the notes are stored");
 }

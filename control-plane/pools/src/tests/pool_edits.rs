@@ -1,4 +1,4 @@
-//! Pools that are both in the file and changed over REST.
+//! Pools that both the file and REST change.
 
 use slotway_config::{PoolMatch, PoolName};
 
@@ -15,7 +15,7 @@ fn with_second(worker: &str, capacity: u32) -> Vec<Pool> {
     pools
 }
 
-/// Opens with a worker in the second pool, and takes both away over REST.
+/// Opens the pools with a worker in the second pool, and deletes both over REST.
 async fn without_second(setup: &Setup) -> Pools {
     let workers = setup.open(&with_second(B, 4)).await;
     workers.set_connected(vec!["one".to_owned()], Instant::now());
@@ -30,7 +30,7 @@ fn pools(workers: &Pools) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_worker_whose_pool_was_deleted_comes_back_into_the_first() {
+async fn a_worker_of_a_deleted_pool_is_created_again_in_the_first_pool() {
     let setup = Setup::new();
     let workers = without_second(&setup).await;
     assert_eq!(pools(&workers), ["first"]);
@@ -39,11 +39,11 @@ async fn a_worker_whose_pool_was_deleted_comes_back_into_the_first() {
 }
 
 #[tokio::test]
-async fn a_pool_that_rest_deleted_is_back_when_the_file_says_something_new_of_a_worker_in_it() {
+async fn a_pool_that_rest_deleted_is_restored_when_the_file_changes_a_worker_in_it() {
     let setup = Setup::new();
     drop(without_second(&setup).await);
     let workers = setup.open(&with_second(B, 4)).await;
-    assert_eq!(pools(&workers), ["first"], "the file says nothing new");
+    assert_eq!(pools(&workers), ["first"], "the file has not changed");
     drop(workers);
     let workers = setup.open(&with_second(B, 5)).await;
     assert_eq!(pools(&workers), ["first", "second"]);
@@ -51,7 +51,7 @@ async fn a_pool_that_rest_deleted_is_back_when_the_file_says_something_new_of_a_
 }
 
 #[tokio::test]
-async fn a_file_that_gives_a_pool_the_match_of_one_that_rest_made_is_refused_with_both_names() {
+async fn a_file_with_the_match_of_a_pool_of_rest_is_refused_with_both_names() {
     let setup = Setup::new();
     let workers = setup.open(&file(&[(A, 3)])).await;
     change(&workers, |next| {
@@ -69,11 +69,11 @@ async fn a_file_that_gives_a_pool_the_match_of_one_that_rest_made_is_refused_wit
         refused.contains("made") && refused.contains("third") && refused.contains("change the file"),
         "{refused}"
     );
-    assert_eq!(pools(&setup.open(&file(&[(A, 3)])).await).len(), 3, "nothing is lost");
+    assert_eq!(pools(&setup.open(&file(&[(A, 3)])).await).len(), 3, "all pools exist");
 }
 
 #[tokio::test]
-async fn a_worker_in_a_pool_that_the_file_has_dropped_can_be_put_into_another_one() {
+async fn a_worker_of_a_pool_that_the_file_has_removed_can_be_moved_to_another_pool() {
     let setup = Setup::new();
     let workers = setup.open(&file(&[(A, 3)])).await;
     workers.upsert(Who::ADMIN_TOKEN, &[in_pool(B, 1, "second")]).await.unwrap();
@@ -89,7 +89,7 @@ async fn a_worker_in_a_pool_that_the_file_has_dropped_can_be_put_into_another_on
         notes: Notes::default(),
     };
     change(&workers, |next| next.put_worker(wanted.clone(), &context())).await.unwrap();
-    assert_eq!(draining(&workers), [B], "it may have requests of its old pool");
+    assert_eq!(draining(&workers), [B], "the worker may have requests of its old pool");
     setup.report("one", generation(&workers), None);
     workers.settle(Instant::now()).await.unwrap();
     assert_eq!(in_force(&workers), [line("first", A, 3), line("first", B, 2)]);

@@ -7,7 +7,7 @@ use super::*;
 use crate::replicated::StoredPools;
 
 const URL: &str = "http://w";
-/// Far below what the clock makes of a generation.
+/// A generation far below those of the clock.
 const OLD: u64 = 7;
 
 fn active(pool: &str) -> WorkerRecord {
@@ -34,7 +34,7 @@ fn removed() -> WorkerRecord {
     WorkerRecord { membership: Membership::Removed, declared, ..active("a") }
 }
 
-/// A store, or a backup, with pools `a` and `b` and this worker.
+/// Returns a store, or a backup, with pools `a` and `b` and this worker.
 fn listing(record: Option<WorkerRecord>) -> Listing {
     let pool = |name: &str, position: u32| {
         let value = serde_json::json!({ "position": position, "match": { "prefix": format!("/{name}") } });
@@ -55,12 +55,12 @@ fn restore(present: Listing, backup: Listing) -> Result<Vec<slotway_store::Write
     restore_writes(present, backup, Clock::System.now().unix_us())
 }
 
-/// The worker after a restore, with the new generation; none if nothing was written.
+/// Returns the worker after a restore, with the new generation; none if nothing was written.
 fn after(there: &Listing, backup: &Listing) -> Option<(Option<WorkerRecord>, u64)> {
     let writes = restore(there.clone(), backup.clone()).unwrap();
     let write = |kind: Kind, key: &str| writes.iter().find(|write| write.kind == kind && write.key == key);
     let generation = write(Kind::FACT, GENERATION)?;
-    assert_eq!(generation.expected, Expected::seen(9), "the generation has to be the one that was read");
+    assert_eq!(generation.expected, Expected::seen(9), "the write must expect the generation that was read");
     let generation = generation.value.as_ref().unwrap().parse().unwrap();
     let worker = match write(WORKER, URL) {
         Some(write) => write.value.as_ref().map(|value| serde_json::from_str(value).unwrap()),
@@ -70,43 +70,63 @@ fn after(there: &Listing, backup: &Listing) -> Option<(Option<WorkerRecord>, u64
 }
 
 #[test]
-fn no_worker_is_somewhere_else_before_the_requests_where_it_is_have_ended() {
-    enum Is {
+fn a_restored_worker_drains_from_its_present_pool_first() {
+    enum Outcome {
         Active(&'static str),
-        /// From a pool, since the restore.
+        /// Drains from this pool, since the restore.
         Draining(&'static str),
-        /// From a pool to another one, since the restore.
+        /// Moves from the first pool to the second, since the restore.
         Moving(&'static str, &'static str),
         Removed,
         Gone,
-        /// No word of Envoy's is waited for that was not waited for before.
+        /// The restore adds no drain.
         Untouched,
     }
     for (name, there, backup, is) in [
-        ("as it is", Some(active("a")), Some(active("a")), Is::Untouched),
-        ("added since", Some(active("a")), None, Is::Draining("a")),
-        ("added since, and it moves", Some(moving("a", "b")), None, Is::Draining("a")),
-        ("added and removed since", Some(removed()), None, Is::Gone),
-        ("removed since", None, Some(active("a")), Is::Active("a")),
-        ("removed over REST since", Some(removed()), Some(active("a")), Is::Active("a")),
-        ("removed over REST since, in another pool", Some(removed()), Some(active("b")), Is::Active("b")),
-        ("it still drains", Some(draining("a")), Some(active("a")), Is::Active("a")),
-        ("it still drains from another pool", Some(draining("a")), Some(active("b")), Is::Moving("a", "b")),
-        ("moved since", Some(active("a")), Some(active("b")), Is::Moving("a", "b")),
-        ("it still moves to where it was not", Some(moving("a", "b")), Some(active("a")), Is::Active("a")),
-        ("it was moving then", Some(active("a")), Some(moving("a", "b")), Is::Moving("a", "b")),
-        ("it has moved since", Some(active("b")), Some(moving("a", "b")), Is::Untouched),
-        ("it was draining then", Some(active("a")), Some(draining("a")), Is::Draining("a")),
-        ("it was draining from another pool then", Some(active("a")), Some(draining("b")), Is::Draining("a")),
-        ("it was removed then", Some(active("a")), Some(removed()), Is::Draining("a")),
-        ("nobody knows it, and it was draining", None, Some(draining("a")), Is::Draining("a")),
-        ("nobody knows it, and it was moving", None, Some(moving("a", "b")), Is::Moving("a", "b")),
-        ("nobody knows it, and it was removed", None, Some(removed()), Is::Removed),
+        ("unchanged", Some(active("a")), Some(active("a")), Outcome::Untouched),
+        ("added since", Some(active("a")), None, Outcome::Draining("a")),
+        ("added since, and it moves", Some(moving("a", "b")), None, Outcome::Draining("a")),
+        ("added and removed since", Some(removed()), None, Outcome::Gone),
+        ("removed since", None, Some(active("a")), Outcome::Active("a")),
+        ("removed over REST since", Some(removed()), Some(active("a")), Outcome::Active("a")),
+        (
+            "removed over REST since, from another pool",
+            Some(removed()),
+            Some(active("b")),
+            Outcome::Active("b"),
+        ),
+        ("still draining", Some(draining("a")), Some(active("a")), Outcome::Active("a")),
+        (
+            "still draining from another pool",
+            Some(draining("a")),
+            Some(active("b")),
+            Outcome::Moving("a", "b"),
+        ),
+        ("moved since", Some(active("a")), Some(active("b")), Outcome::Moving("a", "b")),
+        (
+            "still moving to a pool other than in the backup",
+            Some(moving("a", "b")),
+            Some(active("a")),
+            Outcome::Active("a"),
+        ),
+        ("moving in the backup", Some(active("a")), Some(moving("a", "b")), Outcome::Moving("a", "b")),
+        ("it has moved since", Some(active("b")), Some(moving("a", "b")), Outcome::Untouched),
+        ("draining in the backup", Some(active("a")), Some(draining("a")), Outcome::Draining("a")),
+        (
+            "draining from another pool in the backup",
+            Some(active("a")),
+            Some(draining("b")),
+            Outcome::Draining("a"),
+        ),
+        ("removed in the backup", Some(active("a")), Some(removed()), Outcome::Draining("a")),
+        ("absent, and draining in the backup", None, Some(draining("a")), Outcome::Draining("a")),
+        ("absent, and moving in the backup", None, Some(moving("a", "b")), Outcome::Moving("a", "b")),
+        ("absent, and removed in the backup", None, Some(removed()), Outcome::Removed),
     ] {
         let drained_since = there.as_ref().and_then(|there| there.membership.drains_since());
         let outcome = after(&listing(there), &listing(backup));
         let Some((worker, generation)) = outcome else {
-            assert!(matches!(is, Is::Untouched), "{name}: nothing was changed");
+            assert!(matches!(is, Outcome::Untouched), "{name}: nothing was changed");
             continue;
         };
         assert!(generation > 1_000_000 * OLD, "{name}: {generation}");
@@ -114,19 +134,20 @@ fn no_worker_is_somewhere_else_before_the_requests_where_it_is_have_ended() {
         let (from, to) = (from.as_deref(), worker.as_ref().map(|worker| worker.entry.pool.as_str()));
         let membership = worker.as_ref().map(|worker| worker.membership);
         match is {
-            Is::Untouched => panic!("{name}: {worker:?}"),
-            Is::Gone => assert_eq!(worker, None, "{name}"),
-            Is::Removed => assert_eq!(membership, Some(Membership::Removed), "{name}"),
-            Is::Active(pool) => {
+            Outcome::Untouched => panic!("{name}: {worker:?}"),
+            Outcome::Gone => assert_eq!(worker, None, "{name}"),
+            Outcome::Removed => assert_eq!(membership, Some(Membership::Removed), "{name}"),
+            Outcome::Active(pool) => {
                 assert_eq!((membership, to), (Some(Membership::Active), Some(pool)), "{name}");
             }
-            Is::Draining(pool) => {
-                // Of one that drained already its own generation is as good, and of no other.
+            Outcome::Draining(pool) => {
+                // A worker that was already draining keeps its earlier generation; every other drain counts from the
+                // new one.
                 let since_generation = drained_since.unwrap_or(generation);
                 assert_eq!(membership, Some(Membership::Draining { since_generation }), "{name}");
                 assert_eq!(from, Some(pool), "{name}");
             }
-            Is::Moving(pool, other) => {
+            Outcome::Moving(pool, other) => {
                 let since_generation = drained_since.unwrap_or(generation);
                 assert_eq!(membership, Some(Membership::Moving { since_generation }), "{name}");
                 assert_eq!((from, to), (Some(pool), Some(other)), "{name}");
@@ -136,7 +157,7 @@ fn no_worker_is_somewhere_else_before_the_requests_where_it_is_have_ended() {
 }
 
 #[test]
-fn what_people_say_of_a_worker_is_as_it_was_and_what_is_seen_of_it_as_it_is() {
+fn an_operators_settings_are_restored_and_observed_health_is_kept() {
     let heartbeat: Heartbeat = serde_json::from_value(serde_json::json!({ "path": "/health" })).unwrap();
     let down = Health::down(1, "no answer");
     let cordon =
@@ -152,10 +173,10 @@ fn what_people_say_of_a_worker_is_as_it_was_and_what_is_seen_of_it_as_it_is() {
     let (restored, generation) = after(&listing(Some(now)), &listing(Some(then.clone()))).unwrap();
     let restored = restored.unwrap();
     assert_eq!((&restored.notes, restored.position), (&then.notes, 4));
-    assert_eq!(restored.health, down, "it is down now");
-    // Envoys have had it since: they have to say again that they let go of it.
+    assert_eq!(restored.health, down, "the worker is down now");
+    // Envoys have had the worker since the backup, so they must confirm its drain again.
     assert_eq!(restored.cordoned, Some(cordon(generation)));
-    // With nobody to say what it is, it is what it was.
+    // Without a current record, the health of the backup is restored.
     let was_down = WorkerRecord { health: down.clone(), ..then };
     let (restored, _) = after(&listing(None), &listing(Some(was_down))).unwrap();
     assert_eq!(restored.unwrap().health, down);
@@ -174,7 +195,7 @@ fn a_backup_that_breaks_a_rule_is_refused() {
 }
 
 #[test]
-fn the_generation_falls_on_no_machine() {
+fn the_generation_decreases_on_no_machine() {
     let far = u64::MAX / 2;
     let mut backup = listing(Some(active("a")));
     backup.documents[0].value = far.to_string();

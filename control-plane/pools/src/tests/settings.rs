@@ -1,4 +1,4 @@
-//! The stored settings of the configuration file beside pools and workers.
+//! The stored settings of the configuration file other than pools and workers.
 
 use slotway_store::{Batch, Expected, Write};
 
@@ -55,5 +55,5 @@ async fn a_reload_of_one_control_plane_keeps_the_settings_of_another() {
     let before = generation(&other);
     one.redeclare(&file(&[(A, 3)]), ListenerSettings { lanes: 1, ..settings() }).await.unwrap();
     assert_eq!((lanes(&one), lanes(&other)), (1, 2));
-    assert_eq!(generation(&one), before, "its own file says nothing new");
+    assert_eq!(generation(&one), before, "its own file has not changed");
 }

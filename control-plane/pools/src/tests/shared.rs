@@ -1,11 +1,11 @@
-//! Two control planes on one store. Here it is a SQLite one that both have in hand; over PostgreSQL, with processes,
-//! the same is in `tests/cli/several.rs` and `tests/e2e`.
+//! Two control planes on one store. Here both use the same SQLite store in one process. `tests/cli/several.rs` and
+//! `tests/e2e` test the same with processes on PostgreSQL.
 
 use super::*;
 use slotway_store::{Batch, CHANGES_MAX, Expected, Write};
 use slotway_test_contended_store::ContendedStore;
 
-/// How many times a replica attempts a change.
+/// The number of attempts of a replica at a change.
 const ATTEMPTS_MAX: usize = 32;
 
 /// Two control planes, each with its own coordinators.
@@ -28,22 +28,22 @@ impl Pair {
         Self { one, other, one_setup, other_setup, store }
     }
 
-    /// Removes a worker at the one, whose coordinators have nothing there.
+    /// Removes a worker at the first control plane, whose coordinators have no requests there.
     async fn remove_at_one(&self, worker: &str) {
         self.one.set_connected(vec!["ours".to_owned()], Instant::now());
         self.one.remove(Who::ADMIN_TOKEN, &url(worker)).await.unwrap();
         self.one_setup.report("ours", generation(&self.one), None);
         self.one.settle(Instant::now()).await.unwrap();
-        assert_eq!(draining(&self.one), [""; 0], "the one has released it");
+        assert_eq!(draining(&self.one), [""; 0], "the first control plane has released it");
     }
 
-    /// Lets the other read the store up to its end.
+    /// Lets the second control plane read the store to its end.
     pub(super) async fn catch_up(&self) {
         catch_up(&self.other).await;
     }
 }
 
-/// Lets a control plane read the store up to its end.
+/// Lets a control plane read the store to its end.
 async fn catch_up(pools: &Pools) {
     pools.caught_up(u64::MAX).await.unwrap();
 }
@@ -65,13 +65,13 @@ async fn a_follower_has_the_changes_and_the_generation_of_the_other() {
         }
     };
     tokio::select! {
-        () = follow => panic!("it does not end"),
+        () = follow => panic!("following must not end"),
         () = change => {}
     }
 }
 
 #[tokio::test]
-async fn of_two_that_change_something_at_once_neither_is_lost() {
+async fn of_two_concurrent_changes_neither_is_lost() {
     let pair = Pair::open(&file(&[])).await;
     let many = async |workers: &Pools, name: &str| {
         for number in 0..20 {
@@ -80,7 +80,7 @@ async fn of_two_that_change_something_at_once_neither_is_lost() {
         }
     };
     tokio::join!(many(&pair.one, "x"), many(&pair.other, "y"));
-    // Neither follows; each takes in what the other did before its own next change.
+    // Neither control plane follows the store. Each reads the other's change before its own next change.
     pair.catch_up().await;
     catch_up(&pair.one).await;
     assert_eq!(in_force(&pair.one).len(), 41);
@@ -94,13 +94,13 @@ async fn of_two_that_change_something_at_once_neither_is_lost() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_about_what_the_other_has_made_of_it() {
+async fn a_refusal_is_based_on_the_other_control_planes_change() {
     let pair = Pair::open(&file(&[(A, 3)])).await;
     pair.one.upsert(Who::ADMIN_TOKEN, &[in_pool(B, 1, "second")]).await.unwrap();
     let refused = pair.other.upsert(Who::ADMIN_TOKEN, &[in_pool(B, 1, "first")]).await.unwrap_err();
     assert!(matches!(refused, PoolsError::EntryInOtherPool { .. }), "{refused}");
     pair.other.remove(Who::ADMIN_TOKEN, &url(B)).await.unwrap();
-    // What is as it was asked for by one is not what the other made of it meanwhile.
+    // A change that was valid in one control plane's state conflicts with the other's change.
     pair.one.upsert(Who::ADMIN_TOKEN, &[in_pool(B, 1, "second")]).await.unwrap();
     assert_eq!(in_force(&pair.one), [line("first", A, 3), line("second", B, 1)]);
 }
@@ -115,7 +115,7 @@ async fn a_worker_that_the_other_has_released_keeps_its_cluster_until_our_coordi
         (in_force(&pair.other), draining(&pair.other)),
         (vec![line("first", B, 4)], vec![A.to_owned()])
     );
-    assert_eq!(generation(&pair.other), now, "one generation for all");
+    assert_eq!(generation(&pair.other), now, "both have the same generation");
     let row = pair.other.overview(Instant::now()).into_iter().find(|row| row.worker == A).unwrap();
     assert_eq!((row.state, row.capacity), (WorkerCondition::Draining, 3));
 
@@ -123,12 +123,12 @@ async fn a_worker_that_the_other_has_released_keeps_its_cluster_until_our_coordi
         pair.other.settle(Instant::now()).await.unwrap();
         draining(&pair.other).is_empty()
     };
-    assert!(!settled().await, "its coordinator has not reported");
+    assert!(!settled().await, "the coordinator has not reported");
     pair.other_setup.report("theirs", now, Some((A, 0, 1, WorkerState::Draining)));
-    assert!(!settled().await, "it has a request there");
+    assert!(!settled().await, "the coordinator has a request there");
     pair.other_setup.report("theirs", now, Some((A, 0, 0, WorkerState::Gone)));
     assert!(settled().await);
-    assert!(generation(&pair.other) > now, "its cluster may go, which is a change");
+    assert!(generation(&pair.other) > now, "removing its cluster is a change");
     catch_up(&pair.one).await;
     assert_eq!(generation(&pair.one), generation(&pair.other));
     assert!(pair.other.overview(Instant::now()).iter().all(|row| row.worker != A));
@@ -142,7 +142,7 @@ async fn a_worker_that_the_other_puts_into_another_pool_gets_no_slots_there_befo
     assert_eq!(in_force(&pair.one), [line("second", A, 2)]);
     pair.catch_up().await;
     assert_eq!((in_force(&pair.other), draining(&pair.other)), (vec![], vec![A.to_owned()]));
-    // A change of our own goes on from what is stored, and does not let it in either.
+    // A change of this control plane starts from the stored state, and does not give the worker slots either.
     pair.other.upsert(Who::ADMIN_TOKEN, &[entry(B, 1)]).await.unwrap();
     assert_eq!(
         (in_force(&pair.other), draining(&pair.other)),
@@ -158,7 +158,7 @@ async fn a_worker_that_the_file_moves_gets_no_slots_in_its_new_pool_before_our_r
     let pair = Pair::open(&file(&[(A, 3), (B, 4)])).await;
     let mut moved = file(&[(A, 3)]);
     moved[1].workers = file(&[(B, 2)])[0].workers.clone();
-    // The one starts again with another file, as an operator does who rolls it out.
+    // The first control plane restarts with another file, like in a rolling change.
     let one = pair.one_setup.open_over(Arc::clone(&pair.store), &moved, settings()).await.unwrap();
     one.set_connected(vec!["ours".to_owned()], Instant::now());
     pair.one_setup.report("ours", generation(&one), None);
@@ -180,7 +180,7 @@ async fn a_worker_that_the_file_moves_gets_no_slots_in_its_new_pool_before_our_r
 }
 
 #[tokio::test]
-async fn a_worker_that_comes_back_to_its_pool_is_in_force_at_once() {
+async fn a_worker_that_returns_to_its_pool_is_in_force_at_once() {
     let pair = Pair::open(&file(&[(A, 3)])).await;
     for (back, capacity) in [(&pair.one, 5), (&pair.other, 6)] {
         pair.remove_at_one(A).await;
@@ -194,7 +194,7 @@ async fn a_worker_that_comes_back_to_its_pool_is_in_force_at_once() {
 }
 
 #[tokio::test]
-async fn a_control_plane_that_missed_more_than_the_store_remembers_reads_everything_again() {
+async fn a_control_plane_that_missed_more_changes_than_the_store_keeps_reads_everything_again() {
     let pair = Pair::open(&file(&[(A, 3), (B, 4)])).await;
     pair.remove_at_one(A).await;
     pair.one.upsert(Who::ADMIN_TOKEN, &[entry(B, 5), entry("http://c", 1)]).await.unwrap();
@@ -207,7 +207,7 @@ async fn a_control_plane_that_missed_more_than_the_store_remembers_reads_everyth
     }
     pair.catch_up().await;
     assert_eq!(in_force(&pair.other), [line("first", B, 5), line("first", "http://c", 1)]);
-    assert_eq!(draining(&pair.other), [A], "it is held, as if its removal had been seen");
+    assert_eq!(draining(&pair.other), [A], "the worker is retained, as if its removal had been seen");
     assert_eq!(generation(&pair.other), generation(&pair.one));
     pair.other.upsert(Who::ADMIN_TOKEN, &[entry(B, 6)]).await.unwrap();
 }
@@ -223,18 +223,26 @@ async fn a_change_with_a_conflict_each_time_is_refused_and_not_made() {
     contended.others_win(ATTEMPTS_MAX);
     let refused = workers.upsert(Who::ADMIN_TOKEN, &[entry(A, 4)]).await;
     assert!(matches!(refused, Err(PoolsError::Store(StoreError::Contended))), "{refused:?}");
-    assert_eq!(contended.left(), 0, "it was tried as often as it may be");
+    assert_eq!(contended.left(), 0, "all attempts were used");
     assert_eq!(in_force(&workers), [line("first", A, 3)]);
     contended.others_win(ATTEMPTS_MAX - 1);
     workers.upsert(Who::ADMIN_TOKEN, &[entry(A, 5)]).await.unwrap();
-    assert_eq!((contended.left(), in_force(&workers)), (0, vec![line("first", A, 5)]), "once is enough");
+    assert_eq!(
+        (contended.left(), in_force(&workers)),
+        (0, vec![line("first", A, 5)]),
+        "one attempt is enough"
+    );
 
     contended.others_win(ATTEMPTS_MAX);
     let edit = file(&[(A, 3), (B, 1)]);
     let edited = setup.open_over(Arc::clone(&contended) as Arc<dyn Store>, &edit, settings());
     assert!(
         matches!(edited.await.err(), Some(PoolsError::Store(StoreError::Contended))),
-        "a start that changes something is refused, too"
+        "a start with a change is refused too"
     );
-    assert_eq!(in_force(&over(store).await.unwrap()), [line("first", A, 5)], "and changes nothing");
+    assert_eq!(
+        in_force(&over(store).await.unwrap()),
+        [line("first", A, 5)],
+        "the refused start changes nothing"
+    );
 }

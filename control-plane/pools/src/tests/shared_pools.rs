@@ -22,7 +22,7 @@ async fn delete(workers: &Pools, pool: &str) -> Result<(), PoolsError> {
     change(workers, |next| next.delete_pool(&name(pool))).await
 }
 
-/// Names, prefixes and versions of the pools and their policies, in match order.
+/// Returns names, prefixes and versions of the pools and their policies, in match order.
 fn pools(workers: &Pools) -> Vec<(String, String, u64, u64)> {
     let state = workers.current();
     let row = |(name, record): (&PoolName, &pool_record::PoolRecord)| {
@@ -33,11 +33,11 @@ fn pools(workers: &Pools) -> Vec<(String, String, u64, u64)> {
 }
 
 #[tokio::test]
-async fn a_pool_that_one_makes_changes_or_deletes_is_so_at_the_other_under_the_same_version() {
+async fn a_change_of_a_pool_arrives_at_the_other_control_plane_under_the_same_version() {
     let pair = Pair::open(&file(&[(A, 3)])).await;
     assert_eq!(pools(&pair.one), pools(&pair.other));
     put(&pair.one, "third", "/third", None).await.unwrap();
-    // The other puts a worker into it before it has followed the store.
+    // The other control plane puts a worker into the pool before it has followed the store.
     pair.other.upsert(Who::ADMIN_TOKEN, &[in_pool(B, 1, "third")]).await.unwrap();
     put(&pair.other, "third", "/3", Some(2)).await.unwrap();
     let policy = Policy { max_waiting: 1, ..Policy::default() };
@@ -49,7 +49,10 @@ async fn a_pool_that_one_makes_changes_or_deletes_is_so_at_the_other_under_the_s
     assert_eq!(pair.one.desired().borrow().pools, pair.other.desired().borrow().pools);
 
     let refused = delete(&pair.one, "third").await.unwrap_err();
-    assert!(refused.to_string().contains(B), "the worker that the other has put there: {refused}");
+    assert!(
+        refused.to_string().contains(B),
+        "the error must name the other control plane's worker: {refused}"
+    );
     delete(&pair.one, "second").await.unwrap();
     let refused = pair.other.upsert(Who::ADMIN_TOKEN, &[in_pool("http://c", 1, "second")]).await.unwrap_err();
     assert!(refused.to_string().contains("there is no pool"), "{refused}");
@@ -57,7 +60,7 @@ async fn a_pool_that_one_makes_changes_or_deletes_is_so_at_the_other_under_the_s
 }
 
 #[tokio::test]
-async fn of_two_that_give_one_match_to_two_pools_the_second_is_refused() {
+async fn of_two_concurrent_pools_with_one_match_the_second_is_refused() {
     let pair = Pair::open(&file(&[])).await;
     put(&pair.one, "x", "/same", None).await.unwrap();
     let refused = put(&pair.other, "y", "/same", None).await.unwrap_err();
@@ -65,7 +68,7 @@ async fn of_two_that_give_one_match_to_two_pools_the_second_is_refused() {
 }
 
 #[tokio::test]
-async fn a_control_plane_that_missed_more_than_the_store_remembers_reads_the_pools_again() {
+async fn a_control_plane_that_missed_more_changes_than_the_store_keeps_reads_the_pools_again() {
     let pair = Pair::open(&file(&[(A, 3)])).await;
     put(&pair.one, "third", "/third", None).await.unwrap();
     delete(&pair.one, "second").await.unwrap();
@@ -82,7 +85,7 @@ async fn a_control_plane_that_missed_more_than_the_store_remembers_reads_the_poo
 }
 
 #[tokio::test]
-async fn a_start_of_another_one_with_the_same_file_leaves_what_rest_made_of_the_pools() {
+async fn a_start_of_another_control_plane_with_the_same_file_keeps_changes_over_rest() {
     let pair = Pair::open(&file(&[(A, 3)])).await;
     put(&pair.one, "second", "/changed", None).await.unwrap();
     put(&pair.one, "third", "/third", None).await.unwrap();

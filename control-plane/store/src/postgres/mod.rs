@@ -1,7 +1,7 @@
 //! The store in a PostgreSQL database, for several control planes.
 //!
-//! Every commit first takes the one row of `slotway.store`, which holds the revision. So commits come one after the
-//! other in the order of their revisions, and who has read all up to a revision has missed none.
+//! Every commit first locks the one row of `slotway.store`, which holds the revision. Commits are therefore serialised
+//! in the order of their revisions. A reader that has seen a revision has seen all before it.
 
 mod news;
 mod rows;
@@ -24,30 +24,30 @@ use super::{
     state_directory,
 };
 
-/// Most connections of one control plane, beside the one on which changes are announced.
+/// The maximum number of connections of one control plane, in addition to the connection for notifications.
 const CONNECTIONS_MAX: u32 = 8;
-/// How long a connection is waited for.
+/// The time limit for getting a connection.
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
-/// How long a read may take, and a commit beside what its writes take.
+/// The time limit for a read, and for a commit without its writes.
 const USE_WITHIN: Duration = Duration::from_secs(5);
-/// How long it may take to read all documents.
+/// The time limit for reading all documents.
 const LIST_WITHIN: Duration = Duration::from_secs(50);
-/// What each write of a batch may take on top: the first start with a large file has a quarter of a million.
+/// The additional time limit for each write of a batch. The first start with a large file has about 250,000 writes.
 const WRITE_WITHIN: Duration = Duration::from_millis(1);
-/// Bounds that the server itself keeps, so that a control plane that is cut off holds no lock for long. And no query is
-/// compiled: the server compiles what it takes for costly, which before it knows its tables may be any query, and on a
-/// busy machine that took more than [`USE_WITHIN`].
+/// Time limits in the server, so that a disconnected control plane does not hold a lock for long. They also switch off
+/// JIT compilation: before the server has statistics it may compile any query, and on a busy machine that took longer
+/// than [`USE_WITHIN`].
 const SERVER_SETTINGS: [(&str, &str); 4] = [
     ("lock_timeout", "4s"),
     ("idle_in_transaction_session_timeout", "10s"),
     ("statement_timeout", "10min"),
     ("jit", "off"),
 ];
-/// Most commits that are read at once.
+/// The maximum number of commits in one read.
 const COMMITS_AT_ONCE: i64 = 64;
-/// What follows where a commit was sent and its answer did not come.
-const UNKNOWN: &str = "; whether the change was made is not known: look before you make it again";
-/// What to do about a damaged database.
+/// The suffix of an error for a commit that was sent and not answered.
+const UNKNOWN: &str = "; it is unknown whether the change was made: read the current state before you retry";
+/// What the operator can do about a damaged database.
 const REMEDY: &str = "Restore it from a backup, or name another database to start with the workers of the \
                       configuration file alone";
 
@@ -66,10 +66,10 @@ struct Database {
 }
 
 impl PostgresStore {
-    /// Connects, and brings the database to the newest schema.
+    /// Connects, and migrates the database to the newest schema.
     ///
     /// # Errors
-    /// [`StoreError`]; a database that is newer, or not ours, is left as it is.
+    /// [`StoreError`]. A database that is newer, or belongs to another program, is not changed.
     pub async fn open(url: &PostgresUrl, state: &Path, kinds: &'static [Kind]) -> Result<Self, StoreError> {
         let lock = state_directory::take(state)?;
         let place = url.to_string();
@@ -97,7 +97,7 @@ impl PostgresStore {
         Ok(Self(database))
     }
 
-    /// All documents of a database, which control planes may be using; `None` where there is nothing of ours.
+    /// Returns all documents of a database, which control planes may be using; `None` if it has no Slotway schema.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -121,7 +121,7 @@ impl PostgresStore {
     }
 }
 
-/// How to connect to the database of a URL.
+/// Returns the connection options for a database URL.
 fn options(url: &PostgresUrl, place: &str) -> Result<PgConnectOptions, StoreError> {
     let options = url.options();
     let options = options.map_err(|reason| StoreError::Unavailable { place: place.to_owned(), reason })?;
@@ -132,7 +132,7 @@ fn options(url: &PostgresUrl, place: &str) -> Result<PgConnectOptions, StoreErro
     })
 }
 
-/// Connects. Not by a pool, which would keep to itself why it has no connection.
+/// Connects. Does not use a pool, because a pool hides why it has no connection.
 async fn connect(options: &PgConnectOptions, place: &str) -> Result<PgConnection, StoreError> {
     match timeout(USE_WITHIN, PgConnection::connect_with(options)).await {
         Ok(connected) => connected.map_err(|error| explain(place, &error)),
@@ -140,7 +140,7 @@ async fn connect(options: &PgConnectOptions, place: &str) -> Result<PgConnection
     }
 }
 
-/// All documents of some kinds, by one statement, and so as they were at one moment.
+/// Returns a consistent listing of all documents of some kinds, with one statement.
 async fn list(database: impl sqlx::PgExecutor<'_>, kinds: &[Kind]) -> Result<Listing, Failure> {
     let names: Vec<_> = kinds.iter().map(|kind| kind.as_str()).collect();
     let rows = sqlx::query(
@@ -158,7 +158,7 @@ async fn list(database: impl sqlx::PgExecutor<'_>, kinds: &[Kind]) -> Result<Lis
 }
 
 impl Database {
-    /// Does something with the database within a time, and notes how it went.
+    /// Runs an operation on the database within a time limit, and records its outcome.
     async fn used<T>(
         &self,
         within: Duration,
@@ -179,12 +179,12 @@ impl Database {
         outcome
     }
 
-    /// Notes a failure.
+    /// Records a failure.
     async fn fails(&self, error: &sqlx::Error) {
         self.health.note::<()>(&Err(self.explained(error).await), false);
     }
 
-    /// The reason for a failure. The pool does not say why it gets no connection: so one is tried.
+    /// Returns the reason of a failure. A pool does not report why it has no connection, so this opens one.
     async fn explained(&self, error: &sqlx::Error) -> StoreError {
         if !matches!(error, sqlx::Error::PoolTimedOut) {
             return explain(&self.place, error);
@@ -203,7 +203,7 @@ impl Database {
 
     async fn write(&self, batch: Batch) -> Result<u64, Failure> {
         let mut transaction = self.pool.begin().await?;
-        // From here to the end of the transaction nobody else commits.
+        // This locks the row: until the end of the transaction no other commit can start.
         let row = sqlx::query(
             "UPDATE slotway.store SET revision = revision + 1
              RETURNING revision, (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS at_ms",
@@ -245,8 +245,8 @@ impl Database {
     async fn read_changes(&self, after: u64) -> Result<Vec<Commit>, Failure> {
         let from = i64::try_from(after).unwrap_or(i64::MAX);
         let rows = sqlx::query(
-            // `LIMIT 1` tells the planner that the store has one row; it takes a table of unknown size for a thousand.
-            // Nothing of what cannot be told whole: that may be a hundred thousand rows.
+            // `LIMIT 1` tells the planner that `slotway.store` has one row: it assumes 1,000 for a table of unknown
+            // size. If the changes are not all available, the query returns none of them: there may be 100,000 rows.
             "SELECT s.revision AS newest, s.forgotten, c.revision, c.kind, c.key, c.value
              FROM (SELECT revision, forgotten FROM slotway.store LIMIT 1) AS s
              LEFT JOIN slotway.changes AS c ON s.forgotten <= $1 AND c.revision > $1 AND c.revision <= $2
@@ -258,7 +258,7 @@ impl Database {
         .await?;
         let mut changes = Vec::with_capacity(rows.len());
         for row in &rows {
-            // A store that has not come so far was put back from an older copy.
+            // A store with a lower revision was restored from an older backup.
             if from < row.try_get("forgotten")? || from > row.try_get("newest")? {
                 return Err(StoreError::Forgotten { after }.into());
             }
@@ -268,7 +268,7 @@ impl Database {
     }
 }
 
-/// What goes wrong within the database, or in what was asked of it.
+/// A failure of the database, or an error of the request.
 enum Failure {
     Database(sqlx::Error),
     Store(StoreError),
@@ -290,7 +290,7 @@ fn no_answer(within: Duration) -> String {
     format!("no answer within {} ms", within.as_millis())
 }
 
-/// Tells a broken database, and one that has no room, from one that cannot be used at the moment.
+/// Distinguishes a damaged database and a full one from one that is temporarily unavailable.
 fn explain(place: &str, error: &sqlx::Error) -> StoreError {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     let reason =
@@ -320,7 +320,7 @@ impl Probe for Database {
             sqlx::query("UPDATE slotway.store SET probes = probes + 1").execute(&self.pool).await?;
             Ok(())
         };
-        // How it went is noted, and that is all it is for.
+        // `used` records the outcome, and a probe needs nothing else.
         let _ = self.used(USE_WITHIN, true, write).await;
     }
 }

@@ -1,4 +1,4 @@
-//! Hears of the commits of all control planes.
+//! Receives notifications about the commits of all control planes.
 
 use std::{
     io,
@@ -15,19 +15,21 @@ use tokio::{
 
 use super::Database;
 
-/// What commits are announced on.
+/// The channel of the notifications.
 pub(super) const CHANNEL: &str = "slotway_store";
-/// How soon listening is tried again.
+/// The delay before the next attempt to listen.
 const AGAIN_AFTER: Duration = Duration::from_millis(250);
-/// How often watchers look although nothing was announced. It also finds a connection that is dead without saying so.
+/// The interval at which watchers read without a notification. Such a read also detects a connection that was lost
+/// silently.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// Tells watchers to read. The number only says that it is another one.
+/// Signals watchers to read. The number has no meaning; only its change counts.
 pub(super) fn tell(news: &watch::Sender<u64>) {
     news.send_modify(|told| *told = told.wrapping_add(1));
 }
 
-/// Tells the watchers of what is announced, until the database is dropped. `pool` has one connection, for this alone.
+/// Forwards notifications to the watchers until the database is dropped. `pool` has one connection, for this purpose
+/// alone.
 pub(super) async fn listen(database: Weak<Database>, pool: PgPool, news: Arc<watch::Sender<u64>>) {
     while let Err(error) = hear(&database, &pool, &news).await {
         let Some(database) = database.upgrade() else { return };
@@ -37,7 +39,7 @@ pub(super) async fn listen(database: Weak<Database>, pool: PgPool, news: Arc<wat
     }
 }
 
-/// Listens on one connection until it is lost; `Ok` once nobody uses the database any more.
+/// Listens on one connection until it is lost. Returns `Ok` once the database is no longer in use.
 async fn hear(
     database: &Weak<Database>,
     pool: &PgPool,
@@ -53,7 +55,7 @@ async fn hear(
         let heard = loop {
             tokio::select! {
                 heard = &mut heard => break heard,
-                // At once the first time: what was committed while nobody listened is not announced again.
+                // The first tick is immediate: commits before the listening began are not announced.
                 _ = look.tick() => {
                     if database.strong_count() == 0 {
                         return Ok(());

@@ -3,7 +3,7 @@ use sqlx::{PgConnection, Row, postgres::PgRow};
 use super::Failure;
 use crate::{AUDIT_ROWS_MAX, AuditRow, CHANGES_MAX, Change, Document, Kind, Who, batch::Plan, kind_named};
 
-/// Makes what a plan says, and forgets what is beyond the bounds.
+/// Executes a plan, and deletes changes and audit rows beyond the limits.
 pub(super) async fn make(
     connection: &mut PgConnection,
     plan: &Plan,
@@ -96,7 +96,7 @@ pub(super) fn document(row: &PgRow, kinds: &[Kind]) -> Result<Document, Failure>
     })
 }
 
-/// A change and its revision; `None` for the row that there is where there is no change.
+/// Returns a change and its revision; `None` for the row that stands for no changes.
 pub(super) fn change_row(row: &PgRow, kinds: &[Kind]) -> Result<Option<(u64, Change)>, Failure> {
     let Some(revision) = row.try_get::<Option<i64>, _>("revision")? else { return Ok(None) };
     let kind = kind_named(kinds, row.try_get("kind")?)?;
@@ -117,7 +117,7 @@ pub(super) fn audit_row(row: &PgRow) -> Result<AuditRow, sqlx::Error> {
     })
 }
 
-/// The database has signed numbers; ours are never below 0.
+/// Converts a number of the database, which is signed. Slotway stores no negative numbers.
 pub(super) fn to_u64(number: i64) -> u64 {
     u64::try_from(number).unwrap_or_default()
 }

@@ -3,14 +3,14 @@ use sqlx::{Connection, PgConnection};
 use super::explain;
 use crate::StoreError;
 
-/// The newest schema that this program knows; `slotway.store` holds the database's.
+/// The newest schema that this version supports; `slotway.store` holds the database's schema.
 const SCHEMA: i64 = 1;
 
-/// Held while a database is brought to a newer schema: several control planes may start at once. The letters "slotway".
+/// The advisory lock of a migration, because several control planes may start at once. The bytes spell "slotway".
 const MIGRATION_LOCK: i64 = 0x0073_6c6f_7477_6179;
 
-/// Each entry brings a database from the schema of its index to the next one. Text is compared by its bytes, as in
-/// SQLite, whatever the database's language is.
+/// Each entry migrates a database from the schema of its index to the next one. Text is compared by its bytes, as in
+/// SQLite, independently of the database's collation.
 const MIGRATIONS: [&str; SCHEMA as usize] = [r#"
     CREATE SCHEMA IF NOT EXISTS slotway;
     CREATE TABLE slotway.store (
@@ -50,10 +50,10 @@ const MIGRATIONS: [&str; SCHEMA as usize] = [r#"
     CREATE INDEX audit_by_who ON slotway.audit (who);
 "#];
 
-/// Brings the database to the newest schema, one control plane at a time.
+/// Migrates the database to the newest schema, one control plane at a time.
 ///
 /// # Errors
-/// [`StoreError::Newer`], [`StoreError::Damaged`] for tables of another program; the database is left as it is.
+/// [`StoreError::Newer`]; [`StoreError::Damaged`] for tables of another program. The database is then not changed.
 pub(super) async fn migrate(connection: &mut PgConnection, place: &str) -> Result<(), StoreError> {
     let explain = |error: sqlx::Error| explain(place, &error);
     let encoding: String =
@@ -63,7 +63,7 @@ pub(super) async fn migrate(connection: &mut PgConnection, place: &str) -> Resul
             format!("its encoding is {encoding}; it must be UTF8 (CREATE DATABASE ... ENCODING 'UTF8')");
         return Err(StoreError::Unavailable { place: place.to_owned(), reason });
     }
-    // Without the lock first: whoever may only read and write the tables need not be allowed to make them.
+    // The first check takes no lock: a role that may only read and write the tables need not be allowed to create them.
     if recorded(connection, place).await? == Some(SCHEMA) {
         return Ok(());
     }
@@ -97,10 +97,10 @@ pub(super) async fn migrate(connection: &mut PgConnection, place: &str) -> Resul
     transaction.commit().await.map_err(explain)
 }
 
-/// The schema that the database says it has; `None` where there is nothing of ours.
+/// Returns the recorded schema of the database; `None` if it has no Slotway schema.
 pub(super) async fn recorded(connection: &mut PgConnection, place: &str) -> Result<Option<i64>, StoreError> {
     let explain = |error: sqlx::Error| explain(place, &error);
-    // Not `to_regclass`: within a transaction it may still say what was so before the lock was waited for.
+    // `to_regclass` may still return the result from before the wait for the lock, within the same transaction.
     let ours = "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = 'slotway' AND tablename = 'store')";
     let ours: bool = sqlx::query_scalar(ours).fetch_one(&mut *connection).await.map_err(explain)?;
     if !ours {

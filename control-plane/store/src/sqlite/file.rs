@@ -1,4 +1,4 @@
-//! The file of a database: made whole under its name or not at all, and looked at before it is used.
+//! The file of a database: created atomically under its name, and checked before it is used.
 
 use std::{
     fs::File,
@@ -14,17 +14,18 @@ use sqlx::{
 use super::schema::{SCHEMA, migrate};
 use crate::StoreError;
 
-/// Nobody else writes (the state directory is locked), but somebody may look at the file with SQLite's own tools.
+/// The wait for another process's lock. The state directory is locked, but an operator may open the file with SQLite's
+/// tools.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What to do about a damaged file.
+/// What the operator can do about a damaged file.
 const REMEDY: &str = "Put a copy of it back, or move it and what is beside it (-wal, -shm) away to start with the \
                       workers of the configuration file alone";
 
-/// Makes the database where there is none, looks at the one that is there, and returns its schema.
+/// Creates the database if there is none, checks an existing one, and returns its schema.
 ///
 /// # Errors
-/// [`StoreError`]; a file that is damaged or newer is left as it is.
+/// [`StoreError`]. A file that is damaged or newer is not changed.
 pub(super) async fn prepare(file: &Path) -> Result<i64, StoreError> {
     if !is_there(file)? {
         create(file).await?;
@@ -40,10 +41,10 @@ fn unavailable(file: &Path, reason: &dyn ToString) -> StoreError {
     StoreError::Unavailable { place: file.display().to_string(), reason: reason.to_string() }
 }
 
-/// Whether there is a database, which is then not looked into.
+/// Returns whether there is a database. Does not open it.
 ///
 /// # Errors
-/// [`StoreError`] for what is left of one.
+/// [`StoreError`] for the remains of a database.
 fn is_there(file: &Path) -> Result<bool, StoreError> {
     let size = |path: &Path| match path.metadata() {
         Ok(metadata) => Ok(Some(metadata.len())),
@@ -52,26 +53,26 @@ fn is_there(file: &Path) -> Result<bool, StoreError> {
     };
     let log = log_of(file);
     match (size(file)?, size(&log)?) {
-        // SQLite would mix the log of another database into a new one.
+        // SQLite would apply the log of another database to a new one.
         (None, Some(1..)) => {
-            let reason = format!("it is gone, and its last changes ({}) are still here", log.display());
+            let reason = format!("it is missing, but its write-ahead log {} exists", log.display());
             Err(damaged(file, reason))
         }
         (None, _) => Ok(false),
-        // None of ours ever has no content, and SQLite would take it, and its log, for nothing.
+        // Slotway never leaves an empty file. SQLite would accept one, and discard its log.
         (Some(0), _) => Err(damaged(file, "it is empty".to_owned())),
         (Some(_), _) => Ok(true),
     }
 }
 
-/// SQLite's write-ahead log.
+/// Returns the path of SQLite's write-ahead log.
 fn log_of(file: &Path) -> PathBuf {
     let mut log = file.as_os_str().to_owned();
     log.push("-wal");
     log.into()
 }
 
-/// How the database is opened to be written.
+/// Returns the options that open the database for writing.
 pub(super) fn to_write(file: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(file)
@@ -81,11 +82,12 @@ pub(super) fn to_write(file: &Path) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Full)
 }
 
-/// Makes a database under another name and gives it its own when it is whole: what has the name was whole once.
+/// Creates a database under a temporary name, and renames it once it is complete. A file with the final name is
+/// therefore never partly written.
 async fn create(file: &Path) -> Result<(), StoreError> {
     let unavailable = |error: std::io::Error| unavailable(file, &error);
     let new = file.with_extension("new");
-    // Left by a start that was broken off.
+    // Remains of an interrupted start.
     for left in [&new, &log_of(&new)] {
         match std::fs::remove_file(left) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(unavailable(error)),
@@ -93,7 +95,7 @@ async fn create(file: &Path) -> Result<(), StoreError> {
         }
     }
     let make = async {
-        // With the log only once it has its name: this one is whole in one file.
+        // The new database has no log until it is renamed, so that it is complete in one file.
         let options = to_write(&new).journal_mode(SqliteJournalMode::Delete).create_if_missing(true);
         let mut connection = SqliteConnection::connect_with(&options).await?;
         migrate(&mut connection, 0).await?;
@@ -101,14 +103,15 @@ async fn create(file: &Path) -> Result<(), StoreError> {
     };
     make.await.map_err(|error| explain(&new, &error))?;
     std::fs::rename(&new, file).map_err(unavailable)?;
-    // The name, too, must survive a power cut.
+    // The directory is synchronised too, so that the name survives a power failure.
     let directory = file.parent().map_or_else(|| File::open("."), File::open);
     directory.and_then(|directory| directory.sync_all()).map_err(unavailable)
 }
 
-/// Looks at an existing file without changing it or anything beside it, and returns its schema.
+/// Checks an existing file without changing it or any file beside it, and returns its schema.
 async fn inspect(file: &Path) -> Result<i64, StoreError> {
-    // A reader makes files for the log, unless it is told that nobody writes; without a log nobody does, since we have the lock.
+    // SQLite creates files for the log even for a reader, unless the file is declared immutable. Without a log no
+    // process is writing, because this process holds the lock.
     let whole = !log_of(file).exists();
     let options = SqliteConnectOptions::new()
         .filename(file)
@@ -127,7 +130,8 @@ async fn inspect(file: &Path) -> Result<i64, StoreError> {
         Ok((verdict, bytes))
     };
     let (verdict, bytes) = look.await.map_err(|error| explain(file, &error))?;
-    // SQLite does not miss the end of a page that it does not look at. With a log the file may differ for good reason.
+    // SQLite does not notice missing pages at the end unless it reads them. With a log the length may legitimately
+    // differ.
     let length = file.metadata().map(|metadata| metadata.len());
     if whole
         && verdict.check == "ok"
@@ -138,16 +142,16 @@ async fn inspect(file: &Path) -> Result<i64, StoreError> {
     verdict.schema(file)
 }
 
-/// Opens an existing file to read it while another process may be writing to it; `None` where there is none. What is written
-/// beside it is SQLite's own (-shm, and -wal while it is open).
+/// Opens an existing file for reading while another process may be writing to it; `None` if there is none. SQLite
+/// creates its own files beside it (-shm, and -wal while the database is open).
 ///
 /// # Errors
-/// [`StoreError`]; a file that is damaged, newer or older is left as it is.
+/// [`StoreError`]. A file that is damaged, newer or older is not changed.
 pub(super) async fn open_to_read(file: &Path) -> Result<Option<SqliteConnection>, StoreError> {
     if !is_there(file)? {
         return Ok(None);
     }
-    // Not `read_only`: the last one to close the file puts away the log, which a reader cannot.
+    // Not `read_only`: the last connection that closes the file checkpoints the log, which a reader cannot.
     let options = SqliteConnectOptions::new()
         .filename(file)
         .busy_timeout(BUSY_TIMEOUT)
@@ -169,12 +173,12 @@ pub(super) async fn open_to_read(file: &Path) -> Result<Option<SqliteConnection>
     Ok(Some(connection))
 }
 
-/// What SQLite says of a file.
+/// The result of SQLite's check of a file.
 struct Verdict {
-    /// `ok`, or what is wrong.
+    /// `ok`, or the first problem.
     check: String,
     schema: i64,
-    /// How many tables of documents it has.
+    /// The number of tables for documents.
     tables: i64,
 }
 
@@ -189,7 +193,7 @@ impl Verdict {
         Ok(Self { check, schema, tables })
     }
 
-    /// The schema of a database of ours that is whole.
+    /// Returns the schema of an intact database of Slotway.
     fn schema(self, file: &Path) -> Result<i64, StoreError> {
         match (self.check.as_str(), self.schema, self.tables) {
             ("ok", newer, _) if newer > SCHEMA => {
@@ -197,13 +201,13 @@ impl Verdict {
             }
             ("ok", schema @ 1.., 1) => Ok(schema),
             ("ok", _, _) => Err(damaged(file, "it is a database of another program".to_owned())),
-            // Its first line says in which database, of which there is one.
+            // The first line only names the database, and there is only one.
             (check, _, _) => Err(damaged(file, check.lines().last().unwrap_or_default().to_owned())),
         }
     }
 }
 
-/// Tells a broken file, and one that has no room, from a database that cannot be used at the moment.
+/// Distinguishes a damaged file and a full disk from a database that is temporarily unavailable.
 pub(super) fn explain(file: &Path, error: &sqlx::Error) -> StoreError {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     let reason =

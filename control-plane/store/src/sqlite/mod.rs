@@ -1,4 +1,4 @@
-//! The store in one SQLite file, for one control plane.
+//! The store in a SQLite file, for one control plane.
 
 mod file;
 mod schema;
@@ -26,15 +26,15 @@ use super::{
     kind_named, state_directory,
 };
 
-/// Most commits that are read at once.
+/// The maximum number of commits in one read.
 const COMMITS_AT_ONCE: i64 = 64;
 
-/// The file of the database in a state directory.
+/// Returns the path of the database in a state directory.
 pub(super) fn file_in(state: &Path) -> PathBuf {
     state.join("slotway.db")
 }
 
-/// The store in one SQLite file.
+/// The store in a SQLite file.
 pub struct SqliteStore(Arc<Database>);
 
 struct Database {
@@ -42,22 +42,22 @@ struct Database {
     pool: SqlitePool,
     health: Health,
     kinds: &'static [Kind],
-    /// The revision of the last commit: nobody else commits.
+    /// The revision of the last commit. No other process commits.
     news: watch::Sender<u64>,
     _lock: File,
 }
 
 impl SqliteStore {
-    /// Opens `slotway.db` in the state directory, creating both where they are not there.
+    /// Opens `slotway.db` in the state directory, and creates both if they do not exist.
     ///
     /// # Errors
-    /// [`StoreError`]; a file that is damaged or newer is left as it is.
+    /// [`StoreError`]. A file that is damaged or newer is not changed.
     pub async fn open(state: &Path, kinds: &'static [Kind]) -> Result<Self, StoreError> {
         let file = file_in(state);
         let lock = state_directory::take(state)?;
         let found = file::prepare(&file).await?;
         let explain = |error| file::explain(&file, &error);
-        // One connection: SQLite has one writer, and what is read often is kept in memory by the domain.
+        // One connection: SQLite has one writer, and domains keep frequently read documents in memory.
         let pool = SqlitePoolOptions::new().max_connections(1).connect_with(file::to_write(&file)).await;
         let pool = pool.map_err(explain)?;
         let mut connection = pool.acquire().await.map_err(explain)?;
@@ -76,7 +76,8 @@ impl SqliteStore {
         Ok(Self(database))
     }
 
-    /// All documents of `slotway.db` in a state directory, which another process may be using; `None` where there is none.
+    /// Returns all documents of `slotway.db` in a state directory, which another process may be using; `None` if there
+    /// is no file.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -95,7 +96,7 @@ impl Database {
         let mut connection = connection.map_err(|error| file::explain(&self.file, &error))?;
         let outcome = self.write_on(&mut connection, batch).await;
         if outcome.as_ref().is_err_and(StoreError::is_about_the_database) {
-            // SQLite ends a transaction by itself where the disk is full, and sqlx goes on believing that there is one.
+            // If the disk is full, SQLite ends the transaction by itself, but sqlx still assumes an open one.
             // https://www.sqlite.org/lang_transaction.html#response_to_errors_within_a_transaction
             connection.close_on_drop();
         }
@@ -146,7 +147,7 @@ impl Database {
         let mut changes = Vec::with_capacity(rows.len());
         for row in &rows {
             let number = |column| row.try_get::<i64, _>(column).map_err(explain);
-            // A store that has not come so far was put back from an older copy.
+            // A store with a lower revision was restored from an older backup.
             if from < number("forgotten")? || from > number("newest")? {
                 return Err(StoreError::Forgotten { after });
             }
@@ -196,7 +197,7 @@ impl Database {
     }
 }
 
-/// Makes what a plan says, and forgets what is beyond the bounds.
+/// Executes a plan, and deletes changes and audit rows beyond the limits.
 async fn make(
     transaction: &mut sqlx::SqliteConnection,
     plan: &Plan,
@@ -262,7 +263,7 @@ async fn make(
     Ok(())
 }
 
-/// All documents of some kinds, by one statement, and so as they were at one moment.
+/// Returns a consistent listing of all documents of some kinds, with one statement.
 async fn list(
     database: impl sqlx::SqliteExecutor<'_>,
     file: &Path,
@@ -298,7 +299,7 @@ fn document(
     })
 }
 
-/// The database has signed numbers; ours are never below 0.
+/// Converts a number of the database, which is signed. Slotway stores no negative numbers.
 fn to_u64(number: i64) -> u64 {
     u64::try_from(number).unwrap_or_default()
 }

@@ -1,9 +1,9 @@
 use sqlx::{Connection, SqliteConnection};
 
-/// The newest schema that this program knows; `PRAGMA user_version` holds the file's.
+/// The newest schema that this version supports; `PRAGMA user_version` holds the file's schema.
 pub(super) const SCHEMA: i64 = 2;
 
-/// Each entry brings a database from the schema of its index to the next one.
+/// Each entry migrates a database from the schema of its index to the next one.
 const MIGRATIONS: [&str; SCHEMA as usize] = [
     "CREATE TABLE documents (
         kind TEXT NOT NULL,
@@ -12,7 +12,8 @@ const MIGRATIONS: [&str; SCHEMA as usize] = [
         value TEXT NOT NULL,
         PRIMARY KEY (kind, key)
     ) STRICT, WITHOUT ROWID",
-    // Revisions were counted by document; from here on the whole store has one, and what is there has the first.
+    // Earlier schemas counted revisions by document. From this one on the whole store has one revision, and existing
+    // documents get the first.
     "CREATE TABLE store (
         single INTEGER PRIMARY KEY CHECK (single = 1),
         revision INTEGER NOT NULL,
@@ -44,7 +45,7 @@ const MIGRATIONS: [&str; SCHEMA as usize] = [
     CREATE INDEX audit_by_who ON audit (who)",
 ];
 
-/// Brings a database from the schema `found` to the newest one, in one transaction.
+/// Migrates a database from the schema `found` to the newest one, in one transaction.
 pub(super) async fn migrate(connection: &mut SqliteConnection, found: i64) -> Result<(), sqlx::Error> {
     if found >= SCHEMA {
         return Ok(());
@@ -53,7 +54,7 @@ pub(super) async fn migrate(connection: &mut SqliteConnection, found: i64) -> Re
     for migration in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or_default()) {
         sqlx::raw_sql(*migration).execute(&mut *transaction).await?;
     }
-    // A pragma takes no parameters.
+    // A pragma accepts no bound parameters.
     let version = sqlx::AssertSqlSafe(format!("PRAGMA user_version = {SCHEMA}"));
     sqlx::query(version).execute(&mut *transaction).await?;
     transaction.commit().await

@@ -2,14 +2,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use slotway_store::{AuditQuery, AuditRow, Batch, Expected, Kind, Who, Write};
 
-use crate::house::{House, SETTINGS, WORKER, commit, delete, everything, put};
+use crate::fixture::{Fixture, SETTINGS, WORKER, commit, delete, everything, put};
 
 fn now_ms() -> i64 {
     i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
 }
 
-pub(crate) async fn a_change_leaves_who_when_what_before_and_after(house: &House) {
-    let store = house.open().await;
+pub(crate) async fn an_audit_row_has_author_time_and_the_document_before_and_after(fixture: &Fixture) {
+    let store = fixture.open().await;
     let began = now_ms();
     let writes = vec![
         put("ü", r#"{"capacity":1}"#),
@@ -42,8 +42,8 @@ pub(crate) async fn a_change_leaves_who_when_what_before_and_after(house: &House
     );
 }
 
-pub(crate) async fn audit_rows_come_newest_first_by_pages_and_filters(house: &House) {
-    let store = house.open().await;
+pub(crate) async fn audit_rows_are_listed_newest_first_with_pages_and_filters(fixture: &Fixture) {
+    let store = fixture.open().await;
     for number in 0..6 {
         let (key, who) = (format!("w{}", number % 2), Who::named(&format!("admin {}", number % 3)));
         let kind = if number < 4 { WORKER } else { SETTINGS };
@@ -71,11 +71,11 @@ pub(crate) async fn audit_rows_come_newest_first_by_pages_and_filters(house: &Ho
     assert_eq!(ask(AuditQuery { before: Some(0), ..everything() }).await, [0; 0]);
 }
 
-pub(crate) async fn audit_rows_are_found_by_the_revisions_that_made_them(house: &House) {
-    let store = house.open().await;
+pub(crate) async fn audit_rows_are_found_by_the_revisions_that_made_them(fixture: &Fixture) {
+    let store = fixture.open().await;
     let mut revisions = Vec::new();
     for number in 0..4 {
-        // Two rows of one revision, and one without a row between two.
+        // Two rows of one revision, and one revision without a row between two others.
         let writes = vec![put(&format!("a{number}"), "{}"), put(&format!("b{number}"), "{}")];
         revisions.push(commit(&*store, writes).await);
         store.put(Who::SYSTEM, Kind::FACT, "f", &number.to_string(), Expected::Anything).await.unwrap();
@@ -95,8 +95,8 @@ pub(crate) async fn audit_rows_are_found_by_the_revisions_that_made_them(house: 
     assert_eq!(ask(Some(revisions[2]), Some(revisions[1])).await, [""; 0]);
 }
 
-pub(crate) async fn secrets_do_not_stand_in_audit_rows(house: &House) {
-    let store = house.open().await;
+pub(crate) async fn audit_rows_contain_no_secrets(fixture: &Fixture) {
+    let store = fixture.open().await;
     let document = r#"{"to":"https://u:hush@h/","s3":{"secret_access_key":"hush"},"password":"hush"}"#;
     commit(&*store, vec![put("a", document)]).await;
     commit(&*store, vec![put("a", "{}")]).await;

@@ -2,10 +2,10 @@ use std::sync::Arc;
 
 use slotway_store::{Expected, Kind, StoreError, Who, Write};
 
-use crate::house::{House, SETTINGS, WORKER, batch, commit, delete, everything, put, workers};
+use crate::fixture::{Fixture, SETTINGS, WORKER, batch, commit, delete, everything, put, workers};
 
-pub(crate) async fn documents_are_listed_by_kind_and_by_the_bytes_of_their_keys(house: &House) {
-    let store = house.open().await;
+pub(crate) async fn documents_are_listed_by_kind_and_by_the_bytes_of_their_keys(fixture: &Fixture) {
+    let store = fixture.open().await;
     let keys = ["z", "é", "B", "a b", "日本語", "a", "😀", "b", "a/ü?ß", "Z", "ä", "a'\"\\%_"];
     let writes = keys.iter().map(|key| put(key, &format!("{key:?}"))).collect();
     let revision = commit(&*store, writes).await;
@@ -29,8 +29,8 @@ pub(crate) async fn documents_are_listed_by_kind_and_by_the_bytes_of_their_keys(
     assert_eq!((empty.revision, empty.documents), (last, vec![]));
 }
 
-pub(crate) async fn of_many_writers_who_have_seen_one_revision_exactly_one_wins(house: &House) {
-    let store = house.open().await;
+pub(crate) async fn of_many_writers_with_the_same_precondition_exactly_one_wins(fixture: &Fixture) {
+    let store = fixture.open().await;
     let mut seen = 0;
     for round in 0..10 {
         let attempts: Vec<_> = (0..8)
@@ -64,8 +64,8 @@ pub(crate) async fn of_many_writers_who_have_seen_one_revision_exactly_one_wins(
     assert_eq!(store.get(WORKER, "a").await.unwrap(), None);
 }
 
-pub(crate) async fn counting_up_by_many_at_once_loses_no_count(house: &House) {
-    let store = house.open().await;
+pub(crate) async fn concurrent_increments_lose_no_count(fixture: &Fixture) {
+    let store = fixture.open().await;
     let counters = (0..4).map(|_| {
         let store = Arc::clone(&store);
         tokio::spawn(async move {
@@ -90,8 +90,8 @@ pub(crate) async fn counting_up_by_many_at_once_loses_no_count(house: &House) {
     assert_eq!(store.get(Kind::FACT, "count").await.unwrap().unwrap().value, "40");
 }
 
-pub(crate) async fn a_batch_is_made_whole_or_not_at_all(house: &House) {
-    let store = house.open().await;
+pub(crate) async fn a_batch_is_committed_as_a_whole_or_not_at_all(fixture: &Fixture) {
+    let store = fixture.open().await;
     let before = commit(&*store, vec![put("a", "1"), put("b", "2")]).await;
     for wrong in [
         Write::put(WORKER, "b", "3", Expected::Absent),
@@ -107,32 +107,36 @@ pub(crate) async fn a_batch_is_made_whole_or_not_at_all(house: &House) {
         assert_eq!(store.audit(&everything()).await.unwrap().len(), 2);
     }
     let after = commit(&*store, vec![put("a", "6"), delete("b"), put("e", "7")]).await;
-    assert_eq!(after, before + 1, "what was refused took no revision");
+    assert_eq!(after, before + 1, "a refused batch takes no revision");
     let (one, two) = (("a".to_owned(), "6".to_owned()), ("e".to_owned(), "7".to_owned()));
     assert_eq!(workers(&*store).await, [one, two]);
 }
 
-pub(crate) async fn a_document_that_is_made_again_has_a_new_revision(house: &House) {
-    let store = house.open().await;
+pub(crate) async fn a_document_that_is_created_again_has_a_new_revision(fixture: &Fixture) {
+    let store = fixture.open().await;
     let first = commit(&*store, vec![put("a", "1")]).await;
     let deleted = commit(&*store, vec![delete("a")]).await;
-    assert_eq!(commit(&*store, vec![delete("a")]).await, deleted, "there was nothing to delete");
+    assert_eq!(
+        commit(&*store, vec![delete("a")]).await,
+        deleted,
+        "deleting an absent document takes no revision"
+    );
     let again = store.put(Who::SYSTEM, WORKER, "a", "1", Expected::Absent).await.unwrap();
     assert!(first < deleted && deleted < again);
     let stale = store.put(Who::SYSTEM, WORKER, "a", "2", Expected::Revision(first)).await;
     assert!(matches!(stale, Err(StoreError::Conflict { found, .. }) if found == Some(again)), "{stale:?}");
 }
 
-pub(crate) async fn a_restart_keeps_documents_revisions_changes_and_audit_rows(house: &House) {
+pub(crate) async fn a_restart_keeps_documents_revisions_changes_and_audit_rows(fixture: &Fixture) {
     let (last, listing, changes, audit) = {
-        let store = house.open().await;
+        let store = fixture.open().await;
         commit(&*store, vec![put("a", "1"), put("ü", r#"{"b":"\u0000"}"#)]).await;
         let last = commit(&*store, vec![put("c", "3"), delete("a")]).await;
         let listing = store.list(&[WORKER]).await.unwrap();
         (last, listing, store.changes(0).await.unwrap(), store.audit(&everything()).await.unwrap())
     };
     assert_eq!((listing.documents.len(), changes.len(), audit.len()), (2, 2, 4));
-    let store = house.open().await;
+    let store = fixture.open().await;
     assert_eq!(store.list(&[WORKER]).await.unwrap(), listing);
     assert_eq!(store.changes(0).await.unwrap(), changes);
     assert_eq!(store.audit(&everything()).await.unwrap(), audit);

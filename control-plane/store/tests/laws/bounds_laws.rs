@@ -1,17 +1,17 @@
 use slotway_store::{AUDIT_ROWS_MAX, AuditQuery, CHANGES_MAX, KEY_BYTES_MAX, StoreError, VALUE_BYTES_MAX};
 
-use crate::house::{House, WORKER, batch, commit, everything, put, workers};
+use crate::fixture::{Fixture, WORKER, batch, commit, everything, put, workers};
 
-pub(crate) async fn what_no_database_may_hold_is_refused_and_changes_nothing(house: &House) {
-    let store = house.open().await;
+pub(crate) async fn an_invalid_write_is_refused_and_changes_nothing(fixture: &Fixture) {
+    let store = fixture.open().await;
     let right = put("right", "1");
     for (wrong, says) in [
         (put("", "1"), "a key has from 1 to 2048 bytes, and this one has 0"),
         (put(&"ü".repeat(KEY_BYTES_MAX / 2 + 1), "1"), "and this one has 2050"),
-        (put("a\0b", "1"), "cannot hold the character NUL"),
-        (put("a", "\0"), "cannot hold the character NUL"),
+        (put("a\0b", "1"), "cannot store the character NUL"),
+        (put("a", "\0"), "cannot store the character NUL"),
         (put("a", &"1".repeat(VALUE_BYTES_MAX + 1)), "at most 1048576 bytes, and this one has 1048577"),
-        (put("right", "2"), "it stands twice in one batch"),
+        (put("right", "2"), "the batch contains it twice"),
     ] {
         let refused = store.commit(batch(vec![right.clone(), wrong])).await.unwrap_err();
         assert!(matches!(refused, StoreError::Refused { .. }), "{refused}");
@@ -19,12 +19,12 @@ pub(crate) async fn what_no_database_may_hold_is_refused_and_changes_nothing(hou
         assert_eq!(workers(&*store).await, []);
     }
     assert_eq!(store.audit(&everything()).await.unwrap(), []);
-    assert!(store.trouble().borrow().is_none(), "a wrong request is no trouble of the database");
+    assert!(store.trouble().borrow().is_none(), "an invalid request is not a failure of the database");
 }
 
-pub(crate) async fn keys_and_documents_of_the_largest_size_are_kept(house: &House) {
-    let store = house.open().await;
-    // Nothing that could be made smaller: PostgreSQL compresses what it indexes.
+pub(crate) async fn keys_and_documents_of_the_largest_size_are_kept(fixture: &Fixture) {
+    let store = fixture.open().await;
+    // Random bytes, because PostgreSQL compresses indexed values.
     let mut state = 1_u32;
     let mut letter = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -40,8 +40,8 @@ pub(crate) async fn keys_and_documents_of_the_largest_size_are_kept(house: &Hous
     assert!(row.after == Some(value));
 }
 
-pub(crate) async fn what_is_too_old_is_forgotten_and_whoever_asks_for_it_is_told_so(house: &House) {
-    let store = house.open().await;
+pub(crate) async fn old_changes_are_deleted_and_a_watcher_of_them_gets_an_error(fixture: &Fixture) {
+    let store = fixture.open().await;
     let half = usize::try_from(CHANGES_MAX / 2).unwrap() + 1;
     let keys: Vec<_> = (0..half).map(|number| format!("http://w{number}:80")).collect();
     let mut revisions = vec![0];
@@ -54,7 +54,7 @@ pub(crate) async fn what_is_too_old_is_forgotten_and_whoever_asks_for_it_is_told
         assert_eq!(store.watch(*forgotten).next().await, Err(StoreError::Forgotten { after: *forgotten }));
     }
     let last = store.changes(revisions[2]).await.unwrap();
-    assert_eq!((last.len(), last[0].changes.len()), (1, half), "the last commit is remembered whole");
+    assert_eq!((last.len(), last[0].changes.len()), (1, half), "the last commit is kept whole");
     assert_eq!(workers(&*store).await.len(), half);
 
     let (mut rows, mut before) = (0, None);

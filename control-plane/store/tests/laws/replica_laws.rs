@@ -1,4 +1,4 @@
-//! What a replica guarantees, whichever database it follows.
+//! The guarantees of a replica, on each database.
 
 use std::sync::{
     Arc,
@@ -12,9 +12,9 @@ use slotway_store::{
 use slotway_test_contended_store::ContendedStore;
 use tokio::sync::{Notify, RwLock, watch};
 
-use crate::house::{House, SETTINGS, WITHIN, WORKER, commit, until};
+use crate::fixture::{Fixture, SETTINGS, WITHIN, WORKER, commit, until};
 
-/// Most that all numbers together may come to.
+/// The maximum sum of all numbers.
 const SUM_MAX: u64 = 1_000;
 
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +25,7 @@ enum NumbersError {
     TooLarge(u64),
 }
 
-/// Numbers by name, whose sum is bounded. What is in `local` is not stored.
+/// Numbers by name, with a bounded sum. `local` is not stored.
 #[derive(Debug, Clone)]
 struct Numbers {
     revision: u64,
@@ -125,18 +125,18 @@ async fn numbers(store: &Arc<dyn Store>) -> Replica<Numbers> {
 async fn add(replica: &Replica<Numbers>, name: &str, by: u64) -> Result<u64, NumbersError> {
     let (sum, state) =
         replica.change(Who::SYSTEM, |numbers| Ok::<_, NumbersError>(numbers.add(name, by))).await?;
-    assert_eq!(state.get(name), sum, "the state after the change has the change");
+    assert_eq!(state.get(name), sum, "the state after the change contains the change");
     Ok(sum)
 }
 
-/// A store whose reading can be made to fail, and whose commits can be held up.
+/// A store whose reads can be made to fail, and whose commits can be delayed.
 struct Faulty {
     store: Arc<dyn Store>,
     is_down: AtomicBool,
     /// Held while changes are read.
     reading: RwLock<()>,
     forgets: AtomicBool,
-    /// A commit waits for `go_on` after it has counted itself.
+    /// Whether a commit waits for `go_on` after it has been counted.
     holds_commits: AtomicBool,
     commits_held: AtomicUsize,
     go_on: Notify,
@@ -212,8 +212,8 @@ impl Store for Faulty {
     }
 }
 
-pub(crate) async fn concurrent_changes_of_two_replicas_lose_none(house: &House) {
-    let store = house.open().await;
+pub(crate) async fn concurrent_changes_of_two_replicas_lose_none(fixture: &Fixture) {
+    let store = fixture.open().await;
     let replicas = [numbers(&store).await, numbers(&store).await];
     let mut tasks = tokio::task::JoinSet::new();
     for number in 0..20 {
@@ -229,8 +229,8 @@ pub(crate) async fn concurrent_changes_of_two_replicas_lose_none(house: &House) 
     }
 }
 
-pub(crate) async fn a_change_retries_a_bounded_number_of_conflicts(house: &House) {
-    let store = ContendedStore::new(house.open().await);
+pub(crate) async fn a_change_retries_a_bounded_number_of_conflicts(fixture: &Fixture) {
+    let store = ContendedStore::new(fixture.open().await);
     let behind: Arc<dyn Store> = store.clone();
     let replica = numbers(&behind).await;
     store.others_win(31);
@@ -248,8 +248,8 @@ pub(crate) async fn a_change_retries_a_bounded_number_of_conflicts(house: &House
     assert!(replica.current().revision > before);
 }
 
-pub(crate) async fn the_whole_state_is_checked_whoever_changes_it(house: &House) {
-    let store = house.open().await;
+pub(crate) async fn the_whole_state_is_checked_at_every_change(fixture: &Fixture) {
+    let store = fixture.open().await;
     let replica = numbers(&store).await;
     add(&replica, "a", SUM_MAX - 1).await.unwrap();
     let before = replica.current();
@@ -260,12 +260,12 @@ pub(crate) async fn the_whole_state_is_checked_whoever_changes_it(house: &House)
     let (sum, would_be) =
         replica.try_out(|numbers| Ok::<_, NumbersError>(numbers.add("b", 1))).await.unwrap();
     assert_eq!((sum, would_be.get("b")), (1, 1));
-    assert!(Arc::ptr_eq(&before, &replica.current()), "nothing was changed");
+    assert!(Arc::ptr_eq(&before, &replica.current()), "the state is unchanged");
     assert_eq!(store.list(Numbers::KINDS).await.unwrap().revision, before.revision);
 }
 
-pub(crate) async fn a_change_that_changes_nothing_stores_nothing(house: &House) {
-    let store = house.open().await;
+pub(crate) async fn a_change_that_changes_nothing_stores_nothing(fixture: &Fixture) {
+    let store = fixture.open().await;
     let replica = numbers(&store).await;
     add(&replica, "a", 1).await.unwrap();
     let (before, watched) = (replica.current(), replica.subscribe());
@@ -275,11 +275,11 @@ pub(crate) async fn a_change_that_changes_nothing_stores_nothing(house: &House) 
     assert_eq!(store.list(Numbers::KINDS).await.unwrap().revision, before.revision);
 }
 
-pub(crate) async fn documents_have_the_revision_of_the_change_that_wrote_them(house: &House) {
-    let store = house.open().await;
+pub(crate) async fn documents_have_the_revision_of_the_change_that_wrote_them(fixture: &Fixture) {
+    let store = fixture.open().await;
     let (one, other) = (numbers(&store).await, numbers(&store).await);
     add(&one, "a", 1).await.unwrap();
-    // A gap between the state and its next change.
+    // Creates a gap between the state and its next change.
     commit(&*store, vec![Write::put(SETTINGS, "file", "{}", Expected::Anything)]).await;
     add(&one, "b", 1).await.unwrap();
     other.catch_up().await.unwrap();
@@ -294,8 +294,8 @@ pub(crate) async fn documents_have_the_revision_of_the_change_that_wrote_them(ho
     assert_eq!(revisions(&one), revisions(&other));
 }
 
-pub(crate) async fn a_change_keeps_commits_that_did_not_take_the_turn(house: &House) {
-    let store = Faulty::over(house.open().await);
+pub(crate) async fn a_change_keeps_commits_that_did_not_take_the_turn(fixture: &Fixture) {
+    let store = Faulty::over(fixture.open().await);
     let behind: Arc<dyn Store> = store.clone();
     let replica = numbers(&behind).await;
     store.holds_commits.store(true, Ordering::Relaxed);
@@ -316,8 +316,8 @@ pub(crate) async fn a_change_keeps_commits_that_did_not_take_the_turn(house: &Ho
     assert_eq!((state.get("a"), state.get("direct")), (1, 8));
 }
 
-pub(crate) async fn changes_of_two_views_are_committed_together_or_not_at_all(house: &House) {
-    let store = house.open().await;
+pub(crate) async fn changes_of_two_views_are_committed_together_or_not_at_all(fixture: &Fixture) {
+    let store = fixture.open().await;
     let (one, other) = (numbers(&store).await, numbers(&store).await);
     let prepared = one.prepare(|numbers| Ok::<_, NumbersError>(numbers.add("a", 1))).await.unwrap();
     assert_eq!((prepared.before.get("a"), prepared.next.get("a"), prepared.result), (0, 1, 1));
@@ -336,13 +336,13 @@ pub(crate) async fn changes_of_two_views_are_committed_together_or_not_at_all(ho
     assert_eq!((one.current().get("a"), one.current().revision), (6, revision));
 }
 
-pub(crate) async fn a_change_whose_caller_goes_away_is_made_as_a_whole(house: &House) {
-    let store = Faulty::over(house.open().await);
+pub(crate) async fn a_change_whose_future_is_dropped_is_made_as_a_whole(fixture: &Fixture) {
+    let store = Faulty::over(fixture.open().await);
     let behind: Arc<dyn Store> = store.clone();
     let replica = numbers(&behind).await;
     store.holds_commits.store(true, Ordering::Relaxed);
     tokio::select! {
-        _ = add(&replica, "a", 1) => panic!("the commit is held up"),
+        _ = add(&replica, "a", 1) => panic!("the commit is delayed"),
         () = until("the commit", async || (store.commits_held.load(Ordering::Relaxed) == 1).then_some(())) => {}
     }
     assert_eq!(replica.current().get("a"), 0);
@@ -350,8 +350,8 @@ pub(crate) async fn a_change_whose_caller_goes_away_is_made_as_a_whole(house: &H
     until("the change", async || (replica.current().get("a") == 1).then_some(())).await;
 }
 
-pub(crate) async fn a_follower_is_told_of_what_differs_and_survives_an_outage(house: &House) {
-    let store = Faulty::over(house.open().await);
+pub(crate) async fn a_follower_publishes_differences_and_survives_an_outage(fixture: &Fixture) {
+    let store = Faulty::over(fixture.open().await);
     let behind: Arc<dyn Store> = store.clone();
     let (here, elsewhere) = (numbers(&behind).await, numbers(&store.store).await);
     here.amend(|numbers| numbers.local = 5);
@@ -367,22 +367,22 @@ pub(crate) async fn a_follower_is_told_of_what_differs_and_survives_an_outage(ho
     store.goes_down().await;
     add(&elsewhere, "a", 1).await.unwrap();
     assert!(add(&here, "a", 1).await.is_err());
-    assert_eq!(here.current().get("a"), 1, "the state stays");
+    assert_eq!(here.current().get("a"), 1, "the state is unchanged");
     store.forgets.store(true, Ordering::Relaxed);
     store.is_down.store(false, Ordering::Relaxed);
     tokio::time::timeout(WITHIN, published.changed()).await.unwrap().unwrap();
     assert_eq!(**published.borrow_and_update(), 2);
-    assert_eq!(here.current().local, 5, "what is not stored stays");
+    assert_eq!(here.current().local, 5, "the part that is not stored is unchanged");
 
-    // A commit without a difference is no news.
+    // A commit that changes nothing in the view publishes nothing.
     let revision = commit(&*store.store, vec![Write::put(WORKER, "a", "2", Expected::Anything)]).await;
     until("the commit", async || (here.current().revision == revision).then_some(())).await;
     assert!(!published.has_changed().unwrap());
     following.abort();
 }
 
-pub(crate) async fn a_document_that_cannot_be_read_leaves_the_state_as_it_was(house: &House) {
-    let store = house.open().await;
+pub(crate) async fn an_unreadable_document_leaves_the_state_unchanged(fixture: &Fixture) {
+    let store = fixture.open().await;
     let replica = numbers(&store).await;
     add(&replica, "a", 1).await.unwrap();
     let before = replica.current();

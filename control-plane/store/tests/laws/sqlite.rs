@@ -3,14 +3,14 @@ use std::{fs::File, os::unix::fs::PermissionsExt, path::Path};
 use slotway_store::{Kind, SqliteStore, Store, StoreError};
 use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 
-use crate::house::{House, KINDS, SETTINGS, WORKER, commit, put, until, workers};
+use crate::fixture::{Fixture, KINDS, SETTINGS, WORKER, commit, put, until, workers};
 
 async fn raw(file: &Path) -> SqliteConnection {
     SqliteConnectOptions::new().filename(file).create_if_missing(true).connect().await.unwrap()
 }
 
 #[tokio::test]
-async fn a_state_directory_is_made_for_its_owner_alone_and_one_that_is_there_stays_as_it_is() {
+async fn a_new_state_directory_is_private_and_an_existing_one_is_not_changed() {
     let directory = tempfile::tempdir().unwrap();
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     let (made, there) = (directory.path().join("a/state"), directory.path().join("there"));
@@ -23,9 +23,9 @@ async fn a_state_directory_is_made_for_its_owner_alone_and_one_that_is_there_sta
 }
 
 #[tokio::test]
-async fn a_database_of_the_first_schema_is_brought_to_the_newest() {
-    let house = House::sqlite();
-    let state = house.directory.path().join("state-0");
+async fn a_database_of_the_first_schema_is_migrated_to_the_newest() {
+    let fixture = Fixture::sqlite();
+    let state = fixture.directory.path().join("state-0");
     std::fs::create_dir(&state).unwrap();
     let mut connection = raw(&state.join("slotway.db")).await;
     sqlx::raw_sql(
@@ -39,7 +39,7 @@ async fn a_database_of_the_first_schema_is_brought_to_the_newest() {
     .unwrap();
     connection.close().await.unwrap();
 
-    let store = house.open().await;
+    let store = fixture.open().await;
     let all = store.list(&KINDS).await.unwrap();
     let documents = all.documents.iter().map(|d| (d.kind, d.key.as_str(), d.revision, d.value.as_str()));
     let expected = [(Kind::FACT, "generation", 1, "5"), (SETTINGS, "file", 1, "[]"), (WORKER, "a", 1, "1")];
@@ -47,42 +47,42 @@ async fn a_database_of_the_first_schema_is_brought_to_the_newest() {
     assert_eq!(
         store.changes(0).await,
         Err(StoreError::Forgotten { after: 0 }),
-        "how it came about is not known"
+        "rows from before the audit exist without an author"
     );
     assert_eq!(store.changes(1).await.unwrap(), []);
     assert_eq!(commit(&*store, vec![put("b", "2")]).await, 2);
 }
 
 #[tokio::test]
-async fn a_database_that_lacks_its_end_is_refused_even_where_nothing_stood_there() {
-    let house = House::sqlite();
-    let file = house.directory.path().join("state-0/slotway.db");
-    drop(house.open().await);
-    // The log goes when the last connection has closed, which it does by itself.
+async fn a_truncated_database_is_refused_even_if_only_unused_bytes_are_missing() {
+    let fixture = Fixture::sqlite();
+    let file = fixture.directory.path().join("state-0/slotway.db");
+    drop(fixture.open().await);
+    // SQLite removes the log when the last connection is closed, asynchronously.
     let log = file.with_extension("db-wal");
-    until("the end of the log", async || (!log.exists()).then_some(())).await;
+    until("the log is removed", async || (!log.exists()).then_some(())).await;
     let database = File::options().write(true).open(&file).unwrap();
     let length = database.metadata().unwrap().len();
     database.set_len(length - 1).unwrap();
-    let refused = house.try_open().await.err();
+    let refused = fixture.try_open().await.err();
     assert!(matches!(refused, Some(StoreError::Damaged { .. })), "{refused:?}");
-    assert_eq!(database.metadata().unwrap().len(), length - 1, "the file was changed");
+    assert_eq!(database.metadata().unwrap().len(), length - 1, "the refused file must not change");
 }
 
 #[tokio::test]
-async fn while_somebody_else_writes_changes_fail_and_the_trouble_ends_with_it() {
+async fn while_another_process_locks_the_database_changes_fail_and_then_recover() {
     let directory = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(directory.path(), &KINDS).await.unwrap();
     let mut other = raw(&directory.path().join("slotway.db")).await;
     sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
-    let refused = store.commit(crate::house::batch(vec![put("a", "1")])).await.unwrap_err();
+    let refused = store.commit(crate::fixture::batch(vec![put("a", "1")])).await.unwrap_err();
     assert!(matches!(refused, StoreError::Unavailable { .. }), "{refused}");
     let mut trouble = store.trouble();
     assert_eq!(trouble.borrow().as_ref().unwrap().reason, refused.to_string());
-    assert_eq!(workers(&store).await, [], "reads go on");
+    assert_eq!(workers(&store).await, [], "reads continue");
     sqlx::raw_sql("COMMIT").execute(&mut other).await.unwrap();
     other.close().await.unwrap();
-    // Nobody asks for a change; the store finds out by itself.
+    // Without any request, the store detects by itself that the database accepts changes again.
     trouble.wait_for(Option::is_none).await.unwrap();
     commit(&store, vec![put("a", "1")]).await;
 }

@@ -2,13 +2,13 @@ use std::sync::Arc;
 
 use slotway_store::{Change, Commit, Store, StoreError};
 
-use crate::house::{House, WORKER, commit, delete, next, put};
+use crate::fixture::{Fixture, WORKER, commit, delete, next, put};
 
 fn change(key: &str, value: Option<&str>) -> Change {
     Change { kind: WORKER, key: key.to_owned(), value: value.map(str::to_owned) }
 }
 
-/// Commits number after number, more than are read at once.
+/// Commits one number after another, more than one read returns.
 async fn count(store: Arc<dyn Store>, numbers: std::ops::Range<u32>) {
     for number in numbers {
         commit(&*store, vec![put("a", &number.to_string()), put(&format!("b{number}"), "0")]).await;
@@ -16,12 +16,12 @@ async fn count(store: Arc<dyn Store>, numbers: std::ops::Range<u32>) {
 }
 
 fn number_of(commit: &Commit) -> u32 {
-    assert_eq!(commit.changes.len(), 2, "a commit is whole");
+    assert_eq!(commit.changes.len(), 2, "a commit has all its changes");
     commit.changes[0].value.as_ref().unwrap().parse().unwrap()
 }
 
-pub(crate) async fn a_watcher_sees_every_commit_once_and_in_order(house: &House) {
-    let store = house.open().await;
+pub(crate) async fn a_watcher_sees_every_commit_once_and_in_order(fixture: &Fixture) {
+    let store = fixture.open().await;
     let revision = commit(&*store, vec![put("a", "1"), put("b", "2")]).await;
     let mut watch = store.watch(0);
     let changes = vec![change("a", Some("1")), change("b", Some("2"))];
@@ -36,12 +36,12 @@ pub(crate) async fn a_watcher_sees_every_commit_once_and_in_order(house: &House)
     }
     writing.await.unwrap();
     for expected in 0..150 {
-        assert_eq!(number_of(&next(&mut late).await), expected, "one that reads late");
+        assert_eq!(number_of(&next(&mut late).await), expected, "a watcher that reads late");
     }
 }
 
-pub(crate) async fn a_watcher_whose_reading_is_given_up_again_and_again_misses_nothing(house: &House) {
-    let store = house.open().await;
+pub(crate) async fn a_watcher_whose_future_is_dropped_repeatedly_misses_nothing(fixture: &Fixture) {
+    let store = fixture.open().await;
     let mut watch = store.watch(0);
     for expected in 0..20 {
         count(Arc::clone(&store), expected..expected + 1).await;
@@ -50,7 +50,7 @@ pub(crate) async fn a_watcher_whose_reading_is_given_up_again_and_again_misses_n
             tokio::select! {
                 biased;
                 commit = watch.next(), if seen.is_none() => seen = Some(commit.unwrap()),
-                // It has been polled, and is dropped in the midst of whatever it was about to do.
+                // The future has been polled once, and is dropped at an arbitrary point.
                 () = tokio::task::yield_now() => {}
             }
         }
@@ -62,13 +62,13 @@ pub(crate) async fn a_watcher_whose_reading_is_given_up_again_and_again_misses_n
     }
 }
 
-pub(crate) async fn a_watcher_resumes_where_it_was(house: &House) {
+pub(crate) async fn a_watcher_resumes_from_its_revision(fixture: &Fixture) {
     let mut seen = 0;
     {
-        let store = house.open().await;
+        let store = fixture.open().await;
         count(Arc::clone(&store), 0..10).await;
         for part in [0..3_u32, 3..7] {
-            // Dropped with commits that it has read but not given out.
+            // The watch is dropped with commits that it has read but not returned.
             let mut watch = store.watch(seen);
             for expected in part {
                 let commit = next(&mut watch).await;
@@ -77,18 +77,18 @@ pub(crate) async fn a_watcher_resumes_where_it_was(house: &House) {
             }
         }
     }
-    let store = house.open().await;
+    let store = fixture.open().await;
     let mut watch = store.watch(seen);
     count(Arc::clone(&store), 10..12).await;
     for expected in 7..12 {
-        assert_eq!(number_of(&next(&mut watch).await), expected, "over a restart");
+        assert_eq!(number_of(&next(&mut watch).await), expected, "after a restart");
     }
 }
 
-pub(crate) async fn a_watcher_that_comes_from_the_future_is_told_to_read_anew(house: &House) {
-    let store = house.open().await;
+pub(crate) async fn a_watcher_with_a_revision_beyond_the_stores_gets_an_error(fixture: &Fixture) {
+    let store = fixture.open().await;
     let revision = commit(&*store, vec![put("a", "1")]).await;
-    // As after a database was put back from a copy.
+    // Like after a restore of the database from an older backup.
     let answer = store.watch(revision + 1).next().await;
     assert_eq!(answer, Err(StoreError::Forgotten { after: revision + 1 }));
 }

@@ -1,5 +1,5 @@
-//! Open loop: requests at fixed times, whatever becomes of those before. What a client sees is measured from the moment at which its request was to be
-//! sent, so that a proxy that keeps the sender waiting gets no better figures for it.
+//! An open loop: requests at fixed times, independent of earlier ones. Latencies count from the scheduled time of a
+//! request, so that a proxy that delays the sender does not get better figures.
 
 pub(super) mod sender;
 
@@ -9,52 +9,53 @@ use slotway_tests::split_mix;
 
 use sender::Sender;
 
-/// How long the last answers may take to come.
+/// The time limit for the last answers.
 const LAST_WITHIN: Duration = Duration::from_secs(60);
 
-/// When requests are sent, from the beginning on, in nanoseconds.
+/// The times of requests since the start, in nanoseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Schedule(Vec<u64>);
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Sent {
-    /// When it was to be sent.
+    /// The scheduled time.
     pub(crate) intended_ns: u64,
-    /// When it was.
+    /// The actual time.
     pub(crate) sent_ns: u64,
-    /// When the last byte of its answer had come.
+    /// The time of the last byte of its answer.
     pub(crate) answered_ns: u64,
-    /// The answer's status; 0 if the connection was closed without.
+    /// The answer's status; 0 if the connection was closed without an answer.
     pub(crate) status: u16,
-    /// When it came to the worker, if the answer tells.
+    /// The time of its arrival at the worker, if the answer contains it.
     pub(crate) arrived_ns: Option<u64>,
 }
 
 impl Sent {
-    /// By how much the sender itself was late.
+    /// Returns the delay of the sender itself.
     pub(crate) fn lateness(&self) -> Duration {
         Duration::from_nanos(self.sent_ns.saturating_sub(self.intended_ns))
     }
 
-    /// From the moment at which it was to be sent until the worker had it.
+    /// Returns the time from the scheduled time to the arrival at the worker.
     pub(crate) fn wait(&self) -> Option<Duration> {
         self.arrived_ns.map(|arrived| Duration::from_nanos(arrived.saturating_sub(self.intended_ns)))
     }
 
-    /// From the moment at which it was to be sent until its answer had come.
+    /// Returns the time from the scheduled time to the answer.
     pub(crate) fn latency(&self) -> Duration {
         Duration::from_nanos(self.answered_ns.saturating_sub(self.intended_ns))
     }
 }
 
 impl Schedule {
-    /// As many people do who know nothing of each other: with gaps of every length, on average `per_second`. The same seed gives the same times.
+    /// Returns a schedule of independent arrivals (a Poisson process) with `per_second` on average. The same seed gives
+    /// the same times.
     pub(crate) fn by_chance(per_second: f64, length: Duration, mut seed: u64) -> Self {
         let mut times = Vec::new();
         let mut at = 0.0;
         loop {
-            // From 0, never 1.
+            // From 0 to less than 1.
             let chance = (split_mix::next(&mut seed) >> 11) as f64 / (1_u64 << 53) as f64;
             at += -(1.0 - chance).ln() / per_second;
             if at >= length.as_secs_f64() {
@@ -64,16 +65,16 @@ impl Schedule {
         }
     }
 
-    /// How many requests there are.
+    /// Returns the number of requests.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
 }
 
-/// Sends requests for `path`, with these header lines (`name: value\r\n` each), and returns with the last answer.
+/// Sends requests for `path`, with these header lines (`name: value\r\n` each), and returns after the last answer.
 ///
 /// # Panics
-/// Where the proxy takes no connection, answers what is no HTTP/1, or does not answer at all.
+/// If the proxy accepts no connection, sends an answer that is not HTTP/1, or does not answer at all.
 pub(crate) async fn run(address: SocketAddr, path: &str, headers: &str, schedule: &Schedule) -> Vec<Sent> {
     let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\n{headers}\r\n");
     let schedule = schedule.clone();

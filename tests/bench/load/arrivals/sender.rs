@@ -9,7 +9,7 @@ use crate::{clock::now_ns, load::answer::head, poll::Poll};
 
 const BUFFER: usize = 64 * 1024;
 
-/// A thread with as many connections as there are requests at once.
+/// A thread with one connection for each concurrent request.
 pub(super) struct Sender {
     address: SocketAddr,
     request: Vec<u8>,
@@ -23,7 +23,7 @@ pub(super) struct Sender {
 
 struct Connection {
     socket: TcpStream,
-    /// Its request: when it was to be sent, and when it was.
+    /// Its request: scheduled and actual time.
     request: Option<(u64, u64)>,
     read: Vec<u8>,
 }
@@ -34,7 +34,7 @@ impl Sender {
         Ok(Self { address, request, poll: Poll::new()?, connections, idle, done, under_way: 0 })
     }
 
-    /// Sends at these times and waits for the answers.
+    /// Sends at these times, and waits for the answers.
     pub(super) fn send(mut self, schedule: &[u64], last_within: Duration) -> io::Result<Vec<Sent>> {
         let begin = now_ns();
         let end = begin + schedule.last().copied().unwrap_or_default() + last_within.as_nanos() as u64;
@@ -71,7 +71,7 @@ impl Sender {
         match connection.socket.write(&self.request) {
             Ok(written) if written == self.request.len() => Ok(()),
             Ok(_) => Err(ErrorKind::WriteZero.into()),
-            // Closed meanwhile.
+            // The connection was closed meanwhile.
             Err(_) => {
                 self.close(place);
                 Ok(())

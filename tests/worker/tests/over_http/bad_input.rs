@@ -61,7 +61,7 @@ async fn a_document_beyond_the_bound_is_refused_and_one_at_the_bound_is_not() {
     let worker = RunningWorker::start("--body-bytes-max 10").await;
     assert_eq!(worker.post("/extract", "text/plain", "in London.").await.mentions().len(), 1);
     worker.post("/extract", "text/plain", "in London..").await.assert_problem(413, "too_long");
-    // Without a length that is announced, it is found out while reading.
+    // A length that is not announced is checked while reading.
     for (end, status) in [(".", 200), ("..", 413)] {
         let pieces = ["in ", "London", end].map(Ok::<_, Infallible>);
         let body = Body::from_stream(stream::iter(pieces));

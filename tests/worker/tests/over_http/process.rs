@@ -4,7 +4,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-/// A worker as a process of its own, killed when this is dropped.
+/// A worker in its own process, which is killed on drop.
 struct Process {
     child: Child,
     ready: String,

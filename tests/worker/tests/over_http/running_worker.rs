@@ -14,10 +14,10 @@ use serde_json::Value;
 use slotway_worker::{Counts, Options, Stats, WorkerServer};
 use tokio::sync::oneshot;
 
-/// How long a condition may take to come true before its test has failed.
+/// The time limit for a condition.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A worker in this process and a client for it. The worker stops when this is dropped.
+/// A worker in this process and a client for it. Dropping it stops the worker.
 pub(crate) struct RunningWorker {
     base: String,
     stats: Stats,
@@ -25,7 +25,7 @@ pub(crate) struct RunningWorker {
     _stop: oneshot::Sender<()>,
 }
 
-/// An answer that has come to its end.
+/// A complete answer.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,

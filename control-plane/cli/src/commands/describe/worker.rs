@@ -71,9 +71,9 @@ fn why<'a>(state: &str, reason: Option<&'a str>) -> Option<&'a str> {
         "draining" => Some("it was removed or shrunk, and requests beyond its capacity are under way"),
         "probing" => Some("it could not be reached, and one request now finds out whether it can again"),
         "parked" => Some("it cannot be reached; it is tried again within 10 s"),
-        "cordoned" => Some("somebody has cordoned it; `slotway uncordon` lets it have requests again"),
+        "cordoned" => Some("an operator has cordoned it; `slotway uncordon` gives it requests again"),
         "drained" => Some(
-            "somebody has cordoned it, and no request is left; `slotway uncordon` lets it have some again",
+            "an operator has cordoned it, and no request is left; `slotway uncordon` gives it requests again",
         ),
         "down" => Some("its heartbeat has failed; it comes back by itself when that succeeds"),
         "starting" => Some("it has come back, and gets its capacity step by step"),

@@ -40,7 +40,7 @@ const LOGS_MAX: usize = 32;
 /// The largest configuration file, in bytes.
 const CONFIG_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
-/// Collects everything. Failures are noted in the bundle, and the rest is collected all the same.
+/// Collects everything. Failures are noted in the bundle, and do not stop the collection.
 pub(super) async fn all(
     archive: &mut Archive,
     config: &Config,
@@ -90,7 +90,7 @@ fn text(body: Value) -> String {
     }
 }
 
-/// Returns the configuration file as JSON, without its comments, which may contain anything.
+/// Returns the configuration file as JSON, and so without its comments, which may contain secrets.
 fn configuration(file: &Path) -> Result<String, String> {
     let mut text = String::new();
     let read = File::open(file).and_then(|open| open.take(CONFIG_BYTES_MAX).read_to_string(&mut text));

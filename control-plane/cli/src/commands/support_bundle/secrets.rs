@@ -6,18 +6,19 @@ use crate::config::Config;
 use slotway_store::{StoreSettings, names_a_secret, without_secrets};
 
 const HIDDEN: &str = "(hidden)";
-/// Values that are shorter would hide half of all words; they are hidden where a field's name or a pattern tells of them.
+/// The minimum length of a secret that is searched by its value. Shorter values would hide parts of many words. They
+/// are hidden only by the name of their field, or by a pattern.
 const VALUE_BYTES_MIN: usize = 4;
 /// Environment variables that hold secrets.
 const VARIABLES: [&str; 4] =
     ["SLOTWAY_STORE_PASSWORD", "SLOTWAY_TOKEN", "PGPASSWORD", "OTEL_EXPORTER_OTLP_HEADERS"];
-/// How the first and the last line of a private key in PEM end.
+/// The end of the first and the last line of a private key in PEM.
 const KEY_LINE_ENDS: &str = "PRIVATE KEY-----";
-/// Longest file that is read for a secret, in bytes.
+/// The maximum size of a file that is read for a secret, in bytes.
 const SECRET_BYTES_MAX: u64 = 64 * 1024;
 
-/// What must not be in a bundle, and how it is found: by the names of fields, by how secrets look, and by the values of those that are
-/// known here. Each would do alone where the others fail.
+/// The secrets that a bundle must not contain. They are found in three independent ways: by the names of fields, by
+/// patterns, and by the values that are known on this machine.
 pub(super) struct Secrets {
     /// The longest first, so that none is cut by another that is a part of it.
     values: Vec<String>,
@@ -36,7 +37,7 @@ impl Secrets {
         let mut values: Vec<String> = files.flat_map(in_file).collect();
         values.extend(VARIABLES.iter().filter_map(|name| std::env::var(name).ok()).flat_map(parts));
         values.extend(config.store.passwords());
-        // The store may be said there instead of in the file.
+        // The environment may name the store instead of the file.
         let store = std::env::var("SLOTWAY_STORE").ok().and_then(|store| store.parse::<StoreSettings>().ok());
         values.extend(store.iter().flat_map(StoreSettings::passwords));
         Self::new(values)
@@ -50,7 +51,7 @@ impl Secrets {
         Self { values: all }
     }
 
-    /// The content of a file without secrets. What is no text is hidden whole.
+    /// Returns the content of a file without secrets. Content that is not text is hidden completely.
     pub(super) fn hide(&self, name: &str, content: &[u8]) -> Vec<u8> {
         let Ok(text) = std::str::from_utf8(content) else {
             return self.hide(name, String::from_utf8_lossy(content).as_bytes());
@@ -70,7 +71,7 @@ fn pretty(json: &str) -> String {
     value.map_or_else(|_| json.to_owned(), |value| format!("{value:#}\n"))
 }
 
-/// What a file with a secret holds: all of it, and each of its lines, of which a key has many.
+/// Returns the secrets in a file: the whole text, and each of its lines, because a key has several.
 fn in_file(path: &Path) -> Vec<String> {
     let small = fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() <= SECRET_BYTES_MAX);
     let text = if small { fs::read_to_string(path).unwrap_or_default() } else { String::new() };
@@ -78,7 +79,7 @@ fn in_file(path: &Path) -> Vec<String> {
     lines.map(str::to_owned).collect()
 }
 
-/// A secret as it is, and where it is a list of headers (`name=value,name=value`) the values in it.
+/// Returns a secret, and if it is a list of headers (`name=value,name=value`), also the values in it.
 fn parts(secret: String) -> Vec<String> {
     let values = secret.split(',').filter_map(|pair| pair.split_once('=')).map(|(_, value)| value.trim());
     values.map(str::to_owned).chain([secret.clone()]).collect()
@@ -92,12 +93,14 @@ fn spellings(value: &str) -> Vec<String> {
     vec![value.to_owned(), json.trim_matches('"').to_owned(), decoded, encoded]
 }
 
-/// What looks like a secret, whoever's it is: bearer and basic credentials, passwords in URLs, API tokens, private keys.
+/// Hides everything that matches the pattern of a secret: bearer and basic credentials, passwords in URLs, API tokens,
+/// private keys.
 fn without_what_looks_secret(text: &str) -> String {
     without_keys(text).split_inclusive('\n').map(words_hidden).collect()
 }
 
-/// Private keys in PEM, over several lines or, as in JSON, within one. One that does not end is hidden to the end of the text.
+/// Hides private keys in PEM, over several lines or, as in JSON, within one line. A key without an end is hidden to the
+/// end of the text.
 fn without_keys(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
@@ -113,7 +116,7 @@ fn without_keys(text: &str) -> String {
     shown
 }
 
-/// What stands between words.
+/// The characters that separate words.
 const BETWEEN: &str = "\"',;<>[]{}";
 
 fn words_hidden(line: &str) -> String {
@@ -152,7 +155,7 @@ fn words_hidden(line: &str) -> String {
     shown
 }
 
-/// `slotway_` and what chance has made; names of metrics have small letters alone.
+/// Returns whether a word is `slotway_` with a random part. Names of metrics have only lower-case letters.
 fn is_api_token(word: &str) -> bool {
     let Some((_, random)) = word.rsplit_once("slotway_") else { return false };
     random.len() >= 20
@@ -160,7 +163,7 @@ fn is_api_token(word: &str) -> bool {
         && random.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
-/// `scheme://user:password@host` with the password hidden, wherever it stands in the word.
+/// Hides the password of `scheme://user:password@host` anywhere in a word.
 fn without_password(word: &str) -> String {
     let hidden = || {
         let at = word.find("://")? + 3;

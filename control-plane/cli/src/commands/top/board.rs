@@ -31,7 +31,7 @@ pub(super) struct Board {
     pub(super) only: Option<String>,
     /// The index of the first shown worker.
     pub(super) first: usize,
-    /// Whether changes are held back.
+    /// Whether updates are paused.
     pub(super) is_paused: bool,
     /// Whether the keys are shown.
     pub(super) tells_keys: bool,

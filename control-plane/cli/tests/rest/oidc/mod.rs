@@ -1,4 +1,4 @@
-//! People who come from a provider: a real one over HTTP, in process, whose tokens are really signed.
+//! Users of an OIDC provider: a real provider over HTTP, in process, with really signed tokens.
 
 mod journey;
 mod provider;

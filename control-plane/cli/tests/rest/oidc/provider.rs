@@ -25,7 +25,7 @@ use ring::{
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::house::{Answer, House};
+use crate::fixture::{Answer, Fixture};
 
 pub(crate) const CLIENT: &str = "slotway";
 pub(crate) const SECRET: &str = "a secret: with & signs";
@@ -45,7 +45,7 @@ enum Pair {
 }
 
 impl Key {
-    /// The one of the file: ring makes none of this kind.
+    /// Returns the key of the file, because ring generates no RSA keys.
     pub(crate) fn rsa(id: &str) -> Self {
         let pem = include_str!("provider_key.pem");
         let text: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
@@ -53,7 +53,7 @@ impl Key {
         Self { id: id.to_owned(), pair: Pair::Rsa(Arc::new(pair)) }
     }
 
-    /// A new one.
+    /// Generates a key.
     pub(crate) fn ec(id: &str) -> Self {
         let (random, algorithm) = (SystemRandom::new(), &ECDSA_P256_SHA256_FIXED_SIGNING);
         let document = EcdsaKeyPair::generate_pkcs8(algorithm, &random).unwrap();
@@ -68,7 +68,7 @@ impl Key {
         }
     }
 
-    /// As the provider publishes it.
+    /// Returns the key as the provider publishes it.
     fn public(&self) -> Value {
         let encoded = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         match &self.pair {
@@ -95,7 +95,7 @@ impl Key {
         }
     }
 
-    /// A token with this header and these claims, signed.
+    /// Returns a signed token with this header and these claims.
     pub(crate) fn token(&self, header: &Value, claims: &Value) -> String {
         let message = unsigned(header, claims);
         let signature = URL_SAFE_NO_PAD.encode(self.sign(message.as_bytes()));
@@ -108,26 +108,26 @@ pub(crate) fn unsigned(header: &Value, claims: &Value) -> String {
     format!("{}.{}", part(header), part(claims))
 }
 
-/// Makes a token of what would be right: `(key, header, claims)`.
+/// Creates a token from valid values: `(key, header, claims)`.
 pub(crate) type Forge = Box<dyn Fn(&Key, Value, Value) -> String + Send>;
 
-/// A provider on a port of its own.
+/// A provider on its own port.
 pub(crate) struct Provider {
     address: SocketAddr,
-    pub(crate) desk: Arc<Mutex<Desk>>,
+    pub(crate) state: Arc<Mutex<ProviderState>>,
 }
 
-/// What the provider knows.
-pub(crate) struct Desk {
+/// The state of the provider.
+pub(crate) struct ProviderState {
     issuer: String,
-    /// What it publishes.
+    /// The published keys.
     pub(crate) published: Vec<Key>,
-    /// What it signs with.
+    /// The signing key.
     pub(crate) signing: Key,
     pub(crate) forge: Option<Forge>,
-    /// The codes that it has given: what belongs to each.
+    /// The issued codes, each with its request and claims.
     codes: HashMap<String, Authorized>,
-    /// How often its keys were read.
+    /// How many times the keys were read.
     pub(crate) keys_read: usize,
 }
 
@@ -146,19 +146,20 @@ impl Provider {
         let address = listener.local_addr().unwrap();
         let issuer = format!("http://{address}/realm");
         let published = vec![signing.clone()];
-        let desk = Desk { issuer, published, signing, forge: None, codes: HashMap::new(), keys_read: 0 };
-        let desk = Arc::new(Mutex::new(desk));
+        let state =
+            ProviderState { issuer, published, signing, forge: None, codes: HashMap::new(), keys_read: 0 };
+        let state = Arc::new(Mutex::new(state));
         let router = Router::new()
             .route("/realm/.well-known/openid-configuration", get(metadata))
             .route("/realm/keys", get(keys))
             .route("/realm/token", post(token))
-            .with_state(Arc::clone(&desk));
+            .with_state(Arc::clone(&state));
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { address, desk }
+        Self { address, state }
     }
 
-    /// A control plane whose people come from here.
-    pub(crate) async fn house(&self) -> House {
+    /// Returns a control plane that uses this provider.
+    pub(crate) async fn fixture(&self) -> Fixture {
         let directory = tempfile::tempdir().unwrap();
         let secret = directory.path().join("client-secret");
         std::fs::write(&secret, format!("{SECRET}\n")).unwrap();
@@ -170,10 +171,10 @@ impl Provider {
             },
             "pools": [{ "name": "p", "workers": [] }],
         });
-        House::with(directory, &file.to_string()).await
+        Fixture::with(directory, &file.to_string()).await
     }
 
-    /// What the provider does when somebody has signed in there: gives the browser a code to take back. The query that it comes back with.
+    /// Completes the sign-in at the provider: issues a code for the browser. Returns the query of the redirect.
     pub(crate) fn authorize(&self, location: &str, claims: Value) -> String {
         let uri: Uri = location.parse().unwrap();
         assert_eq!(
@@ -190,23 +191,23 @@ impl Provider {
             assert_eq!(asked[name], value);
         }
         assert!(asked["scope"].split(' ').any(|scope| scope == "openid"));
-        let mut desk = self.desk.lock().unwrap();
-        let code = format!("code-{}", desk.codes.len());
+        let mut provider = self.state.lock().unwrap();
+        let code = format!("code-{}", provider.codes.len());
         let state = asked["state"].clone();
-        desk.codes.insert(code.clone(), Authorized { asked, claims });
+        provider.codes.insert(code.clone(), Authorized { asked, claims });
         format!("code={code}&state={state}")
     }
 }
 
-/// A browser that goes to the provider and comes back.
+/// A browser in the redirect flow.
 pub(crate) struct Browser {
     pub(crate) location: String,
     pub(crate) cookie: String,
 }
 
 impl Browser {
-    pub(crate) async fn leaves(house: &House, return_to: &str) -> Self {
-        let answer = house.get(&format!("/api/v1/oidc/login?return_to={return_to}")).await;
+    pub(crate) async fn leaves(fixture: &Fixture, return_to: &str) -> Self {
+        let answer = fixture.get(&format!("/api/v1/oidc/login?return_to={return_to}")).await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
         let cookie = answer.headers[header::SET_COOKIE].to_str().unwrap();
         assert!(cookie.contains("HttpOnly; SameSite=Lax; Path=/api/v1/oidc; Max-Age=600"), "{cookie}");
@@ -214,22 +215,22 @@ impl Browser {
         Self { location: answer.headers[header::LOCATION].to_str().unwrap().to_owned(), cookie }
     }
 
-    pub(crate) async fn returns(&self, house: &House, query: &str) -> Answer {
+    pub(crate) async fn returns(&self, fixture: &Fixture, query: &str) -> Answer {
         let path = format!("/api/v1/oidc/callback?{query}");
-        house.send(axum::http::Method::GET, &path, &[("cookie", &self.cookie)], "").await
+        fixture.send(axum::http::Method::GET, &path, &[("cookie", &self.cookie)], "").await
     }
 }
 
-/// What the provider says of a person.
+/// Returns the provider's claims about a user.
 pub(crate) fn person(subject: &str, name: &str, roles: &[&str]) -> Value {
     json!({ "sub": subject, "preferred_username": name, "realm_access": { "roles": roles } })
 }
 
-/// Somebody who goes to the provider and comes back with what it says of them.
-pub(crate) async fn visit(house: &House, provider: &Provider, claims: Value) -> Answer {
-    let browser = Browser::leaves(house, "/").await;
+/// Signs a user with these claims in through the provider.
+pub(crate) async fn visit(fixture: &Fixture, provider: &Provider, claims: Value) -> Answer {
+    let browser = Browser::leaves(fixture, "/").await;
     let query = provider.authorize(&browser.location, claims);
-    browser.returns(house, &query).await
+    browser.returns(fixture, &query).await
 }
 
 fn pairs(query: &str) -> HashMap<String, String> {
@@ -241,26 +242,26 @@ fn pairs(query: &str) -> HashMap<String, String> {
         .collect()
 }
 
-type SharedDesk = State<Arc<Mutex<Desk>>>;
+type SharedState = State<Arc<Mutex<ProviderState>>>;
 
-async fn metadata(State(desk): SharedDesk) -> Json<Value> {
-    let issuer = desk.lock().unwrap().issuer.clone();
+async fn metadata(State(state): SharedState) -> Json<Value> {
+    let issuer = state.lock().unwrap().issuer.clone();
     Json(json!({
         "issuer": issuer, "authorization_endpoint": format!("{issuer}/login"), "token_endpoint": format!("{issuer}/token"),
         "jwks_uri": format!("{issuer}/keys"), "response_types_supported": ["code"],
     }))
 }
 
-async fn keys(State(desk): SharedDesk) -> Json<Value> {
-    let mut desk = desk.lock().unwrap();
-    desk.keys_read += 1;
-    let mut keys: Vec<_> = desk.published.iter().map(Key::public).collect();
-    // Others have keys there of kinds that nobody knows.
+async fn keys(State(state): SharedState) -> Json<Value> {
+    let mut state = state.lock().unwrap();
+    state.keys_read += 1;
+    let mut keys: Vec<_> = state.published.iter().map(Key::public).collect();
+    // Real providers also publish keys of unsupported kinds.
     keys.push(json!({ "kty": "OKP", "crv": "X25519", "x": "AA", "use": "enc", "kid": "other" }));
     Json(json!({ "keys": keys }))
 }
 
-async fn token(State(desk): SharedDesk, headers: HeaderMap, form: String) -> (StatusCode, Json<Value>) {
+async fn token(State(state): SharedState, headers: HeaderMap, form: String) -> (StatusCode, Json<Value>) {
     let form = pairs(&form);
     let refused = |error: &str| (StatusCode::BAD_REQUEST, Json(json!({ "error": error })));
     let basic = headers[header::AUTHORIZATION].to_str().unwrap().strip_prefix("Basic ").unwrap().to_owned();
@@ -270,8 +271,8 @@ async fn token(State(desk): SharedDesk, headers: HeaderMap, form: String) -> (St
     if (decoded(client), decoded(secret)) != (CLIENT.to_owned(), SECRET.to_owned()) {
         return refused("invalid_client");
     }
-    let mut desk = desk.lock().unwrap();
-    let Some(Authorized { asked, claims }) = desk.codes.remove(&form["code"]) else {
+    let mut state = state.lock().unwrap();
+    let Some(Authorized { asked, claims }) = state.codes.remove(&form["code"]) else {
         return refused("invalid_grant");
     };
     let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(form["code_verifier"].as_bytes()));
@@ -279,12 +280,12 @@ async fn token(State(desk): SharedDesk, headers: HeaderMap, form: String) -> (St
         return refused("invalid_grant");
     }
     let mut whole = json!({
-        "iss": desk.issuer, "aud": CLIENT, "exp": now() + 300, "iat": now(), "nonce": asked["nonce"],
+        "iss": state.issuer, "aud": CLIENT, "exp": now() + 300, "iat": now(), "nonce": asked["nonce"],
     });
     whole.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
-    let key = desk.signing.clone();
+    let key = state.signing.clone();
     let header = json!({ "alg": key.algorithm(), "typ": "JWT", "kid": key.id });
-    let token = match &desk.forge {
+    let token = match &state.forge {
         Some(forge) => forge(&key, header, whole),
         None => key.token(&header, &whole),
     };

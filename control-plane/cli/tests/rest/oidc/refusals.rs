@@ -15,7 +15,7 @@ fn token(make: impl Fn(&Key, Value, Value) -> String + Send + 'static) -> Forge 
     Box::new(make)
 }
 
-/// A token whose signature is a hash with a key that others know, too.
+/// Returns a token whose signature is an HMAC with a key that is not secret.
 fn by_hash(header: &Value, claims: &Value, key: &[u8]) -> String {
     let message = unsigned(header, claims);
     let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, key);
@@ -28,9 +28,9 @@ fn without(claims: &mut Value, claim: &str) {
 }
 
 #[tokio::test]
-async fn a_token_that_is_not_for_this_journey_lets_nobody_in() {
+async fn an_invalid_id_token_is_refused() {
     let provider = Provider::start(Key::rsa("one")).await;
-    let house = provider.house().await;
+    let fixture = provider.fixture().await;
     let stranger = Key::ec("one");
     let forgeries: Vec<(&str, Forge, &str)> = vec![
         ("another nonce", claims(|claims| claims["nonce"] = json!("x".repeat(43))), "nonce"),
@@ -98,38 +98,38 @@ async fn a_token_that_is_not_for_this_journey_lets_nobody_in() {
         ("a large token", token(|_, _, _| "x".repeat(100_000)), "too large"),
     ];
     for (what, forge, says) in forgeries {
-        provider.desk.lock().unwrap().forge = Some(forge);
-        let answer = visit(&house, &provider, person("1", "eve", &["slotway-admin"])).await;
+        provider.state.lock().unwrap().forge = Some(forge);
+        let answer = visit(&fixture, &provider, person("1", "eve", &["slotway-admin"])).await;
         assert_eq!((answer.status, answer.problem()), (StatusCode::FORBIDDEN, "oidc-refused"), "{what}");
         assert!(answer.body["detail"].as_str().unwrap().contains(says), "{what}: {}", answer.body);
         assert!(!answer.headers.contains_key(header::SET_COOKIE), "{what}");
     }
-    assert_eq!(house.admin(Method::GET, "/api/v1/users", &json!(null)).await.body["items"], json!([]));
-    provider.desk.lock().unwrap().forge = Some(claims(|claims| {
+    assert_eq!(fixture.admin(Method::GET, "/api/v1/users", &json!(null)).await.body["items"], json!([]));
+    provider.state.lock().unwrap().forge = Some(claims(|claims| {
         claims["aud"] = json!([CLIENT, "other"]);
         claims["azp"] = json!(CLIENT);
     }));
-    let answer = visit(&house, &provider, person("1", "ada", &["staff"])).await;
+    let answer = visit(&fixture, &provider, person("1", "ada", &["staff"])).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
 }
 
 #[tokio::test]
-async fn only_the_browser_that_left_comes_back() {
+async fn a_sign_in_is_completed_only_by_the_browser_that_began_it() {
     let provider = Provider::start(Key::ec("one")).await;
-    let house = provider.house().await;
-    let (mine, theirs) = (Browser::leaves(&house, "/").await, Browser::leaves(&house, "/").await);
+    let fixture = provider.fixture().await;
+    let (mine, theirs) = (Browser::leaves(&fixture, "/").await, Browser::leaves(&fixture, "/").await);
     let query = provider.authorize(&theirs.location, person("1", "eve", &["staff"]));
-    // Somebody else's code with somebody else's state, in this browser: it would be signed in as them.
-    let answer = mine.returns(&house, &query).await;
+    // Another browser's code and state in this browser, which would sign this browser in as the other user.
+    let answer = mine.returns(&fixture, &query).await;
     assert_eq!((answer.status, answer.problem()), (StatusCode::FORBIDDEN, "oidc-refused"));
     assert!(answer.body["detail"].as_str().unwrap().contains("`state`"), "{}", answer.body);
-    // Their code with this browser's state: the code is tied to their verifier.
+    // The other browser's code with this browser's state: the code is bound to the other verifier.
     let mine_state = provider.authorize(&mine.location, person("2", "me", &["staff"]));
     let (_, state) = mine_state.split_once('&').unwrap();
     let (code, _) = query.split_once('&').unwrap();
-    let answer = mine.returns(&house, &format!("{code}&{state}")).await;
+    let answer = mine.returns(&fixture, &format!("{code}&{state}")).await;
     assert!(answer.body["detail"].as_str().unwrap().contains("invalid_grant"), "{}", answer.body);
-    let nobody = house.get(&format!("/api/v1/oidc/callback?{query}")).await;
+    let nobody = fixture.get(&format!("/api/v1/oidc/callback?{query}")).await;
     assert!(nobody.body["detail"].as_str().unwrap().contains("no sign-in in progress"), "{}", nobody.body);
     for (query, says) in [
         (format!("error=access_denied&error_description=no%0Aentry&{state}"), "access_denied"),
@@ -137,7 +137,7 @@ async fn only_the_browser_that_left_comes_back() {
         (state.to_owned(), "no `code`"),
         ("code=x".to_owned(), "`state`"),
     ] {
-        let answer = mine.returns(&house, &query).await;
+        let answer = mine.returns(&fixture, &query).await;
         assert_eq!((answer.status, answer.problem()), (StatusCode::FORBIDDEN, "oidc-refused"), "{query}");
         assert!(answer.body["detail"].as_str().unwrap().contains(says), "{query}: {}", answer.body);
     }

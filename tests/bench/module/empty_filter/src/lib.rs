@@ -1,4 +1,4 @@
-//! The smallest filter that the proxy-wasm SDK makes: a context for each request, which does nothing.
+//! The smallest filter with the proxy-wasm SDK: a context for each request, without any action.
 //!
 //! The SDK exports all its callbacks, so Envoy calls every one of them for each request.
 #![allow(missing_docs, reason = "the SDK's macro makes a function without")]

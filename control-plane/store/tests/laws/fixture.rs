@@ -12,19 +12,20 @@ use slotway_store::{
 use slotway_test_postgres::Postgres;
 use tempfile::TempDir;
 
-/// How long a condition may take to come true: far beyond what it takes.
+/// The time limit for a condition; far more than any condition needs.
 pub(crate) const WITHIN: Duration = Duration::from_secs(60);
 
-/// A database and directories of its own.
-pub(crate) struct House {
+/// A test's own database and directories.
+pub(crate) struct Fixture {
     pub(crate) settings: StoreSettings,
-    /// Where there is one, every store has a directory of its own; else they have one, after each other.
+    /// With PostgreSQL each store gets a directory of its own. With SQLite all stores of a test share one, one after
+    /// another.
     pub(crate) postgres: Option<Postgres>,
     pub(crate) directory: TempDir,
     opened: AtomicUsize,
 }
 
-impl House {
+impl Fixture {
     pub(crate) fn sqlite() -> Self {
         Self::new(StoreSettings::Sqlite, None)
     }
@@ -45,7 +46,7 @@ impl House {
         self.postgres.as_mut().unwrap()
     }
 
-    /// Opens the store, as a control plane does that starts.
+    /// Opens the store, as a control plane does when it starts.
     pub(crate) async fn open(&self) -> Arc<dyn Store> {
         self.try_open().await.unwrap()
     }
@@ -73,35 +74,35 @@ pub(crate) async fn commit(store: &dyn Store, writes: Vec<Write>) -> u64 {
     store.commit(batch(writes)).await.unwrap()
 }
 
-/// Keys and values of all workers.
+/// Returns the keys and values of all workers.
 pub(crate) async fn workers(store: &dyn Store) -> Vec<(String, String)> {
     let listing = store.list(&[WORKER]).await.unwrap();
     listing.documents.into_iter().map(|document| (document.key, document.value)).collect()
 }
 
-/// All audit rows that fit into an answer.
+/// Returns a query for all audit rows that fit into an answer.
 pub(crate) fn everything() -> AuditQuery {
     AuditQuery { limit: 1_000, ..AuditQuery::newest() }
 }
 
-/// The next commit, which must come.
+/// Waits for the next commit.
 pub(crate) async fn next(watch: &mut Watch) -> Commit {
     tokio::time::timeout(WITHIN, watch.next()).await.expect("a commit").unwrap()
 }
 
-/// Waits until it is so.
+/// Waits until the condition holds.
 pub(crate) async fn until<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
     let started = std::time::Instant::now();
     loop {
         if let Some(value) = condition().await {
             return value;
         }
-        assert!(started.elapsed() < WITHIN, "{what} did not come");
+        assert!(started.elapsed() < WITHIN, "timed out: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
-/// The kinds of these tests.
+/// The kinds of documents in these tests.
 pub(crate) const WORKER: Kind = Kind::new("worker");
 pub(crate) const SETTINGS: Kind = Kind::new("settings");
 pub(crate) const KINDS: [Kind; 3] = [WORKER, SETTINGS, Kind::FACT];

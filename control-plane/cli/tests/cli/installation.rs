@@ -9,20 +9,20 @@ use std::{
 
 use tempfile::TempDir;
 
-/// A directory with a configuration file on ports of its own, a stand-in for Envoy and one for the filter.
-pub(crate) struct House {
+/// A directory with a configuration file on its own ports, and with stand-ins for Envoy and the filter.
+pub(crate) struct Installation {
     pub(crate) directory: TempDir,
     /// listen, api, xds, admin, worker
     pub(crate) ports: [u16; 5],
 }
 
-/// How long a condition may take to come true: far beyond what it takes.
+/// The time limit for a condition; far more than any condition needs.
 const WITHIN: Duration = Duration::from_secs(30);
 
-impl House {
+impl Installation {
     pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        // All are held until the last is known, so that they differ.
+        // All listeners stay open until the last port is known, so that the ports differ.
         let listeners = [(); 5].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
         let ports = listeners.map(|listener| listener.local_addr().unwrap().port());
         let [listen, api, xds, admin, worker] = ports;
@@ -42,7 +42,7 @@ impl House {
         fs::write(self.path("f.yaml"), format!("{yaml}{settings}\n")).unwrap();
     }
 
-    /// `slotway serve`, whose output goes to the file `log`, once it serves.
+    /// Starts `slotway serve` with its output in the file `log`, and waits until it serves.
     pub(crate) fn serving(&self, variables: &[(&str, &str)]) -> Running {
         let log = fs::File::create(self.path("log")).unwrap();
         let mut serve = self.slotway(&["serve", "-f", "f.yaml", "--filter", "filter.wasm"]);
@@ -52,12 +52,12 @@ impl House {
         serving
     }
 
-    /// What [`Self::serving`] has said.
+    /// Returns the output of [`Self::serving`].
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.path("log")).unwrap()
     }
 
-    /// Waits until it has said that, and returns all that it has said.
+    /// Waits until the log contains this text, and returns the log.
     pub(crate) fn says(&self, text: &str) -> String {
         wait_for(text, || Some(self.log()).filter(|log| log.contains(text)))
     }
@@ -66,7 +66,7 @@ impl House {
         fs::read_to_string(self.path("state/admin-token")).unwrap().trim().to_owned()
     }
 
-    /// One of the figures of `/metrics`: the value of the line that begins so.
+    /// Returns the value of a metric in `/metrics`: of the line that begins with this text.
     pub(crate) fn metric(&self, name: &str) -> Option<f64> {
         let (_, text) = crate::http::send(self.ports[1], "GET", "/metrics", &self.token(), "")?;
         let line = text
@@ -80,14 +80,14 @@ impl House {
         self.directory.path().join(name)
     }
 
-    /// Makes `envoy` a shell script.
+    /// Writes a shell script to `envoy`.
     pub(crate) fn envoy(&self, script: &str) {
         let file = self.path("envoy");
         fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
-    /// `slotway` in the directory, without the environment of whoever runs the test.
+    /// Returns a `slotway` command in the directory, without the environment of the test run.
     pub(crate) fn slotway(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_slotway"));
         command.args(arguments).current_dir(self.directory.path()).env_clear().stdin(Stdio::null());
@@ -98,12 +98,12 @@ impl House {
         self.slotway(arguments).output().unwrap()
     }
 
-    /// `slotway up` with the stand-ins.
+    /// Returns `slotway up` with the stand-ins.
     pub(crate) fn up(&self) -> Command {
         self.slotway(&["up", "-f", "f.yaml", "--envoy", "./envoy", "--filter", "filter.wasm"])
     }
 
-    /// The process id that a script wrote into a file.
+    /// Returns the process id that a script wrote into a file.
     pub(crate) fn pid(&self, file: &str) -> i32 {
         let read = || fs::read_to_string(self.path(file)).ok()?.trim().parse().ok();
         wait_for("a process id", read)
@@ -125,12 +125,12 @@ pub(crate) fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) 
         if let Some(value) = condition() {
             return value;
         }
-        assert!(started.elapsed() < WITHIN, "{what} did not come");
+        assert!(started.elapsed() < WITHIN, "timed out: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
 
-/// Waits until a process is gone (a dead one that nobody has buried yet is gone).
+/// Waits until a process has ended. A zombie process counts as ended.
 pub(crate) fn wait_until_gone(pid: i32) {
     let gone = || match fs::read_to_string(format!("/proc/{pid}/stat")) {
         Ok(stat) => stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('Z')).then_some(()),
@@ -139,7 +139,7 @@ pub(crate) fn wait_until_gone(pid: i32) {
     wait_for("the end of a process", gone);
 }
 
-/// A process that does not outlive the test.
+/// A process that is killed at the end of the test.
 pub(crate) struct Running(pub(crate) Child);
 
 impl Running {
@@ -147,7 +147,7 @@ impl Running {
         rustix::process::kill_process(rustix::process::Pid::from_child(&self.0), signal).unwrap();
     }
 
-    /// Its exit code, once it has ended.
+    /// Waits for the end of the process, and returns its exit code.
     pub(crate) fn ended(&mut self) -> Option<i32> {
         wait_for("its end", || self.0.try_wait().unwrap()).code()
     }

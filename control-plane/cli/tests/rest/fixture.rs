@@ -11,14 +11,14 @@ use slotway::{
 };
 use tempfile::TempDir;
 
-/// A control plane on ports of its own, with a state directory of its own.
-pub(crate) struct House {
+/// A control plane with its own ports and state directory.
+pub(crate) struct Fixture {
     pub(crate) directory: TempDir,
     file: String,
     pub(crate) control_plane: ControlPlane,
 }
 
-/// How long a condition may take to come true: far beyond what it takes.
+/// The time limit for a condition; far more than any condition needs.
 pub(crate) const WITHIN: std::time::Duration = std::time::Duration::from_secs(60);
 
 pub(crate) struct Answer {
@@ -49,27 +49,27 @@ async fn start_with(directory: &TempDir, file: &str) -> Result<ControlPlane, slo
     ControlPlane::start(&config, "/filter.wasm".into(), Ports::take(&config)?).await
 }
 
-impl House {
+impl Fixture {
     pub(crate) async fn new() -> Self {
         Self::with(tempfile::tempdir().unwrap(), FILE).await
     }
 
-    /// One with a configuration file of its own.
+    /// Starts a control plane with this configuration file.
     pub(crate) async fn with(directory: TempDir, file: &str) -> Self {
         let control_plane = start_with(&directory, file).await.unwrap();
         Self { directory, file: file.to_owned(), control_plane }
     }
 
-    /// One that has been started.
+    /// Wraps a running control plane.
     pub(crate) fn of(directory: TempDir, control_plane: ControlPlane) -> Self {
         Self { directory, file: FILE.to_owned(), control_plane }
     }
 
-    /// Stops the control plane and starts it again, as a restart of the process would.
+    /// Stops the control plane and starts it again, like a restart of the process.
     pub(crate) async fn restarted(self) -> Self {
         let Self { directory, file, control_plane } = self;
         drop(control_plane);
-        // Its tasks end, and so give up the database, when the runtime comes to them.
+        // The old tasks release the database only once the runtime polls them.
         let control_plane = loop {
             match start_with(&directory, &file).await {
                 Ok(control_plane) => break control_plane,
@@ -98,12 +98,12 @@ impl House {
         self.send(Method::DELETE, &path, &[("authorization", &authorization)], "").await
     }
 
-    /// A request with the admin token and a body of JSON.
+    /// Sends a request with the admin token and a JSON body.
     pub(crate) async fn ask(&self, method: &str, path: &str, body: &Value) -> Answer {
         self.ask_with(method, path, &[], body).await
     }
 
-    /// The same with further headers.
+    /// Like [`Self::ask`], with further headers.
     pub(crate) async fn ask_with(
         &self,
         method: &str,
@@ -134,7 +134,7 @@ impl House {
         send(self.control_plane.xds, Method::POST, "/coordinator/report", &json, &report.to_string()).await
     }
 
-    /// URL and capacity of each worker.
+    /// Returns URL and capacity of each worker.
     pub(crate) async fn workers(&self) -> Vec<(String, u64)> {
         let answer = self.get("/coordinator/workers").await;
         assert_eq!(answer.status, StatusCode::OK);
@@ -149,14 +149,14 @@ impl Answer {
         self.body.as_array().unwrap().iter().map(row).collect()
     }
 
-    /// The version that it is of, which its tag repeats.
+    /// Returns the version, which the `ETag` repeats.
     pub(crate) fn version(&self) -> String {
         let version = self.body["metadata"]["resourceVersion"].as_str().unwrap().to_owned();
         assert_eq!(self.headers[header::ETAG], format!("\"{version}\""));
         version
     }
 
-    /// The answer as RFC 9457 has it: its type, after the prefix that all have.
+    /// Returns the type of the problem (RFC 9457), without the common prefix.
     pub(crate) fn problem(&self) -> &str {
         assert_eq!(self.headers[header::CONTENT_TYPE], "application/problem+json");
         assert_eq!(self.body["status"], self.status.as_u16());
@@ -164,7 +164,7 @@ impl Answer {
     }
 }
 
-/// The path of a worker's resource.
+/// Returns the path of a worker's resource.
 pub(crate) fn worker_path(url: &str) -> String {
     let name: String = url
         .bytes()

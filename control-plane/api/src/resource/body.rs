@@ -18,12 +18,12 @@ use crate::coordinator::BODY_BYTES_MAX;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[serde(bound(deserialize = "Spec: DeserializeOwned"))]
-pub(crate) struct Given<Spec> {
-    /// The kind; optional, but not another one.
+pub(crate) struct RequestBody<Spec> {
+    /// The kind; optional, but it must be that of the path.
     #[serde(default)]
     pub(crate) kind: Option<String>,
     #[serde(default, deserialize_with = "metadata_object")]
-    pub(crate) metadata: GivenMetadata,
+    pub(crate) metadata: BodyMetadata,
     pub(crate) spec: Spec,
     #[serde(default, rename = "status")]
     _status: Option<Value>,
@@ -32,7 +32,7 @@ pub(crate) struct Given<Spec> {
 /// The metadata of a request body.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct GivenMetadata {
+pub(crate) struct BodyMetadata {
     #[serde(default)]
     pub(crate) name: Option<String>,
     #[serde(default, rename = "resourceVersion")]
@@ -44,25 +44,25 @@ pub(crate) struct GivenMetadata {
 }
 
 /// Reads metadata from a JSON object. A derived implementation also accepts a list of the fields in order.
-fn metadata_object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<GivenMetadata, D::Error> {
+fn metadata_object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BodyMetadata, D::Error> {
     struct ObjectOnly;
 
     impl<'de> Visitor<'de> for ObjectOnly {
-        type Value = GivenMetadata;
+        type Value = BodyMetadata;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("a JSON object")
         }
 
-        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<GivenMetadata, A::Error> {
-            GivenMetadata::deserialize(MapAccessDeserializer::new(map))
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<BodyMetadata, A::Error> {
+            BodyMetadata::deserialize(MapAccessDeserializer::new(map))
         }
     }
 
     deserializer.deserialize_map(ObjectOnly)
 }
 
-impl GivenMetadata {
+impl BodyMetadata {
     /// Refuses metadata that only workers have.
     ///
     /// # Errors
@@ -78,7 +78,7 @@ impl GivenMetadata {
     }
 }
 
-impl<Spec> Given<Spec> {
+impl<Spec> RequestBody<Spec> {
     /// Checks kind and name against the path.
     ///
     /// # Errors
@@ -189,7 +189,7 @@ mod tests {
 
     /// The examples of RFC 7396, appendix A, whose result is an object.
     #[test]
-    fn a_patch_changes_what_it_names_and_leaves_the_rest() {
+    fn a_patch_changes_only_the_fields_that_it_names() {
         for (there, patch, becomes) in [
             (json!({"a": "b"}), json!({"a": "c"}), json!({"a": "c"})),
             (json!({"a": "b"}), json!({"b": "c"}), json!({"a": "b", "b": "c"})),
@@ -207,19 +207,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_field() {
+    fn an_error_names_its_field() {
         #[derive(Debug, Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Spec {
             #[expect(dead_code, reason = "only whether it can be read counts")]
             capacity: u32,
         }
-        let error = merged::<Given<Spec>>(json!({}), json!({"spec": {"capacity": "x"}})).unwrap_err();
+        let error = merged::<RequestBody<Spec>>(json!({}), json!({"spec": {"capacity": "x"}})).unwrap_err();
         assert!(
             matches!(&error, ApiError::BadBody { field: Some(field), .. } if field == "spec.capacity"),
             "{error}"
         );
-        let given: Given<Spec> = merged(json!({}), json!({"kind": "Pool", "spec": {"capacity": 1}})).unwrap();
-        assert!(given.is_of("Worker", "a").unwrap_err().to_string().contains("\"Pool\""));
+        let body: RequestBody<Spec> =
+            merged(json!({}), json!({"kind": "Pool", "spec": {"capacity": 1}})).unwrap();
+        assert!(body.is_of("Worker", "a").unwrap_err().to_string().contains("\"Pool\""));
     }
 }

@@ -1,5 +1,6 @@
-//! A closed loop of thousands of clients. wrk opens all connections at once, more than a proxy's backlog takes, and those left out come seconds later; here each
-//! is opened before the next, and the measurement begins when each client has had an answer.
+//! A closed loop of thousands of clients. wrk opens all connections at once, more than a proxy's backlog can hold, and
+//! the rest connect seconds later. Here each connection is opened before the next, and the measurement begins when each
+//! client has had an answer.
 
 use std::{
     io::{self, Read, Write},
@@ -15,25 +16,25 @@ use crate::{
 };
 
 const BUFFER: usize = 64 * 1024;
-/// How long the first answers may take.
+/// The time limit for the first answers.
 const FIRST_WITHIN: Duration = Duration::from_secs(60);
 
-/// What was measured.
+/// The result of a measurement.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Crowd {
-    /// Answers, all of status 200.
+pub(crate) struct ClientsResult {
+    /// The number of answers, all with status 200.
     pub(crate) answers: u64,
-    /// In this time.
+    /// The duration.
     pub(crate) took: Duration,
-    /// Processor time of the proxy.
+    /// The processor time of the proxy.
     pub(crate) cpu: Duration,
 }
 
-/// Lets `clients` clients ask `contender`, each anew when it has its answer.
+/// Lets `clients` clients send requests to `contender`, each the next one after its answer.
 ///
 /// # Panics
-/// Where a connection is not taken or is closed, or an answer is another than 200.
-pub(crate) async fn run(contender: &Contender, clients: u32, length: Duration) -> Crowd {
+/// If a connection is refused or closed, or an answer has another status than 200.
+pub(crate) async fn run(contender: &Contender, clients: u32, length: Duration) -> ClientsResult {
     let (address, pid) = (contender.address, contender.pid());
     let asking = move || ask(address, pid, clients as usize, length);
     let name = &contender.name;
@@ -46,7 +47,7 @@ struct Client {
     answered: bool,
 }
 
-fn ask(address: SocketAddr, pid: i32, count: usize, length: Duration) -> io::Result<Crowd> {
+fn ask(address: SocketAddr, pid: i32, count: usize, length: Duration) -> io::Result<ClientsResult> {
     let request = format!("GET / HTTP/1.1\r\nhost: {address}\r\n\r\n").into_bytes();
     let mut poll = Poll::new()?;
     let mut clients = Vec::with_capacity(count);
@@ -90,17 +91,17 @@ fn ask(address: SocketAddr, pid: i32, count: usize, length: Duration) -> io::Res
         answers += turn(&mut clients, until)?.0;
     }
     let cpu = cpu_time(pid) - cpu_before;
-    Ok(Crowd { answers, took: Duration::from_nanos(now_ns() - began), cpu })
+    Ok(ClientsResult { answers, took: Duration::from_nanos(now_ns() - began), cpu })
 }
 
 impl Client {
     fn ask(&mut self, request: &[u8]) -> io::Result<()> {
-        // So few bytes fit into an empty buffer of the system at once.
+        // A write of so few bytes fits into the empty socket buffer.
         let written = self.socket.write(request)?;
         if written == request.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
     }
 
-    /// Whether a whole answer has come.
+    /// Returns whether a complete answer has arrived.
     fn look(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
         let read = self.socket.read(buffer)?;
         if read == 0 {
