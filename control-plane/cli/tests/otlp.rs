@@ -65,7 +65,7 @@ impl Collector {
             }
             let names =
                 || self.0.lock().unwrap().iter().map(|(_, span)| span.name.clone()).collect::<Vec<_>>();
-            assert!(began.elapsed() < WITHIN, "{what} did not come; there is {:?}", names());
+            assert!(began.elapsed() < WITHIN, "timed out: {what}; there is {:?}", names());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
