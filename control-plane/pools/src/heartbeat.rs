@@ -14,20 +14,16 @@ const PATH_BYTES_MAX: usize = 1_024;
 
 /// How the control plane finds out whether a worker works: it sends it a request, and after so many failures in a row the worker gets
 /// no requests until it answers again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "GivenHeartbeat")]
 pub struct Heartbeat {
     /// What is asked for, behind the worker's base URL.
-    #[schema(example = "/health")]
     path: String,
     /// How often it is asked: `100ms` to `1h`; `5s` if not said.
-    #[schema(value_type = String)]
     interval: WaitDuration,
     /// How long it may take to answer: `10ms` to `1m`, and not longer than the interval; `1s` if not said.
-    #[schema(value_type = String)]
     timeout: WaitDuration,
     /// After how many failures in a row it is down: 1 to 100; 3 if not said.
-    #[schema(minimum = 1, maximum = 100)]
     threshold: u32,
 }
 

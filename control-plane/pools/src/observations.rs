@@ -5,8 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde::{Deserialize, Serialize};
 use slotway_config::{PoolReport, WorkerReport, WorkerUrl};
+use slotway_runtime::Moment;
 
 /// How old a coordinator's figures may be to count as what holds now.
 pub const FIGURES_FRESH_FOR: Duration = Duration::from_secs(10);
@@ -48,15 +48,15 @@ impl CoordinatorFigures {
 }
 
 /// The outcome of a worker's last heartbeat, as the control plane that watches it knows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeartbeatStatus {
     /// Whether it answered.
     pub ok: bool,
-    /// When it was asked (RFC 3339, UTC).
-    pub at: String,
+    /// When it was asked.
+    pub at: Moment,
     /// How many times it has failed, one after the other.
     pub failures: u32,
-    /// What went wrong when it last failed; `null` once it has answered.
+    /// What went wrong when it last failed; `None` once it has answered.
     pub last_error: Option<String>,
     /// Whether it gets requests although it has failed often enough: so many fail at once that it is rather the control plane that is
     /// cut off.

@@ -1,6 +1,6 @@
 //! One worker, as `/api/v1/workers` has it.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use slotway_config::{Capacity, PoolName, Protocol, Scheme, WaitDuration, Worker, WorkerTls, WorkerUrl};
 use slotway_runtime::Moment;
 use slotway_store::Who;
@@ -14,35 +14,30 @@ use crate::{
 /// Longest slow start, in milliseconds.
 const SLOW_START_MS_MAX: u64 = 3_600_000;
 
-/// The spec of a worker.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+/// The desired settings of a worker. A request is read as this type, so that an error names the field.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WorkerSpec {
     /// Its pool; if not said the one that it is in, for a new worker the first one. A worker with requests under way moves once they
     /// have ended.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
+    #[serde(default)]
     pub pool: Option<PoolName>,
     /// How many requests a coordinator may have there at once.
-    #[schema(value_type = u32, minimum = 1, maximum = 65_535)]
     pub capacity: Capacity,
     /// The protocol towards it: `http1` or `http2`.
     #[serde(default)]
-    #[schema(value_type = String)]
     pub protocol: Protocol,
     /// How its certificate is checked; only for https.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[serde(default)]
     pub tls: Option<WorkerTls>,
     /// Whether it gets no further requests, and stays; if not said as it was, for a new worker `false`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub cordoned: Option<bool>,
     /// How it is found out whether it is there; nobody asks it without one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub heartbeat: Option<Heartbeat>,
     /// Over how long its capacity comes back when its heartbeat is well again: up to `1h`; at once if not said.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
+    #[serde(default)]
     pub slow_start: Option<WaitDuration>,
 }
 

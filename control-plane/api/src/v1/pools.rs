@@ -8,16 +8,20 @@ use axum::{
     response::Response,
 };
 use serde_json::{Value, json};
-use slotway_api_types::ResourceBody;
+use slotway_api_types::{
+    ResourceBody,
+    kinds::{PoolSpec, PoolStatus},
+};
 use slotway_config::PoolName;
 
 use crate::ApiError;
 use crate::{
     ApiState, List, Metadata, Problem, Resource,
     access::By,
+    pool_types::{pool_spec, pool_status},
     resource::{DryRun, Given, PageQuery, PathName, Precondition, answer, bad_query, merged, paged, read},
 };
-use slotway_pools::{PoolSpec, PoolStatus, PoolsState, StatusView};
+use slotway_pools::{PoolsState, StatusView};
 
 /// The kind of a pool.
 pub(super) const KIND: &str = "Pool";
@@ -30,8 +34,8 @@ pub(super) fn resource(view: &StatusView<'_>, name: &PoolName) -> Option<Pool> {
     Some(Resource {
         kind: KIND.to_owned(),
         metadata: Metadata::new(name.as_str(), version(&view.state, name)?),
-        spec: view.state.pool_spec(name)?,
-        status: view.pool(name),
+        spec: pool_spec(view.state.pool_spec(name)?),
+        status: pool_status(view.pool(name)),
     })
 }
 
@@ -122,7 +126,7 @@ pub(crate) async fn put(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
-    let given: Given<PoolSpec> = read(&headers, body)?;
+    let given: Given<slotway_pools::PoolSpec> = read(&headers, body)?;
     given.is_of(KIND, &name)?;
     given.metadata.has_no_labels()?;
     let name = parse_name(&name)?;
@@ -166,7 +170,8 @@ pub(crate) async fn patch(
     let make = |next: &mut PoolsState| -> Result<_, ApiError> {
         let name = named(next, &name)?;
         let there = next.pool_spec(&name).ok_or_else(|| next.unknown_pool(&name))?;
-        let given: Given<PoolSpec> = merged(json!({ "spec": there }), patch.clone())?;
+        let given: Given<slotway_pools::PoolSpec> =
+            merged(json!({ "spec": pool_spec(there) }), patch.clone())?;
         given.is_of(KIND, name.as_str())?;
         given.metadata.has_no_labels()?;
         precondition.and_body(given.metadata.resource_version.as_deref())?.check(version(next, &name))?;

@@ -12,9 +12,16 @@ const SHARED: &[(&str, &str)] = &[
     ("BackupTarget", WIRE),
     ("FileTarget", WIRE),
     ("FilesSubject", WIRE),
+    ("Heartbeat", WIRE),
+    ("HeartbeatStatus", WIRE),
+    ("PoolSpec", WIRE),
+    ("PoolStatus", WIRE),
     ("S3Target", WIRE),
     ("SparkProfile", WIRE),
     ("StoreSubject", WIRE),
+    ("WorkerCondition", WIRE),
+    ("WorkerSpec", WIRE),
+    ("WorkerStatus", WIRE),
 ];
 
 /// The reason of a wire type of REST and the type of its domain.
