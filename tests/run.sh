@@ -118,6 +118,10 @@ lint() {
     section "C++ compiler" tests/tools/cxx.sh
     # shellcheck disable=SC2086 # they are words
     section "Lints (cargo clippy)" cargo clippy $profile --workspace --all-targets --features slotway/otlp -- -D warnings
+    # For the dashboard. It is another target, so only this crate and its few dependencies are compiled.
+    # shellcheck disable=SC2086
+    section "The wire types for wasm32 (cargo check)" \
+        cargo check -p slotway-api-types --target wasm32-unknown-unknown $profile
     section "Architecture (crates, imports, names)" cargo test --locked -p slotway-test-architecture
     # shellcheck disable=SC2086
     section "Documentation (cargo doc)" env RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" \
