@@ -118,12 +118,16 @@ lint() {
     section "C++ compiler" tests/tools/cxx.sh
     section "Lints (cargo clippy)" cargo clippy --locked --workspace --all-targets --features slotway/otlp -- -D warnings
     section "Architecture (crates, imports, names)" architecture
+    section "The wire types for wasm32 (cargo check)" wire_types
     section "Documentation (cargo doc)" env RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" \
         cargo doc --locked --workspace --no-deps --document-private-items --features slotway/otlp
     section "Dependencies (cargo deny)" tests/tools/cargo-deny.sh
 }
 
 architecture() { cargo test --locked -p slotway-test-architecture; }
+
+# The dashboard runs in the browser and uses them.
+wire_types() { cargo check --locked -p slotway-api-types --target wasm32-unknown-unknown; }
 
 # The lints of the packages that tests/flags.sh leaves out. The others are linted as they are compiled.
 lints_of_the_rest() {
@@ -209,6 +213,7 @@ all() {
     section "Chaos with Envoy" run_test chaos --seed 3 --seconds 30
     joined dev
     section "Lints of the packages that are tested elsewhere" lints_of_the_rest
+    section "The wire types for wasm32 (cargo check)" wire_types
     section "Documentation" documentation
     section "Fuzzing, briefly" tests/fuzz/run.sh short
 }

@@ -46,7 +46,7 @@ pub use filter::Filter;
 pub use headers::Headers;
 pub use http_calls::{CallAnswer, HttpCall};
 pub use ids::{LaneIndex, PluginId, VmId};
-pub use metrics::{MetricKind, Metrics};
+pub use metrics::{HostMetrics, MetricKind};
 pub use process::{HostOptions, LogLine, Wakeup};
 pub(crate) use process::{Process, SharedProcess};
 pub use schedule::Step;

@@ -86,9 +86,31 @@ pub struct CoordinatorStatus {
     pub types: BTreeMap<String, TypeStatus>,
 }
 
+impl SyncState {
+    /// Returns the word in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Synced => "SYNCED",
+            Self::Stale => "STALE",
+            Self::Rejected => "REJECTED",
+        }
+    }
+}
+
 impl Variant {
     /// All of them, by name.
     pub const NAMES: [&'static str; 2] = ["state-of-the-world", "incremental"];
+
+    /// Returns the word in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        let [state_of_the_world, incremental] = Self::NAMES;
+        match self {
+            Self::StateOfTheWorld => state_of_the_world,
+            Self::Incremental => incremental,
+        }
+    }
 }
 
 impl FromStr for Variant {

@@ -6,12 +6,13 @@ use axum::{
     extract::{Query, State, rejection::BytesRejection, rejection::QueryRejection},
     http::{HeaderMap, StatusCode, header},
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use slotway_api_types::kinds::{RemovedWorker, WorkerRow};
 use slotway_config::{WorkerUrl, limits};
 
-use super::{ApiState, Problem, access::RequestAuthor};
+use super::{ApiState, Problem, access::RequestAuthor, pool_types::worker_row};
 use crate::ApiError;
-use slotway_pools::{WorkerEntry, WorkerRow};
+use slotway_pools::WorkerEntry;
 
 /// The largest number of workers of one request.
 const ENTRIES_MAX: usize = limits::WORKERS_PER_POOL_MAX;
@@ -24,7 +25,12 @@ pub(super) const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
     (status = 401, description = "Authentication required", body = Problem),
 ))]
 pub(super) async fn list_workers(State(state): State<ApiState>) -> Json<Vec<WorkerRow>> {
-    Json(state.workers.overview(Instant::now()))
+    Json(rows(&state))
+}
+
+/// Returns the workers with their present figures.
+fn rows(state: &ApiState) -> Vec<WorkerRow> {
+    state.workers.overview(Instant::now()).into_iter().map(worker_row).collect()
 }
 
 /// Creates or changes workers: the whole list or nothing.
@@ -42,22 +48,13 @@ pub(super) async fn put_workers(
 ) -> Result<Json<Vec<WorkerRow>>, ApiError> {
     let entries = read_entries(&headers, body)?;
     state.workers.upsert(who, &entries).await?;
-    Ok(Json(state.workers.overview(Instant::now())))
+    Ok(Json(rows(&state)))
 }
 
 /// The worker to remove.
 #[derive(Debug, Deserialize)]
 pub(super) struct Removed {
     worker: String,
-}
-
-/// The answer of `DELETE /coordinator/workers`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct RemovedWorker {
-    /// The worker.
-    pub worker: String,
-    /// `draining` while it has requests, `removed` after that.
-    pub state: String,
 }
 
 /// Removes a worker: it gets no further requests, and disappears once its requests have ended.

@@ -17,6 +17,7 @@ mod metrics;
 mod observed;
 mod ordinary;
 mod people;
+mod pool_types;
 mod pools_problem;
 mod port;
 mod problem;
@@ -46,7 +47,6 @@ use slotway_runtime::telemetry::{Metrics, RequestMetrics};
 use slotway_store::Store;
 
 pub use cookies::OIDC_CALLBACK;
-pub use coordinator::RemovedWorker;
 pub use coordinator_types::protocol_variant;
 pub use error::ApiError;
 pub use events::{EventSources, Hub};
@@ -54,7 +54,6 @@ pub use ordinary::ResourceRegistry;
 pub use port::ApiPort;
 pub use rates::{RateLimits, Rates};
 pub use slotway_api_types::{CoordinatorSpec, List, Metadata, Problem, Resource};
-pub use v1::policies::PolicyStatus;
 
 /// The components that the handlers use.
 #[derive(Clone)]

@@ -1,4 +1,4 @@
-use slotway_store::{FieldError, StoreError};
+use slotway_store::{ResourceFieldError, StoreError};
 
 /// The failures of backups.
 #[derive(Debug, thiserror::Error)]
@@ -12,7 +12,7 @@ pub enum BackupsError {
         /// The name of the job.
         name: String,
         /// The field, and what is wrong with it.
-        error: FieldError,
+        error: ResourceFieldError,
     },
     /// No store can have the documents of a backup.
     #[error("{reason}")]

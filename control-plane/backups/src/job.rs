@@ -1,5 +1,5 @@
 use serde::{Deserialize, Serialize};
-use slotway_store::FieldError;
+use slotway_store::ResourceFieldError;
 
 use crate::Schedule;
 
@@ -103,13 +103,13 @@ impl BackupJob {
     ///
     /// # Errors
     /// The first field that is wrong.
-    pub fn check(&self) -> Result<(), FieldError> {
+    pub fn check(&self) -> Result<(), ResourceFieldError> {
         self.subject.check().map_err(|error| error.below("subject"))?;
         self.schedule.read().map_err(|error| error.below("schedule"))?;
         self.target.check().map_err(|error| error.below("target"))?;
         if !(1..=KEPT_MAX).contains(&self.retention.last) {
             let reason = format!("{} is out of range: from 1 to {KEPT_MAX}", self.retention.last);
-            return Err(FieldError::new("retention.last", reason));
+            return Err(ResourceFieldError::new("retention.last", reason));
         }
         Ok(())
     }
@@ -120,31 +120,32 @@ impl BackupSchedule {
     ///
     /// # Errors
     /// What is wrong, in the field `cron` or `time_zone`.
-    pub fn read(&self) -> Result<Schedule, FieldError> {
+    pub fn read(&self) -> Result<Schedule, ResourceFieldError> {
         Schedule::new(&self.cron, &self.time_zone)
     }
 }
 
 impl BackupSubject {
-    fn check(&self) -> Result<(), FieldError> {
+    fn check(&self) -> Result<(), ResourceFieldError> {
         exactly_one(&[("store", self.store.is_some()), ("files", self.files.is_some())])?;
         let Some(FilesSubject { paths }) = &self.files else { return Ok(()) };
         if !(1..=PATHS_MAX).contains(&paths.len()) {
             let reason = format!("from 1 to {PATHS_MAX} paths are needed, not {}", paths.len());
-            return Err(FieldError::new("files.paths", reason));
+            return Err(ResourceFieldError::new("files.paths", reason));
         }
         for (index, path) in paths.iter().enumerate() {
-            check_path(path).map_err(|reason| FieldError::new(format!("files.paths[{index}]"), reason))?;
+            check_path(path)
+                .map_err(|reason| ResourceFieldError::new(format!("files.paths[{index}]"), reason))?;
         }
         Ok(())
     }
 }
 
 impl BackupTarget {
-    fn check(&self) -> Result<(), FieldError> {
+    fn check(&self) -> Result<(), ResourceFieldError> {
         exactly_one(&[("file", self.file.is_some()), ("s3", self.s3.is_some())])?;
         if let Some(FileTarget { path }) = &self.file {
-            check_path(path).map_err(|reason| FieldError::new("file.path", reason))?;
+            check_path(path).map_err(|reason| ResourceFieldError::new("file.path", reason))?;
         }
         let Some(S3Target { bucket, prefix }) = &self.s3 else { return Ok(()) };
         // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
@@ -152,7 +153,7 @@ impl BackupTarget {
             |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
         if !(3..=63).contains(&bucket.len()) || !bucket.bytes().all(is_letter) {
             let reason = "a bucket's name has from 3 to 63 lower-case letters, digits, `-` and `.`, and no user or password";
-            return Err(FieldError::new("s3.bucket", reason));
+            return Err(ResourceFieldError::new("s3.bucket", reason));
         }
         if prefix.len() > TEXT_BYTES_MAX
             || prefix.contains(['@', '?', '#', ' '])
@@ -161,19 +162,19 @@ impl BackupTarget {
             let reason = format!(
                 "a prefix has at most {TEXT_BYTES_MAX} bytes, and no space, `@`, `?`, `#` or control character"
             );
-            return Err(FieldError::new("s3.prefix", reason));
+            return Err(ResourceFieldError::new("s3.prefix", reason));
         }
         Ok(())
     }
 }
 
 /// Looks whether exactly one of some fields is set.
-fn exactly_one(fields: &[(&str, bool)]) -> Result<(), FieldError> {
+fn exactly_one(fields: &[(&str, bool)]) -> Result<(), ResourceFieldError> {
     if fields.iter().filter(|(_, is_set)| *is_set).count() == 1 {
         return Ok(());
     }
     let names: Vec<_> = fields.iter().map(|(name, _)| format!("`{name}`")).collect();
-    Err(FieldError::new("", format!("exactly one of {} is needed", names.join(", "))))
+    Err(ResourceFieldError::new("", format!("exactly one of {} is needed", names.join(", "))))
 }
 
 fn check_path(path: &str) -> Result<(), String> {

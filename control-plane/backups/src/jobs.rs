@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use slotway_agents_proto::{AgentResources, v1};
 use slotway_runtime::Clock;
 use slotway_store::{
-    ChangedResources, Commit, Documents, Kind, Listing, Replica, Replicated, Resource, ResourceChanges,
+    ChangedResources, Commit, Documents, DomainResource, Kind, Listing, Replica, Replicated, ResourceChanges,
     ResourceError, ResourceName, ResourceView, Resources, Store, StoreError, StoreFuture, Turn, Versioned,
     Write, read_spec,
 };
@@ -193,11 +193,11 @@ struct JobsView {
 }
 
 impl JobsView {
-    fn resource(&self, name: &str, job: &Versioned<BackupJob>) -> Resource {
+    fn resource(&self, name: &str, job: &Versioned<BackupJob>) -> DomainResource {
         let now = Timestamp::from_millisecond(self.clock.now().unix_ms()).unwrap_or_default();
         let runs = job.value.schedule.read().map(|schedule| schedule.next_runs(now, RUNS_SHOWN));
         let next_runs: Vec<_> = runs.iter().flatten().map(ToString::to_string).collect();
-        Resource {
+        DomainResource {
             name: name.to_owned(),
             revision: job.revision,
             // A job is text and numbers, which always have JSON.
@@ -212,11 +212,11 @@ impl ResourceView for JobsView {
         self.jobs.revision
     }
 
-    fn list(&self, _: Kind) -> Vec<Resource> {
+    fn list(&self, _: Kind) -> Vec<DomainResource> {
         self.jobs.jobs.iter().map(|(name, job)| self.resource(name, job)).collect()
     }
 
-    fn get(&self, _: Kind, name: &str) -> Option<Resource> {
+    fn get(&self, _: Kind, name: &str) -> Option<DomainResource> {
         self.jobs.jobs.get(name).map(|job| self.resource(name, job))
     }
 
@@ -227,8 +227,10 @@ impl ResourceView for JobsView {
                 next.jobs.remove(&change.name);
                 continue;
             };
-            let name: ResourceName =
-                change.name.parse().map_err(|error: slotway_store::FieldError| error.of(&change.name))?;
+            let name: ResourceName = change
+                .name
+                .parse()
+                .map_err(|error: slotway_store::ResourceFieldError| error.of(&change.name))?;
             next.jobs
                 .set(name.as_str(), read_spec::<BackupJob>(spec).map_err(|error| error.of(&change.name))?);
         }

@@ -3,7 +3,7 @@ use croner::{
     parser::{CronParser, Seconds, Year},
 };
 use jiff::{Timestamp, Zoned, tz::TimeZone};
-use slotway_store::FieldError;
+use slotway_store::ResourceFieldError;
 
 /// Longest schedule and longest name of a time zone, in bytes.
 const TEXT_BYTES_MAX: usize = 256;
@@ -20,19 +20,19 @@ impl Schedule {
     ///
     /// # Errors
     /// What is wrong, in the field `cron` or `time_zone`.
-    pub fn new(cron: &str, time_zone: &str) -> Result<Self, FieldError> {
+    pub fn new(cron: &str, time_zone: &str) -> Result<Self, ResourceFieldError> {
         let text = cron;
         if text.len() > TEXT_BYTES_MAX || text.split_whitespace().count() != 5 {
             let reason = "five fields are needed: minute, hour, day of the month, month, day of the week; for example `30 3 * * *`";
-            return Err(FieldError::new("cron", reason));
+            return Err(ResourceFieldError::new("cron", reason));
         }
         let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
         let cron = parser.parse(text).map_err(|error| {
-            FieldError::new("cron", format!("{text:?} is not a schedule of cron: {error}"))
+            ResourceFieldError::new("cron", format!("{text:?} is not a schedule of cron: {error}"))
         })?;
         let unknown = || {
             let name: String = time_zone.chars().take(TEXT_BYTES_MAX).collect();
-            FieldError::new(
+            ResourceFieldError::new(
                 "time_zone",
                 format!("{name:?} is not the IANA name of a time zone, such as `Europe/Berlin` or `UTC`"),
             )
@@ -43,7 +43,7 @@ impl Schedule {
         let schedule = Self { cron, zone };
         // The fields name no year, so that a schedule which has a time at all has one after any moment.
         if schedule.next_runs(Timestamp::UNIX_EPOCH, 1).is_empty() {
-            return Err(FieldError::new("cron", format!("{text:?} is never due")));
+            return Err(ResourceFieldError::new("cron", format!("{text:?} is never due")));
         }
         Ok(schedule)
     }

@@ -26,7 +26,7 @@ impl Observations for ReportsAndHeartbeats {
     fn heartbeat(&self, worker: &WorkerUrl) -> Option<HeartbeatStatus> {
         self.watchdog.outcomes().of(worker).map(|outcome| HeartbeatStatus {
             ok: outcome.error.is_none(),
-            at: outcome.at.to_string(),
+            at: outcome.at,
             failures: outcome.failures,
             last_error: outcome.error,
             kept: outcome.is_kept,

@@ -1,5 +1,4 @@
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use slotway_config::{WorkerReport, WorkerState, WorkerUrl};
 
 use crate::{
@@ -9,12 +8,9 @@ use crate::{
     worker_record::{Membership, WorkerRecord},
 };
 
-/// The condition of a worker for clients of the API. It is derived from the worker's [`Membership`] and [`Health`] in
-/// the store and from the [`WorkerState`]s that the coordinators report.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
-)]
-#[serde(rename_all = "lowercase")]
+/// What a worker is doing, as clients of the API see it: made of its [`Membership`] and [`Health`] in the store and of the
+/// [`WorkerState`]s that the coordinators report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum WorkerCondition {
     /// It takes requests.
     Active,
@@ -53,7 +49,7 @@ impl WorkerCondition {
         Self::Starting,
     ];
 
-    /// Returns the condition's word in JSON.
+    /// Returns the condition's word in metrics and over REST.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

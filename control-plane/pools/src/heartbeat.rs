@@ -12,22 +12,18 @@ const THRESHOLD: RangeInclusive<u32> = 1..=100;
 /// The maximum length of the path, in bytes.
 const PATH_BYTES_MAX: usize = 1_024;
 
-/// The health check of a worker: the control plane sends it requests. After a number of failures in a row the worker
-/// gets no requests until it answers again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+/// How the control plane finds out whether a worker works: it sends it a request, and after so many failures in a row the worker gets
+/// no requests until it answers again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "HeartbeatFields")]
 pub struct Heartbeat {
-    /// The path of the request, appended to the worker's base URL.
-    #[schema(example = "/health")]
+    /// What is asked for, behind the worker's base URL.
     path: String,
-    /// The interval between requests: `100ms` to `1h`. Default: `5s`.
-    #[schema(value_type = String)]
+    /// How often it is asked: `100ms` to `1h`; `5s` if not said.
     interval: WaitDuration,
-    /// The time limit for an answer: `10ms` to `1m`, at most the interval. Default: `1s`.
-    #[schema(value_type = String)]
+    /// How long it may take to answer: `10ms` to `1m`, and not longer than the interval; `1s` if not said.
     timeout: WaitDuration,
-    /// The number of failures in a row after which the worker is down: 1 to 100. Default: 3.
-    #[schema(minimum = 1, maximum = 100)]
+    /// After how many failures in a row it is down: 1 to 100; 3 if not said.
     threshold: u32,
 }
 

@@ -63,7 +63,7 @@ pub use health::{Health, SlowStartSteps};
 pub use heartbeat::Heartbeat;
 pub use labels::{Labels, Notes};
 pub use observations::{CoordinatorFigures, FIGURES_FRESH_FOR, HeartbeatStatus, Observations};
-pub use overview::WorkerRow;
+pub use overview::WorkerOverview;
 pub use pool_record::{DeclaredPool, PolicyRecord, PoolRecord};
 pub use pool_set::PoolSet;
 pub use put_pool::PoolSpec;

@@ -5,8 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde::{Deserialize, Serialize};
 use slotway_config::{PoolReport, WorkerReport, WorkerUrl};
+use slotway_runtime::Moment;
 
 /// The maximum age of a coordinator's figures that count as current.
 pub const FIGURES_FRESH_FOR: Duration = Duration::from_secs(10);
@@ -48,16 +48,16 @@ impl CoordinatorFigures {
     }
 }
 
-/// The outcome of a worker's last heartbeat, as known to the control plane that probes it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+/// The outcome of a worker's last heartbeat, as the control plane that watches it knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeartbeatStatus {
     /// Whether it answered.
     pub ok: bool,
-    /// The time of the request (RFC 3339, UTC).
-    pub at: String,
-    /// The number of failures in a row.
+    /// When it was asked.
+    pub at: Moment,
+    /// How many times it has failed, one after the other.
     pub failures: u32,
-    /// The last failure; `null` once it has answered.
+    /// What went wrong when it last failed; `None` once it has answered.
     pub last_error: Option<String>,
     /// Whether it gets requests although its failures have reached the threshold, because so many workers fail at once
     /// that the control plane's own network has probably failed.

@@ -1,4 +1,3 @@
-use serde::{Deserialize, Serialize};
 use slotway_config::{WorkerReport, WorkerUrl};
 
 use crate::{
@@ -9,17 +8,17 @@ use crate::{
     worker_record::{Membership, WorkerRecord},
 };
 
-/// One worker in `GET /coordinator/workers`. Figures are sums over the coordinators; `null` if none has reported.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct WorkerRow {
+/// One worker with its figures: sums over the coordinators, `None` where no coordinator has reported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerOverview {
     /// The base URL.
     pub worker: String,
     /// Its pool.
     pub pool: String,
     /// The maximum number of concurrent requests of a coordinator at the worker.
     pub capacity: u32,
-    /// Its state: `active`, `pending`, `draining`, `probing`, `parked` or `unknown`. A cordoned worker is `draining`
-    /// here, and a worker with a failed heartbeat is `parked`.
+    /// What it is doing, in the six words that this list has always had: one that is cordoned drains, and one whose heartbeat fails
+    /// is parked.
     pub state: WorkerCondition,
     /// Its requests under way.
     pub in_flight: Option<u32>,
@@ -42,7 +41,7 @@ pub struct WorkerRow {
 }
 
 /// Returns one row for each worker, in the order of pools and workers.
-pub(crate) fn rows(state: &PoolsState, latest: &[CoordinatorFigures]) -> Vec<WorkerRow> {
+pub(crate) fn rows(state: &PoolsState, latest: &[CoordinatorFigures]) -> Vec<WorkerOverview> {
     let figures = Figures::new(latest);
     let position = |record: &WorkerRecord| {
         let pool = state.pools.get(&record.entry.pool);
@@ -53,10 +52,10 @@ pub(crate) fn rows(state: &PoolsState, latest: &[CoordinatorFigures]) -> Vec<Wor
     present.into_iter().map(|(url, record)| row(state, url, record, &figures)).collect()
 }
 
-fn row(state: &PoolsState, url: &WorkerUrl, record: &WorkerRecord, figures: &Figures<'_>) -> WorkerRow {
+fn row(state: &PoolsState, url: &WorkerUrl, record: &WorkerRecord, figures: &Figures<'_>) -> WorkerOverview {
     let own = figures.worker(url);
     let pool = figures.pool(&record.entry.pool);
-    WorkerRow {
+    WorkerOverview {
         worker: url.to_string(),
         pool: record.entry.pool.to_string(),
         capacity: record.entry.worker.capacity.get(),

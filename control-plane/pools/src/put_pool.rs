@@ -1,6 +1,6 @@
 //! Pools and policies, for `/api/v1/pools` and `/api/v1/policies`.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use slotway_config::{Policy, PoolMatch, PoolName};
 
 use crate::{PoolsError, state::PoolsState};
@@ -8,28 +8,17 @@ use crate::{PoolsError, state::PoolsState};
 /// The maximum number of workers that an error names.
 const NAMED_MAX: usize = 5;
 
-/// The spec of a pool.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+/// The desired settings of a pool. A request is read as this type, so that an error names the field.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PoolSpec {
     /// Which requests belong to it.
     #[serde(rename = "match")]
-    #[schema(value_type = MatchShown)]
     pub matches: PoolMatch,
-    /// Its position among the pools whose matches are tried in order, from 0. Default: unchanged; a new pool is
-    /// inserted before the first pool that would take all its requests, or at the end if there is none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Its place among the pools whose matches are tried in order, from 0. If not said where it is; a new one comes before the
+    /// first pool that would take all its requests, at the end if there is none.
+    #[serde(default)]
     pub position: Option<u32>,
-}
-
-/// The requests that belong to a pool, as shown in the description of the API.
-#[derive(utoipa::ToSchema)]
-#[schema(as = PoolMatch)]
-#[expect(dead_code, reason = "it describes the JSON and is never built")]
-struct MatchShown {
-    /// The beginning of the request's path, `/` for all.
-    #[schema(example = "/ocr", max_length = 1_024, pattern = "^/[^?#\\s]*$")]
-    prefix: String,
 }
 
 impl PoolsState {

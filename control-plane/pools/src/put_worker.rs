@@ -1,6 +1,6 @@
 //! One worker, for `/api/v1/workers`.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use slotway_config::{Capacity, PoolName, Protocol, Scheme, WaitDuration, Worker, WorkerTls, WorkerUrl};
 use slotway_runtime::Moment;
 use slotway_store::Who;
@@ -14,36 +14,30 @@ use crate::{
 /// The maximum duration of a slow start, in milliseconds.
 const SLOW_START_MS_MAX: u64 = 3_600_000;
 
-/// The spec of a worker.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+/// The desired settings of a worker. A request is read as this type, so that an error names the field.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WorkerSpec {
-    /// Its pool. Default: its current pool; for a new worker, the first pool. A worker with running requests moves once
-    /// they have ended.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
+    /// Its pool; if not said the one that it is in, for a new worker the first one. A worker with requests under way moves once they
+    /// have ended.
+    #[serde(default)]
     pub pool: Option<PoolName>,
-    /// The maximum number of concurrent requests of a coordinator at the worker.
-    #[schema(value_type = u32, minimum = 1, maximum = 65_535)]
+    /// How many requests a coordinator may have there at once.
     pub capacity: Capacity,
     /// The protocol towards it: `http1` or `http2`.
     #[serde(default)]
-    #[schema(value_type = String)]
     pub protocol: Protocol,
     /// How its certificate is checked; only for https.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[serde(default)]
     pub tls: Option<WorkerTls>,
-    /// Whether it gets no further requests, but stays in its pool. Default: unchanged; for a new worker, `false`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Whether it gets no further requests, and stays; if not said as it was, for a new worker `false`.
+    #[serde(default)]
     pub cordoned: Option<bool>,
-    /// Its health check. Without one it is not probed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// How it is found out whether it is there; nobody asks it without one.
+    #[serde(default)]
     pub heartbeat: Option<Heartbeat>,
-    /// The duration over which its capacity returns after a failed heartbeat: up to `1h`. Default: the whole capacity
-    /// returns at once.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
+    /// Over how long its capacity comes back when its heartbeat is well again: up to `1h`; at once if not said.
+    #[serde(default)]
     pub slow_start: Option<WaitDuration>,
 }
 

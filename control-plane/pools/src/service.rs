@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use crate::{
     ChangeContext, Desired, HealthChange, ListenerSettings, Observations, PoolsError, WatchedWorker,
-    WorkerEntry, WorkerRow, overview, state::PoolsState,
+    WorkerEntry, WorkerOverview, overview, state::PoolsState,
 };
 
 /// How long all coordinators must be disconnected before a removed worker counts as drained. It is longer than an Envoy
@@ -207,7 +207,7 @@ impl Pools {
 
     /// Returns all workers, with the figures that the coordinators last reported.
     #[must_use]
-    pub fn overview(&self, now: Instant) -> Vec<WorkerRow> {
+    pub fn overview(&self, now: Instant) -> Vec<WorkerOverview> {
         overview::rows(&self.current(), &self.observations.latest(now))
     }
 

@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
-use serde::{Deserialize, Serialize};
 use slotway_config::{PoolName, WorkerUrl};
 
 use crate::{
@@ -16,8 +15,8 @@ use crate::{
 /// Why a worker gets requests although its heartbeat fails.
 const WHY_KEPT: &str = "its heartbeat fails, but so many heartbeats fail at once that the control plane's own network has probably failed: it gets requests";
 
-/// The status of a worker. Figures are sums over the coordinators that report to this control plane; `null` where none does.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+/// The status of a worker. Figures are sums over the coordinators that report to this control plane; `None` where none does.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkerStatus {
     /// Its state.
     pub state: WorkerCondition,
@@ -39,12 +38,12 @@ pub struct WorkerStatus {
     pub oldest_wait_ms: Option<u64>,
     /// The age of the oldest of these figures, in milliseconds.
     pub report_age_ms: Option<u64>,
-    /// The result of its last heartbeat; `null` if it has none, was not probed yet, or another control plane probes it.
+    /// How its heartbeat last went; `None` where it has none, was not asked yet, or another control plane asks it.
     pub heartbeat: Option<HeartbeatStatus>,
 }
 
-/// The status of a pool. Figures are sums over the coordinators that report to this control plane; `null` where none does.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+/// The status of a pool. Figures are sums over the coordinators that report to this control plane; `None` where none does.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolStatus {
     /// Slots that can be granted.
     pub free: Option<u32>,
@@ -64,7 +63,7 @@ pub struct PoolStatus {
     pub coordinators: u64,
     /// The age of the oldest of these figures, in milliseconds.
     pub report_age_ms: Option<u64>,
-    /// The earlier pool that takes all of its requests; `null` if this pool gets some.
+    /// The pool before it that takes all its requests, so that it gets none; `None` where it gets some.
     pub shadowed_by: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-use slotway_store::{FieldError, StoreError};
+use slotway_store::{ResourceFieldError, StoreError};
 
 /// The failures of servers, their limits and their profiles.
 #[derive(Debug, thiserror::Error)]
@@ -12,7 +12,7 @@ pub enum ServersError {
         /// The name of the resource.
         name: String,
         /// The field, and what is wrong with it.
-        error: FieldError,
+        error: ResourceFieldError,
     },
     /// The limits leave no room for a server.
     #[error("{}", no_room(usage.as_deref(), *servers_max, holders))]

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use slotway_config::PoolName;
-use slotway_store::FieldError;
+use slotway_store::ResourceFieldError;
 
 /// The name of the limits, of which there is one.
 pub const SERVER_LIMITS_NAME: &str = "slotway";
@@ -41,16 +41,19 @@ impl ServerLimits {
     ///
     /// # Errors
     /// The first field that is wrong.
-    pub fn check(&self) -> Result<(), FieldError> {
+    pub fn check(&self) -> Result<(), ResourceFieldError> {
         if self.servers_max > SERVERS_MAX {
             let reason = format!("{} is too many: at most {SERVERS_MAX}", self.servers_max);
-            return Err(FieldError::new("servers_max", reason));
+            return Err(ResourceFieldError::new("servers_max", reason));
         }
         if self.by_usage.len() > USAGES_MAX {
-            return Err(FieldError::new("by_usage", format!("at most {USAGES_MAX} usages can have a limit")));
+            return Err(ResourceFieldError::new(
+                "by_usage",
+                format!("at most {USAGES_MAX} usages can have a limit"),
+            ));
         }
         for (usage, most) in &self.by_usage {
-            let wrong = |reason: String| FieldError::new(format!("by_usage.{usage}"), reason);
+            let wrong = |reason: String| ResourceFieldError::new(format!("by_usage.{usage}"), reason);
             usage.parse::<PoolName>().map_err(|error| wrong(error.to_string()))?;
             if most > &self.servers_max {
                 let reason = format!(

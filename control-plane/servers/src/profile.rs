@@ -1,7 +1,7 @@
 use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
-use slotway_store::FieldError;
+use slotway_store::ResourceFieldError;
 
 use crate::{ByteSize, Cpus};
 
@@ -66,18 +66,18 @@ impl ResourceProfile {
     ///
     /// # Errors
     /// The first field that is wrong.
-    pub fn check(&self) -> Result<(), FieldError> {
+    pub fn check(&self) -> Result<(), ResourceFieldError> {
         within("memory", self.memory, &MEMORY, "")?;
         if !CPU_MILLIS.contains(&self.cpus.millis()) {
             let (least, most) =
                 (Cpus::from_millis(*CPU_MILLIS.start()), Cpus::from_millis(*CPU_MILLIS.end()));
-            return Err(FieldError::new(
+            return Err(ResourceFieldError::new(
                 "cpus",
                 format!("{} is out of range: from {least} to {most}", self.cpus),
             ));
         }
         if self.gpus > GPUS_MAX {
-            return Err(FieldError::new(
+            return Err(ResourceFieldError::new(
                 "gpus",
                 format!("{} is out of range: at most {GPUS_MAX}", self.gpus),
             ));
@@ -89,7 +89,7 @@ impl ResourceProfile {
 }
 
 impl SparkProfile {
-    fn check(&self, memory: ByteSize) -> Result<(), FieldError> {
+    fn check(&self, memory: ByteSize) -> Result<(), ResourceFieldError> {
         within(
             "driver_memory",
             self.driver_memory,
@@ -115,12 +115,12 @@ fn within(
     size: ByteSize,
     range: &RangeInclusive<ByteSize>,
     note: &str,
-) -> Result<(), FieldError> {
+) -> Result<(), ResourceFieldError> {
     if range.contains(&size) {
         return Ok(());
     }
     let (least, most) = (range.start(), range.end());
-    Err(FieldError::new(field, format!("{size} is out of range: from {least} to {most}{note}")))
+    Err(ResourceFieldError::new(field, format!("{size} is out of range: from {least} to {most}{note}")))
 }
 
 #[cfg(test)]

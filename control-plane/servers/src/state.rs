@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use slotway_agents_proto::AgentResources;
 use slotway_store::{
-    Commit, Document, Documents, Expected, FieldError, Kind, Listing, Replicated, StoreError, Turn,
+    Commit, Document, Documents, Expected, Kind, Listing, Replicated, ResourceFieldError, StoreError, Turn,
     Versioned, Write,
 };
 
@@ -150,7 +150,7 @@ impl Replicated for State {
     fn check(&self) -> Result<(), ServersError> {
         let of = |name: &str| {
             let name = name.to_owned();
-            move |error: FieldError| ServersError::Value { name, error }
+            move |error: ResourceFieldError| ServersError::Value { name, error }
         };
         self.limits.iter().try_for_each(|(name, limits)| limits.value.check().map_err(of(name)))?;
         self.profiles.iter().try_for_each(|(name, profile)| profile.value.check().map_err(of(name)))?;

@@ -7,8 +7,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use slotway_config::WorkerUrl;
 use slotway_store::{
-    ChangedResources, FieldError, Kind, Replicated, Resource, ResourceChange, ResourceChanges, ResourceError,
-    ResourceName, ResourceView, Versioned, read_spec,
+    ChangedResources, DomainResource, Kind, Replicated, ResourceChange, ResourceChanges, ResourceError,
+    ResourceFieldError, ResourceName, ResourceView, Versioned, read_spec,
 };
 
 use crate::{
@@ -33,7 +33,7 @@ impl ServersView {
         Self { state, workers }
     }
 
-    fn limits(&self) -> Resource {
+    fn limits(&self) -> DomainResource {
         let workers = self.workers.workers();
         let mut by_usage: BTreeMap<&str, u32> = BTreeMap::new();
         for (_, server) in self.state.servers.iter().filter(|(_, server)| is_counted(&server.value, &workers))
@@ -44,13 +44,13 @@ impl ServersView {
         resource(SERVER_LIMITS_NAME, &self.state.limits_in_force(), status)
     }
 
-    fn profile(&self, name: &str) -> Option<Resource> {
+    fn profile(&self, name: &str) -> Option<DomainResource> {
         let is_built_in = BUILT_IN_PROFILES.contains(&name);
         let status = json!({ "is_built_in": is_built_in, "executed": false, "note": NOTE });
         self.state.profile(name).map(|profile| resource(name, &profile, status))
     }
 
-    fn server(&self, name: &str, workers: &BTreeSet<String>) -> Option<Resource> {
+    fn server(&self, name: &str, workers: &BTreeSet<String>) -> Option<DomainResource> {
         let server = self.state.servers.get(name)?;
         Some(resource(name, server, json!({ "is_counted": is_counted(&server.value, workers) })))
     }
@@ -61,7 +61,7 @@ impl ResourceView for ServersView {
         self.state.revision
     }
 
-    fn list(&self, kind: Kind) -> Vec<Resource> {
+    fn list(&self, kind: Kind) -> Vec<DomainResource> {
         match kind {
             SERVER_LIMITS => vec![self.limits()],
             RESOURCE_PROFILE => {
@@ -75,7 +75,7 @@ impl ResourceView for ServersView {
         }
     }
 
-    fn get(&self, kind: Kind, name: &str) -> Option<Resource> {
+    fn get(&self, kind: Kind, name: &str) -> Option<DomainResource> {
         match kind {
             SERVER_LIMITS => (name == SERVER_LIMITS_NAME).then(|| self.limits()),
             RESOURCE_PROFILE => self.profile(name),
@@ -117,7 +117,7 @@ fn change_one(
     next: &mut State,
     ResourceChange { kind, name, spec }: &ResourceChange,
 ) -> Result<(), ServersError> {
-    let of = |error: FieldError| ServersError::Value { name: name.clone(), error };
+    let of = |error: ResourceFieldError| ServersError::Value { name: name.clone(), error };
     // Names come first: a wrong one cannot be mended by another spec.
     let parsed: ResourceName = name.parse().map_err(of)?;
     let conflict =
@@ -125,7 +125,7 @@ fn change_one(
     match (*kind, spec) {
         (SERVER_LIMITS, _) if name != SERVER_LIMITS_NAME => {
             let reason = format!("the only server limits are {SERVER_LIMITS_NAME:?}");
-            return Err(of(FieldError::new("metadata.name", reason)));
+            return Err(of(ResourceFieldError::new("metadata.name", reason)));
         }
         (SERVER_LIMITS, Some(spec)) => {
             let limits = read_spec(spec).map_err(of)?;
@@ -170,8 +170,8 @@ fn refused(error: ServersError, last: &str) -> ResourceError {
     }
 }
 
-fn resource<Spec: Serialize>(name: &str, spec: &Versioned<Spec>, status: Value) -> Resource {
-    Resource {
+fn resource<Spec: Serialize>(name: &str, spec: &Versioned<Spec>, status: Value) -> DomainResource {
+    DomainResource {
         name: name.to_owned(),
         revision: spec.revision,
         // Texts and numbers always have JSON.

@@ -49,8 +49,8 @@ pub use metrics::register_metrics;
 pub use postgres::PostgresStore;
 pub use replica::{Prepared, Replica, Replicated};
 pub use resource::{
-    ChangedResources, FieldError, Resource, ResourceChange, ResourceChanges, ResourceError, ResourceName,
-    ResourceView, Resources, read_spec,
+    ChangedResources, DomainResource, ResourceChange, ResourceChanges, ResourceError, ResourceFieldError,
+    ResourceName, ResourceView, Resources, read_spec,
 };
 pub use settings::{PostgresUrl, StoreSettings};
 pub use sqlite::SqliteStore;

@@ -15,8 +15,8 @@ const NAME_BYTES_MAX: usize = 64;
 
 /// A resource as its domain shows it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Resource {
-    /// The name, unique within its kind. It is also the key of the document.
+pub struct DomainResource {
+    /// The name, unique among its kind, and the key of its document.
     pub name: String,
     /// The revision of the last commit that wrote it; 0 for a resource that exists without a document.
     pub revision: u64,
@@ -106,11 +106,11 @@ pub trait ResourceView: Send + Sync {
     /// Returns the store's revision.
     fn revision(&self) -> u64;
 
-    /// Returns the resources of a kind, ordered by name.
-    fn list(&self, kind: Kind) -> Vec<Resource>;
+    /// Returns the resources of a kind, in the order of their names.
+    fn list(&self, kind: Kind) -> Vec<DomainResource>;
 
-    /// Returns the resource with a name.
-    fn get(&self, kind: Kind, name: &str) -> Option<Resource>;
+    /// Returns the resource of a name.
+    fn get(&self, kind: Kind, name: &str) -> Option<DomainResource>;
 
     /// Returns whether the resource also exists without a document, with defaults.
     fn is_built_in(&self, kind: Kind, name: &str) -> bool {
@@ -167,9 +167,9 @@ impl Borrow<str> for ResourceName {
 }
 
 impl FromStr for ResourceName {
-    type Err = FieldError;
+    type Err = ResourceFieldError;
 
-    fn from_str(text: &str) -> Result<Self, FieldError> {
+    fn from_str(text: &str) -> Result<Self, ResourceFieldError> {
         let is_letter =
             |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
         let is_name = text.len() <= NAME_BYTES_MAX
@@ -179,7 +179,7 @@ impl FromStr for ResourceName {
             return Ok(Self(text.to_owned()));
         }
         let shown: String = text.chars().take(2 * NAME_BYTES_MAX).collect();
-        Err(FieldError::new(
+        Err(ResourceFieldError::new(
             "metadata.name",
             format!(
                 "{shown:?} is not a name: use lower-case letters, digits, `-` and `_`, a letter first, at most {NAME_BYTES_MAX}"
@@ -191,15 +191,15 @@ impl FromStr for ResourceName {
 /// A value that is not allowed, and the path of its field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {reason}")]
-pub struct FieldError {
+pub struct ResourceFieldError {
     /// The path of the field.
     pub field: String,
     /// Why it is not allowed, and which values are.
     pub reason: String,
 }
 
-impl FieldError {
-    /// Returns an error of a field.
+impl ResourceFieldError {
+    /// Returns an error about a field.
     pub fn new(field: impl Into<String>, reason: impl Into<String>) -> Self {
         Self { field: field.into(), reason: reason.into() }
     }
@@ -222,12 +222,12 @@ impl FieldError {
 /// Parses the spec of a resource.
 ///
 /// # Errors
-/// The field that cannot be parsed, with its path from `spec` on.
-pub fn read_spec<Spec: DeserializeOwned>(spec: &Value) -> Result<Spec, FieldError> {
+/// The field that cannot be read, with its path from `spec` on.
+pub fn read_spec<Spec: DeserializeOwned>(spec: &Value) -> Result<Spec, ResourceFieldError> {
     serde_path_to_error::deserialize(spec).map_err(|error| {
         let path = error.path().to_string();
         let field = if path == "." { String::new() } else { path };
-        FieldError::new(field, error.into_inner().to_string()).below("spec")
+        ResourceFieldError::new(field, error.into_inner().to_string()).below("spec")
     })
 }
 

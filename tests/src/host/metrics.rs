@@ -26,7 +26,7 @@ impl MetricKind {
 
 /// Envoy's stats: one set for the whole process, whichever VM defined them.
 #[derive(Debug, Clone, Default)]
-pub struct Metrics {
+pub struct HostMetrics {
     metrics: BTreeMap<String, Metric>,
 }
 
@@ -37,7 +37,7 @@ struct Metric {
     samples: Vec<u64>,
 }
 
-impl Metrics {
+impl HostMetrics {
     /// Returns the value of a counter or gauge; `None` if it is not defined.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<u64> {

@@ -3,7 +3,7 @@
 use crate::{
     HostError,
     host::{
-        Context, Event, Faults, Host, HostCall, LaneIndex, LogLine, Metrics, Process, SharedData,
+        Context, Event, Faults, Host, HostCall, HostMetrics, LaneIndex, LogLine, Process, SharedData,
         SharedQueues, Status, Usage, Verdict, VirtualClock, VmId, schedule::Slot,
     },
 };
@@ -33,7 +33,7 @@ impl Host {
 
     /// Envoy's stats as they are now.
     #[must_use]
-    pub fn metrics(&self) -> Metrics {
+    pub fn metrics(&self) -> HostMetrics {
         self.process.lock().metrics.clone()
     }
 

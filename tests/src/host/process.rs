@@ -4,8 +4,8 @@ use std::{
 };
 
 use crate::host::{
-    Callback, Context, FaultPlan, HostCall, HttpCall, LaneIndex, Metrics, PluginId, SharedData, SharedQueues,
-    Stream, StreamId, Timers, Usage, VirtualClock, VmId, VmState, VmThread,
+    Callback, Context, FaultPlan, HostCall, HostMetrics, HttpCall, LaneIndex, PluginId, SharedData,
+    SharedQueues, Stream, StreamId, Timers, Usage, VirtualClock, VmId, VmState, VmThread,
 };
 
 /// A line that the module logged.
@@ -41,7 +41,7 @@ pub(crate) struct Process {
     pub(crate) clock: VirtualClock,
     pub(crate) data: SharedData,
     pub(crate) queues: SharedQueues,
-    pub(crate) metrics: Metrics,
+    pub(crate) metrics: HostMetrics,
     pub(crate) timers: Timers,
     pub(crate) logs: Vec<LogLine>,
     pub(crate) wakeups: VecDeque<Wakeup>,

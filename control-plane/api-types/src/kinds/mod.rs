@@ -1,21 +1,29 @@
 //! The kinds of resources: one descriptor each, and the wire types of those that REST serves in the ordinary way.
 
 mod backup_job;
+mod coordinator;
 mod people;
-mod pools;
+mod policy;
+mod pool;
 mod resource_profile;
 mod server;
 mod server_limits;
+mod worker;
 
 pub use backup_job::{
     BACKUP_JOB, BackupJobSpec, BackupJobStatus, BackupRetention, BackupSchedule, BackupSubject, BackupTarget,
     FileTarget, FilesSubject, S3Target, StoreSubject,
 };
+pub use coordinator::COORDINATOR;
 pub use people::{TOKEN, USER};
-pub use pools::{COORDINATOR, POLICY, POOL, WORKER};
+pub use policy::{POLICY, PolicySpec, PolicyStatus};
+pub use pool::{POOL, PoolSpec, PoolStatus};
 pub use resource_profile::{RESOURCE_PROFILE, ResourceProfileSpec, ResourceProfileStatus, SparkProfile};
 pub use server::{SERVER, ServerSpec, ServerStatus};
 pub use server_limits::{SERVER_LIMITS, ServerLimitsSpec, ServerLimitsStatus};
+pub use worker::{
+    Heartbeat, HeartbeatStatus, RemovedWorker, WORKER, WorkerCondition, WorkerRow, WorkerSpec, WorkerStatus,
+};
 
 use crate::ResourceKind;
 

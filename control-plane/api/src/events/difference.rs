@@ -5,8 +5,12 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::kinds::Kinds;
-use slotway_api_types::SyncState;
-use slotway_pools::{PoolStatus, StatusView, WorkerStatus};
+use crate::pool_types::{pool_status, worker_status};
+use slotway_api_types::{
+    SyncState,
+    kinds::{PoolStatus, WorkerStatus},
+};
+use slotway_pools::StatusView;
 
 /// The last sent figures without their ages, which change continuously.
 #[derive(Debug, Default)]
@@ -41,11 +45,12 @@ impl SentFigures {
     pub(super) fn figures(&mut self, view: &StatusView<'_>, kinds: Kinds) -> Figures {
         let mut figures = Figures::default();
         if kinds.has(Kinds::POOL) {
-            let statuses = view.pools().map(|(name, status)| (name.to_string(), status));
+            let statuses = view.pools().map(|(name, status)| (name.to_string(), pool_status(status)));
             figures.pools = differing(&mut self.pools, statuses, |status| status.report_age_ms = None);
         }
         if kinds.has(Kinds::WORKER) {
-            let statuses = view.workers().into_iter().map(|(url, _, status)| (url.to_string(), status));
+            let statuses =
+                view.workers().into_iter().map(|(url, _, status)| (url.to_string(), worker_status(status)));
             figures.workers = differing(&mut self.workers, statuses, |status| {
                 if let Some(heartbeat) = &mut status.heartbeat {
                     heartbeat.at.clear();

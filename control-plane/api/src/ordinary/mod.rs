@@ -15,7 +15,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 use slotway_api_types::{ResourceKind, kinds};
-use slotway_store::{Resource as Stored, ResourceChange, ResourceView};
+use slotway_store::{DomainResource, ResourceChange, ResourceView};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::{
@@ -60,9 +60,9 @@ enum Method {
     Patch,
 }
 
-/// Returns a resource in its wire form.
-pub(super) fn resource(kind: &ResourceKind, stored: Stored) -> Resource<Value, Value> {
-    let Stored { name, revision, spec, status } = stored;
+/// Returns a resource as it is sent.
+pub(super) fn resource(kind: &ResourceKind, stored: DomainResource) -> Resource<Value, Value> {
+    let DomainResource { name, revision, spec, status } = stored;
     Resource { kind: kind.name.to_owned(), metadata: Metadata::new(name, revision), spec, status }
 }
 
@@ -173,7 +173,7 @@ fn there(
     served: &ServedKind,
     view: &dyn ResourceView,
     name: &str,
-) -> Result<Stored, ApiError> {
+) -> Result<DomainResource, ApiError> {
     view.get(served.kind, name).ok_or_else(|| unknown(kind, served, view, name))
 }
 

@@ -2,8 +2,8 @@ use std::{collections::HashSet, sync::Arc};
 
 use slotway_api_types::ResourceKind;
 use slotway_store::{
-    Batch, Kind, Resource, ResourceChange, ResourceChanges, ResourceView, Resources, Store, StoreError, Who,
-    Write,
+    Batch, DomainResource, Kind, ResourceChange, ResourceChanges, ResourceView, Resources, Store, StoreError,
+    Who, Write,
 };
 use tokio::sync::Mutex;
 
@@ -42,7 +42,7 @@ impl StampedView {
     }
 
     /// Returns a resource.
-    pub(crate) fn get(&self, kind: Kind, name: &str) -> Option<Resource> {
+    pub(crate) fn get(&self, kind: Kind, name: &str) -> Option<DomainResource> {
         let mut found = self.view.get(kind, name)?;
         if let Some(revision) = self.revision
             && self.written.contains(&(kind, name.to_owned()))

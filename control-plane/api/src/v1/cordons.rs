@@ -5,6 +5,7 @@ use axum::{
     response::Response,
 };
 use serde::Deserialize;
+use slotway_api_types::kinds::{WorkerSpec, WorkerStatus};
 use slotway_config::WorkerUrl;
 
 use super::workers::{named, shown, version};
@@ -14,7 +15,7 @@ use crate::{
     access::RequestAuthor,
     resource::{DryRun, PathName, Precondition, read},
 };
-use slotway_pools::{Cordon, PoolsError, PoolsState, WorkerSpec, WorkerStatus};
+use slotway_pools::{Cordon, PoolsError, PoolsState};
 use slotway_store::Who;
 
 /// A reason.

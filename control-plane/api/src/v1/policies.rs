@@ -7,9 +7,11 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::Response,
 };
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use slotway_api_types::ResourceBody;
+use slotway_api_types::{
+    ResourceBody,
+    kinds::{PolicySpec, PolicyStatus},
+};
 use slotway_config::PoolName;
 
 use super::pools::named;
@@ -17,6 +19,7 @@ use crate::ApiError;
 use crate::{
     ApiState, List, Metadata, Problem, Resource,
     access::RequestAuthor,
+    pool_types::policy_spec,
     resource::{
         DryRun, PageQuery, PathName, Precondition, RequestBody, answer, bad_query, merged, paged, read,
     },
@@ -27,29 +30,7 @@ use slotway_pools::PoolsState;
 pub(super) const KIND: &str = "Policy";
 
 /// The policy of a pool.
-pub(super) type Policy = Resource<slotway_config::Policy, PolicyStatus>;
-
-/// The schema of a policy in a request body.
-#[derive(utoipa::ToSchema)]
-#[expect(dead_code, reason = "it describes the JSON and is never built")]
-pub(crate) struct PolicySpec {
-    /// The longest time that a request waits for a slot before a 503; `0` refuses at once. Default: `30s`.
-    #[schema(example = "30s")]
-    free_worker_timeout: Option<String>,
-    /// The largest number of waiting requests; further ones are refused at once. Default: 1024.
-    #[schema(maximum = 65_536)]
-    max_waiting: Option<u32>,
-    /// How long a slot stays occupied after its request was abandoned. Default: `0`.
-    #[schema(example = "5s")]
-    abandoned_hold: Option<String>,
-    /// The longest time for a worker's whole response; `0` for no limit. Default: `10m`.
-    #[schema(example = "10m")]
-    answer_timeout: Option<String>,
-}
-
-/// Empty: the pool's status shows the effects of its policy.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct PolicyStatus {}
+pub(super) type Policy = Resource<PolicySpec, PolicyStatus>;
 
 /// Returns the policy of a pool, if it exists.
 pub(super) fn resource(roster: &PoolsState, name: &PoolName) -> Option<Policy> {
@@ -57,7 +38,7 @@ pub(super) fn resource(roster: &PoolsState, name: &PoolName) -> Option<Policy> {
     Some(Resource {
         kind: KIND.to_owned(),
         metadata: Metadata::new(name.as_str(), record.revision),
-        spec: record.policy,
+        spec: policy_spec(record.policy),
         status: PolicyStatus {},
     })
 }
@@ -170,7 +151,7 @@ pub(crate) async fn patch(
     let make = |next: &mut PoolsState| -> Result<_, ApiError> {
         let name = named(next, &name)?;
         let there = next.pools().policy(&name).ok_or_else(|| next.unknown_pool(&name))?;
-        let (version, there) = (there.revision, json!({ "spec": there.policy }));
+        let (version, there) = (there.revision, json!({ "spec": policy_spec(there.policy) }));
         let body: RequestBody<slotway_config::Policy> = merged(there, patch.clone())?;
         body.is_of(KIND, name.as_str())?;
         body.metadata.has_no_labels()?;

@@ -8,18 +8,22 @@ use axum::{
     response::Response,
 };
 use serde_json::{Value, json};
-use slotway_api_types::ResourceBody;
+use slotway_api_types::{
+    ResourceBody,
+    kinds::{PoolSpec, PoolStatus},
+};
 use slotway_config::PoolName;
 
 use crate::ApiError;
 use crate::{
     ApiState, List, Metadata, Problem, Resource,
     access::RequestAuthor,
+    pool_types::{pool_spec, pool_status},
     resource::{
         DryRun, PageQuery, PathName, Precondition, RequestBody, answer, bad_query, merged, paged, read,
     },
 };
-use slotway_pools::{PoolSpec, PoolStatus, PoolsState, StatusView};
+use slotway_pools::{PoolsState, StatusView};
 
 /// The kind of a pool.
 pub(super) const KIND: &str = "Pool";
@@ -32,8 +36,8 @@ pub(super) fn resource(view: &StatusView<'_>, name: &PoolName) -> Option<Pool> {
     Some(Resource {
         kind: KIND.to_owned(),
         metadata: Metadata::new(name.as_str(), version(&view.state, name)?),
-        spec: view.state.pool_spec(name)?,
-        status: view.pool(name),
+        spec: pool_spec(view.state.pool_spec(name)?),
+        status: pool_status(view.pool(name)),
     })
 }
 
@@ -124,7 +128,7 @@ pub(crate) async fn put(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
-    let body: RequestBody<PoolSpec> = read(&headers, body)?;
+    let body: RequestBody<slotway_pools::PoolSpec> = read(&headers, body)?;
     body.is_of(KIND, &name)?;
     body.metadata.has_no_labels()?;
     let name = parse_name(&name)?;
@@ -168,7 +172,8 @@ pub(crate) async fn patch(
     let make = |next: &mut PoolsState| -> Result<_, ApiError> {
         let name = named(next, &name)?;
         let there = next.pool_spec(&name).ok_or_else(|| next.unknown_pool(&name))?;
-        let body: RequestBody<PoolSpec> = merged(json!({ "spec": there }), patch.clone())?;
+        let body: RequestBody<slotway_pools::PoolSpec> =
+            merged(json!({ "spec": pool_spec(there) }), patch.clone())?;
         body.is_of(KIND, name.as_str())?;
         body.metadata.has_no_labels()?;
         precondition.and_body(body.metadata.resource_version.as_deref())?.check(version(next, &name))?;

@@ -8,7 +8,10 @@ use axum::{
     response::Response,
 };
 use serde_json::{Value, json};
-use slotway_api_types::ResourceBody;
+use slotway_api_types::{
+    ResourceBody,
+    kinds::{WorkerCondition, WorkerSpec, WorkerStatus},
+};
 use slotway_config::WorkerUrl;
 
 use super::worker_query::WorkerQuery;
@@ -16,11 +19,10 @@ use crate::ApiError;
 use crate::{
     ApiState, List, Metadata, Problem, Resource,
     access::RequestAuthor,
+    pool_types::{worker_spec, worker_status},
     resource::{BodyMetadata, DryRun, PathName, Precondition, RequestBody, answer, merged, paged, read},
 };
-use slotway_pools::{
-    PoolsState, StatusView, WantedWorker, WorkerCondition, WorkerRecord, WorkerSpec, WorkerStatus,
-};
+use slotway_pools::{PoolsState, StatusView, WantedWorker, WorkerRecord};
 
 /// The kind of a worker.
 pub(super) const KIND: &str = "Worker";
@@ -34,13 +36,14 @@ pub(super) fn resource(view: &StatusView<'_>, url: &WorkerUrl) -> Option<Worker>
     Some(of(url, record, view.worker(url, record)))
 }
 
-fn of(url: &WorkerUrl, record: &WorkerRecord, status: WorkerStatus) -> Worker {
+fn of(url: &WorkerUrl, record: &WorkerRecord, status: slotway_pools::WorkerStatus) -> Worker {
     let metadata = Metadata {
         labels: record.labels.clone().into(),
         notes: record.notes.clone().into(),
         ..Metadata::new(url.as_str(), record.revision)
     };
-    Resource { kind: KIND.to_owned(), metadata, spec: record.spec(), status }
+    let (spec, status) = (worker_spec(record.spec()), worker_status(status));
+    Resource { kind: KIND.to_owned(), metadata, spec, status }
 }
 
 /// Returns the version of a worker, if it exists.
@@ -67,7 +70,7 @@ pub(super) fn named(name: &str) -> Result<WorkerUrl, ApiError> {
 pub(super) fn wanted(
     worker: WorkerUrl,
     metadata: BodyMetadata,
-    spec: WorkerSpec,
+    spec: slotway_pools::WorkerSpec,
 ) -> Result<WantedWorker, ApiError> {
     let bad = |field: &str, reason| ApiError::BadBody { index: None, field: Some(field.to_owned()), reason };
     let labels = metadata.labels.try_into().map_err(|reason| bad("metadata.labels", reason))?;
@@ -76,7 +79,7 @@ pub(super) fn wanted(
 }
 
 /// Checks kind and name; another spelling of the URL is the same name.
-fn is_of(body: &RequestBody<WorkerSpec>, url: &WorkerUrl) -> Result<(), ApiError> {
+fn is_of(body: &RequestBody<slotway_pools::WorkerSpec>, url: &WorkerUrl) -> Result<(), ApiError> {
     match &body.metadata.name {
         Some(name) if named(name)? == *url => body.is_of(KIND, name),
         _ => body.is_of(KIND, url.as_str()),
@@ -149,7 +152,7 @@ pub(crate) async fn put(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
     let url = named(&name)?;
-    let body: RequestBody<WorkerSpec> = read(&headers, body)?;
+    let body: RequestBody<slotway_pools::WorkerSpec> = read(&headers, body)?;
     is_of(&body, &url)?;
     let precondition = precondition.and_body(body.metadata.resource_version.as_deref())?;
     let wanted = wanted(url.clone(), body.metadata, body.spec)?;
@@ -195,9 +198,9 @@ pub(crate) async fn patch(
         let there = next.worker(&own).ok_or_else(|| next.unknown_worker(&own))?;
         let as_json = json!({
             "metadata": { "labels": there.labels.clone(), "notes": there.notes.clone() },
-            "spec": there.spec(),
+            "spec": worker_spec(there.spec()),
         });
-        let body: RequestBody<WorkerSpec> = merged(as_json, patch.clone())?;
+        let body: RequestBody<slotway_pools::WorkerSpec> = merged(as_json, patch.clone())?;
         is_of(&body, &own)?;
         precondition.and_body(body.metadata.resource_version.as_deref())?.check(Some(there.revision))?;
         next.put_worker(wanted(own.clone(), body.metadata, body.spec)?, &context)?;

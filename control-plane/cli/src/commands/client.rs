@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use slotway_config::Protocol;
 use slotway_runtime::{
@@ -163,6 +164,21 @@ impl ApiClient {
         let request = ApiRequest::get(kind.path_of(name), kind.in_words(name));
         let answer = self.send(&request).await?;
         JsonResource::new(answer.body).ok_or_else(|| self.unexpected(&request, "not a resource"))
+    }
+
+    /// Returns the status of a resource as the wire type of its kind.
+    ///
+    /// # Errors
+    /// [`CliError::Request`] if it has another form, as of a control plane of another version.
+    pub(super) fn status<Status: DeserializeOwned>(
+        &self,
+        kind: Kind,
+        resource: &JsonResource,
+    ) -> Result<Status, CliError> {
+        resource.status().ok_or_else(|| {
+            let request = ApiRequest::get(kind.path_of(resource.name()), kind.in_words(resource.name()));
+            self.unexpected(&request, &format!("not a {} of this version", kind.title))
+        })
     }
 
     /// Reads all resources of a kind, page by page. `fields` select among them.

@@ -74,7 +74,7 @@ async fn described(client: &ApiClient, kind: Kind, resource: &JsonResource) -> R
     } else if kind == Kind::POOL {
         pool::describe(&mut text, resource, client).await?;
     } else if kind == Kind::COORDINATOR {
-        coordinator::describe(&mut text, resource);
+        coordinator::describe(&mut text, resource, &client.status(kind, resource)?);
     } else {
         text.fields("", resource.at("spec"), &[]);
         text.fields("", resource.at("status"), &[]);

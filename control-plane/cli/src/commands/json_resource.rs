@@ -1,3 +1,4 @@
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// A resource as the control plane returns it. Fields that this program does not know, as of a newer control plane, are kept and printed.
@@ -30,6 +31,11 @@ impl JsonResource {
             value = value.get(step)?;
         }
         (!value.is_null()).then_some(value)
+    }
+
+    /// Returns the status as the wire type of its kind; none if it has another form.
+    pub(super) fn status<Status: DeserializeOwned>(&self) -> Option<Status> {
+        Status::deserialize(self.value.get("status")?).ok()
     }
 
     /// Returns the text at a path.

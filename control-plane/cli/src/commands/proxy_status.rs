@@ -1,5 +1,6 @@
 use clap::Args;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
+use slotway_api_types::{CoordinatorState, SyncState, TypeStatus};
 
 use super::{
     client::ResourceList,
@@ -12,8 +13,8 @@ use crate::commands::CliError;
 
 /// The shown part of a version, in characters: a prefix of a hash.
 const VERSION_CHARS: usize = 12;
-/// The state of a type whose wanted version is acknowledged.
-const SYNCED: &str = "SYNCED";
+/// A cell without a value.
+const NONE: &str = "-";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -53,15 +54,19 @@ impl ProxyStatus {
             }
             named
         };
+        let with_status =
+            |resource: JsonResource| Ok((client.status(Kind::COORDINATOR, &resource)?, resource));
+        let coordinators: Vec<(CoordinatorState, JsonResource)> =
+            coordinators.into_iter().map(with_status).collect::<Result<_, CliError>>()?;
         say_text(&render(&coordinators, self.output)?);
-        let synced = |resource: &JsonResource| resource.text("status.state") == Some(SYNCED);
-        if self.exit_code && !coordinators.iter().all(synced) { Err(CliError::Differs) } else { Ok(()) }
+        let is_synced = |(status, _): &(CoordinatorState, _)| status.state == SyncState::Synced;
+        if self.exit_code && !coordinators.iter().all(is_synced) { Err(CliError::Differs) } else { Ok(()) }
     }
 }
 
-fn render(coordinators: &[JsonResource], format: Format) -> Result<String, CliError> {
+fn render(coordinators: &[(CoordinatorState, JsonResource)], format: Format) -> Result<String, CliError> {
     let whole = || -> Value {
-        let told = |resource: &JsonResource| json!({ "node": resource.name(), "state": resource.at("status.state"), "types": resource.at("status.types") });
+        let told = |(_, resource): &(CoordinatorState, JsonResource)| json!({ "node": resource.name(), "state": resource.at("status.state"), "types": resource.at("status.types") });
         coordinators.iter().map(told).collect()
     };
     match format {
@@ -70,7 +75,7 @@ fn render(coordinators: &[JsonResource], format: Format) -> Result<String, CliEr
         Format::Name => {
             return Ok(coordinators
                 .iter()
-                .map(|resource| format!("coordinator/{}\n", printable(resource.name())))
+                .map(|(_, resource)| format!("coordinator/{}\n", printable(resource.name())))
                 .collect());
         }
         Format::Table | Format::Wide => {}
@@ -81,50 +86,40 @@ fn render(coordinators: &[JsonResource], format: Format) -> Result<String, CliEr
         headings.push("CHANGED BY");
     }
     let mut lines = vec![headings.into_iter().map(str::to_owned).collect::<Vec<_>>()];
-    let empty = Map::new();
-    for resource in coordinators {
-        let types = resource.at("status.types").and_then(Value::as_object).unwrap_or(&empty);
-        for (url, status) in types {
-            lines.push(line(resource, url, status, wide));
+    for (status, resource) in coordinators {
+        for (url, of_type) in &status.types {
+            lines.push(line(resource.name(), &status.cluster, url, of_type, wide));
         }
-        if types.is_empty() {
+        if status.types.is_empty() {
             let nothing = ["subscribes to nothing", "-", "-", "-", "-", "-"].map(str::to_owned);
-            let group = resource.text("status.cluster").unwrap_or("-");
-            let named = [printable(resource.name()), printable(group)];
+            let named = [printable(resource.name()), printable(&status.cluster)];
             lines.push(named.into_iter().chain(nothing).take(lines[0].len()).collect());
         }
     }
     Ok(aligned(&lines))
 }
 
-fn line(resource: &JsonResource, url: &str, status: &Value, wide: bool) -> Vec<String> {
-    let text = |pointer: &str| status.pointer(pointer).and_then(Value::as_str);
-    let version = |pointer: &str| {
-        let version = text(pointer).filter(|version| !version.is_empty()).unwrap_or("-");
+fn line(node: &str, group: &str, url: &str, status: &TypeStatus, wide: bool) -> Vec<String> {
+    let version = |version: Option<&str>| {
+        let version = version.filter(|version| !version.is_empty()).unwrap_or(NONE);
         version.chars().take(if wide { usize::MAX } else { VERSION_CHARS }).collect::<String>()
     };
-    let state = text("/state").unwrap_or("-");
     // The last rejection stays visible to the API after a later acknowledgement.
-    let rejected = state == "REJECTED";
-    let reason = text("/last_rejection/reason").filter(|_| rejected).unwrap_or("-");
+    let rejection = status.last_rejection.as_ref().filter(|_| status.state == SyncState::Rejected);
     let mut line = vec![
-        resource.name().to_owned(),
-        resource.text("status.cluster").unwrap_or("-").to_owned(),
+        node.to_owned(),
+        group.to_owned(),
         url.rsplit('.').next().unwrap_or_default().to_owned(),
-        state.to_owned(),
-        version("/wanted"),
-        version("/acked"),
-        reason.to_owned(),
+        status.state.as_str().to_owned(),
+        version(Some(&status.wanted)),
+        version(status.acked.as_deref()),
+        rejection.map_or(NONE, |rejection| &rejection.reason).to_owned(),
     ];
     if wide {
-        let changes =
-            status.pointer("/last_rejection/changes").and_then(Value::as_array).filter(|_| rejected);
-        let told = changes.into_iter().flatten().map(|change| {
-            let text = |name: &str| change.get(name).and_then(Value::as_str).unwrap_or_default();
-            format!("{}: {} {}", text("who"), text("kind"), text("key"))
-        });
-        let told = told.collect::<Vec<_>>().join("; ");
-        line.push(if told.is_empty() { "-".to_owned() } else { told });
+        let changes = rejection.and_then(|rejection| rejection.changes.as_ref()).into_iter().flatten();
+        let authors: Vec<_> =
+            changes.map(|change| format!("{}: {} {}", change.who, change.kind, change.key)).collect();
+        line.push(if authors.is_empty() { NONE.to_owned() } else { authors.join("; ") });
     }
     line.iter().map(|cell| printable(cell)).collect()
 }
@@ -136,20 +131,27 @@ mod tests {
     #[test]
     fn each_type_of_each_envoy_is_told_with_what_it_refused_and_why() {
         let ty = |name: &str| format!("type.googleapis.com/envoy.config.x.v3.{name}");
-        let changes = json!([{ "who": "ada", "kind": "worker", "key": "https://a" }]);
-        let rejection = json!({ "reason": "Invalid path:\n/nowhere.pem", "changes": changes });
-        let mended = json!({ "reason": "mended since" });
+        let changes = json!([{ "who": "ada", "at_unix_ms": 1, "kind": "worker", "key": "https://a" }]);
+        let rejection =
+            json!({ "reason": "Invalid path:\n/nowhere.pem", "at_unix_ms": 1, "changes": changes });
+        let mended = json!({ "reason": "mended since", "at_unix_ms": 1 });
         let version = |letter: &str| letter.repeat(20);
         let types = json!({
             ty("Cluster"): { "state": "REJECTED", "wanted": version("b"), "acked": version("a"), "last_rejection": rejection },
             ty("Listener"): { "state": "SYNCED", "wanted": "v1", "acked": "v1", "last_rejection": mended },
             ty("Runtime"): { "state": "STALE", "wanted": "v2", "acked": null, "last_rejection": null }
         });
-        let status = json!({ "cluster": "slotway", "state": "REJECTED", "types": types });
-        let resource = |name: &str, status: Value| {
-            JsonResource::new(json!({ "metadata": { "name": name }, "status": status })).unwrap()
+        let coordinator = |name: &str, group: &str, types: Value| {
+            let status = json!({
+                "cluster": group, "envoy_version": "1.40.0", "protocol": "incremental", "connected_since_unix_ms": 0,
+                "generation": null, "state": "REJECTED", "types": types, "pools": [], "report_age_ms": null,
+                "generation_in_force": null
+            });
+            let resource =
+                JsonResource::new(json!({ "metadata": { "name": name }, "status": status })).unwrap();
+            (resource.status().unwrap(), resource)
         };
-        let both = [resource("edge-1", status), resource("edge-2", json!({ "cluster": "g", "types": {} }))];
+        let both = [coordinator("edge-1", "slotway", types), coordinator("edge-2", "g", json!({}))];
         assert_eq!(
             render(&both, Format::Table).unwrap(),
             "NODE    GROUP    TYPE                   STATE     WANTED        ACKED         REASON\n\

@@ -19,8 +19,7 @@ const CONFINED: &[(&str, &[&str], &str)] = &[
     ),
     (
         "ToSchema",
-        // `slotway-pools` until the wire types of its resources are in `slotway-api-types`.
-        &["slotway", "slotway-api", "slotway-api-types", "slotway-pools"],
+        &["slotway", "slotway-api", "slotway-api-types"],
         "only REST has a schema; a domain's type is no wire type",
     ),
     ("ValueEnum", &["slotway"], "only `cli` has a command line"),

@@ -143,8 +143,7 @@ const CONFINED: &[Confined] = &[
     },
     Confined {
         package: "utoipa",
-        // slotway-pools: until the wire types of pools and workers stand in slotway-api-types.
-        to: &["slotway", "slotway-api", "slotway-api-types", "slotway-pools"],
+        to: &["slotway", "slotway-api", "slotway-api-types"],
         reason: "only REST has an OpenAPI description",
     },
     Confined {

@@ -4,13 +4,10 @@ use slotway_test_architecture::cycles::cycles;
 
 use crate::sources::{assert_none, sources};
 
-/// Packages whose modules still form cycles. They are to be cut, and the entries to go.
-const TO_BE_CUT: &[&str] = &[];
-
 #[test]
 fn modules_form_no_import_cycle() {
     let mut breaches = Vec::new();
-    for sources in sources().iter().filter(|sources| !TO_BE_CUT.contains(&sources.package.name.as_str())) {
+    for sources in sources() {
         for cycle in sources.trees().flat_map(cycles) {
             let imports: Vec<_> = cycle.iter().map(|import| format!("\n    {import}")).collect();
             breaches.push(format!("{}:{}", sources.package.name, imports.concat()));

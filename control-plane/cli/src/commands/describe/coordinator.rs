@@ -1,6 +1,6 @@
-use serde_json::Value;
+use slotway_api_types::{CoordinatorState, SyncState};
 
-use super::{figure, text::Text};
+use super::text::Text;
 use crate::commands::{json_resource::JsonResource, output::duration};
 
 const STATUS_TOLD: &[&str] = &[
@@ -16,58 +16,48 @@ const STATUS_TOLD: &[&str] = &[
     "connected_since_unix_ms",
 ];
 
-pub(super) fn describe(text: &mut Text, resource: &JsonResource) {
-    text.line("Group", resource.text("status.cluster").unwrap_or("unknown"));
-    text.line("State", resource.text("status.state").unwrap_or("unknown"));
-    text.line("Envoy", resource.text("status.envoy_version").unwrap_or("unknown"));
-    text.line("Protocol", resource.text("status.protocol").unwrap_or("unknown"));
+pub(super) fn describe(text: &mut Text, resource: &JsonResource, status: &CoordinatorState) {
+    let generation =
+        |number: Option<u64>| number.map_or_else(|| "unknown".to_owned(), |number| number.to_string());
+    text.line("Group", &status.cluster);
+    text.line("State", status.state.as_str());
+    text.line("Envoy", &status.envoy_version);
+    text.line("Protocol", status.protocol.as_str());
     text.line(
         "Generation",
         format!(
             "{} acknowledged, {} in force",
-            figure(resource, "status.generation"),
-            figure(resource, "status.generation_in_force")
+            generation(status.generation),
+            generation(status.generation_in_force)
         ),
     );
     text.line(
         "Reported",
-        match resource.number("status.report_age_ms") {
+        match status.report_age_ms {
             Some(ms) => format!("{} ago", duration(ms)),
             None => "never".to_owned(),
         },
     );
+    // Fields of a newer control plane.
     text.fields("", resource.at("status"), STATUS_TOLD);
     text.heading("Resources");
-    for (url, status) in resource.at("status.types").and_then(Value::as_object).into_iter().flatten() {
-        let member = |name: &str| status.get(name).and_then(Value::as_str).unwrap_or("-");
+    for (url, status) in &status.types {
         let name = url.rsplit('.').next().unwrap_or_default();
-        text.entry(&format!(
-            "{name}: {}, wanted {}, acknowledged {}",
-            member("state"),
-            member("wanted"),
-            member("acked")
-        ));
-        let Some(rejection) = status.get("last_rejection").filter(|rejection| rejection.is_object()) else {
-            continue;
-        };
-        let reason = rejection.get("reason").and_then(Value::as_str).unwrap_or("no reason");
-        let mended = if member("state") == "REJECTED" { "refused" } else { "refused before, mended since" };
-        text.entry(&format!("  {mended}: {reason}"));
-        for change in rejection.get("changes").and_then(Value::as_array).into_iter().flatten() {
-            let text_of = |name: &str| change.get(name).and_then(Value::as_str).unwrap_or_default();
-            text.entry(&format!("  changed by {}: {} {}", text_of("who"), text_of("kind"), text_of("key")));
+        let (state, acked) = (status.state.as_str(), status.acked.as_deref().unwrap_or("-"));
+        text.entry(&format!("{name}: {state}, wanted {}, acknowledged {acked}", status.wanted));
+        let Some(rejection) = &status.last_rejection else { continue };
+        let mended =
+            if status.state == SyncState::Rejected { "refused" } else { "refused before, mended since" };
+        text.entry(&format!("  {mended}: {}", rejection.reason));
+        for change in rejection.changes.iter().flatten() {
+            text.entry(&format!("  changed by {}: {} {}", change.who, change.kind, change.key));
         }
     }
     text.heading("Pools");
-    for pool in resource.at("status.pools").and_then(Value::as_array).into_iter().flatten() {
-        let number = |name: &str| pool.get(name).and_then(Value::as_u64).unwrap_or_default();
+    for pool in &status.pools {
         text.entry(&format!(
             "{}: {} in flight, {} free, {} parked, {} waiting",
-            pool.get("name").and_then(Value::as_str).unwrap_or_default(),
-            number("in_flight"),
-            number("free"),
-            number("parked"),
-            number("waiting")
+            pool.name, pool.in_flight, pool.free, pool.parked, pool.waiting
         ));
     }
 }
