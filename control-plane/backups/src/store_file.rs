@@ -137,7 +137,7 @@ impl StoreBackup {
             }
             let document = document_of(value, scope).map_err(|reason| at(&reason))?;
             bytes += document.key.len() + document.value.len();
-            // With a write for each that goes, and those that are nobody's document, a restore is one batch.
+            // A restore is one batch: it also has a write for each document that it deletes.
             if listing.documents.len() >= WRITES_MAX / 2 || bytes > BATCH_BYTES_MAX {
                 return Err(at("it has more documents than a store"));
             }

@@ -8,8 +8,8 @@ use crate::{
     worker_record::{Membership, WorkerRecord},
 };
 
-/// What a worker is doing, as clients of the API see it: made of its [`Membership`] and [`Health`] in the store and of the
-/// [`WorkerState`]s that the coordinators report.
+/// The condition of a worker for clients of the API. It is derived from the worker's [`Membership`] and [`Health`] in
+/// the store and from the [`WorkerState`]s that the coordinators report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum WorkerCondition {
     /// It takes requests.

@@ -12,23 +12,23 @@ const THRESHOLD: RangeInclusive<u32> = 1..=100;
 /// The maximum length of the path, in bytes.
 const PATH_BYTES_MAX: usize = 1_024;
 
-/// How the control plane finds out whether a worker works: it sends it a request, and after so many failures in a row the worker gets
-/// no requests until it answers again.
+/// The health check of a worker: the control plane sends it requests. After a number of failures in a row the worker
+/// gets no requests until it answers again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "HeartbeatFields")]
 pub struct Heartbeat {
-    /// What is asked for, behind the worker's base URL.
+    /// The path of the request, appended to the worker's base URL.
     path: String,
-    /// How often it is asked: `100ms` to `1h`; `5s` if not said.
+    /// The interval between requests: `100ms` to `1h`. Default: `5s`.
     interval: WaitDuration,
-    /// How long it may take to answer: `10ms` to `1m`, and not longer than the interval; `1s` if not said.
+    /// The time limit for an answer: `10ms` to `1m`, at most the interval. Default: `1s`.
     timeout: WaitDuration,
-    /// After how many failures in a row it is down: 1 to 100; 3 if not said.
+    /// The number of failures in a row after which the worker is down: 1 to 100. Default: 3.
     threshold: u32,
 }
 
 impl Heartbeat {
-    /// Returns the path of the request, which is appended to the worker's base URL. It begins with `/`.
+    /// Returns the path of the request, which is appended to the worker's base URL.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path

@@ -48,16 +48,16 @@ impl CoordinatorFigures {
     }
 }
 
-/// The outcome of a worker's last heartbeat, as the control plane that watches it knows it.
+/// The outcome of a worker's last heartbeat, as known to the control plane that probes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeartbeatStatus {
     /// Whether it answered.
     pub ok: bool,
-    /// When it was asked.
+    /// The time of the request.
     pub at: Moment,
-    /// How many times it has failed, one after the other.
+    /// The number of failures in a row.
     pub failures: u32,
-    /// What went wrong when it last failed; `None` once it has answered.
+    /// The last failure; `None` once it has answered.
     pub last_error: Option<String>,
     /// Whether it gets requests although its failures have reached the threshold, because so many workers fail at once
     /// that the control plane's own network has probably failed.

@@ -8,7 +8,7 @@ use crate::{
     worker_record::{Membership, WorkerRecord},
 };
 
-/// One worker with its figures: sums over the coordinators, `None` where no coordinator has reported.
+/// One worker with its figures: sums over the coordinators, `None` if none has reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkerOverview {
     /// The base URL.
@@ -17,8 +17,8 @@ pub struct WorkerOverview {
     pub pool: String,
     /// The maximum number of concurrent requests of a coordinator at the worker.
     pub capacity: u32,
-    /// What it is doing, in the six words that this list has always had: one that is cordoned drains, and one whose heartbeat fails
-    /// is parked.
+    /// Its state: `active`, `pending`, `draining`, `probing`, `parked` or `unknown`. A cordoned worker is `draining`
+    /// here, and a worker with a failed heartbeat is `parked`.
     pub state: WorkerCondition,
     /// Its requests under way.
     pub in_flight: Option<u32>,

@@ -15,8 +15,8 @@ pub struct PoolSpec {
     /// Which requests belong to it.
     #[serde(rename = "match")]
     pub matches: PoolMatch,
-    /// Its place among the pools whose matches are tried in order, from 0. If not said where it is; a new one comes before the
-    /// first pool that would take all its requests, at the end if there is none.
+    /// Its position among the pools whose matches are tried in order, from 0. Default: unchanged; a new pool is
+    /// inserted before the first pool that would take all its requests, or at the end if there is none.
     #[serde(default)]
     pub position: Option<u32>,
 }

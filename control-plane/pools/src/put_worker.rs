@@ -18,11 +18,11 @@ const SLOW_START_MS_MAX: u64 = 3_600_000;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WorkerSpec {
-    /// Its pool; if not said the one that it is in, for a new worker the first one. A worker with requests under way moves once they
-    /// have ended.
+    /// Its pool. Default: its current pool; for a new worker, the first pool. A worker with running requests moves once
+    /// they have ended.
     #[serde(default)]
     pub pool: Option<PoolName>,
-    /// How many requests a coordinator may have there at once.
+    /// The maximum number of concurrent requests of a coordinator at the worker.
     pub capacity: Capacity,
     /// The protocol towards it: `http1` or `http2`.
     #[serde(default)]
@@ -30,13 +30,14 @@ pub struct WorkerSpec {
     /// How its certificate is checked; only for https.
     #[serde(default)]
     pub tls: Option<WorkerTls>,
-    /// Whether it gets no further requests, and stays; if not said as it was, for a new worker `false`.
+    /// Whether it gets no further requests, but stays in its pool. Default: unchanged; for a new worker, `false`.
     #[serde(default)]
     pub cordoned: Option<bool>,
-    /// How it is found out whether it is there; nobody asks it without one.
+    /// The heartbeat, by which the control plane checks that the worker answers. Without it the worker is not checked.
     #[serde(default)]
     pub heartbeat: Option<Heartbeat>,
-    /// Over how long its capacity comes back when its heartbeat is well again: up to `1h`; at once if not said.
+    /// The duration over which its capacity returns after a failed heartbeat: up to `1h`. Default: the whole capacity
+    /// returns at once.
     #[serde(default)]
     pub slow_start: Option<WaitDuration>,
 }

@@ -38,7 +38,7 @@ pub struct WorkerStatus {
     pub oldest_wait_ms: Option<u64>,
     /// The age of the oldest of these figures, in milliseconds.
     pub report_age_ms: Option<u64>,
-    /// How its heartbeat last went; `None` where it has none, was not asked yet, or another control plane asks it.
+    /// The result of its last heartbeat; `None` if it has none, was not probed yet, or another control plane probes it.
     pub heartbeat: Option<HeartbeatStatus>,
 }
 
@@ -63,7 +63,7 @@ pub struct PoolStatus {
     pub coordinators: u64,
     /// The age of the oldest of these figures, in milliseconds.
     pub report_age_ms: Option<u64>,
-    /// The pool before it that takes all its requests, so that it gets none; `None` where it gets some.
+    /// The earlier pool that takes all of its requests; `None` if this pool gets some.
     pub shadowed_by: Option<String>,
 }
 

@@ -131,7 +131,7 @@ async fn a_worker_of_the_same_batch_can_be_a_server() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_is_refused_with_its_field() {
+async fn an_invalid_spec_is_refused_with_its_field() {
     let (_directory, store) = store().await;
     let view = Servers::open(store, workers()).await.unwrap().current();
     let refused = |kind, name: &str, spec: Option<Value>| {

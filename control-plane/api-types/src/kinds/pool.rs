@@ -49,8 +49,8 @@ pub struct PoolSpec {
     #[serde(rename = "match")]
     #[schema(value_type = MatchSchema)]
     pub matches: PoolMatch,
-    /// Its place among the pools whose matches are tried in order, from 0. If not said where it is; a new one comes before the
-    /// first pool that would take all its requests, at the end if there is none.
+    /// Its position among the pools whose matches are tried in order, from 0. Default: unchanged; a new pool is
+    /// inserted before the first pool that would take all its requests, or at the end if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<u32>,
 }
@@ -68,24 +68,24 @@ struct MatchSchema {
 /// The status of a pool. Figures are sums over the coordinators that report to this control plane; `null` where none does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct PoolStatus {
-    /// Slots that can be given out.
+    /// Slots that can be granted.
     pub free: Option<u32>,
-    /// Slots whose request is at its worker or on its way there.
+    /// Slots of requests that are at their worker or on the way there.
     pub in_flight: Option<u32>,
     /// Slots of workers that cannot be reached at the moment.
     pub parked: Option<u32>,
     /// Requests that wait for a slot.
     pub waiting: Option<u32>,
-    /// How long the first of them has waited, in milliseconds.
+    /// The waiting time of the oldest of them, in milliseconds.
     pub oldest_wait_ms: Option<u64>,
-    /// What the capacities of its workers that get requests add up to, for each coordinator.
+    /// The sum of the capacities of its workers that get requests, for each coordinator.
     pub slots: u64,
-    /// How many workers it has: those that are cordoned, down or drain, too.
+    /// The number of its workers, including workers that are cordoned, down or draining.
     pub workers: u64,
-    /// How many coordinators report it.
+    /// The number of coordinators that report it.
     pub coordinators: u64,
-    /// How old the oldest of these figures is, in milliseconds.
+    /// The age of the oldest of these figures, in milliseconds.
     pub report_age_ms: Option<u64>,
-    /// The pool before it that takes all its requests, so that it gets none; `null` where it gets some.
+    /// The earlier pool that takes all of its requests; `null` if this pool gets some.
     pub shadowed_by: Option<String>,
 }

@@ -47,12 +47,12 @@ pub static WORKER: ResourceKind = ResourceKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WorkerSpec {
-    /// Its pool; if not said the one that it is in, for a new worker the first one. A worker with requests under way moves once they
-    /// have ended.
+    /// Its pool. Default: its current pool; for a new worker, the first pool. A worker with running requests moves once
+    /// they have ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub pool: Option<PoolName>,
-    /// How many requests a coordinator may have there at once.
+    /// The maximum number of concurrent requests of a coordinator at the worker.
     #[schema(value_type = u32, minimum = 1, maximum = 65_535)]
     pub capacity: Capacity,
     /// The protocol towards it: `http1` or `http2`.
@@ -63,32 +63,33 @@ pub struct WorkerSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub tls: Option<WorkerTls>,
-    /// Whether it gets no further requests, and stays; if not said as it was, for a new worker `false`.
+    /// Whether it gets no further requests, but stays in its pool. Default: unchanged; for a new worker, `false`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cordoned: Option<bool>,
-    /// How it is found out whether it is there; nobody asks it without one.
+    /// The heartbeat, by which the control plane checks that the worker answers. Without it the worker is not checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heartbeat: Option<Heartbeat>,
-    /// Over how long its capacity comes back when its heartbeat is well again: up to `1h`; at once if not said.
+    /// The duration over which its capacity returns after a failed heartbeat: up to `1h`. Default: the whole capacity
+    /// returns at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub slow_start: Option<WaitDuration>,
 }
 
-/// How the control plane finds out whether a worker works: it sends it a request, and after so many failures in a row the worker gets
-/// no requests until it answers again.
+/// The health check of a worker: the control plane sends it requests. After a number of failures in a row the worker
+/// gets no requests until it answers again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Heartbeat {
-    /// What is asked for, behind the worker's base URL.
+    /// The path of the request, appended to the worker's base URL.
     #[schema(example = "/health")]
     pub path: String,
-    /// How often it is asked: `100ms` to `1h`; `5s` if not said.
+    /// The interval between requests: `100ms` to `1h`. Default: `5s`.
     #[schema(value_type = String)]
     pub interval: WaitDuration,
-    /// How long it may take to answer: `10ms` to `1m`, and not longer than the interval; `1s` if not said.
+    /// The time limit for an answer: `10ms` to `1m`, at most the interval. Default: `1s`.
     #[schema(value_type = String)]
     pub timeout: WaitDuration,
-    /// After how many failures in a row it is down: 1 to 100; 3 if not said.
+    /// The number of failures in a row after which the worker is down: 1 to 100. Default: 3.
     #[schema(minimum = 1, maximum = 100)]
     pub threshold: u32,
 }
@@ -96,98 +97,98 @@ pub struct Heartbeat {
 /// The status of a worker. Figures are sums over the coordinators that report to this control plane; `null` where none does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct WorkerStatus {
-    /// What it is doing.
+    /// Its state.
     pub state: WorkerCondition,
-    /// Why it is not active, in words.
+    /// The reason why it is not active, as text.
     pub reason: Option<String>,
-    /// Its capacity in force; the lowest where coordinators differ.
+    /// Its capacity in force; the lowest one if coordinators differ.
     pub capacity_in_force: Option<u32>,
     /// Its requests under way.
     pub in_flight: Option<u32>,
     /// Its free slots.
     pub free: Option<u32>,
-    /// Its slots that are not given out because it cannot be reached.
+    /// Its slots that are not granted because it cannot be reached.
     pub parked: Option<u32>,
-    /// Failures to reach it, one after the other.
+    /// The number of failed connection attempts in a row.
     pub failures: Option<u32>,
     /// Requests of its pool that wait for a slot.
     pub waiting: Option<u32>,
-    /// How long the first request of its pool has waited, in milliseconds.
+    /// The waiting time of the oldest request of its pool, in milliseconds.
     pub oldest_wait_ms: Option<u64>,
-    /// How old the oldest of these figures is, in milliseconds.
+    /// The age of the oldest of these figures, in milliseconds.
     pub report_age_ms: Option<u64>,
-    /// How its heartbeat last went; `null` where it has none, was not asked yet, or another control plane asks it.
+    /// The result of its last heartbeat; `null` if it has none, was not probed yet, or another control plane probes it.
     pub heartbeat: Option<HeartbeatStatus>,
 }
 
-/// What a worker is doing: made of its state in the store and of what the coordinators report.
+/// The condition of a worker for clients of the API. It is derived from the worker's state in the store and
+/// from the states that the coordinators report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum WorkerCondition {
     /// It takes requests.
     Active,
-    /// It was changed, and not every coordinator has the change yet.
+    /// It was changed, and at least one coordinator does not have the change yet.
     Pending,
-    /// It was removed, moved or shrunk, and requests that should not be there are under way.
+    /// It was removed, moved or shrunk, and still has requests that it should no longer have.
     Draining,
-    /// It could not be reached, and one request now finds out whether it can again.
+    /// It was unreachable, and one request now tests it.
     Probing,
-    /// Envoy cannot reach it.
+    /// Envoy cannot connect to it.
     Parked,
     /// No coordinator has reported for 10 seconds.
     Unknown,
     /// An operator has cordoned it, and it gets no requests.
     Cordoned,
-    /// It is cordoned, and no request is under way there.
+    /// It is cordoned, and has no requests under way.
     Drained,
     /// It does not answer its heartbeat, and gets no requests.
     Down,
-    /// It answers its heartbeat again, and its capacity comes back.
+    /// It answers its heartbeat again, and its capacity returns in steps.
     Starting,
 }
 
-/// The outcome of a worker's last heartbeat, as the control plane that watches it knows it.
+/// The outcome of a worker's last heartbeat, as known to the control plane that probes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct HeartbeatStatus {
     /// Whether it answered.
     pub ok: bool,
-    /// When it was asked (RFC 3339, UTC).
+    /// The time of the request (RFC 3339, UTC).
     pub at: String,
-    /// How many times it has failed, one after the other.
+    /// The number of failures in a row.
     pub failures: u32,
-    /// What went wrong when it last failed; `null` once it has answered.
+    /// The last failure; `null` once it has answered.
     pub last_error: Option<String>,
-    /// Whether it gets requests although it has failed often enough: so many fail at once that it is rather the control plane that is
-    /// cut off.
+    /// Whether it gets requests although its failures have reached the threshold, because so many workers fail at once
+    /// that the control plane's own network has probably failed.
     pub kept: bool,
 }
 
-/// One worker in `GET /coordinator/workers`. Figures are sums over the coordinators; `null` where none has
-/// reported.
+/// One worker in `GET /coordinator/workers`. Figures are sums over the coordinators; `null` if none has reported.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct WorkerRow {
     /// The base URL.
     pub worker: String,
     /// Its pool.
     pub pool: String,
-    /// How many requests a coordinator may have there at once.
+    /// The maximum number of concurrent requests of a coordinator at the worker.
     pub capacity: u32,
-    /// What it is doing: `active`, `pending`, `draining`, `probing`, `parked` or `unknown`. One that is cordoned is `draining` here, and
-    /// one whose heartbeat fails is `parked`.
+    /// Its state: `active`, `pending`, `draining`, `probing`, `parked` or `unknown`. A cordoned worker is `draining`
+    /// here, and a worker with a failed heartbeat is `parked`.
     pub state: WorkerCondition,
     /// Its requests under way.
     pub in_flight: Option<u32>,
     /// Its free slots.
     pub free: Option<u32>,
-    /// Its slots that are not given out because it cannot be reached.
+    /// Its slots that are not granted because it cannot be reached.
     pub parked: Option<u32>,
-    /// Failures to reach it, one after the other.
+    /// The number of failed connection attempts in a row.
     pub failures: Option<u32>,
     /// Requests of its pool that wait for a slot.
     pub waiting: Option<u32>,
-    /// How long the first request of its pool has waited, in milliseconds.
+    /// The waiting time of the oldest request of its pool, in milliseconds.
     pub oldest_wait_ms: Option<u64>,
-    /// How old the oldest of these figures is, in milliseconds.
+    /// The age of the oldest of these figures, in milliseconds.
     pub report_age_ms: Option<u64>,
     /// The newest generation of the configuration.
     pub generation_wanted: u64,

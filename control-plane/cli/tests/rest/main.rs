@@ -22,6 +22,7 @@ mod rejections;
 mod reporters;
 mod restart;
 mod scripted_envoy;
+mod servers_and_jobs;
 mod several;
 mod sign_in;
 mod token;

@@ -1,5 +1,4 @@
-//! Server limits, resource profiles, backup jobs and servers: the common behaviour of `/api/v1` resources, and that of
-//! each kind.
+//! Server limits, resource profiles, backup jobs and servers: the common behaviour of `/api/v1` resources.
 
 use axum::http::StatusCode;
 use serde::de::DeserializeOwned;
@@ -17,14 +16,14 @@ use crate::{
     listening::Listening,
 };
 
-const LIMITS: &str = "/api/v1/server-limits/slotway";
+pub(crate) const LIMITS: &str = "/api/v1/server-limits/slotway";
 const PROFILE: &str = "/api/v1/resource-profiles/gpu";
-const JOB: &str = "/api/v1/backup-jobs/nightly";
-const SERVER: &str = "/api/v1/servers/w1";
-const W1: &str = "http://127.0.0.1:9001";
-const W2: &str = "http://127.0.0.1:9002";
+pub(crate) const JOB: &str = "/api/v1/backup-jobs/nightly";
+pub(crate) const SERVER: &str = "/api/v1/servers/w1";
+pub(crate) const W1: &str = "http://127.0.0.1:9001";
+pub(crate) const W2: &str = "http://127.0.0.1:9002";
 
-fn job() -> Value {
+pub(crate) fn job() -> Value {
     json!({
         "subject": { "store": {} },
         "schedule": { "cron": "30 3 * * *", "time_zone": "Europe/Berlin" },
@@ -33,11 +32,11 @@ fn job() -> Value {
     })
 }
 
-fn profile() -> Value {
+pub(crate) fn profile() -> Value {
     json!({ "memory": "8g", "cpus": 1.5, "gpus": 1 })
 }
 
-fn server(worker: &str, usage: &str) -> Value {
+pub(crate) fn server(worker: &str, usage: &str) -> Value {
     json!({ "usage": usage, "external": worker })
 }
 
@@ -60,11 +59,11 @@ fn all() -> [(&'static ResourceKind, &'static str, Value, Value); 4] {
     ]
 }
 
-async fn put(fixture: &Fixture, path: &str, spec: &Value) -> Answer {
+pub(crate) async fn put(fixture: &Fixture, path: &str, spec: &Value) -> Answer {
     fixture.ask("PUT", path, &json!({ "spec": spec })).await
 }
 
-fn version(answer: &Answer) -> String {
+pub(crate) fn version(answer: &Answer) -> String {
     answer.body["metadata"]["resourceVersion"]
         .as_str()
         .unwrap_or_else(|| panic!("{}", answer.body))
@@ -390,66 +389,6 @@ async fn an_invalid_spec_is_refused_with_its_field_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn the_refusal_of_one_server_too_many_names_the_counted_servers() {
-    let fixture = Fixture::new().await;
-    let (first, second) = ("/api/v1/servers/w1", "/api/v1/servers/w2");
-    assert_eq!(put(&fixture, first, &server(W1, "training")).await.status, StatusCode::CREATED);
-    let refused = put(&fixture, second, &server(W2, "training")).await;
-    assert_eq!((refused.status, refused.problem()), (StatusCode::CONFLICT, "no-place"));
-    assert_eq!(refused.body["holders"], json!(["w1"]));
-    let fixture = fixture.restarted().await;
-    assert_eq!(put(&fixture, second, &server(W2, "training")).await.status, StatusCode::CONFLICT);
-    let limits = fixture.get(LIMITS).await.body;
-    assert_eq!(limits["status"], json!({ "servers": 1, "by_usage": { "training": 1 } }));
-
-    let again = put(&fixture, second, &server(W1, "ocr")).await;
-    assert_eq!((again.status, again.problem()), (StatusCode::CONFLICT, "conflict"), "{}", again.body);
-    assert_eq!(fixture.ask("DELETE", first, &Value::Null).await.status, StatusCode::OK);
-    assert_eq!(put(&fixture, second, &server(W2, "training")).await.status, StatusCode::CREATED);
-    let refused = put(&fixture, first, &server("http://nobody", "ocr")).await;
-    assert_eq!((refused.status, refused.problem()), (StatusCode::NOT_FOUND, "unknown-worker"));
-    assert_eq!(refused.body["known"], json!([W1, W2]));
-}
-
-#[tokio::test]
-async fn a_lowered_limit_ends_no_server_and_a_server_counts_while_its_worker_drains() {
-    let fixture = Fixture::new().await;
-    put(&fixture, SERVER, &server(W1, "training")).await;
-    assert_eq!(put(&fixture, LIMITS, &json!({ "servers_max": 0 })).await.status, StatusCode::OK);
-    assert_eq!(fixture.get(SERVER).await.body["status"]["is_counted"], true);
-    assert_eq!(put(&fixture, "/api/v1/servers/w2", &server(W2, "ocr")).await.problem(), "no-place");
-    put(&fixture, LIMITS, &json!({ "servers_max": 1 })).await;
-    fixture.delete(W1).await;
-    // No Envoy has reported yet that the worker has no requests.
-    assert_eq!(fixture.get(SERVER).await.body["status"]["is_counted"], true);
-    assert_eq!(put(&fixture, "/api/v1/servers/w2", &server(W2, "training")).await.problem(), "no-place");
-}
-
-#[tokio::test]
-async fn built_in_profiles_exist_from_the_start_and_stay() {
-    let fixture = Fixture::new().await;
-    for name in ["preannotation-pipeline", "preannotation-server", "training"] {
-        let path = format!("/api/v1/resource-profiles/{name}");
-        let found = fixture.get(&path).await;
-        assert_eq!((version(&found).as_str(), &found.body["spec"]["memory"]), ("0", &json!("16g")));
-        let refused = fixture.ask("DELETE", &path, &Value::Null).await;
-        assert_eq!(
-            (refused.status, refused.problem()),
-            (StatusCode::CONFLICT, "conflict"),
-            "{}",
-            refused.body
-        );
-        let if_new =
-            fixture.ask_with("PUT", &path, &[("if-none-match", "*")], &json!({ "spec": profile() })).await;
-        assert_eq!(if_new.status, StatusCode::PRECONDITION_FAILED);
-        let changed =
-            fixture.ask_with("PUT", &path, &[("if-match", "\"0\"")], &json!({ "spec": profile() })).await;
-        assert_eq!(changed.status, StatusCode::OK, "{}", changed.body);
-    }
-    assert_eq!(fixture.get("/api/v1/resource-profiles").await.body["items"].as_array().unwrap().len(), 3);
-}
-
-#[tokio::test]
 async fn several_kinds_are_applied_together_or_not_at_all() {
     let fixture = Fixture::new().await;
     let item = |kind: &str, name: &str, spec: Value| json!({ "kind": kind, "metadata": { "name": name }, "spec": spec });
@@ -529,14 +468,4 @@ async fn an_invalid_item_of_a_list_is_named_by_its_index() {
         "{}",
         refused.body
     );
-}
-
-#[tokio::test]
-async fn a_backup_job_shows_its_next_five_runs_in_its_time_zone() {
-    let fixture = Fixture::new().await;
-    let answer = put(&fixture, JOB, &job()).await;
-    let runs = answer.body["status"]["next_runs"].as_array().unwrap();
-    assert_eq!(runs.len(), 5);
-    let is_right = |run: &Value| run.as_str().unwrap().contains("T03:30:00+0");
-    assert!(runs.iter().all(is_right), "{runs:?}");
 }
