@@ -5,7 +5,6 @@ use axum::{
 use serde::Deserialize;
 use serde_json::Value;
 use slotway_api_types::{AuditPage, AuditedChange, ResourceKind, kinds};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
     ApiState, Problem,
@@ -13,6 +12,7 @@ use super::{
 };
 use crate::ApiError;
 use slotway_identity::Scope;
+use slotway_runtime::Moment;
 use slotway_store::{AUDIT_PAGE_MAX, AuditQuery, AuditRow, HIDDEN};
 
 /// The default number of rows.
@@ -34,8 +34,7 @@ fn audited_change(row: AuditRow) -> AuditedChange {
     let document = |text: Option<String>| {
         text.map_or(Value::Null, |text| serde_json::from_str(&text).unwrap_or(Value::String(text)))
     };
-    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(at_ms) * 1_000_000);
-    let at = at.ok().and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_else(|| format!("{at_ms} ms"));
+    let at = Moment::from_unix_ms(at_ms).to_string();
     AuditedChange { id, revision, at, who, kind, key, before: document(before), after: document(after) }
 }
 

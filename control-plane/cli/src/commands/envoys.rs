@@ -1,8 +1,7 @@
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
-
 use super::output::{Format, aligned, json, printable, yaml};
 use crate::commands::CliError;
 use slotway_api_types::{CoordinatorStatus, SyncState, UnacceptedChange};
+use slotway_runtime::Moment;
 
 /// Renders one line per Envoy, or one per rejected type with the change and the reason.
 pub(super) fn render(envoys: &[CoordinatorStatus], output: Format) -> Result<String, CliError> {
@@ -56,9 +55,9 @@ pub(super) fn render(envoys: &[CoordinatorStatus], output: Format) -> Result<Str
 /// Describes the changes with author and time; without `all`, only the most likely one and the number of others.
 fn changed_by(changes: &[UnacceptedChange], all: bool) -> String {
     let said = |change: &UnacceptedChange| {
-        let seconds = i64::try_from(change.at_unix_ms / 1_000).unwrap_or_default();
-        let at = OffsetDateTime::from_unix_timestamp(seconds).ok().and_then(|at| at.format(&Rfc3339).ok());
-        format!("{}: {} {} at {}", change.who, change.kind, change.key, at.unwrap_or_default())
+        let seconds = i64::try_from(change.at_unix_ms / 1_000).unwrap_or(i64::MAX / 1_000);
+        let at = Moment::from_unix_ms(seconds * 1_000);
+        format!("{}: {} {} at {at}", change.who, change.kind, change.key)
     };
     match changes {
         [] => "-".to_owned(),
