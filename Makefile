@@ -34,6 +34,7 @@ chaos: build ## Injects failures into a running Envoy, control plane and workers
 # CASE=overhead,saturation selects cases. ROUNDS=n measures each contender n times.
 bench: build ## Measures Slotway beside Envoy alone, HAProxy and nginx (QUICK=1 for a first look in three minutes)
 	@tests/tools/peers.sh
+	@case "$(CASE)" in *connections*) tests/tools/field.sh;; esac
 	@mkdir -p target/bench
 	@filter/build.sh --package slotway-empty-filter target/bench/empty_sdk.wasm
 	@cargo bench --locked -q -p slotway-tests --bench peers -- \

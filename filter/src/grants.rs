@@ -20,7 +20,7 @@ use crate::{
     mark,
     pools::{LanePool, OnGrants, PoolIndex},
     requests::{EndedSlot, HeldSlot, Requests},
-    wake_up::{WakeUp, queue_name},
+    wake_up::{Message, WakeUp, queue_name},
 };
 
 /// A slot of an abandoned request, which is held until the worker probably has ended the request too.
@@ -31,10 +31,32 @@ struct Hold {
     serial: Serial,
 }
 
+/// A slot whose request has been answered, and whose connection to the worker is not closed yet.
+#[derive(Debug, Clone, Copy)]
+struct Closing {
+    pool: PoolIndex,
+    serial: Serial,
+    outcome: ReleaseOutcome,
+}
+
+/// How far a lane's queue is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// To its end.
+    Empty,
+    /// To its end, or to the last message of the lane to itself: each further message has a wake-up of its own. That saves the
+    /// host calls that find the queues empty.
+    LastClosed,
+}
+
 /// The slots on their way, as one lane knows them.
 #[derive(Default)]
 pub(crate) struct Grants {
     holds: BinaryHeap<Reverse<Hold>>,
+    /// The slots that are released with the next wake-up, for each of which a message is in this lane's queue.
+    closing: Vec<Closing>,
+    /// The released slots whose messages are still in the queue, in the order of the messages.
+    unread: VecDeque<(PoolIndex, Serial)>,
     /// Releases that a failed host call has prevented.
     unreleased: Vec<(PoolIndex, Serial, ReleaseOutcome)>,
     retry: Backoff,
@@ -59,7 +81,8 @@ impl Grants {
     pub(crate) fn pending_serials(&self, pool: PoolIndex) -> impl Iterator<Item = Serial> + '_ {
         let holds = self.holds.iter().map(|Reverse(hold)| (hold.pool, hold.serial));
         let unreleased = self.unreleased.iter().map(|(pool, serial, _)| (*pool, *serial));
-        holds.chain(unreleased).filter(move |(of, _)| *of == pool).map(|(_, serial)| serial)
+        let closing = self.closing.iter().map(|closing| (closing.pool, closing.serial));
+        holds.chain(unreleased).chain(closing).filter(move |(of, _)| *of == pool).map(|(_, serial)| serial)
     }
 
     /// Releases or holds the slot of a request that is over.
@@ -70,6 +93,9 @@ impl Grants {
         ended: EndedSlot,
     ) {
         match ended.fate {
+            SlotFate::Release(outcome) if ended.closes && !is_seeded(Defect::ReleaseBeforeClose) => {
+                self.release_once_closed(core, Closing { pool: ended.pool, serial: ended.serial, outcome });
+            }
             SlotFate::Release(outcome) => self.release(core, requests, ended.pool, ended.serial, outcome),
             SlotFate::Hold => self.hold(core, ended.pool, ended.serial),
         }
@@ -84,6 +110,54 @@ impl Grants {
         let hold_ms = if is_seeded(Defect::NoHold) { 0 } else { hold_ms };
         let until_ms = core.host.now_ms().saturating_add(hold_ms);
         self.holds.push(Reverse(Hold { until_ms, pool, serial }));
+    }
+
+    /// Releases a slot once Envoy has closed its connection to the worker, which Envoy does when the running callback has
+    /// returned (`ConnPoolImplBase::onStreamClosed`). A message of this lane to itself comes after that. If this lane dies
+    /// before, the lane that recovers it finds the message.
+    fn release_once_closed<H: Host>(&mut self, core: &LaneCore<H>, closing: Closing) {
+        let queue = core.enrolment.map_or(0, |enrolment| enrolment.wake_up_queue);
+        let pool = core.pools.get(closing.pool).filter(|_| queue != 0);
+        let message = Message::Closed(closing.serial, closing.outcome);
+        let sent = pool.map(|pool| core.host.enqueue(queue, &message.encode(pool.settings.name.as_str())));
+        if let Some(Ok(())) = sent {
+            self.closing.push(closing);
+            return;
+        }
+        // The next tick releases it.
+        self.retry.fail(core.host.now_ms());
+        self.unreleased.push((closing.pool, closing.serial, closing.outcome));
+    }
+
+    /// Releases the slots whose connections Envoy has closed: those of all earlier callbacks. Their messages stay in the queue
+    /// until then, so that the lane that recovers this one finds them.
+    pub(crate) fn release_closed<H: Host>(&mut self, core: &mut LaneCore<H>, requests: &mut Requests) {
+        for Closing { pool, serial, outcome } in std::mem::take(&mut self.closing) {
+            self.unread.push_back((pool, serial));
+            self.release(core, requests, pool, serial, outcome);
+        }
+    }
+
+    /// Handles the message of a slot whose connection is closed.
+    fn read_closed<H: Host>(
+        &mut self,
+        core: &mut LaneCore<H>,
+        requests: &mut Requests,
+        pool: PoolIndex,
+        serial: Serial,
+        outcome: ReleaseOutcome,
+    ) {
+        // Messages arrive in their order, so that it is the first one.
+        match self.unread.iter().position(|unread| *unread == (pool, serial)) {
+            Some(at) => drop(self.unread.remove(at)),
+            // Of a lane that had this number before.
+            None => self.release(core, requests, pool, serial, outcome),
+        }
+    }
+
+    /// Forgets the messages that another lane has received while this one was declared dead. Called with an empty queue.
+    pub(crate) fn forget_unread(&mut self) {
+        self.unread.clear();
     }
 
     /// Releases a slot, and brings the slots that this frees to their waiters.
@@ -210,7 +284,7 @@ impl Grants {
         };
         let sent = queue.and_then(|queue| {
             self.queues.insert(grant.lane, queue);
-            core.host.enqueue(queue, &WakeUp { pool: name, grant }.encode())
+            core.host.enqueue(queue, &Message::Grant(grant).encode(&name))
         });
         if let Err(error) = sent {
             self.queues.remove(&grant.lane);
@@ -219,19 +293,24 @@ impl Grants {
         sent.is_ok()
     }
 
-    /// Receives the slots that other lanes have sent. `is_known` says which of them the audit has found already.
+    /// Receives the slots that other lanes have sent, and those whose connections are closed. `is_known` says which of them the
+    /// audit has found already. Returns whether the queue may have more messages, as `until` allows.
     pub(crate) fn receive<H: Host>(
         &mut self,
         core: &mut LaneCore<H>,
         requests: &mut Requests,
         queue: u32,
+        until: Until,
         is_known: impl Fn(PoolIndex, Serial) -> bool,
-    ) {
+    ) -> bool {
         loop {
             let message = match core.host.dequeue(queue) {
                 Ok(Some(message)) => message,
-                Ok(None) => return,
-                Err(error) => return core.log_error("the wake-up queue cannot be read", &error.into()),
+                Ok(None) => return false,
+                Err(error) => {
+                    core.log_error("the wake-up queue cannot be read", &error.into());
+                    return false;
+                }
             };
             let Some(wake_up) = WakeUp::decode(&message) else {
                 core.host.log(LogLevel::Error, "slotway: a wake-up cannot be decoded");
@@ -241,8 +320,18 @@ impl Grants {
                 core.host.log(LogLevel::Error, "slotway: a wake-up for an unknown pool");
                 continue;
             };
-            if !is_known(pool, wake_up.grant.serial) && !is_seeded(Defect::DropWakeUp) {
-                self.deliver(core, requests, pool, vec![wake_up.grant]);
+            match wake_up.message {
+                Message::Closed(serial, outcome) => {
+                    self.read_closed(core, requests, pool, serial, outcome);
+                    if until == Until::LastClosed && self.unread.is_empty() {
+                        return true;
+                    }
+                }
+                Message::Grant(grant) => {
+                    if !is_known(pool, grant.serial) && !is_seeded(Defect::DropWakeUp) {
+                        self.deliver(core, requests, pool, vec![grant]);
+                    }
+                }
             }
         }
     }

@@ -13,7 +13,7 @@ use slotway_test_hooks::{Defect, invariant, is_seeded};
 
 use crate::{
     activation::activate,
-    grants::Grants,
+    grants::{Grants, Until},
     host::Host,
     lane_core::LaneCore,
     recovery::Recovery,
@@ -117,11 +117,18 @@ impl<H: Host> Lane<H> {
 
     /// Handles messages: a slot for a waiter of this lane or of a dead lane, or a message of the witness.
     pub(crate) fn on_wake_up(&mut self) {
+        self.read_queues(Until::LastClosed);
+    }
+
+    fn read_queues(&mut self, until: Until) {
         let Self { core, requests, grants, recovery, reporting, .. } = self;
         let Some(enrolment) = core.enrolment else { return };
-        grants.receive(core, requests, enrolment.wake_up_queue, |pool, serial| {
-            recovery.has_found(pool, serial)
-        });
+        grants.release_closed(core, requests);
+        let queue = enrolment.wake_up_queue;
+        let is_known = |pool, serial| recovery.has_found(pool, serial);
+        if grants.receive(core, requests, queue, until, is_known) {
+            return;
+        }
         recovery.on_wake_up(core, requests, grants, reporting.is_reporter());
     }
 
@@ -132,8 +139,9 @@ impl<H: Host> Lane<H> {
             return;
         }
         // A wake-up may have been lost with an older root context.
-        self.on_wake_up();
+        self.read_queues(Until::Empty);
         let Self { core, requests, grants, recovery, reporting, .. } = self;
+        grants.forget_unread();
         grants.retry_releases(core, requests);
         requests.retry_leaving(core);
         requests.send_pending_replies(core);

@@ -83,8 +83,15 @@ impl TestLane {
 
 fn pool_of(capacity: u32) -> String {
     format!(
-        r#"[{{"name":"ocr","free_worker_timeout":"10s","workers":[{{"worker":"{WORKER}","capacity":{capacity}}}]}}]"#
+        r#"[{{"name":"ocr","free_worker_timeout":"10s","workers":[{{"worker":"{WORKER}","capacity":{capacity},"connections":"reuse"}}]}}]"#
     )
+}
+
+/// Returns a lane with one pool of one worker, to which each request has a connection of its own.
+fn lane_per_request() -> TestLane {
+    let mut lane = TestLane::new(FakeHost::new());
+    lane.configure(1, &pool_of(1).replace(r#","connections":"reuse""#, ""));
+    lane
 }
 
 /// Returns lanes with one pool of one worker.
@@ -116,6 +123,59 @@ fn a_slot_goes_to_a_waiter_of_the_same_lane_within_the_callback_that_frees_it() 
     assert!(lane.is_resumed(11));
     assert_eq!(lane.host.request_header(11, "x-slotway-worker").as_deref(), Some(WORKER));
     assert_eq!(lane.errors(), Vec::<String>::new());
+}
+
+#[test]
+fn a_slot_with_a_connection_of_its_own_is_free_after_the_callback_that_ends_its_answer() {
+    let mut lane = lane_per_request();
+    assert!(lane.request(10));
+    assert!(!lane.request(11));
+    lane.answer(10);
+    assert_eq!(lane.host.fate(11), Fate::Paused, "the connection is still open");
+    lane.wake();
+    assert!(lane.is_resumed(11));
+    lane.answer(11);
+    lane.wake();
+    assert!(lane.request(12), "the slot is back");
+    assert_eq!(lane.errors(), Vec::<String>::new());
+}
+
+#[test]
+fn a_slot_whose_message_is_lost_is_free_with_the_next_tick() {
+    let mut lane = lane_per_request();
+    assert!(lane.request(10));
+    lane.answer(10);
+    let lost = lane.host.empty_queues();
+    assert_eq!(lost, 1);
+    assert!(!lane.request(11));
+    lane.host.advance(1_000);
+    lane.tick();
+    assert!(lane.is_resumed(11));
+}
+
+#[test]
+fn a_slot_whose_message_cannot_be_sent_is_free_with_the_next_tick() {
+    let mut lane = lane_per_request();
+    assert!(lane.request(10));
+    lane.host.refuse("enqueue", 1, INTERNAL_FAILURE);
+    lane.answer(10);
+    assert!(!lane.request(11));
+    assert_eq!(lane.host.timer_ms(ROOT), Some(1));
+    lane.host.advance(4);
+    lane.tick();
+    assert!(lane.is_resumed(11));
+}
+
+#[test]
+fn a_setting_of_connections_applies_to_the_next_request_of_a_known_worker() {
+    let mut lane = lane_per_request();
+    assert!(lane.request(10));
+    lane.answer(10);
+    lane.wake();
+    lane.configure(2, &pool_of(1));
+    assert!(lane.request(11));
+    lane.answer(11);
+    assert!(lane.request(12), "the slot is free at once");
 }
 
 #[test]

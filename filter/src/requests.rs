@@ -29,6 +29,8 @@ pub(crate) struct EndedSlot {
     pub(crate) pool: PoolIndex,
     pub(crate) serial: Serial,
     pub(crate) fate: SlotFate,
+    /// Envoy closes the request's connection to the worker once the running callback has returned.
+    pub(crate) closes: bool,
 }
 
 /// The requests of a lane.

@@ -1,28 +1,54 @@
-//! The message that brings a slot to a waiter's lane.
+//! The messages in a lane's own shared queue, which wake the lane.
 
-use slotway_engine::{Grant, LaneId};
+use slotway_engine::{Grant, LaneId, ReleaseOutcome, Serial, Ticket};
 
-/// A grant on its way to the lane of its waiter. It goes through that lane's own shared queue, whose messages wake it.
+/// The ticket of a [`Message::Closed`], which no waiter has. A filter of an earlier version takes the message for a grant to a
+/// waiter that is gone, and releases the slot.
+const CLOSED: Ticket = Ticket::MAX;
+
+/// A message to a lane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Message {
+    /// A slot for a waiter of the lane.
+    Grant(Grant),
+    /// A slot of the lane whose connection to the worker is closed: the lane itself sends the message within the callback that
+    /// ends the answer, and Envoy closes the connection before it delivers the message.
+    Closed(Serial, ReleaseOutcome),
+}
+
+/// A message to a lane, and the pool of its slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct WakeUp {
     pub(crate) pool: String,
-    pub(crate) grant: Grant,
+    pub(crate) message: Message,
 }
 
-impl WakeUp {
-    /// Encodes the wake-up.
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        let grant = &self.grant;
+impl Message {
+    /// Encodes the message for a pool.
+    pub(crate) fn encode(&self, pool: &str) -> Vec<u8> {
+        let grant = match self {
+            Self::Grant(grant) => *grant,
+            Self::Closed(serial, outcome) => {
+                let names_epoch = match outcome {
+                    ReleaseOutcome::Answered => 0,
+                    ReleaseOutcome::Unreachable => 1,
+                    ReleaseOutcome::Abandoned => 2,
+                };
+                Grant { lane: 0, ticket: CLOSED, worker: 0, serial: *serial, names_epoch }
+            }
+        };
         let mut bytes = Vec::with_capacity(96);
         bytes.extend_from_slice(&grant.ticket.to_le_bytes());
         bytes.extend_from_slice(&grant.serial.to_le_bytes());
         bytes.extend_from_slice(&grant.names_epoch.to_le_bytes());
         bytes.extend_from_slice(&grant.lane.to_le_bytes());
         bytes.extend_from_slice(&grant.worker.to_le_bytes());
-        bytes.extend_from_slice(self.pool.as_bytes());
+        bytes.extend_from_slice(pool.as_bytes());
         bytes
     }
+}
 
+impl WakeUp {
     /// Decodes a wake-up; `None` for anything else.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let (ticket, rest) = bytes.split_first_chunk::<8>()?;
@@ -37,7 +63,17 @@ impl WakeUp {
             serial: u64::from_le_bytes(*serial),
             names_epoch: u32::from_le_bytes(*names_epoch),
         };
-        Some(Self { pool: String::from_utf8(pool.to_vec()).ok()?, grant })
+        let message = if grant.ticket == CLOSED {
+            let outcome = match grant.names_epoch {
+                0 => ReleaseOutcome::Answered,
+                1 => ReleaseOutcome::Unreachable,
+                _ => ReleaseOutcome::Abandoned,
+            };
+            Message::Closed(grant.serial, outcome)
+        } else {
+            Message::Grant(grant)
+        };
+        Some(Self { pool: String::from_utf8(pool.to_vec()).ok()?, message })
     }
 }
 
@@ -50,17 +86,21 @@ pub(crate) fn queue_name(lane: LaneId) -> String {
 mod tests {
     use super::*;
 
+    const GRANT: Grant = Grant { lane: 3, ticket: 1 << 40, worker: 513, serial: 1 << 50, names_epoch: 7 };
+
     #[test]
     fn a_wake_up_is_decoded_as_it_was_encoded() {
-        let grant = Grant { lane: 3, ticket: 1 << 40, worker: 513, serial: 1 << 50, names_epoch: 7 };
-        let wake_up = WakeUp { pool: "preannotation".to_owned(), grant };
-        assert_eq!(WakeUp::decode(&wake_up.encode()), Some(wake_up));
+        let outcomes = [ReleaseOutcome::Answered, ReleaseOutcome::Unreachable, ReleaseOutcome::Abandoned];
+        let closed = outcomes.map(|outcome| Message::Closed(1 << 50, outcome));
+        for message in [Message::Grant(GRANT)].into_iter().chain(closed) {
+            let wake_up = WakeUp { pool: "preannotation".to_owned(), message: message.clone() };
+            assert_eq!(WakeUp::decode(&message.encode("preannotation")), Some(wake_up));
+        }
     }
 
     #[test]
     fn a_wake_up_that_is_too_short_is_not_decoded() {
-        let grant = Grant { lane: 3, ticket: 9, worker: 5, serial: 8, names_epoch: 7 };
-        let bytes = WakeUp { pool: String::new(), grant }.encode();
+        let bytes = Message::Grant(GRANT).encode("");
         assert!((0..bytes.len()).all(|end| WakeUp::decode(&bytes[..end]).is_none()));
     }
 }

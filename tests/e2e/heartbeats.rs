@@ -16,11 +16,12 @@ fn path(url: &str) -> String {
     format!("/api/v1/workers/{}", url.replace(':', "%3A").replace('/', "%2F"))
 }
 
-/// Sets the heartbeat of a worker.
+/// Sets the heartbeat of a worker. It is checked under any load: a worker with a connection for each request is not while all
+/// its slots are out.
 async fn watch(api: &Api, worker: &ReferenceWorker, capacity: u32) {
     let interval = format!("{}ms", INTERVAL.as_millis());
     let slow_start = format!("{}s", SLOW_START.as_secs());
-    let spec = json!({ "capacity": capacity, "slow_start": slow_start, "heartbeat": {
+    let spec = json!({ "capacity": capacity, "connections": "reuse", "slow_start": slow_start, "heartbeat": {
         "path": "/healthz", "interval": interval, "timeout": interval, "threshold": THRESHOLD } });
     let answer = api.request("PUT", &path(&worker.url()), json!({ "spec": spec }).to_string()).await;
     assert_eq!(answer.status, 200, "{}", answer.text());

@@ -9,6 +9,7 @@ mod artefacts;
 mod backups;
 mod bodies;
 mod capacity;
+mod connections;
 mod control_plane;
 mod crashes;
 mod examples;

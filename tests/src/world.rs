@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use slotway_config::{Capacity, FilterConfig, Pool, PoolMatch, PoolName, Protocol, WaitDuration, Worker};
+use slotway_config::{
+    Capacity, Connections, FilterConfig, Pool, PoolMatch, PoolName, Protocol, WaitDuration, Worker,
+};
 use slotway_engine::Survey;
 
 use crate::{
@@ -34,6 +36,15 @@ pub fn pool(workers: &[(&str, u32)]) -> Pool {
     Pool { workers: workers_of(workers), ..Pool::new(name, PoolMatch::default()) }
 }
 
+/// Returns the pool with connections that serve many requests.
+#[must_use]
+pub fn with_reuse(mut pool: Pool) -> Pool {
+    for worker in &mut pool.workers {
+        worker.connections = Some(Connections::Reuse);
+    }
+    pool
+}
+
 /// Returns the list of workers for a pool.
 #[must_use]
 pub fn workers_of(workers: &[(&str, u32)]) -> Vec<Worker> {
@@ -43,6 +54,7 @@ pub fn workers_of(workers: &[(&str, u32)]) -> Vec<Worker> {
             worker: url.parse().expect("a base URL"),
             capacity: Capacity::new(*capacity).expect("a capacity"),
             protocol: Protocol::default(),
+            connections: None,
             tls: None,
         })
         .collect()

@@ -97,6 +97,8 @@ pub(super) struct WorkerBody {
     pool: Option<String>,
     /// `http1` or `http2`. By default unchanged, for a new worker `http1`.
     protocol: Option<String>,
+    /// `per_request` or `reuse`. By default unchanged, for a new worker `per_request` with `http1` and `reuse` with `http2`.
+    connections: Option<String>,
     /// How its certificate is checked, for https; by default unchanged.
     tls: Option<TlsBody>,
 }

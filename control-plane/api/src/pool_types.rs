@@ -11,9 +11,18 @@ use slotway_pools::WorkerOverview;
 
 /// Returns the wire type of a worker's spec.
 pub(super) fn worker_spec(spec: slotway_pools::WorkerSpec) -> WorkerSpec {
-    let slotway_pools::WorkerSpec { pool, capacity, protocol, tls, cordoned, heartbeat, slow_start } = spec;
+    let slotway_pools::WorkerSpec {
+        pool,
+        capacity,
+        protocol,
+        connections,
+        tls,
+        cordoned,
+        heartbeat,
+        slow_start,
+    } = spec;
     let heartbeat = heartbeat.as_ref().map(self::heartbeat);
-    WorkerSpec { pool, capacity, protocol, tls, cordoned, heartbeat, slow_start }
+    WorkerSpec { pool, capacity, protocol, connections, tls, cordoned, heartbeat, slow_start }
 }
 
 fn heartbeat(heartbeat: &slotway_pools::Heartbeat) -> Heartbeat {
@@ -164,7 +173,7 @@ mod tests {
     #[test]
     fn a_spec_that_was_read_is_written_as_it_was_and_as_its_wire_type_reads_it() {
         let worker = json!({
-            "pool": "ocr", "capacity": 3, "protocol": "http2", "tls": { "sni": "ocr.test" }, "cordoned": true,
+            "pool": "ocr", "capacity": 3, "protocol": "http2", "connections": "reuse", "tls": { "sni": "ocr.test" }, "cordoned": true,
             "heartbeat": { "path": "/health", "interval": "5s", "timeout": "1s", "threshold": 3 },
             "slow_start": "30s",
         });

@@ -172,7 +172,7 @@ impl ControlPlane {
             Ok(())
         }));
         let is_shared = config.store != StoreSettings::Sqlite;
-        let watched = Arc::new(WatchedPools(Arc::clone(&workers)));
+        let watched = Arc::new(WatchedPools { pools: Arc::clone(&workers), reports: Arc::clone(&reports) });
         let ending = stopping.on_ending();
         tasks.spawn(async move { Ok(watchdog.run(watched, store, is_shared, ending).await?) });
         let reloadable = Reloadable { workers: Arc::clone(&workers), reloads, access, xds_tls, api_tls };

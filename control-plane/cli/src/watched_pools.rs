@@ -1,21 +1,25 @@
 //! The workers of the domain of pools as targets of the watchdog.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
-use slotway_config::{SYSTEM_CA_FILE, Scheme, WaitDuration};
+use slotway_config::{Connections, SYSTEM_CA_FILE, Scheme, WaitDuration, WorkerUrl};
+use slotway_coordinators::Reports;
 use slotway_pools::{Desired, Health, HealthChange, Pools, PoolsError, SlowStartSteps, WatchedWorker};
 use slotway_watchdog::{Finding, Probe, ProbeTarget, ProbeTargets, ProbeTls, SlowStart, TargetHealth};
 use tokio::sync::watch;
 
-/// The workers with a heartbeat.
-pub(crate) struct WatchedPools(pub(crate) Arc<Pools>);
+/// The workers with a heartbeat, and their requests under way.
+pub(crate) struct WatchedPools {
+    pub(crate) pools: Arc<Pools>,
+    pub(crate) reports: Arc<Reports>,
+}
 
 impl ProbeTargets for WatchedPools {
     type Version = Arc<Desired>;
     type Error = PoolsError;
 
     fn targets(&self) -> Vec<ProbeTarget> {
-        self.0.watched().into_iter().map(target).collect()
+        self.pools.watched().into_iter().map(target).collect()
     }
 
     fn unprobed(&self) -> Vec<Finding> {
@@ -24,11 +28,15 @@ impl ProbeTargets for WatchedPools {
             seen: target_health(change.seen),
             found: target_health(change.health),
         };
-        self.0.unwatched().into_iter().map(finding).collect()
+        self.pools.unwatched().into_iter().map(finding).collect()
+    }
+
+    fn is_occupied(&self, worker: &WorkerUrl) -> bool {
+        self.reports.is_occupied(worker, Instant::now())
     }
 
     fn changes(&self) -> watch::Receiver<Arc<Desired>> {
-        self.0.desired()
+        self.pools.desired()
     }
 
     async fn store(&self, findings: Vec<Finding>) -> Result<(), PoolsError> {
@@ -37,7 +45,7 @@ impl ProbeTargets for WatchedPools {
             seen: health(finding.seen),
             health: health(finding.found),
         };
-        self.0.set_health(&findings.into_iter().map(change).collect::<Vec<_>>()).await
+        self.pools.set_health(&findings.into_iter().map(change).collect::<Vec<_>>()).await
     }
 }
 
@@ -47,11 +55,13 @@ fn target(watched: WatchedWorker) -> ProbeTarget {
         let steps = SlowStartSteps::new(over, worker.capacity);
         SlowStart { last_step: steps.last, step_duration: steps.duration }
     });
+    let has_connection_limit = worker.connections() == Connections::PerRequest;
     let tls = (worker.worker.scheme() == Scheme::Https).then(|| {
         let tls = worker.tls.unwrap_or_default();
         ProbeTls { ca_file: tls.ca_file.unwrap_or_else(|| SYSTEM_CA_FILE.to_owned()), server_name: tls.sni }
     });
     ProbeTarget {
+        has_connection_limit,
         worker: worker.worker,
         protocol: worker.protocol,
         tls,
@@ -104,6 +114,7 @@ mod tests {
     fn a_worker_becomes_a_target_with_the_authorities_and_the_name_that_envoy_uses() {
         let plain = target(watched(json!({ "worker": "http://a", "capacity": 6 }), Some(30_000)));
         assert_eq!(plain.tls, None);
+        assert!(plain.has_connection_limit);
         let slow_start = plain.slow_start.unwrap();
         assert_eq!((slow_start.last_step, slow_start.step_duration.as_millis()), (4, 10_000));
         assert_eq!(plain.health, TargetHealth::Starting { since_ms: 5, step: 2 });

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use slotway_config::{PoolReport, Report, WorkerReport, WorkerState, WorkerUrl, limits};
 
-use slotway_pools::CoordinatorFigures;
+use slotway_pools::{CoordinatorFigures, FIGURES_FRESH_FOR};
 
 use super::CoordinatorsError;
 
@@ -111,6 +111,22 @@ impl Reports {
                     Some(report) => report.capacity == 0 && report.in_flight == 0,
                 }
         })
+    }
+
+    /// Returns whether all slots of a worker are out at each coordinator that has reported it within the last 10 seconds, and at
+    /// least one has.
+    #[must_use]
+    pub fn is_occupied(&self, worker: &WorkerUrl, now: Instant) -> bool {
+        let coordinators = self.lock();
+        let fresh = coordinators
+            .values()
+            .filter(|known| now.saturating_duration_since(known.received) < FIGURES_FRESH_FOR);
+        let mut reports = fresh
+            .filter_map(|known| known.workers.get(worker))
+            .filter(|report| report.capacity > 0)
+            .map(|report| report.in_flight >= report.capacity)
+            .peekable();
+        reports.peek().is_some() && reports.all(|is_occupied| is_occupied)
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Coordinator>> {

@@ -8,6 +8,7 @@ pub(crate) fn worker(url: &str, capacity: u32) -> Worker {
         worker: url.parse().unwrap(),
         capacity: Capacity::new(capacity).unwrap(),
         protocol: Protocol::Http1,
+        connections: None,
         tls: None,
     }
 }

@@ -1,4 +1,4 @@
-use slotway_config::{PoolName, WorkerUrl};
+use slotway_config::{PoolName, WorkerSetting, WorkerUrl};
 use slotway_store::StoreError;
 
 /// A failure of a change of pools, policies or workers.
@@ -83,8 +83,19 @@ pub enum WorkerField {
     Capacity,
     /// The TLS settings.
     Tls,
+    /// The use of connections.
+    Connections,
     /// The slow start.
     SlowStart,
+}
+
+impl From<WorkerSetting> for WorkerField {
+    fn from(setting: WorkerSetting) -> Self {
+        match setting {
+            WorkerSetting::Tls => Self::Tls,
+            WorkerSetting::Connections => Self::Connections,
+        }
+    }
 }
 
 impl WorkerField {
@@ -96,6 +107,7 @@ impl WorkerField {
             Self::Pool => "pool",
             Self::Capacity => "capacity",
             Self::Tls => "tls",
+            Self::Connections => "connections",
             Self::SlowStart => "slow_start",
         }
     }

@@ -1,7 +1,7 @@
 //! One worker, for `/api/v1/workers`.
 
 use serde::Deserialize;
-use slotway_config::{Capacity, PoolName, Protocol, Scheme, WaitDuration, Worker, WorkerTls, WorkerUrl};
+use slotway_config::{Capacity, Connections, PoolName, Protocol, WaitDuration, Worker, WorkerTls, WorkerUrl};
 use slotway_runtime::Moment;
 use slotway_store::Who;
 
@@ -27,6 +27,10 @@ pub struct WorkerSpec {
     /// The protocol towards it: `http1` or `http2`.
     #[serde(default)]
     pub protocol: Protocol,
+    /// Whether a connection to it serves one request or many: `per_request` or `reuse`. Default: `per_request` for `http1`,
+    /// `reuse` for `http2`.
+    #[serde(default)]
+    pub connections: Option<Connections>,
     /// How its certificate is checked; only for https.
     #[serde(default)]
     pub tls: Option<WorkerTls>,
@@ -68,11 +72,12 @@ impl WorkerRecord {
     /// Returns the worker's spec.
     #[must_use]
     pub fn spec(&self) -> WorkerSpec {
-        let Worker { capacity, protocol, tls, .. } = self.entry.worker.clone();
+        let Worker { worker: _, capacity, protocol, connections, tls } = self.entry.worker.clone();
         WorkerSpec {
             pool: Some(self.entry.pool.clone()),
             capacity,
             protocol,
+            connections,
             tls,
             cordoned: Some(self.cordoned.is_some()),
             heartbeat: self.heartbeat.clone(),
@@ -91,15 +96,20 @@ impl PoolsState {
         let known = self.worker(&url);
         let pool = self.pool_for(spec.pool.as_ref(), known);
         let pool = pool.map_err(|reason| wrong(WorkerField::Pool, reason))?;
-        if spec.tls.is_some() && url.scheme() == Scheme::Http {
-            return Err(wrong(WorkerField::Tls, "only an https worker can have TLS settings".to_owned()));
+        let worker = Worker {
+            worker: url.clone(),
+            capacity: spec.capacity,
+            protocol: spec.protocol,
+            connections: spec.connections,
+            tls: spec.tls,
+        };
+        if let Some((setting, reason)) = worker.contradiction() {
+            return Err(wrong(setting.into(), reason.to_owned()));
         }
         if let Some(over) = spec.slow_start.filter(|over| over.as_ms() > SLOW_START_MS_MAX) {
             let most = WaitDuration::from_ms(SLOW_START_MS_MAX);
             return Err(wrong(WorkerField::SlowStart, format!("{over} is too long: at most {most}")));
         }
-        let worker =
-            Worker { worker: url.clone(), capacity: spec.capacity, protocol: spec.protocol, tls: spec.tls };
         let (generation, position) = (self.generation, self.next_position());
         let new = || WorkerRecord::new(position, PoolWorker { pool: pool.clone(), worker: worker.clone() });
         let record = self.records.entry(url).or_insert_with(new);

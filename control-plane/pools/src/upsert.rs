@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use slotway_config::{Capacity, PoolName, Protocol, Scheme, Worker, WorkerTls, WorkerUrl};
+use slotway_config::{Capacity, Connections, PoolName, Protocol, Worker, WorkerTls, WorkerUrl};
 
 use crate::{
     PoolsError, RuleViolation, WorkerField,
@@ -28,6 +28,9 @@ pub struct WorkerEntry {
     /// The protocol towards it. Default: unchanged; for a new worker, HTTP/1.1.
     #[serde(default)]
     pub protocol: Option<Protocol>,
+    /// Whether a connection serves one request or many. Default: unchanged; for a new worker, the default of the protocol.
+    #[serde(default)]
+    pub connections: Option<Connections>,
     /// How its certificate is verified. Default: unchanged.
     #[serde(default)]
     pub tls: Option<WorkerTls>,
@@ -65,11 +68,11 @@ impl PoolsState {
             worker: entry.worker.clone(),
             capacity: entry.capacity,
             protocol: entry.protocol.or(before.map(|before| before.protocol)).unwrap_or_default(),
+            connections: entry.connections.or(before.and_then(|before| before.connections)),
             tls: entry.tls.clone().or_else(|| before.and_then(|before| before.tls.clone())),
         };
-        if worker.tls.is_some() && worker.worker.scheme() == Scheme::Http {
-            let reason = "only an https worker can have TLS settings".to_owned();
-            return Err(wrong(index, WorkerField::Tls, reason));
+        if let Some((setting, reason)) = worker.contradiction() {
+            return Err(wrong(index, setting.into(), reason.to_owned()));
         }
         let position = self.next_position();
         let entry = PoolWorker { pool, worker };

@@ -28,6 +28,7 @@ async fn probe(url: &str, path: &str, protocol: Protocol, tls: Option<ProbeTls>)
         worker: url.parse().unwrap(),
         protocol,
         tls,
+        has_connection_limit: false,
         pool: "a".parse().unwrap(),
         probe: Probe {
             path: path.to_owned(),

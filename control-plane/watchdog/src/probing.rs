@@ -66,7 +66,7 @@ pub(crate) async fn run<T: ProbeTargets, P: Prober>(
     let mut storing: JoinSet<Result<(), T::Error>> = JoinSet::new();
     let mut store_at = None;
     loop {
-        probing.send_due_probes();
+        probing.send_due_probes(|worker| targets.is_occupied(worker));
         if storing.is_empty() && store_at.is_none() && probing.has_findings() {
             store_at = Some(Instant::now() + STORE_AFTER);
         }
@@ -225,8 +225,9 @@ impl<'a, P: Prober> Probing<'a, P> {
         }
     }
 
-    /// Sends probes that are due, up to the maximum of concurrent probes.
-    fn send_due_probes(&mut self) {
+    /// Sends probes that are due, up to the maximum of concurrent probes. Skips a worker with a limit of connections while
+    /// `is_occupied` says that all its slots are out, unless it is down.
+    fn send_due_probes(&mut self, is_occupied: impl Fn(&WorkerUrl) -> bool) {
         while self.probes.len() < PROBES_MAX {
             let Some(url) = self.waiting.pop_front() else { return };
             let Some(tracked) = self.workers.get_mut(&url) else { continue };
@@ -234,6 +235,12 @@ impl<'a, P: Prober> Probing<'a, P> {
             let (now, interval) = (Instant::now(), tracked.target.probe.interval);
             let next = tracked.due + interval;
             tracked.due = if next > now { next } else { now + interval };
+            let is_down = tracked.state == HeartbeatState::Down;
+            if tracked.target.has_connection_limit && !is_down && is_occupied(&url) {
+                tracked.is_probed = false;
+                self.timers.push(Reverse((tracked.due, Timer::Probe, url)));
+                continue;
+            }
             let (prober, target) = (Arc::clone(&self.prober), tracked.target.clone());
             self.probes.spawn(async move {
                 let outcome = prober.probe(&target).await;

@@ -20,6 +20,7 @@ struct FakeTargets {
     workers: Mutex<BTreeMap<WorkerUrl, (ProbeTarget, bool)>>,
     changes: watch::Sender<()>,
     fails: AtomicBool,
+    occupied: Mutex<HashSet<WorkerUrl>>,
     stored: Mutex<Vec<(Instant, String, TargetHealth)>>,
 }
 
@@ -30,6 +31,7 @@ impl FakeTargets {
             workers: Mutex::new(workers),
             changes: watch::Sender::new(()),
             fails: AtomicBool::new(false),
+            occupied: Mutex::default(),
             stored: Mutex::default(),
         })
     }
@@ -85,6 +87,10 @@ impl ProbeTargets for FakeTargets {
             found: TargetHealth::Up,
         };
         unprobed.map(up).collect()
+    }
+
+    fn is_occupied(&self, worker: &WorkerUrl) -> bool {
+        self.occupied.lock().unwrap().contains(worker)
     }
 
     fn changes(&self) -> watch::Receiver<()> {
@@ -164,6 +170,7 @@ fn target(host: u32, pool: &str) -> ProbeTarget {
         worker: url(host).parse().unwrap(),
         protocol: Protocol::Http1,
         tls: None,
+        has_connection_limit: false,
         pool: pool.parse().unwrap(),
         probe: Probe { path: "/health".to_owned(), interval: S, timeout: S / 2, threshold: 3 },
         slow_start: None,
@@ -236,6 +243,25 @@ async fn each_worker_is_probed_once_in_its_interval_and_not_all_at_once() {
         *by_tenth.entry((*at - setup.start).as_millis() / 100).or_default() += 1;
     }
     assert!(by_tenth.values().all(|asked| *asked <= 40), "{by_tenth:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_with_a_limit_of_connections_is_not_probed_while_all_its_slots_are_out_unless_it_is_down() {
+    let limited = |host| ProbeTarget { has_connection_limit: true, ..target(host, "a") };
+    let down = ProbeTarget { health: TargetHealth::down(1, "before"), ..limited(2) };
+    let setup = Setup::new(vec![target(0, "a"), limited(1), down, limited(3)]);
+    setup.prober.behave(&url(2), Behaviour::Fails);
+    let all = [url(0), url(1), url(2)].map(|url| url.parse().unwrap());
+    *setup.targets.occupied.lock().unwrap() = HashSet::from(all);
+    tokio::time::sleep(10 * S).await;
+    let probed = |host| setup.prober.times(&url(host)).len();
+    assert_eq!(
+        [probed(0), probed(1), probed(2), probed(3)].map(|times| times > 5),
+        [true, false, true, true]
+    );
+    assert_eq!(probed(1), 0);
+    setup.targets.occupied.lock().unwrap().clear();
+    setup.until("a slot is free, and it is probed", || probed(1) > 0).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -15,6 +15,9 @@ pub struct ProbeTarget {
     pub protocol: Protocol,
     /// TLS; none for a worker with `http`.
     pub tls: Option<ProbeTls>,
+    /// Whether it may have at most as many connections as requests. Then it is not probed while all its slots are out: the
+    /// probe's connection would be one more, and its requests show that it answers.
+    pub has_connection_limit: bool,
     /// Its pool.
     pub pool: PoolName,
     /// The request and its interval.
@@ -108,6 +111,9 @@ pub trait ProbeTargets: Send + Sync + 'static {
 
     /// Returns a result for each worker that is no longer probed but is still stored as down or starting: it is up.
     fn unprobed(&self) -> Vec<Finding>;
+
+    /// Returns whether all slots of a worker are out.
+    fn is_occupied(&self, worker: &WorkerUrl) -> bool;
 
     /// Returns a receiver that is notified of each change of the two above.
     fn changes(&self) -> watch::Receiver<Self::Version>;

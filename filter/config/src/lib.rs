@@ -33,5 +33,5 @@ pub use pool::{Pool, check_pools};
 pub use pool_match::PoolMatch;
 pub use pool_name::PoolName;
 pub use report::{PoolReport, Report, WorkerReport, WorkerState};
-pub use worker::{Protocol, SYSTEM_CA_FILE, Worker, WorkerTls};
+pub use worker::{Connections, Protocol, SYSTEM_CA_FILE, Worker, WorkerSetting, WorkerTls};
 pub use worker_url::{Scheme, WorkerUrl};

@@ -3,7 +3,7 @@ use std::collections::{HashMap, hash_map::Entry};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    FieldError, PoolMatch, PoolName, Scheme, WaitDuration, Worker, limits,
+    FieldError, PoolMatch, PoolName, WaitDuration, Worker, limits,
     policy::{
         Policy, default_abandoned_hold, default_answer_timeout, default_free_worker_timeout,
         default_max_waiting, max_waiting,
@@ -115,9 +115,9 @@ pub fn check_pools(pools: &[Pool]) -> Result<(), FieldError> {
             let path = format!("pools[{p}].workers[{w}]");
             let twice = "the same worker cannot stand twice";
             once(&mut workers, &worker.worker, p, format!("{path}.worker"), twice)?;
-            if worker.tls.is_some() && worker.worker.scheme() == Scheme::Http {
-                let reason = "only an https worker can have TLS settings".to_owned();
-                return Err(FieldError::of_pool(p, format!("{path}.tls"), reason));
+            if let Some((setting, reason)) = worker.contradiction() {
+                let path = format!("{path}.{}", setting.as_str());
+                return Err(FieldError::of_pool(p, path, reason.to_owned()));
             }
         }
     }

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{Capacity, WorkerUrl};
+use crate::{Capacity, Scheme, WorkerUrl};
 
 /// A worker and its capacity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,9 +13,69 @@ pub struct Worker {
     /// The protocol towards the worker.
     #[serde(default, skip_serializing_if = "Protocol::is_http1")]
     pub protocol: Protocol,
+    /// Whether a connection serves one request or many. Absent: the default of the protocol, see [`Worker::connections`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connections: Option<Connections>,
     /// How its certificate is verified; only for `https`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<WorkerTls>,
+}
+
+impl Worker {
+    /// Returns whether a connection to the worker serves one request or many: by default one over HTTP/1.1, and many over
+    /// HTTP/2.
+    #[must_use]
+    pub fn connections(&self) -> Connections {
+        self.connections.unwrap_or(match self.protocol {
+            Protocol::Http1 => Connections::PerRequest,
+            Protocol::Http2 => Connections::Reuse,
+        })
+    }
+
+    /// Returns the first setting that contradicts another one, with the reason.
+    #[must_use]
+    pub fn contradiction(&self) -> Option<(WorkerSetting, &'static str)> {
+        if self.tls.is_some() && self.worker.scheme() == Scheme::Http {
+            return Some((WorkerSetting::Tls, "only an https worker can have TLS settings"));
+        }
+        if self.protocol == Protocol::Http2 && self.connections == Some(Connections::PerRequest) {
+            let reason = "an HTTP/2 worker gets its requests over one connection for each Envoy thread: set `reuse`, or `protocol: http1`";
+            return Some((WorkerSetting::Connections, reason));
+        }
+        None
+    }
+}
+
+/// A setting of a worker that may contradict another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkerSetting {
+    /// [`Worker::tls`].
+    Tls,
+    /// [`Worker::connections`].
+    Connections,
+}
+
+impl WorkerSetting {
+    /// Returns the name of the field.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tls => "tls",
+            Self::Connections => "connections",
+        }
+    }
+}
+
+/// How many requests Envoy sends over one connection to a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Connections {
+    /// One request for each connection: the worker never has more connections of a coordinator than its capacity. A slot is
+    /// free once its connection is closed. For workers that assign a thread or a process to each connection.
+    PerRequest,
+    /// Connections stay open for further requests, on each Envoy thread for itself: the worker may have more connections than
+    /// its capacity, of which at most its capacity have a request.
+    Reuse,
 }
 
 /// The authorities that Debian, Ubuntu and Alpine trust, a PEM file: those of a worker whose [`WorkerTls::ca_file`] is absent.

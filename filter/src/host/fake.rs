@@ -163,6 +163,11 @@ impl FakeHost {
         self.vm.borrow().metrics.iter().find(|(of, _)| of == name).map(|(_, value)| *value)
     }
 
+    /// Loses all messages. Returns their number.
+    pub(crate) fn empty_queues(&self) -> usize {
+        self.process.borrow_mut().queues.iter_mut().map(|queue| queue.messages.drain(..).count()).sum()
+    }
+
     /// Returns the bodies of the calls to a cluster.
     pub(crate) fn calls(&self, cluster: &str) -> Vec<Vec<u8>> {
         let vm = self.vm.borrow();

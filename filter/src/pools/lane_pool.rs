@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeSet, rc::Rc};
 
-use rustc_hash::FxHashMap;
-use slotway_config::{Pool as PoolSettings, PoolName, WaitDuration, WorkerUrl};
+use rustc_hash::{FxHashMap, FxHashSet};
+use slotway_config::{Connections, Pool as PoolSettings, PoolName, WaitDuration, WorkerUrl};
 use slotway_engine::{
     DesiredWorker, Grant, LaneId, LedgerEntry, PROBE_FIRST_MS, ReleaseOutcome, Root, Serial, Survey, Take,
     TakeRequest, Ticket, WorkerIndex,
@@ -22,6 +22,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) url: WorkerUrl,
+    /// How many requests a connection to it serves.
+    pub(crate) connections: Connections,
 }
 
 /// What a request got, and the state of the pool's line at that moment.
@@ -51,11 +53,18 @@ pub(crate) struct LanePool<H: Host> {
     probe_at_ms: Option<u64>,
     targets: Vec<Option<Rc<Target>>>,
     names_epoch: u32,
+    /// The workers of the newest configuration whose connections serve many requests.
+    reused: FxHashSet<WorkerUrl>,
 }
 
 /// Returns milliseconds as text; nothing for no limit.
 fn limit_text(limit: WaitDuration) -> String {
     if limit == WaitDuration::ZERO { String::new() } else { limit.as_ms().to_string() }
+}
+
+fn reused(settings: &PoolSettings) -> FxHashSet<WorkerUrl> {
+    let workers = settings.workers.iter().filter(|worker| worker.connections() == Connections::Reuse);
+    workers.map(|worker| worker.worker.clone()).collect()
 }
 
 fn line_status(root: &Root) -> LineStatus {
@@ -72,6 +81,7 @@ impl<H: Host> LanePool<H> {
             targets: Vec::new(),
             names_epoch: 0,
             answer_timeout_ms: limit_text(settings.answer_timeout),
+            reused: reused(&settings),
             settings,
         }
     }
@@ -79,6 +89,11 @@ impl<H: Host> LanePool<H> {
     /// Takes over a newer configuration of the pool.
     pub(super) fn configure(&mut self, settings: PoolSettings) {
         self.answer_timeout_ms = limit_text(settings.answer_timeout);
+        let reused = reused(&settings);
+        if reused != self.reused {
+            self.reused = reused;
+            self.targets.clear();
+        }
         self.settings = settings;
     }
 
@@ -241,7 +256,12 @@ impl<H: Host> LanePool<H> {
         }
         let name = self.shared.look(|pool| pool.name(worker))?;
         let url = std::str::from_utf8(&name).ok().and_then(|name| name.parse().ok());
-        let target = Rc::new(Target { url: url.ok_or(FilterError::NoName(worker))? });
+        let url: WorkerUrl = url.ok_or(FilterError::NoName(worker))?;
+        // A worker that this lane's configuration does not name is treated as one with a connection for each request, which
+        // is right for every worker.
+        let connections =
+            if self.reused.contains(&url) { Connections::Reuse } else { Connections::PerRequest };
+        let target = Rc::new(Target { url, connections });
         if self.targets.len() <= index {
             self.targets.resize(index.saturating_add(1), None);
         }

@@ -18,7 +18,7 @@ use crate::{
     pools::PoolIndex,
     requests::Requests,
     shared_state::{LaneEntry, LaneTable},
-    wake_up::{WakeUp, queue_name},
+    wake_up::{Message, WakeUp, queue_name},
 };
 
 /// Most places of the line that one transition visits.
@@ -137,9 +137,12 @@ impl DeadLanes {
         while let Some(message) = core.host.dequeue(queue)? {
             has_found = true;
             let Some(wake_up) = WakeUp::decode(&message) else { continue };
-            if let Some(pool) = core.pools.find(&wake_up.pool) {
-                grants.release(core, requests, pool, wake_up.grant.serial, ReleaseOutcome::Abandoned);
-            }
+            let Some(pool) = core.pools.find(&wake_up.pool) else { continue };
+            let (serial, outcome) = match wake_up.message {
+                Message::Grant(grant) => (grant.serial, ReleaseOutcome::Abandoned),
+                Message::Closed(serial, outcome) => (serial, outcome),
+            };
+            grants.release(core, requests, pool, serial, outcome);
         }
         Ok(has_found)
     }

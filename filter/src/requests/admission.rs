@@ -115,7 +115,8 @@ impl Requests {
                 self.streams.insert(context, stream);
                 self.refuse(core, context, LocalReplyReason::Internal, LineStatus::default());
                 let fate = SlotFate::Release(ReleaseOutcome::Abandoned);
-                Admission::Failed(EndedSlot { pool, serial, fate })
+                // It has no connection.
+                Admission::Failed(EndedSlot { pool, serial, fate, closes: false })
             }
         }
     }
@@ -200,7 +201,8 @@ impl Requests {
             }
             Phase::Running(held) => {
                 core.pools.count(stream.pool, RequestOutcome::GoneRunning);
-                Some(EndedSlot { pool: stream.pool, serial: held.serial, fate: SlotFate::Hold })
+                let closes = held.closes();
+                Some(EndedSlot { pool: stream.pool, serial: held.serial, fate: SlotFate::Hold, closes })
             }
         }
     }

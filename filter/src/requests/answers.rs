@@ -49,7 +49,7 @@ impl Requests {
                 }
                 let fate = origin.slot_fate();
                 self.finish_with(context, fate);
-                Some(EndedSlot { pool, serial: held.serial, fate })
+                Some(EndedSlot { pool, serial: held.serial, fate, closes: held.closes() })
             }
         }
     }
@@ -93,13 +93,14 @@ impl Requests {
         if ends { self.answer_ends(core, context) } else { None }
     }
 
-    /// Handles the end of an answer. The slot is free at once, however slowly the client reads.
+    /// Handles the end of an answer. The slot is free at once, however slowly the client reads, or once the connection to the
+    /// worker is closed.
     pub(crate) fn answer_ends<H: Host>(&mut self, core: &mut LaneCore<H>, context: u32) -> Option<EndedSlot> {
         let stream = self.streams.get_mut(&context)?;
         let (pool, is_unknown) = (stream.pool, stream.has_unknown_answer);
         // A waiter that Envoy answers leaves the line when its stream ends.
         let Phase::Running(held) = &stream.phase else { return None };
-        let serial = held.serial;
+        let (serial, closes) = (held.serial, held.closes());
         let (outcome, fate) = if is_unknown {
             (RequestOutcome::GoneRunning, SlotFate::Hold)
         } else {
@@ -107,7 +108,7 @@ impl Requests {
         };
         self.finish_with(context, fate);
         core.pools.count(pool, outcome);
-        Some(EndedSlot { pool, serial, fate })
+        Some(EndedSlot { pool, serial, fate, closes })
     }
 
     /// Notes that a stream holds nothing any more. One whose slot is held for a while keeps its mark.

@@ -9,6 +9,7 @@
 
 use std::rc::Rc;
 
+use slotway_config::Connections;
 use slotway_engine::{Serial, Ticket};
 
 use crate::pools::{PoolIndex, Target};
@@ -69,4 +70,11 @@ pub(crate) enum Phase {
 pub(crate) struct HeldSlot {
     pub(crate) serial: Serial,
     pub(crate) target: Rc<Target>,
+}
+
+impl HeldSlot {
+    /// Returns whether Envoy closes the connection to the worker at the end of the request.
+    pub(crate) fn closes(&self) -> bool {
+        self.target.connections == Connections::PerRequest
+    }
 }

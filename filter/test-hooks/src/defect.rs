@@ -58,6 +58,7 @@ defects! {
     TrustWitness = "trust the witness", "a slot of a living lane is released because the witness saw its request end";
     NoHold = "no hold", "a slot is free at once although abandoned_hold keeps it";
     FreeAtHeaders = "free at headers", "a slot is free when the answer begins";
+    ReleaseBeforeClose = "release before the close", "a slot is free while the connection of its request is still open";
     NoAudit = "no audit", "a lane does not look for slots that a dead lane had sent to it";
 }
 

@@ -1,5 +1,6 @@
 //! The cases: the contenders, the load, and the bars to reach.
 
+pub(crate) mod connections;
 pub(crate) mod deadline;
 pub(crate) mod fleet;
 pub(crate) mod handoff;
@@ -33,7 +34,7 @@ pub(crate) const KEYS: [&str; 11] = [
 ];
 
 /// Cases that run only on request: they explain the figures of others.
-pub(crate) const MORE: [&str; 1] = ["settings"];
+pub(crate) const MORE: [&str; 2] = ["settings", "connections"];
 
 /// The settings of a run.
 pub(crate) struct Bench {
@@ -55,6 +56,7 @@ pub(crate) async fn run(key: &str, bench: &Bench) -> Case {
         "scale_waiters" => scale_waiters::run(bench).await,
         "scale_threads" => scale_threads::run(bench).await,
         "saturation" => saturation::run(bench).await,
+        "connections" => connections::run(bench).await,
         "settings" => settings::run(bench).await,
         "handoff" => handoff::run(bench).await,
         "deadline" => deadline::run(bench).await,

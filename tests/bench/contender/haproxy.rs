@@ -17,24 +17,32 @@ pub(crate) struct HaproxySettings<'a> {
     pub(crate) max_queue: u32,
     /// The number of threads. More than one run on all processors.
     pub(crate) threads: u32,
+    /// Whether each request has a connection of its own.
+    pub(crate) closes: bool,
 }
 
 impl HaproxySettings<'_> {
     /// Returns settings with one thread and an unlimited queue.
     pub(crate) fn queueing(capacity: u32) -> Self {
-        Self { capacity, queue_timeout: "120s", max_queue: 0, threads: 1 }
+        Self { capacity, queue_timeout: "120s", max_queue: 0, threads: 1, closes: false }
+    }
+
+    /// Returns them with a connection for each request.
+    pub(crate) fn closing(capacity: u32) -> Self {
+        Self { closes: true, ..Self::queueing(capacity) }
     }
 }
 
 /// Starts HAProxy in front of these workers.
 pub(crate) async fn start(workers: &[SocketAddr], wanted: HaproxySettings<'_>, cpus: &Cpus) -> Contender {
     let address = fresh_address();
-    let HaproxySettings { capacity, queue_timeout, max_queue, threads } = wanted;
+    let HaproxySettings { capacity, queue_timeout, max_queue, threads, closes } = wanted;
+    let reuse = if closes { "option http-server-close\n    http-reuse never" } else { "http-reuse always" };
     // HAProxy requires two files for each connection: more than the limit of many users, and more than so few workers
     // need.
     let mut text = format!(
         "global\n    nbthread {threads}\n    maxconn 12000\n    no strict-limits\n\
-         defaults\n    mode http\n    option http-keep-alive\n    http-reuse always\n    \
+         defaults\n    mode http\n    option http-keep-alive\n    {reuse}\n    \
          timeout connect 2s\n    timeout client 600s\n    timeout server 600s\n    timeout queue {queue_timeout}\n\
          frontend clients\n    bind {address}\n    default_backend workers\n\
          backend workers\n    balance leastconn\n"

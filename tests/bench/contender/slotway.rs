@@ -2,17 +2,21 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use super::{Companions, Contender, SlotwayParts, UP_WITHIN};
 use crate::{cpus::Cpus, worker::Workers};
 use slotway_test_site::{Setup, Site, TestProcess, WorkerFigures, artefact};
 
 const NAME: &str = "Slotway";
 
-/// Returns a pool of `count` workers with this capacity and a queue that is long enough for every case.
+/// Returns a pool of `count` workers with this capacity, whose connections are reused as HAProxy's and nginx's are, and a queue
+/// that is long enough for every case.
 pub(crate) fn setup(workers: &Workers, count: u32, capacity: u32) -> Setup {
     let setup = Setup::default().lanes(1).pool("max_waiting", 65_536).pool("free_worker_timeout", "120s");
     (0..count)
-        .fold(setup, |setup, number| setup.worker(&format!("http://{}", workers.address(number)), capacity))
+        .map(|number| json!({ "worker": format!("http://{}", workers.address(number)), "capacity": capacity, "connections": "reuse" }))
+        .fold(setup, Setup::worker_entry)
 }
 
 /// Makes Envoy's event loop use the precise clock, as the README describes.

@@ -2,7 +2,7 @@
 
 use slotway_tests::{
     host::{HostCall, Usage},
-    world::{World, pool},
+    world::{World, pool, with_reuse},
 };
 
 /// Returns what one request costs that finds a slot, is answered and ends, on a lane that has served before.
@@ -19,7 +19,7 @@ fn cost_of_a_request(world: &mut World) -> Usage {
 fn world_of(workers: usize, capacity: u32) -> World {
     let names: Vec<_> = (0..workers).map(|number| format!("http://w{number}.test:9000")).collect();
     let workers: Vec<_> = names.iter().map(|name| (name.as_str(), capacity)).collect();
-    World::new(2, pool(&workers))
+    World::new(2, with_reuse(pool(&workers)))
 }
 
 #[test]
@@ -27,6 +27,13 @@ fn a_request_costs_a_bounded_number_of_host_calls() {
     let usage = cost_of_a_request(&mut world_of(2, 3));
     assert!(usage.host_calls_total() <= 40, "{usage:#?}");
     assert_eq!(usage.of(HostCall::EnqueueSharedQueue), 0, "no request waits, so no lane is woken");
+}
+
+#[test]
+fn a_request_with_a_connection_of_its_own_sends_one_message() {
+    let usage = cost_of_a_request(&mut World::new(2, pool(&[("http://w.test:9000", 3)])));
+    assert!(usage.host_calls_total() <= 40, "{usage:#?}");
+    assert_eq!(usage.of(HostCall::EnqueueSharedQueue), 1, "to this lane itself");
 }
 
 #[test]

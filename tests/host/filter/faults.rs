@@ -89,6 +89,8 @@ fn a_lane_that_cannot_register_its_queue_at_first_still_loses_no_slot() {
         world.answer(waiting);
     }
     assert!(world.host.is_finished(waiting));
+    // A lane that is not woken reads its queue with its next tick, which is its next beat.
+    world.advance(2_000);
     assert_eq!((world.survey().free, world.survey().in_flight), (1, 0), "{:?}", world.complaints());
 }
 

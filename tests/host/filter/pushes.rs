@@ -2,7 +2,7 @@
 
 use slotway_tests::{
     host::{Event, HostCall, LaneIndex},
-    world::{World, ms, pool, workers_of},
+    world::{World, ms, pool, with_reuse, workers_of},
 };
 
 use crate::{W1, W2};
@@ -94,7 +94,7 @@ fn waiters_of_a_pool_that_loses_its_last_worker_are_refused_at_once() {
 
 #[test]
 fn a_slot_on_its_way_survives_a_push() {
-    let mut world = World::new(2, pool(&[(W1, 1)]));
+    let mut world = World::new(2, with_reuse(pool(&[(W1, 1)])));
     let running = world.send(0);
     let waiting = world.send(1);
     world.host.hold_wakeups(true);

@@ -3,6 +3,7 @@
 //! * [`Slotway`]: `slotway up` with its Envoy. [`ServedApart`]: `slotway serve` with an Envoy of its own, as on two machines. Both are
 //!   configured by a [`Setup`] and stand on a [`Site`].
 //! * [`TestWorker`]: a worker in the test's process with a chosen [`Behaviour`]. [`ReferenceWorker`]: the one of `tests/worker`.
+//!   [`ConnectionWorker`]: one that counts its connections. [`FieldProgram`]: a server of another project.
 //! * [`ClientConnection`], [`ClientLoad`]: clients. [`Api`]: the REST of the control plane.
 //! * [`Names`], [`Authority`]: a name server and a certificate authority.
 //! * [`mod@until`]: waits for a condition.
@@ -12,6 +13,8 @@ mod api;
 mod arrivals;
 mod behaviour;
 mod client;
+mod connection_worker;
+mod field_program;
 mod load;
 mod names;
 mod ports;
@@ -30,6 +33,8 @@ pub use api::{Api, WorkerFigures};
 pub use arrivals::{Arrivals, ArrivedRequest};
 pub use behaviour::{Behaviour, Reply};
 pub use client::{Answer, ClientConnection, ClientProtocol, get, open_raw, post, send};
+pub use connection_worker::ConnectionWorker;
+pub use field_program::FieldProgram;
 pub use load::ClientLoad;
 pub use names::Names;
 pub use ports::fresh_address;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use slotway_config::{Capacity, FilterConfig, Pool, PoolMatch, Protocol, WaitDuration, Worker};
 
 use crate::sim::{
-    fleet::{Fleet, WorkerAt},
+    fleet::{self, Fleet, WorkerAt},
     plan::Plan,
 };
 
@@ -48,7 +48,11 @@ impl Configs {
             settings.answer_timeout = WaitDuration::from_ms(pool.answer_timeout_ms);
             let url = |number: usize| format!("http://{}-{number}.test:9000", settings.name);
             let workers = pool.capacities.iter().enumerate();
-            let workers = workers.map(|(number, capacity)| (fleet.add(at, url(number)), *capacity)).collect();
+            let workers = workers
+                .map(|(number, capacity)| {
+                    (fleet.add(at, url(number), pool.reuse.connections(number)), *capacity)
+                })
+                .collect();
             PoolWanted { there: true, settings, workers }
         });
         let wanted = wanted.collect();
@@ -74,7 +78,7 @@ impl Configs {
         for (settings, pool) in self.config.pools.iter_mut().zip(there) {
             let workers = pool.workers.iter().filter(|(_, capacity)| *capacity > 0);
             settings.workers =
-                workers.clone().map(|(at, capacity)| worker(&fleet.at(*at).url, *capacity)).collect();
+                workers.clone().map(|(at, capacity)| worker(fleet.at(*at), *capacity)).collect();
             capacities.extend(workers.copied());
         }
         self.capacities.insert(self.config.generation, capacities);
@@ -87,11 +91,12 @@ impl Configs {
     }
 }
 
-fn worker(url: &str, capacity: u32) -> Worker {
+fn worker(worker: &fleet::Worker, capacity: u32) -> Worker {
     Worker {
-        worker: url.parse().expect("a base URL"),
+        worker: worker.url.parse().expect("a base URL"),
         capacity: Capacity::new(capacity).expect("a capacity"),
         protocol: Protocol::default(),
+        connections: Some(worker.connections),
         tls: None,
     }
 }

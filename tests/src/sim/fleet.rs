@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use slotway_config::Connections;
+
 use crate::{
     host::StreamId,
     sim::violation::{Check, violated},
@@ -21,6 +23,12 @@ pub(crate) struct Worker {
     pub(crate) capacity: u32,
     /// Requests that had slots when its capacity was last changed, and are not over: they may still arrive.
     surplus: u32,
+    /// How many requests a connection serves.
+    pub(crate) connections: Connections,
+    /// Its connections that have a request, or whose request has ended within the event under way.
+    open: u32,
+    /// Connections that may stay or be opened since the capacity was last changed.
+    surplus_open: u32,
     /// The time until which it fails every request.
     pub(crate) sick_until_ns: u64,
 }
@@ -30,11 +38,24 @@ pub(crate) struct Worker {
 pub(crate) struct Fleet {
     workers: Vec<Worker>,
     places: BTreeMap<StreamId, WorkerAt>,
+    /// The open connection of each request.
+    connections: BTreeMap<StreamId, WorkerAt>,
 }
 
 impl Fleet {
-    pub(crate) fn add(&mut self, pool: usize, url: String) -> WorkerAt {
-        self.workers.push(Worker { url, pool, running: 0, capacity: 0, surplus: 0, sick_until_ns: 0 });
+    pub(crate) fn add(&mut self, pool: usize, url: String, connections: Connections) -> WorkerAt {
+        let none = Worker {
+            url,
+            pool,
+            running: 0,
+            capacity: 0,
+            surplus: 0,
+            connections,
+            open: 0,
+            surplus_open: 0,
+            sick_until_ns: 0,
+        };
+        self.workers.push(none);
         self.workers.len() - 1
     }
 
@@ -57,7 +78,7 @@ impl Fleet {
     /// Puts another capacity in force while `under_way` requests have slots of the worker: they may stay, or arrive.
     pub(crate) fn set_capacity(&mut self, at: WorkerAt, capacity: u32, under_way: u32) {
         let worker = &mut self.workers[at];
-        (worker.capacity, worker.surplus) = (capacity, under_way);
+        (worker.capacity, worker.surplus, worker.surplus_open) = (capacity, under_way, under_way);
     }
 
     /// Notes that a request arrives.
@@ -75,6 +96,18 @@ impl Fleet {
                 ),
             );
         }
+        worker.open += 1;
+        let allowed = worker.capacity.max(worker.surplus_open);
+        if worker.connections == Connections::PerRequest && worker.open > allowed {
+            return violated(
+                "connections",
+                format!(
+                    "a worker with a connection for each request never has more of them than its capacity: {} has {}, of {allowed}",
+                    worker.url, worker.open
+                ),
+            );
+        }
+        self.connections.insert(stream, at);
         if self.places.insert(stream, at).is_some() {
             return violated(
                 "once",
@@ -91,6 +124,19 @@ impl Fleet {
         worker.running -= 1;
         worker.surplus = worker.surplus.saturating_sub(1);
         Some(at)
+    }
+
+    /// Closes the connections of requests that are over for Envoy, as `is_over` says: at the end of an event.
+    pub(crate) fn close(&mut self, is_over: impl Fn(StreamId) -> bool) {
+        let workers = &mut self.workers;
+        self.connections.retain(|stream, at| {
+            let stays = !is_over(*stream);
+            if !stays {
+                workers[*at].open -= 1;
+                workers[*at].surplus_open = workers[*at].surplus_open.saturating_sub(1);
+            }
+            stays
+        });
     }
 
     pub(crate) fn place(&self, stream: StreamId) -> Option<WorkerAt> {

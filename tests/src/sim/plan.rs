@@ -1,10 +1,31 @@
 //! The plan of a seed: which kinds of faults its run has, and how many of each. Runs differ much: some have one kind, some
 //! all, some none.
 
+use slotway_config::Connections;
+
 use crate::{
     host::{HostCall, HostOptions},
     sim::dice::Dice,
 };
+
+/// Which workers of a pool have connections for many requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reuse {
+    None,
+    EverySecond,
+    All,
+}
+
+impl Reuse {
+    /// Returns how many requests a connection of the pool's worker with this number serves.
+    pub(crate) fn connections(self, number: usize) -> Connections {
+        match self {
+            Self::All => Connections::Reuse,
+            Self::EverySecond if number % 2 == 1 => Connections::Reuse,
+            Self::EverySecond | Self::None => Connections::PerRequest,
+        }
+    }
+}
 
 /// A pool at the beginning of a run.
 #[derive(Debug, Clone)]
@@ -15,6 +36,7 @@ pub(crate) struct PoolPlan {
     /// How long a slot is held after its request was abandoned.
     pub(crate) hold_ms: u64,
     pub(crate) answer_timeout_ms: u64,
+    pub(crate) reuse: Reuse,
 }
 
 /// The choices for the whole run.
@@ -165,6 +187,7 @@ impl PoolPlan {
             waiting_max: d.of([0, 1, 3, 10, 100, 1_024, 1_024]),
             hold_ms: d.of([0, 0, 0, 10, 100, 400]),
             answer_timeout_ms: d.of([300, 1_000, 1_000, 3_000]),
+            reuse: d.of([Reuse::None, Reuse::EverySecond, Reuse::All]),
         }
     }
 }

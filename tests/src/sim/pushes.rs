@@ -77,7 +77,8 @@ impl Run {
             }
             (11, _) if count < WORKERS_MAX => {
                 let url = format!("http://{}-{}.test:9000", pool.settings.name, count);
-                pool.workers.push((self.fleet.add(at, url), dice.between(1, 4) as u32));
+                let connections = self.plan.pools[at].reuse.connections(count);
+                pool.workers.push((self.fleet.add(at, url, connections), dice.between(1, 4) as u32));
                 Kind::PushWorkerBack
             }
             (12, _) if pool.there => {

@@ -1,5 +1,7 @@
 //! Checks after each step: what can be observed from outside.
 
+use std::collections::BTreeSet;
+
 use crate::{
     HostError,
     host::{CallAnswer, Context, LaneIndex, StreamId, VmId, VmThread, WorkerFailure},
@@ -199,7 +201,20 @@ impl Run {
         for stream in here {
             self.check_client(stream)?;
         }
+        self.close_connections(lane);
         Ok(())
+    }
+
+    /// Closes the connections of the requests that have ended for Envoy: it does so once the callback has returned.
+    fn close_connections(&mut self, lane: LaneIndex) {
+        let (host, clients) = (&self.host, &self.clients);
+        let at_worker: BTreeSet<_> =
+            clients.keys().copied().filter(|stream| self.fleet.place(*stream).is_some()).collect();
+        self.fleet.close(|stream| {
+            let stage = clients.get(&stream).map(|client| client.stage);
+            let is_over = stage.is_none_or(|stage| stage == Stage::Read) || !at_worker.contains(&stream);
+            is_over && stage.is_none_or(|_| host.lane_of(stream) == lane)
+        });
     }
 
     /// Checks that a living lane has no more entries in the line than waiting requests.

@@ -1,5 +1,5 @@
 use serde::{Deserialize, Serialize};
-use slotway_config::{Capacity, PoolName, Protocol, WaitDuration, WorkerTls};
+use slotway_config::{Capacity, Connections, PoolName, Protocol, WaitDuration, WorkerTls};
 
 use crate::{
     Cell::{Age, Labels, Name, Number, Text, Wait},
@@ -59,6 +59,11 @@ pub struct WorkerSpec {
     #[serde(default)]
     #[schema(value_type = String)]
     pub protocol: Protocol,
+    /// Whether a connection to it serves one request or many: `per_request` or `reuse`. Default: `per_request` for `http1`,
+    /// `reuse` for `http2`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub connections: Option<Connections>,
     /// How its certificate is checked; only for https.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]

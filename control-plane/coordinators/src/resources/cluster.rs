@@ -14,28 +14,15 @@ use envoy_types::{
                     circuit_breakers::Thresholds,
                     cluster::{ClusterDiscoveryType, DiscoveryType, DnsLookupFamily},
                 },
-                core::v3::{
-                    DataSource, Http1ProtocolOptions, Http2ProtocolOptions,
-                    HttpProtocolOptions as CommonHttpProtocolOptions, KeepaliveSettings, Metadata,
-                    TransportSocket, data_source, transport_socket,
-                },
+                core::v3::{DataSource, Metadata, TransportSocket, data_source, transport_socket},
                 endpoint::v3::{
                     ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints,
                     lb_endpoint::HostIdentifier,
                 },
             },
-            extensions::{
-                transport_sockets::tls::v3::{
-                    CertificateValidationContext, CommonTlsContext, SubjectAltNameMatcher,
-                    UpstreamTlsContext, common_tls_context::ValidationContextType,
-                    subject_alt_name_matcher::SanType,
-                },
-                upstreams::http::v3::{
-                    HttpProtocolOptions,
-                    http_protocol_options::{
-                        ExplicitHttpConfig, UpstreamProtocolOptions, explicit_http_config::ProtocolConfig,
-                    },
-                },
+            extensions::transport_sockets::tls::v3::{
+                CertificateValidationContext, CommonTlsContext, SubjectAltNameMatcher, UpstreamTlsContext,
+                common_tls_context::ValidationContextType, subject_alt_name_matcher::SanType,
             },
             r#type::matcher::v3::{StringMatcher, string_matcher::MatchPattern},
         },
@@ -46,15 +33,14 @@ use envoy_types::{
 use slotway_config::{Protocol, SYSTEM_CA_FILE, Scheme, Worker, WorkerUrl};
 use slotway_xds::XdsResource;
 
-use super::protobuf::{address, duration, keepalive, number};
+use super::{
+    protobuf::{address, duration, keepalive, number},
+    upstream_http,
+};
 use crate::types::RESOURCE_NAME;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const BUFFER_LIMIT_BYTES: u32 = 1 << 20;
-/// Envoy closes an idle connection before the worker does: a request that crosses the worker's close would fail, and Envoy
-/// retries nothing. Common servers close after 2 s (gunicorn), 5 s (Node, uvicorn) or later. Compared to an expensive request, a
-/// new connection costs nothing.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(1);
 /// The limit of requests at a worker without a runtime value: above every possible capacity, and constant.
 pub(super) const MAX_REQUESTS: u32 = 1 << 17;
 
@@ -63,7 +49,7 @@ pub(super) const PATH_PREFIX: &str = "path_prefix";
 
 /// Returns whether both workers have the same cluster: they differ in the capacity at most.
 pub(crate) fn is_same(a: &Worker, b: &Worker) -> bool {
-    a.worker == b.worker && a.protocol == b.protocol && a.tls == b.tls
+    a.worker == b.worker && a.protocol == b.protocol && a.connections() == b.connections() && a.tls == b.tls
 }
 
 /// Returns the cluster of a worker.
@@ -94,7 +80,7 @@ fn cluster(worker: &Worker) -> Cluster {
         }),
         typed_extension_protocol_options: [(
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions".to_owned(),
-            pack_any(protocol(worker.protocol)),
+            pack_any(upstream_http::options(worker)),
         )]
         .into(),
         metadata: path_prefix(url),
@@ -139,30 +125,6 @@ fn endpoint(url: &WorkerUrl) -> ClusterLoadAssignment {
             ..LocalityLbEndpoints::default()
         }],
         ..ClusterLoadAssignment::default()
-    }
-}
-
-fn protocol(protocol: Protocol) -> HttpProtocolOptions {
-    let config = match protocol {
-        Protocol::Http1 => ProtocolConfig::HttpProtocolOptions(Http1ProtocolOptions::default()),
-        Protocol::Http2 => ProtocolConfig::Http2ProtocolOptions(Http2ProtocolOptions {
-            connection_keepalive: Some(KeepaliveSettings {
-                interval: duration(Duration::from_secs(30)),
-                timeout: duration(Duration::from_secs(10)),
-                ..KeepaliveSettings::default()
-            }),
-            ..Http2ProtocolOptions::default()
-        }),
-    };
-    HttpProtocolOptions {
-        common_http_protocol_options: Some(CommonHttpProtocolOptions {
-            idle_timeout: duration(IDLE_TIMEOUT),
-            ..CommonHttpProtocolOptions::default()
-        }),
-        upstream_protocol_options: Some(UpstreamProtocolOptions::ExplicitHttpConfig(ExplicitHttpConfig {
-            protocol_config: Some(config),
-        })),
-        ..HttpProtocolOptions::default()
     }
 }
 

@@ -5,6 +5,10 @@
 //! each of its threads, until the callback has returned. With exactly the capacity, the next request of the slot would meet an
 //! overflow although the worker is free.
 //!
+//! With a connection for each request the limit is twice the capacity, plus one for each lane. Envoy counts such a request until it
+//! deletes the closed connection, which is at the end of the turn of its event loop (`Dispatcher::deferredDelete`) and so after
+//! the slot is free. All slots of a worker may become free in one turn.
+//!
 //! A lowered limit comes into force 5 s after the capacity: Envoy acknowledges a configuration before its threads have it, and a
 //! request whose slot was given out just before must not meet the new limit. An Envoy whose limits were issued by an unknown
 //! control plane gets open ones first.
@@ -16,7 +20,7 @@ use envoy_types::pb::{
     google::protobuf::{Any, Struct, Value, value::Kind},
 };
 use prost::{Message, Name};
-use slotway_config::Worker;
+use slotway_config::{Connections, Worker};
 use slotway_xds::{Bounds, BoundsFormat, XdsResource};
 
 use super::cluster::MAX_REQUESTS;
@@ -26,8 +30,15 @@ const FORMAT: BoundsFormat = BoundsFormat { encode: resource, open: MAX_REQUESTS
 
 /// Returns the limits of these workers, by the names of their clusters.
 pub(crate) fn of<'a>(workers: impl Iterator<Item = &'a Worker>, lanes: u32) -> Bounds {
-    let limit = |worker: &Worker| worker.capacity.get().saturating_add(lanes);
-    Bounds::new(&FORMAT, workers.map(|worker| (worker.worker.as_str().to_owned(), limit(worker))))
+    Bounds::new(&FORMAT, workers.map(|worker| (worker.worker.as_str().to_owned(), limit(worker, lanes))))
+}
+
+fn limit(worker: &Worker, lanes: u32) -> u32 {
+    let requests = match worker.connections() {
+        Connections::PerRequest => worker.capacity.get().saturating_mul(2),
+        Connections::Reuse => worker.capacity.get(),
+    };
+    requests.saturating_add(lanes)
 }
 
 /// Returns the one resource of the type.
@@ -49,4 +60,17 @@ fn resource(limits: &BTreeMap<String, u32>) -> XdsResource {
 /// <https://www.envoyproxy.io/docs/envoy/latest/configuration/upstream/cluster_manager/cluster_circuit_breakers#runtime>
 fn key(cluster: &str) -> String {
     format!("circuit_breakers.{cluster}.default.max_requests")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::worker;
+
+    #[test]
+    fn the_limit_has_room_for_requests_that_envoy_still_counts() {
+        let per_request = worker("http://a", 3);
+        let reused = Worker { connections: Some(Connections::Reuse), ..per_request.clone() };
+        assert_eq!((limit(&per_request, 4), limit(&reused, 4)), (2 * 3 + 4, 3 + 4));
+    }
 }

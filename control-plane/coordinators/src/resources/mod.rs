@@ -8,6 +8,7 @@ pub(crate) mod limits;
 pub(crate) mod listener;
 mod protobuf;
 pub(crate) mod route;
+mod upstream_http;
 mod witness;
 
 #[cfg(test)]

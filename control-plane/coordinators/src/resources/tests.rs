@@ -19,13 +19,14 @@ use envoy_types::pb::{
                 CertificateValidationContext, UpstreamTlsContext, common_tls_context::ValidationContextType,
                 subject_alt_name_matcher::SanType,
             },
+            upstreams::http::v3::HttpProtocolOptions,
         },
         r#type::matcher::v3::string_matcher::MatchPattern,
     },
     google::protobuf::{Any, Duration as DurationMessage, StringValue},
 };
 use prost::Message;
-use slotway_config::{FilterConfig, Pool, Protocol, WaitDuration, Worker, WorkerTls};
+use slotway_config::{Connections, FilterConfig, Pool, Protocol, WaitDuration, Worker, WorkerTls};
 use slotway_xds::XdsResource;
 
 use super::{cluster, filter::Filter, listener, route};
@@ -134,6 +135,36 @@ fn a_cluster_depends_on_everything_but_the_capacity() {
     let other = Worker { protocol: Protocol::Http2, ..one.clone() };
     assert!(!cluster::is_same(&one, &other));
     assert_ne!(cluster::resource(&one), cluster::resource(&other));
+    let reused = Worker { connections: Some(Connections::Reuse), ..one.clone() };
+    assert!(!cluster::is_same(&one, &reused));
+    assert_ne!(cluster::resource(&one), cluster::resource(&reused));
+    let spelled_out = Worker { connections: Some(Connections::PerRequest), ..one.clone() };
+    assert!(cluster::is_same(&one, &spelled_out));
+    assert_eq!(cluster::resource(&one), cluster::resource(&spelled_out));
+}
+
+#[test]
+fn a_connection_serves_one_request_over_http1_and_many_over_http2_or_where_it_is_set() {
+    let http1 = worker("http://a", 1);
+    let http2 = Worker { protocol: Protocol::Http2, ..http1.clone() };
+    let reused = Worker { connections: Some(Connections::Reuse), ..http1.clone() };
+    let limit = |worker: &Worker| {
+        let options = http_options(worker);
+        let common = options.common_http_protocol_options.unwrap();
+        (common.max_requests_per_connection.map(|limit| limit.value), options.http_filters.len())
+    };
+    assert_eq!(limit(&http1), (Some(1), 2));
+    assert_eq!(limit(&http2), (None, 0));
+    assert_eq!(limit(&reused), (None, 0));
+}
+
+fn http_options(worker: &Worker) -> HttpProtocolOptions {
+    let [options] =
+        &cluster_of(worker).typed_extension_protocol_options.into_values().collect::<Vec<_>>()[..]
+    else {
+        panic!("not one extension")
+    };
+    HttpProtocolOptions::decode(&*options.value).unwrap()
 }
 
 #[test]

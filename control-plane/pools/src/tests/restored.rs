@@ -15,6 +15,7 @@ fn active(pool: &str) -> WorkerRecord {
         worker: URL.parse().unwrap(),
         capacity: Capacity::new(3).unwrap(),
         protocol: Protocol::default(),
+        connections: None,
         tls: None,
     };
     WorkerRecord::new(0, PoolWorker { pool: pool.parse().unwrap(), worker })

@@ -2,7 +2,7 @@
 
 use slotway_tests::{
     host::StreamId,
-    world::{World, pool},
+    world::{World, pool, with_reuse},
 };
 
 use super::Measured;
@@ -21,7 +21,7 @@ struct Busy {
 
 impl Busy {
     fn new(lanes: usize, max_waiting: u32) -> Self {
-        let mut setup = pool(&[(W1, 1)]);
+        let mut setup = with_reuse(pool(&[(W1, 1)]));
         setup.max_waiting = max_waiting;
         let mut world = World::new(lanes, setup);
         let running = world.send(0);
@@ -46,21 +46,22 @@ pub(super) fn measure() -> Measured {
         measured.insert(format!("request: {name}: host calls"), calls);
     };
 
-    let mut world = World::new(2, pool(&[(W1, 3), (W2, 4)]));
-    note(
-        "finds a slot and is answered",
+    let two = pool(&[(W1, 3), (W2, 4)]);
+    let answered = |pool| {
         cost(
-            &mut world,
+            &mut World::new(2, pool),
             |world| world,
             |world, _| {
                 let stream = world.send(0);
                 world.answer(stream);
             },
-        ),
-    );
+        )
+    };
+    note("finds a slot and is answered", answered(with_reuse(two.clone())));
+    note("finds a slot and is answered, on a connection of its own", answered(two));
     let many: Vec<String> = (0..2_500).map(|number| format!("http://w{number}:80")).collect();
     let many: Vec<(&str, u32)> = many.iter().map(|worker| (worker.as_str(), 4)).collect();
-    let mut many_slots = World::new(2, pool(&many));
+    let mut many_slots = World::new(2, with_reuse(pool(&many)));
     for _ in &many {
         // Each worker once: that a lane learns a worker's name belongs to its beginning.
         let stream = many_slots.send(0);
