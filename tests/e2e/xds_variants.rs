@@ -47,12 +47,12 @@ async fn live_through_everything(variant: &'static str) {
 
     // A cluster that Envoy refuses: what was there stays in force, and who refused what is shown until it is mended.
     let refused = format!("https://{}", fresh_address());
-    let body =
-        json!([{ "worker": refused, "capacity": 1, "tls": { "ca_file": "/nowhere.pem" } }]).to_string();
+    let body = json!([{ "worker": refused, "capacity": 1, "tls": { "ca_file": "/etc/ssl/nowhere.pem" } }])
+        .to_string();
     assert!(api.request("POST", "/coordinator/workers", body).await.status.is_success());
     let shown = shows(&api, "REJECTED").await;
     let reason = shown["types"][CLUSTERS]["last_rejection"]["reason"].as_str().unwrap_or_default();
-    assert!(reason.contains("/nowhere.pem"), "{shown}");
+    assert!(reason.contains("/etc/ssl/nowhere.pem"), "{shown}");
     assert_eq!(shown["node"], "local");
     let changes = &shown["types"][CLUSTERS]["last_rejection"]["changes"];
     let [who, kind, key] = ["who", "kind", "key"].map(|field| changes[0][field].as_str().unwrap_or_default());

@@ -25,7 +25,7 @@ use crate::reload::Reloadable;
 use crate::watched_pools::WatchedPools;
 use slotway_api::{ApiPort, ApiState, RateLimits, Rates, ResourceRegistry};
 use slotway_coordinators::{CoordinatorSource, Coordinators, CoordinatorsError, Reports};
-use slotway_pools::{DISCONNECTED_GRACE, Pools};
+use slotway_pools::{DISCONNECTED_GRACE, Pools, PoolsSettings};
 use slotway_runtime::{Clock, Phase, Reloads, Stopping};
 use slotway_store::StoreSettings;
 
@@ -113,8 +113,11 @@ impl ControlPlane {
             Arc::clone(&store),
             Arc::new(observations),
             &config.pools,
-            listener,
-            DISCONNECTED_GRACE,
+            PoolsSettings {
+                listener,
+                ca_directories: config.worker_ca_directories.clone(),
+                disconnected_grace: DISCONNECTED_GRACE,
+            },
             Clock::System,
         );
         let workers = Arc::new(workers.await?);

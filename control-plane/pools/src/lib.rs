@@ -23,6 +23,7 @@
 //!
 //! [`Observations`] provides the reports of the coordinators and the results of the watchdog.
 
+mod ca_directories;
 mod condition;
 mod cordon;
 mod declare;
@@ -54,6 +55,7 @@ mod worker_record;
 
 use slotway_store::Kind;
 
+pub use ca_directories::CaDirectories;
 pub use condition::WorkerCondition;
 pub use cordon::Cordon;
 pub use desired::{Desired, DrainingWorker, ListenerSettings};
@@ -69,7 +71,7 @@ pub use pool_set::PoolSet;
 pub use put_pool::PoolSpec;
 pub use put_worker::{ChangeContext, WantedWorker, WorkerSpec};
 pub use restore::restore_writes;
-pub use service::{DISCONNECTED_GRACE, Pools};
+pub use service::{DISCONNECTED_GRACE, Pools, PoolsSettings};
 pub use state::PoolsState;
 pub use status::{PoolStatus, StatusView, WorkerStatus};
 pub use upsert::WorkerEntry;

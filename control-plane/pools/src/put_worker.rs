@@ -103,9 +103,7 @@ impl PoolsState {
             connections: spec.connections,
             tls: spec.tls,
         };
-        if let Some((setting, reason)) = worker.contradiction() {
-            return Err(wrong(setting.into(), reason.to_owned()));
-        }
+        self.check_worker(&worker).map_err(|(field, reason)| wrong(field, reason))?;
         if let Some(over) = spec.slow_start.filter(|over| over.as_ms() > SLOW_START_MS_MAX) {
             let most = WaitDuration::from_ms(SLOW_START_MS_MAX);
             return Err(wrong(WorkerField::SlowStart, format!("{over} is too long: at most {most}")));

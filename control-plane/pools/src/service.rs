@@ -9,13 +9,24 @@ use slotway_store::{Prepared, Replica, Store, StoreError, Who};
 use tokio::sync::watch;
 
 use crate::{
-    ChangeContext, Desired, HealthChange, ListenerSettings, Observations, PoolsError, WatchedWorker,
-    WorkerEntry, WorkerOverview, overview, state::PoolsState,
+    CaDirectories, ChangeContext, Desired, HealthChange, ListenerSettings, Observations, PoolsError,
+    WatchedWorker, WorkerEntry, WorkerOverview, overview, state::PoolsState,
 };
 
 /// How long all coordinators must be disconnected before a removed worker counts as drained. It is longer than an Envoy
 /// needs to reconnect.
 pub const DISCONNECTED_GRACE: Duration = Duration::from_secs(60);
+
+/// The settings of the domain, from the configuration file.
+#[derive(Debug, Clone)]
+pub struct PoolsSettings {
+    /// The settings of Envoy.
+    pub listener: ListenerSettings,
+    /// Where files of authorities may be that clients name.
+    pub ca_directories: CaDirectories,
+    /// How long all coordinators must be disconnected before a removed worker counts as drained.
+    pub disconnected_grace: Duration,
+}
 
 /// The pools and workers in the store, and the desired state of Envoy that results from them.
 pub struct Pools {
@@ -51,11 +62,11 @@ impl Pools {
         store: Arc<dyn Store>,
         observations: Arc<dyn Observations>,
         declared: &[Pool],
-        listener: ListenerSettings,
-        disconnected_grace: Duration,
+        settings: PoolsSettings,
         clock: Clock,
     ) -> Result<Self, PoolsError> {
-        let replica = Replica::open(store, PoolsState::empty(listener.clone())).await?;
+        let PoolsSettings { listener, ca_directories, disconnected_grace } = settings;
+        let replica = Replica::open(store, PoolsState::empty(listener.clone(), ca_directories)).await?;
         let presence = Presence { connected: Vec::new(), none_since: Some(Instant::now()) };
         let pools = Self { replica, observations, presence: Mutex::new(presence), clock, disconnected_grace };
         pools.redeclare(declared, listener).await?;

@@ -1,9 +1,12 @@
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use slotway_config::{Pool, PoolName, Worker, WorkerUrl, check_pools, limits};
 
 use crate::{
-    Desired, DrainingWorker, ListenerSettings, RuleSubject, RuleViolation,
+    CaDirectories, Desired, DrainingWorker, ListenerSettings, RuleSubject, RuleViolation, WorkerField,
     listener_record::StoredListener,
     pool_set::PoolSet,
     worker_record::{Membership, RetainedWorker, WorkerRecord},
@@ -27,11 +30,13 @@ pub struct PoolsState {
     /// Workers that the store has released, and that the coordinators of this control plane may still have requests at.
     pub(crate) retained: BTreeMap<WorkerUrl, RetainedWorker>,
     pub(crate) next_position: u64,
+    /// Where files of authorities may be that clients name.
+    pub(crate) ca_directories: Arc<CaDirectories>,
 }
 
 impl PoolsState {
     /// Returns the state of an empty store.
-    pub(crate) fn empty(listener: ListenerSettings) -> Self {
+    pub(crate) fn empty(listener: ListenerSettings, ca_directories: CaDirectories) -> Self {
         Self {
             pools: PoolSet::default(),
             listener,
@@ -42,6 +47,7 @@ impl PoolsState {
             generation_revision: 0,
             retained: BTreeMap::new(),
             next_position: 0,
+            ca_directories: Arc::new(ca_directories),
         }
     }
 
@@ -116,6 +122,27 @@ impl PoolsState {
             draining: clusters.into_values().collect(),
             listener: self.listener.clone(),
         }
+    }
+
+    /// Checks the settings of a worker that a client of the API has set. A file of authorities that the configuration file or the
+    /// store has for this worker may stay.
+    ///
+    /// # Errors
+    /// The field and the reason.
+    pub(crate) fn check_worker(&self, worker: &Worker) -> Result<(), (WorkerField, String)> {
+        if let Some((setting, reason)) = worker.contradiction() {
+            return Err((setting.into(), reason.to_owned()));
+        }
+        let ca_file = |worker: &Worker| worker.tls.as_ref().and_then(|tls| tls.ca_file.clone());
+        let Some(file) = ca_file(worker) else { return Ok(()) };
+        let record = self.records.get(&worker.worker);
+        let known = record.into_iter().flat_map(|record| {
+            [Some(&record.entry.worker), record.declared.as_ref().map(|declared| &declared.worker)]
+        });
+        if known.flatten().any(|known| ca_file(known).as_ref() == Some(&file)) {
+            return Ok(());
+        }
+        self.ca_directories.check(&file).map_err(|reason| (WorkerField::Tls, reason))
     }
 
     /// Checks the rules for all pools and workers together, with every worker that can get requests at its full

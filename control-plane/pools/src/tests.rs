@@ -76,7 +76,12 @@ impl Setup {
         listener: ListenerSettings,
     ) -> Result<Pools, PoolsError> {
         let observations = Arc::clone(&self.observations) as Arc<dyn Observations>;
-        Pools::open(store, observations, pools, listener, DISCONNECTED_GRACE, Clock::System).await
+        let settings = PoolsSettings {
+            listener,
+            ca_directories: CaDirectories::default(),
+            disconnected_grace: DISCONNECTED_GRACE,
+        };
+        Pools::open(store, observations, pools, settings, Clock::System).await
     }
 
     /// Sets a coordinator's report: its generation, and its capacity and requests at a worker.

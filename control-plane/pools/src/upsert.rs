@@ -71,9 +71,7 @@ impl PoolsState {
             connections: entry.connections.or(before.and_then(|before| before.connections)),
             tls: entry.tls.clone().or_else(|| before.and_then(|before| before.tls.clone())),
         };
-        if let Some((setting, reason)) = worker.contradiction() {
-            return Err(wrong(index, setting.into(), reason.to_owned()));
-        }
+        self.check_worker(&worker).map_err(|(field, reason)| wrong(index, field, reason))?;
         let position = self.next_position();
         let entry = PoolWorker { pool, worker };
         let url = entry.worker.worker.clone();

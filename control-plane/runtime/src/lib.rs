@@ -5,9 +5,10 @@
 //! * [`Signals`]: requests of the operating system. [`Stopping`]: progress of the ordered shutdown. [`Notifier`]: systemd.
 //! * [`tls`]: TLS of listeners, with certificates that a reload replaces, and of clients. [`liveness`]: dead connections.
 //! * [`http`]: the HTTP client.
-//! * [`mod@file`]: files that are written completely or not at all.
+//! * [`bounded_read`]: files whose size and time to read are limited. [`mod@file`]: files that are written completely or not at all.
 //! * [`telemetry`]: log, request metrics, traces.
 
+pub mod bounded_read;
 mod clock;
 mod error;
 pub mod file;

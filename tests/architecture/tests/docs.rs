@@ -208,6 +208,58 @@ fn the_code_map_has_each_crate_with_its_invariant() {
     assert!(members.len() > 5 && wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Returns what stands between `before` and the next `after` in the sources below a folder, without those of tests.
+fn words_of(folder: &str, before: &str, after: char) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs")
+                && !path.to_string_lossy().contains("tests")
+            {
+                let text = fs::read_to_string(path).unwrap();
+                found.extend(
+                    text.split(before).skip(1).filter_map(|rest| rest.split(after).next()).map(str::to_owned),
+                );
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn each_setting_environment_variable_and_metric_has_its_place_on_a_page() {
+    let page = |name: &str| fs::read_to_string(root().join(name)).unwrap();
+    let (operations, cli) = (page("docs/OPERATIONS.md"), page("docs/CLI.md"));
+    let config = page("control-plane/cli/src/config/mod.rs");
+    let config = config.split_once("pub struct Config {").unwrap().1.split_once("\n}").unwrap().0;
+    let settings: BTreeSet<_> =
+        config.split("\n    pub ").skip(1).filter_map(|line| line.split(':').next()).collect();
+    let settings_table = operations.split_once("## Settings").unwrap().1.split_once("\n## ").unwrap().0;
+    let variables = words_of("control-plane/cli/src", "env = \"", '"');
+    let metrics = words_of("control-plane", "registry.register(\"", '"');
+    assert!(
+        settings.len() > 15 && variables.len() > 10 && metrics.len() > 10,
+        "{settings:?} {variables:?} {metrics:?}"
+    );
+    let mut missing = Vec::new();
+    missing.extend(
+        settings
+            .iter()
+            .filter(|name| !settings_table.contains(&format!("`{name}`")))
+            .map(|name| (*name).to_owned()),
+    );
+    missing.extend(variables.iter().filter(|name| !cli.contains(&format!("`{name}`"))).cloned());
+    let is_shown = |name: &String| {
+        ["slotway_", ""].iter().any(|prefix| operations.contains(&format!("`{prefix}{name}")))
+    };
+    missing.extend(metrics.iter().filter(|name| !is_shown(name) && *name != "scrapes").cloned());
+    assert_eq!(missing, Vec::<String>::new(), "add them to OPERATIONS.md or CLI.md");
+}
+
 #[test]
 fn the_checks_see_what_they_look_for() {
     assert_eq!(anchor("A five-minute tour"), "a-five-minute-tour");

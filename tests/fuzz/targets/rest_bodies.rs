@@ -33,6 +33,7 @@ use slotway_coordinators::{Coordinators, Reports, types::OF_ENVOY};
 use slotway_identity::{AdminToken, IdentityService, IdentitySettings};
 use slotway_pools::{
     CoordinatorFigures, DISCONNECTED_GRACE, HeartbeatStatus, ListenerSettings, Observations, Pools,
+    PoolsSettings,
 };
 use slotway_runtime::Clock;
 use slotway_servers::{Servers, WorkerDirectory};
@@ -162,8 +163,11 @@ impl Site {
             Arc::clone(&store) as Arc<dyn Store>,
             Arc::new(OnlyReports(Arc::clone(&reports))),
             pools,
-            listener,
-            DISCONNECTED_GRACE,
+            PoolsSettings {
+                listener,
+                ca_directories: self.config.worker_ca_directories.clone(),
+                disconnected_grace: DISCONNECTED_GRACE,
+            },
             Clock::System,
         )
         .await;

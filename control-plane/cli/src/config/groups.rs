@@ -6,7 +6,11 @@ use std::{
 
 use serde::Deserialize;
 use slotway_config::{Pool, PoolName};
-use slotway_runtime::{RuntimeError, tls};
+use slotway_runtime::{
+    RuntimeError,
+    bounded_read::{self, SECRET_BYTES_MAX},
+    tls,
+};
 use tokio_rustls::rustls::ServerConfig;
 
 use slotway_pools::{DEFAULT_GROUP, GROUP_BYTES_MAX, Groups};
@@ -82,7 +86,8 @@ impl GroupSettings {
     /// [`RuntimeError::File`] if the file cannot be read or holds no token.
     pub fn token(&self) -> Result<Option<String>, RuntimeError> {
         let Some(file) = &self.token_file else { return Ok(None) };
-        let text = std::fs::read_to_string(file).map_err(|error| RuntimeError::file(file, error))?;
+        let text = bounded_read::read_text(file, SECRET_BYTES_MAX)
+            .map_err(|error| RuntimeError::file(file, error))?;
         let token = text.trim();
         let right = TOKEN_BYTES.contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic());
         if right {

@@ -25,7 +25,7 @@ pub use oidc::OidcSettings;
 pub use overrides::Overrides;
 
 use slotway_api_types::Variant;
-use slotway_pools::{DEFAULT_GROUP, Groups, ListenerSettings};
+use slotway_pools::{CaDirectories, DEFAULT_GROUP, Groups, ListenerSettings};
 use slotway_runtime::ShutdownSettings;
 use slotway_runtime::telemetry::LogSettings;
 use slotway_store::StoreSettings;
@@ -86,6 +86,10 @@ pub struct Config {
     /// Groups of Envoys beside the default group, with their pools and credentials.
     #[serde(default)]
     pub groups: Vec<GroupSettings>,
+    /// The directories below which a worker's `tls.ca_file` has to be that is set over REST. Files that this file names may be
+    /// anywhere.
+    #[serde(default)]
+    pub worker_ca_directories: CaDirectories,
     /// The ordered shutdown.
     #[serde(default)]
     pub shutdown: ShutdownSettings,
@@ -148,6 +152,7 @@ impl Default for Config {
             access_log: None,
             xds_tls: None,
             groups: Vec::new(),
+            worker_ca_directories: CaDirectories::default(),
             shutdown: ShutdownSettings::default(),
             log: LogSettings::default(),
             pools: Vec::new(),

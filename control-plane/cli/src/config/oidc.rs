@@ -4,7 +4,11 @@ use axum::http::Uri;
 use serde::Deserialize;
 use slotway_api::OIDC_CALLBACK;
 use slotway_identity::oidc::ProviderSettings;
-use slotway_runtime::{RuntimeError, http::is_confidential_url};
+use slotway_runtime::{
+    RuntimeError,
+    bounded_read::{self, SECRET_BYTES_MAX},
+    http::is_confidential_url,
+};
 
 /// The longest text of a setting, in bytes.
 const TEXT_BYTES_MAX: usize = 2_048;
@@ -126,7 +130,8 @@ impl OidcSettings {
 
     fn client_secret(&self) -> Result<Option<String>, RuntimeError> {
         let Some(file) = &self.client_secret_file else { return Ok(None) };
-        let text = std::fs::read_to_string(file).map_err(|error| RuntimeError::file(file, error))?;
+        let text = bounded_read::read_text(file, SECRET_BYTES_MAX)
+            .map_err(|error| RuntimeError::file(file, error))?;
         let secret = text.trim();
         if secret.is_empty() || secret.len() > TEXT_BYTES_MAX {
             return Err(RuntimeError::file(file, "it holds no secret: a secret has from 1 to 2048 bytes"));

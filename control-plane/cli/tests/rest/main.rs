@@ -29,5 +29,6 @@ mod token;
 mod tokens;
 mod users;
 mod watchdogs;
+mod worker_files;
 mod worker_resources;
 mod workers;

@@ -55,8 +55,8 @@ async fn the_author_of_a_rejected_change_is_shown_until_it_is_corrected() {
 
     let wrong = |file: &str| json!({ "worker": WRONG, "capacity": 1, "tls": { "ca_file": file } });
     let before_ms = now_unix_ms();
-    set(&fixture, "Ada", wrong("/nowhere.pem")).await;
-    let why = format!("Error adding/updating cluster(s) {WRONG}: Invalid path: /nowhere.pem");
+    set(&fixture, "Ada", wrong("/etc/ssl/nowhere.pem")).await;
+    let why = format!("Error adding/updating cluster(s) {WRONG}: Invalid path: /etc/ssl/nowhere.pem");
     envoy.refuse(CLUSTER, &why).await;
     let shown = clusters(&fixture, "REJECTED", &why).await;
     assert_eq!(changes(&shown), [change("Ada", WRONG)], "changes that were accepted before are not named");
@@ -74,7 +74,7 @@ async fn the_author_of_a_rejected_change_is_shown_until_it_is_corrected() {
         assert!(shown.len() <= 3, "{shown:?}");
     }
 
-    set(&fixture, "Gil", wrong("/there.pem")).await;
+    set(&fixture, "Gil", wrong("/etc/ssl/there.pem")).await;
     envoy.accept_until(CLUSTER).await;
     let shown = clusters(&fixture, "SYNCED", &format!("{why} (Fay)")).await;
     assert!(shown["last_rejection"].get("changes").is_none(), "{shown}");

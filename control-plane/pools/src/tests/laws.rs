@@ -211,7 +211,7 @@ proptest! {
     fn after_any_operations_each_worker_is_in_one_place(acts in vec(anything(), 1..40)) {
         let start = vec![(0, 0, vec![(0, 2)]), (1, 1, vec![])];
         let mut file = file_of(&start).unwrap();
-        let mut state = PoolsState::empty(settings());
+        let mut state = PoolsState::empty(settings(), CaDirectories::default());
         state.declare(&file, &settings(), 1).unwrap();
         holds(&state);
         let mut generation = 1;

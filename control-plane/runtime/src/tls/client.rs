@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use slotway_config::Protocol;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring};
 
-use super::certificates;
+use super::{certificates, certificates_in};
 use crate::RuntimeError;
 
 /// The certificate authorities that a client trusts.
@@ -15,6 +15,8 @@ pub enum TrustedRoots<'a> {
     System,
     /// Those of a PEM file, and no others.
     File(&'a Path),
+    /// Those of a PEM text, and no others.
+    Pem(&'a [u8]),
 }
 
 impl<'a> TrustedRoots<'a> {
@@ -34,9 +36,13 @@ impl<'a> TrustedRoots<'a> {
 /// without certificates.
 pub fn client(roots: TrustedRoots<'_>, protocol: Protocol) -> Result<Arc<ClientConfig>, RuntimeError> {
     const DOING: &str = "setting up TLS";
+    const READING: &str = "reading certificate authorities";
     let found = match roots {
         TrustedRoots::System => rustls_native_certs::load_native_certs().certs,
         TrustedRoots::File(file) => certificates(file)?,
+        TrustedRoots::Pem(pem) => {
+            certificates_in(pem).map_err(|reason| RuntimeError::system(READING, reason))?
+        }
     };
     let mut store = RootCertStore::empty();
     store.add_parsable_certificates(found);
@@ -45,6 +51,9 @@ pub fn client(roots: TrustedRoots<'_>, protocol: Protocol) -> Result<Arc<ClientC
             TrustedRoots::System => RuntimeError::system(DOING, "the system has no certificate authorities"),
             TrustedRoots::File(file) => {
                 RuntimeError::file(file, "no certificate in it can be used as an authority")
+            }
+            TrustedRoots::Pem(_) => {
+                RuntimeError::system(READING, "no certificate in it can be used as an authority")
             }
         });
     }

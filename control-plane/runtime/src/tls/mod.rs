@@ -29,7 +29,10 @@ use tokio_rustls::{
 pub use client::{TrustedRoots, client};
 pub use tokio_rustls::rustls::ClientConfig;
 
-use crate::RuntimeError;
+use crate::{
+    RuntimeError,
+    bounded_read::{self, PEM_BYTES_MAX},
+};
 
 /// The longest TLS handshake of a listener.
 pub const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
@@ -63,8 +66,8 @@ pub fn server(
     let wrong = |file: &Path, reason: String| RuntimeError::file(file, reason);
     let provider = Arc::new(ring::default_provider());
     let chain = certificates(certificate_file)?;
-    let key = PrivateKeyDer::from_pem_file(key_file)
-        .map_err(|error| wrong(key_file, format!("it holds no private key in PEM: {error}")))?;
+    let key = PrivateKeyDer::from_pem_slice(&pem(key_file)?)
+        .map_err(|_| wrong(key_file, "it holds no private key in PEM".to_owned()))?;
     let builder = ServerConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(|error| wrong(certificate_file, error.to_string()))?;
@@ -91,11 +94,22 @@ pub fn server(
 /// # Errors
 /// [`RuntimeError::File`] for a file that cannot be read or is not valid.
 pub fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, RuntimeError> {
-    let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    certificates_in(&pem(file)?).map_err(|reason| RuntimeError::file(file, reason))
+}
+
+/// Reads a PEM file of a limited size.
+fn pem(file: &Path) -> Result<Vec<u8>, RuntimeError> {
+    bounded_read::read(file, PEM_BYTES_MAX).map_err(|error| RuntimeError::file(file, error))
+}
+
+/// Returns the certificates of a PEM text. There is at least one. The reason of a failure has nothing of the text: a client may
+/// have named a file that it cannot read.
+fn certificates_in(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, &'static str> {
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match read {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        Ok(_) => Err(RuntimeError::file(file, "it holds no certificate in PEM")),
-        Err(error) => Err(RuntimeError::file(file, error)),
+        Ok(_) => Err("it holds no certificate in PEM"),
+        Err(_) => Err("it is not valid PEM"),
     }
 }
 
