@@ -141,7 +141,8 @@ documentation() { RUSTDOC="$PWD/tests/tools/rustdoc.sh" cargo test $flags --doc;
 
 # What the tests need of other programs: from Debian's packages and PyPI.
 fetch() {
-    tests/tools/postgres.sh && tests/tools/shells.sh && envoy/fetch.sh && tests/tools/schemathesis.sh install
+    tests/tools/postgres.sh && tests/tools/shells.sh && envoy/fetch.sh && tests/tools/schemathesis.sh install &&
+        tests/tools/field.sh
 }
 
 # The filter, and its variant for tests.
@@ -195,7 +196,7 @@ simulate() {
 all() {
     section "Formatting (cargo fmt)" cargo fmt --all --check
     section "C++ compiler" tests/tools/cxx.sh
-    beside fetch "PostgreSQL, shells, Envoy, schemathesis" fetch
+    beside fetch "PostgreSQL, shells, Envoy, schemathesis, servers" fetch
     beside wasm "The filter for Envoy and its variant for tests (wasm32)" wasm
     section "Architecture (crates, imports, names)" architecture
     beside deny "Dependencies (cargo deny)" tests/tools/cargo-deny.sh

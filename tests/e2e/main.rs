@@ -13,6 +13,8 @@ mod connections;
 mod control_plane;
 mod crashes;
 mod examples;
+mod field_clients;
+mod field_workers;
 mod headers;
 mod heartbeats;
 mod hot_restart;

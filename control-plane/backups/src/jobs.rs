@@ -212,12 +212,13 @@ impl ResourceView for JobsView {
         self.jobs.revision
     }
 
-    fn list(&self, _: Kind) -> Vec<DomainResource> {
-        self.jobs.jobs.iter().map(|(name, job)| self.resource(name, job)).collect()
+    fn list(&self, kind: Kind) -> Vec<DomainResource> {
+        let jobs = self.jobs.jobs.iter().filter(|_| kind == BACKUP_JOB);
+        jobs.map(|(name, job)| self.resource(name, job)).collect()
     }
 
-    fn get(&self, _: Kind, name: &str) -> Option<DomainResource> {
-        self.jobs.jobs.get(name).map(|job| self.resource(name, job))
+    fn get(&self, kind: Kind, name: &str) -> Option<DomainResource> {
+        self.jobs.jobs.get(name).filter(|_| kind == BACKUP_JOB).map(|job| self.resource(name, job))
     }
 
     fn changed(&self, changes: ResourceChanges<'_>) -> Result<ChangedResources, ResourceError> {

@@ -27,3 +27,18 @@ pub fn merged(
     };
     (receiver, keep)
 }
+
+#[cfg(test)]
+mod tests {
+    use slotway_agents_proto::TYPES;
+    use slotway_api_types::kinds;
+
+    #[test]
+    fn each_kind_that_agents_receive_has_a_message_that_xds_serves() {
+        let of_kinds: Vec<_> = kinds::ALL.iter().filter_map(|kind| kind.xds_type).collect();
+        assert!(!of_kinds.is_empty());
+        for type_url in of_kinds {
+            assert!(TYPES.iter().any(|known| known.type_url == type_url), "{type_url}");
+        }
+    }
+}

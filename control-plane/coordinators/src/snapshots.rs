@@ -206,11 +206,11 @@ mod tests {
         let four = limit(&snapshots, &with(1, 4));
         assert_eq!(limit(&snapshots, &with(2, 1)), four, "it lingers");
         tokio::time::advance(LINGER / 2).await;
-        assert_eq!(limit(&snapshots, &with(3, 6)), four + 2);
+        assert_eq!(limit(&snapshots, &with(3, 6)), four + 2 * 2);
         let two = with(4, 2);
-        assert_eq!(limit(&snapshots, &two), four + 2, "lowered again, from the higher one");
+        assert_eq!(limit(&snapshots, &two), four + 2 * 2, "lowered again, from the higher one");
         tokio::time::advance(LINGER).await;
-        assert_eq!(limit(&snapshots, &two), four - 2, "without another change");
+        assert_eq!(limit(&snapshots, &two), four - 2 * 2, "without another change");
         assert!(snapshot(&snapshots, &two).bounds.until().is_none());
     }
 

@@ -1,7 +1,7 @@
 //! Values for tests.
 
 use slotway_config::{Capacity, Pool, PoolMatch, Protocol, Worker};
-use slotway_pools::{Desired, ListenerSettings};
+use slotway_pools::{DEFAULT_READY_PATH, Desired, ListenerSettings};
 
 pub(crate) fn worker(url: &str, capacity: u32) -> Worker {
     Worker {
@@ -28,6 +28,7 @@ pub(crate) fn desired(generation: u64, workers: &[(&str, u32)]) -> Desired {
             lane_lease: slotway_config::default_lane_lease(),
             access_log: None,
             filter_wasm: "/slotway_filter.wasm".into(),
+            ready_path: DEFAULT_READY_PATH.to_owned(),
             groups: Default::default(),
             lanes: 2,
         },

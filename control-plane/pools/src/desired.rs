@@ -54,6 +54,9 @@ impl Desired {
     }
 }
 
+/// The default of [`ListenerSettings::ready_path`].
+pub const DEFAULT_READY_PATH: &str = "/-/slotway/ready";
+
 /// The settings of Envoy's listener and of the filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenerSettings {
@@ -67,6 +70,8 @@ pub struct ListenerSettings {
     pub access_log: Option<PathBuf>,
     /// The filter's module, an absolute path on Envoy's machine.
     pub filter_wasm: PathBuf,
+    /// The path that Envoy answers itself, for health checks of load balancers.
+    pub ready_path: String,
     /// The group of each pool.
     pub groups: Groups,
     /// Envoy's concurrency: the number of its worker threads, and so of lanes.
@@ -110,6 +115,7 @@ mod tests {
                 lane_lease: slotway_config::default_lane_lease(),
                 access_log: None,
                 filter_wasm: "/f.wasm".into(),
+                ready_path: DEFAULT_READY_PATH.to_owned(),
                 groups: Groups::default(),
                 lanes: 2,
             },

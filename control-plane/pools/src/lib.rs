@@ -58,7 +58,7 @@ use slotway_store::Kind;
 pub use ca_directories::CaDirectories;
 pub use condition::WorkerCondition;
 pub use cordon::Cordon;
-pub use desired::{Desired, DrainingWorker, ListenerSettings};
+pub use desired::{DEFAULT_READY_PATH, Desired, DrainingWorker, ListenerSettings};
 pub use error::{PoolsError, RuleSubject, RuleViolation, WorkerField};
 pub use groups::{DEFAULT_GROUP, GROUP_BYTES_MAX, Groups};
 pub use health::{Health, SlowStartSteps};

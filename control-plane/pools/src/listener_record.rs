@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, net::SocketAddr};
 use serde::{Deserialize, Serialize};
 use slotway_config::{PoolName, WaitDuration};
 
-use crate::ListenerSettings;
+use crate::{DEFAULT_READY_PATH, ListenerSettings};
 
 /// The last stored settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +27,9 @@ pub(crate) struct ListenerRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     access_log: Option<String>,
     filter_wasm: String,
+    /// Absent: the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ready_path: Option<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     groups: BTreeMap<PoolName, String>,
     lanes: u32,
@@ -40,6 +43,7 @@ impl StoredListener {
             lane_lease: listener.lane_lease,
             access_log: listener.access_log.as_ref().map(|path| path.to_string_lossy().into_owned()),
             filter_wasm: listener.filter_wasm.to_string_lossy().into_owned(),
+            ready_path: Some(listener.ready_path.clone()).filter(|path| path != DEFAULT_READY_PATH),
             groups: listener.groups.iter().map(|(pool, group)| (pool.clone(), group.to_owned())).collect(),
             lanes: listener.lanes,
         })
@@ -57,8 +61,9 @@ impl StoredListener {
 /// Returns the text that versions without [`ListenerRecord`] stored. It must not change, because it is compared with
 /// the stores of such versions.
 fn text_of(listener: &ListenerSettings) -> String {
-    let ListenerSettings { listen, debug_headers, lane_lease, access_log, filter_wasm, groups, lanes } =
-        listener;
+    let ListenerSettings {
+        listen, debug_headers, lane_lease, access_log, filter_wasm, groups, lanes, ..
+    } = listener;
     let lane_lease_ms = lane_lease.as_ms();
     let groups: Vec<_> =
         groups.iter().map(|(pool, group)| format!("PoolName({:?}): {group:?}", pool.as_str())).collect();
@@ -80,6 +85,7 @@ mod tests {
             lane_lease: WaitDuration::from_ms(5_000),
             access_log: Some("/var/log/a \"b\".log".into()),
             filter_wasm: "/f.wasm".into(),
+            ready_path: DEFAULT_READY_PATH.to_owned(),
             groups: [
                 ("gpu".parse().unwrap(), "gpus".to_owned()),
                 ("ocr".parse().unwrap(), "texts".to_owned()),

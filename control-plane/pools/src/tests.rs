@@ -140,6 +140,7 @@ fn settings() -> ListenerSettings {
         lane_lease: slotway_config::default_lane_lease(),
         access_log: None,
         filter_wasm: "/f.wasm".into(),
+        ready_path: DEFAULT_READY_PATH.to_owned(),
         lanes: 2,
     }
 }

@@ -144,8 +144,12 @@ fn change_one(
             return conflict("this profile is built in and cannot be deleted; change it");
         }
         (RESOURCE_PROFILE, None) => drop(next.profiles.remove(name)),
-        (_, Some(spec)) => next.servers.set(parsed.as_str(), read_spec(spec).map_err(of)?),
-        (_, None) => drop(next.servers.remove(name)),
+        (SERVER, Some(spec)) => next.servers.set(parsed.as_str(), read_spec(spec).map_err(of)?),
+        (SERVER, None) => drop(next.servers.remove(name)),
+        (other, _) => {
+            let reason = format!("{:?} is not a kind of servers", other.as_str());
+            return Err(of(ResourceFieldError::new("kind", reason)));
+        }
     }
     Ok(())
 }

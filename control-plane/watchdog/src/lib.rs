@@ -12,6 +12,7 @@
 mod error;
 mod failure_counts;
 mod heartbeat_state;
+mod metrics;
 mod outcomes;
 mod probe;
 mod probing;
@@ -20,12 +21,6 @@ mod tls_configs;
 
 use std::sync::Arc;
 
-use prometheus_client::{
-    encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family, gauge::Gauge},
-    registry::Registry,
-};
-use slotway_config::PoolName;
 use slotway_runtime::Clock;
 use slotway_store::{Lease, Store};
 use tokio::sync::watch;
@@ -40,11 +35,6 @@ use probe::HttpProber;
 pub const LEASE: &str = "watchdog";
 /// Bytes of the random name under which a control plane holds the lease.
 const NAME_BYTES: usize = 16;
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PoolLabels {
-    pool: String,
-}
 
 /// The watchdog of one control plane.
 #[derive(Debug)]
@@ -106,30 +96,6 @@ impl Watchdog {
             self.outcomes.forget_all();
             tracing::info!("another control plane probes the workers, or the store cannot be written");
         }
-    }
-
-    /// Registers the current metrics of the watchdog. Each of these pools has each of them.
-    pub fn register_metrics<'a>(&self, pools: impl Iterator<Item = &'a PoolName>, registry: &mut Registry) {
-        let failures = Family::<PoolLabels, Counter>::default();
-        let kept = Family::<PoolLabels, Gauge>::default();
-        for pool in pools {
-            let labels = PoolLabels { pool: pool.to_string() };
-            drop(failures.get_or_create(&labels));
-            drop(kept.get_or_create(&labels));
-        }
-        for (pool, number) in self.outcomes.failures() {
-            failures.get_or_create(&PoolLabels { pool: pool.to_string() }).inc_by(number);
-        }
-        for (pool, number) in self.outcomes.kept() {
-            let number = i64::try_from(number).unwrap_or(i64::MAX);
-            kept.get_or_create(&PoolLabels { pool: pool.to_string() }).set(number);
-        }
-        registry.register("worker_heartbeat_failures", "Failed heartbeats of workers", failures);
-        let help = "Workers with requests although their heartbeat failed, because too many fail at once";
-        registry.register("workers_kept", help, kept);
-        let watching = Gauge::<i64>::default();
-        watching.set(i64::from(self.is_watching()));
-        registry.register("watchdog_watching", "Whether this control plane sends the heartbeats", watching);
     }
 
     /// Returns the outcomes of the heartbeats.

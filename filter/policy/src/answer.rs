@@ -4,13 +4,19 @@ use slotway_engine::ReleaseOutcome;
 
 use crate::{LocalReplyReason, RequestOutcome};
 
+/// The number of resets in a row, without any answer, after which a worker counts as one that cannot be reached.
+const RESETS_MAX: u32 = 3;
+
 /// Where an answer comes from, and what it says about the worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnswerOrigin {
     /// The worker answered.
     Worker,
-    /// Envoy answered: the worker could not be reached, or the connection ended before it answered.
+    /// Envoy answered: the worker could not be reached.
     Unreachable,
+    /// Envoy answered: the connection to the worker ended before it answered, or its answer was not HTTP. That may be the fault of
+    /// the request: a worker may close without having read a body that it refuses.
+    Reset,
     /// Envoy answered: the worker took too long.
     TimedOut,
     /// Envoy answered, for a reason that says nothing about the worker.
@@ -42,6 +48,7 @@ impl AnswerOrigin {
     #[must_use]
     pub fn from_code_details(details: &str) -> Self {
         const OVERFLOW: &str = "overflow";
+        const FAILURES_TO_CONNECT: [&str; 3] = ["connection_failure", "connect_error", "connection_timeout"];
         match details.split('{').next().unwrap_or_default() {
             "via_upstream" => Self::Worker,
             "response_timeout"
@@ -49,7 +56,13 @@ impl AnswerOrigin {
             | "upstream_per_try_timeout"
             | "upstream_max_stream_duration_reached" => Self::TimedOut,
             // The limits of the cluster say nothing about the worker.
-            reset if reset.starts_with("upstream_reset") && !details.contains(OVERFLOW) => Self::Unreachable,
+            reset if reset.starts_with("upstream_reset") && !details.contains(OVERFLOW) => {
+                if FAILURES_TO_CONNECT.iter().any(|failure| details.contains(failure)) {
+                    Self::Unreachable
+                } else {
+                    Self::Reset
+                }
+            }
             "no_healthy_upstream" | "cluster_not_found" => Self::Unreachable,
             _ => Self::Proxy,
         }
@@ -60,7 +73,7 @@ impl AnswerOrigin {
     pub fn request_outcome(self) -> RequestOutcome {
         match self {
             Self::Worker => RequestOutcome::Answered,
-            Self::Unreachable => RequestOutcome::WorkerUnreachable,
+            Self::Unreachable | Self::Reset => RequestOutcome::WorkerUnreachable,
             Self::TimedOut => RequestOutcome::AnswerTimeout,
             Self::Proxy | Self::Unknown => RequestOutcome::GoneRunning,
         }
@@ -70,18 +83,21 @@ impl AnswerOrigin {
     #[must_use]
     pub fn replacement(self) -> Option<LocalReplyReason> {
         match self {
-            Self::Unreachable => Some(LocalReplyReason::WorkerUnreachable),
+            Self::Unreachable | Self::Reset => Some(LocalReplyReason::WorkerUnreachable),
             Self::TimedOut => Some(LocalReplyReason::AnswerTimeout),
             Self::Worker | Self::Proxy | Self::Unknown => None,
         }
     }
 
-    /// Returns what becomes of the slot, once the request is over.
+    /// Returns what becomes of the slot, once the request is over. `resets` is how many requests in a row, this one included, the
+    /// worker has reset without an answer to any.
     #[must_use]
-    pub fn slot_fate(self) -> SlotFate {
+    pub fn slot_fate(self, resets: u32) -> SlotFate {
         match self {
             Self::Worker => SlotFate::Release(ReleaseOutcome::Answered),
             Self::Unreachable => SlotFate::Release(ReleaseOutcome::Unreachable),
+            Self::Reset if resets >= RESETS_MAX => SlotFate::Release(ReleaseOutcome::Unreachable),
+            Self::Reset => SlotFate::Release(ReleaseOutcome::Abandoned),
             Self::TimedOut | Self::Proxy | Self::Unknown => SlotFate::Hold,
         }
     }
@@ -95,7 +111,10 @@ mod tests {
     fn envoys_details_say_where_an_answer_comes_from() {
         let table = [
             ("via_upstream", AnswerOrigin::Worker),
-            ("upstream_reset_before_response_started{connection_termination}", AnswerOrigin::Unreachable),
+            ("upstream_reset_before_response_started{connection_termination}", AnswerOrigin::Reset),
+            ("upstream_reset_before_response_started{remote_reset}", AnswerOrigin::Reset),
+            ("upstream_reset_before_response_started{protocol_error}", AnswerOrigin::Reset),
+            ("upstream_reset_before_response_started{connection_timeout}", AnswerOrigin::Unreachable),
             (
                 "upstream_reset_before_response_started{remote_connection_failure,delayed_connect_error:_111}",
                 AnswerOrigin::Unreachable,
@@ -111,6 +130,15 @@ mod tests {
         for (details, origin) in table {
             assert_eq!(AnswerOrigin::from_code_details(details), origin, "{details}");
         }
+    }
+
+    #[test]
+    fn one_reset_says_nothing_about_a_worker_and_three_in_a_row_do() {
+        let abandoned = SlotFate::Release(ReleaseOutcome::Abandoned);
+        assert_eq!([1, 2].map(|resets| AnswerOrigin::Reset.slot_fate(resets)), [abandoned; 2]);
+        let unreachable = SlotFate::Release(ReleaseOutcome::Unreachable);
+        assert_eq!(AnswerOrigin::Reset.slot_fate(3), unreachable);
+        assert_eq!(AnswerOrigin::Unreachable.slot_fate(0), unreachable);
     }
 
     #[test]

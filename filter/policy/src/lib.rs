@@ -17,6 +17,7 @@
 
 mod answer;
 mod backoff;
+mod coordinator_settings;
 mod local_reply;
 mod outcome;
 mod report;
@@ -26,7 +27,8 @@ pub mod stat_names;
 
 pub use answer::{AnswerOrigin, SlotFate};
 pub use backoff::Backoff;
+pub use coordinator_settings::CoordinatorSettings;
 pub use local_reply::{LineStatus, LocalReply, LocalReplyReason, PROBLEM_JSON, push_number};
 pub use outcome::RequestOutcome;
 pub use report::{ReportComposer, ReportDraft};
-pub use routing::{CoordinatorSettings, PoolRouter};
+pub use routing::PoolRouter;

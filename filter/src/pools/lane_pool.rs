@@ -1,6 +1,6 @@
 //! One pool as one lane sees it.
 
-use std::{collections::BTreeSet, rc::Rc};
+use std::{cell::Cell, collections::BTreeSet, rc::Rc};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use slotway_config::{Connections, Pool as PoolSettings, PoolName, WaitDuration, WorkerUrl};
@@ -24,6 +24,8 @@ pub(crate) struct Target {
     pub(crate) url: WorkerUrl,
     /// How many requests a connection to it serves.
     pub(crate) connections: Connections,
+    /// How many requests of this lane in a row it has reset without an answer.
+    pub(crate) resets: Cell<u32>,
 }
 
 /// What a request got, and the state of the pool's line at that moment.
@@ -261,7 +263,7 @@ impl<H: Host> LanePool<H> {
         // is right for every worker.
         let connections =
             if self.reused.contains(&url) { Connections::Reuse } else { Connections::PerRequest };
-        let target = Rc::new(Target { url, connections });
+        let target = Rc::new(Target { url, connections, resets: Cell::new(0) });
         if self.targets.len() <= index {
             self.targets.resize(index.saturating_add(1), None);
         }

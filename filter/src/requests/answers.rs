@@ -22,6 +22,12 @@ impl Requests {
         let (pool, waited_ms) = (stream.pool, stream.waited_ms);
         let Phase::Running(held) = stream.phase.clone() else { return None };
         let (origin, is_fine) = find_origin(&core.host, ends);
+        let resets = match origin {
+            AnswerOrigin::Worker => 0,
+            AnswerOrigin::Reset => held.target.resets.get().saturating_add(1),
+            _ => held.target.resets.get(),
+        };
+        held.target.resets.set(resets);
         stream.is_fine = is_fine;
         stream.has_unknown_answer = origin == AnswerOrigin::Unknown;
         let settings = core.settings.clone();
@@ -43,11 +49,14 @@ impl Requests {
                 self.answer_ends(core, context)
             }
             AnswerOrigin::Worker | AnswerOrigin::Unknown => None,
-            AnswerOrigin::Unreachable | AnswerOrigin::TimedOut | AnswerOrigin::Proxy => {
+            AnswerOrigin::Unreachable
+            | AnswerOrigin::Reset
+            | AnswerOrigin::TimedOut
+            | AnswerOrigin::Proxy => {
                 if let Some(reason) = origin.replacement() {
                     self.replace_answer(core, context, reason, ends);
                 }
-                let fate = origin.slot_fate();
+                let fate = origin.slot_fate(resets);
                 self.finish_with(context, fate);
                 Some(EndedSlot { pool, serial: held.serial, fate, closes: held.closes() })
             }
@@ -68,6 +77,8 @@ impl Requests {
         if let Some(seconds) = reply.retry_after_s() {
             let _ = core.host.replace_header(HEADERS, "retry-after", &seconds.to_string());
         }
+        // Envoy's own status may be 502, for an answer that was not HTTP.
+        let _ = core.host.replace_header(HEADERS, ":status", &reason.status().to_string());
         if ends {
             return;
         }

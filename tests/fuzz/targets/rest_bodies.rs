@@ -32,8 +32,8 @@ use slotway_config::{FilterConfig, WorkerUrl};
 use slotway_coordinators::{Coordinators, Reports, types::OF_ENVOY};
 use slotway_identity::{AdminToken, IdentityService, IdentitySettings};
 use slotway_pools::{
-    CoordinatorFigures, DISCONNECTED_GRACE, HeartbeatStatus, ListenerSettings, Observations, Pools,
-    PoolsSettings,
+    CoordinatorFigures, DEFAULT_READY_PATH, DISCONNECTED_GRACE, HeartbeatStatus, ListenerSettings,
+    Observations, Pools, PoolsSettings,
 };
 use slotway_runtime::Clock;
 use slotway_servers::{Servers, WorkerDirectory};
@@ -155,6 +155,7 @@ impl Site {
             debug_headers: false,
             access_log: None,
             filter_wasm: "/filter.wasm".into(),
+            ready_path: DEFAULT_READY_PATH.to_owned(),
             lanes: 2,
             lane_lease: self.config.lane_lease,
         };

@@ -49,10 +49,36 @@ fn one_request_at_a_time_probes_a_parked_worker_and_the_backoff_doubles() {
 }
 
 #[test]
+fn a_worker_is_parked_after_three_resets_in_a_row_and_an_answer_ends_the_row() {
+    // envoy#38697, nodejs#54366: one client's bad request is no evidence against the worker.
+    let mut world = World::new(1, pool(&[(W1, 2)]));
+    let reset = |world: &mut World| {
+        let stream = world.send(0);
+        assert!(world.place(stream).is_some(), "its slot is free at once");
+        world.fail(stream, WorkerFailure::ResetBeforeAnswer);
+        assert_eq!(world.refusal(stream).as_deref(), Some("worker_unreachable"));
+    };
+    reset(&mut world);
+    reset(&mut world);
+    let answered = world.send(0);
+    world.answer(answered);
+    reset(&mut world);
+    reset(&mut world);
+    assert_eq!(world.survey().parked, 0);
+    reset(&mut world);
+    assert_eq!(world.survey().parked, 2);
+    let probe = world.send(0);
+    world.advance(250);
+    world.answer(probe);
+    assert_eq!(world.survey().parked, 0);
+    world.assert_at_rest();
+}
+
+#[test]
 fn a_worker_that_answers_a_probe_is_back_with_all_its_slots() {
     let mut world = World::new(2, pool(&[(W1, 3)]));
     let first = world.send(0);
-    world.fail(first, WorkerFailure::ResetBeforeAnswer);
+    world.fail(first, WorkerFailure::ConnectFailed);
     let waiting = [world.send(0), world.send(1), world.send(0)];
     world.advance(250);
     assert_eq!(world.fleet.load(W1).now, 1);

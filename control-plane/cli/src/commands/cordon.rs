@@ -3,13 +3,13 @@ use serde_json::{Value, json};
 use slotway_config::WaitDuration;
 
 use super::{
+    await_worker,
     client::{ApiClient, ApiRequest},
     completion,
     connection::{Connection, also_by_file},
     json_resource::JsonResource,
     kind::Kind,
     output::{printable, say},
-    settling,
 };
 use crate::commands::CliError;
 
@@ -114,7 +114,7 @@ impl Drain {
             let is_drained = |resource: Option<&JsonResource>| {
                 resource.is_some_and(|resource| resource.text("status.state") == Some("drained"))
             };
-            settling::until(&client, name, self.timeout, "is not drained", is_drained).await?;
+            await_worker::until(&client, name, self.timeout, "is not drained", is_drained).await?;
             say(format_args!("worker/{} drained", printable(name)));
         }
         Ok(())

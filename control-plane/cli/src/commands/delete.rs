@@ -5,13 +5,13 @@ use slotway_api_types::{Deletion, ResourceKind};
 use slotway_config::WaitDuration;
 
 use super::{
+    await_worker,
     client::{ApiClient, ApiRequest},
     completion,
     connection::Connection,
     kind::{self, Kind, ResourceArgument},
     manifest,
     output::{printable, say},
-    settling,
 };
 use crate::commands::CliError;
 
@@ -97,7 +97,7 @@ impl Delete {
             (false, true) => say(format_args!("{id} draining")),
         }
         if draining && self.wait && !self.dry_run {
-            settling::until(client, name, self.timeout, "is not deleted", |resource| resource.is_none())
+            await_worker::until(client, name, self.timeout, "is not deleted", |resource| resource.is_none())
                 .await?;
             say(format_args!("{id} deleted"));
         }

@@ -31,10 +31,10 @@ mod rejected_request;
 mod restore;
 mod running;
 
+mod await_worker;
 mod serve;
 mod server_events;
 mod set;
-mod settling;
 mod support_bundle;
 mod table;
 mod token;

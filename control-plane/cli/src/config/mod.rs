@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 use slotway_config::{Pool, WaitDuration, default_lane_lease};
 use slotway_identity::IdentitySettings;
 use slotway_runtime::RuntimeError;
@@ -25,7 +25,7 @@ pub use oidc::OidcSettings;
 pub use overrides::Overrides;
 
 use slotway_api_types::Variant;
-use slotway_pools::{CaDirectories, DEFAULT_GROUP, Groups, ListenerSettings};
+use slotway_pools::{CaDirectories, DEFAULT_GROUP, DEFAULT_READY_PATH, Groups, ListenerSettings};
 use slotway_runtime::ShutdownSettings;
 use slotway_runtime::telemetry::LogSettings;
 use slotway_store::StoreSettings;
@@ -80,6 +80,9 @@ pub struct Config {
     /// Envoy's access log, relative to the working directory; none by default.
     #[serde(default)]
     pub access_log: Option<PathBuf>,
+    /// The path that Envoy answers itself on the port for clients, for health checks of load balancers.
+    #[serde(default = "default_ready_path", deserialize_with = "ready_path")]
+    pub ready_path: String,
     /// TLS of the xDS port. Without it, xDS is served unencrypted.
     #[serde(default)]
     pub xds_tls: Option<XdsTls>,
@@ -99,6 +102,9 @@ pub struct Config {
     /// The pools, in the order in which their matches are tried.
     pub pools: Vec<Pool>,
 }
+
+/// The largest `ready_path`, in bytes.
+const READY_PATH_BYTES_MAX: usize = 256;
 
 /// The supervised Envoy.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -150,6 +156,7 @@ impl Default for Config {
             debug_headers: false,
             lane_lease: default_lane_lease(),
             access_log: None,
+            ready_path: default_ready_path(),
             xds_tls: None,
             groups: Vec::new(),
             worker_ca_directories: CaDirectories::default(),
@@ -237,6 +244,7 @@ impl Config {
             lane_lease: self.lane_lease,
             access_log: access_log.map_err(|error| RuntimeError::file("access_log", error))?,
             filter_wasm,
+            ready_path: self.ready_path.clone(),
             groups: self.groups(),
             lanes: self.envoy.concurrency,
         })
@@ -287,6 +295,25 @@ fn default_api() -> SocketAddr {
 
 fn default_xds() -> SocketAddr {
     loopback(18_000)
+}
+
+fn default_ready_path() -> String {
+    DEFAULT_READY_PATH.to_owned()
+}
+
+/// Reads a path without a query.
+fn ready_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let path = String::deserialize(deserializer)?;
+    let is_right = path.len() > 1
+        && path.starts_with('/')
+        && path.len() <= READY_PATH_BYTES_MAX
+        && path.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#%".contains(&byte));
+    if is_right {
+        return Ok(path);
+    }
+    Err(de::Error::custom(format!(
+        "{path:?} is not a path such as {DEFAULT_READY_PATH}: at most {READY_PATH_BYTES_MAX} bytes, without ?, # and %"
+    )))
 }
 
 fn default_admin() -> SocketAddr {
