@@ -5,7 +5,7 @@
 //! * [`Signals`]: requests of the operating system. [`Stopping`]: progress of the ordered shutdown. [`Notifier`]: systemd.
 //! * [`tls`]: TLS of listeners, with certificates that a reload replaces, and of clients. [`liveness`]: dead connections.
 //! * [`http`]: the HTTP client.
-//! * [`mod@file`]: files that are written completely or not at all.
+//! * [`mod@file`]: files that are written completely or not at all. [`SecretFile`]: secrets in such files.
 //! * [`telemetry`]: log, request metrics, traces.
 
 mod clock;
@@ -15,6 +15,7 @@ pub mod http;
 pub mod liveness;
 mod notify;
 mod reloads;
+mod secret_file;
 mod shutdown_settings;
 mod signals;
 mod stopping;
@@ -25,6 +26,7 @@ pub use clock::{Clock, Moment};
 pub use error::RuntimeError;
 pub use notify::Notifier;
 pub use reloads::{ReloadOutcome, Reloads};
+pub use secret_file::SecretFile;
 pub use shutdown_settings::ShutdownSettings;
 pub use signals::{SignalRequest, Signals};
 pub use stopping::{Phase, Stopping};
