@@ -123,6 +123,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("envoy.xds_variant", old_envoy.xds_variant != new_envoy.xds_variant),
         ("state", old.state != new.state),
         ("store", old.store != new.store),
+        ("node_key_file", old.node_key_file != new.node_key_file),
         ("log.format", old.log.format != new.log.format),
     ];
     settings.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
@@ -146,6 +147,7 @@ fn with_what_can_change(old: &Config, new: Config) -> Config {
         envoy: old.envoy.clone(),
         state: old.state.clone(),
         store: old.store.clone(),
+        node_key_file: old.node_key_file.clone(),
         // Files can be others, but a port in the clear does not begin to have TLS.
         xds_tls: if has_tls && new.xds_tls.is_some() { new.xds_tls.clone() } else { old.xds_tls.clone() },
         ..new

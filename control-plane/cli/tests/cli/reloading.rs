@@ -5,7 +5,7 @@ use std::{fs, process::Stdio};
 use rustix::process::Signal;
 
 use crate::{
-    http::send,
+    http::{send, send_with},
     installation::{Installation, Running, wait_for},
     terminal::Terminal,
 };
@@ -116,8 +116,13 @@ fn a_groups_token_is_read_again() {
     installation.also("groups: [{ name: slotway, token_file: token }]");
     fs::write(installation.path("token"), "a-token-of-the-group-0").unwrap();
     let serving = installation.serving(&[]);
+    let node = installation.node_headers("envoy");
     let report = |token: &str| {
-        let (status, _) = send(installation.ports[2], "POST", "/coordinator/report", token, "{}").unwrap();
+        let authorization = format!("Bearer {token}");
+        let mut headers: Vec<_> = node.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        headers.push(("authorization", &authorization));
+        let (status, _) =
+            send_with(installation.ports[2], "POST", "/coordinator/report", &headers, "{}").unwrap();
         status
     };
     assert_eq!((report("a-token-of-the-group-0"), report("a-token-of-the-group-1")), (400, 401));
