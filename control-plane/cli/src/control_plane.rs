@@ -104,7 +104,7 @@ impl ControlPlane {
         let token = Arc::new(AdminToken::load_or_create(&crate::config::token_path(&state))?);
         let node_keys = Arc::new(config.node_keys()?);
         for warning in config.warnings() {
-            tracing::warn!(warning, "configuration");
+            tracing::warn!(reason = warning, "configuration accepted with a warning");
         }
         let reports = Arc::new(Reports::default());
         let listener = config.listener_settings(filter_wasm)?;

@@ -251,6 +251,12 @@ impl Config {
         NodeKeys::load_or_create(&path)
     }
 
+    /// Reads the keys of the nodes if there are any, and creates none.
+    #[must_use]
+    pub fn made_node_keys(&self) -> Option<NodeKeys> {
+        NodeKeys::load(&self.node_key_path()).ok()
+    }
+
     /// Returns the warnings about settings that are valid and probably not what is meant.
     #[must_use]
     pub fn warnings(&self) -> Vec<&'static str> {

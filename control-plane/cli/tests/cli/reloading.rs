@@ -102,11 +102,11 @@ fn settings_that_need_a_restart_are_named_and_the_others_are_in_force() {
     let [listen, _, xds, ..] = installation.ports;
     edit(&installation, &format!("listen: 127.0.0.1:{listen}"), "listen: 127.0.0.1:1");
     edit(&installation, &format!("xds: 127.0.0.1:{xds}"), "xds: 127.0.0.1:2");
-    edit(&installation, "state: state", "state: another");
+    edit(&installation, "state: state", "state: another\nnode_key_file: another.key");
     edit(&installation, "capacity: 2", "capacity: 3");
     serving.signal(Signal::HUP);
     wait_for("the new capacity", || (capacity(&installation) == 3).then_some(()));
-    installation.says("except settings that need a restart settings=\"listen, xds, state\"");
+    installation.says("except settings that need a restart settings=\"listen, xds, state, node_key_file\"");
     assert!(!installation.path("another").exists());
 }
 

@@ -6,6 +6,7 @@ use std::{
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::config::Config;
+use slotway_coordinators::envoy::bootstrap::NODE_ID;
 use slotway_store::{StoreSettings, names_a_secret, without_secrets};
 
 const HIDDEN: &str = "(hidden)";
@@ -41,6 +42,7 @@ impl Secrets {
         let mut values: Vec<String> = files.flat_map(in_file).collect();
         values.extend(VARIABLES.iter().filter_map(|name| std::env::var(name).ok()).flat_map(parts));
         values.extend(config.store.passwords());
+        values.extend(config.made_node_keys().map(|keys| keys.of(NODE_ID).header_value().to_owned()));
         // The environment may name the store instead of the file.
         let store = std::env::var("SLOTWAY_STORE").ok().and_then(|store| store.parse::<StoreSettings>().ok());
         values.extend(store.iter().flat_map(StoreSettings::passwords));
