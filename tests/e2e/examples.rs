@@ -41,6 +41,7 @@ fn placed(example: &str) -> (TempDir, String) {
             &path(&format!("{name}-key.pem")),
         );
     }
+    fs::write(path("cluster-node.key"), "0123456789abcdef".repeat(4)).unwrap();
     for group in ["gpu", "slotway"] {
         fs::write(path(&format!("{group}.token")), format!("token-of-{group}-0123456789")).unwrap();
     }

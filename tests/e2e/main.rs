@@ -23,6 +23,7 @@ mod names;
 mod observability;
 mod pools;
 mod real_worker;
+mod reports;
 mod rest_input;
 mod several_control_planes;
 mod slot_order;

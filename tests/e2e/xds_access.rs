@@ -128,8 +128,8 @@ async fn serves_who_shows_both_and_refuses_others(variant: &'static str) {
     .await;
     let http = "/typed_extension_protocol_options/envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
     is_refused(&slotway, "the token is not that of group", |bootstrap| {
-        let header = "/http_filters/0/typed_config/mutations/request_mutations/0/append/header/value";
-        *of_the_control_plane(bootstrap, &format!("{http}{header}")) = json!("Bearer of-another-group");
+        let token = &mut bootstrap["static_resources"]["secrets"][1]["generic_secret"]["secret"];
+        token["inline_string"] = json!("Bearer of-another-group");
     })
     .await;
     is_refused(&slotway, "needs a token", |bootstrap| {

@@ -123,6 +123,23 @@ pub enum ApiError {
         /// Whether the node is connected, so that its group is known.
         connected: bool,
     },
+    /// A report that a browser sends for a page.
+    #[error(
+        "reports come from the filter in Envoy, and this request comes from a page in a browser (`origin`, `sec-fetch-site`)"
+    )]
+    ReportOfAPage,
+    /// A report without the key of its coordinator.
+    #[error("{}", no_node_key(*given))]
+    NoNodeKey {
+        /// Whether the report has a key.
+        given: bool,
+    },
+    /// A coordinator sends more reports than a filter does.
+    #[error("more reports of this coordinator than a filter sends. Report again in {wait_s} s")]
+    TooManyReports {
+        /// The time to wait, in seconds.
+        wait_s: u64,
+    },
     /// A body of another media type than JSON.
     #[error("the body must be JSON. Send `content-type: application/json`")]
     NotJson,
@@ -158,6 +175,17 @@ fn not_its_node(connected: bool) -> &'static str {
     }
 }
 
+fn no_node_key(given: bool) -> &'static str {
+    if given {
+        "`x-slotway-node-key` is not the key of the coordinator that `x-slotway-node` and the report name. Print the bootstrap of \
+         that Envoy again, where the control plane keeps its node key, and restart it: \
+         slotway bootstrap -f FILE --node NAME --group GROUP"
+    } else {
+        "the report has no key of its coordinator (`x-slotway-node`, `x-slotway-node-key`). The bootstrap of that Envoy is of an \
+         earlier version: print the bootstrap again and restart Envoy: slotway bootstrap -f FILE --node NAME --group GROUP"
+    }
+}
+
 impl From<ResourceError> for ApiError {
     fn from(error: ResourceError) -> Self {
         match error {
@@ -173,7 +201,7 @@ impl ApiError {
     pub fn retry_after_s(&self) -> Option<u64> {
         match self {
             Self::Identity(error) => error.retry_after_s(),
-            Self::TooManyRequests { wait_s } => Some(*wait_s),
+            Self::TooManyRequests { wait_s } | Self::TooManyReports { wait_s } => Some(*wait_s),
             _ => None,
         }
     }

@@ -114,6 +114,13 @@ impl From<&ApiError> for Problem {
             ApiError::NotItsNode { .. } => {
                 problem(StatusCode::FORBIDDEN, "not-its-node", "Wrong group credentials")
             }
+            ApiError::ReportOfAPage => problem(StatusCode::FORBIDDEN, "report-of-a-page", "Not for browsers"),
+            ApiError::NoNodeKey { .. } => {
+                problem(StatusCode::FORBIDDEN, "wrong-node-key", "Key of the coordinator required")
+            }
+            ApiError::TooManyReports { .. } => {
+                problem(StatusCode::TOO_MANY_REQUESTS, "too-many-reports", "Too many reports")
+            }
             ApiError::NotJson => problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", "JSON required"),
             ApiError::TooLarge(_) => problem(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Body too large"),
             ApiError::Coordinators(CoordinatorsError::ReportBaseMissing) => {

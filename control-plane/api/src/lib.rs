@@ -40,7 +40,7 @@ use slotway_xds::OtherRoutes;
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use slotway_coordinators::{Coordinators, REPORT_BYTES_MAX, Reports};
+use slotway_coordinators::{Coordinators, NodeKeys, REPORT_BYTES_MAX, Reports};
 use slotway_pools::Pools;
 use slotway_runtime::Stopping;
 use slotway_runtime::telemetry::{Metrics, RequestMetrics};
@@ -72,6 +72,8 @@ pub struct ApiState {
     pub events: Arc<Hub>,
     /// Authenticates requests; users, sessions, tokens.
     pub identity: Arc<IdentityService>,
+    /// The keys of the nodes, which their reports need.
+    pub node_keys: Arc<NodeKeys>,
     /// The rate limits.
     pub rates: Arc<Rates>,
     /// The metrics of all components.
@@ -113,6 +115,7 @@ pub fn router(state: ApiState) -> Router {
 
 /// Returns the route of the xDS port beside xDS, where the filter's reports arrive.
 pub fn report_routes(state: ApiState) -> OtherRoutes {
+    let state = reports::ReportState::new(state);
     let router = Router::new().route("/coordinator/report", post(reports::take_report)).with_state(state);
     OtherRoutes { router: router.layer(DefaultBodyLimit::max(REPORT_BYTES_MAX)), refuse: reports::refuse }
 }

@@ -1,10 +1,10 @@
-//! Rate limits per address: a token bucket for each, refilled at a steady rate.
+//! Rate limits per address, and of reports per coordinator: a token bucket for each, refilled at a steady rate.
 //!
 //! The buckets are a table of fixed size that a keyed hash indexes, so memory is bounded whatever addresses send requests.
-//! Two addresses may share a bucket by chance; a client cannot provoke a collision.
+//! Two of them may share a bucket by chance; a client cannot provoke a collision.
 
 use std::{
-    hash::{BuildHasher, RandomState},
+    hash::{BuildHasher, Hash, RandomState},
     net::IpAddr,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
@@ -31,7 +31,7 @@ pub struct RateLimits {
     pub burst: u32,
 }
 
-/// The token buckets of all addresses.
+/// The token buckets of all addresses, or of all coordinators.
 #[derive(Debug)]
 pub struct Rates {
     hasher: RandomState,
@@ -61,8 +61,21 @@ impl Rates {
     /// # Errors
     /// [`ApiError::TooManyRequests`] if its bucket is empty.
     fn take(&self, address: IpAddr, now: Instant) -> Result<(), ApiError> {
+        self.take_from(&network_of(address), now).map_err(|wait_s| ApiError::TooManyRequests { wait_s })
+    }
+
+    /// Takes a token of a coordinator.
+    ///
+    /// # Errors
+    /// [`ApiError::TooManyReports`] if its bucket is empty.
+    pub(super) fn take_of_node(&self, node: &str, now: Instant) -> Result<(), ApiError> {
+        self.take_from(node, now).map_err(|wait_s| ApiError::TooManyReports { wait_s })
+    }
+
+    /// Takes a token from the bucket of `owner`, or returns the time to wait for one, in seconds.
+    fn take_from(&self, owner: &(impl Hash + ?Sized), now: Instant) -> Result<(), u64> {
         let Some(every) = self.every else { return Ok(()) };
-        let place = usize::try_from(self.hasher.hash_one(network_of(address)) % PLACES as u64).unwrap_or(0);
+        let place = usize::try_from(self.hasher.hash_one(owner) % PLACES as u64).unwrap_or(0);
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         // The index is below the length.
         let full_at = &mut places[place];
@@ -72,7 +85,7 @@ impl Rates {
             *full_at = Some(then);
             return Ok(());
         }
-        Err(ApiError::TooManyRequests { wait_s: wait.as_secs() + 1 })
+        Err(wait.as_secs() + 1)
     }
 }
 

@@ -24,7 +24,7 @@ use crate::observations::ReportsAndHeartbeats;
 use crate::reload::Reloadable;
 use crate::watched_pools::WatchedPools;
 use slotway_api::{ApiPort, ApiState, RateLimits, Rates, ResourceRegistry};
-use slotway_coordinators::{CoordinatorSource, Coordinators, CoordinatorsError, Reports};
+use slotway_coordinators::{CoordinatorSource, Coordinators, CoordinatorsError, NodeKeys, Reports};
 use slotway_pools::{DISCONNECTED_GRACE, Pools, PoolsSettings};
 use slotway_runtime::{Clock, Phase, Reloads, Stopping};
 use slotway_store::StoreSettings;
@@ -71,6 +71,8 @@ pub struct ControlPlane {
     pub coordinators: Arc<Coordinators>,
     /// The admin token.
     pub token: Arc<AdminToken>,
+    /// The keys of the nodes.
+    pub node_keys: Arc<NodeKeys>,
     /// Where REST is served.
     pub api: SocketAddr,
     /// Where xDS is served.
@@ -100,6 +102,10 @@ impl ControlPlane {
         let oidc = config.oidc.as_ref().map(OidcSettings::provider).transpose()?;
         let oidc = oidc.map(Oidc::new).transpose()?;
         let token = Arc::new(AdminToken::load_or_create(&crate::config::token_path(&state))?);
+        let node_keys = Arc::new(config.node_keys()?);
+        for warning in config.warnings() {
+            tracing::warn!(reason = warning, "configuration accepted with a warning");
+        }
         let reports = Arc::new(Reports::default());
         let listener = config.listener_settings(filter_wasm)?;
         let settings = config.identity_settings();
@@ -143,6 +149,7 @@ impl ControlPlane {
             coordinators: Arc::clone(&coordinators),
             events: Arc::default(),
             identity: Arc::clone(&identity),
+            node_keys: Arc::clone(&node_keys),
             rates: Arc::new(Rates::new(&RateLimits {
                 requests_per_s: config.api_limits.requests_per_s,
                 burst: config.api_limits.burst,
@@ -179,7 +186,7 @@ impl ControlPlane {
         let ending = stopping.on_ending();
         tasks.spawn(async move { Ok(watchdog.run(watched, store, is_shared, ending).await?) });
         let reloadable = Reloadable { workers: Arc::clone(&workers), reloads, access, xds_tls, api_tls };
-        Ok(Self { workers, reports, coordinators, token, api, xds, stopping, reloadable, tasks })
+        Ok(Self { workers, reports, coordinators, token, node_keys, api, xds, stopping, reloadable, tasks })
     }
 
     /// Waits until serving ends, which it does only on a failure.

@@ -124,6 +124,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("state", old.state != new.state),
         ("store", old.store != new.store),
         ("worker_ca_directories", old.worker_ca_directories != new.worker_ca_directories),
+        ("node_key_file", old.node_key_file != new.node_key_file),
         ("log.format", old.log.format != new.log.format),
     ];
     settings.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
@@ -148,6 +149,7 @@ fn with_what_can_change(old: &Config, new: Config) -> Config {
         state: old.state.clone(),
         store: old.store.clone(),
         worker_ca_directories: old.worker_ca_directories.clone(),
+        node_key_file: old.node_key_file.clone(),
         // Files can be others, but a port in the clear does not begin to have TLS.
         xds_tls: if has_tls && new.xds_tls.is_some() { new.xds_tls.clone() } else { old.xds_tls.clone() },
         ..new

@@ -24,6 +24,14 @@ pub enum CoordinatorsError {
         /// Most coordinators whose reports are kept.
         coordinators_max: usize,
     },
+    /// A report with more pools or workers than a filter reports.
+    #[error("a report has at most {max} {what}")]
+    ReportTooLong {
+        /// `pools` or `workers`.
+        what: &'static str,
+        /// Most of them.
+        max: usize,
+    },
     /// A partial report whose base this control plane does not have.
     #[error("the base of this partial report is not known here; the next report must be full")]
     ReportBaseMissing,

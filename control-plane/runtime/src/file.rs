@@ -1,9 +1,9 @@
 //! Files that are written completely or not at all, readable by their owner alone.
 
 use std::{
-    fs::File,
+    fs::{DirBuilder, File},
     io::{self, ErrorKind, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -94,6 +94,17 @@ pub fn write(path: &Path, content: &[u8], if_exists: IfExists) -> io::Result<()>
     let mut file = AtomicFile::create(path, if_exists)?;
     file.write_all(content)?;
     file.commit()
+}
+
+/// Creates a directory with access for its owner alone, and its parents as they come. An existing directory is not changed.
+///
+/// # Errors
+/// Those of the file system.
+pub fn create_private_directory(path: &Path) -> io::Result<()> {
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 /// Syncs a complete file that another program made under a temporary name, and gives it its own, replacing what has it.

@@ -113,7 +113,7 @@ impl AuditQuery {
 }
 
 /// The suffixes of names of fields with a secret.
-const SECRET_WORDS: [&str; 9] = [
+const SECRET_WORDS: [&str; 10] = [
     "password",
     "passphrase",
     "secret",
@@ -121,6 +121,7 @@ const SECRET_WORDS: [&str; 9] = [
     "credentials",
     "access_key",
     "private_key",
+    "node_key",
     // With a hash, an attacker can test passwords offline.
     "password_hash",
     "secret_hash",

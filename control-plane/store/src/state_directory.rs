@@ -1,8 +1,9 @@
 use std::{
-    fs::{DirBuilder, File, TryLockError},
-    os::unix::fs::DirBuilderExt,
+    fs::{File, TryLockError},
     path::Path,
 };
+
+use slotway_runtime::file;
 
 use super::StoreError;
 
@@ -13,7 +14,8 @@ pub(super) fn take(state: &Path) -> Result<File, StoreError> {
         place: state.display().to_string(),
         reason: error.to_string(),
     };
-    make(state).map_err(unavailable)?;
+    // For its owner alone: the database contains password hashes.
+    file::create_private_directory(state).map_err(unavailable)?;
     let open = File::options().create(true).truncate(false).write(true).open(state.join("lock"));
     let file = open.map_err(unavailable)?;
     match file.try_lock() {
@@ -21,13 +23,4 @@ pub(super) fn take(state: &Path) -> Result<File, StoreError> {
         Err(TryLockError::WouldBlock) => Err(StoreError::Locked(state.to_owned())),
         Err(TryLockError::Error(error)) => Err(unavailable(error)),
     }
-}
-
-/// Creates the directory with access for its owner alone: the database contains password hashes. An existing directory
-/// is not changed.
-fn make(state: &Path) -> std::io::Result<()> {
-    if let Some(parent) = state.parent() {
-        std::fs::create_dir_all(parent)?;
-    }
-    DirBuilder::new().recursive(true).mode(0o700).create(state)
 }

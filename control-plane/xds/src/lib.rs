@@ -22,6 +22,7 @@
 
 mod access;
 mod bounds;
+mod browser;
 mod catalog;
 mod encoded;
 mod error;
@@ -55,6 +56,7 @@ mod version;
 
 pub use access::{AdmittedNode, GroupRequirement, NodeAccess, NodeCredentials};
 pub use bounds::{Bounds, BoundsFormat, LingeringBounds};
+pub use browser::is_from_a_page;
 pub use catalog::{Catalog, PushRole, ResourceType};
 pub use encoded::Encoded;
 pub use error::XdsError;

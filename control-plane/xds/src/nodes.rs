@@ -1,5 +1,6 @@
 use std::{
     collections::BTreeMap,
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -9,8 +10,12 @@ use tokio::{sync::watch, time::timeout};
 use tracing::warn;
 
 use crate::{
-    Catalog, ProtocolVariant, PushRole, ResourceType, RevisionSpan, XdsRefusalCounts,
-    limits::REASON_BYTES_MAX, node::Node, session::Session, subscription::SubscriptionState,
+    Catalog, ProtocolVariant, PushRole, ResourceType, RevisionSpan, XdsRefusal, XdsRefusalCounts,
+    limits::{NODE_TEXT_BYTES_MAX, REASON_BYTES_MAX},
+    logged_reasons::LoggedReasons,
+    node::Node,
+    session::Session,
+    subscription::SubscriptionState,
 };
 
 /// A rejection (NACK).
@@ -81,6 +86,8 @@ pub struct Nodes {
     /// Counts the changes.
     changes: watch::Sender<u64>,
     refusals: Arc<XdsRefusalCounts>,
+    /// The logged reasons of refused reports.
+    refused_reports: Mutex<LoggedReasons>,
     clock: Clock,
 }
 
@@ -105,7 +112,13 @@ impl Nodes {
     pub fn new(catalog: &Catalog, clock: Clock) -> Self {
         let nacks = catalog.types().iter().map(|ty| (ty.type_url(), 0)).collect();
         let inner = Inner { streams: BTreeMap::new(), nacks };
-        Self { inner: Mutex::new(inner), changes: watch::Sender::new(0), refusals: Arc::default(), clock }
+        Self {
+            inner: Mutex::new(inner),
+            changes: watch::Sender::new(0),
+            refusals: Arc::default(),
+            refused_reports: Mutex::default(),
+            clock,
+        }
     }
 
     /// Returns the connected nodes by id.
@@ -172,6 +185,27 @@ impl Nodes {
                 return;
             }
         }
+    }
+
+    /// Counts a refused report, and logs it once for each reason: for a connected node, or else for the address, because any sender can
+    /// name any node.
+    pub fn refuse_report(&self, node: &str, peer: Option<IpAddr>, reason: &str) {
+        self.refusals.count(XdsRefusal::Report);
+        let peer = peer.map(|peer| peer.to_canonical().to_string()).unwrap_or_default();
+        let is_connected = self.group_of(node).is_some();
+        if self.refused_reports().is_new(if is_connected { node } else { &peer }, reason) {
+            let node = shortened_to(node, NODE_TEXT_BYTES_MAX);
+            warn!(node, peer, reason, "report refused");
+        }
+    }
+
+    /// Forgets the refused reports of a node whose report was admitted: its next refusal is logged.
+    pub fn admit_report(&self, node: &str) {
+        self.refused_reports().forget(node);
+    }
+
+    fn refused_reports(&self) -> MutexGuard<'_, LoggedReasons> {
+        self.refused_reports.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Claims a node id for a stream, as soon as it is free; `None` if another stream holds it for as long as `patience`.
@@ -287,9 +321,13 @@ impl Drop for NodeClaim<'_> {
 
 /// Returns the beginning of a reason, without control characters.
 pub(crate) fn shortened(reason: &str) -> String {
-    let mut end = reason.len().min(REASON_BYTES_MAX);
-    while !reason.is_char_boundary(end) {
+    shortened_to(reason, REASON_BYTES_MAX)
+}
+
+fn shortened_to(text: &str, bytes_max: usize) -> String {
+    let mut end = text.len().min(bytes_max);
+    while !text.is_char_boundary(end) {
         end -= 1;
     }
-    reason[..end].replace(char::is_control, " ")
+    text[..end].replace(char::is_control, " ")
 }

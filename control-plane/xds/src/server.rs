@@ -25,6 +25,7 @@ use tracing::{Instrument, info, warn};
 use crate::{
     AdmittedNode, Catalog, NodeAccess, NodeCredentials, Nodes, Snapshot, SnapshotError, Source, XdsError,
     XdsPort, XdsRefusal,
+    browser::is_grpc,
     encoded::Frame,
     history::SentHistory,
     limits::{FIRST_WITHIN, HANDOVER, REQUEST_BYTES_MAX, REQUEST_BYTES_USUAL, STREAMS_MAX},
@@ -150,6 +151,13 @@ async fn open<P: Protocol, S: Source>(
     State(shared): State<Arc<Shared<S>>>,
     request: extract::Request,
 ) -> Response {
+    if !is_grpc(request.headers()) {
+        shared.refused(XdsRefusal::BadRequest);
+        return Status::invalid_argument(
+            "xDS is gRPC, without `origin`: send `content-type: application/grpc`",
+        )
+        .into_http();
+    }
     let authorization = request.headers().get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
     let shown = credentials(request.extensions(), authorization);
     let Ok(permit) = shared.streams.clone().try_acquire_owned() else {

@@ -26,7 +26,7 @@ struct ReportedWorker {
 
 impl ReportedWorkers {
     /// Returns what has changed since the last survey, for at most `room` workers, and lowers `room` by their number. The
-    /// others follow in the next report. `name` returns a worker's URL; a worker without one is left out.
+    /// others follow in the next report. A worker whose index goes to another one may take one more. `name` returns a worker's URL; a worker without one is left out.
     pub(crate) fn changes(
         &mut self,
         survey: &Survey,
@@ -49,16 +49,16 @@ impl ReportedWorkers {
             }
             let Some(url) = name(figures.worker) else { continue };
             match entry {
+                Some(known) if known.url == url && known.figures == *figures => {
+                    known.names_epoch = survey.names_epoch;
+                    continue;
+                }
+                _ if *room == 0 => continue,
                 Some(known) if known.url != url => {
                     // A new worker has the index of one that has drained.
                     changes.push(known.last_report());
                     *room = room.saturating_sub(1);
                 }
-                Some(known) if known.figures == *figures => {
-                    known.names_epoch = survey.names_epoch;
-                    continue;
-                }
-                _ if *room == 0 => continue,
                 _ => {}
             }
             changes.push(report(url.clone(), figures));
@@ -181,8 +181,12 @@ mod tests {
         let many = survey(1, &[worker(0, 1), worker(1, 1), worker(2, 1)]);
         assert_eq!(changes(&mut known, &many, 2), (named(&[("w0-0", 1), ("w1-0", 1)]), 0));
         assert_eq!(changes(&mut known, &many, 2), (named(&[("w2-0", 1)]), 1));
-        let none = survey(1, &[]);
-        assert_eq!(changes(&mut known, &none, 2), (named(&[("w0-0", 0), ("w1-0", 0)]), 0));
-        assert_eq!(changes(&mut known, &none, 2), (named(&[("w2-0", 0)]), 1));
+        let renamed = survey(10, &[worker(0, 1), worker(1, 1), worker(2, 1)]);
+        let (first, room) = changes(&mut known, &renamed, 3);
+        assert_eq!((first, room), (named(&[("w0-0", 0), ("w0-1", 1), ("w1-0", 0), ("w1-1", 1)]), 0));
+        assert_eq!(changes(&mut known, &renamed, 3), (named(&[("w2-0", 0), ("w2-1", 1)]), 1));
+        let none = survey(10, &[]);
+        assert_eq!(changes(&mut known, &none, 2), (named(&[("w0-1", 0), ("w1-1", 0)]), 0));
+        assert_eq!(changes(&mut known, &none, 2), (named(&[("w2-1", 0)]), 1));
     }
 }

@@ -1,7 +1,8 @@
 //! The REST API and the filter's reports: requests go through the real router to a real store.
 //!
 //! An input is a short conversation. Lines of `---` separate requests. Each request is written as in HTTP/1.1: method
-//! and target, headers, an empty line, the body. The token and `content-type` are added unless the request has them.
+//! and target, headers, an empty line, the body. The token, `content-type` and the key of the coordinator `c` are added
+//! unless the request has them.
 //! `SETTLE` lets an hour pass without a connected coordinator.
 //!
 //! For any input, nothing panics and no answer is an internal error. A refusal is a JSON problem and changes nothing.
@@ -20,7 +21,7 @@ use axum::{
     Extension, Router,
     body::Body,
     extract::ConnectInfo,
-    http::{Method, Request, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header},
 };
 use http_body_util::BodyExt;
 use libfuzzer_sys::fuzz_target;
@@ -29,7 +30,7 @@ use slotway::{config::Config, kinds};
 use slotway_api::{ApiState, RateLimits, Rates, ResourceRegistry};
 use slotway_backups::Backups;
 use slotway_config::{FilterConfig, WorkerUrl};
-use slotway_coordinators::{Coordinators, Reports, types::OF_ENVOY};
+use slotway_coordinators::{Coordinators, NODE_HEADER, NODE_KEY_HEADER, NodeKeys, Reports, types::OF_ENVOY};
 use slotway_identity::{AdminToken, IdentityService, IdentitySettings};
 use slotway_pools::{
     CoordinatorFigures, DEFAULT_READY_PATH, DISCONNECTED_GRACE, HeartbeatStatus, ListenerSettings,
@@ -86,6 +87,7 @@ struct Site {
     config: Config,
     store: Arc<SqliteStore>,
     token: Arc<AdminToken>,
+    node_keys: Arc<NodeKeys>,
 }
 
 /// A control plane without its ports.
@@ -119,8 +121,9 @@ impl Site {
         let directory = std::env::temp_dir().join(format!("slotway-fuzz-{}", std::process::id()));
         let store = runtime.block_on(SqliteStore::open(&directory, &kinds::ALL)).expect("a store");
         let token = AdminToken::load_or_create(&directory.join("admin-token")).expect("a token");
+        let keys = NodeKeys::load_or_create(&directory.join("node-key")).expect("a key");
         let config = serde_json::from_str(POOLS).expect("a configuration");
-        Self { runtime, config, store: Arc::new(store), token: Arc::new(token) }
+        Self { runtime, config, store: Arc::new(store), token: Arc::new(token), node_keys: Arc::new(keys) }
     }
 
     async fn converse(&self, text: &str) {
@@ -129,7 +132,8 @@ impl Site {
         for request in text.split("\n---\n").take(REQUESTS_MAX) {
             if request.starts_with("SETTLE") {
                 control_plane.workers.settle(Instant::now() + HOUR).await.expect("a store that works");
-            } else if let Some((request, body)) = read_request(request, &control_plane.authorization) {
+            } else if let Some((mut request, body)) = read_request(request, &control_plane.authorization) {
+                self.identify(request.headers_mut());
                 control_plane.send(request, &body).await;
             }
         }
@@ -144,6 +148,15 @@ impl Site {
             );
             assert_eq!(specs, restarted.specs(), "a restart changes resources");
             self.reset().await;
+        }
+    }
+
+    /// Adds the key of the coordinator `c`, unless a request names a coordinator itself.
+    fn identify(&self, headers: &mut HeaderMap) {
+        if !headers.contains_key(NODE_HEADER) {
+            headers.insert(NODE_HEADER, HeaderValue::from_static("c"));
+            let key = self.node_keys.of("c");
+            headers.entry(NODE_KEY_HEADER).or_insert(key.header_value().parse().expect("a header's value"));
         }
     }
 
@@ -193,6 +206,7 @@ impl Site {
             reports,
             coordinators,
             events: Arc::default(),
+            node_keys: Arc::clone(&self.node_keys),
             identity: Arc::new(identity.await.expect("what was accepted can be loaded")),
             rates: Arc::new(Rates::new(&RateLimits { requests_per_s: 0, burst: 1 })),
             stopping: Default::default(),
@@ -241,7 +255,7 @@ fn read_request(text: &str, authorization: &str) -> Option<(Request<Body>, Strin
     let headers = request.headers_mut();
     let token = authorization.parse().expect("a header's value");
     headers.entry(header::AUTHORIZATION).or_insert(token);
-    headers.entry(header::CONTENT_TYPE).or_insert(header::HeaderValue::from_static("application/json"));
+    headers.entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
     let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
     request.extensions_mut().insert(ConnectInfo(peer));
     Some((request, body.to_owned()))

@@ -103,6 +103,12 @@ impl<Spec> RequestBody<Spec> {
     }
 }
 
+/// Returns the media type of the body, without parameters; empty without one.
+pub(crate) fn media_type(headers: &HeaderMap) -> String {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
 /// Reads a JSON body. The media type has to be JSON: a page of another site cannot send that without a preflight
 /// request (CORS).
 ///
@@ -112,9 +118,7 @@ pub(crate) fn read<T: DeserializeOwned>(
     headers: &HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<T, ApiError> {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if !matches!(kind.as_str(), "application/json" | "application/merge-patch+json") {
+    if !matches!(media_type(headers).as_str(), "application/json" | "application/merge-patch+json") {
         return Err(ApiError::NotJson);
     }
     let wrong = |field: Option<String>, reason: String| ApiError::BadBody { index: None, field, reason };

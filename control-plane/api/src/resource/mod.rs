@@ -14,7 +14,7 @@ use axum::{
 use serde::Serialize;
 use slotway_api_types::Resource;
 
-pub(crate) use body::{BodyMetadata, RequestBody, located, merged, read};
+pub(crate) use body::{BodyMetadata, RequestBody, located, media_type, merged, read};
 pub(crate) use dry_run::DryRun;
 pub(crate) use page::{PageQuery, bad_query, paged};
 pub(crate) use path_name::PathName;

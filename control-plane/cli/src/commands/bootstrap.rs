@@ -20,7 +20,7 @@ pub(super) struct Bootstrap {
     /// The node id of that Envoy, unique among all Envoys
     #[arg(long, value_name = "NAME", default_value = bootstrap::NODE_ID)]
     node: String,
-    /// The group of that Envoy, whose pools it receives. If the group has a token, the bootstrap contains it
+    /// The group of that Envoy, whose pools it receives. The bootstrap contains the group's token, if it has one, and the node's key
     #[arg(long, value_name = "NAME", default_value = DEFAULT_GROUP)]
     group: String,
 }
@@ -28,16 +28,25 @@ pub(super) struct Bootstrap {
 impl Bootstrap {
     pub(super) fn run(&self) -> Result<(), CliError> {
         let config = self.configured.load()?;
-        say(format_args!("{:#}", of_config(&config, config.xds, &self.node, &self.group)?));
+        let is_new = !config.node_key_path().exists();
+        let bootstrap = of_config(&config, config.xds, &self.node, &self.group)?;
+        if is_new {
+            let file = config.node_key_path();
+            eprintln!(
+                "slotway: warning: {} is new. The control plane must use the same file, or it refuses the reports of this Envoy",
+                file.display()
+            );
+        }
+        say(format_args!("{bootstrap:#}"));
         Ok(())
     }
 }
 
-/// Returns the bootstrap of an Envoy named `node`, of a group, that gets its configuration from `xds`. It contains the token of the
-/// group.
+/// Returns the bootstrap of an Envoy named `node`, of a group, that gets its configuration from `xds`. It contains the key of the node
+/// and the token of the group.
 ///
 /// # Errors
-/// [`CliError::Setting`] for a wrong name or a group without pools; the token of the group cannot be read.
+/// [`CliError::Setting`] for a wrong name or a group without pools; the token of the group or the node key cannot be read.
 pub(super) fn of_config(
     config: &Config,
     xds: SocketAddr,
@@ -56,6 +65,7 @@ pub(super) fn of_config(
         xds,
         variant: slotway_api::protocol_variant(config.envoy.xds_variant),
         admin: config.envoy.admin,
+        key: config.node_keys()?.of(node),
         token: settings.map(GroupSettings::token).transpose()?.flatten(),
         tls: config.envoy.tls.as_ref().map(tls),
     };
@@ -82,8 +92,10 @@ mod tests {
     use super::*;
 
     fn bootstrap(node: &str, group: &str) -> Result<Value, CliError> {
+        let directory = tempfile::tempdir().unwrap();
         let pool = "pools: [{ name: p, workers: [] }]";
-        let config = crate::config::parse(Path::new("f.yaml"), pool).unwrap();
+        let mut config = crate::config::parse(Path::new("f.yaml"), pool).unwrap();
+        config.state = directory.path().join("state");
         of_config(&config, config.xds, node, group)
     }
 

@@ -20,6 +20,9 @@ impl ConfigCommand {
     pub(super) fn run(&self) -> Result<(), CliError> {
         let Self::Validate { file } = self;
         let config = load(file)?;
+        for warning in config.warnings() {
+            eprintln!("slotway: warning: {}: {warning}", file.display());
+        }
         let workers: Vec<_> = config.pools.iter().flat_map(|pool| &pool.workers).collect();
         let slots: u64 = workers.iter().map(|worker| u64::from(worker.capacity.get())).sum();
         let (pools, workers) = (config.pools.len(), workers.len());

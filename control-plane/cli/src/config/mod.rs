@@ -14,8 +14,9 @@ use std::{
 
 use serde::{Deserialize, Deserializer, de};
 use slotway_config::{Pool, WaitDuration, default_lane_lease};
+use slotway_coordinators::NodeKeys;
 use slotway_identity::IdentitySettings;
-use slotway_runtime::RuntimeError;
+use slotway_runtime::{RuntimeError, file::create_private_directory};
 use slotway_xds::{GroupRequirement, NodeAccess};
 
 pub use api::{ApiLimits, ApiTls};
@@ -32,6 +33,10 @@ use slotway_store::StoreSettings;
 
 /// The largest number of Envoy's worker threads.
 pub const CONCURRENCY_MAX: u32 = 256;
+
+/// The warning about a store for several control planes without a common node key.
+const NODE_KEY_OF_SEVERAL: &str = "node_key_file: not set, so this control plane has a node key of its own. Control planes on one PostgreSQL \
+     database need the same file: without it, a control plane refuses the reports of Envoys whose bootstrap another one has printed";
 
 /// The settings of the configuration file.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -71,6 +76,10 @@ pub struct Config {
     /// share.
     #[serde(default)]
     pub store: StoreSettings,
+    /// The file of the key from which the keys of all nodes are derived. It must exist, and be the same for all control planes of one
+    /// store. By default it is `node-key` in the state directory, made at the first need.
+    #[serde(default)]
+    pub node_key_file: Option<PathBuf>,
     /// Whether responses get the headers `x-slotway-worker` and `x-slotway-wait-ms`.
     #[serde(default)]
     pub debug_headers: bool,
@@ -153,6 +162,7 @@ impl Default for Config {
             envoy: EnvoySettings::default(),
             state: default_state(),
             store: StoreSettings::Sqlite,
+            node_key_file: None,
             debug_headers: false,
             lane_lease: default_lane_lease(),
             access_log: None,
@@ -230,6 +240,40 @@ impl Config {
         let requirements: Vec<_> =
             self.groups.iter().map(requirement).collect::<Result<_, RuntimeError>>()?;
         Ok(NodeAccess::new(DEFAULT_GROUP, requirements))
+    }
+
+    /// Returns the file of the key of the cluster.
+    #[must_use]
+    pub fn node_key_path(&self) -> PathBuf {
+        self.node_key_file.clone().unwrap_or_else(|| self.state.join("node-key"))
+    }
+
+    /// Reads the keys of the nodes. Without `node_key_file`, creates the key of the cluster if there is none, and the state directory
+    /// with it.
+    ///
+    /// # Errors
+    /// [`RuntimeError::File`] for a file that cannot be read or made, or that holds no key.
+    pub fn node_keys(&self) -> Result<NodeKeys, RuntimeError> {
+        let path = self.node_key_path();
+        if self.node_key_file.is_some() {
+            // Not made here: each machine would have another one.
+            return NodeKeys::load(&path);
+        }
+        create_private_directory(&self.state).map_err(|error| RuntimeError::file(&self.state, error))?;
+        NodeKeys::load_or_create(&path)
+    }
+
+    /// Reads the keys of the nodes if there are any, and creates none.
+    #[must_use]
+    pub fn made_node_keys(&self) -> Option<NodeKeys> {
+        NodeKeys::load(&self.node_key_path()).ok()
+    }
+
+    /// Returns the warnings about settings that are valid and probably not what is meant.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<&'static str> {
+        let is_own_key_of_several = self.store != StoreSettings::Sqlite && self.node_key_file.is_none();
+        is_own_key_of_several.then_some(NODE_KEY_OF_SEVERAL).into_iter().collect()
     }
 
     /// Returns how Envoy listens, with the filter's module.

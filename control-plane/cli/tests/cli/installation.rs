@@ -66,6 +66,15 @@ impl Installation {
         fs::read_to_string(self.path("state/admin-token")).unwrap().trim().to_owned()
     }
 
+    /// Returns the headers with which `slotway bootstrap` makes an Envoy prove that it is this node.
+    pub(crate) fn node_headers(&self, node: &str) -> [(&'static str, String); 2] {
+        let output = self.run(&["bootstrap", "-f", "f.yaml", "--node", node]);
+        let bootstrap: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let secret = &bootstrap["static_resources"]["secrets"][0]["generic_secret"]["secret"];
+        let key = secret["inline_string"].as_str().unwrap().to_owned();
+        [("x-slotway-node", node.to_owned()), ("x-slotway-node-key", key)]
+    }
+
     /// Returns the value of a metric in `/metrics`: of the line that begins with this text.
     pub(crate) fn metric(&self, name: &str) -> Option<f64> {
         let (_, text) = crate::http::send(self.ports[1], "GET", "/metrics", &self.token(), "")?;

@@ -15,6 +15,7 @@ mod http;
 mod installation;
 mod logs;
 mod looking;
+mod node_key;
 mod real_plane;
 mod refused;
 mod reloading;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     golden::{golden, masked, told, without_times},
-    http::{NOBODY, send},
+    http::{NOBODY, send, send_with},
     installation::{Installation, Running, stderr, stdout, wait_for},
 };
 
@@ -50,9 +50,10 @@ impl Plane {
                 }]
             }]
         });
-        let (status, body) =
-            send(self.installation.ports[2], "POST", "/coordinator/report", NOBODY, &report.to_string())
-                .unwrap();
+        let node = self.installation.node_headers("envoy");
+        let node: Vec<_> = node.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let (xds, report) = (self.installation.ports[2], report.to_string());
+        let (status, body) = send_with(xds, "POST", "/coordinator/report", &node, &report).unwrap();
         assert!((200..300).contains(&status), "{status} {body}");
     }
 

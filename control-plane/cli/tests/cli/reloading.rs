@@ -5,7 +5,7 @@ use std::{fs, process::Stdio};
 use rustix::process::Signal;
 
 use crate::{
-    http::send,
+    http::{send, send_with},
     installation::{Installation, Running, wait_for},
     terminal::Terminal,
 };
@@ -102,11 +102,11 @@ fn settings_that_need_a_restart_are_named_and_the_others_are_in_force() {
     let [listen, _, xds, ..] = installation.ports;
     edit(&installation, &format!("listen: 127.0.0.1:{listen}"), "listen: 127.0.0.1:1");
     edit(&installation, &format!("xds: 127.0.0.1:{xds}"), "xds: 127.0.0.1:2");
-    edit(&installation, "state: state", "state: another");
+    edit(&installation, "state: state", "state: another\nnode_key_file: another.key");
     edit(&installation, "capacity: 2", "capacity: 3");
     serving.signal(Signal::HUP);
     wait_for("the new capacity", || (capacity(&installation) == 3).then_some(()));
-    installation.says("except settings that need a restart settings=\"listen, xds, state\"");
+    installation.says("except settings that need a restart settings=\"listen, xds, state, node_key_file\"");
     assert!(!installation.path("another").exists());
 }
 
@@ -116,8 +116,13 @@ fn a_groups_token_is_read_again() {
     installation.also("groups: [{ name: slotway, token_file: token }]");
     fs::write(installation.path("token"), "a-token-of-the-group-0").unwrap();
     let serving = installation.serving(&[]);
+    let node = installation.node_headers("envoy");
     let report = |token: &str| {
-        let (status, _) = send(installation.ports[2], "POST", "/coordinator/report", token, "{}").unwrap();
+        let authorization = format!("Bearer {token}");
+        let mut headers: Vec<_> = node.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        headers.push(("authorization", &authorization));
+        let (status, _) =
+            send_with(installation.ports[2], "POST", "/coordinator/report", &headers, "{}").unwrap();
         status
     };
     assert_eq!((report("a-token-of-the-group-0"), report("a-token-of-the-group-1")), (400, 401));

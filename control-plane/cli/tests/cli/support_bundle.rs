@@ -68,8 +68,11 @@ fn a_bundle_has_all_diagnostics_and_no_secret() {
     assert_eq!(send(installation.ports[1], "POST", "/coordinator/workers", &token, worker).unwrap().0, 200);
 
     let made = format!("slotway_{}", "0Fa9".repeat(16));
+    let cluster_key = fs::read_to_string(installation.path("state/node-key")).unwrap();
+    let node_key = installation.node_headers("local")[1].1.clone();
     let log = format!(
-        "a line that helps\nauthorization: Bearer hush-the-token-of-the-group\nx {made} y\n\
+        "a line that helps\nauthorization: Bearer hush-the-token-of-the-group\nx {made} y {cluster_key} z\n\
+         'x-slotway-node-key', '{node_key}'\nx-slotway-node-key: {node_key}\n\
          connecting to postgres://slotway:{PASSWORD}@127.0.0.1/x\n{}\nanother line that helps\n",
         key.serialize_pem()
     );
@@ -78,6 +81,7 @@ fn a_bundle_has_all_diagnostics_and_no_secret() {
     let dump = serde_json::json!({
         "configs": [{ "header": { "value": "Bearer hush-the-token-of-the-group" } }],
         "inline_string": key.serialize_pem(),
+        "secrets": [node_key],
         "admin_token": "hush-by-its-name",
         "helps": "as it stands",
     });
@@ -108,6 +112,7 @@ fn a_bundle_has_all_diagnostics_and_no_secret() {
         ("envoy/stats.txt", "as it stands"),
         ("logs/envoy.log", "another line that helps"),
         ("state.txt", "admin-token"),
+        ("state.txt", "node-key"),
     ] {
         let file = files.get(name).unwrap_or_else(|| panic!("{name} is not among {:?}", files.keys()));
         assert!(file.contains(says), "{name}: {file}");
@@ -117,7 +122,8 @@ fn a_bundle_has_all_diagnostics_and_no_secret() {
     // No secret is present in any file.
     let key = key.serialize_pem();
     let lines = key.lines().filter(|line| !line.starts_with("-----"));
-    let secrets = [token.as_str(), PASSWORD, made.as_str(), "hush"].into_iter().chain(lines);
+    let secrets = [token.as_str(), PASSWORD, made.as_str(), &cluster_key, &node_key, "hush"];
+    let secrets = secrets.into_iter().chain(lines);
     for secret in secrets {
         for (name, file) in &files {
             assert!(!file.contains(secret), "{secret} is in {name}: {file}");

@@ -128,10 +128,34 @@ impl Fixture {
         send(self.control_plane.api, method, path, headers, body).await
     }
 
-    /// Sends a report to the xDS port.
+    /// Sends a report to the xDS port, as the Envoy of its coordinator does.
     pub(crate) async fn report(&self, report: &Value) -> Answer {
-        let json = [("content-type", "application/json")];
-        send(self.control_plane.xds, Method::POST, "/coordinator/report", &json, &report.to_string()).await
+        self.report_with(report, &[]).await
+    }
+
+    /// Like [`Self::report`], for a task of its own.
+    pub(crate) fn sending(&self, report: &Value) -> impl Future<Output = Answer> + Send + use<> {
+        let node = report["coordinator"].as_str().unwrap().to_owned();
+        let key = self.control_plane.node_keys.of(&node);
+        let (xds, report) = (self.control_plane.xds, report.to_string());
+        async move {
+            let headers = [
+                ("content-type", "application/json"),
+                ("x-slotway-node", &node),
+                ("x-slotway-node-key", key.header_value()),
+            ];
+            send(xds, Method::POST, "/coordinator/report", &headers, &report).await
+        }
+    }
+
+    /// Like [`Self::report`], with further headers.
+    pub(crate) async fn report_with(&self, report: &Value, headers: &[(&str, &str)]) -> Answer {
+        let node = report["coordinator"].as_str().unwrap_or("envoy");
+        let key = self.control_plane.node_keys.of(node);
+        let mut all = vec![("content-type", "application/json")];
+        all.extend([("x-slotway-node", node), ("x-slotway-node-key", key.header_value())]);
+        all.extend(headers);
+        send(self.control_plane.xds, Method::POST, "/coordinator/report", &all, &report.to_string()).await
     }
 
     /// Returns URL and capacity of each worker.

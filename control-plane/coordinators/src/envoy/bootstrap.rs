@@ -10,18 +10,22 @@ use slotway_xds::ProtocolVariant;
 
 use super::reachable;
 use crate::{
-    CoordinatorsError,
+    CoordinatorsError, NODE_HEADER, NODE_KEY_HEADER, NodeKey,
     types::{RESOURCE_NAME, XDS_CLUSTER},
 };
 
 /// The node id of the Envoy that `slotway up` runs, and so the name of the coordinator in reports.
 pub const NODE_ID: &str = "local";
 
+/// The names of the static secrets.
+const NODE_KEY_SECRET: &str = "slotway_node_key";
+const TOKEN_SECRET: &str = "slotway_group_token";
+
 /// Longest node id, in bytes.
 const NODE_ID_BYTES_MAX: usize = 256;
 
-/// The settings of an Envoy that are in its bootstrap.
-#[derive(Debug, Clone)]
+/// The settings of an Envoy that are in its bootstrap. Without `Debug`, because of the token.
+#[derive(Clone)]
 pub struct BootstrapSettings {
     /// Its node id.
     pub node: String,
@@ -33,6 +37,8 @@ pub struct BootstrapSettings {
     pub variant: ProtocolVariant,
     /// The address of its admin port.
     pub admin: SocketAddr,
+    /// The key of the node, which its reports need.
+    pub key: NodeKey,
     /// The token of its group, if the group requires one.
     pub token: Option<String>,
     /// TLS to the control plane.
@@ -50,12 +56,13 @@ pub struct BootstrapTls {
     pub certificate: Option<(PathBuf, PathBuf)>,
 }
 
-/// Returns the bootstrap of an Envoy. It contains the token of the group.
+/// Returns the bootstrap of an Envoy. It contains the key of the node and the token of the group, both as static secrets: Envoy shows
+/// neither in `/config_dump`.
 ///
 /// # Errors
 /// [`CoordinatorsError::NodeName`].
 pub fn bootstrap(settings: &BootstrapSettings) -> Result<Value, CoordinatorsError> {
-    let BootstrapSettings { node, group, xds, variant, admin, token, tls } = settings;
+    let BootstrapSettings { node, group, variant, admin, key, token, .. } = settings;
     if node.is_empty() || node.len() > NODE_ID_BYTES_MAX || !node.bytes().all(|byte| byte.is_ascii_graphic())
     {
         return Err(CoordinatorsError::NodeName { bytes_max: NODE_ID_BYTES_MAX });
@@ -81,7 +88,10 @@ pub fn bootstrap(settings: &BootstrapSettings) -> Result<Value, CoordinatorsErro
             "cds_config": source,
             "lds_config": source,
         },
-        "static_resources": { "clusters": [control_plane_cluster(reachable(*xds), token.as_deref(), tls.as_ref())] },
+        "static_resources": {
+            "clusters": [control_plane_cluster(settings)],
+            "secrets": secrets(key, token.as_deref()),
+        },
         "layered_runtime": {
             "layers": [
                 { "name": RESOURCE_NAME, "rtds_layer": { "name": RESOURCE_NAME, "rtds_config": source } },
@@ -93,31 +103,59 @@ pub fn bootstrap(settings: &BootstrapSettings) -> Result<Value, CoordinatorsErro
     }))
 }
 
-fn control_plane_cluster(xds: SocketAddr, token: Option<&str>, tls: Option<&BootstrapTls>) -> Value {
-    let mut http2 = json!({
+fn secrets(key: &NodeKey, token: Option<&str>) -> Vec<Value> {
+    let secret = |name: &str, value: &str| json!({ "name": name, "generic_secret": { "secret": { "inline_string": value } } });
+    let token = token.map(|token| secret(TOKEN_SECRET, &format!("Bearer {token}")));
+    [secret(NODE_KEY_SECRET, key.header_value())].into_iter().chain(token).collect()
+}
+
+/// Returns the filters of all requests to the control plane: xDS and the filter's reports.
+fn control_plane_filters(node: &str, has_token: bool) -> Vec<Value> {
+    let filter = |name: &str, config: Value| json!({ "name": name, "typed_config": config });
+    let inject = |header: &str, secret: &str| {
+        let credential = json!({
+            "@type": "type.googleapis.com/envoy.extensions.http.injected_credentials.generic.v3.Generic",
+            "credential": { "name": secret },
+            "header": header,
+        });
+        let injector = json!({
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.credential_injector.v3.CredentialInjector",
+            "overwrite": true,
+            "credential": { "name": "envoy.http.injected_credentials.generic", "typed_config": credential },
+        });
+        filter("envoy.filters.http.credential_injector", injector)
+    };
+    let mutation = json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
+        "mutations": { "request_mutations": [{ "append": {
+            // `%` begins a command of Envoy's format.
+            "header": { "key": NODE_HEADER, "value": node.replace('%', "%%") },
+            "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+        } }] },
+    });
+    let codec = json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec",
+    });
+    let token = has_token.then(|| inject("authorization", TOKEN_SECRET));
+    let mut filters = vec![
+        filter("envoy.filters.http.header_mutation", mutation),
+        inject(NODE_KEY_HEADER, NODE_KEY_SECRET),
+    ];
+    filters.extend(token);
+    filters.push(filter("envoy.filters.http.upstream_codec", codec));
+    filters
+}
+
+fn control_plane_cluster(settings: &BootstrapSettings) -> Value {
+    let xds = reachable(settings.xds);
+    let http2 = json!({
         "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
         "explicit_http_config": {
             // Envoy notices a control plane that has vanished, and connects again.
             "http2_protocol_options": { "connection_keepalive": { "interval": "10s", "timeout": "5s" } },
         },
+        "http_filters": control_plane_filters(&settings.node, settings.token.is_some()),
     });
-    if let Some(token) = token {
-        // For all requests to the control plane: xDS and the filter's reports.
-        let mutation = json!({
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
-            "mutations": { "request_mutations": [{ "append": {
-                "header": { "key": "authorization", "value": format!("Bearer {token}") },
-                "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
-            } }] },
-        });
-        let codec = json!({
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec",
-        });
-        http2["http_filters"] = json!([
-            { "name": "envoy.filters.http.header_mutation", "typed_config": mutation },
-            { "name": "envoy.filters.http.upstream_codec", "typed_config": codec },
-        ]);
-    }
     let mut cluster = json!({
         "name": XDS_CLUSTER,
         "type": "STATIC",
@@ -130,7 +168,7 @@ fn control_plane_cluster(xds: SocketAddr, token: Option<&str>, tls: Option<&Boot
             "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": address(xds) } }] }],
         },
     });
-    if let Some(tls) = tls {
+    if let Some(tls) = &settings.tls {
         cluster["transport_socket"] = transport_socket(tls);
     }
     cluster
@@ -182,12 +220,15 @@ mod tests {
     use super::*;
 
     fn settings(node: &str) -> BootstrapSettings {
+        let directory = tempfile::tempdir().unwrap();
+        let keys = crate::NodeKeys::load_or_create(&directory.path().join("node-key")).unwrap();
         BootstrapSettings {
             node: node.to_owned(),
             group: "slotway".to_owned(),
             xds: "0.0.0.0:18000".parse().unwrap(),
             variant: ProtocolVariant::default(),
             admin: "127.0.0.1:9901".parse().unwrap(),
+            key: keys.of(node),
             token: None,
             tls: None,
         }
@@ -204,7 +245,26 @@ mod tests {
             endpoint["address"]["socket_address"],
             json!({ "address": "127.0.0.1", "port_value": 18000 })
         );
-        assert_eq!(bootstrap["static_resources"].as_object().unwrap().len(), 1, "no listener");
+        assert!(bootstrap["static_resources"].get("listeners").is_none());
+    }
+
+    #[test]
+    fn the_node_key_and_the_token_are_static_secrets_and_stand_nowhere_else() {
+        let settings = BootstrapSettings { token: Some("token-0123456789".to_owned()), ..settings("edge%1") };
+        let mut bootstrap = bootstrap(&settings).unwrap();
+        let secrets = bootstrap["static_resources"]["secrets"].take();
+        let value = |at: usize| secrets[at]["generic_secret"]["secret"]["inline_string"].as_str().unwrap();
+        assert_eq!((value(0), value(1)), (settings.key.header_value(), "Bearer token-0123456789"));
+        let rest = bootstrap.to_string();
+        assert!(!rest.contains(settings.key.header_value()) && !rest.contains("token-0123456789"), "{rest}");
+        assert!(rest.contains("edge%%1"), "{rest}");
+    }
+
+    #[test]
+    fn an_envoy_without_a_token_sends_none() {
+        let bootstrap = bootstrap(&settings("edge-1")).unwrap();
+        assert_eq!(bootstrap["static_resources"]["secrets"].as_array().unwrap().len(), 1);
+        assert!(!bootstrap.to_string().contains("authorization"));
     }
 
     #[test]

@@ -1,8 +1,12 @@
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::config::Config;
+use slotway_coordinators::envoy::bootstrap::NODE_ID;
 use slotway_store::{StoreSettings, names_a_secret, without_secrets};
 
 const HIDDEN: &str = "(hidden)";
@@ -32,11 +36,13 @@ impl Secrets {
         let envoy_tls = config.envoy.tls.iter().filter_map(|tls| tls.key_file.as_deref());
         let api_tls = config.api_tls.iter().map(|tls| tls.key_file.as_path());
         let provider = config.oidc.iter().filter_map(|oidc| oidc.client_secret_file.as_deref());
-        let own = config.token_path();
-        let files = groups.chain(tls).chain(envoy_tls).chain(api_tls).chain(provider).chain([own.as_path()]);
+        let own = [config.token_path(), config.node_key_path()];
+        let files = groups.chain(tls).chain(envoy_tls).chain(api_tls).chain(provider);
+        let files = files.chain(own.iter().map(PathBuf::as_path));
         let mut values: Vec<String> = files.flat_map(in_file).collect();
         values.extend(VARIABLES.iter().filter_map(|name| std::env::var(name).ok()).flat_map(parts));
         values.extend(config.store.passwords());
+        values.extend(config.made_node_keys().map(|keys| keys.of(NODE_ID).header_value().to_owned()));
         // The environment may name the store instead of the file.
         let store = std::env::var("SLOTWAY_STORE").ok().and_then(|store| store.parse::<StoreSettings>().ok());
         values.extend(store.iter().flat_map(StoreSettings::passwords));
