@@ -91,7 +91,7 @@ impl ControlPlane {
     /// [`CliError`]: the state directory, the database, the stored workers.
     pub async fn start(config: &Config, filter_wasm: PathBuf, ports: Ports) -> Result<Self, CliError> {
         let exposed = |(setting, reason)| CliError::Setting { setting, reason };
-        config.check_api_exposure().map_err(exposed)?;
+        config.check_exposure().map_err(exposed)?;
         let state = config.state_absolute().map_err(|error| CliError::file(&config.state, error))?;
         let store = slotway_store::open(&config.store, &state, &crate::kinds::ALL).await?;
         let (access, let_in) = watch::channel(Arc::new(config.access()?));

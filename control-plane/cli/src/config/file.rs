@@ -71,7 +71,7 @@ pub fn parse(file: &Path, yaml: &str) -> Result<Config, ConfigFileError> {
         .check_addresses()
         .map_err(|(path, reason)| refuse(locate(yaml, path), format!("{path}: {reason}")))?;
     config
-        .check_api_exposure()
+        .check_exposure()
         .map_err(|(path, reason)| refuse(locate(yaml, path), format!("{path}: {reason}")))?;
     config
         .api_limits

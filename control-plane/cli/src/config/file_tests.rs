@@ -114,6 +114,8 @@ const WRONG: &[(&str, &str, (u64, u64), &str)] = &[
     ),
     ("pools:", "pools: []\nrest:", (8, 1), "unknown field `rest`"),
     ("api: 127.0.0.1", "api: 0.0.0.0", (2, 6), "can be reached from other machines"),
+    ("xds: 127.0.0.1", "xds: 0.0.0.0", (3, 6), "can connect as an Envoy"),
+    ("admin: 127.0.0.1", "admin: 0.0.0.0", (4, 17), "can stop Envoy"),
     ("debug_headers: false", "api_insecure: perhaps", (6, 15), "bool"),
     ("debug_headers: false", "anonymous_reads: 2", (6, 18), "bool"),
     ("debug_headers: false", "api_tls: { certificate_file: a }", (6, 12), "missing field `key_file`"),

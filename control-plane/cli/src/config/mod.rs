@@ -1,6 +1,7 @@
 //! The configuration of `slotway up` and `slotway serve`: a YAML file, overridden by the environment and flags.
 
 mod api;
+mod exposure;
 mod file;
 mod groups;
 mod locate;
@@ -95,6 +96,9 @@ pub struct Config {
     /// TLS of the xDS port. Without it, xDS is served unencrypted.
     #[serde(default)]
     pub xds_tls: Option<XdsTls>,
+    /// Permits xDS for other machines without TLS or without credentials of the Envoys.
+    #[serde(default)]
+    pub xds_insecure: bool,
     /// Groups of Envoys beside the default group, with their pools and credentials.
     #[serde(default)]
     pub groups: Vec<GroupSettings>,
@@ -122,6 +126,9 @@ pub struct EnvoySettings {
     /// The address of Envoy's admin port.
     #[serde(default = "default_admin")]
     pub admin: SocketAddr,
+    /// Permits an admin port that other machines can reach.
+    #[serde(default)]
+    pub admin_insecure: bool,
     /// The number of Envoy's worker threads.
     #[serde(default = "default_concurrency", deserialize_with = "concurrency")]
     pub concurrency: u32,
@@ -140,6 +147,7 @@ impl Default for EnvoySettings {
     fn default() -> Self {
         Self {
             admin: default_admin(),
+            admin_insecure: false,
             concurrency: default_concurrency(),
             path: None,
             tls: None,
@@ -168,6 +176,7 @@ impl Default for Config {
             access_log: None,
             ready_path: default_ready_path(),
             xds_tls: None,
+            xds_insecure: false,
             groups: Vec::new(),
             worker_ca_directories: CaDirectories::default(),
             shutdown: ShutdownSettings::default(),
@@ -195,13 +204,13 @@ impl Config {
         Ok(())
     }
 
-    /// Checks that REST is not served unencrypted to other machines, unless `api_insecure` permits it.
+    /// Checks that no port can be reached from other machines without protection, unless `api_insecure`, `xds_insecure` or
+    /// `envoy.admin_insecure` permits it.
     ///
     /// # Errors
     /// The setting, and what is wrong with it.
-    pub fn check_api_exposure(&self) -> Result<(), (&'static str, String)> {
-        api::check_exposure(self.api, self.api_tls.is_some(), self.api_insecure)
-            .map_err(|reason| ("api", reason))
+    pub fn check_exposure(&self) -> Result<(), (&'static str, String)> {
+        exposure::check(self)
     }
 
     /// Returns the scheme of the REST API: `https` with TLS, else `http`.
