@@ -14,6 +14,8 @@ use serde_json::Value;
 use crate::ApiError;
 use crate::coordinator::BODY_BYTES_MAX;
 
+use super::unique_names::UniqueNames;
+
 /// A resource in a request body. `status` is accepted, as in the answer of a GET, and ignored.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -130,6 +132,7 @@ pub(crate) fn read<T: DeserializeOwned>(
     if body.trim_ascii_start().first().is_some_and(|first| *first == b'[') {
         return Err(wrong(None, "must be a JSON object, not a list".to_owned()));
     }
+    located::<UniqueNames, _>(&mut serde_json::Deserializer::from_slice(&body))?;
     let reader = &mut serde_json::Deserializer::from_slice(&body);
     let value = located(&mut *reader)?;
     reader.end().map_err(|error| wrong(None, error.to_string()))?;

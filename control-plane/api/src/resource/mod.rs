@@ -5,6 +5,7 @@ mod dry_run;
 mod page;
 mod path_name;
 mod precondition;
+mod unique_names;
 
 use axum::{
     Json,

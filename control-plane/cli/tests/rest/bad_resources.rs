@@ -234,6 +234,22 @@ async fn invalid_json_queries_and_preconditions_are_refused() {
             "{path} {headers:?} {body}"
         );
     }
+    // Of two equal names, a client and a server could read different ones.
+    let json = [("authorization", authorization.as_str()), ("content-type", "application/json")];
+    for (method, body, field) in [
+        ("PUT", r#"{"spec": {"capacity": 1, "capacity": 9}}"#, "spec"),
+        ("PATCH", r#"{"spec": {"capacity": 1, "capacity": 9}}"#, "spec"),
+        ("PATCH", r#"{"metadata": {"labels": {"gpu": "a", "gpu": "b"}}}"#, "metadata.labels"),
+    ] {
+        let answer = fixture.send(method.parse().unwrap(), &path, &json, body).await;
+        assert_eq!(
+            (answer.status, answer.problem()),
+            (StatusCode::BAD_REQUEST, "bad-body"),
+            "{method} {body}"
+        );
+        assert_eq!(answer.body["field"], field, "{method} {body}");
+        assert!(answer.body["detail"].as_str().unwrap().contains("duplicate field"), "{}", answer.body);
+    }
     for query in ["limit=0", "limit=1001", "limit=x", "state=busy", "label=gpu", "shape=round"] {
         let answer = fixture.get(&format!("/api/v1/workers?{query}")).await;
         assert_eq!((answer.status, answer.problem()), (StatusCode::BAD_REQUEST, "bad-body"), "{query}");
