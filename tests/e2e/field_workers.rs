@@ -69,3 +69,16 @@ async fn an_answer_that_is_not_http_is_a_503_in_status_and_body_and_does_not_par
     }
     slotway.api().shows_idle(SOON).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redirect_of_a_worker_leads_back_to_the_queue() {
+    // uvicorn#965: FastAPI redirects `/items` to `/items/` of the address that it sees.
+    let arguments = ["redirecting:app", "--port", "{port}", "--log-level", "warning"];
+    let worker = FieldProgram::python("uvicorn", &arguments).await;
+    let slotway = Slotway::up(&Setup::default().worker(&worker.url(), 1)).await;
+    let redirected = slotway.get("/items?page=2").await;
+    assert_eq!(redirected.status, 307, "{}", redirected.text());
+    assert_eq!(redirected.header("location"), "/items/?page=2");
+    assert_eq!(slotway.get(redirected.header("location")).await.status, 200);
+    slotway.api().shows_idle(SOON).await;
+}

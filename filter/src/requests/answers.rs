@@ -1,8 +1,10 @@
 //! An answer: where it comes from, what it says about the worker, and when the slot is free.
 
-use slotway_config::headers;
+use slotway_config::{WorkerUrl, headers};
 use slotway_engine::ReleaseOutcome;
-use slotway_policy::{AnswerOrigin, LineStatus, LocalReplyReason, PROBLEM_JSON, RequestOutcome, SlotFate};
+use slotway_policy::{
+    AnswerOrigin, LineStatus, LocalReplyReason, PROBLEM_JSON, RequestOutcome, SlotFate, relative_to,
+};
 use slotway_test_hooks::{Defect, is_seeded};
 
 use super::{EndedSlot, Phase, Requests, admission::set_log_fields, local_replies::local_reply};
@@ -21,7 +23,7 @@ impl Requests {
         let stream = self.streams.get_mut(&context)?;
         let (pool, waited_ms) = (stream.pool, stream.waited_ms);
         let Phase::Running(held) = stream.phase.clone() else { return None };
-        let (origin, is_fine) = find_origin(&core.host, ends);
+        let Origin { origin, is_fine, may_redirect } = find_origin(&core.host, ends);
         let resets = match origin {
             AnswerOrigin::Worker => 0,
             AnswerOrigin::Reset => held.target.resets.get().saturating_add(1),
@@ -30,6 +32,9 @@ impl Requests {
         held.target.resets.set(resets);
         stream.is_fine = is_fine;
         stream.has_unknown_answer = origin == AnswerOrigin::Unknown;
+        if may_redirect && origin == AnswerOrigin::Worker {
+            keep_within(&core.host, &held.target.url);
+        }
         let settings = core.settings.clone();
         if settings.as_ref().is_some_and(|settings| settings.coordinator.debug_headers) {
             let _ = core.host.replace_header(HEADERS, headers::WORKER, held.target.url.as_str());
@@ -133,20 +138,40 @@ impl Requests {
     }
 }
 
-/// Returns where the current answer comes from, and whether its status is below 500. Only an answer that may be Envoy's
-/// own costs the host call that finds it out.
-fn find_origin<H: Host>(host: &H, ends: bool) -> (AnswerOrigin, bool) {
+/// The current answer, as far as its status and Envoy tell.
+struct Origin {
+    origin: AnswerOrigin,
+    /// The status is below 500.
+    is_fine: bool,
+    /// The status is one of those that have a `location`: 201, and 3xx.
+    may_redirect: bool,
+}
+
+/// Returns where the current answer comes from. Only an answer that may be Envoy's own costs the host call that finds it out.
+fn find_origin<H: Host>(host: &H, ends: bool) -> Origin {
     let Some(status) = host.header(HEADERS, ":status") else {
-        return (AnswerOrigin::Unknown, false);
+        return Origin { origin: AnswerOrigin::Unknown, is_fine: false, may_redirect: false };
     };
     let is_fine = !status.starts_with('5');
+    let may_redirect = status.starts_with('3') || status == "201";
     if !AnswerOrigin::may_be_proxys(&status, ends) {
-        return (AnswerOrigin::Worker, is_fine);
+        return Origin { origin: AnswerOrigin::Worker, is_fine, may_redirect };
     }
     // Envoy sets the details of every answer before it calls any filter.
     let details = host.property(&["response", "code_details"]);
     let origin = details.map_or(AnswerOrigin::Unknown, |details| {
         AnswerOrigin::from_code_details(&String::from_utf8_lossy(&details))
     });
-    (origin, is_fine)
+    Origin { origin, is_fine, may_redirect }
+}
+
+/// Makes references of the current answer to its worker relative, so that the client comes back to the coordinator.
+fn keep_within<H: Host>(host: &H, worker: &WorkerUrl) {
+    for name in ["location", "content-location"] {
+        if let Some(location) = host.header(HEADERS, name)
+            && let Some(relative) = relative_to(worker, &location)
+        {
+            let _ = host.replace_header(HEADERS, name, relative);
+        }
+    }
 }

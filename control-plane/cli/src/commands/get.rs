@@ -98,6 +98,10 @@ impl Get {
                 let asked: Vec<_> =
                     fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
                 let list = client.list(named.kind, &asked).await?;
+                if let (true, Some(pool)) = (list.items.is_empty(), &self.pool) {
+                    // An unknown pool is an error, with the known ones. A pool without such workers is an empty table.
+                    client.one(Kind::POOL, pool).await?;
+                }
                 render(named.kind, &list.items, Some(&list.version), self.output)?
             }
             [name] => {

@@ -29,6 +29,7 @@ fn invalid_input_is_reported_and_changes_nothing() {
         (&["get", "worker/"], 2),
         (&["get", "worker", "http://nowhere"], 3),
         (&["get", "worker", "http://nowhere", "-o", "json"], 3),
+        (&["get", "workers", "--pool", "typo"], 3),
         (&["get", "pools", "--pool", "ocr"], 2),
         (&["get", "worker", "http://127.0.0.1:9001", "--pool", "ocr"], 2),
         (&["get", "workers", "-l", "gpu"], 2),

@@ -83,6 +83,8 @@ fn route(pool: &Pool, draining: &[Worker], headers: Vec<HeaderMatcher>, idle: Du
             cluster_specifier: Some(ClusterSpecifier::ClusterHeader(headers::WORKER.to_owned())),
             cluster_not_found_response_code: ClusterNotFoundResponseCode::ServiceUnavailable.into(),
             host_rewrite_specifier: Some(HostRewriteSpecifier::AutoHostRewrite(yes().unwrap_or_default())),
+            // The client's authority, which the rewrite replaces, for workers that make absolute links.
+            append_x_forwarded_host: true,
             path_rewrite,
             // It counts for a pool without a time limit for the answer. In other pools the filter sets the router's timeout in a
             // header, since Envoy ignores this field beside a limit of the whole stream (`max_stream_duration`).
