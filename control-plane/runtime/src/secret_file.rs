@@ -2,6 +2,7 @@ use std::{io::ErrorKind, ops::RangeInclusive, path::Path};
 
 use crate::{
     RuntimeError,
+    bounded_read::{self, SECRET_BYTES_MAX},
     file::{self, IfExists},
 };
 
@@ -38,7 +39,8 @@ impl SecretFile {
     /// # Errors
     /// [`RuntimeError::File`] if the file cannot be read or holds no secret.
     pub fn load(&self, path: &Path) -> Result<String, RuntimeError> {
-        let text = std::fs::read_to_string(path).map_err(|error| RuntimeError::file(path, error))?;
+        let text = bounded_read::read_text(path, SECRET_BYTES_MAX)
+            .map_err(|error| RuntimeError::file(path, error))?;
         let secret = text.trim();
         let is_valid =
             self.length.contains(&secret.len()) && secret.bytes().all(|byte| byte.is_ascii_graphic());
