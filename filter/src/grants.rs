@@ -316,11 +316,18 @@ impl Grants {
                 core.host.log(LogLevel::Error, "slotway: a wake-up cannot be decoded");
                 continue;
             };
+            if wake_up.message == Message::Replies {
+                if until == Until::LastClosed && self.unread.is_empty() {
+                    return true;
+                }
+                continue;
+            }
             let Some(pool) = core.pools.find(&wake_up.pool) else {
                 core.host.log(LogLevel::Error, "slotway: a wake-up for an unknown pool");
                 continue;
             };
             match wake_up.message {
+                Message::Replies => {}
                 Message::Closed(serial, outcome) => {
                     self.read_closed(core, requests, pool, serial, outcome);
                     if until == Until::LastClosed && self.unread.is_empty() {
@@ -387,7 +394,7 @@ pub(crate) fn accept<H: Host>(
         Ok(target) => requests.resume(core, context, grant.lane, HeldSlot { serial: grant.serial, target }),
         Err(error) => {
             core.log_error("the worker of a slot has no name", &error);
-            requests.refuse_other(core, context, LocalReplyReason::Internal, LineStatus::default());
+            requests.refuse(core, context, LocalReplyReason::Internal, LineStatus::default());
             false
         }
     }

@@ -126,7 +126,9 @@ impl<H: Host> Lane<H> {
         grants.release_closed(core, requests);
         let queue = enrolment.wake_up_queue;
         let is_known = |pool, serial| recovery.has_found(pool, serial);
-        if grants.receive(core, requests, queue, until, is_known) {
+        let has_more = grants.receive(core, requests, queue, until, is_known);
+        requests.send_pending_replies(core);
+        if has_more {
             return;
         }
         recovery.on_wake_up(core, requests, grants, reporting.is_reporter());
@@ -144,7 +146,6 @@ impl<H: Host> Lane<H> {
         grants.forget_unread();
         grants.retry_releases(core, requests);
         requests.retry_leaving(core);
-        requests.send_pending_replies(core);
         let now_ms = core.host.now_ms();
         requests.end_late_waits(core, now_ms);
         grants.end_holds(core, requests, now_ms);

@@ -20,7 +20,7 @@ pub(crate) use stream::{HeldSlot, Phase};
 pub(crate) use waiting::Leave;
 
 use crate::{host::Host, lane_core::LaneCore, pools::PoolIndex};
-use local_replies::PendingReply;
+use local_replies::PendingReplies;
 use stream::Stream;
 
 /// A slot whose request is over, and what becomes of it.
@@ -39,8 +39,8 @@ pub(crate) struct Requests {
     streams: FxHashMap<u32, Stream>,
     /// Waiters' deadlines and streams. Entries of waiters that have left the line are skipped.
     deadlines: BinaryHeap<Reverse<(u64, u32)>>,
-    /// Local replies that would stop the stream whose callback is running. The next tick sends them.
-    pending_replies: Vec<PendingReply>,
+    /// Local replies that are sent after the running callback.
+    pending_replies: PendingReplies,
     /// Waiters that could not leave the line because a host call failed.
     unleft: Vec<(PoolIndex, Ticket)>,
     retry: Backoff,
@@ -54,7 +54,7 @@ impl Requests {
 
     /// Returns when something is due: a deadline, a retry or a pending local reply.
     pub(crate) fn due_ms(&self) -> u64 {
-        if !self.pending_replies.is_empty() {
+        if self.pending_replies.need_tick() {
             return 0;
         }
         let mut due_ms = self.deadlines.peek().map_or(u64::MAX, |Reverse((at_ms, _))| *at_ms);

@@ -2,9 +2,11 @@
 
 use slotway_engine::{Grant, LaneId, ReleaseOutcome, Serial, Ticket};
 
-/// The ticket of a [`Message::Closed`], which no waiter has. A filter of an earlier version takes the message for a grant to a
+/// The ticket of a message of a lane to itself, which no waiter has. A filter of an earlier version takes the message for a grant to a
 /// waiter that is gone, and releases the slot.
 const CLOSED: Ticket = Ticket::MAX;
+/// What distinguishes [`Message::Replies`] from [`Message::Closed`].
+const REPLIES: u32 = u32::MAX;
 
 /// A message to a lane.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +16,8 @@ pub(crate) enum Message {
     /// A slot of the lane whose connection to the worker is closed: the lane itself sends the message within the callback that
     /// ends the answer, and Envoy closes the connection before it delivers the message.
     Closed(Serial, ReleaseOutcome),
+    /// The lane has local replies to send, after the callback in which it has sent this message.
+    Replies,
 }
 
 /// A message to a lane, and the pool of its slot.
@@ -36,6 +40,7 @@ impl Message {
                 };
                 Grant { lane: 0, ticket: CLOSED, worker: 0, serial: *serial, names_epoch }
             }
+            Self::Replies => Grant { lane: 0, ticket: CLOSED, worker: 0, serial: 0, names_epoch: REPLIES },
         };
         let mut bytes = Vec::with_capacity(96);
         bytes.extend_from_slice(&grant.ticket.to_le_bytes());
@@ -64,12 +69,12 @@ impl WakeUp {
             names_epoch: u32::from_le_bytes(*names_epoch),
         };
         let message = if grant.ticket == CLOSED {
-            let outcome = match grant.names_epoch {
-                0 => ReleaseOutcome::Answered,
-                1 => ReleaseOutcome::Unreachable,
-                _ => ReleaseOutcome::Abandoned,
-            };
-            Message::Closed(grant.serial, outcome)
+            match grant.names_epoch {
+                0 => Message::Closed(grant.serial, ReleaseOutcome::Answered),
+                1 => Message::Closed(grant.serial, ReleaseOutcome::Unreachable),
+                REPLIES => Message::Replies,
+                _ => Message::Closed(grant.serial, ReleaseOutcome::Abandoned),
+            }
         } else {
             Message::Grant(grant)
         };
@@ -92,7 +97,7 @@ mod tests {
     fn a_wake_up_is_decoded_as_it_was_encoded() {
         let outcomes = [ReleaseOutcome::Answered, ReleaseOutcome::Unreachable, ReleaseOutcome::Abandoned];
         let closed = outcomes.map(|outcome| Message::Closed(1 << 50, outcome));
-        for message in [Message::Grant(GRANT)].into_iter().chain(closed) {
+        for message in [Message::Grant(GRANT), Message::Replies].into_iter().chain(closed) {
             let wake_up = WakeUp { pool: "preannotation".to_owned(), message: message.clone() };
             assert_eq!(WakeUp::decode(&message.encode("preannotation")), Some(wake_up));
         }

@@ -171,3 +171,29 @@ async fn an_escaped_slash_and_an_unknown_method_reach_the_worker_as_they_were_se
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert_eq!(arrivals.last().uri.path(), "/search");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_ends_the_connection_of_a_client_that_reads_to_its_end() {
+    // `ab`, and clients that send `connection: close` and read to the end. Envoy waits for the rest of a request (1 s) if it is
+    // answered within the callback for its headers.
+    const REFUSALS: u32 = 20;
+    let (slotway, worker, _) = one_worker(1).await;
+    worker.behave(Behaviour::held());
+    let running = open_raw(slotway.address(), "/").await.unwrap();
+    let waiting = open_raw(slotway.address(), "/").await.unwrap();
+    slotway.api().shows_waiting(1).await;
+    let began = std::time::Instant::now();
+    for request in ["GET / HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n", "GET / HTTP/1.0\r\n\r\n"] {
+        for _ in 0..REFUSALS / 2 {
+            let mut client = RawClient::send(&slotway, request).await;
+            let mut answer = String::new();
+            client.0.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.contains("queue_full"), "{answer}");
+        }
+    }
+    let took = began.elapsed();
+    assert!(took < std::time::Duration::from_secs(1) * REFUSALS / 2, "{took:?} for {REFUSALS} refusals");
+    worker.release(2);
+    drop((running, waiting));
+    slotway.api().shows_idle(SOON).await;
+}

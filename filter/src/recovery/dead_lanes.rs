@@ -139,6 +139,7 @@ impl DeadLanes {
             let Some(wake_up) = WakeUp::decode(&message) else { continue };
             let Some(pool) = core.pools.find(&wake_up.pool) else { continue };
             let (serial, outcome) = match wake_up.message {
+                Message::Replies => continue,
                 Message::Grant(grant) => (grant.serial, ReleaseOutcome::Abandoned),
                 Message::Closed(serial, outcome) => (serial, outcome),
             };

@@ -171,7 +171,7 @@ impl Requests {
             return true;
         }
         // Either the stream is gone and its end is not reported yet, or its wait would never end.
-        self.refuse_other(core, context, LocalReplyReason::Internal, LineStatus::default());
+        self.refuse(core, context, LocalReplyReason::Internal, LineStatus::default());
         false
     }
 

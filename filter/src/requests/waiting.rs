@@ -109,6 +109,6 @@ impl Requests {
         if let Some(pool) = core.pools.get_mut(pool) {
             pool.waiters.remove(&ticket);
         }
-        self.refuse_other(core, context, reason, line);
+        self.refuse(core, context, reason, line);
     }
 }
