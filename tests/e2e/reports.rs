@@ -85,11 +85,12 @@ async fn a_forged_report_does_not_release_a_busy_worker_and_the_real_one_does() 
     assert_eq!((worker.current(), worker.highest()), (1, 1));
 
     api.remove(&url).await;
-    api.shows("the worker draining again", drains).await;
+    // Until Envoy has the removal, the slot may go to a waiting request.
+    worker.behave(Behaviour::default());
     worker.release(1);
     api.shows("the removal of the worker", |workers| workers.iter().all(|worker| worker.worker != url)).await;
     load.finish().await.assert_all_ok();
-    assert_eq!(worker.total(), 1);
+    assert_eq!(worker.highest(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

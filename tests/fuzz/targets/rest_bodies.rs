@@ -2,11 +2,11 @@
 //!
 //! An input is a short conversation. Lines of `---` separate requests. Each request is written as in HTTP/1.1: method
 //! and target, headers, an empty line, the body. The token, `content-type` and the key of the coordinator `c` are added
-//! unless the request has them.
-//! `SETTLE` lets an hour pass without a connected coordinator.
+//! unless the request has them. `SETTLE` lets an hour pass without a connected coordinator.
 //!
 //! For any input, nothing panics and no answer is an internal error. A refusal is a JSON problem and changes nothing.
-//! An accepted change is stored, results in a configuration that the filter accepts, and survives a restart.
+//! Only the coordinator with a key has figures. An accepted change is stored, results in a configuration that the filter
+//! accepts, and survives a restart.
 #![no_main]
 
 use std::{
@@ -96,6 +96,7 @@ struct ControlPlane {
     domains: Vec<Arc<dyn Resources>>,
     api: Router,
     reports: Router,
+    figures: Arc<Reports>,
     authorization: String,
 }
 
@@ -203,7 +204,7 @@ impl Site {
             resources: Arc::new(ResourceRegistry::new(Arc::clone(&store) as Arc<dyn Store>, domains.clone())),
             workers: Arc::clone(&workers),
             store,
-            reports,
+            reports: Arc::clone(&reports),
             coordinators,
             events: Arc::default(),
             node_keys: Arc::clone(&self.node_keys),
@@ -216,6 +217,7 @@ impl Site {
         ControlPlane {
             workers,
             domains,
+            figures: reports,
             api: slotway_api::router(state.clone()),
             // No group asks for anything, as where the configuration names none.
             reports: slotway_api::report_routes(state)
@@ -270,6 +272,9 @@ impl ControlPlane {
         let after = self.rows().await;
         if answer.status.is_success() {
             self.assert_in_force();
+            if report {
+                self.assert_figures_are_of_a_node();
+            }
             if method == Method::POST && path == "/coordinator/workers" {
                 assert_entries_are_there(body, &after);
             }
@@ -302,6 +307,15 @@ impl ControlPlane {
         let answer = call(&mut self.api, request).await;
         assert_eq!(answer.status, StatusCode::OK);
         serde_json::from_slice(&answer.body).expect("a list of workers")
+    }
+
+    /// Asserts that only the coordinator with a key has figures, of known pools.
+    fn assert_figures_are_of_a_node(&self) {
+        for figures in self.figures.latest(Instant::now()) {
+            assert_eq!(figures.coordinator, "c", "figures of a coordinator without a key");
+            let state = self.workers.current();
+            assert!(figures.pools.iter().all(|pool| state.pools().has(&pool.pool)), "figures of no pool");
+        }
     }
 
     /// Asserts that the filter accepts the configuration for Envoy.
