@@ -45,12 +45,17 @@ async fn envoys_statistics_count_answers_refusals_and_slots() {
 async fn the_access_log_has_worker_wait_and_outcome() {
     let arrivals = Arrivals::default();
     let worker = TestWorker::start("W1", &arrivals).await;
-    worker.behave(Behaviour::delay_ms(150));
+    worker.behave(Behaviour::held());
     let setup = Setup::with(&[(&worker, 1)]).pool("max_waiting", 1).access_log();
     let slotway = Slotway::up(&setup).await;
     let load = ClientLoad::start(slotway.address(), 2);
-    load.passes(2).await;
+    // Reports are up to 250 ms old, so that the waiting request has waited by now.
+    slotway.api().shows_waiting(1).await;
+    tokio::time::sleep(std::time::Duration::from_millis(60)).await;
     assert_eq!(slotway.get("/refused").await.reason(), "queue_full");
+    worker.behave(Behaviour::default());
+    worker.release(1);
+    load.passes(2).await;
     load.finish().await.assert_all_ok();
     let log = slotway.path().join("access.log");
     // Envoy writes it every few seconds.

@@ -91,17 +91,17 @@ fn a_worker_is_occupied_if_each_coordinator_that_has_it_has_all_its_slots_out() 
     let (reports, now) = (Reports::default(), Instant::now());
     let worker = "http://a".parse().unwrap();
     assert!(!reports.is_occupied(&worker, now), "no coordinator has reported");
-    reports.accept(report(1, 1, true, &[("http://a", 2, 2, ACTIVE)]), now).unwrap();
+    reports.accept(report(1, 1, true, &[("http://a", 2, 2, ACTIVE)]), &Known, now).unwrap();
     assert!(reports.is_occupied(&worker, now));
     assert!(!reports.is_occupied(&worker, now + FIGURES_FRESH_FOR), "the report is outdated");
     let other = Report { coordinator: "d".to_owned(), ..report(1, 1, true, &[("http://a", 2, 1, ACTIVE)]) };
-    reports.accept(other, now).unwrap();
+    reports.accept(other, &Known, now).unwrap();
     assert!(!reports.is_occupied(&worker, now), "the second coordinator has a free slot");
     let gone = Report {
         coordinator: "d".to_owned(),
         ..report(1, 2, false, &[("http://a", 0, 0, WorkerState::Gone)])
     };
-    reports.accept(gone, now).unwrap();
+    reports.accept(gone, &Known, now).unwrap();
     assert!(reports.is_occupied(&worker, now), "the second coordinator does not have the worker any more");
 }
 
