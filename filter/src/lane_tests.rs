@@ -281,6 +281,8 @@ fn a_client_may_ask_for_a_shorter_wait() {
     for (context, asked, status) in [(11, "0", 503), (12, "soon", 400)] {
         lane.host.open_stream(context, &[(":path", "/"), ("x-slotway-wait-timeout-ms", asked)]);
         assert!(!lane.call(context, |lane| lane.on_request(context)));
+        assert_eq!(lane.host.fate(context), Fate::Paused, "not within the callback");
+        lane.wake();
         assert!(matches!(lane.host.fate(context), Fate::Replied(of, _) if of == status), "{asked}");
     }
 }
